@@ -1,0 +1,5 @@
+"""``python -m nuanalysis``: the command line."""
+
+from nuanalysis.workflow.cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""The error tree: one class per reaction a caller can have.
+
+Each message says what was found, what was expected, and what to do.  ``exit_code`` is what the
+command line returns when the error ends a command.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from collections.abc import Iterable
+
+
+class NuanalysisError(Exception):
+    """Root of all errors raised on purpose by this package."""
+
+    exit_code = 1
+
+
+class InputError(NuanalysisError):
+    """A name, number, spec or user file that was given is wrong: correct it and call again."""
+
+    exit_code = 2
+
+
+class DataError(NuanalysisError):
+    """Data at rest are missing, damaged or against the schema: fetch or repair them."""
+
+    exit_code = 3
+
+
+class DownloadError(DataError):
+    """A download failed for good: check the network or bring the file by hand."""
+
+
+class EnvironmentFault(NuanalysisError):
+    """The machine is short of something (disk, memory, a library): make room or install it."""
+
+    exit_code = 4
+
+
+class StoreLocked(NuanalysisError):
+    """Another process is writing to the same store: wait for it, or stop it."""
+
+    exit_code = 5
+
+
+class StepMissing(NuanalysisError):
+    """A step reads what an earlier step has not written yet: run that step first."""
+
+    exit_code = 6
+
+
+class PrecisionError(NuanalysisError):
+    """The estimate asked for would be worth less than its stated bound: use more trials."""
+
+    exit_code = 7
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest known name, or the list of known names."""
+    known = sorted(known)
+    close = get_close_matches(name, known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."

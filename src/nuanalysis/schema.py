@@ -1,0 +1,153 @@
+"""The vocabulary: names, dimensions, units and ranges of everything that crosses a border.
+
+``check(dataset, EVENTS)`` refuses a dataset with every fault listed in one message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from nuanalysis.errors import DataError
+
+TWO_PI = 2.0 * np.pi
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One variable: dimensions, unit (astropy spelling, '' for a pure number), closed range, meaning."""
+
+    dims: tuple[str, ...]
+    unit: str
+    low: float = -np.inf
+    high: float = np.inf
+    description: str = ""
+    ucd: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A named set of columns and of attributes that must be present."""
+
+    name: str
+    version: str
+    columns: dict[str, Column]
+    attrs: tuple[str, ...] = field(default=())
+
+
+EVENTS = Schema(
+    "events",
+    "1",
+    {
+        "mjd": Column(("event",), "d", 50000.0, 80000.0, "time of arrival, UTC", "time.epoch"),
+        "right_ascension": Column(("event",), "rad", 0.0, TWO_PI, "reconstructed, ICRS", "pos.eq.ra"),
+        "declination": Column(("event",), "rad", -np.pi / 2, np.pi / 2, "reconstructed, ICRS", "pos.eq.dec"),
+        "log10_energy": Column(("event",), "", 0.0, 10.0, "log10 of the reconstructed energy (proxy) in GeV", "em.energy"),
+        "angular_error": Column(("event",), "rad", 1e-4, np.pi, "circularised one-sigma error", "stat.error;pos"),
+        "azimuth": Column(("event",), "rad", 0.0, TWO_PI, "detector azimuth", optional=True),
+        "zenith": Column(("event",), "rad", 0.0, np.pi, "detector zenith", optional=True),
+        "run": Column(("event",), "", 0.0, description="run number", optional=True),
+        "event_id": Column(("event",), "", 0.0, description="event number within the run", optional=True),
+        "component": Column(
+            ("event",), "", 0.0, 3.0,
+            "truth of a synthetic event: 0 atmospheric neutrino, 1 atmospheric muon, 2 isotropic astrophysical, 3 signal",
+            optional=True,
+        ),
+    },
+    attrs=("sample", "origin", "livetime_s", "reference"),
+)
+
+RESPONSE = Schema(
+    "response",
+    "1",
+    {
+        "effective_area": Column(("sin_dec", "log10_true"), "cm2", 0.0, description="times the per-flavour nu + nubar flux gives the events of every flavour the sample sees"),
+        "sin_dec_edges": Column(("sin_dec_edge",), "", -1.0, 1.0, "edges of the effective-area bands"),
+        "log10_true_edges": Column(("log10_true_edge",), "", 0.0, 12.0, "edges in log10 of the neutrino energy in GeV"),
+        "migration": Column(("band", "migration_true", "migration_reco"), "", 0.0, 1.0, "P(reconstructed bin | true bin), every row sums to 1"),
+        "band_sin_dec_edges": Column(("band_edge",), "", -1.0, 1.0, "edges of the bands of migration and point spread"),
+        "migration_true_edges": Column(("migration_true_edge",), "", 0.0, 12.0, "log10 E/GeV, truth axis"),
+        "migration_reco_edges": Column(("migration_reco_edge",), "", 0.0, 12.0, "log10 E/GeV, reconstructed axis"),
+        "psf_log10_true": Column(("psf_node",), "", 0.0, 12.0, "log10 E/GeV of the point-spread nodes"),
+        "psf_narrow_fraction": Column(("band", "psf_node"), "", 0.0, 1.0, "weight of the narrow von Mises-Fisher part"),
+        "psf_kappa_narrow": Column(("band", "psf_node"), "", 0.0, description="concentration of the narrow part"),
+        "psf_kappa_broad": Column(("band", "psf_node"), "", 0.0, description="concentration of the broad part"),
+    },
+    attrs=("name", "reference", "flavours"),
+)
+
+TRIALS = Schema(
+    "trials",
+    "1",
+    {
+        "ts": Column(("trial",), "", 0.0, description="test statistic"),
+        "n_signal": Column(("trial",), "", 0.0, description="fitted number of signal events"),
+        "index": Column(("trial",), "", 0.0, 10.0, "fitted (or fixed) spectral index"),
+        "log_weight": Column(("trial",), "", description="log of the weight back to the null hypothesis"),
+        "converged": Column(("trial",), "", 0.0, 1.0, "1 where the fit converged"),
+    },
+    attrs=("fingerprint", "seed", "kind"),
+)
+
+ORIGINS = ("real", "synthetic")
+
+
+def _column_faults(dataset: xr.Dataset, name: str, column: Column) -> list[str]:
+    if name not in dataset.variables:
+        return [] if column.optional else [f"column '{name}' is missing"]
+    variable = dataset[name]
+    faults = []
+    if variable.dims != column.dims:
+        faults.append(f"'{name}' has dimensions {variable.dims}, expected {column.dims}")
+    unit = variable.attrs.get("units")
+    if unit != column.unit:
+        faults.append(f"'{name}' has units {unit!r}, expected {column.unit!r}")
+    if variable.dtype.kind not in "fiub":
+        return [*faults, f"'{name}' has dtype {variable.dtype}, expected a number"]
+    values = np.asarray(variable.values)
+    broken = int(np.count_nonzero(~np.isfinite(values)))
+    if broken:
+        faults.append(f"'{name}' has {broken} values that are NaN or infinite")
+    outside = int(np.count_nonzero((values < column.low) | (values > column.high)))
+    if outside:
+        faults.append(f"'{name}' has {outside} values outside [{column.low:g}, {column.high:g}]")
+    return faults
+
+
+def faults(dataset: xr.Dataset, schema: Schema) -> list[str]:
+    """Return every way in which the dataset breaks the schema, in words; empty when it keeps it."""
+    found = [f for name, column in schema.columns.items() for f in _column_faults(dataset, name, column)]
+    found += [f"column '{name}' is not part of the schema" for name in dataset.variables if name not in schema.columns]
+    found += [f"attribute '{name}' is missing" for name in schema.attrs if name not in dataset.attrs]
+    origin = dataset.attrs.get("origin")
+    if "origin" in schema.attrs and origin is not None and origin not in ORIGINS:
+        found.append(f"attribute 'origin' is {origin!r}, expected 'real' or 'synthetic'")
+    return found
+
+
+def check(dataset: xr.Dataset, schema: Schema, *, source: str = "dataset") -> xr.Dataset:
+    """Return the dataset unchanged if it keeps the schema.
+
+    Raises DataError that lists all faults at once.  ``source`` names the file or step in the message.
+    """
+    found = faults(dataset, schema)
+    if found:
+        raise DataError(
+            f"{source} does not keep the {schema.name} schema (version {schema.version}):\n  - "
+            + "\n  - ".join(found)
+            + "\nCorrect the input, or convert it with the reader of its release."
+        )
+    return dataset
+
+
+def dataset(schema: Schema, values: dict[str, np.ndarray], attrs: dict[str, object]) -> xr.Dataset:
+    """Return a checked dataset: dimensions, units and descriptions come from the schema."""
+    data = {}
+    for name, array in values.items():
+        column = schema.columns[name]
+        described = {"units": column.unit, "description": column.description}
+        data[name] = (column.dims, np.asarray(array), described)
+    return check(xr.Dataset(data, attrs={"schema": f"{schema.name}/{schema.version}", **attrs}), schema, source=str(attrs.get("sample", schema.name)))
