@@ -1,0 +1,67 @@
+"""The maximiser: Terms -> FitResult."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.likelihood import _kernels
+from nuanalysis.model import Terms
+
+Floats = NDArray[np.float64]
+_COARSE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """Maximum of the likelihood: ts >= 0, n_signal >= 0, the index (fitted or fixed), and whether the fit converged."""
+
+    ts: float
+    n_signal: float
+    index: float
+    converged: bool
+
+
+def maximise(terms: Terms) -> FitResult:
+    """Maximise over n_s >= 0 and, with more than one node, over the spectral index.
+
+    Between nodes the signal is the linear mixture of its neighbours: a proper density, within 0.7 per cent of the
+    power law for nodes 0.2 apart.  n_s is bounded so that every event keeps 1 + (n_s / N) x >= 0.01.
+    """
+    if not terms.difference.shape[1]:
+        return FitResult(0.0, 0.0, float(terms.index[0]), True)
+    if len(terms.index) == 1:
+        x = terms.x(0)
+        c, converged = _kernels.maximise_c(x, 0.0)
+        ts = 2.0 * _kernels.log_ratio(x, c) if c > 0 else 0.0
+        return FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[0]), bool(converged))
+    c, position, value, converged = _kernels.maximise_free(terms.energy, terms.mixing, terms.difference, _COARSE)
+    index = float(np.interp(position, np.arange(len(terms.index)), terms.index))
+    return FitResult(max(2.0 * float(value), 0.0), float(c * terms.n_events), index, bool(converged))
+
+
+def test_statistic(terms: Terms, n_signal: float, *, node: int = 0) -> float:
+    """TS at a given n_s and spectral node; raises InputError where a density would not be positive."""
+    x = terms.x(node)
+    c = n_signal / terms.n_events
+    if len(x) and 1.0 + c * min(float(x.min()), 0.0) <= 0.0:
+        raise InputError(f"n_signal {n_signal:g} makes a density negative; at most {terms.n_events * float(_kernels.ceiling_of(x)):.6g} here")
+    return 2.0 * float(_kernels.log_ratio(x, c))
+
+
+test_statistic.__test__ = False  # type: ignore[attr-defined]
+
+
+def scan(terms: Terms, n_signal: Floats) -> Floats:
+    """Profile TS at each n_s (best spectral node), (n,); where n_s is too large for a density, -inf."""
+    out = np.full(len(n_signal), -np.inf)
+    for node in range(len(terms.index)):
+        x = terms.x(node)
+        top = float(_kernels.ceiling_of(x)) * terms.n_events if len(x) else np.inf
+        for k, n in enumerate(n_signal):
+            if n <= top:
+                out[k] = max(out[k], 2.0 * float(_kernels.log_ratio(x, n / terms.n_events)))
+    return out

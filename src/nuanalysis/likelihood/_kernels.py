@@ -1,0 +1,192 @@
+"""Compiled sums and maximisers of the likelihood.  Each has a slow, obvious twin in the tests."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def log_ratio(x, c):  # type: ignore[no-untyped-def]
+    """Sum over events of ln(1 + c x); products of eight before each logarithm."""
+    total = 0.0
+    whole = x.shape[0] // 8 * 8
+    for i in range(0, whole, 8):
+        product = 1.0
+        for j in range(8):
+            product *= 1.0 + c * x[i + j]
+        total += np.log(product)
+    for i in range(whole, x.shape[0]):
+        total += np.log(1.0 + c * x[i])
+    return total
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _slopes(x, c):  # type: ignore[no-untyped-def]
+    """First and second derivative of the log-ratio by c."""
+    first, second = 0.0, 0.0
+    for i in range(x.shape[0]):
+        y = x[i] / (1.0 + c * x[i])
+        first += y
+        second += y * y
+    return first, second
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def ceiling_of(x):  # type: ignore[no-untyped-def]
+    """Largest c allowed: every 1 + c x stays above 0.01, and c at most 1."""
+    low = 0.0
+    for i in range(x.shape[0]):
+        low = min(low, x[i])
+    return min(1.0, 0.99 / max(-low, 1e-300))
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def maximise_c(x, start):  # type: ignore[no-untyped-def]
+    """Maximise the concave sum of ln(1 + c x) over 0 <= c <= ceiling by safeguarded Newton.
+
+    Returns (c, converged).  ``start`` is a guess; any value in [0, 1] is safe.
+    """
+    top = ceiling_of(x)
+    first, second = _slopes(x, 0.0)
+    if first <= 0.0 or second == 0.0:
+        return 0.0, True
+    low, high = 0.0, top
+    c = start if 0.0 < start < top else min(first / second, 0.5 * top)
+    for _ in range(60):
+        first, second = _slopes(x, c)
+        if first > 0.0:
+            low = c
+        else:
+            high = c
+        step = first / second
+        new = c + step
+        if new >= high:
+            if high == top and low == c and c > top * (1.0 - 1e-9):
+                return top, True
+            new = 0.5 * (c + high) if high < top or c > 0.5 * top else top * (1.0 - 1e-10)
+        elif new <= low:
+            new = 0.5 * (low + c)
+        if abs(new - c) <= 1e-8 * c:
+            return new, True
+        c = new
+    return c, False
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def fill_x(weight, mixing, difference, out):  # type: ignore[no-untyped-def]
+    """x_i = w_i sum_p L_p d_pi at one spectral node; weight (event,), mixing (p,), difference (p, event)."""
+    for i in range(out.shape[0]):
+        out[i] = difference[0, i] * mixing[0]
+    for p in range(1, difference.shape[0]):
+        if mixing[p] != 0.0:
+            for i in range(out.shape[0]):
+                out[i] += mixing[p] * difference[p, i]
+    for i in range(out.shape[0]):
+        out[i] *= weight[i]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _pair_derivatives(x, y, a, b):  # type: ignore[no-untyped-def]
+    ga, gb, haa, hab, hbb, least = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0e300
+    for i in range(x.shape[0]):
+        denominator = 1.0 + a * x[i] + b * y[i]
+        least = min(least, denominator)
+        inverse = 1.0 / denominator
+        p, q = x[i] * inverse, y[i] * inverse
+        ga += p
+        gb += q
+        haa += p * p
+        hab += p * q
+        hbb += q * q
+    return ga, gb, haa, hab, hbb, least
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
+    """Maximise the jointly concave sum of ln(1 + a x + b y) over a, b >= 0, from the one-node optimum (c, 0).
+
+    Between two spectral nodes the signal is the mixture a x + b y, so its maximum is that of a concave function.
+    Returns (a, b, improved, converged).
+    """
+    a, b = c, 0.0
+    ga, gb, haa, hab, hbb, least = _pair_derivatives(x, y, a, b)
+    if gb <= 1e-9 * max(1.0, abs(hbb)) ** 0.5:
+        return a, b, False, True
+    for _ in range(60):
+        det = haa * hbb - hab * hab
+        if det <= 1e-12 * haa * hbb:
+            return a, b, True, True  # the two nodes cannot be told apart
+        da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
+        length = 1.0
+        if a + da < 0.0:
+            length = min(length, a / -da)
+        if b + db < 0.0:
+            length = min(length, b / -db)
+        if length < 1e-12:
+            return a, b, True, True  # on the border, pushed outwards: the maximum lies there
+        # Stay where every density is positive.
+        for _ in range(40):
+            na, nb_ = a + length * da, b + length * db
+            trial = _pair_derivatives(x, y, na, nb_)
+            if trial[5] > 0.005 and na + nb_ <= 1.0:
+                break
+            length *= 0.5
+        moved = abs(na - a) + abs(nb_ - b)
+        a, b = max(na, 0.0), max(nb_, 0.0)
+        ga, gb, haa, hab, hbb, least = trial
+        if moved <= 1e-8 * (a + b):
+            return a, b, True, True
+    return a, b, True, False
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def maximise_free(weight, mixing, difference, coarse):  # type: ignore[no-untyped-def]
+    """Maximise over strength and spectral position.
+
+    weight (node, event), mixing (node, p), difference (p, event).  Returns (c, position, log-ratio, converged)
+    with position in units of nodes.  Coarse nodes first, then every node around the best, then the two intervals
+    beside the best node, where the problem is concave.
+    """
+    nodes, n = weight.shape
+    x = np.empty(n)
+    value = np.full(nodes, -1.0)
+    strength = np.zeros(nodes)
+    good = True
+    for stage in range(2):
+        best = 0
+        for g in range(nodes):
+            if value[g] > value[best]:
+                best = g
+        for g in range(nodes):
+            wanted = g % coarse == 0 or g == nodes - 1
+            if stage == 1:
+                wanted = value[best] > 0.0 and abs(g - best) < coarse
+            if wanted and value[g] < 0.0:
+                fill_x(weight[g], mixing[g], difference, x)
+                strength[g], ok = maximise_c(x, 0.0)
+                value[g] = log_ratio(x, strength[g]) if strength[g] > 0.0 else 0.0
+                good = good and ok
+    best = 0
+    for g in range(nodes):
+        if value[g] > value[best]:
+            best = g
+    if value[best] <= 0.0:
+        return 0.0, np.float64(best), 0.0, good
+    c, position, top = strength[best], np.float64(best), value[best]
+    y = np.empty(n)
+    z = np.empty(n)
+    fill_x(weight[best], mixing[best], difference, x)
+    for side in (-1, 1):
+        g = best + side
+        if g < 0 or g >= nodes:
+            continue
+        fill_x(weight[g], mixing[g], difference, y)
+        a, b, improved, ok = maximise_pair(x, y, strength[best])
+        if improved and a + b > 0.0:
+            for i in range(n):
+                z[i] = a * x[i] + b * y[i]
+            found = log_ratio(z, 1.0)
+            if found > top:
+                top, c, position = found, a + b, best + side * b / (a + b)
+                good = ok
+    return c, position, top, good

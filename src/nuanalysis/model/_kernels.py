@@ -1,0 +1,127 @@
+"""Compiled loops that place events and read the signal density there.  Each has a slow twin in the tests.
+
+Random numbers are SplitMix64 of (key of the trial, counter): trial i draws the same numbers whoever computes it.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_M1 = np.uint64(0xBF58476D1CE4E5B9)
+_M2 = np.uint64(0x94D049BB133111EB)
+_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+_TO_UNIT = 1.0 / 9007199254740992.0  # 2^-53
+
+
+@nb.njit(cache=True, inline="always")
+def _mix(z):  # type: ignore[no-untyped-def]
+    z = (z ^ (z >> _S30)) * _M1
+    z = (z ^ (z >> _S27)) * _M2
+    return z ^ (z >> _S31)
+
+
+@nb.njit(cache=True, inline="always")
+def _uniform(key, counter):  # type: ignore[no-untyped-def]
+    return np.float64(_mix(key + (np.uint64(counter) + np.uint64(1)) * _GOLDEN) >> _S11) * _TO_UNIT
+
+
+@nb.njit(cache=True)
+def trial_key(seed, trial, stream):  # type: ignore[no-untyped-def]
+    """64-bit key of one stream of one trial."""
+    return _mix(_mix(_mix(np.uint64(seed) + _GOLDEN) ^ np.uint64(trial)) + np.uint64(stream) * _M2)
+
+
+@nb.njit(cache=True, nogil=True)
+def draw_uniform(key, out):  # type: ignore[no-untyped-def]
+    """Fill out (event,) with the scramble: u in [0, 1) of every event."""
+    for i in range(out.shape[0]):
+        out[i] = _uniform(key, 2 * i)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def template_space(u, base, count, maps, out):  # type: ignore[no-untyped-def]
+    """Signal density at position u of each event's own ring.
+
+    u (event,) in [0, 1); base (event,) flat index of the first pixel of the ring in the map of the event's error
+    class; count (event,) pixels of the ring; maps (node, class x pixel); out (node, event) sr^-1.
+    """
+    for p in range(maps.shape[0]):
+        for i in range(u.shape[0]):
+            out[p, i] = maps[p, base[i] + np.int64(u[i] * count[i])]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def stack_space(u, declination, variance, ra, dec, extension2, weights, out):  # type: ignore[no-untyped-def]
+    """Signal density of a weighted sum of von Mises-Fisher sources at right ascension 2 pi u.
+
+    u, declination, variance (event,); ra, dec, extension2 (source,); weights (node, source); out (node, event).
+    Sources whose kernel is below exp(-40) of its peak at every right ascension are passed over.
+    """
+    nodes, sources = weights.shape
+    cos_ra, sin_ra = np.cos(ra), np.sin(ra)
+    cos_dec, sin_dec = np.cos(dec), np.sin(dec)
+    for i in range(u.shape[0]):
+        for p in range(nodes):
+            out[p, i] = 0.0
+        alpha = 2.0 * np.pi * u[i]
+        ca, sa = np.cos(alpha), np.sin(alpha)
+        cd, sd = np.cos(declination[i]), np.sin(declination[i])
+        for k in range(sources):
+            kappa = 1.0 / (variance[i] + extension2[k])
+            cos_gap = sd * sin_dec[k] + cd * cos_dec[k]
+            if kappa * (cos_gap - 1.0) < -40.0:
+                continue
+            cos_psi = sd * sin_dec[k] + cd * cos_dec[k] * (ca * cos_ra[k] + sa * sin_ra[k])
+            exponent = kappa * (cos_psi - 1.0)
+            if exponent < -40.0:
+                continue
+            value = kappa / (2.0 * np.pi * (1.0 - np.exp(-2.0 * kappa))) * np.exp(exponent)
+            for p in range(nodes):
+                out[p, i] += weights[p, k] * value
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def template_tilt(key, strength, mean, base, count, node_map, ceiling, out):  # type: ignore[no-untyped-def]
+    """Positions u drawn from 1 + strength_i (S_i(u) - <S>_i), by rejection.
+
+    strength, mean, ceiling (event,): ceiling is the largest S on the event's ring; node_map (class x pixel,).
+    """
+    n = np.int64(out.shape[0])
+    for i in range(n):
+        top = 1.0 + strength[i] * (ceiling[i] - mean[i])
+        counter = np.int64(2 * i)
+        while True:
+            u = _uniform(key, counter)
+            value = 1.0 + strength[i] * (node_map[base[i] + np.int64(u * count[i])] - mean[i])
+            if _uniform(key, counter + 1) * top < value:
+                out[i] = u
+                break
+            counter += 2 * n
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def stack_tilt(key, strength, mean, declination, variance, ra, dec, extension2, weights, ceiling, out):  # type: ignore[no-untyped-def]
+    """Positions u drawn from 1 + strength_i (S_i(u) - <S>_i) of a stack, by rejection; weights (source,)."""
+    n = np.int64(out.shape[0])
+    cos_ra, sin_ra = np.cos(ra), np.sin(ra)
+    cos_dec, sin_dec = np.cos(dec), np.sin(dec)
+    for i in range(n):
+        top = 1.0 + strength[i] * (ceiling[i] - mean[i])
+        cd, sd = np.cos(declination[i]), np.sin(declination[i])
+        counter = np.int64(2 * i)
+        while True:
+            u = _uniform(key, counter)
+            alpha = 2.0 * np.pi * u
+            ca, sa = np.cos(alpha), np.sin(alpha)
+            space = 0.0
+            for k in range(ra.shape[0]):
+                kappa = 1.0 / (variance[i] + extension2[k])
+                exponent = kappa * (sd * sin_dec[k] + cd * cos_dec[k] * (ca * cos_ra[k] + sa * sin_ra[k]) - 1.0)
+                if exponent > -40.0:
+                    space += weights[k] * kappa / (2.0 * np.pi * (1.0 - np.exp(-2.0 * kappa))) * np.exp(exponent)
+            if _uniform(key, counter + 1) * top < 1.0 + strength[i] * (space - mean[i]):
+                out[i] = u
+                break
+            counter += 2 * n

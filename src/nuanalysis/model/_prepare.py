@@ -1,0 +1,139 @@
+"""Everything about a hypothesis and its samples that a right-ascension scramble leaves alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis.model._background import Background, Cells, Smoother, background, cells, smoother
+from nuanalysis.model._records import Hypothesis, Sample, Terms
+from nuanalysis.model._space import Place, Space, place, reachable, stack_space, template_space
+from nuanalysis.response import acceptance, energy_density
+from nuanalysis.sky._records import Catalogue, PowerLaw, Template
+from nuanalysis.sphere import pixel_directions
+
+Floats = NDArray[np.float64]
+FREE_INDEX = np.round(np.arange(1.0, 4.01, 0.2), 10)
+_SPACE_INDEX = np.array([1.0, 2.0, 3.0, 4.0])
+_RATIO_FLOOR = 1e-12
+
+
+def spectra_of(hypothesis: Hypothesis) -> Floats:
+    """Spectral nodes, (node,): one for a fixed index, 1 to 4 in steps of 0.2 for a free one."""
+    return FREE_INDEX if hypothesis.index_free else np.array([hypothesis.index])
+
+
+def space_nodes(hypothesis: Hypothesis) -> tuple[Floats, Floats]:
+    """Indices at which the spatial shapes are built, (p,), and the mixing that gives each node, (node, p).
+
+    Acceptance changes slowly with the index, so shapes at 1, 2, 3 and 4 are mixed linearly in between.
+    """
+    nodes = spectra_of(hypothesis)
+    if not hypothesis.index_free:
+        return nodes, np.ones((1, 1))
+    mixing = np.array([np.interp(nodes, _SPACE_INDEX, row) for row in np.eye(len(_SPACE_INDEX))]).T
+    return _SPACE_INDEX, mixing
+
+
+def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: PowerLaw) -> float:
+    """Expected events for dN/dE(100 TeV) = 1 GeV^-1 cm^-2 s^-1, per flavour, summed over the sky or the sources."""
+    target = hypothesis.target
+    if isinstance(target, Template):
+        _, dec = pixel_directions(target.nside)
+        pixel_area = 4 * np.pi / len(dec)
+        mean = float((target.density * acceptance(sample.response, spectrum, np.sin(dec))).sum() * pixel_area)
+    else:
+        dec = np.array([s.declination for s in target.sources])
+        weight = np.array(target.weights) / sum(target.weights)
+        mean = float((weight * acceptance(sample.response, spectrum, np.sin(dec))).sum())
+    return mean * sample.livetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedSample:
+    """One sample: its spatial shapes, bins and lookups.  active: events that any scramble can bring near a signal."""
+
+    sample: Sample
+    space: Space
+    signal_energy: Floats  # (node, cell) probability of the energy bin
+    kernel: Smoother
+    where: Cells
+    base: Background
+    active: NDArray[np.int64]
+    lookup: Place
+    energy: Floats  # (node, active) S_E / (B_E B_direction)
+    share: Floats  # (node,) fraction of the signal events that fall into this sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A hypothesis with its samples, ready for fits and trials."""
+
+    hypothesis: Hypothesis
+    parts: tuple[PreparedSample, ...]
+    index: Floats
+    mixing: Floats
+    expected: Floats  # (node,) events for unit dN/dE at 100 TeV, all samples
+
+    @property
+    def n_events(self) -> int:
+        """Events of all samples."""
+        return sum(len(part.where.fine) for part in self.parts)
+
+
+def energy_terms(part: PreparedSample, where: Cells, estimate: Background) -> Floats:
+    """S_E / (B_E B_direction) of events in the given bins, (node, event); finite, at least 1e-12 of the background."""
+    ratio = part.signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
+    return np.asarray(np.maximum(ratio, _RATIO_FLOOR)[:, where.cell] / estimate.direction[where.fine])
+
+
+def _signal_energy(sample: Sample, nodes: Floats) -> Floats:
+    edges = sample.binning.sin_dec_edges, sample.binning.log10_energy_edges
+    return np.array([energy_density(sample.response, PowerLaw(g), *edges).ravel() for g in nodes])
+
+
+def _prepare_sample(sample: Sample, hypothesis: Hypothesis, nodes: Floats, shapes: Floats, share: Floats) -> PreparedSample:
+    dec, error = sample.array("declination"), sample.array("angular_error")
+    spectra = tuple(PowerLaw(float(g)) for g in shapes)
+    target = hypothesis.target
+    space: Space = stack_space(target, sample, spectra) if isinstance(target, Catalogue) else template_space(target, sample, spectra, error)
+    kernel = smoother(sample.binning)
+    where = cells(dec, sample.array("log10_energy"), sample.binning)
+    estimate = background(where, sample.binning, kernel)
+    active = np.flatnonzero(reachable(space, dec, error))
+    lookup = place(space, dec[active], error[active])
+    part = PreparedSample(sample, space, _signal_energy(sample, nodes), kernel, where, estimate, active, lookup, np.empty(0), share)
+    near = Cells(where.fine[active], where.cell[active])
+    return PreparedSample(sample, space, part.signal_energy, kernel, where, estimate, active, lookup, energy_terms(part, near, estimate), share)
+
+
+def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:
+    """Do once what every scramble shares."""
+    nodes = spectra_of(hypothesis)
+    shapes, mixing = space_nodes(hypothesis)
+    expected = np.array([[expected_events(hypothesis, s, PowerLaw(float(g))) for g in nodes] for s in samples])
+    share = expected / expected.sum(axis=0)
+    parts = tuple(_prepare_sample(s, hypothesis, nodes, shapes, f) for s, f in zip(samples, share, strict=True))
+    return Prepared(hypothesis, parts, nodes, mixing, expected.sum(axis=0))
+
+
+def join(prepared: Prepared, differences: list[Floats], energies: list[Floats], counts: list[int]) -> Terms:
+    """One set of Terms from several samples.
+
+    Sample j holds the fraction f_j of the signal: n_j / N_j = (n_s / N) f_j N / N_j, and f_j N / N_j goes into its
+    energy term.  differences (p, event), energies (node, event), counts N_j, one entry a sample.
+    """
+    total = sum(counts)
+    scaled = [e * (part.share * total / n)[:, None] for e, part, n in zip(energies, prepared.parts, counts, strict=True)]
+    return Terms(np.concatenate(differences, axis=1), np.concatenate(scaled, axis=1), prepared.mixing, prepared.index, total)
+
+
+def terms(prepared: Prepared) -> Terms:
+    """Terms of the samples as they are."""
+    differences = []
+    for part in prepared.parts:
+        u = part.lookup.position(part.sample.array("right_ascension")[part.active])
+        differences.append(part.lookup.at(u) - part.lookup.mean)
+    return join(prepared, differences, [p.energy for p in prepared.parts], [len(p.where.fine) for p in prepared.parts])

@@ -1,0 +1,94 @@
+"""The nouns of the model: a sample ready for analysis, a hypothesis, a background estimate, and Terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.response import Response
+from nuanalysis.sky._records import Catalogue, Template
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binning:
+    """Bins of the background estimate.
+
+    sin_dec_edges, log10_energy_edges : of the energy density, which is normalised in each sin(dec) bin.
+    dec_smoothing : width in rad of the kernel that smooths the declination density.
+    """
+
+    sin_dec_edges: Floats
+    log10_energy_edges: Floats
+    dec_smoothing: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Events with the response and the bins they are analysed with.  nside is that of template maps."""
+
+    name: str
+    label: str
+    events: xr.Dataset
+    response: Response
+    binning: Binning
+    nside: int
+
+    @property
+    def livetime(self) -> float:
+        """Livetime in s."""
+        return float(self.events.attrs["livetime_s"])
+
+    @property
+    def origin(self) -> str:
+        """'real' or 'synthetic'."""
+        return str(self.events.attrs["origin"])
+
+    def array(self, name: str) -> Floats:
+        """An event column as a plain array, (event,)."""
+        return np.asarray(self.events[name].values, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hypothesis:
+    """What is tested: a template or a stack, at a fixed index or with the index free in [1, 4].
+
+    index : spectral index of the fixed fit, of injected signal and of quoted fluxes.
+    """
+
+    name: str
+    target: Template | Catalogue
+    index: float
+    index_free: bool
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.index <= 4.0:
+            raise InputError(f"spectral index {self.index:g} of '{self.name}' is outside [1, 4]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """Per-event signal over background.
+
+    difference : (p, event) (S - <S>) / B in direction only, for p spatial shapes.
+    energy     : (node, event) signal over background in energy, at each spectral node; with several samples it
+                 carries the sample's share of the signal too, so that one n_s serves all.
+    mixing     : (node, p) weights of the spatial shapes at each spectral node, rows sum to 1.
+    index      : (node,) spectral index of each node; one node means a fixed index.
+    n_events   : N, events of the whole sample; events left out have difference 0.
+    """
+
+    difference: Floats
+    energy: Floats
+    mixing: Floats
+    index: Floats
+    n_events: int
+
+    def x(self, node: int) -> Floats:
+        """(event,) x_i at one spectral node."""
+        return np.asarray(self.energy[node] * (self.mixing[node] @ self.difference))

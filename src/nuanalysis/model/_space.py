@@ -1,0 +1,173 @@
+"""The signal density in direction: a template (a map per class of angular error) or a stack of sources.
+
+Both answer the same four questions about events with given declination and angular error: the mean over right
+ascension, the density where the events are, the density after a scramble, and a tilted scramble.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis.model import _kernels
+from nuanalysis.model._records import Sample
+from nuanalysis.response import acceptance
+from nuanalysis.sky._records import Catalogue, PowerLaw, Template
+from nuanalysis.sphere import Rings, pixel_directions, regrade, rings, smoothed, vmf_density, vmf_ra_mean
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+CLASS_RATIO = 1.1  # neighbouring classes of angular error; an event is at most 5 per cent from its class
+_REACH = 40.0  # kernels below exp(-40) of their peak count as zero
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemplateSpace:
+    """Maps (p, class, pixel) sr^-1 of a template times acceptance, smoothed by each class of angular error.
+
+    Right ascension is drawn and averaged on the pixels of an event's own ring, so that the mean is exact.
+    """
+
+    maps: NDArray[np.float32]
+    means: Floats  # (p, class, ring)
+    ceilings: Floats
+    rings: Rings
+    log_class_edges: Floats
+
+    def _class_of(self, error: Floats) -> Ints:
+        return np.clip(np.searchsorted(self.log_class_edges, np.log(error)) - 1, 0, self.maps.shape[1] - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackSpace:
+    """Sources with exact kernels; weights (p, source), rows sum to 1.  Extension adds in quadrature."""
+
+    ra: Floats
+    dec: Floats
+    extension2: Floats
+    weights: Floats
+
+
+def template_space(template: Template, sample: Sample, spectra: tuple[PowerLaw, ...], errors: Floats) -> TemplateSpace:
+    """Build the maps for one sample; ``errors`` (event,) rad decide which classes are needed."""
+    _, dec = pixel_directions(sample.nside)
+    coarse = regrade(template.density, sample.nside)
+    pixel_width = np.sqrt(4 * np.pi / len(dec))
+    low, high = np.log(max(errors.min(), 0.5 * pixel_width)), np.log(max(errors.max(), 0.6 * pixel_width))
+    n_class = max(1, int(np.ceil((high - low) / np.log(CLASS_RATIO))))
+    edges = np.linspace(low, high, n_class + 1)
+    kappas = np.exp(-(edges[1:] + edges[:-1]))
+    grid = rings(sample.nside)
+    maps = np.empty((len(spectra), n_class, len(dec)), dtype=np.float32)
+    for p, spectrum in enumerate(spectra):
+        seen = coarse * acceptance(sample.response, spectrum, np.sin(dec))
+        maps[p] = smoothed(seen / (seen.sum() * 4 * np.pi / len(dec)), kappas)
+        maps[p] /= maps[p].sum(axis=1, keepdims=True, dtype=np.float64) * 4 * np.pi / len(dec)
+    return TemplateSpace(maps, grid.mean(maps), grid.maximum(maps).astype(np.float64), grid, edges)
+
+
+def stack_space(catalogue: Catalogue, sample: Sample, spectra: tuple[PowerLaw, ...]) -> StackSpace:
+    """Sources weighted by catalogue weight times acceptance at each spectrum."""
+    ra = np.array([s.right_ascension for s in catalogue.sources])
+    dec = np.array([s.declination for s in catalogue.sources])
+    weights = np.array([np.array(catalogue.weights) * acceptance(sample.response, s, np.sin(dec)) for s in spectra])
+    extension2 = np.array([s.extension**2 for s in catalogue.sources])
+    return StackSpace(ra, dec, extension2, weights / weights.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemplatePlace:
+    """Events looked up in a TemplateSpace: flat ring base, ring size, mean (p, event) and ceiling (p, event)."""
+
+    space: TemplateSpace
+    declination: Floats
+    base: Ints
+    count: Floats
+    mean: Floats
+    ceiling: Floats
+
+    def at(self, u: Floats) -> Floats:
+        """(p, event) density at right ascension 2 pi u."""
+        flat = self.space.maps.reshape(len(self.space.maps), -1)
+        out = np.empty((len(flat), len(u)))
+        _kernels.template_space(u, self.base, self.count, flat, out)
+        return out
+
+    def position(self, ra: Floats) -> Floats:
+        """u of each event's right ascension: the middle of the pixel that holds it."""
+        pixel = self.space.rings.pixel(ra, self.declination)
+        ring = self.space.rings.of(self.declination)
+        return np.asarray((pixel - self.space.rings.start[ring] + 0.5) / self.count)
+
+    def tilt(self, key: np.uint64, strength: Floats, mixing: Floats, out: Floats) -> None:
+        """Fill out (event,) with u drawn from 1 + strength (S - <S>)."""
+        flat = self.space.maps.reshape(len(self.space.maps), -1)
+        used = np.flatnonzero(mixing)
+        node_map = flat[used[0]] if len(used) == 1 else (mixing @ flat).astype(np.float32)
+        _kernels.template_tilt(key, strength, mixing @ self.mean, self.base, self.count, node_map, mixing @ self.ceiling, out)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackPlace:
+    """Events near enough to some source of a StackSpace: mean (p, event) and ceiling (p, event)."""
+
+    space: StackSpace
+    declination: Floats
+    variance: Floats
+    mean: Floats
+    ceiling: Floats
+
+    def at(self, u: Floats) -> Floats:
+        """(p, event) density at right ascension 2 pi u."""
+        s = self.space
+        out = np.empty((len(s.weights), len(u)))
+        _kernels.stack_space(u, self.declination, self.variance, s.ra, s.dec, s.extension2, s.weights, out)
+        return out
+
+    def position(self, ra: Floats) -> Floats:
+        """u of each event's right ascension."""
+        return np.asarray(ra / (2 * np.pi))
+
+    def tilt(self, key: np.uint64, strength: Floats, mixing: Floats, out: Floats) -> None:
+        """Fill out (event,) with u drawn from 1 + strength (S - <S>)."""
+        s = self.space
+        _kernels.stack_tilt(
+            key, strength, mixing @ self.mean, self.declination, self.variance, s.ra, s.dec, s.extension2,
+            mixing @ s.weights, mixing @ self.ceiling, out,
+        )
+
+
+Place = TemplatePlace | StackPlace
+Space = TemplateSpace | StackSpace
+
+
+def place(space: Space, declination: Floats, error: Floats) -> Place:
+    """Look the events up; all (event,) rad."""
+    if isinstance(space, StackSpace):
+        return _place_stack(space, declination, error)
+    row, klass = space.rings.of(declination), space._class_of(error)
+    base = klass * space.maps.shape[2] + space.rings.start[row]
+    count = space.rings.count[row].astype(np.float64)
+    return TemplatePlace(space, declination, base, count, space.means[:, klass, row], space.ceilings[:, klass, row])
+
+
+def _place_stack(space: StackSpace, declination: Floats, error: Floats) -> StackPlace:
+    mean = np.zeros((len(space.weights), len(declination)))
+    ceiling = np.zeros_like(mean)
+    for k, (dec, extension2) in enumerate(zip(space.dec, space.extension2, strict=True)):
+        kappa = 1.0 / (error**2 + extension2)
+        mean += space.weights[:, k, None] * vmf_ra_mean(declination, dec, kappa)
+        ceiling += space.weights[:, k, None] * vmf_density(np.cos(declination - dec), kappa)
+    return StackPlace(space, declination, error**2, mean, ceiling)
+
+
+def reachable(space: Space, declination: Floats, error: Floats) -> NDArray[np.bool_]:
+    """Events whose signal density can differ from zero at some right ascension, (event,)."""
+    if isinstance(space, TemplateSpace):
+        return np.ones(len(declination), dtype=np.bool_)
+    near = np.zeros(len(declination), dtype=np.bool_)
+    for dec, extension2 in zip(space.dec, space.extension2, strict=True):
+        near |= (1.0 - np.cos(declination - dec)) < _REACH * (error**2 + extension2)
+    return near

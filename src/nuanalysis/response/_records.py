@@ -1,0 +1,193 @@
+"""The Response noun and what follows from it: acceptance, expected events, energy densities, draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from nuanalysis.response._atmosphere import vetoed_flux
+from nuanalysis.schema import RESPONSE, check
+from nuanalysis.sphere import vmf_cumulative, vmf_draw
+
+Floats = NDArray[np.float64]
+_SUBSTEPS = 16  # midpoint steps inside an energy bin; E^-4 is then integrated to 0.01 per cent
+
+
+class Spectrum(Protocol):
+    """Anything with dN/dE relative to its value at 100 TeV."""
+
+    def shape(self, log10_energy: Floats) -> Floats:
+        """Relative dN/dE at log10(E/GeV)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Response:
+    """What one detector sample does to a flux.
+
+    dataset : keeps schema RESPONSE.
+    error_scale, error_spread : the per-event error of a simulated event is log-normal, with this median in units
+        of the width kappa^-1/2 of the point-spread part the event belongs to, and this sigma of its logarithm.
+    error_floor : smallest per-event error, rad.
+    notes : stand-ins and simplifications; every result made with this response repeats them.
+    """
+
+    name: str
+    label: str
+    reference: str
+    dataset: xr.Dataset
+    error_scale: float
+    error_spread: float
+    error_floor: float
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check(self.dataset, RESPONSE, source=f"response '{self.name}'")
+
+    def array(self, name: str) -> Floats:
+        """A variable of the dataset as a plain array."""
+        return np.asarray(self.dataset[name].values, dtype=np.float64)
+
+
+def _bin_weights(spectrum: Spectrum, log10_edges: Floats) -> Floats:
+    """Integral of the relative spectrum over each bin, GeV; (bin,)."""
+    step = np.diff(log10_edges)[:, None] / _SUBSTEPS
+    middles = log10_edges[:-1, None] + step * (np.arange(_SUBSTEPS) + 0.5)
+    energy = 10.0**middles
+    return np.asarray((spectrum.shape(middles) * energy * np.log(10.0) * step).sum(axis=1))
+
+
+def band_of(sin_dec: Floats, edges: Floats) -> NDArray[np.int64]:
+    """Band that holds each sin(declination); the ends belong to the outer bands."""
+    return np.clip(np.searchsorted(edges, sin_dec, side="right") - 1, 0, len(edges) - 2)
+
+
+def acceptance(response: Response, spectrum: Spectrum, sin_dec: Floats) -> Floats:
+    """Events per unit of time and of flux dN/dE at 100 TeV at each sin(declination).
+
+    Returns (...,) cm2 GeV: times dN/dE(100 TeV) in GeV^-1 cm^-2 s^-1 and s, a number of events.
+    Constant inside each band of the effective area, as released.
+    """
+    per_band = response.array("effective_area") @ _bin_weights(spectrum, response.array("log10_true_edges"))
+    return np.asarray(per_band[band_of(sin_dec, response.array("sin_dec_edges"))])
+
+
+def _true_to_migration(response: Response) -> Floats:
+    """Overlap of effective-area bins with migration truth bins, (true bin, migration bin), rows sum to 1.
+
+    Energies outside the migration table use its first or last row: nothing else was released.
+    """
+    fine, coarse = response.array("log10_true_edges"), response.array("migration_true_edges").copy()
+    coarse[0], coarse[-1] = min(coarse[0], fine[0]), max(coarse[-1], fine[-1])
+    low = np.maximum(fine[:-1, None], coarse[None, :-1])
+    high = np.minimum(fine[1:, None], coarse[None, 1:])
+    return np.asarray(np.clip(high - low, 0.0, None) / np.diff(fine)[:, None])
+
+
+def _rebin(source: Floats, target: Floats) -> Floats:
+    """Fraction of each source bin inside each target bin, (source, target); the outside goes to the end bins."""
+    wide = target.copy()
+    wide[0], wide[-1] = min(wide[0], source[0]), max(wide[-1], source[-1])
+    low = np.maximum(source[:-1, None], wide[None, :-1])
+    high = np.minimum(source[1:, None], wide[None, 1:])
+    return np.asarray(np.clip(high - low, 0.0, None) / np.diff(source)[:, None])
+
+
+def detected(response: Response, spectrum: Spectrum) -> Floats:
+    """Detected events by effective-area band and truth bin of the effective area, arbitrary norm."""
+    return np.asarray(response.array("effective_area") * _bin_weights(spectrum, response.array("log10_true_edges")))
+
+
+def energy_density(response: Response, spectrum: Spectrum, sin_dec_edges: Floats, log10_edges: Floats) -> Floats:
+    """Probability of each reconstructed-energy bin at each sin(declination) bin, (sin_dec, bin), rows sum to 1."""
+    true = detected(response, spectrum)
+    fine = np.linspace(sin_dec_edges[:-1], sin_dec_edges[1:], 9, axis=1)
+    middles = 0.5 * (fine[:, 1:] + fine[:, :-1])  # (sin_dec, 8): bins may straddle bands
+    area_band = band_of(middles, response.array("sin_dec_edges"))
+    other_band = band_of(middles, response.array("band_sin_dec_edges"))
+    spread = np.einsum("tm,bmr,rk->btk", _true_to_migration(response), response.array("migration"),
+                       _rebin(response.array("migration_reco_edges"), log10_edges))
+    out = np.einsum("djt,djtk->dk", true[area_band], spread[other_band])
+    return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+
+def folded_atmosphere(response: Response, sin_dec: Floats, log10_edges: Floats) -> Floats:
+    """Relative atmospheric events per reconstructed-energy bin at each sin(declination), (sin_dec, bin)."""
+    edges = response.array("log10_true_edges")
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    area = response.array("effective_area")[band_of(sin_dec, response.array("sin_dec_edges"))]
+    true = area * vetoed_flux(middles, sin_dec) * 10.0**middles  # dE in bins of log E
+    spread = response.array("migration")[band_of(sin_dec, response.array("band_sin_dec_edges"))]
+    reco = _rebin(response.array("migration_reco_edges"), log10_edges)
+    return np.asarray(np.einsum("dt,tm,dmr,rk->dk", true, _true_to_migration(response), spread, reco, optimize=True))
+
+
+def draw_true_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, rng: np.random.Generator) -> Floats:
+    """log10 of the neutrino energy of detected events at each sin(declination), (event,)."""
+    cumulative = np.cumsum(detected(response, spectrum), axis=1)
+    band = band_of(sin_dec, response.array("sin_dec_edges"))
+    u = rng.random(len(band)) * cumulative[band, -1]
+    chosen = np.minimum((cumulative[band] < u[:, None]).sum(axis=1), cumulative.shape[1] - 1)
+    edges = response.array("log10_true_edges")
+    return np.asarray(edges[chosen] + rng.random(len(band)) * np.diff(edges)[chosen])
+
+
+def draw_reconstructed_energy(response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator) -> Floats:
+    """log10 of the reconstructed energy, (event,); flat inside a bin of the migration table."""
+    true_edges, reco_edges = response.array("migration_true_edges"), response.array("migration_reco_edges")
+    row = band_of(log10_true, true_edges)
+    band = band_of(sin_dec, response.array("band_sin_dec_edges"))
+    cumulative = np.cumsum(response.array("migration")[band, row], axis=1)
+    u = rng.random(len(row)) * cumulative[:, -1]
+    chosen = np.minimum((cumulative < u[:, None]).sum(axis=1), cumulative.shape[1] - 1)
+    return np.asarray(reco_edges[chosen] + rng.random(len(row)) * np.diff(reco_edges)[chosen])
+
+
+def point_spread(response: Response, log10_true: Floats, sin_dec: Floats) -> tuple[Floats, Floats, Floats]:
+    """Fraction of the narrow part and both concentrations at each energy, (event,) each."""
+    nodes = response.array("psf_log10_true")
+    band = band_of(sin_dec, response.array("band_sin_dec_edges"))
+    position = np.interp(log10_true, nodes, np.arange(len(nodes)))
+    left = np.minimum(position.astype(np.int64), len(nodes) - 2)
+    t = position - left
+
+    def between(name: str) -> Floats:
+        table = response.array(name)
+        return np.asarray((1 - t) * table[band, left] + t * table[band, left + 1])
+
+    return between("psf_narrow_fraction"), between("psf_kappa_narrow"), between("psf_kappa_broad")
+
+
+def draw_point_spread(response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Opening angle and per-event error, (event,) rad each.
+
+    An event belongs to the narrow or the broad part; its error estimate scatters log-normally about the
+    width of that part, so that the likelihood can tell well from badly measured events.
+    """
+    fraction, narrow, broad = point_spread(response, log10_true, sin_dec)
+    kappa = np.where(rng.random(len(fraction)) < fraction, narrow, broad)
+    psi = vmf_draw(kappa, rng)
+    error = response.error_scale * kappa**-0.5 * np.exp(response.error_spread * rng.standard_normal(len(kappa)))
+    return psi, np.clip(error, response.error_floor, np.radians(90.0))
+
+
+def fit_mixture(psi: Floats, cumulative: Floats, start: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Narrow fraction and both concentrations whose cumulative point spread passes through the given points.
+
+    psi (point,) rad, cumulative (point,) in (0, 1); start = (fraction, kappa narrow, kappa broad).
+    """
+
+    def model(p: Floats) -> Floats:
+        f, narrow, broad = 1.0 / (1.0 + np.exp(-p[0])), np.exp(p[1]) + np.exp(p[2]), np.exp(p[2])
+        return np.asarray(f * vmf_cumulative(psi, narrow) + (1 - f) * vmf_cumulative(psi, broad))
+
+    p0 = [np.log(start[0] / (1 - start[0])), np.log(start[1] - start[2]), np.log(start[2])]
+    # A weak pull towards the start keeps three parameters defined where the curve needs only two.
+    fit = least_squares(lambda p: np.concatenate([(model(p) - cumulative) * 200.0, 0.05 * (p - p0)]), p0)
+    f = 1.0 / (1.0 + np.exp(-fit.x[0]))
+    return float(f), float(np.exp(fit.x[1]) + np.exp(fit.x[2])), float(np.exp(fit.x[2]))

@@ -1,0 +1,122 @@
+"""The cascade sample of IceCube 2023, Science 380, 1338: response and published marginals, from typed-in tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from io import StringIO
+
+import numpy as np
+
+from nuanalysis.response._records import Floats, Response, fit_mixture
+from nuanalysis.schema import RESPONSE, dataset
+
+NAME = "cascades-2023"
+REFERENCE = "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818; data release doi:10.21234/8v5d-rn16"
+N_EVENTS = 59_592
+LIVETIME_S = 304_047_105.07
+THRESHOLD_LOG10 = float(np.log10(500.0))
+_AREA_LOG10 = (2.034812989687, 7.001935208674)
+# The released coverage (0.5 -> 0.62, 0.9 -> 0.90) says that the published errors are larger than the width of the
+# point spread; 1.17 reproduces it, and the released distribution of the errors of astrophysical events.
+_ERROR_SCALE, _ERROR_SPREAD = 1.17, 0.33
+_PSF_NODES = np.arange(2.7, 6.71, 0.2)
+
+
+def _table(name: str) -> Floats:
+    text = (files("nuanalysis.response") / "tables" / f"cascades_2023_{name}.csv").read_text()
+    return np.loadtxt(StringIO(text), delimiter=",")
+
+
+def _point_spread() -> Floats:
+    """Narrow fraction, kappa narrow, kappa broad at the nodes, (3, node)."""
+    table = _table("opening_angle")
+    log10_energy = np.log10(table[:, 0])
+    rows, start = [], (0.4, 55.0, 5.8)
+    for node in _PSF_NODES:
+        psi = np.radians([np.exp(np.interp(node, log10_energy, np.log(table[:, k]))) for k in (1, 2, 3)])
+        start = fit_mixture(psi, np.array([0.2, 0.5, 0.8]), start)
+        rows.append(start)
+    return np.array(rows).T
+
+
+def _migration(area: Floats, area_edges: Floats, edges: Floats) -> Floats:
+    """Released migration S6a, rows reweighted so that the nominal astrophysical flux folds to the released figure S1.
+
+    S6a alone (averaged over flavours and a spectrum that was not released) folds to 30 per cent more events near
+    threshold and 19 per cent fewer near 10 TeV than figure S1.  One factor per reconstructed bin, found by
+    iteration, removes the difference; every row still sums to 1 (docs/decisions/0005-energy-migration.md).
+    """
+    matrix = _table("energy_migration")
+    table = marginals()
+    solid = np.diff([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0])
+    middles = 10.0 ** (0.5 * (area_edges[1:] + area_edges[:-1]))
+    true = (solid @ area) * middles**-1.53  # E^-2.53 dE in bins of log E
+    cumulative = np.interp(edges, area_edges, np.concatenate([[0.0], np.cumsum(true)]))
+    truth = np.diff(np.concatenate([[0.0], cumulative[1:-1], [true.sum()]]))
+    released = np.concatenate([[0.0], np.cumsum(table.energy[:, 1])])
+    wanted = np.diff(np.interp(edges, table.log10_energy_edges, released))
+    inside = edges[1:] < table.log10_energy_edges[-1]
+    wanted[0] += released[np.searchsorted(table.log10_energy_edges, edges[0])] - released[0]
+    for _ in range(30):
+        folded = truth @ matrix
+        factor = np.where(inside, wanted / folded * folded[inside].sum() / wanted[inside].sum(), 1.0)
+        matrix = matrix * factor**0.5
+        matrix /= matrix.sum(axis=1, keepdims=True)
+    return matrix
+
+
+def response() -> Response:
+    """Effective area in 5 bands, energy migration S6a (axis 0 is truth) matched to S1, two-part point spread."""
+    area = _table("effective_area")
+    area_edges, energy_edges = np.linspace(*_AREA_LOG10, area.shape[1] + 1), np.linspace(2.7, 6.7, 30)
+    fraction, narrow, broad = _point_spread()
+    values = {
+        "effective_area": area,
+        "sin_dec_edges": np.array([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]),
+        "log10_true_edges": area_edges,
+        "migration": _migration(area, area_edges, energy_edges)[None],
+        "band_sin_dec_edges": np.array([-1.0, 1.0]),
+        "migration_true_edges": energy_edges,
+        "migration_reco_edges": energy_edges,
+        "psf_log10_true": _PSF_NODES,
+        "psf_narrow_fraction": fraction[None],
+        "psf_kappa_narrow": narrow[None],
+        "psf_kappa_broad": broad[None],
+    }
+    data = dataset(RESPONSE, values, {"name": NAME, "reference": REFERENCE, "flavours": "all, summed"})
+    return Response(NAME, "IceCube cascades 2023", REFERENCE, data, _ERROR_SCALE, _ERROR_SPREAD, float(np.radians(1.2)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marginals:
+    """Published one-dimensional distributions; columns data, atmospheric neutrino, muon, astrophysical.
+
+    sin_dec (35, 4) on sin_dec_edges; angular_error (35, 4) on angular_error_edges in rad, with the counts
+    beyond the last edge in angular_error_overflow (4,); energy (34, 2) = atmospheric, astrophysical on
+    log10_energy_edges.
+    """
+
+    sin_dec_edges: Floats
+    sin_dec: Floats
+    angular_error_edges: Floats
+    angular_error: Floats
+    angular_error_overflow: Floats
+    log10_energy_edges: Floats
+    energy: Floats
+
+
+def marginals() -> Marginals:
+    """Figures S1 and S2 of the release as tables."""
+    energy = _table("energy")
+    sin_dec, error = _table("sin_dec"), _table("angular_error")
+    return Marginals(
+        np.linspace(-1.0, 1.0, 36), sin_dec,
+        np.radians(np.linspace(0.0, 40.0, 36)), error, sin_dec.sum(axis=0) - error.sum(axis=0),
+        np.log10(np.append(energy[:, 0], energy[-1, 1])), energy[:, 2:],
+    )
+
+
+def coverage() -> Floats:
+    """Nominal quantile of the per-event error and the fraction inside it at 1, 10 and 500 TeV, (30, 4)."""
+    return _table("coverage")

@@ -1,0 +1,200 @@
+"""The only maker of random events: injected signal, and the synthetic twin of the 2023 cascade sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import healpy as hp
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.response import (
+    Response,
+    Spectrum,
+    acceptance,
+    cascades_2023,
+    draw_point_spread,
+    draw_reconstructed_energy,
+    draw_true_energy,
+    folded_atmosphere,
+)
+from nuanalysis.schema import EVENTS, dataset
+from nuanalysis.sky._records import Catalogue, PowerLaw, Template
+from nuanalysis.sphere import offset, pixel_directions
+
+Floats = NDArray[np.float64]
+ISOTROPIC_SPECTRUM = PowerLaw(2.53)
+ISOTROPIC_EVENTS = 3999.0  # astrophysical events expected in the sample, release FigS2
+FIRST_MJD, LAST_MJD = 55694.0, 59357.0  # May 2011 to May 2021
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Simulated detected events: directions and per-event error in rad, log10 E/GeV; (event,) each."""
+
+    right_ascension: Floats
+    declination: Floats
+    log10_energy: Floats
+    angular_error: Floats
+
+    def __len__(self) -> int:
+        return len(self.declination)
+
+    def take(self, chosen: NDArray[np.int64]) -> Drawn:
+        """The chosen events."""
+        return Drawn(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+
+def _detected(response: Response, spectrum: Spectrum, ra: Floats, dec: Floats, rng: np.random.Generator) -> Drawn:
+    """Push true directions through the response."""
+    log10_true = draw_true_energy(response, spectrum, np.sin(dec), rng)
+    log10_energy = draw_reconstructed_energy(response, log10_true, np.sin(dec), rng)
+    psi, error = draw_point_spread(response, log10_true, np.sin(dec), rng)
+    seen_ra, seen_dec = offset(ra, dec, psi, rng.uniform(0.0, 2 * np.pi, len(psi)))
+    return Drawn(seen_ra, seen_dec, log10_energy, error)
+
+
+def _from_template(template: Template, response: Response, spectrum: Spectrum, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    _, dec = pixel_directions(template.nside)
+    cumulative = np.cumsum(template.density * acceptance(response, spectrum, np.sin(dec)))
+    pixel = np.searchsorted(cumulative, rng.random(n) * cumulative[-1])
+    # A random sub-pixel stands for a uniform draw inside the pixel.
+    fine = 16
+    nested = hp.ring2nest(template.nside, pixel) * fine**2 + rng.integers(0, fine**2, n)
+    theta, phi = hp.pix2ang(template.nside * fine, nested, nest=True)
+    return np.asarray(phi), np.asarray(np.pi / 2 - theta)
+
+
+def _from_catalogue(catalogue: Catalogue, response: Response, spectrum: Spectrum, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    ra = np.array([s.right_ascension for s in catalogue.sources])
+    dec = np.array([s.declination for s in catalogue.sources])
+    width = np.array([s.extension for s in catalogue.sources])
+    share = np.array(catalogue.weights) * acceptance(response, spectrum, np.sin(dec))
+    source = rng.choice(len(ra), size=n, p=share / share.sum())
+    spread = width[source] * np.sqrt(-2.0 * np.log1p(-rng.random(n)))
+    return offset(ra[source], dec[source], spread, rng.uniform(0.0, 2 * np.pi, n))
+
+
+def signal(target: Template | Catalogue, response: Response, spectrum: Spectrum, n: int, rng: np.random.Generator) -> Drawn:
+    """Draw n detected events of a template or of a stack, as the response sees them."""
+    place = _from_template if isinstance(target, Template) else _from_catalogue
+    ra, dec = place(target, response, spectrum, n, rng)  # type: ignore[arg-type]
+    return _detected(response, spectrum, ra, dec, rng)
+
+
+def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
+    """Isotropic astrophysical events whose energies follow the released figure S1.
+
+    Drawn from the response and thinned to the released energy distribution: the public migration matrix, averaged
+    over flavours, alone is low by up to 19 per cent near 10 TeV.
+    """
+    dec = np.arcsin(rng.uniform(-1.0, 1.0, 40 * n))
+    acc = acceptance(response, ISOTROPIC_SPECTRUM, np.sin(dec))
+    dec = dec[rng.random(len(dec)) < acc / acc.max()]
+    drawn = _detected(response, ISOTROPIC_SPECTRUM, rng.uniform(0.0, 2 * np.pi, len(dec)), dec, rng)
+    table = cascades_2023.marginals()
+    inside = table.log10_energy_edges >= cascades_2023.THRESHOLD_LOG10 - 0.12
+    edges = table.log10_energy_edges[inside]
+    wanted = table.energy[inside[:-1], 1]
+    found = np.histogram(drawn.log10_energy, edges)[0]
+    cell = np.clip(np.searchsorted(edges, drawn.log10_energy, side="right") - 1, 0, len(wanted) - 1)
+    weight = (wanted / np.maximum(found, 1))[cell]
+    return drawn.take(rng.choice(len(drawn), size=n, replace=False, p=weight / weight.sum()))
+
+
+def _from_histogram(edges: Floats, counts: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """n values, flat inside each bin."""
+    cell = rng.choice(len(counts), size=n, p=counts / counts.sum())
+    return np.asarray(rng.uniform(edges[cell], edges[cell + 1]))
+
+
+def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Floats, energy_counts: Floats) -> Floats:
+    """Atmospheric events per (sin dec, energy) bin, with the given sums along both axes.
+
+    Starts from flux times self-veto times effective area, folded to reconstructed energy, and is brought to the
+    released sums by iterative proportional fitting: the sums are exact, the correlation is the model's.
+    """
+    response = cascades_2023.response()
+    middles = 0.5 * (table.sin_dec_edges[1:] + table.sin_dec_edges[:-1])
+    start = folded_atmosphere(response, middles, table.log10_energy_edges)
+    joint = start * (energy_counts > 0)
+    for _ in range(50):
+        joint *= (energy_counts / np.maximum(joint.sum(axis=0), 1e-300))[None, :]
+        joint *= (sin_dec_counts / np.maximum(joint.sum(axis=1), 1e-300))[:, None]
+    return joint
+
+
+def _atmospheric(n: int, astrophysical: Drawn, rng: np.random.Generator) -> tuple[Drawn, NDArray[np.int8]]:
+    """Atmospheric neutrinos and muons that bring the sample to the released distributions of the data.
+
+    The astrophysical events are subtracted from the released data distributions of sin(dec) and of the angular
+    error; energies follow the released atmospheric shape.  Right ascension is uniform.
+    """
+    table = cascades_2023.marginals()
+    counted = np.histogram(np.sin(astrophysical.declination), table.sin_dec_edges)[0]
+    sin_dec_counts = np.maximum(table.sin_dec[:, 0] - counted, 0.0)
+    low = np.maximum(table.log10_energy_edges, cascades_2023.THRESHOLD_LOG10)
+    energy_counts = np.where(np.diff(low) > 0, table.energy[:, 0], 0.0)
+    energy_counts *= sin_dec_counts.sum() / energy_counts.sum()
+    joint = _energy_by_declination(table, sin_dec_counts, energy_counts)
+    cell = rng.choice(joint.size, size=n, p=joint.ravel() / joint.sum())
+    row, column = np.unravel_index(cell, joint.shape)
+    sin_dec = rng.uniform(table.sin_dec_edges[row], table.sin_dec_edges[row + 1])
+    log10_energy = rng.uniform(low[column], low[column + 1])
+    error = _errors(n, astrophysical.angular_error, table, rng)
+    _, raw = draw_point_spread(cascades_2023.response(), log10_energy, sin_dec, rng)
+    ordered = np.empty(n)
+    ordered[np.argsort(raw)] = np.sort(error)  # low-energy events are the badly measured ones
+    muon_share = table.sin_dec[row, 2] / (table.sin_dec[row, 1] + table.sin_dec[row, 2])
+    component = (rng.random(n) < muon_share).astype(np.int8)
+    return Drawn(rng.uniform(0.0, 2 * np.pi, n), np.arcsin(sin_dec), log10_energy, ordered), component
+
+
+def _errors(n: int, taken: Floats, table: cascades_2023.Marginals, rng: np.random.Generator) -> Floats:
+    """Angular errors that complete the released distribution; the 2 per cent beyond 40 deg lie between 40 and 60."""
+    edges = np.append(table.angular_error_edges, np.radians(60.0))
+    counts = np.append(table.angular_error[:, 0], table.angular_error_overflow[0])
+    left = np.maximum(counts - np.histogram(taken, edges)[0], 0.0)
+    return np.maximum(_from_histogram(edges, left, n, rng), 0.5 * edges[1])
+
+
+def cascades(seed: int, target: Template | Catalogue | None, n_signal: float, *, spectrum: Spectrum, label: str = "") -> xr.Dataset:
+    """The synthetic twin of the cascade sample: exactly 59,592 events, schema EVENTS, origin 'synthetic'.
+
+    n_signal : expected number of signal events of ``target`` (Poisson); 0 for none.
+    Drawn from the released response and rate tables (IceCube 2023), conditional on the released total.
+    """
+    if not 0 <= n_signal < cascades_2023.N_EVENTS / 4:
+        raise InputError(f"n_signal is {n_signal:g}; expected 0 to {cascades_2023.N_EVENTS // 4} for a sample of {cascades_2023.N_EVENTS} events")
+    rng = np.random.Generator(np.random.Philox(seed))
+    response = cascades_2023.response()
+    n = int(rng.poisson(n_signal)) if target is not None else 0
+    parts = [_isotropic(response, int(rng.poisson(ISOTROPIC_EVENTS)), rng)]
+    kinds = [np.full(len(parts[0]), 2, dtype=np.int8)]
+    if target is not None:
+        parts.append(signal(target, response, spectrum, n, rng))
+        kinds.append(np.full(n, 3, dtype=np.int8))
+    astro = Drawn(*(np.concatenate([getattr(p, f) for p in parts]) for f in Drawn.__slots__))
+    rest, kind = _atmospheric(cascades_2023.N_EVENTS - len(astro), astro, rng)
+    mjd = np.sort(rng.uniform(FIRST_MJD, LAST_MJD, cascades_2023.N_EVENTS))
+    order = rng.permutation(cascades_2023.N_EVENTS)
+    values: dict[str, NDArray[np.generic]] = {
+        name: np.concatenate([getattr(astro, name), getattr(rest, name)])[order] for name in Drawn.__slots__
+    }
+    return dataset(
+        EVENTS,
+        {"mjd": mjd, **values, "component": np.concatenate([*kinds, kind])[order]},
+        {
+            "sample": cascades_2023.NAME,
+            "origin": "synthetic",
+            "livetime_s": cascades_2023.LIVETIME_S,
+            "reference": cascades_2023.REFERENCE,
+            "seed": seed,
+            "signal": label or "none",
+            "n_signal_expected": float(n_signal if target is not None else 0.0),
+            "n_signal_drawn": n,
+            "note": "SYNTHETIC: drawn from the published response and rate tables; not IceCube events",
+        },
+    )

@@ -1,0 +1,300 @@
+"""Ensembles: right-ascension scrambles (plain and tilted), injected signal, and what is read from them.
+
+Trial i is a pure function of (problem, seed, i).  A tilted scramble draws the right ascension of event i from
+r_i = 1 + (n*/N) x_i, which has mean 1 over right ascension; the exact weight back to the null is the product of 1/r_i,
+that is L(0) / L(n*).  With a mixture of tilts, shares a_k, the weight is 1 / sum_k a_k L(n_k) / L(0) (balance heuristic).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize
+from scipy.special import log_ndtr, logsumexp
+from scipy.stats import norm
+
+from nuanalysis import simulate
+from nuanalysis.errors import InputError, PrecisionError
+from nuanalysis.likelihood import maximise, scan
+from nuanalysis.likelihood._kernels import ceiling_of, log_ratio
+from nuanalysis.model import Prepared, Terms, energy_terms
+from nuanalysis.model._background import background, cells
+from nuanalysis.model._kernels import draw_uniform, trial_key
+from nuanalysis.model._prepare import PreparedSample, join
+from nuanalysis.model._space import place
+from nuanalysis.sky._records import PowerLaw
+
+Floats = NDArray[np.float64]
+SCRAMBLE_COLUMNS = ("ts", "n_signal", "index", "log_weight", "converged")
+INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged")
+_GOLDEN = 0.6180339887498949
+FIVE_SIGMA = float(norm.sf(5.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Tilt:
+    """One part of a mixture of scrambles: signal strength n_signal at a spectral node, and its share of the trials."""
+
+    n_signal: float
+    node: int
+    share: float
+
+
+PLAIN = (Tilt(0.0, 0, 1.0),)
+
+
+# --- scrambles -----------------------------------------------------------------------------------------------------
+
+
+def _scaled_energy(prepared: Prepared, part: PreparedSample, node: int) -> Floats:
+    """Energy term of the active events with the sample's share of the signal folded in, as in join()."""
+    return np.asarray(part.energy[node] * (part.share[node] * prepared.n_events / len(part.where.fine)))
+
+
+def scrambled(prepared: Prepared, seed: int, trial: int, tilt: Tilt) -> Terms:
+    """Terms of one scramble of all samples; the same for any caller."""
+    differences = []
+    for stream, part in enumerate(prepared.parts):
+        key = np.uint64(trial_key(seed, trial, stream))
+        u = np.empty(len(part.active))
+        if tilt.n_signal == 0.0:
+            draw_uniform(key, u)
+        else:
+            strength = tilt.n_signal / prepared.n_events * _scaled_energy(prepared, part, tilt.node)
+            part.lookup.tilt(key, strength, prepared.mixing[tilt.node], u)
+        differences.append(part.lookup.at(u) - part.lookup.mean)
+    return join(prepared, differences, [p.energy for p in prepared.parts], [len(p.where.fine) for p in prepared.parts])
+
+
+def _log_weight(terms: Terms, tilts: tuple[Tilt, ...]) -> float:
+    logs = [
+        np.log(t.share) + (log_ratio(terms.x(t.node), t.n_signal / terms.n_events) if t.n_signal else 0.0) for t in tilts
+    ]
+    return -float(logsumexp(logs))
+
+
+def _component(trial: int, tilts: tuple[Tilt, ...]) -> Tilt:
+    """The tilt of a trial: a low-discrepancy sequence, so that any run of trials holds the shares closely."""
+    edges = np.cumsum([t.share for t in tilts])
+    return tilts[min(int(np.searchsorted(edges, (trial + 0.5) * _GOLDEN % 1.0 * edges[-1], side="right")), len(tilts) - 1)]
+
+
+def scramble_trials(prepared: Prepared, seed: int, first: int, last: int, tilts: tuple[Tilt, ...] = PLAIN) -> Floats:
+    """Trials first..last-1 as rows of SCRAMBLE_COLUMNS, (trial, 5)."""
+    if abs(sum(t.share for t in tilts) - 1.0) > 1e-9:
+        raise InputError(f"the shares of the tilts sum to {sum(t.share for t in tilts):g}; expected 1")
+    rows = np.empty((last - first, len(SCRAMBLE_COLUMNS)))
+    for row, trial in zip(rows, range(first, last), strict=True):
+        terms = scrambled(prepared, seed, trial, _component(trial, tilts))
+        fit = maximise(terms)
+        row[:] = fit.ts, fit.n_signal, fit.index, _log_weight(terms, tilts) if tilts != PLAIN else 0.0, fit.converged
+    return rows
+
+
+def uncertainty(prepared: Prepared) -> Floats:
+    """Expected standard deviation of n_s under the null at each spectral node, (node,), from one plain scramble."""
+    terms = scrambled(prepared, 0, 0, PLAIN[0])
+    return np.array([terms.n_events / np.sqrt(max(float((terms.x(g) ** 2).sum()), 1e-300)) for g in range(len(terms.index))])
+
+
+def choose_tilts(prepared: Prepared, ts: float) -> tuple[Tilt, ...]:
+    """A mixture that covers test statistics from 0 to ``ts``: n* in steps of 1.5 standard deviations, n* = 0 included.
+
+    With a free index the tilts are spread over three indices.  A tilt is kept below the strength at which some
+    density would come near zero.
+    """
+    spread = uncertainty(prepared)
+    reach = np.sqrt(max(ts, 0.0))
+    steps = np.arange(1.5, reach + 0.75, 1.5)
+    nodes = [0] if len(prepared.index) == 1 else [int(np.argmin(abs(prepared.index - g))) for g in (2.0, 2.6, 3.2)]
+    terms = scrambled(prepared, 0, 0, PLAIN[0])
+    tops = {g: 0.5 * float(ceiling_of(terms.x(g))) * terms.n_events for g in nodes}
+    for g in nodes:
+        mean = np.concatenate([prepared.mixing[g] @ p.lookup.mean * _scaled_energy(prepared, p, g) for p in prepared.parts])
+        tops[g] = min(tops[g], 0.5 * terms.n_events / max(float(mean.max(initial=0.0)), 1e-300))
+    wanted = [(min(t * spread[g], tops[g]), g) for t in steps for g in nodes]
+    if not wanted:
+        return PLAIN
+    share = 0.7 / len(wanted)
+    return (Tilt(0.0, nodes[0], 0.3), *(Tilt(float(n), g, share) for n, g in wanted))
+
+
+# --- p-values ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PValue:
+    """Probability under the null of a test statistic at least as large; local; sigma is one-sided.
+
+    ess : effective number of trials beyond the test statistic.
+    """
+
+    ts: float
+    p: float
+    p_error: float
+    sigma: float
+    sigma_error: float
+    n_trials: int
+    ess: float
+
+
+def p_value(ts: Floats, log_weight: Floats, observed: float) -> PValue:
+    """Estimate p and its statistical error from an ensemble, (trial,) each.
+
+    Raises PrecisionError where fewer than ten effective trials lie beyond the observed value.
+    """
+    if observed <= 0.0:
+        return PValue(observed, 1.0, 0.0, -np.inf, 0.0, len(ts), float(len(ts)))
+    weight = np.where(ts >= observed, np.exp(log_weight), 0.0)
+    p, square = float(weight.mean()), float((weight**2).sum())
+    ess = float(weight.sum()) ** 2 / square if square > 0 else 0.0
+    if ess < 10.0:
+        raise PrecisionError(
+            f"{ess:.1f} effective trials of {len(ts)} reach TS {observed:g}; at least 10 are needed for a p-value. "
+            "Ask for more trials, or let the tilts be chosen for this TS."
+        )
+    error = float(weight.std(ddof=1) / np.sqrt(len(ts)))
+    p = min(p, 1.0)
+    sigma = float(norm.isf(p))
+    return PValue(observed, p, error, sigma, error / float(norm.pdf(sigma)) if p < 1 else 0.0, len(ts), ess)
+
+
+def weighted_quantile(values: Floats, log_weight: Floats, upper: float) -> float:
+    """Value exceeded with probability ``upper`` under the null."""
+    order = np.argsort(values)[::-1]
+    tail = np.cumsum(np.exp(log_weight[order])) / len(values)
+    k = min(int(np.searchsorted(tail, upper)), len(values) - 1)
+    return float(values[order[k]])
+
+
+# --- injection -----------------------------------------------------------------------------------------------------
+
+
+def injected(prepared: Prepared, seed: int, trial: int, n_mean: float) -> Terms:
+    """Terms of one pseudo-experiment: scrambled data plus Poisson signal, background re-estimated from both."""
+    rng = np.random.Generator(np.random.Philox(key=[seed, trial]))
+    spectrum = PowerLaw(prepared.hypothesis.index)
+    node = int(np.argmin(abs(prepared.index - spectrum.index)))
+    differences, energies, counts = [], [], []
+    for stream, part in enumerate(prepared.parts):
+        n = int(rng.poisson(n_mean * part.share[node]))
+        drawn = simulate.signal(prepared.hypothesis.target, part.sample.response, spectrum, n, rng)
+        u = np.empty(len(part.active))
+        draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
+        new = cells(drawn.declination, drawn.log10_energy, part.sample.binning)
+        everything = type(new)(np.concatenate([part.where.fine, new.fine]), np.concatenate([part.where.cell, new.cell]))
+        estimate = background(everything, part.sample.binning, part.kernel)
+        seen = type(new)(
+            np.concatenate([part.where.fine[part.active], new.fine]), np.concatenate([part.where.cell[part.active], new.cell])
+        )
+        there = place(part.space, drawn.declination, drawn.angular_error)
+        differences.append(
+            np.concatenate(
+                [part.lookup.at(u) - part.lookup.mean, there.at(there.position(drawn.right_ascension)) - there.mean], axis=1
+            )
+        )
+        energies.append(energy_terms(part, seen, estimate))
+        counts.append(len(everything.fine))
+    return join(prepared, differences, energies, counts)
+
+
+def injection_trials(prepared: Prepared, seed: int, first: int, last: int, n_means: tuple[float, ...]) -> Floats:
+    """Trials first..last-1 as rows of INJECTION_COLUMNS, (trial, 6); trial i injects n_means[i modulo their number].
+
+    tau = TS at the maximum minus profile TS at the injected mean: the test statistic of an interval.
+    """
+    rows = np.empty((last - first, len(INJECTION_COLUMNS)))
+    for row, trial in zip(rows, range(first, last), strict=True):
+        n_mean = n_means[trial % len(n_means)]
+        terms = injected(prepared, seed, trial, n_mean)
+        fit = maximise(terms)
+        tau = fit.ts - float(scan(terms, np.array([n_mean]))[0])
+        row[:] = n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged
+    return rows
+
+
+def injection_grid(prepared: Prepared, largest: float) -> tuple[float, ...]:
+    """Signal strengths to inject: 0 to ``largest`` standard deviations of n_s, denser where limits lie."""
+    node = int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
+    sd = float(uncertainty(prepared)[node])
+    steps = np.unique(np.concatenate([np.arange(0.0, min(4.0, largest) + 0.1, 0.5), np.arange(5.0, largest + 0.1, 1.0)]))
+    return tuple(float(s * sd) for s in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """A signal strength in mean injected events, with its statistical error."""
+
+    n_signal: float
+    error: float
+
+
+def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: float) -> Strength:
+    """Mean injected events for which ``fraction`` of the experiments exceed the threshold.
+
+    The fraction is fitted to all experiments as Phi(a + b s + c s^2), s = sqrt(n), by maximum likelihood; the error
+    follows from the fit's covariance.  Raises PrecisionError if the answer lies beyond the injected range.
+    """
+    scale = max(float(n_injected.max()), 1e-300)
+    design = np.stack([np.ones(len(ts)), n_injected / scale, (n_injected / scale) ** 2])
+    hit = np.where(ts > threshold, 1.0, -1.0)
+
+    def loss(p: Floats) -> float:
+        return -float(log_ndtr(hit * (p @ design)).sum()) + 1e-3 * float(p @ p)
+
+    fit = minimize(loss, np.array([-1.0, 3.0, 0.0]), method="BFGS")
+    target = float(norm.ppf(fraction))
+
+    def gap(s: float) -> float:
+        return float(fit.x @ np.array([1.0, s, s * s])) - target
+
+    grid = np.linspace(0.0, 1.0, 201)
+    values = np.array([gap(s) for s in grid])
+    crossing = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+    if values[0] >= 0 or not len(crossing):
+        where = "below the smallest" if values[0] >= 0 else "beyond the largest"
+        raise PrecisionError(f"the strength at which {fraction:.0%} exceed TS {threshold:g} lies {where} injected strength ({scale:.3g} events); inject over a wider range")
+    s = float(brentq(gap, grid[crossing[0]], grid[crossing[0] + 1]))
+    slope = fit.x[1] + 2 * fit.x[2] * s
+    v = np.array([1.0, s, s * s])
+    return Strength(s * scale, float(np.sqrt(max(v @ fit.hess_inv @ v, 0.0)) / slope * scale))
+
+
+def critical_values(n_injected: Floats, tau: Floats, level: float) -> tuple[Floats, Floats]:
+    """Injected strengths and the tau that holds ``level`` of the experiments at each, (strength,) both."""
+    strengths = np.unique(n_injected)
+    return strengths, np.array([np.quantile(tau[n_injected == n], level) for n in strengths])
+
+
+def interval(terms: Terms, best: float, n_injected: Floats, tau: Floats, level: float) -> tuple[float, float]:
+    """Strengths whose observed tau is within what ``level`` of the experiments at that strength give.
+
+    Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998); 0 is inside when it is accepted.
+    The critical value is smoothed over strengths by a parabola weighted with the experiments.
+    """
+    strengths, critical = critical_values(n_injected, tau, level)
+    smooth = np.polynomial.Polynomial.fit(strengths, critical, min(2, len(strengths) - 1))
+    grid = np.linspace(0.0, float(strengths.max()), 801)
+    observed = best - scan(terms, grid)
+    inside = grid[observed <= np.maximum(smooth(grid), 0.0)]
+    if not len(inside):
+        raise PrecisionError("no injected strength is compatible with the fit; inject over a wider range")
+    return float(inside.min()), float(inside.max())
+
+
+def median_fit(n_injected: Floats, n_fitted: Floats) -> tuple[Floats, Floats]:
+    """The bias curve: median fitted n_s at each injected strength, (strength,) both."""
+    strengths = np.unique(n_injected)
+    return strengths, np.array([np.median(n_fitted[n_injected == n]) for n in strengths])
+
+
+def corrected(n_fitted: float, n_injected: Floats, fitted: Floats) -> float:
+    """The injected strength whose median fit is n_fitted, on a parabola through the bias curve; 0 where below it."""
+    strengths, medians = median_fit(n_injected, fitted)
+    use = medians > 0.0
+    if n_fitted <= 0.0 or use.sum() < 3:
+        return max(n_fitted, 0.0)
+    curve = np.polynomial.Polynomial.fit(medians[use], strengths[use], 2)
+    return max(float(curve(n_fitted)), 0.0)
