@@ -26,7 +26,6 @@ from nuanalysis.sphere import offset, pixel_directions
 
 Floats = NDArray[np.float64]
 ISOTROPIC_SPECTRUM = PowerLaw(2.53)
-ISOTROPIC_EVENTS = 3999.0  # astrophysical events expected in the sample, release FigS2
 FIRST_MJD, LAST_MJD = 55694.0, 59357.0  # May 2011 to May 2021
 
 
@@ -171,7 +170,7 @@ def cascades(seed: int, target: Template | Catalogue | None, n_signal: float, *,
     rng = np.random.Generator(np.random.Philox(seed))
     response = cascades_2023.response()
     n = int(rng.poisson(n_signal)) if target is not None else 0
-    parts = [_isotropic(response, int(rng.poisson(ISOTROPIC_EVENTS)), rng)]
+    parts = [_isotropic(response, int(rng.poisson(cascades_2023.EXPECTED_ASTROPHYSICAL)), rng)]
     kinds = [np.full(len(parts[0]), 2, dtype=np.int8)]
     if target is not None:
         parts.append(signal(target, response, spectrum, n, rng))

@@ -69,9 +69,14 @@ def scrambled(prepared: Prepared, seed: int, trial: int, tilt: Tilt) -> Terms:
 
 
 def _log_weight(terms: Terms, tilts: tuple[Tilt, ...]) -> float:
-    logs = [
-        np.log(t.share) + (log_ratio(terms.x(t.node), t.n_signal / terms.n_events) if t.n_signal else 0.0) for t in tilts
-    ]
+    """Log of 1 / sum_k a_k L(n_k) / L(0)."""
+    logs = []
+    for node in {t.node for t in tilts}:
+        x = terms.x(node)
+        for tilt in tilts:
+            if tilt.node == node:
+                ratio = log_ratio(x, tilt.n_signal / terms.n_events) if tilt.n_signal else 0.0
+                logs.append(np.log(tilt.share) + ratio)
     return -float(logsumexp(logs))
 
 
@@ -181,11 +186,12 @@ def injected(prepared: Prepared, seed: int, trial: int, n_mean: float) -> Terms:
     for stream, part in enumerate(prepared.parts):
         n = int(rng.poisson(n_mean * part.share[node]))
         drawn = simulate.signal(prepared.hypothesis.target, part.sample.response, spectrum, n, rng)
+        drawn = drawn.take(np.flatnonzero(part.sample.passes(drawn.declination, drawn.log10_energy)))
         u = np.empty(len(part.active))
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
         new = cells(drawn.declination, drawn.log10_energy, part.sample.binning)
         everything = type(new)(np.concatenate([part.where.fine, new.fine]), np.concatenate([part.where.cell, new.cell]))
-        estimate = background(everything, part.sample.binning, part.kernel)
+        estimate = background(everything, part.groups, part.kernel)
         seen = type(new)(
             np.concatenate([part.where.fine[part.active], new.fine]), np.concatenate([part.where.cell[part.active], new.cell])
         )

@@ -32,8 +32,16 @@ def smoother(binning: Binning) -> Smoother:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Grouping:
+    """Which (sin dec, energy) cells share one background estimate: group of each cell, and row of each group."""
+
+    group: Ints  # (cell,)
+    row: Ints  # (group,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """Bin numbers of each event: fine declination bin, and flat (sin dec, energy) cell; (event,) each."""
+    """Bin numbers of each event: fine declination bin, and (sin dec, energy) cell; (event,) each."""
 
     fine: Ints
     cell: Ints
@@ -49,19 +57,54 @@ def cells(declination: Floats, log10_energy: Floats, binning: Binning) -> Cells:
     return Cells(fine, row * columns + column)
 
 
+def _row_groups(counts: Ints, least: int) -> Ints:
+    """Group numbers of the bins of one row, each group holding at least ``least`` events; (bin,) from 0.
+
+    Bins join their neighbour towards the peak of the row, so that only the sparse ends are merged.
+    """
+    peak = int(np.argmax(counts))
+    group = np.arange(len(counts))
+    held = 0
+    for k in range(len(counts) - 1, peak, -1):
+        held += int(counts[k])
+        if held < least:
+            group[k:] = np.where(group[k:] == group[k], group[k - 1], group[k:])
+        else:
+            held = 0
+    held = 0
+    for k in range(peak):
+        held += int(counts[k])
+        if held < least:
+            group[: k + 1] = np.where(group[: k + 1] == group[k], group[k + 1], group[: k + 1])
+        else:
+            held = 0
+    return np.unique(group, return_inverse=True)[1].astype(np.int64)
+
+
+def grouping(where: Cells, binning: Binning) -> Grouping:
+    """Merge the sparse cells of every sin(dec) row."""
+    shape = (len(binning.sin_dec_edges) - 1, len(binning.log10_energy_edges) - 1)
+    counts = np.bincount(where.cell, minlength=shape[0] * shape[1]).reshape(shape)
+    group, row = np.empty(shape, dtype=np.int64), []
+    for r in range(shape[0]):
+        local = _row_groups(counts[r], binning.min_count)
+        group[r] = local + len(row)
+        row += [r] * (int(local.max()) + 1)
+    return Grouping(group.ravel(), np.array(row))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """direction (fine,) sr^-1, integrates to 1; energy (cell,) probability of the energy bin in its sin(dec) row."""
+    """direction (fine,) sr^-1, integrates to 1; energy (group,) probability of the group in its sin(dec) row."""
 
     direction: Floats
     energy: Floats
 
 
-def background(where: Cells, binning: Binning, kernel: Smoother) -> Background:
+def background(where: Cells, groups: Grouping, kernel: Smoother) -> Background:
     """Estimate the background from the events' bins."""
     counts = np.bincount(where.fine, minlength=_FINE)
     direction = kernel.matrix @ counts / max(len(where.fine), 1)
-    shape = (len(binning.sin_dec_edges) - 1, len(binning.log10_energy_edges) - 1)
-    table = np.bincount(where.cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-    rows = table.sum(axis=1, keepdims=True)
-    return Background(direction, np.divide(table, rows, out=np.zeros(shape), where=rows > 0).ravel())
+    held = np.bincount(groups.group[where.cell], minlength=len(groups.row)).astype(np.float64)
+    rows = np.bincount(groups.row, weights=held)
+    return Background(direction, held / np.maximum(rows, 1.0)[groups.row])

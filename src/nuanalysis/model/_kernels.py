@@ -52,34 +52,40 @@ def template_space(u, base, count, maps, out):  # type: ignore[no-untyped-def]
             out[p, i] = maps[p, base[i] + np.int64(u[i] * count[i])]
 
 
+@nb.njit(cache=True, inline="always")
+def _vmf_norm(kappa):  # type: ignore[no-untyped-def]
+    return kappa / (2.0 * np.pi * (1.0 - np.exp(-2.0 * kappa)))
+
+
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def stack_space(u, declination, variance, ra, dec, extension2, weights, out):  # type: ignore[no-untyped-def]
     """Signal density of a weighted sum of von Mises-Fisher sources at right ascension 2 pi u.
 
     u, declination, variance (event,); ra, dec, extension2 (source,); weights (node, source); out (node, event).
-    Sources whose kernel is below exp(-40) of its peak at every right ascension are passed over.
+    A kernel below exp(-40) of its peak counts as zero.
     """
     nodes, sources = weights.shape
-    cos_ra, sin_ra = np.cos(ra), np.sin(ra)
-    cos_dec, sin_dec = np.cos(dec), np.sin(dec)
+    x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
+    total = np.empty(nodes)
     for i in range(u.shape[0]):
-        for p in range(nodes):
-            out[p, i] = 0.0
         alpha = 2.0 * np.pi * u[i]
-        ca, sa = np.cos(alpha), np.sin(alpha)
-        cd, sd = np.cos(declination[i]), np.sin(declination[i])
+        cos_dec = np.cos(declination[i])
+        ex, ey, ez = cos_dec * np.cos(alpha), cos_dec * np.sin(alpha), np.sin(declination[i])
+        point_kappa = 1.0 / variance[i]
+        point_norm = _vmf_norm(point_kappa)
+        total[:] = 0.0
         for k in range(sources):
-            kappa = 1.0 / (variance[i] + extension2[k])
-            cos_gap = sd * sin_dec[k] + cd * cos_dec[k]
-            if kappa * (cos_gap - 1.0) < -40.0:
-                continue
-            cos_psi = sd * sin_dec[k] + cd * cos_dec[k] * (ca * cos_ra[k] + sa * sin_ra[k])
-            exponent = kappa * (cos_psi - 1.0)
-            if exponent < -40.0:
-                continue
-            value = kappa / (2.0 * np.pi * (1.0 - np.exp(-2.0 * kappa))) * np.exp(exponent)
-            for p in range(nodes):
-                out[p, i] += weights[p, k] * value
+            kappa, norm = point_kappa, point_norm
+            if extension2[k] > 0.0:
+                kappa = 1.0 / (variance[i] + extension2[k])
+                norm = _vmf_norm(kappa)
+            exponent = kappa * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
+            if exponent > -40.0:
+                value = norm * np.exp(exponent)
+                for p in range(nodes):
+                    total[p] += weights[p, k] * value
+        for p in range(nodes):
+            out[p, i] = total[p]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -105,23 +111,32 @@ def template_tilt(key, strength, mean, base, count, node_map, ceiling, out):  # 
 def stack_tilt(key, strength, mean, declination, variance, ra, dec, extension2, weights, ceiling, out):  # type: ignore[no-untyped-def]
     """Positions u drawn from 1 + strength_i (S_i(u) - <S>_i) of a stack, by rejection; weights (source,)."""
     n = np.int64(out.shape[0])
-    cos_ra, sin_ra = np.cos(ra), np.sin(ra)
-    cos_dec, sin_dec = np.cos(dec), np.sin(dec)
+    x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
     for i in range(n):
         top = 1.0 + strength[i] * (ceiling[i] - mean[i])
-        cd, sd = np.cos(declination[i]), np.sin(declination[i])
+        cos_dec, ez = np.cos(declination[i]), np.sin(declination[i])
+        point_kappa = 1.0 / variance[i]
+        point_norm = _vmf_norm(point_kappa)
         counter = np.int64(2 * i)
         while True:
             u = _uniform(key, counter)
+            accept = _uniform(key, counter + 1) * top
+            # Most events accept below the smallest possible value and need no kernel at all.
+            if accept < 1.0 - strength[i] * mean[i]:
+                out[i] = u
+                break
             alpha = 2.0 * np.pi * u
-            ca, sa = np.cos(alpha), np.sin(alpha)
+            ex, ey = cos_dec * np.cos(alpha), cos_dec * np.sin(alpha)
             space = 0.0
             for k in range(ra.shape[0]):
-                kappa = 1.0 / (variance[i] + extension2[k])
-                exponent = kappa * (sd * sin_dec[k] + cd * cos_dec[k] * (ca * cos_ra[k] + sa * sin_ra[k]) - 1.0)
+                kappa, norm = point_kappa, point_norm
+                if extension2[k] > 0.0:
+                    kappa = 1.0 / (variance[i] + extension2[k])
+                    norm = _vmf_norm(kappa)
+                exponent = kappa * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
                 if exponent > -40.0:
-                    space += weights[k] * kappa / (2.0 * np.pi * (1.0 - np.exp(-2.0 * kappa))) * np.exp(exponent)
-            if _uniform(key, counter + 1) * top < 1.0 + strength[i] * (space - mean[i]):
+                    space += weights[k] * norm * np.exp(exponent)
+            if accept < 1.0 + strength[i] * (space - mean[i]):
                 out[i] = u
                 break
             counter += 2 * n

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.model._background import Background, Cells, Smoother, background, cells, smoother
+from nuanalysis.model._background import Background, Cells, Grouping, Smoother, background, cells, grouping, smoother
 from nuanalysis.model._records import Hypothesis, Sample, Terms
 from nuanalysis.model._space import Place, Space, place, reachable, stack_space, template_space
 from nuanalysis.response import acceptance, energy_density
@@ -57,7 +57,8 @@ class PreparedSample:
 
     sample: Sample
     space: Space
-    signal_energy: Floats  # (node, cell) probability of the energy bin
+    signal_energy: Floats  # (node, group) probability of the energy group in its sin(dec) row
+    groups: Grouping
     kernel: Smoother
     where: Cells
     base: Background
@@ -86,12 +87,13 @@ class Prepared:
 def energy_terms(part: PreparedSample, where: Cells, estimate: Background) -> Floats:
     """S_E / (B_E B_direction) of events in the given bins, (node, event); finite, at least 1e-12 of the background."""
     ratio = part.signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
-    return np.asarray(np.maximum(ratio, _RATIO_FLOOR)[:, where.cell] / estimate.direction[where.fine])
+    return np.asarray(np.maximum(ratio, _RATIO_FLOOR)[:, part.groups.group[where.cell]] / estimate.direction[where.fine])
 
 
-def _signal_energy(sample: Sample, nodes: Floats) -> Floats:
+def _signal_energy(sample: Sample, nodes: Floats, groups: Grouping) -> Floats:
     edges = sample.binning.sin_dec_edges, sample.binning.log10_energy_edges
-    return np.array([energy_density(sample.response, PowerLaw(g), *edges).ravel() for g in nodes])
+    cell = [energy_density(sample.response, PowerLaw(float(g)), *edges).ravel() for g in nodes]
+    return np.array([np.bincount(groups.group, weights=c, minlength=len(groups.row)) for c in cell])
 
 
 def _prepare_sample(sample: Sample, hypothesis: Hypothesis, nodes: Floats, shapes: Floats, share: Floats) -> PreparedSample:
@@ -101,12 +103,13 @@ def _prepare_sample(sample: Sample, hypothesis: Hypothesis, nodes: Floats, shape
     space: Space = stack_space(target, sample, spectra) if isinstance(target, Catalogue) else template_space(target, sample, spectra, error)
     kernel = smoother(sample.binning)
     where = cells(dec, sample.array("log10_energy"), sample.binning)
-    estimate = background(where, sample.binning, kernel)
+    groups = grouping(where, sample.binning)
+    estimate = background(where, groups, kernel)
     active = np.flatnonzero(reachable(space, dec, error))
     lookup = place(space, dec[active], error[active])
-    part = PreparedSample(sample, space, _signal_energy(sample, nodes), kernel, where, estimate, active, lookup, np.empty(0), share)
-    near = Cells(where.fine[active], where.cell[active])
-    return PreparedSample(sample, space, part.signal_energy, kernel, where, estimate, active, lookup, energy_terms(part, near, estimate), share)
+    signal_energy = _signal_energy(sample, nodes, groups)
+    part = PreparedSample(sample, space, signal_energy, groups, kernel, where, estimate, active, lookup, np.empty(0), share)
+    return replace(part, energy=energy_terms(part, Cells(where.fine[active], where.cell[active]), estimate))
 
 
 def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:

@@ -21,16 +21,24 @@ class Binning:
 
     sin_dec_edges, log10_energy_edges : of the energy density, which is normalised in each sin(dec) bin.
     dec_smoothing : width in rad of the kernel that smooths the declination density.
+    min_count : neighbouring energy bins of a sin(dec) row are merged until each holds this many events: a density
+        estimated from one event would let that event alone bound n_s.
     """
 
     sin_dec_edges: Floats
     log10_energy_edges: Floats
     dec_smoothing: float
+    min_count: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Events with the response and the bins they are analysed with.  nside is that of template maps."""
+    """Events with the response and the bins they are analysed with.
+
+    nside : of template maps.
+    log10_energy_range, declination_range : the user's own cuts, already applied to the events.  Simulated signal is
+        cut likewise; n_s and expected events count the signal before these cuts, so that fluxes need no correction.
+    """
 
     name: str
     label: str
@@ -38,6 +46,13 @@ class Sample:
     response: Response
     binning: Binning
     nside: int
+    log10_energy_range: tuple[float, float] = (0.0, 10.0)
+    declination_range: tuple[float, float] = (-np.pi / 2, np.pi / 2)
+
+    def passes(self, declination: Floats, log10_energy: Floats) -> NDArray[np.bool_]:
+        """Which events pass the user's cuts, (event,)."""
+        inside = (declination >= self.declination_range[0]) & (declination <= self.declination_range[1])
+        return np.asarray(inside & (log10_energy >= self.log10_energy_range[0]) & (log10_energy <= self.log10_energy_range[1]))
 
     @property
     def livetime(self) -> float:

@@ -15,6 +15,7 @@ NAME = "cascades-2023"
 REFERENCE = "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818; data release doi:10.21234/8v5d-rn16"
 N_EVENTS = 59_592
 LIVETIME_S = 304_047_105.07
+EXPECTED_ASTROPHYSICAL = 3999.0  # isotropic events expected in the sample, release FigS2
 THRESHOLD_LOG10 = float(np.log10(500.0))
 _AREA_LOG10 = (2.034812989687, 7.001935208674)
 # The released coverage (0.5 -> 0.62, 0.9 -> 0.90) says that the published errors are larger than the width of the

@@ -1,0 +1,75 @@
+# `make run` and `make test` do everything, from a fresh clone on.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+SPEC ?= specs/default.toml
+
+# Packages are compiled on first use. Where byte code may not be kept, every process would do that again (5 s of CPU each).
+unexport PYTHONDONTWRITEBYTECODE
+
+# PYTHON=... picks the interpreter; without it the first of these that is 3.11 to 3.14 makes the environment.
+define ENVIRONMENT
+if [ -n "$$PYTHON" ]; then set -- "$$PYTHON"; else set -- python3 python3.11 python3.12 python3.13 python; fi; \
+for python in "$$@"; do \
+  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then \
+    exec "$$python" tools/environment.py $(1); \
+  fi; \
+done; \
+echo "No Python from 3.11 to 3.14 found (tried: $$*). Install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1
+endef
+
+.PHONY: help env run test lab bench validate lock clean
+
+help:
+	@echo 'make run       environment from the lock, then the main job: $(SPEC) to release and report (SPEC=... for another)'
+	@echo 'make test      environment, lint, types, import floors, notebooks, the whole test suite'
+	@echo 'make lab       JupyterLab on the notebooks'
+	@echo 'make bench     speed and memory, printed'
+	@echo 'make validate  slow comparisons with independent programs and published numbers'
+	@echo 'make env       the environment alone;  PYTHON=... picks the interpreter'
+	@echo 'make lock      the locks anew from pyproject.toml, versions kept where possible (needs uv)'
+	@echo 'make clean     remove the environment and all caches; runs/ is kept'
+
+env:
+	@$(call ENVIRONMENT)
+
+run: env
+	@$(BIN)/nuanalysis run $(SPEC)
+
+test: env
+	@echo '== ruff'
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@echo '== mypy'
+	@$(BIN)/mypy --no-error-summary
+	@echo '== import floors'
+	@$(BIN)/lint-imports --no-logo >build/floors.log 2>&1 || { cat build/floors.log; exit 1; }
+	@echo '== notebooks'
+	@$(BIN)/nuanalysis notebooks check
+	@echo '== pytest'
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+lab: env
+	@$(call ENVIRONMENT,--lab)
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+bench: env
+	@for file in benchmarks/*.py; do [ -f "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+validate: env
+	@$(BIN)/python -m pytest validation -q
+
+COMPILE = PATH="$$PATH:build/uv/bin" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url
+lock: env
+	$(COMPILE) pyproject.toml --extra test -o requirements.lock
+	$(COMPILE) pyproject.toml --extra test --extra lab -c requirements.lock -o requirements-lab.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
+	  >build/build.in
+	$(COMPILE) build/build.in -c requirements.lock -o tools/build.lock
+	echo uv >build/bootstrap.in
+	$(COMPILE) build/bootstrap.in -o tools/bootstrap.lock
+
+clean:
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests benchmarks validation -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,56 @@
+"""Other people's data releases: one file each, read into EVENTS and RESPONSE datasets.  Writes only to the cache."""
+
+from __future__ import annotations
+
+from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.ingest import (
+    cascades_2023,
+    galactic_templates,
+    hese75,
+    icecat1,
+    irf_plenum,
+    tracks_dr1,
+    tracks_dr2,
+    tracks_ic40,
+    tracks_ic79,
+    tracks_ic86_2011,
+)
+from nuanalysis.ingest._download import Patience
+from nuanalysis.ingest._find import FileReport, ReleaseReport, fetch, find, holdings, import_files, verify
+from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+
+RELEASES = (
+    tracks_ic40.RELEASE,
+    tracks_ic79.RELEASE,
+    tracks_ic86_2011.RELEASE,
+    tracks_dr1.RELEASE,
+    tracks_dr2.RELEASE,
+    cascades_2023.RELEASE,
+    hese75.RELEASE,
+    icecat1.RELEASE,
+    galactic_templates.RELEASE,
+    irf_plenum.RELEASE,
+)
+
+__all__ = [
+    "RELEASES",
+    "FileReport",
+    "Patience",
+    "ReleaseReport",
+    "UpstreamFile",
+    "UpstreamRelease",
+    "fetch",
+    "find",
+    "holdings",
+    "import_files",
+    "release",
+    "verify",
+]
+
+
+def release(name: str) -> UpstreamRelease:
+    """Return the release of that name.  Raises InputError with the nearest name."""
+    known = {record.name: record for record in RELEASES}
+    if name not in known:
+        raise InputError(f"unknown release '{name}'.{did_you_mean(name, known)}")
+    return known[name]

@@ -1,0 +1,74 @@
+"""What a public data release is: its files, checksums, addresses, licence and citation.  Frozen, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFile:
+    """One file of a release.
+
+    path    relative to the folder of the release; ``path`` and ``path + '.gz'`` are both accepted on disk
+    sha256  of the uncompressed bytes, in hexadecimal; '' where no checksum is known to us
+    kind    'events', 'uptime', 'effective area', 'smearing', 'resolution', 'template', 'table' or 'readme'
+    rows    data rows; None where the file is not a table, or where the number is not confirmed
+    url     address of this single file; '' where it comes out of the archive of the release, or only by hand
+    member  its path in the archive, where that differs from ``path``
+    either  files with the same non-empty tag stand for one another: one of them is enough
+    required  False for files that no sample of this package needs
+    """
+
+    path: str
+    sha256: str = ""
+    kind: str = "table"
+    rows: int | None = None
+    url: str = ""
+    member: str = ""
+    either: str = ""
+    required: bool = True
+
+    @property
+    def group(self) -> str:
+        """The tag under which one file is enough."""
+        return self.either or self.path
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Relative paths under which the file is accepted, best first.
+
+        Dataverse serves a .csv that it has ingested as .tab: same columns, other bytes.
+        """
+        names = [self.path, *([self.member] if self.member else [])]
+        names += [name.removesuffix(".csv") + ".tab" for name in names if name.endswith(".csv")]
+        return tuple(spelling for name in names for spelling in (name, name + ".gz"))
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRelease:
+    """A public data release: who made it, what is in it, where it is, what one may do with it.
+
+    folder       name of its folder in a mirror and in the cache (releases may share one)
+    archive_url  address of one zip with all files, or None
+    """
+
+    name: str
+    title: str
+    folder: str
+    doi: str
+    doi_confirmed: bool
+    licence: str
+    citation: str
+    files: tuple[UpstreamFile, ...]
+    archive_url: str | None = None
+    notes: str = ""
+
+    @property
+    def doi_text(self) -> str:
+        """The DOI as it may be printed: an unconfirmed one says so; '' where there is none."""
+        return self.doi if self.doi_confirmed or not self.doi else f"{self.doi} (unconfirmed)"
+
+    @property
+    def reference(self) -> str:
+        """Citation and DOI in one line."""
+        return f"{self.citation}; doi:{self.doi_text}" if self.doi else self.citation

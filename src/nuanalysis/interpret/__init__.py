@@ -1,0 +1,1 @@
+"""What a result means: one file per question."""

@@ -1,0 +1,44 @@
+"""From signal events to a flux and back.
+
+The flux is E^2 dN/dE at 100 TeV in TeV cm^-2 s^-1, per flavour, nu + nubar, integrated over the sky (template) or
+summed over the sources (stack), for the power law of the hypothesis.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nuanalysis.model import Hypothesis, Prepared, Sample, expected_events
+from nuanalysis.response import acceptance
+from nuanalysis.sky._records import PowerLaw
+
+UNIT = "TeV cm-2 s-1"
+# (1e5 GeV)^2 dN/dE in GeV^-1 is E^2 dN/dE in GeV; 1e-3 turns GeV into TeV.
+E2_PER_DNDE = 1.0e7
+
+
+def convention(hypothesis: Hypothesis) -> str:
+    """What a flux of this hypothesis is, in words."""
+    over = "summed over the sources" if not hasattr(hypothesis.target, "density") else "integrated over the sky"
+    return f"E^2 dN/dE at 100 TeV, per flavour, nu + nubar, {over}, for E^-{hypothesis.index:g}"
+
+
+def events_per_flux(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> float:
+    """Expected events for E^2 dN/dE(100 TeV) = 1 TeV cm^-2 s^-1."""
+    spectrum = PowerLaw(hypothesis.index)
+    return sum(expected_events(hypothesis, sample, spectrum) for sample in samples) / E2_PER_DNDE
+
+
+def prepared_events_per_flux(prepared: Prepared) -> float:
+    """The same from a prepared problem."""
+    return events_per_flux(prepared.hypothesis, tuple(part.sample for part in prepared.parts))
+
+
+def isotropic_events(samples: tuple[Sample, ...], norm: float, index: float) -> float:
+    """Expected events of an isotropic flux norm (E / 100 TeV)^-index, GeV^-1 cm^-2 s^-1 sr^-1 per flavour."""
+    # Midpoints that divide the bands of every released effective area evenly.
+    sin_dec = (np.arange(20_000) + 0.5) / 10_000 - 1.0
+    total = 0.0
+    for sample in samples:
+        total += 4 * np.pi * norm * sample.livetime * float(acceptance(sample.response, PowerLaw(index), sin_dec).mean())
+    return total

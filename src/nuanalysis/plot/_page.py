@@ -1,0 +1,112 @@
+"""From a figure to a page: PNG bytes, HTML with alt text, and files with a sidecar that says what they show."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from nuanalysis.errors import InputError
+from nuanalysis.schema import ORIGINS as SAMPLE_ORIGINS
+
+DPI = 160
+ORIGINS = (*SAMPLE_ORIGINS, "mixed")
+SECTIONS = ("headline", "maps", "trials", "stacking", "samples", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What stands beside a PNG in ``figures/`` as ``<slug>.json``; the report and the release read it.
+
+    origin : 'real', 'synthetic', or 'mixed' where one figure shows both.
+    section : where the report puts it: 'headline', 'maps', 'trials', 'stacking', 'samples' or 'other'.
+    rank : place within the section; equal ranks go by slug.
+    """
+
+    slug: str
+    alt: str
+    caption: str
+    origin: str
+    section: str = "other"
+    rank: int = 0
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", self.slug):
+            faults.append(f"slug {self.slug!r} is no file name (letters, digits, '.', '_', '+', '-')")
+        if not self.alt.strip() or not self.caption.strip():
+            faults.append("alt text or caption is empty")
+        if self.origin not in ORIGINS:
+            faults.append(f"origin {self.origin!r} is not among {', '.join(ORIGINS)}")
+        if self.section not in SECTIONS:
+            faults.append(f"section {self.section!r} is none of {', '.join(SECTIONS)}")
+        if faults:
+            raise InputError(f"figure '{self.slug}' cannot be published: {'; '.join(faults)}")
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def figure_html(figure: Figure, *, alt: str, caption: str) -> str:
+    """One ``<figure>`` with the picture inside it, an alt text and a caption.
+
+    IPython's ``Image(alt=...)`` loses the alt text in JupyterLab and in nbconvert; this keeps it.
+    """
+    if not alt.strip() or not caption.strip():
+        raise InputError("a figure was shown without alt text or caption; say in words what it shows")
+    picture = base64.b64encode(png(figure)).decode("ascii")
+    return (
+        f'<figure><img alt="{html.escape(alt)}" src="data:image/png;base64,{picture}" style="max-width:100%">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def save(figure: Figure, folder: Path, sidecar: Sidecar, *, table: object | None = None) -> Path:
+    """Write ``<slug>.png``, its sidecar ``<slug>.json`` and, where given, the table behind it as ``<slug>.ecsv``.
+
+    table : an astropy Table.  The sidecar is written last: a PNG without one is unfinished, and is not published.
+    """
+    from nuanalysis.store import atomic_write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{sidecar.slug}.png"
+    atomic_write(path, png(figure))
+    if table is not None:
+        text = io.StringIO()
+        table.write(text, format="ascii.ecsv")  # type: ignore[attr-defined]
+        atomic_write(path.with_suffix(".ecsv"), text.getvalue().encode())
+    record = json.dumps(asdict(sidecar), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    atomic_write(path.with_suffix(".json"), record.encode())
+    return path
+
+
+def show(
+    figure: Figure,
+    *,
+    alt: str,
+    caption: str,
+    origin: str,
+    slug: str = "",
+    folder: Path | None = None,
+    section: str = "other",
+    table: object | None = None,
+) -> None:
+    """Display the figure in a notebook, with alt text; with a folder also keep PNG, sidecar and table there.
+
+    slug : file name in the folder, needed with it; see ``save`` and ``Sidecar`` for the rest.
+    """
+    from IPython.display import HTML, display
+
+    display(HTML(figure_html(figure, alt=alt, caption=caption)))  # type: ignore[no-untyped-call]
+    if folder is not None:
+        save(figure, folder, Sidecar(slug, alt, caption, origin, section), table=table)

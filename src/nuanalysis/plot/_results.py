@@ -1,0 +1,306 @@
+"""What the fits say: test-statistic distributions, likelihood scans, and our numbers beside published ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import chi2, norm
+
+from nuanalysis.errors import InputError
+from nuanalysis.plot._canvas import MARKED, REFERENCE, SERIES, SMALL, canvas, grid, log_ticks, title
+
+Floats = NDArray[np.float64]
+FLUX_SCALE = 1e-12
+FLUX_AXIS = "E² dN/dE at 100 TeV, per flavour, whole sky\n(10⁻¹² TeV cm⁻² s⁻¹)"
+
+
+class Published(Protocol):
+    """A published row; NaN where a number was not published."""
+
+    @property
+    def flux(self) -> float:
+        """Best fit, TeV cm^-2 s^-1."""
+        ...
+
+    @property
+    def flux_low(self) -> float:
+        """Lower end of the 68 % interval."""
+        ...
+
+    @property
+    def flux_high(self) -> float:
+        """Upper end of the 68 % interval."""
+        ...
+
+    @property
+    def sensitivity(self) -> float:
+        """Flux; same unit."""
+        ...
+
+    @property
+    def sigma(self) -> float:
+        """Local significance."""
+        ...
+
+    @property
+    def n_signal(self) -> float:
+        """Fitted, before any bias correction."""
+        ...
+
+    @property
+    def index(self) -> float:
+        """Fitted spectral index."""
+        ...
+
+
+def survival(ts: Floats, log_weight: Floats, threshold: Floats) -> tuple[Floats, Floats]:
+    """P(TS >= threshold) of weighted trials and its statistical error; both (threshold,).
+
+    The mean of the weights above the threshold over *all* trials, as the tilted ensembles of trials.py want it.
+    """
+    order = np.argsort(ts)
+    weight = np.exp(np.asarray(log_weight, dtype=np.float64))[order]
+    start = np.searchsorted(np.asarray(ts)[order], threshold, side="left")
+    above = np.append(np.cumsum(weight[::-1])[::-1], 0.0)[start] / len(ts)
+    square = np.append(np.cumsum((weight**2)[::-1])[::-1], 0.0)[start] / len(ts)
+    return above, np.sqrt(np.maximum(square - above**2, 0.0) / len(ts))
+
+
+def half_chi2(threshold: Floats) -> Floats:
+    """P(TS >= t) of half a delta at zero and half a chi-square with one degree of freedom."""
+    return np.where(np.asarray(threshold) > 0.0, 0.5 * chi2.sf(threshold, 1), 1.0)
+
+
+def ts_grid(trials: xr.Dataset, observed_ts: float, points: int = 241) -> Floats:
+    """Thresholds of the survival function: from 0 to beyond the observed value and the bulk of the trials."""
+    bulk = float(np.quantile(trials["ts"].values, 0.999)) if trials.sizes["trial"] else 0.0
+    return np.linspace(0.0, max(1.25 * observed_ts, min(bulk, 45.0), 6.0), points)
+
+
+def ts_distribution(
+    trials: xr.Dataset, *, observed_ts: float, label: str, origin: str, free_index: bool = False
+) -> Figure:
+    """Probability to exceed each test statistic under the null hypothesis, with its error band.
+
+    trials : dataset of schema TRIALS.  The dashed curve is 1/2 chi-square (1 d.o.f.), for comparison only.
+    """
+    if not trials.sizes["trial"]:
+        raise InputError("an ensemble with no trials was given; run the trials step first")
+    at = ts_grid(trials, observed_ts)
+    probability, error = survival(trials["ts"].values, trials["log_weight"].values, at)
+    known = probability > 0
+    figure = canvas()
+    axes = figure.add_subplot()
+    ours = SERIES[0]
+    label_of = "trials (weighted)" if np.any(trials["log_weight"].values != 0) else "trials"
+    floor = 10 ** np.floor(np.log10(min(probability[known].min(), half_chi2(at).min())) - 0.3)
+    axes.fill_between(
+        at[known], np.maximum(probability - error, floor)[known], (probability + error)[known],
+        step="pre", color=ours.colour, alpha=0.3, linewidth=0.0, label="their 1σ error",
+    )  # fmt: skip
+    axes.step(
+        at[known],
+        probability[known],
+        where="pre",
+        color=ours.colour,
+        linestyle=ours.line,
+        linewidth=1.6,
+        label=label_of,
+    )
+    axes.plot(at[1:], half_chi2(at)[1:], color=SERIES[1].colour, linestyle="--", linewidth=1.6, label="½ χ² (1 d.o.f.)")
+    axes.axvline(observed_ts, color="black", linestyle=":", linewidth=1.6, label=f"observed TS = {observed_ts:.2f}")
+    axes.set_yscale("log")
+    axes.set_ylim(floor, 2.0)
+    axes.set_xlim(0.0, float(at[-1]))
+    for sigma in range(1, 9):
+        if norm.sf(sigma) > floor:
+            axes.axhline(norm.sf(sigma), color="#c0c0c0", linewidth=0.6, zorder=0)
+            axes.text(
+                0.99 * at[-1], norm.sf(sigma), f"{sigma}σ", ha="right", va="bottom", fontsize=SMALL, color="#505050"
+            )
+    axes.set_xlabel("test statistic TS" + (" (free index)" if free_index else ""), fontsize=10)
+    axes.set_ylabel("P(TS or more | background)", fontsize=10)
+    axes.tick_params(labelsize=SMALL)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
+    title(figure, label, origin)
+    return figure
+
+
+def likelihood_scan(n_signal: Floats, ts: Floats, *, label: str, origin: str) -> Figure:
+    """-2 ln(L/L_best) against the number of signal events, from TS(n) on a grid; both (point,)."""
+    n_signal, ts = np.asarray(n_signal, dtype=np.float64), np.asarray(ts, dtype=np.float64)
+    if n_signal.shape != ts.shape or n_signal.ndim != 1 or not len(ts):
+        raise InputError(
+            f"a likelihood scan got shapes {n_signal.shape} and {ts.shape}; expected two equal (point,) arrays"
+        )
+    best = int(np.argmax(ts))
+    figure = canvas()
+    axes = figure.add_subplot()
+    axes.plot(n_signal, ts[best] - ts, color=SERIES[0].colour, linestyle="-", linewidth=1.6)
+    axes.plot(
+        n_signal[best],
+        0.0,
+        SERIES[1].marker,
+        color=SERIES[1].colour,
+        markersize=8,
+        clip_on=False,
+        label=f"best fit n_s = {n_signal[best]:.1f}",
+    )
+    for drop, name, line in ((1.0, "68 %", "--"), (2.706, "90 %", ":")):
+        axes.axhline(
+            drop, color="#7a7b7d", linestyle=line, linewidth=1.0, label=f"drop of {drop:g} ({name} if Gaussian)"
+        )
+    axes.set_ylim(0.0, min(max(float((ts[best] - ts).max()), 4.0), 30.0))
+    axes.set_xlabel("number of signal events n_s", fontsize=10)
+    axes.set_ylabel("−2 ln(L / L_best)", fontsize=10)
+    axes.tick_params(labelsize=SMALL)
+    axes.legend(fontsize=SMALL, frameon=False)
+    grid(axes)
+    title(figure, label, origin)
+    return figure
+
+
+def number(row: Mapping[str, Any], *path: str) -> float:
+    """A number of a results.json row, NaN where the run did not compute it."""
+    value: Any = row
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return math.nan if value is None else float(value)
+
+
+def _row_name(row: Mapping[str, Any]) -> str:
+    return f"{row['label']}\n{row['sample']}" + (f" ({MARKED})" if row["origin"] == "synthetic" else " (real)")
+
+
+def origin_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Origin of a figure that shows all these rows: 'mixed' where they differ."""
+    origins = sorted({row["origin"] for row in rows})
+    return origins[0] if len(origins) == 1 else "mixed"
+
+
+def _interval(
+    axes: Axes, y: float, low: float, best: float, high: float, series: Any, label: str, *, hollow: bool
+) -> None:
+    face = "white" if hollow else series.colour
+    axes.plot([low, high], [y, y], color=series.colour, linewidth=1.6, linestyle="-")
+    axes.plot([best], [y], series.marker, color=series.colour, markerfacecolor=face, markersize=6.5, label=label)
+
+
+def flux_comparison(results: Sequence[Mapping[str, Any]], published: Mapping[str, Published]) -> Figure:
+    """Best fit with 68 % interval, 90 % limit and sensitivity of every result, beside the published values.
+
+    results : rows of results.json.    published : {hypothesis: row}.  A best fit of zero has no place on the log
+    axis: its limit is drawn alone.
+    """
+    if not results:
+        raise InputError("there are no results to compare; expected at least one row")
+    figure = canvas(height=1.9 + 0.62 * len(results))
+    axes = figure.add_subplot()
+    seen: list[float] = []
+    for place, row in enumerate(results):
+        best, limit = number(row, "flux", "best") / FLUX_SCALE, number(row, "flux", "upper_limit_90") / FLUX_SCALE
+        low, high = number(row, "flux", "low_68") / FLUX_SCALE, number(row, "flux", "high_68") / FLUX_SCALE
+        sensitivity = number(row, "sensitivity", "flux") / FLUX_SCALE
+        seen += [v for v in (best, limit, low, high, sensitivity) if v > 0]
+        if best > 0:
+            _interval(axes, place - 0.14, low, best, high, SERIES[0], "this run: best fit, 68 %", hollow=False)
+        axes.plot(
+            [limit],
+            [place - 0.14],
+            "<",
+            color=SERIES[0].colour,
+            markerfacecolor="white",
+            markersize=8,
+            label="this run: 90 % upper limit",
+        )
+        axes.plot(
+            [sensitivity],
+            [place - 0.14],
+            "|",
+            color=SERIES[0].colour,
+            markersize=15,
+            markeredgewidth=1.8,
+            label="this run: sensitivity (90 %)",
+        )
+        theirs = published.get(row["hypothesis"])
+        if theirs is None:
+            continue
+        low, best, high = (v / FLUX_SCALE for v in (theirs.flux_low, theirs.flux, theirs.flux_high))
+        _interval(axes, place + 0.2, low, best, high, SERIES[1], "published (cascades): best fit, 68 %", hollow=True)
+        axes.plot(
+            [theirs.sensitivity / FLUX_SCALE],
+            [place + 0.2],
+            "|",
+            color=SERIES[1].colour,
+            markersize=15,
+            markeredgewidth=1.8,
+            label="published: sensitivity",
+        )
+        seen += [v for v in (low, best, high, theirs.sensitivity / FLUX_SCALE) if v > 0]
+    axes.set_xscale("log")
+    if seen:
+        axes.set_xlim(0.5 * min(seen), 2.0 * max(seen))
+    axes.set_yticks(range(len(results)), [_row_name(row) for row in results])
+    axes.set_ylim(len(results) - 0.4, -0.6)
+    axes.set_xlabel(FLUX_AXIS, fontsize=10)
+    axes.tick_params(labelsize=SMALL)
+    log_ticks(axes.xaxis)
+    grid(axes)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=1, fontsize=SMALL, frameon=False)
+    title(figure, "Fluxes beside the published values", origin_of(results))
+    return figure
+
+
+_PANELS = (
+    ("signal events n_s", ("fit", "n_signal"), "n_signal"),
+    ("spectral index", ("fit", "index"), "index"),
+    ("local\nsignificance (σ)", ("p_value", "sigma"), "sigma"),
+)
+
+
+def stacking(results: Sequence[Mapping[str, Any]], published: Mapping[str, Published]) -> Figure:
+    """Fitted events, index and local significance of every stacked catalogue, beside the published values.
+
+    Where no signal was fitted the index means nothing, and is left out.
+    """
+    rows = [row for row in results if row["hypothesis"].startswith("stack:")]
+    if not rows:
+        raise InputError("there is no stacking among the results; expected hypotheses named 'stack:...'")
+    figure = canvas(height=1.9 + 0.5 * len(rows))
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, (name, path, attribute) in zip(panels, _PANELS, strict=True):
+        for place, row in enumerate(rows):
+            ours = number(row, *path) if attribute != "index" or number(row, "fit", "n_signal") > 0 else math.nan
+            axes.plot(
+                [ours], [place - 0.12], SERIES[0].marker, color=SERIES[0].colour, markersize=6.5, label="this run"
+            )
+            theirs = published.get(row["hypothesis"])
+            if theirs is not None:
+                axes.plot(
+                    [getattr(theirs, attribute)],
+                    [place + 0.14],
+                    REFERENCE.marker,
+                    color=SERIES[1].colour,
+                    markerfacecolor="white",
+                    markersize=6.5,
+                    label="published (cascades)",
+                )
+        axes.set_xlabel(name, fontsize=10)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.margins(x=0.2)
+        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]) if attribute != "index" else axes.get_xlim()[0])
+        axes.tick_params(labelsize=SMALL)
+        grid(axes)
+    panels[0].set_yticks(range(len(rows)), [_row_name(row) for row in rows])
+    handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
+    title(figure, "Stacked source classes", origin_of(rows))
+    return figure

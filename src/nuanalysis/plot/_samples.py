@@ -1,0 +1,126 @@
+"""What a sample looks like: marginals beside a published table, and the cut flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.plot._canvas import SERIES, SMALL, canvas, grid, log_ticks, title
+
+Floats = NDArray[np.float64]
+
+
+def pulls(counts: Floats, published: Floats, published_error: Floats) -> Floats:
+    """(counts - published) / sqrt(published_error^2 + counts); 0 where both are empty.  All (bin,)."""
+    width = np.sqrt(np.asarray(published_error) ** 2 + np.asarray(counts))
+    difference = np.asarray(counts, dtype=np.float64) - published
+    return np.divide(difference, width, out=np.zeros_like(difference), where=width > 0)
+
+
+def marginals(
+    edges: Floats,
+    counts: Floats,
+    published: Floats,
+    published_error: Floats,
+    *,
+    quantity: str,
+    label: str,
+    origin: str,
+    published_label: str = "published table",
+    log_x: bool = False,
+    log_y: bool = False,
+) -> Figure:
+    """Events per bin beside a published table, pulls below.
+
+    edges : (bin + 1,).    counts, published, published_error : (bin,) events.
+    quantity : name and unit of the x axis.  The bars of the counts are sqrt(counts).
+    """
+    counts, published = np.asarray(counts, dtype=np.float64), np.asarray(published, dtype=np.float64)
+    if not len(edges) - 1 == len(counts) == len(published) == len(published_error):
+        raise InputError(
+            f"marginals got {len(edges)} edges, {len(counts)} counts, {len(published)} published values and "
+            f"{len(published_error)} errors; expected one edge more than values, and as many of each"
+        )
+    figure = canvas(height=4.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    middle = np.sqrt(edges[1:] * edges[:-1]) if log_x else 0.5 * (edges[1:] + edges[:-1])
+    ours, theirs = SERIES[0], SERIES[1]
+    upper.stairs(
+        published,
+        edges,
+        baseline=None,
+        color=theirs.colour,
+        linestyle=theirs.line,
+        linewidth=1.6,
+        label=published_label,
+    )
+    band = {"color": theirs.colour, "alpha": 0.3, "linewidth": 0.0, "fill": True}
+    upper.stairs(published + published_error, edges, baseline=published - published_error, **band)
+    upper.errorbar(
+        middle,
+        counts,
+        yerr=np.sqrt(counts),
+        fmt=ours.marker,
+        markersize=3.5,
+        color=ours.colour,
+        linewidth=1.0,
+        label="this sample",
+    )
+    upper.set_ylabel("events per bin", fontsize=10)
+    upper.set_yscale("log" if log_y else "linear")
+    if not log_y:
+        upper.set_ylim(bottom=0.0)
+    upper.legend(fontsize=SMALL, frameon=False)
+    lower.axhspan(-1.0, 1.0, color="#e6e6e6", linewidth=0.0)
+    lower.axhline(0.0, color="#7a7b7d", linewidth=0.8)
+    pull = pulls(counts, published, np.asarray(published_error))
+    lower.plot(middle, pull, ours.marker, markersize=3.5, color=ours.colour)
+    reach = max(3.0, float(np.ceil(np.abs(pull).max())) + 0.5)
+    lower.set_ylim(-reach, reach)
+    lower.set_ylabel("pull (σ)", fontsize=10)
+    lower.set_xlabel(quantity, fontsize=10)
+    lower.set_xscale("log" if log_x else "linear")
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=SMALL)
+        grid(axes)
+    title(figure, label, origin)
+    return figure
+
+
+def cut_flow(rows: Sequence[Mapping[str, Any]], *, label: str, origin: str) -> Figure:
+    """Events left after each cut, one series per season, in the order of the rows.
+
+    rows : the ``cut_flow`` rows of one sample in results.json.
+    """
+    if not rows:
+        raise InputError("the cut flow has no rows; expected at least one, from the selection step")
+    cuts = list(dict.fromkeys(row["cut"] for row in rows))
+    seasons = list(dict.fromkeys(row["season"] for row in rows))
+    figure = canvas(height=1.9 + 0.34 * len(cuts))
+    axes = figure.add_subplot()
+    for number, season in enumerate(seasons):
+        mine = [row for row in rows if row["season"] == season]
+        series = SERIES[number % len(SERIES)]
+        axes.plot(
+            [row["events"] for row in mine],
+            [cuts.index(row["cut"]) for row in mine],
+            color=series.colour, linestyle=series.line, marker=series.marker, markersize=6, linewidth=1.4, label=season,
+        )  # fmt: skip
+    axes.set_yticks(range(len(cuts)), cuts)
+    axes.set_ylim(len(cuts) - 0.5, -0.5)
+    axes.set_xscale("log")
+    positive = [row["events"] for row in rows if row["events"] > 0] or [1]
+    axes.set_xlim(0.6 * min(positive), 1.6 * max(positive))
+    log_ticks(axes.xaxis)
+    axes.set_xlabel("events left after the cut", fontsize=10)
+    axes.set_ylabel("cut, in order", fontsize=10)
+    axes.tick_params(labelsize=SMALL)
+    grid(axes)
+    figure.legend(loc="outside lower center", ncols=min(len(seasons), 3), fontsize=SMALL, frameon=False, title="season")
+    title(figure, label, origin)
+    return figure

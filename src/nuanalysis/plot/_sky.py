@@ -1,0 +1,114 @@
+"""Maps of the sky in Galactic coordinates, from HEALPix values in ICRS.
+
+Longitude grows to the left, as one sees the sky; the Galactic Centre is in the middle.
+"""
+
+from __future__ import annotations
+
+import healpy as hp
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.plot._canvas import SMALL, canvas, title
+
+Floats = NDArray[np.float64]
+COLOURS = "cividis"
+_LONGITUDES = np.arange(-150, 151, 30)  # deg, of the ticks
+_PIXELS_ACROSS = 720
+
+
+def _values_at(values: Floats, longitude: Floats, latitude: Floats) -> Floats:
+    """Look a RING map in ICRS up at Galactic longitude and latitude in rad; shapes broadcast."""
+    npix = len(values)
+    if np.ndim(values) != 1 or not hp.isnpixok(npix):
+        raise InputError(f"a sky map has shape {np.shape(values)}; expected (12 nside^2,), HEALPix RING in ICRS")
+    longitude, latitude = np.broadcast_arrays(longitude, latitude)
+    to_icrs = hp.Rotator(coord=["G", "C"])
+    theta, phi = to_icrs(np.pi / 2 - latitude.ravel(), longitude.ravel())
+    seen: Floats = np.asarray(values)[hp.ang2pix(hp.npix2nside(npix), theta, phi)].reshape(longitude.shape)
+    return seen
+
+
+def _limits(seen: Floats, low: float | None, high: float | None) -> tuple[float, float]:
+    finite = seen[np.isfinite(seen)]
+    if not finite.size:
+        raise InputError("a sky map has no finite value; expected at least one")
+    bottom = float(finite.min()) if low is None else low
+    top = float(finite.max()) if high is None else high
+    return bottom, top if top > bottom else bottom + 1.0
+
+
+def _longitude_name(x: float) -> str:
+    """Name of the tick at x = -l in deg: 30 degrees left of the centre is 30, right of it 330."""
+    return f"{round(-x) % 360}°"
+
+
+def _colour_bar(figure: Figure, axes: Axes, drawn: ScalarMappable, unit: str) -> None:
+    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.75, pad=0.04, aspect=32)
+    bar.set_label(unit, fontsize=10)
+    bar.ax.tick_params(labelsize=SMALL)
+    bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+
+
+def sky_map(
+    values: Floats, *, label: str, unit: str, origin: str, low: float | None = None, high: float | None = None
+) -> Figure:
+    """Whole sky, Mollweide projection, Galactic coordinates.
+
+    values : (12 nside^2,) HEALPix RING in ICRS; NaN is left white.    unit : quantity and unit of the colour scale.
+    """
+    x_edges = np.linspace(-np.pi, np.pi, _PIXELS_ACROSS + 1)
+    y_edges = np.linspace(-np.pi / 2, np.pi / 2, _PIXELS_ACROSS // 2 + 1)
+    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
+    seen = _values_at(values, -x[None, :], y[:, None])
+    bottom, top = _limits(seen, low, high)
+    figure = canvas(height=4.2)
+    axes = figure.add_subplot(projection="mollweide")
+    drawn = axes.pcolormesh(x_edges, y_edges, seen, cmap=COLOURS, vmin=bottom, vmax=top, rasterized=True)
+    axes.set_xticks(np.radians(_LONGITUDES[1:-1:2]), [_longitude_name(d) for d in _LONGITUDES[1:-1:2]])
+    for tick in axes.get_xticklabels():
+        tick.set_color("white")
+        tick.set_bbox({"boxstyle": "round,pad=0.15", "facecolor": "#00000080", "edgecolor": "none"})
+    axes.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"])
+    axes.tick_params(labelsize=SMALL)
+    axes.grid(visible=True, color="white", alpha=0.35, linewidth=0.6)
+    axes.set_xlabel("Galactic longitude l (ticks inside), grows to the left", fontsize=10)
+    axes.set_ylabel("Galactic latitude b", fontsize=10, labelpad=8)
+    title(figure, label, origin)
+    _colour_bar(figure, axes, drawn, unit)
+    return figure
+
+
+def plane_crop(
+    values: Floats,
+    *,
+    label: str,
+    unit: str,
+    origin: str,
+    latitude_deg: float = 15.0,
+    low: float | None = None,
+    high: float | None = None,
+) -> Figure:
+    """The Galactic plane, plate carree in Galactic coordinates; the scale in b is stretched to fill the height."""
+    x_edges = np.linspace(-180.0, 180.0, _PIXELS_ACROSS + 1)
+    y_edges = np.linspace(-latitude_deg, latitude_deg, 121)
+    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
+    seen = _values_at(values, np.radians(-x)[None, :], np.radians(y)[:, None])
+    bottom, top = _limits(seen, low, high)
+    figure = canvas(height=2.9)
+    axes = figure.add_subplot()
+    drawn = axes.pcolormesh(x_edges, y_edges, seen, cmap=COLOURS, vmin=bottom, vmax=top, rasterized=True)
+    axes.set_xticks(np.arange(-180, 181, 60), [_longitude_name(d) for d in range(-180, 181, 60)])
+    axes.set_yticks(np.linspace(-latitude_deg, latitude_deg, 3))
+    axes.yaxis.set_major_formatter(lambda b, _: f"{b:g}°".replace("-", "−"))
+    axes.axhline(0.0, color="white", alpha=0.5, linewidth=0.6)
+    axes.tick_params(labelsize=SMALL)
+    axes.set_xlabel("Galactic longitude l", fontsize=10)
+    axes.set_ylabel("Galactic\nlatitude b", fontsize=10)
+    title(figure, label, origin)
+    _colour_bar(figure, axes, drawn, unit)
+    return figure

@@ -1,0 +1,169 @@
+"""Our numbers beside the published ones: what may be compared, and by how many sigma they differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nuanalysis.publish._published import PUBLISHED, Published
+
+Row = Mapping[str, Any]
+UNIT = 1e-12  # TeV cm^-2 s^-1
+_ABSENT = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One quantity of one result: ours, theirs and the difference, in words."""
+
+    quantity: str
+    ours: str
+    published: str
+    difference: str
+
+
+def _number(row: Row, *path: str) -> float:
+    value: Any = row
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return math.nan if value is None else float(value)
+
+
+def shown(value: float, form: str = ".1f") -> str:
+    """The number, or a dash where there is none."""
+    return format(value, form).replace("-", "−") if math.isfinite(value) else _ABSENT
+
+
+def scientific(value: float, error: float = math.nan) -> str:
+    """1.26 × 10⁻⁶, with an error in the same power of ten where there is one."""
+    if not math.isfinite(value):
+        return _ABSENT
+    if value == 0.0:
+        return "0"
+    power = math.floor(math.log10(abs(value)))
+    if -2 <= power <= 2:
+        return shown(value, ".3f") + (f" ± {error:.3f}" if math.isfinite(error) else "")
+    exponent = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    scaled = f"{value / 10.0**power:.2f}"
+    return (
+        f"({scaled} ± {error / 10.0**power:.2f}) ×\u00a010{exponent}".replace(" ± ", "\u00a0±\u00a0")
+        if math.isfinite(error)
+        else f"{scaled} ×\u00a010{exponent}"
+    )
+
+
+def interval(best: float, low: float, high: float) -> str:
+    """21.8 +5.3 −4.9, in units of 1e-12; it may break before the minus only."""
+    best, low, high = best / UNIT, low / UNIT, high / UNIT
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return shown(best, ".2f")
+    return f"{best:.1f}\u00a0+{max(high - best, 0.0):.1f} −{max(best - low, 0.0):.1f}"
+
+
+def difference_in_sigma(ours: tuple[float, float, float], theirs: tuple[float, float, float]) -> float:
+    """(best - best) over the two 68 % half-widths that face each other, in quadrature; (best, low, high) each.
+
+    NaN where a width is missing or both are zero.
+    """
+    gap = ours[0] - theirs[0]
+    inner = (ours[0] - ours[1], theirs[2] - theirs[0]) if gap > 0 else (ours[2] - ours[0], theirs[0] - theirs[1])
+    width = math.hypot(*inner)
+    return gap / width if math.isfinite(width) and width > 0 else math.nan
+
+
+def _sigma_words(value: float) -> str:
+    return f"{value:+.1f}σ".replace("-", "−") if math.isfinite(value) else _ABSENT
+
+
+def _per_cent(ours: float, theirs: float) -> str:
+    ratio = ours / theirs - 1.0 if theirs > 0 else math.nan
+    return f"{100.0 * ratio:+.1f} %".replace("-", "−") if math.isfinite(ratio) else _ABSENT
+
+
+def _flux_line(row: Row, published: Published | None) -> Line:
+    ours = (_number(row, "flux", "best"), _number(row, "flux", "low_68"), _number(row, "flux", "high_68"))
+    if published is None:
+        return Line("best-fit flux, 68 %", interval(*ours), _ABSENT, _ABSENT)
+    theirs = (published.flux, published.flux_low, published.flux_high)
+    words = interval(*theirs) + ("" if published.flux_confirmed else " (unit unconfirmed)")
+    gap = difference_in_sigma(ours, theirs) if published.flux_confirmed else math.nan
+    return Line("best-fit flux, 68 %", interval(*ours), words, _sigma_words(gap))
+
+
+def _limit_line(row: Row, published: Published | None) -> Line:
+    limit = _number(row, "flux", "upper_limit_90")
+    place = _ABSENT
+    if published is not None and published.flux_confirmed and math.isfinite(limit):
+        place = "above the published flux" if limit >= published.flux else "below the published flux"
+    return Line("90 % upper limit", shown(limit / UNIT), _ABSENT, place)
+
+
+def _quoted_line(quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
+    """Two plain numbers; their difference in per cent where that means something."""
+    return Line(quantity, shown(ours, form), shown(theirs, form), _per_cent(ours, theirs) if relative else _ABSENT)
+
+
+def compare(row: Row) -> tuple[Line, ...]:
+    """Every number of one result beside the published one, fluxes in 1e-12 TeV cm^-2 s^-1.
+
+    Published counts, p-values and sensitivities belong to one sample and are set beside that sample only;
+    the flux is a property of the sky and is set beside every sample.
+    """
+    sky = PUBLISHED.get(row["hypothesis"])
+    mine = sky if sky is not None and sky.sample == row["sample"] else None
+    p, p_error = _number(row, "p_value", "p"), _number(row, "p_value", "p_error")
+    sigma, n_signal = _number(row, "p_value", "sigma"), _number(row, "fit", "n_signal")
+    ts, index = _number(row, "fit", "ts"), _number(row, "fit", "index")
+    kind = row["p_value"]["kind"] if "p_value" in row else "local"
+    free = "fitted" if row["fit"]["index_free"] else "fixed"
+    index = index if n_signal > 0 or free == "fixed" else math.nan  # without signal it means nothing
+    sensitivity = _number(row, "sensitivity", "flux") / UNIT
+    discovery = _number(row, "discovery_potential_5sigma", "flux") / UNIT
+    return (
+        _quoted_line("signal events n_s", n_signal, mine.n_signal if mine else math.nan, ".1f", relative=True),
+        _quoted_line("TS", ts, mine.ts if mine else math.nan, ".2f"),
+        _quoted_line(f"spectral index ({free})", index, mine.index if mine else math.nan, ".2f"),
+        Line(f"{kind} p-value", scientific(p, p_error), scientific(mine.p) if mine else _ABSENT, _ABSENT),
+        Line(
+            f"{kind} significance",
+            f"{shown(sigma, '.2f')}σ" if math.isfinite(sigma) else _ABSENT,
+            f"{mine.sigma:.2f}σ" if mine else _ABSENT,
+            _sigma_words(sigma - mine.sigma) if mine else _ABSENT,
+        ),
+        _flux_line(row, sky),
+        _limit_line(row, sky),
+        _quoted_line(
+            "sensitivity (90 %)", sensitivity, (mine.sensitivity if mine else math.nan) / UNIT, ".2f", relative=True
+        ),
+        _quoted_line("5σ discovery potential", discovery, math.nan, ".1f"),
+    )
+
+
+def remarks(row: Row) -> tuple[str, ...]:
+    """What a reader must know before believing the lines of one result."""
+    said = []
+    if row["origin"] == "synthetic":
+        said.append(
+            "Synthetic events: the signal was injected, so agreement with the published number is by construction of "
+            "the injected flux, up to the scatter of one experiment (about 1σ). It is no evidence about the sky."
+        )
+    if row["model_origin"] == "built-in" and row["hypothesis"].startswith("template:"):
+        said.append("The template is our built-in analytic stand-in, not the published map.")
+    if row["model_origin"] == "user file":
+        said.append("The template is a user's own file.")
+    if not row["fit"]["converged"]:
+        said.append("The fit did not converge; the numbers are its last step.")
+    p_value = row.get("p_value")
+    if p_value is not None:
+        ess = p_value.get("ess")
+        size = f", effective sample size {ess:,.0f}" if ess is not None else ""
+        how = p_value.get("method", "scrambles")
+        said.append(f"{p_value['kind'].capitalize()} p-value from {p_value['n_trials']:,} trials{size}; {how}.")
+    return (*said, *row["notes"])
+
+
+def sources(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Where the published numbers stand that are put beside these results."""
+    return tuple(dict.fromkeys(PUBLISHED[row["hypothesis"]].source for row in rows if row["hypothesis"] in PUBLISHED))

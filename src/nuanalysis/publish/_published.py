@@ -1,0 +1,49 @@
+"""Numbers printed by others, to be put beside ours.  Quoted, with where they stand; never a test target of a fit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+NOT_PUBLISHED = math.nan
+SCIENCE_2023 = "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One row of a published table; NaN where nothing was published.
+
+    flux, flux_low, flux_high, sensitivity : E^2 dN/dE at 100 TeV per flavour, TeV cm^-2 s^-1.
+    flux_confirmed : False where the unit of the flux could not be confirmed: quoted, not compared.
+    sample : sample whose numbers these are; other samples share the flux only.
+    """
+
+    sample: str
+    n_signal: float
+    p: float
+    sigma: float
+    flux: float
+    source: str
+    index: float = NOT_PUBLISHED
+    ts: float = NOT_PUBLISHED
+    flux_low: float = NOT_PUBLISHED
+    flux_high: float = NOT_PUBLISHED
+    flux_confirmed: bool = True
+    sensitivity: float = NOT_PUBLISHED
+
+
+def _stack(n_signal: float, index: float, p: float, sigma: float, flux: float) -> Published:
+    """A stacked catalogue; the release does not state the unit of its flux beyond doubt."""
+    source = f"{SCIENCE_2023}, tables 1 and S3"
+    return Published("cascades-2023", n_signal, p, sigma, flux, source, index=index, flux_confirmed=False)
+
+
+PUBLISHED: dict[str, Published] = {
+    "template:pi0": Published(
+        "cascades-2023", 748.0, 1.26e-6, 4.71, 21.8e-12, f"{SCIENCE_2023}, table 1", index=2.7, ts=22.19,
+        flux_low=16.9e-12, flux_high=27.1e-12, sensitivity=5.98e-12,
+    ),
+    "stack:snr": _stack(218.6, 2.75, 5.90e-4, 3.24, 6.22e-12),
+    "stack:pwn": _stack(279.6, 3.00, 5.93e-4, 3.24, 3.80e-12),
+    "stack:unid": _stack(238.4, 2.85, 3.39e-4, 3.40, 5.03e-12),
+}  # fmt: skip

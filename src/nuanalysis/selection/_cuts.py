@@ -1,0 +1,113 @@
+"""The machinery of a selection: what a cut is, and the cut flow that applying a chain of them leaves behind.
+
+A cut is a frozen record that says which events it keeps and what it leaves of the observing time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.selection._runs import DAY, NO_RUNS, Runs
+
+Mask = NDArray[np.bool_]
+
+
+class Cut(Protocol):
+    """One cut.  Add one by writing a frozen dataclass with these members."""
+
+    @property
+    def name(self) -> str:
+        """Short name for machines, as 'good-runs'."""
+
+    @property
+    def label(self) -> str:
+        """What is kept, in words, as 'inside good runs'."""
+
+    def keep(self, events: xr.Dataset) -> Mask:
+        """Which events (event,) are kept; events keep the EVENTS schema."""
+
+    def remaining(self, runs: Runs) -> Runs:
+        """What is left of the observing time; the same runs for a cut that has nothing to do with time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A cut that is only measured: its row says how many events would fail, and all of them stay."""
+
+    cut: Cut
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a cut flow.
+
+    kept       : number of events after this line.
+    failed     : number of events that do not pass this cut, of those that reached it.
+    rate_hz    : kept / exposure.
+    exposure_d : livetime after this line, d.
+    applied    : False where the cut was only measured, so that ``failed`` events are still among ``kept``.
+    """
+
+    name: str
+    label: str
+    kept: int
+    failed: int
+    rate_hz: float
+    exposure_d: float
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CutFlow:
+    """The lines of a selection from 'as released' to the final sample."""
+
+    sample: str
+    rows: tuple[Row, ...]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    @property
+    def kept(self) -> int:
+        """Number of events in the end."""
+        return self.rows[-1].kept
+
+
+def apply(events: xr.Dataset, cuts: Iterable[Cut | Check], *, runs: Runs = NO_RUNS) -> tuple[xr.Dataset, CutFlow]:
+    """The events that pass every cut, with their livetime, and the cut flow.
+
+    events : schema EVENTS; attribute 'livetime_s' is the exposure before any cut.
+    cuts   : applied in this order; a ``Check`` removes nothing.
+    runs   : the observing time, where it is known; a cut in time needs it here or from a ``GoodRuns`` before it.
+    The attribute 'livetime_s' of what is returned is the exposure after the cuts; the events given are untouched.
+    Raises InputError for a cut in time without runs, and for cuts that leave no event or no time.
+    """
+    livetime = float(events.attrs["livetime_s"])
+    rows = [_row("as-released", "as released", events, 0, livetime, applied=True)]
+    for step in cuts:
+        cut, applied = (step.cut, False) if isinstance(step, Check) else (step, True)
+        mask = cut.keep(events)
+        failed = int(np.count_nonzero(~mask))
+        if applied:
+            events = events.isel(event=mask)
+            left = cut.remaining(runs)
+            livetime, runs = (left.exposure_s if left is not runs else livetime), left
+        if not events.sizes["event"] or livetime <= 0:
+            raise InputError(
+                f"the cut '{cut.name}' ({cut.label}) leaves {events.sizes['event']} events in {livetime / DAY:g} d of "
+                f"sample '{events.attrs['sample']}'; loosen it"
+            )
+        rows.append(_row(cut.name, cut.label, events, failed, livetime, applied=applied))
+    return events.assign_attrs(livetime_s=livetime), CutFlow(str(events.attrs["sample"]), tuple(rows))
+
+
+def _row(name: str, label: str, events: xr.Dataset, failed: int, livetime_s: float, *, applied: bool) -> Row:
+    kept = int(events.sizes["event"])
+    return Row(name, label, kept, failed, kept / livetime_s, livetime_s / DAY, applied)

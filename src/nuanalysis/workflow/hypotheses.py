@@ -1,0 +1,81 @@
+"""From what a user types to a Hypothesis: template:pi0, template:FILE, stack:snr, point:RA,DEC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nuanalysis.errors import DataError, InputError, did_you_mean
+from nuanalysis.ingest import cascades_2023 as release_2023
+from nuanalysis.ingest import find
+from nuanalysis.model import Hypothesis
+from nuanalysis.sky import templates
+from nuanalysis.sky._records import Catalogue, PointSource, Template
+from nuanalysis.sky.catalogues import catalogue
+
+PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
+_KINDS = ("template", "stack", "point")
+BUILT_IN_NSIDE = 128
+
+
+def published_pi0() -> Path | None:
+    """The published pi0 map where a user has it."""
+    try:
+        path = find(release_2023.RELEASE) / PI0_MAP
+    except DataError:
+        return None
+    return path if path.is_file() else None
+
+
+def _template(text: str) -> Template:
+    if text == "pi0":
+        path = published_pi0()
+        return templates.PUBLISHED["pi0"](path) if path else templates.BUILT_IN[templates.STAND_IN["pi0"]](BUILT_IN_NSIDE)
+    if text in templates.BUILT_IN:
+        return templates.BUILT_IN[text](BUILT_IN_NSIDE)
+    file = templates.parse(text)
+    if not file.path.suffix and not file.path.exists():
+        known = [*templates.PUBLISHED, *templates.BUILT_IN]
+        raise InputError(f"there is no template '{text}' and no such file.{did_you_mean(text, known)}")
+    return templates.read(file)
+
+
+def _point(text: str) -> Catalogue:
+    try:
+        ra, dec = (float(word) for word in text.split(","))
+    except ValueError as error:
+        raise InputError(f"'point:{text}' is not a direction; expected point:RA,DEC in degrees, for example point:83.63,22.01") from error
+    source = PointSource(f"RA {ra:g} dec {dec:g} deg", float(np.radians(ra)), float(np.radians(dec)))
+    return Catalogue(f"point-{ra:g}{dec:+g}", source.name, (source,), (1.0,), "user's direction, ICRS")
+
+
+def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = None) -> Hypothesis:
+    """Return the hypothesis a user named.
+
+    index_free defaults to False for templates and True for stacks and points.  Raises InputError for unknown names,
+    with what was meant where that can be guessed.
+    """
+    kind, colon, rest = name.partition(":")
+    if kind not in _KINDS or not colon or not rest:
+        raise InputError(f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or point:RA,DEC.{did_you_mean(kind, _KINDS)}")
+    if kind == "template":
+        target: Template | Catalogue = _template(rest)
+    elif kind == "stack":
+        target = catalogue(rest)
+    else:
+        target = _point(rest)
+    free = kind != "template" if index_free is None else index_free
+    return Hypothesis(name, target, index, free)
+
+
+def model_origin(hypothesis: Hypothesis) -> str:
+    """'published', 'built-in' or 'user file'."""
+    if isinstance(hypothesis.target, Template):
+        return hypothesis.target.origin
+    return "user file" if hypothesis.name.startswith("point:") else "published"
+
+
+def slug(name: str) -> str:
+    """A file-name form of a hypothesis name."""
+    return "".join(c if c.isalnum() else "-" for c in name.replace("template:", "").replace("stack:", "stack-")).strip("-").lower()

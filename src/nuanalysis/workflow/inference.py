@@ -1,0 +1,187 @@
+"""From a hypothesis and samples to a result: fit, p-value, limits.  Every number carries its error and its trials."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from nuanalysis import trials
+from nuanalysis.errors import PrecisionError
+from nuanalysis.interpret import fluxes
+from nuanalysis.likelihood import FitResult, maximise, scan
+from nuanalysis.model import Hypothesis, Prepared, Sample, Terms, prepare, terms
+from nuanalysis.workflow import ensembles
+from nuanalysis.workflow.ensembles import Plan, Progress
+from nuanalysis.workflow.executors import Executor
+from nuanalysis.workflow.hypotheses import model_origin
+
+METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"
+REACH_TS = 27.0  # 5 sigma and a little
+_INJECTED_REACH = 7.0  # standard deviations of n_s
+_SEED_STEP = 7919  # injection trials use another seed than scrambles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """A prepared hypothesis with its fingerprint and the place where its trials live."""
+
+    prepared: Prepared
+    fingerprint: str
+    folder: Path
+    seed: int
+
+    @property
+    def hypothesis(self) -> Hypothesis:
+        """What is tested."""
+        return self.prepared.hypothesis
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """On which events."""
+        return tuple(part.sample for part in self.prepared.parts)
+
+
+def pose(hypothesis: Hypothesis, samples: tuple[Sample, ...], folder: Path, seed: int) -> Problem:
+    """Prepare a hypothesis on samples."""
+    fingerprint = ensembles.problem_fingerprint(hypothesis, samples)
+    return Problem(prepare(hypothesis, samples), fingerprint, folder, seed)
+
+
+def fit(problem: Problem) -> tuple[FitResult, Terms]:
+    """Fit the data."""
+    data = terms(problem.prepared)
+    return maximise(data), data
+
+
+def scrambles(problem: Problem, n: int, reach_ts: float, executor: Executor, progress: Progress) -> xr.Dataset:
+    """Background trials that cover test statistics up to ``reach_ts``."""
+    # Round upwards so that slightly different requests share one ensemble.
+    reach = 9.0 * np.ceil(max(reach_ts, 1.0) / 9.0)
+    plan = Plan(problem.seed, n, trials.choose_tilts(problem.prepared, float(reach)))
+    return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
+
+
+def injections(problem: Problem, n: int, reach: float, executor: Executor, progress: Progress) -> xr.Dataset:
+    """Injection trials from 0 to ``reach`` standard deviations of n_s."""
+    plan = Plan(problem.seed + _SEED_STEP, n, n_means=trials.injection_grid(problem.prepared, reach))
+    return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
+
+
+def p_value_record(background: xr.Dataset, ts: float) -> dict[str, Any]:
+    """Local p-value of a test statistic with its error, as published in results.json.  Raises PrecisionError."""
+    found = trials.p_value(background["ts"].values, background["log_weight"].values, ts)
+    return {
+        "p": found.p, "p_error": found.p_error, "sigma": found.sigma if np.isfinite(found.sigma) else None,
+        "sigma_error": found.sigma_error, "n_trials": found.n_trials, "ess": found.ess, "kind": "local", "method": METHOD,
+        "not_converged": int((background["converged"].values < 1).sum()),
+    }
+
+
+def _p_value_or_reason(background: xr.Dataset, ts: float) -> dict[str, Any]:
+    """The p-value, or null with the reason and the number of trials that were not enough."""
+    try:
+        return p_value_record(background, ts)
+    except PrecisionError as error:
+        nothing = dict.fromkeys(("p", "p_error", "sigma", "sigma_error", "ess"))
+        return {**nothing, "n_trials": background.sizes["trial"], "kind": "local", "method": METHOD, "reason": str(error)}
+
+
+def _strength(injected: xr.Dataset, per_flux: float, threshold: float, fraction: float) -> dict[str, Any]:
+    """A strength as events and flux; where the injected range does not hold it, the reason instead of a number."""
+    n_injected, ts = injected["n_injected"].values, injected["ts"].values
+    try:
+        found = trials.strength_for(n_injected, ts, threshold=threshold, fraction=fraction)
+    except PrecisionError as error:
+        return {"n_signal": None, "flux": None, "flux_error": None, "n_trials": len(ts), "threshold_ts": threshold, "reason": str(error)}
+    return {
+        "n_signal": found.n_signal, "n_signal_error": found.error, "flux": found.n_signal / per_flux,
+        "flux_error": found.error / per_flux, "n_trials": len(ts), "threshold_ts": threshold,
+    }
+
+
+def sensitivities(problem: Problem, background: xr.Dataset, injected: xr.Dataset) -> dict[str, Any]:
+    """Sensitivity (90 % above the background median) and 5-sigma discovery potential (50 % above its TS)."""
+    per_flux = fluxes.prepared_events_per_flux(problem.prepared)
+    ts, log_weight = background["ts"].values, background["log_weight"].values
+    median = trials.weighted_quantile(ts, log_weight, 0.5)
+    deep = trials.weighted_quantile(ts, log_weight, trials.FIVE_SIGMA)
+    potential = _strength(injected, per_flux, deep, 0.5)
+    try:
+        error = trials.p_value(ts, log_weight, deep).p_error / trials.FIVE_SIGMA
+    except PrecisionError:
+        potential |= {"n_signal": None, "flux": None, "flux_error": None, "reason": "too few effective trials at 5 sigma"}
+    else:
+        potential["threshold_p_relative_error"] = error
+    return {"sensitivity": _strength(injected, per_flux, median, 0.9), "discovery_potential_5sigma": potential}
+
+
+def flux_record(problem: Problem, best: FitResult, data: Terms, background: xr.Dataset, injected: xr.Dataset) -> dict[str, Any]:
+    """Best-fit flux (bias corrected), 68 % interval and 90 % upper limit."""
+    per_flux = fluxes.prepared_events_per_flux(problem.prepared)
+    n_injected = injected["n_injected"].values
+    usable = injected["tau"].values < 1e5
+    n_best = trials.corrected(best.n_signal, n_injected, injected["n_signal"].values)
+    try:
+        edges = trials.interval(data, best.ts, n_injected[usable], injected["tau"].values[usable], 0.68)
+        low, high, reason = edges[0] / per_flux, edges[1] / per_flux, None
+    except PrecisionError as error:
+        low, high, reason = None, None, str(error)
+    median = trials.weighted_quantile(background["ts"].values, background["log_weight"].values, 0.5)
+    limit = _strength(injected, per_flux, max(best.ts, median), 0.9)
+    return {
+        "best": n_best / per_flux, "n_signal_corrected": n_best, "low_68": low, "high_68": high, "interval_reason": reason,
+        "upper_limit_90": limit["flux"], "upper_limit_90_error": limit["flux_error"], "upper_limit_reason": limit.get("reason"),
+        "unit": fluxes.UNIT, "convention": fluxes.convention(problem.hypothesis), "n_trials": len(n_injected),
+    }
+
+
+def fit_record(problem: Problem, best: FitResult) -> dict[str, Any]:
+    """The fit as published in results.json."""
+    return {
+        "ts": best.ts, "n_signal": best.n_signal, "index": best.index,
+        "index_free": problem.hypothesis.index_free, "converged": best.converged,
+    }
+
+
+def describe(problem: Problem, sample_name: str) -> dict[str, Any]:
+    """What was tested on what: the head of every result."""
+    origins = {s.origin for s in problem.samples}
+    target = problem.hypothesis.target
+    notes = [note for s in problem.samples for note in s.response.notes]
+    notes += [str(s.events.attrs["note"]) for s in problem.samples if s.events.attrs.get("note")]
+    return {
+        "sample": sample_name, "origin": "synthetic" if "synthetic" in origins else "real",
+        "hypothesis": problem.hypothesis.name, "label": target.label, "model_origin": model_origin(problem.hypothesis),
+        "model_reference": target.reference, "n_events": problem.prepared.n_events, "seed": problem.seed,
+        "fingerprint": problem.fingerprint, "notes": sorted(set(notes)),
+    }
+
+
+def infer(problem: Problem, sample_name: str, *, n_scrambles: int, n_injections: int, executor: Executor, progress: Progress) -> dict[str, Any]:
+    """Everything the package says about one hypothesis on one sample."""
+    started = time.monotonic()
+    best, data = fit(problem)
+    progress(f"{sample_name} {problem.hypothesis.name}: TS {best.ts:.2f}, n_s {best.n_signal:.1f}, index {best.index:.2f}")
+    background = scrambles(problem, n_scrambles, max(best.ts + 2.0, REACH_TS), executor, progress)
+    spread = float(trials.uncertainty(problem.prepared)[int(np.argmin(abs(problem.prepared.index - problem.hypothesis.index)))])
+    reach = max(_INJECTED_REACH, float(np.ceil(best.n_signal / spread + 2.5)))
+    injected = injections(problem, n_injections, min(reach, 40.0), executor, progress)
+    grid = np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121)
+    values = scan(data, grid)
+    keep = np.isfinite(values)
+    return {
+        **describe(problem, sample_name),
+        "fit": fit_record(problem, best),
+        "p_value": _p_value_or_reason(background, best.ts),
+        "flux": flux_record(problem, best, data, background, injected),
+        **sensitivities(problem, background, injected),
+        "expected_per_flux": {"flux": 1e-11, "n": 1e-11 * fluxes.prepared_events_per_flux(problem.prepared)},
+        "bias_curve": [list(map(float, row)) for row in np.array(trials.median_fit(injected["n_injected"].values, injected["n_signal"].values)).T],
+        "scan": {"n_signal": grid[keep].tolist(), "ts": values[keep].tolist()},
+        "seconds": time.monotonic() - started,
+    }

@@ -1,0 +1,223 @@
+"""Notebook parameters: one strict model per notebook, so that a typing error stops a run before anything is run."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from nuanalysis.errors import InputError, did_you_mean
+
+ExecutorName = Literal["serial", "processes", "dask"]
+
+
+class Parameters(BaseModel):
+    """What every notebook takes.  Unknown names and values of another type are refused; a model never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+    spec: str = Field("specs/default.toml", min_length=1, description="path of the analysis spec (TOML)")
+    run_folder: str = Field("runs/default", min_length=1, description="folder of the run: events, trials, results")
+
+
+class EventStoreParameters(Parameters):
+    """01: fill the event store."""
+
+
+class EventSelectionParameters(Parameters):
+    """02: cuts, cut-flow table, data against published marginals."""
+
+    sample: str = Field("all", min_length=1, description="sample that is shown, or 'all'")
+
+
+class FitParameters(Parameters):
+    """What notebooks that run trials take besides."""
+
+    executor: ExecutorName = Field("processes", description="where trials run")
+    workers: int = Field(2, ge=1, le=256, description="worker processes", json_schema_extra={"unit": "processes"})
+    scheduler: str = Field("", description="address of a Dask scheduler; empty: a cluster of its own")
+
+
+class TemplateFitParameters(FitParameters):
+    """03: Galactic templates."""
+
+
+class StackingParameters(FitParameters):
+    """04: source catalogues."""
+
+
+class DataReleaseParameters(Parameters):
+    """05: products and report."""
+
+    build_release: bool = Field(True, description="write the release folder; otherwise only look at what is there")
+
+
+Models = Mapping[str, type[BaseModel]]
+
+PARAMETERS: dict[str, type[BaseModel]] = {
+    "01_event_store": EventStoreParameters,
+    "02_event_selection": EventSelectionParameters,
+    "03_template_fits": TemplateFitParameters,
+    "04_stacking": StackingParameters,
+    "05_data_release": DataReleaseParameters,
+}
+
+
+def model_of(notebook: str, models: Models = PARAMETERS) -> type[BaseModel]:
+    """Return the parameter model of a notebook, named as its file without ``.ipynb``."""
+    if notebook not in models:
+        raise InputError(f"no notebook is called {notebook!r}.{did_you_mean(notebook, models)}")
+    return models[notebook]
+
+
+def validate(notebook: str, values: Mapping[str, Any], models: Models = PARAMETERS) -> BaseModel:
+    """Return the full set of parameters, or raise one InputError that names every fault."""
+    model = model_of(notebook, models)
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        faults = [_fault(notebook, model, dict(detail)) for detail in error.errors()]
+    raise InputError("\n".join(f"parameter error: {fault}" for fault in faults) + " Nothing was run.")
+
+
+def describe(notebook: str, models: Models = PARAMETERS) -> list[dict[str, Any]]:
+    """Return name, type, unit, range, default and description of every parameter of a notebook."""
+    return [
+        {
+            "name": name,
+            "type": _type(info),
+            "unit": _unit(info),
+            "range": _range(info),
+            "default": info.default,
+            "description": info.description or "",
+        }
+        for name, info in model_of(notebook, models).model_fields.items()
+    ]
+
+
+def check_notebook(path: Path, models: Models = PARAMETERS) -> list[str]:
+    """Return what is wrong with a notebook's parameters cell against its model: names, types, defaults."""
+    model = model_of(path.stem, models)
+    cells = [cell for cell in code_cells(path) if "parameters" in cell.tags]
+    if len(cells) != 1:
+        return [f"{path.name}: {len(cells)} cells tagged 'parameters', expected 1"]
+    try:
+        found = dict(_assignments(cells[0].source))
+    except (SyntaxError, ValueError) as error:
+        return [f"{path.name}, cell {cells[0].number}: {error}"]
+    return [f"{path.name}, cell {cells[0].number}: {fault}" for fault in _differences(found, model)]
+
+
+class CodeCell(BaseModel):
+    """A code cell of a notebook file; ``number`` counts all its cells from 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    source: str
+    tags: tuple[str, ...]
+    has_output: bool
+
+
+def code_cells(path: Path) -> list[CodeCell]:
+    """Read the code cells of a notebook file."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return [
+            CodeCell(
+                number=number,
+                source="".join(cell["source"]),
+                tags=tuple(cell.get("metadata", {}).get("tags", ())),
+                has_output=bool(cell.get("outputs")) or cell.get("execution_count") is not None,
+            )
+            for number, cell in enumerate(cells, start=1)
+            if cell["cell_type"] == "code"
+        ]
+    except FileNotFoundError as error:
+        raise InputError(f"no notebook at {path}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no notebook of format 4 ({type(error).__name__}: {error})") from error
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def _fault(notebook: str, model: type[BaseModel], detail: dict[str, Any]) -> str:
+    name = str(detail["loc"][0]) if detail["loc"] else ""
+    if detail["type"] == "extra_forbidden":
+        return f"{notebook} has no parameter '{name}'.{_nearest(name, model)}"
+    found = f"{detail['input']!r} ({type(detail['input']).__name__})"
+    return f"{notebook}: '{name}' is {found}, expected {_in_words(model.model_fields[name])}."
+
+
+def _nearest(name: str, model: type[BaseModel]) -> str:
+    hint = did_you_mean(name, model.model_fields)
+    near = next((known for known in model.model_fields if hint == f" Did you mean '{known}'?"), None)
+    return hint if near is None else f" Did you mean '{near}' ({_in_words(model.model_fields[near])})?"
+
+
+def _in_words(info: FieldInfo) -> str:
+    parts = [_type(info), _range(info), f"default {info.default!r}"]
+    return ", ".join(part for part in parts if part)
+
+
+def _type(info: FieldInfo) -> str:
+    kind = info.annotation
+    return "str" if get_origin(kind) is Literal else getattr(kind, "__name__", str(kind))
+
+
+def _unit(info: FieldInfo) -> str:
+    extra = info.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+
+def _range(info: FieldInfo) -> str:
+    if get_origin(info.annotation) is Literal:
+        return " | ".join(map(str, get_args(info.annotation)))
+    bounds = {
+        name: getattr(rule, name)
+        for rule in info.metadata
+        for name in ("ge", "le", "min_length")
+        if hasattr(rule, name)
+    }
+    if "ge" in bounds or "le" in bounds:
+        return f"{bounds.get('ge', '')}..{bounds.get('le', '')}"
+    return "not empty" if bounds.get("min_length") else ""
+
+
+# --- the cell ---------------------------------------------------------------------------------------------------------
+
+
+def _assignments(source: str) -> Iterator[tuple[str, Any]]:
+    """Yield (name, literal) for every statement of a parameters cell; anything else is a ValueError."""
+    for statement in ast.parse(source).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield name, _literal(name, value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                yield name, _literal(name, value)
+            case _:
+                raise ValueError(f"'{ast.unparse(statement)}' is not of the form name = literal")
+
+
+def _literal(name: str, value: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except ValueError as error:
+        raise ValueError(f"'{name} = {ast.unparse(value)}' is not a literal") from error
+
+
+def _differences(found: Mapping[str, Any], model: type[BaseModel]) -> Iterator[str]:
+    fields = model.model_fields
+    for name in sorted(found.keys() - fields.keys()):
+        yield f"'{name}' is no parameter.{_nearest(name, model)}"
+    for name, info in fields.items():
+        if name not in found:
+            yield f"'{name}' is missing, expected {name} = {info.default!r}"
+        elif type(found[name]) is not type(info.default) or found[name] != info.default:
+            yield f"{name} = {found[name]!r}, expected {name} = {info.default!r}"

@@ -1,0 +1,271 @@
+"""The steps of a run: each takes the spec and the run folder, writes into the folder, and may be called again.
+
+    fill_event_store -> select_samples -> fit_hypothesis (one a sample and hypothesis) -> collect_results -> publish
+
+A step reads only what an earlier one wrote.  Finished parts are found by what they were made from and kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from nuanalysis import publish
+from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.ingest import RELEASES, find, verify
+from nuanalysis.interpret.contributions import ts_density
+from nuanalysis.model import Sample
+from nuanalysis.plot import slug, standard_figures
+from nuanalysis.schema import TRIALS, dataset
+from nuanalysis.store import EventStore, atomic_write, write_zip
+from nuanalysis.workflow import ensembles, inference, samples
+from nuanalysis.workflow.executors import Executor
+from nuanalysis.workflow.hypotheses import published_pi0, read_hypothesis
+from nuanalysis.workflow.spec import AnalysisSpec, HypothesisSpec, SampleSpec
+
+Progress = Callable[[str], None]
+STORE_TAG = "as-ingested"
+_USED = {"cascades-2023": ("cascades-2023",), "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum")}
+_PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
+
+
+def _json(path: Path, document: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    return path
+
+
+def _read_json(path: Path, step: str) -> Any:
+    if not path.is_file():
+        raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
+    return json.loads(path.read_text())
+
+
+def _events_key(spec: AnalysisSpec) -> str:
+    """sha256 of what the events of a run depend on."""
+    content = {"seed": spec.seed, "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
+               "map": str(published_pi0() is not None), "version": version("nuanalysis")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path:
+    """Simulate or read every sample into the event store and tag it; returns the path of the store.
+
+    A sample whose upstream files are not here is left out, and ``samples.json`` says why.  Raises DataError for a
+    store begun by another spec.
+    """
+    store, book = EventStore(folder / "events.zarr"), folder / "samples.json"
+    key = _events_key(spec)
+    if book.is_file():
+        held = json.loads(book.read_text())
+        if held["key"] != key:
+            raise DataError(
+                f"the run folder {folder} was begun with other samples, signal, seed or version (key {held['key'][:12]}, "
+                f"now {key[:12]}); give the spec another name, or remove the folder"
+            )
+        if held.get("complete"):
+            return store.path
+    left_out, seasons = {}, {}
+    for sample in spec.sample:
+        try:
+            events = samples.make_events(sample, spec.seed)
+        except DataError as error:
+            if samples.is_synthetic(sample.name) or "is not here" not in str(error):
+                raise
+            left_out[sample.name] = str(error)
+            progress(f"{sample.name}: left out, {error}")
+            continue
+        seasons[sample.name] = list(events)
+        for season, data in events.items():
+            if not book.is_file() or season not in store.seasons():
+                store.append(season, data, f"{season}: {data.sizes['event']} events")
+            _json(book, {"key": key, "seasons": seasons, "left_out": left_out})
+            progress(f"{season}: {data.sizes['event']:,} {data.attrs['origin']} events stored")
+    if STORE_TAG not in store.tags():
+        store.tag(STORE_TAG)
+    _json(book, {"key": key, "seasons": seasons, "left_out": left_out, "complete": True})
+    return store.path
+
+
+def stored_events(spec: SampleSpec, folder: Path) -> dict[str, xr.Dataset]:
+    """Events of a sample as ingested, by season.  Raises StepMissing before ``fill_event_store``."""
+    book = _read_json(folder / "samples.json", "01_event_store")
+    if spec.name not in book["seasons"]:
+        raise StepMissing(f"sample '{spec.name}' is not in the event store: {book['left_out'].get(spec.name, 'never stored')}")
+    store = EventStore(folder / "events.zarr")
+    return {season: store.read(season, tag=STORE_TAG) for season in book["seasons"][spec.name]}
+
+
+def held_samples(spec: AnalysisSpec, folder: Path) -> tuple[SampleSpec, ...]:
+    """The samples of the spec that are in the event store."""
+    book = _read_json(folder / "samples.json", "01_event_store")
+    return tuple(s for s in spec.sample if s.name in book["seasons"])
+
+
+def selected_samples(spec: SampleSpec, folder: Path) -> tuple[Sample, ...]:
+    """Samples ready for analysis."""
+    kept, _ = samples.select(spec, stored_events(spec, folder))
+    return samples.assemble(kept, spec)
+
+
+def select_samples(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path:
+    """Apply the selections; write events, responses and the cut flow; returns the path of ``selection.json``."""
+    flows, described = [], []
+    for sample in held_samples(spec, folder):
+        kept, cut_flows = samples.select(sample, stored_events(sample, folder))
+        ready = samples.assemble(kept, sample)
+        for season in ready:
+            write_zip(_product(folder, f"events-{season.name}"), season.events)
+            write_zip(_product(folder, f"response-{season.name}"), season.response.dataset)
+            flow = cut_flows[season.name]
+            flows += [{"sample": sample.name, "season": season.name, "cut": row.label + ("" if row.applied else f" (check: {row.failed} would fail)"),
+                       "events": row.kept, "rate_hz": row.rate_hz, "exposure_d": row.exposure_d} for row in flow]
+            progress(f"{season.name}: {season.events.sizes['event']:,} events in {season.livetime / 86400:.2f} d")
+        described.append(_sample_record(sample.name, ready))
+    return _json(folder / "selection.json", {"samples": described, "cut_flow": flows})
+
+
+def _product(folder: Path, stem: str) -> Path:
+    path = folder / "products" / f"{stem}.zip"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _sample_record(name: str, ready: tuple[Sample, ...]) -> dict[str, Any]:
+    origin = ready[0].origin
+    label = "cascades 2023, synthetic twin" if origin == "synthetic" else "IceCube tracks, three seasons"
+    notes = sorted({note for s in ready for note in (*s.response.notes, str(s.events.attrs.get("note", ""))) if note})
+    return {
+        "sample": name, "origin": origin, "label": label, "n_events": sum(s.events.sizes["event"] for s in ready),
+        "livetime_s": sum(s.livetime for s in ready), "reference": "; ".join(sorted({str(s.events.attrs["reference"]) for s in ready})),
+        "note": " ".join(notes),
+        "seasons": [{"name": s.name, "n_events": s.events.sizes["event"], "livetime_d": s.livetime / 86400} for s in ready],
+    }
+
+
+def result_path(folder: Path, sample: str, hypothesis: str) -> Path:
+    """Where the result of one hypothesis on one sample lies."""
+    return folder / "results" / f"{sample}-{slug(hypothesis)}.json"
+
+
+def fit_hypothesis(
+    spec: AnalysisSpec, folder: Path, sample: SampleSpec, hypothesis: HypothesisSpec, executor: Executor, progress: Progress,
+) -> dict[str, Any]:
+    """Fit, p-value, limits and maps of one hypothesis on one sample; the result as in results.json.
+
+    A finished result of the same problem, seed and trials is returned as it is.
+    """
+    asked = read_hypothesis(hypothesis.name, index=hypothesis.index, index_free=hypothesis.index_free)
+    ready = selected_samples(sample, folder)
+    path = result_path(folder, sample.name, hypothesis.name)
+    fingerprint = ensembles.problem_fingerprint(asked, ready)
+    key = hashlib.sha256(json.dumps([fingerprint, spec.seed, spec.trials.model_dump()]).encode()).hexdigest()
+    if path.is_file():
+        held: dict[str, Any] = json.loads(path.read_text())
+        if held["key"] == key:
+            progress(f"{sample.name} {hypothesis.name}: unchanged, kept")
+            return dict(held["result"])
+    problem = inference.pose(asked, ready, folder, spec.seed)
+    result = inference.infer(
+        problem, sample.name, n_scrambles=spec.trials.scrambles, n_injections=spec.trials.injections, executor=executor, progress=progress
+    )
+    _write_products(problem, sample.name, spec, folder, executor, progress, result)
+    _json(path, {"key": key, "result": result})
+    return result
+
+
+def _write_products(
+    problem: inference.Problem, sample: str, spec: AnalysisSpec, folder: Path, executor: Executor, progress: Progress, result: dict[str, Any]
+) -> None:
+    """The background trials and the map of the test statistic as products."""
+    stem = f"{sample}-{slug(problem.hypothesis.name)}"
+    best, data = inference.fit(problem)
+    reach = max(best.ts + 2.0, inference.REACH_TS)
+    background = inference.scrambles(problem, spec.trials.scrambles, reach, executor, progress)
+    values = {name: background[name].values for name in TRIALS.columns}
+    attrs = {key: background.attrs[key] for key in ("fingerprint", "seed", "kind")}
+    write_zip(_product(folder, f"trials-{stem}"), dataset(TRIALS, values, {**attrs, "origin": result["origin"], "hypothesis": problem.hypothesis.name}))
+    density = ts_density(problem.prepared, data, best)
+    described = {"units": "sr-1", "description": "contribution to the test statistic per steradian"}
+    sky = xr.Dataset({"ts_density": (("pixel",), density, described)},
+                     attrs={"nside": 64, "ordering": "RING", "frame": "ICRS", "origin": result["origin"], "model_origin": result["model_origin"],
+                            "hypothesis": problem.hypothesis.name, "sample": sample, "ts": best.ts})
+    write_zip(_product(folder, f"map-{stem}"), sky)
+
+
+def _inputs(used: set[str]) -> list[dict[str, Any]]:
+    """The upstream releases behind a run, with the checksums of the files that are here."""
+    out = []
+    for release in RELEASES:
+        if release.name not in used:
+            continue
+        try:
+            report = verify(release, find(release))
+            files = [{"path": f.path, "sha256": f.sha256} for f in report.files if f.ok and f.sha256]
+        except DataError:
+            files = []  # the typed tables of the package stand for the cascade release
+        out.append({"name": release.name, "title": release.title, "doi": release.doi, "doi_confirmed": release.doi_confirmed,
+                    "licence": release.licence, "citation": release.citation, "files": files})
+    return out
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
+    """Write results.json from the finished parts; raises StepMissing if one is not there."""
+    selection = _read_json(folder / "selection.json", "02_event_selection")
+    book = _read_json(folder / "samples.json", "01_event_store")
+    results = [
+        _read_json(result_path(folder, s.name, h.name), "03_template_fits and 04_stacking")["result"]
+        for s in held_samples(spec, folder) for h in spec.hypothesis
+    ]
+    path = folder / "results.json"
+    body = {
+        "schema_version": "1", "name": spec.name, "spec_fingerprint": spec.fingerprint(), "seed": spec.seed, "versions": versions(),
+        "inputs": _inputs({name for s in book["seasons"] for name in _USED[s]}),
+        "left_out": book["left_out"], **selection, "results": results,
+    }
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if path.is_file():
+        held = json.loads(path.read_text())
+        same = {k: v for k, v in held.items() if k != "created"} == json.loads(json.dumps(body))
+        created = held["created"] if same else created
+    return _json(path, {"created": created, **body})
+
+
+def draw_and_report(folder: Path) -> Path:
+    """Draw the standard figures and write the report; returns its path."""
+    standard_figures(folder, publish.PUBLISHED)
+    return publish.report(folder)
+
+
+def build_release(folder: Path, release_version: str = "") -> Path:
+    """Build the release and check it; returns its folder."""
+    built = publish.build(folder, release_version)
+    found = publish.verify(built)
+    if not found.ok:
+        raise DataError(f"the release {built} does not verify right after it was built; the disk may be failing")
+    return built
+
+
+def headline(folder: Path) -> list[str]:
+    """One line a result, for the end of a run."""
+    lines = []
+    for row in _read_json(folder / "results.json", "05_data_release")["results"]:
+        p, flux = row["p_value"], row["flux"]
+        sigma = f"{p['sigma']:.2f} +- {p['sigma_error']:.2f} sigma local" if p["sigma"] is not None else f"p {p['p']}"
+        limit = f"< {flux['upper_limit_90']:.3g} (90 %)" if flux["upper_limit_90"] is not None else "no limit"
+        mark = " [SYNTHETIC]" if row["origin"] == "synthetic" else " [real]"
+        lines.append(f"{row['sample']:<14} {row['hypothesis']:<14} TS {row['fit']['ts']:6.2f}  n_s {row['fit']['n_signal']:7.1f}  {sigma}, flux {limit} {flux['unit']}{mark}")
+    return lines

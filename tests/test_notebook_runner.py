@@ -1,0 +1,349 @@
+"""The notebook runner: nothing runs with wrong parameters, nothing is lost to a kill, nothing runs twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+from typer.testing import CliRunner
+
+from nuanalysis.errors import DataError, InputError, StoreLocked
+from nuanalysis.workflow import notebooks as runner
+from nuanalysis.workflow.notebooks import (
+    NotebookFailed,
+    lint_notebook,
+    notebook_folder,
+    read_manifest,
+    run_all,
+    run_notebook,
+)
+from nuanalysis.workflow.parameters import PARAMETERS
+
+
+class Tiny(BaseModel):
+    """The parameters of the test notebooks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    number: int = Field(2, ge=1, le=9)
+    spec: str = "spec.toml"
+
+
+MODELS = {"01_first": Tiny, "02_second": Tiny, "03_third": Tiny}
+CELL = 'number = 2\nspec = "spec.toml"'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a spec and three small notebooks."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spec.toml").write_text("seed = 1\n")
+    (tmp_path / "source").mkdir()
+    for name in MODELS:
+        write(tmp_path, name, f"with open('log', 'a') as log:\n    log.write('{name} ')")
+    return tmp_path
+
+
+def write(folder: Path, name: str, *sources: str) -> Path:
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {name}"),
+        nbformat.v4.new_code_cell(CELL, metadata={"tags": ["parameters"]}),
+        *(nbformat.v4.new_code_cell(source) for source in sources),
+    ]
+    path = folder / "source" / f"{name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def silent(_: str) -> None:
+    """Progress that nobody reads."""
+
+
+def go(folder: Path, order: Sequence[str] = tuple(MODELS), **more: object) -> dict[str, str]:
+    parameters = more.pop("parameters", {})
+    outcomes = run_all(
+        order, folder / "run", parameters, progress=silent, notebooks=folder / "source", models=MODELS, **more
+    )  # type: ignore[arg-type]
+    return {outcome.name: str(outcome) for outcome in outcomes}
+
+
+def log(folder: Path) -> list[str]:
+    path = folder / "log"
+    return path.read_text().split() if path.exists() else []
+
+
+def kernels() -> list[int]:
+    def is_kernel(process: psutil.Process) -> bool:
+        try:
+            return "ipykernel_launcher" in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    return [process.pid for process in psutil.Process().children(recursive=True) if is_kernel(process)]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+# --- one notebook -----------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_notebook_has_its_record_its_copy_and_visible_progress(folder: Path) -> None:
+    path = write(
+        folder,
+        "01_first",
+        "import os, sys\nprint(number, sys.executable, os.getcwd())",
+        "print('half way', file=sys.stderr, flush=True)",
+    )
+    lines: list[str] = []
+    run = run_notebook(path, folder / "out" / "01_first.ipynb", {"number": 7}, lines.append, models=MODELS)
+    assert (run.name, run.status, run.cell, run.cause) == ("01_first", "finished", 4, "")
+    assert 0 < run.seconds < 60
+    assert len(run.inputs.notebook) == len(run.inputs.parameters) == len(run.inputs.spec) == len(run.key) == 64
+    assert sorted(item.name for item in (folder / "out").iterdir()) == ["01_first.ipynb"]
+    text = (folder / "out" / "01_first.ipynb").read_text()
+    assert "7 " + sys.executable + " " + str(folder) in text
+    assert "01_first: cell 3/4  import os, sys" in lines
+    assert "01_first: half way" in lines
+    assert kernels() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"numbr": 3}, r"01_first has no parameter 'numbr'. Did you mean 'number' \(int, 1\.\.9, default 2\)\?"),
+        ({"number": "3"}, r"'number' is '3' \(str\), expected int"),
+        ({"number": 10}, r"'number' is 10 \(int\), expected int, 1\.\.9"),
+        ({"spec": "none.toml"}, r"the spec none.toml cannot be read"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_a_kernel_starts(
+    folder: Path, values: dict[str, object], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess.Popen, "__init__", lambda *a, **k: pytest.fail("a process was started"))
+    with pytest.raises(InputError, match=expected) as caught:
+        run_notebook(folder / "source" / "01_first.ipynb", folder / "x.ipynb", values, silent, models=MODELS)
+    assert "Nothing was run." in str(caught.value)
+    assert not (folder / "x.ipynb").exists()
+    with pytest.raises(InputError, match=expected):
+        go(folder, parameters={"03_third": values} if "numbr" not in values else {"01_first": values})
+    assert not (folder / "run").exists()
+
+
+def test_a_parameters_cell_that_differs_from_the_model_is_refused(folder: Path) -> None:
+    path = folder / "source" / "01_first.ipynb"
+    path.write_text(path.read_text().replace("number = 2", "number = 3"))
+    with pytest.raises(InputError, match="number = 3, expected number = 2"):
+        go(folder)
+
+
+def test_a_failing_cell_is_named_with_its_error_and_the_copy_is_kept(folder: Path) -> None:
+    write(folder, "02_second", "1 / 0", "print('never')")
+    with pytest.raises(
+        NotebookFailed, match=r"02_second failed in cell 3: ZeroDivisionError: division by zero"
+    ) as caught:
+        go(folder)
+    assert caught.value.exit_code == 1
+    assert {path.name for path in (folder / "run" / "notebooks").iterdir()} == {
+        "01_first.ipynb",
+        "02_second.failed.ipynb",
+    }
+    runs = read_manifest(folder / "run" / "run.json")
+    assert {name: run.status for name, run in runs.items()} == {"01_first": "finished", "02_second": "failed"}
+    assert (runs["02_second"].cell, runs["02_second"].cause) == (3, "ZeroDivisionError: division by zero")
+    assert kernels() == []
+    write(folder, "02_second", "print('mended')")
+    reasons = go(folder)
+    assert reasons["01_first"].startswith("skipped: unchanged since 20")
+    assert reasons["02_second"] == "finished: last run failed in cell 3"
+    assert reasons["03_third"] == "finished: never run"
+    assert not (folder / "run" / "notebooks" / "02_second.failed.ipynb").exists()
+
+
+def test_an_error_of_ours_in_a_cell_keeps_its_exit_code(folder: Path) -> None:
+    path = write(folder, "01_first", "from nuanalysis.errors import DataError\nraise DataError('bad\\nrow')")
+    with pytest.raises(NotebookFailed, match="DataError: bad") as caught:
+        run_notebook(path, folder / "x.ipynb", {}, silent, models=MODELS)
+    assert caught.value.exit_code == DataError.exit_code
+
+
+def test_a_killed_kernel_is_reported_as_killed_not_as_completed(folder: Path) -> None:
+    path = write(folder, "01_first", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "print('never')")
+    with pytest.raises(NotebookFailed, match=r"failed in cell 3: the kernel was killed by SIGKILL"):
+        run_notebook(path, folder / "x.ipynb", {}, silent, models=MODELS)
+    copy = nbformat.read(folder / "x.failed.ipynb", as_version=4)
+    statuses = [cell.metadata.papermill.status for cell in copy.cells]
+    assert statuses == ["completed", "completed", "completed", "failed", "pending"]
+    assert copy.metadata.papermill.exception is True
+    assert not (folder / "x.ipynb").exists()
+
+
+def test_worker_processes_can_be_used_in_a_notebook_and_none_is_left(folder: Path) -> None:
+    path = write(
+        folder,
+        "01_first",
+        "import math\nfrom nuanalysis.workflow.executors import open_executor\n"
+        "with open_executor('processes', workers=2, scheduler=None) as executor:\n"
+        "    print(sorted(executor.map(math.factorial, range(4))))",
+    )
+    run_notebook(path, folder / "x.ipynb", {}, silent, models=MODELS)
+    assert "[(0, 1), (1, 1), (2, 2), (3, 6)]" in (folder / "x.ipynb").read_text()
+    assert kernels() == []
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_notebooks_run_in_order_once_and_again_only_for_a_reason(folder: Path) -> None:
+    assert set(go(folder).values()) == {"finished: never run"}
+    assert log(folder) == list(MODELS)
+
+    assert all(text.startswith("skipped: unchanged since 20") for text in go(folder).values())
+    assert log(folder) == list(MODELS)
+
+    changed = go(folder, parameters={"02_second": {"number": 5}})
+    assert changed["01_first"].startswith("skipped")
+    assert changed["02_second"] == "finished: parameters changed"
+    assert changed["03_third"] == "finished: earlier step ran again"
+
+    write(folder, "03_third", "print('other')")
+    changed = go(folder, parameters={"02_second": {"number": 5}})
+    assert [text.split(":")[0] for text in changed.values()] == ["skipped", "skipped", "finished"]
+    assert changed["03_third"] == "finished: notebook changed"
+
+    (folder / "spec.toml").write_text("seed = 2\n")
+    assert go(folder, ["01_first"]) == {"01_first": "finished: spec changed"}
+    (folder / "run" / "notebooks" / "01_first.ipynb").unlink()
+    assert go(folder, ["01_first"]) == {"01_first": "finished: executed copy is missing"}
+    assert go(folder, ["01_first"], force=True) == {"01_first": "finished: forced"}
+
+
+def test_two_runs_in_one_folder_exclude_each_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "LOCK_SECONDS", 0.3)
+    with runner._locked(folder / "run"), pytest.raises(StoreLocked, match="another process runs notebooks"):
+        go(folder)
+    assert log(folder) == []
+
+
+def test_a_damaged_manifest_is_an_input_error(folder: Path) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "run.json").write_text('{"schema": 1, "notebooks": {"01_first": {}}}')
+    with pytest.raises(InputError, match=r"run.json is damaged"):
+        go(folder)
+
+
+# --- the runner itself is killed --------------------------------------------------------------------------------------
+
+SCRIPT = """
+    import sys
+    from pathlib import Path
+    from test_notebook_runner import MODELS
+    from nuanalysis.workflow.notebooks import run_all
+
+    run_all(
+        list(MODELS), Path("run"), {}, progress=lambda line: print(line, file=sys.stderr, flush=True),
+        notebooks=Path("source"), models=MODELS,
+    )
+"""
+PATIENT = (
+    "import os, time\nopen('kernel', 'w').write(str(os.getpid()))\nif not os.path.exists('quick'):\n    time.sleep(60)"
+)
+
+
+def started_runner(folder: Path) -> subprocess.Popen[str]:
+    """A runner in another process, stopped in the second notebook."""
+    write(folder, "02_second", PATIENT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )
+    wait_for((folder / "kernel").exists)
+    time.sleep(0.3)
+    return process
+
+
+def test_ctrl_c_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(folder: Path) -> None:
+    process = started_runner(folder)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert time.monotonic() - start < 5
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert not psutil.pid_exists(int((folder / "kernel").read_text()))
+    run = read_manifest(folder / "run" / "run.json")["02_second"]
+    assert (run.status, run.cell) == ("interrupted", 3)
+    assert (folder / "run" / "notebooks" / "02_second.failed.ipynb").exists()
+
+
+def test_a_killed_runner_is_called_interrupted_by_the_next_which_goes_on(folder: Path) -> None:
+    process = started_runner(folder)
+    process.kill()
+    process.communicate()
+    record = json.loads((folder / "run" / "run.json").read_text())["notebooks"]["02_second"]
+    assert (record["status"], record["cell"]) == ("running", 3)
+    (folder / "quick").touch()
+    orphan = int((folder / "kernel").read_text())
+    reasons = go(folder)
+    assert not psutil.pid_exists(orphan)
+    assert reasons["01_first"].startswith("skipped")
+    assert reasons["02_second"] == "finished: last run was interrupted in cell 3"
+    assert log(folder) == ["01_first", "03_third"]
+    runs = read_manifest(folder / "run" / "run.json")
+    assert {run.status for run in runs.values()} == {"finished"}
+
+
+# --- committed notebooks and the command line -------------------------------------------------------------------------
+
+
+def test_a_clean_notebook_passes_the_check(folder: Path) -> None:
+    assert lint_notebook(folder / "source" / "01_first.ipynb", MODELS) == []
+
+
+def test_outputs_long_cells_and_absolute_paths_are_faults(folder: Path) -> None:
+    path = write(folder, "01_first", "x = 1\n" * 31, "open('/home/me/data')", "open('a/b'); 'http://x/y'; '/events'")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
+    nbformat.write(notebook, path)
+    faults = lint_notebook(path, MODELS)
+    assert len(faults) == 3
+    assert "cell 2: has outputs" in faults[0]
+    assert "cell 3: has 31 lines, at most 30" in faults[1]
+    assert "cell 4: names an absolute path" in faults[2]
+
+
+def test_the_command_line_lists_shows_and_checks(tmp_path: Path) -> None:
+    from nuanalysis.workflow.cli.notebooks import app
+
+    command = CliRunner()
+    shown = command.invoke(app, ["params", "03_template_fits", "--json"])
+    assert shown.exit_code == 0
+    assert [row["name"] for row in json.loads(shown.stdout)["parameters"]][-2:] == ["workers", "scheduler"]
+    listed = json.loads(command.invoke(app, ["ls", "--json"]).stdout)
+    assert [row["name"] for row in listed["notebooks"]] == list(PARAMETERS)
+    bad = tmp_path / "03_template_fits.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[]), bad)
+    checked = command.invoke(app, ["check", str(bad), "--json"])
+    assert checked.exit_code == 2
+    assert json.loads(checked.stdout)["faults"] == ["03_template_fits.ipynb: 0 cells tagged 'parameters', expected 1"]
+
+
+def test_the_notebook_folder_is_that_of_the_checkout() -> None:
+    assert notebook_folder().name in ("notebooks", "_notebooks")

@@ -1,0 +1,312 @@
+"""Figures: what they show is where it belongs, and everything synthetic says so."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+import pytest
+import xarray as xr
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.stats import chi2
+
+from nuanalysis import plot
+from nuanalysis.errors import InputError, StepMissing
+from nuanalysis.plot import _canvas, _page, _results, _samples, _sky
+from nuanalysis.publish import PUBLISHED
+from nuanalysis.schema import TRIALS, dataset
+
+NSIDE = 32
+
+
+def ensemble(ts: NDArray[np.float64], log_weight: NDArray[np.float64]) -> xr.Dataset:
+    number = len(ts)
+    values = {
+        "ts": ts,
+        "n_signal": ts,
+        "index": np.full(number, 2.7),
+        "log_weight": log_weight,
+        "converged": np.ones(number),
+    }
+    return dataset(TRIALS, values, {"fingerprint": "0" * 64, "seed": 1, "kind": "background"})
+
+
+def result(hypothesis: str = "template:pi0", origin: str = "synthetic", best: float = 2e-11) -> dict[str, object]:
+    flux = {"best": best, "low_68": 0.8 * best, "high_68": 1.3 * best + 1e-12, "upper_limit_90": 3e-11}
+    return {
+        "sample": "cascades-2023" if origin == "synthetic" else "tracks",
+        "origin": origin,
+        "hypothesis": hypothesis,
+        "label": "Galactic π⁰ template",
+        "fit": {"ts": 20.0, "n_signal": 700.0 if best else 0.0, "index": 2.7, "index_free": False, "converged": True},
+        "p_value": {"p": 1e-6, "sigma": 4.7},
+        "flux": flux,
+        "sensitivity": {"flux": 6e-12},
+    }
+
+
+def every_figure(origin: str) -> dict[str, Figure]:
+    rng = np.random.default_rng(5)
+    edges, expected = np.linspace(-1.0, 1.0, 11), np.full(10, 90.0)
+    cuts = [
+        {"season": s, "cut": c, "events": n} for s in ("IC40", "IC79") for c, n in (("all", 900), ("good runs", 700))
+    ]
+    trials = ensemble(rng.chisquare(1, 400), np.zeros(400))
+    values = rng.random(hp.nside2npix(8))
+    named = {"label": "A name", "origin": origin}
+    return {
+        "sky_map": plot.sky_map(values, unit="TS (sr⁻¹)", **named),
+        "plane_crop": plot.plane_crop(values, unit="TS (sr⁻¹)", **named),
+        "ts_distribution": plot.ts_distribution(trials, observed_ts=4.0, **named),
+        "marginals": plot.marginals(
+            edges, rng.poisson(expected), expected, np.sqrt(expected), quantity="sin(dec)", **named
+        ),
+        "cut_flow": plot.cut_flow(cuts, **named),
+        "likelihood_scan": plot.likelihood_scan(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **named),
+        "flux_comparison": plot.flux_comparison(
+            [result(origin=origin), result("stack:snr", origin, best=0.0)], PUBLISHED
+        ),
+        "stacking": plot.stacking([result("stack:snr", origin)], PUBLISHED),
+    }
+
+
+@pytest.fixture(scope="module")
+def synthetic() -> dict[str, Figure]:
+    figures = every_figure("synthetic")
+    for figure in figures.values():
+        figure.canvas.draw()
+    return figures
+
+
+def texts(figure: Figure) -> list[Text]:
+    return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+
+
+def test_everything_synthetic_says_so_and_nothing_real_does(synthetic: dict[str, Figure]) -> None:
+    for name, figure in synthetic.items():
+        assert figure.get_suptitle().startswith("SYNTHETIC"), name
+    for name, figure in every_figure("real").items():
+        assert "SYNTHETIC" not in " ".join(text.get_text() for text in texts(figure)), name
+
+
+def test_a_figure_of_both_says_both() -> None:
+    rows = [result(), result(origin="real")]
+    assert plot.flux_comparison(rows, PUBLISHED).get_suptitle().startswith("SYNTHETIC and real")
+
+
+def test_an_unknown_origin_is_refused() -> None:
+    with pytest.raises(InputError, match="'simulated'"):
+        plot.sky_map(np.ones(768), label="x", unit="sr⁻¹", origin="simulated")
+
+
+def test_no_letter_is_small_and_none_leaves_the_canvas(synthetic: dict[str, Figure]) -> None:
+    for name, figure in synthetic.items():
+        frame = figure.bbox
+        for text in texts(figure):
+            assert text.get_fontsize() >= 9.0, (name, text.get_text())
+        for axes in figure.axes:
+            for text in [axes.xaxis.label, axes.yaxis.label, figure._suptitle]:  # type: ignore[attr-defined]
+                if text.get_text():
+                    box = text.get_window_extent()
+                    outside = (frame.x0 - box.x0, box.x1 - frame.x1, frame.y0 - box.y0, box.y1 - frame.y1)
+                    assert max(outside) <= 1, (name, text.get_text())
+
+
+def test_every_axis_is_named(synthetic: dict[str, Figure]) -> None:
+    for name, figure in synthetic.items():
+        for axes in figure.axes:
+            assert axes.get_xlabel() or name == "marginals", name
+        assert figure.axes[0].get_ylabel() or name in ("stacking", "flux_comparison"), name
+    assert "Galactic" in synthetic["sky_map"].axes[0].get_xlabel()
+    assert synthetic["sky_map"].axes[1].get_xlabel() == "TS (sr⁻¹)"
+
+
+def test_tick_labels_do_not_overlap(synthetic: dict[str, Figure]) -> None:
+    for name, figure in synthetic.items():
+        for axes in figure.axes:
+            shown = [label for label in axes.get_xticklabels() if label.get_text()]
+            boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.x0)
+            inside = [box for box in boxes if axes.bbox.x0 - 2 <= 0.5 * (box.x0 + box.x1) <= axes.bbox.x1 + 2]
+            for left, right in pairwise(inside):
+                assert left.x1 <= right.x0, name
+
+
+def test_series_differ_in_grey_or_in_marker_and_line() -> None:
+    grey = [float(np.dot(to_rgb(series.colour), (0.299, 0.587, 0.114))) for series in _canvas.SERIES]
+    assert abs(grey[0] - grey[1]) > 0.3
+    assert len({series.marker for series in _canvas.SERIES}) == len(_canvas.SERIES)
+
+
+def test_pyplot_learns_of_nothing() -> None:
+    every_figure("real")
+    module = sys.modules.get("matplotlib.pyplot")
+    assert module is None or module.get_fignums() == []
+
+
+def test_the_same_figure_gives_the_same_bytes() -> None:
+    first, second = every_figure("synthetic"), every_figure("synthetic")
+    for name in ("sky_map", "ts_distribution", "flux_comparison"):
+        assert _page.png(first[name]) == _page.png(second[name]), name
+
+
+# --------------------------------------------------------------------------------------------------------- sky
+
+
+@pytest.mark.parametrize(("longitude", "latitude"), [(0.0, 0.0), (90.0, 0.0), (266.0, -29.0), (180.0, 60.0)])
+def test_galactic_look_up_agrees_with_astropy(longitude: float, latitude: float) -> None:
+    where = SkyCoord(longitude, latitude, unit="deg", frame="galactic").icrs
+    pixel = hp.ang2pix(NSIDE, where.ra.deg, where.dec.deg, lonlat=True)
+    values = np.arange(hp.nside2npix(NSIDE), dtype=float)
+    seen = _sky._values_at(values, np.radians(np.array([longitude])), np.radians(np.array([latitude])))
+    near = hp.get_all_neighbours(NSIDE, pixel)
+    assert seen[0] == pixel or int(seen[0]) in near  # a direction may lie on the edge of a pixel
+
+
+def test_the_centre_is_in_the_middle_and_longitude_grows_to_the_left() -> None:
+    directions = SkyCoord(*hp.pix2ang(NSIDE, np.arange(hp.nside2npix(NSIDE)), lonlat=True), unit="deg").galactic
+    spot = (directions.separation(SkyCoord(60, 20, unit="deg", frame="galactic")).deg < 12.0).astype(float)
+    picture = Image.open(io.BytesIO(_page.png(plot.sky_map(spot, label="x", unit="u", origin="real")))).convert("RGB")
+    pixels = np.asarray(picture).astype(int)[: int(picture.height * 0.75)]  # without the colour bar
+    yellow = (pixels[..., 0] > 230) & (pixels[..., 1] > 200) & (pixels[..., 2] < 120)
+    rows, columns = np.nonzero(yellow)
+    blue = (pixels[..., 2] > 60) & (pixels[..., 0] < 20)
+    centre = [0.5 * (found.min() + found.max()) for found in np.nonzero(blue)]
+    assert columns.mean() < centre[1] - 50  # l = 60 is left of the centre
+    assert rows.mean() < centre[0] - 20  # b = 20 is above it
+
+
+def test_the_names_of_longitudes() -> None:
+    assert [_sky._longitude_name(x) for x in (-150.0, -30.0, 0.0, 30.0, 180.0)] == ["150°", "30°", "0°", "330°", "180°"]
+
+
+@pytest.mark.parametrize("values", [np.ones(100), np.ones((2, 48)), np.full(768, np.nan)])
+def test_what_is_no_map_is_refused(values: NDArray[np.float64]) -> None:
+    with pytest.raises(InputError, match="sky map"):
+        plot.sky_map(values, label="x", unit="u", origin="real")
+
+
+# ------------------------------------------------------------------------------------------------------ trials
+
+
+def test_survival_by_hand() -> None:
+    ts, weight = np.array([3.0, 0.0, 1.0, 2.0]), np.array([0.5, 2.0, 1.0, 0.5])
+    probability, error = _results.survival(ts, np.log(weight), np.array([0.0, 1.0, 2.5, 9.0]))
+    np.testing.assert_allclose(probability, [1.0, 0.5, 0.125, 0.0])
+    np.testing.assert_allclose(error[2], np.sqrt((0.25 / 4 - 0.125**2) / 4))
+
+
+def test_survival_of_a_tilted_ensemble_is_that_of_the_null() -> None:
+    rng = np.random.default_rng(1)
+    tilted = 4.0 * rng.chisquare(1, 40000)  # density of chi2 at ts / 4, over 4
+    log_weight = chi2.logpdf(tilted, 1) - chi2.logpdf(tilted / 4.0, 1) + np.log(4.0)
+    at = np.array([4.0, 16.0, 25.0])
+    probability, error = _results.survival(tilted, log_weight, at)
+    assert np.all(np.abs(probability - chi2.sf(at, 1)) < 4 * error)
+
+
+def test_half_chi2() -> None:
+    np.testing.assert_allclose(_results.half_chi2(np.array([0.0, 25.0])), [1.0, 2.866516e-7], rtol=1e-5)
+
+
+def test_an_empty_ensemble_is_refused() -> None:
+    with pytest.raises(InputError, match="no trials"):
+        plot.ts_distribution(ensemble(np.zeros(0), np.zeros(0)), observed_ts=1.0, label="x", origin="real")
+
+
+def test_an_ensemble_at_zero_can_be_drawn() -> None:
+    figure = plot.ts_distribution(ensemble(np.zeros(50), np.zeros(50)), observed_ts=0.0, label="x", origin="real")
+    assert _page.png(figure)
+
+
+# ----------------------------------------------------------------------------------------------------- samples
+
+
+def test_pulls_by_hand() -> None:
+    pull = _samples.pulls(np.array([16.0, 0.0]), np.array([10.0, 0.0]), np.array([3.0, 0.0]))
+    np.testing.assert_allclose(pull, [6.0 / 5.0, 0.0])
+
+
+def test_bins_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InputError, match="edges"):
+        plot.marginals(np.arange(4.0), np.ones(4), np.ones(4), np.ones(4), quantity="x", label="x", origin="real")
+
+
+def test_nothing_to_show_is_refused() -> None:
+    with pytest.raises(InputError, match="no rows"):
+        plot.cut_flow([], label="x", origin="real")
+    with pytest.raises(InputError, match="no results"):
+        plot.flux_comparison([], {})
+    with pytest.raises(InputError, match="no stacking"):
+        plot.stacking([result()], {})
+    with pytest.raises(InputError, match="likelihood scan"):
+        plot.likelihood_scan(np.zeros(3), np.zeros(4), label="x", origin="real")
+
+
+# ------------------------------------------------------------------------------------------------------- pages
+
+
+def small() -> Figure:
+    return plot.likelihood_scan(np.arange(5.0), np.arange(5.0), label="x", origin="real")
+
+
+def test_html_keeps_the_alt_text_and_escapes_it() -> None:
+    text = plot.figure_html(small(), alt='TS "rises" <fast>', caption="a & b")
+    assert 'alt="TS &quot;rises&quot; &lt;fast&gt;"' in text
+    assert "<figcaption>a &amp; b</figcaption>" in text
+    assert re.findall(r'src="([^,]{0,30})', text) == ["data:image/png;base64"]
+
+
+@pytest.mark.parametrize(("alt", "caption"), [("", "c"), ("a", " ")])
+def test_a_figure_without_words_is_refused(alt: str, caption: str) -> None:
+    with pytest.raises(InputError, match="alt text"):
+        plot.figure_html(small(), alt=alt, caption=caption)
+
+
+def test_show_displays_and_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table({"n": [1.0, 2.0]})
+    plot.show(small(), alt="a line", caption="c", origin="real", slug="scan", folder=tmp_path, table=table)
+    assert "HTML" in capsys.readouterr().out
+    said = json.loads((tmp_path / "scan.json").read_text())
+    assert said == {"slug": "scan", "alt": "a line", "caption": "c", "origin": "real", "section": "other", "rank": 0}
+    assert (tmp_path / "scan.png").read_bytes().startswith(b"\x89PNG")
+    assert list(Table.read(tmp_path / "scan.ecsv", format="ascii.ecsv")["n"]) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"slug": "../x"}, {"slug": ""}, {"alt": ""}, {"caption": " "}, {"origin": "?"}, {"section": "?"}]
+)
+def test_a_sidecar_that_says_nothing_is_refused(wrong: dict[str, str]) -> None:
+    right = {"slug": "x", "alt": "a", "caption": "c", "origin": "real", "section": "maps"}
+    with pytest.raises(InputError, match="cannot be published"):
+        plot.Sidecar(**{**right, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "name"),
+    [
+        ("template:pi0", "template-pi0"),
+        ("stack:snr", "stack-snr"),
+        ("point:83.63,22.01", "point-83.63_22.01"),
+        ("point:83.63,-22.01", "point-83.63_-22.01"),
+        ("template:../My maps/x.fits", "template-..-my-maps-x.fits"),
+    ],
+)
+def test_slugs(hypothesis: str, name: str) -> None:
+    assert plot.slug(hypothesis) == name
+
+
+def test_no_results_no_figures(tmp_path: Path) -> None:
+    with pytest.raises(StepMissing, match="nuanalysis run"):
+        plot.standard_figures(tmp_path, {})
