@@ -350,7 +350,7 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_quietly(name: str, tmp_p
     assert seconds_until_gone(process) < 5
     _, errors = process.communicate(timeout=5)
     assert errors.rstrip().endswith("KeyboardInterrupt")
-    assert errors.count("Traceback") == 1
+    assert errors.count("Traceback") == 1, errors
 
 
 @pytest.mark.parametrize("name", ["processes", "dask"])

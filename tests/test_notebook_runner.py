@@ -145,6 +145,11 @@ def test_wrong_parameters_are_refused_before_a_kernel_starts(
     assert not (folder / "run").exists()
 
 
+def test_parameters_for_a_notebook_that_does_not_exist_are_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match="Did you mean '01_first'"):
+        go(folder, parameters={"01_frist": {"number": 3}})
+
+
 def test_a_parameters_cell_that_differs_from_the_model_is_refused(folder: Path) -> None:
     path = folder / "source" / "01_first.ipynb"
     path.write_text(path.read_text().replace("number = 2", "number = 3"))

@@ -201,9 +201,10 @@ def test_what_is_no_map_is_refused(values: NDArray[np.float64]) -> None:
 
 
 def test_survival_by_hand() -> None:
-    ts, weight = np.array([3.0, 0.0, 1.0, 2.0]), np.array([0.5, 2.0, 1.0, 0.5])
+    """The mean over all four trials; the weights add up to 3, not 4, so that dividing by their sum would show."""
+    ts, weight = np.array([3.0, 0.0, 1.0, 2.0]), np.array([0.5, 1.0, 1.0, 0.5])
     probability, error = _results.survival(ts, np.log(weight), np.array([0.0, 1.0, 2.5, 9.0]))
-    np.testing.assert_allclose(probability, [1.0, 0.5, 0.125, 0.0])
+    np.testing.assert_allclose(probability, [0.75, 0.5, 0.125, 0.0])
     np.testing.assert_allclose(error[2], np.sqrt((0.25 / 4 - 0.125**2) / 4))
 
 

@@ -25,7 +25,7 @@ from nuanalysis import plot, publish
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.publish import _compare
 from nuanalysis.publish._manifest import release_files, write_sums
-from nuanalysis.publish._run import recipe_text
+from nuanalysis.publish._run import plain, recipe_text
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, dataset
 from nuanalysis.store import read_zip, write_zip
 from nuanalysis.workflow.cli import release as verbs
@@ -142,6 +142,7 @@ def _result(
         "sensitivity": {"n_signal": 180.0, "flux": 5.9e-12, "flux_error": 1e-13, "n_trials": 2000},
         "discovery_potential_5sigma": {"n_signal": 700.0, "flux": 2.3e-11, "flux_error": 5e-13, "n_trials": 2000},
         "expected_per_flux": {"flux": 1e-11, "n": 309.6},
+        "scan": {"n_signal": [0.0, n, 2 * n + 1.0], "ts": [0.0, ts, ts - 9.0]},
         "seed": 7,
         "notes": ["derived IC86-II tables stand in"] if origin == "real" else [],
     }
@@ -406,6 +407,21 @@ def test_text_from_a_run_cannot_become_markup(spoilt: Path) -> None:
     page = page_of(publish.report(spoilt))
     assert "script" not in page.counts
     assert page.fetched == []
+    assert "<script src=evil.example/x.js>" in page.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("see https://doi.org/10.1/x", "see doi:10.1/x"),
+        ("http://dx.doi.org/10.1/x", "doi:10.1/x"),
+        ("at https://icecube.wisc.edu/a, ftp://b.org", "at icecube.wisc.edu/a, b.org"),
+        ("//cdn.example/x", "cdn.example/x"),
+        ("1 / 2, a//, TeV/(cm2 s)", "1 / 2, a//, TeV/(cm2 s)"),
+    ],
+)
+def test_addresses_become_text(text: str, said: str) -> None:
+    assert plain(text) == said
 
 
 def test_a_figure_without_its_picture_is_refused_and_one_without_sidecar_left_out(spoilt: Path) -> None:
@@ -416,6 +432,17 @@ def test_a_figure_without_its_picture_is_refused_and_one_without_sidecar_left_ou
     )
     with pytest.raises(DataError, match="no-picture"):
         publish.report(spoilt)
+
+
+def test_figures_of_results_that_are_gone_go_too(spoilt: Path) -> None:
+    own = plot.Sidecar("of-a-notebook", "alt", "caption", "real")
+    plot.save(plot.likelihood_scan(np.arange(3.0), np.arange(3.0), label="x", origin="real"), spoilt / "figures", own)
+    document = json.loads((spoilt / "results.json").read_text())
+    document["results"] = document["results"][-1:]
+    (spoilt / "results.json").write_text(json.dumps(document))
+    drawn = plot.standard_figures(spoilt, publish.PUBLISHED)
+    assert {path.stem for path in (spoilt / "figures").glob("*.png")} == {"of-a-notebook", *(p.stem for p in drawn)}
+    assert not list((spoilt / "figures").glob("ts-cascades*"))
 
 
 # -------------------------------------------------------------------------------------- ours beside theirs
@@ -442,13 +469,36 @@ def test_numbers_of_one_sample_are_not_set_beside_another() -> None:
     assert line(lines, "signal events").published == "–"
     assert line(lines, "local significance").published == "–"
     assert line(lines, "best-fit flux").published.startswith("21.8")
-    assert line(lines, "90 % upper limit").difference == "below the published flux"
+    assert line(lines, "90 % upper limit").difference == "below the published"
 
 
 def test_unconfirmed_units_are_quoted_but_not_compared() -> None:
     flux = line(_compare.compare(_result(*RESULTS[1])), "best-fit flux")
     assert "unconfirmed" in flux.published
     assert flux.difference == "–"
+
+
+def test_the_bias_corrected_number_stands_beside_the_published_one() -> None:
+    row = _result(*RESULTS[0])
+    row["flux"]["n_signal_corrected"] = 671.1
+    found = line(_compare.compare(row), "n_s, bias corrected")
+    assert (found.ours, found.published, found.difference) == ("671.1", "671.1", "+0.0 %")
+
+
+def test_a_number_that_is_not_there_has_its_reason(spoilt: Path) -> None:
+    document = json.loads((spoilt / "results.json").read_text())
+    row = document["results"][0]
+    row["p_value"] |= dict.fromkeys(("p", "p_error", "sigma", "sigma_error", "ess")) | {"reason": "too few trials"}
+    row["flux"] |= {"low_68": None, "high_68": None, "upper_limit_90": None, "interval_reason": "range too short"}
+    row["sensitivity"] |= {"n_signal": None, "flux": None, "flux_error": None, "reason": "not reached"}
+    (spoilt / "results.json").write_text(json.dumps(document))
+    text = page_of(publish.report(spoilt)).text
+    for words in ("No p-value: too few trials", "No 68 % interval: range too short", "No sensitivity: not reached"):
+        assert words in text
+    plot.standard_figures(spoilt, publish.PUBLISHED)
+    page = page_of(publish.report(spoilt))
+    assert not [words for words in (page.text, *(p["alt"] for p in page.pictures)) if re.search(r"\bnan\b", words)]
+    assert publish.verify(publish.build(spoilt)).ok
 
 
 def test_an_index_without_signal_is_not_shown() -> None:

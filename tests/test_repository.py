@@ -31,7 +31,6 @@ CONDA_NAMES = {
     "zarr": ("zarr",),
     "icechunk": ("icechunk",),
     "dask": ("dask-core", "distributed"),
-    "iminuit": ("iminuit",),
     "matplotlib": ("matplotlib-base",),
     "papermill": ("papermill",),
     "ipykernel": ("ipykernel",),
@@ -40,8 +39,9 @@ CONDA_NAMES = {
     "pyarrow": ("pyarrow",),
     "pydantic": ("pydantic",),
     "typer": ("typer",),
-    "rich": ("rich",),
-    "pooch": ("pooch",),
+    "platformdirs": ("platformdirs",),
+    "jsonschema": ("jsonschema",),
+    "requests": ("requests",),
     "jinja2": ("jinja2",),
     "jupyterlab": ("jupyterlab",),
     "hatchling": ("hatchling",),
@@ -50,8 +50,8 @@ CONDA_NAMES = {
 CONDA_SPEC = re.compile(r"(?P<name>[a-z0-9][a-z0-9_.-]*)(?P<bounds>((>=|<=|==|!=|=|<|>)[\d.*]+,?)*)")
 
 HEAVY = {
-    "astropy", "dask", "distributed", "healpy", "icechunk", "iminuit", "jinja2", "matplotlib", "numba", "numpy",
-    "pandas", "papermill", "pooch", "pyarrow", "scipy", "xarray", "zarr",
+    "astropy", "dask", "distributed", "healpy", "icechunk", "jinja2", "matplotlib", "numba", "numpy",
+    "pandas", "papermill", "pyarrow", "requests", "scipy", "xarray", "zarr",
 }  # fmt: skip
 
 

@@ -9,8 +9,22 @@ import importlib
 from types import ModuleType
 
 _SUBMODULES = (
-    "errors", "schema", "sphere", "store", "ingest", "selection", "response", "sky", "simulate",
-    "model", "likelihood", "trials", "interpret", "publish", "plot", "workflow",
+    "errors",
+    "schema",
+    "sphere",
+    "store",
+    "ingest",
+    "selection",
+    "response",
+    "sky",
+    "simulate",
+    "model",
+    "likelihood",
+    "trials",
+    "interpret",
+    "publish",
+    "plot",
+    "workflow",
 )
 __all__ = ["__version__", *_SUBMODULES]
 

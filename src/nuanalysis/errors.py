@@ -6,8 +6,8 @@ command line returns when the error ends a command.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class NuanalysisError(Exception):

@@ -45,15 +45,20 @@ EVENTS = Schema(
         "mjd": Column(("event",), "d", 50000.0, 80000.0, "time of arrival, UTC", "time.epoch"),
         "right_ascension": Column(("event",), "rad", 0.0, TWO_PI, "reconstructed, ICRS", "pos.eq.ra"),
         "declination": Column(("event",), "rad", -np.pi / 2, np.pi / 2, "reconstructed, ICRS", "pos.eq.dec"),
-        "log10_energy": Column(("event",), "", 0.0, 10.0, "log10 of the reconstructed energy (proxy) in GeV", "em.energy"),
+        "log10_energy": Column(
+            ("event",), "", 0.0, 10.0, "log10 of the reconstructed energy (proxy) in GeV", "em.energy"
+        ),
         "angular_error": Column(("event",), "rad", 1e-4, np.pi, "circularised one-sigma error", "stat.error;pos"),
         "azimuth": Column(("event",), "rad", 0.0, TWO_PI, "detector azimuth", optional=True),
         "zenith": Column(("event",), "rad", 0.0, np.pi, "detector zenith", optional=True),
         "run": Column(("event",), "", 0.0, description="run number", optional=True),
         "event_id": Column(("event",), "", 0.0, description="event number within the run", optional=True),
         "component": Column(
-            ("event",), "", 0.0, 3.0,
-            "truth of a synthetic event: 0 atmospheric neutrino, 1 atmospheric muon, 2 isotropic astrophysical, 3 signal",
+            ("event",),
+            "",
+            0.0,
+            3.0,
+            "truth of a synthetic event: 0 atmospheric neutrino, 1 atmospheric muon, 2 isotropic, 3 signal",
             optional=True,
         ),
     },
@@ -64,10 +69,21 @@ RESPONSE = Schema(
     "response",
     "1",
     {
-        "effective_area": Column(("sin_dec", "log10_true"), "cm2", 0.0, description="times the per-flavour nu + nubar flux gives the events of every flavour the sample sees"),
+        "effective_area": Column(
+            ("sin_dec", "log10_true"),
+            "cm2",
+            0.0,
+            description="times the per-flavour nu + nubar flux gives the events of every flavour the sample sees",
+        ),
         "sin_dec_edges": Column(("sin_dec_edge",), "", -1.0, 1.0, "edges of the effective-area bands"),
         "log10_true_edges": Column(("log10_true_edge",), "", 0.0, 12.0, "edges in log10 of the neutrino energy in GeV"),
-        "migration": Column(("band", "migration_true", "migration_reco"), "", 0.0, 1.0, "P(reconstructed bin | true bin), every row sums to 1"),
+        "migration": Column(
+            ("band", "migration_true", "migration_reco"),
+            "",
+            0.0,
+            1.0,
+            "P(reconstructed bin | true bin), every row sums to 1",
+        ),
         "band_sin_dec_edges": Column(("band_edge",), "", -1.0, 1.0, "edges of the bands of migration and point spread"),
         "migration_true_edges": Column(("migration_true_edge",), "", 0.0, 12.0, "log10 E/GeV, truth axis"),
         "migration_reco_edges": Column(("migration_reco_edge",), "", 0.0, 12.0, "log10 E/GeV, reconstructed axis"),
@@ -150,4 +166,8 @@ def dataset(schema: Schema, values: dict[str, np.ndarray], attrs: dict[str, obje
         column = schema.columns[name]
         described = {"units": column.unit, "description": column.description}
         data[name] = (column.dims, np.asarray(array), described)
-    return check(xr.Dataset(data, attrs={"schema": f"{schema.name}/{schema.version}", **attrs}), schema, source=str(attrs.get("sample", schema.name)))
+    return check(
+        xr.Dataset(data, attrs={"schema": f"{schema.name}/{schema.version}", **attrs}),
+        schema,
+        source=str(attrs.get("sample", schema.name)),
+    )

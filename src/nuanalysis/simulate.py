@@ -55,32 +55,53 @@ def _detected(response: Response, spectrum: Spectrum, ra: Floats, dec: Floats, r
     return Drawn(seen_ra, seen_dec, log10_energy, error)
 
 
-def _from_template(template: Template, response: Response, spectrum: Spectrum, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    _, dec = pixel_directions(template.nside)
-    cumulative = np.cumsum(template.density * acceptance(response, spectrum, np.sin(dec)))
-    pixel = np.searchsorted(cumulative, rng.random(n) * cumulative[-1])
-    # A random sub-pixel stands for a uniform draw inside the pixel.
+@dataclass(frozen=True, slots=True, eq=False)
+class Emission:
+    """Where detected events of a target come from: cumulative weights of its pixels or sources, (place,)."""
+
+    target: Template | Catalogue
+    response: Response
+    spectrum: Spectrum
+    cumulative: Floats
+
+
+def emission(target: Template | Catalogue, response: Response, spectrum: Spectrum) -> Emission:
+    """Weigh the pixels or sources of a target with the acceptance; done once for many draws."""
+    if isinstance(target, Template):
+        _, dec = pixel_directions(target.nside)
+        weight = target.density
+    else:
+        dec = np.array([s.declination for s in target.sources])
+        weight = np.array(target.weights)
+    return Emission(target, response, spectrum, np.cumsum(weight * acceptance(response, spectrum, np.sin(dec))))
+
+
+def _in_pixels(nside: int, pixel: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Directions inside the given pixels: a random sub-pixel stands for a uniform draw."""
     fine = 16
-    nested = hp.ring2nest(template.nside, pixel) * fine**2 + rng.integers(0, fine**2, n)
-    theta, phi = hp.pix2ang(template.nside * fine, nested, nest=True)
+    nested = hp.ring2nest(nside, pixel) * fine**2 + rng.integers(0, fine**2, len(pixel))
+    theta, phi = hp.pix2ang(nside * fine, nested, nest=True)
     return np.asarray(phi), np.asarray(np.pi / 2 - theta)
 
 
-def _from_catalogue(catalogue: Catalogue, response: Response, spectrum: Spectrum, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    ra = np.array([s.right_ascension for s in catalogue.sources])
-    dec = np.array([s.declination for s in catalogue.sources])
-    width = np.array([s.extension for s in catalogue.sources])
-    share = np.array(catalogue.weights) * acceptance(response, spectrum, np.sin(dec))
-    source = rng.choice(len(ra), size=n, p=share / share.sum())
-    spread = width[source] * np.sqrt(-2.0 * np.log1p(-rng.random(n)))
-    return offset(ra[source], dec[source], spread, rng.uniform(0.0, 2 * np.pi, n))
+def _around_sources(catalogue: Catalogue, chosen: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Directions of the chosen sources, spread by their extension."""
+    ra, dec, width = (
+        np.array([getattr(s, name) for s in catalogue.sources])[chosen]
+        for name in ("right_ascension", "declination", "extension")
+    )
+    spread = width * np.sqrt(-2.0 * np.log1p(-rng.random(len(chosen))))
+    return offset(ra, dec, spread, rng.uniform(0.0, 2 * np.pi, len(chosen)))
 
 
-def signal(target: Template | Catalogue, response: Response, spectrum: Spectrum, n: int, rng: np.random.Generator) -> Drawn:
+def signal(source: Emission, n: int, rng: np.random.Generator) -> Drawn:
     """Draw n detected events of a template or of a stack, as the response sees them."""
-    place = _from_template if isinstance(target, Template) else _from_catalogue
-    ra, dec = place(target, response, spectrum, n, rng)  # type: ignore[arg-type]
-    return _detected(response, spectrum, ra, dec, rng)
+    chosen = np.searchsorted(source.cumulative, rng.random(n) * source.cumulative[-1], side="right")
+    if isinstance(source.target, Template):
+        ra, dec = _in_pixels(source.target.nside, chosen, rng)
+    else:
+        ra, dec = _around_sources(source.target, chosen, rng)
+    return _detected(source.response, source.spectrum, ra, dec, rng)
 
 
 def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
@@ -156,24 +177,29 @@ def _errors(n: int, taken: Floats, table: cascades_2023.Marginals, rng: np.rando
     edges = np.append(table.angular_error_edges, np.radians(60.0))
     counts = np.append(table.angular_error[:, 0], table.angular_error_overflow[0])
     left = np.maximum(counts - np.histogram(taken, edges)[0], 0.0)
-    return np.maximum(_from_histogram(edges, left, n, rng), 0.5 * edges[1])
+    return np.asarray(np.maximum(_from_histogram(edges, left, n, rng), 0.5 * edges[1]))
 
 
-def cascades(seed: int, target: Template | Catalogue | None, n_signal: float, *, spectrum: Spectrum, label: str = "") -> xr.Dataset:
+def cascades(
+    seed: int, target: Template | Catalogue | None, n_signal: float, *, spectrum: Spectrum, label: str = ""
+) -> xr.Dataset:
     """The synthetic twin of the cascade sample: exactly 59,592 events, schema EVENTS, origin 'synthetic'.
 
     n_signal : expected number of signal events of ``target`` (Poisson); 0 for none.
     Drawn from the released response and rate tables (IceCube 2023), conditional on the released total.
     """
     if not 0 <= n_signal < cascades_2023.N_EVENTS / 4:
-        raise InputError(f"n_signal is {n_signal:g}; expected 0 to {cascades_2023.N_EVENTS // 4} for a sample of {cascades_2023.N_EVENTS} events")
+        raise InputError(
+            f"n_signal is {n_signal:g}; expected 0 to {cascades_2023.N_EVENTS // 4} "
+            f"for a sample of {cascades_2023.N_EVENTS} events"
+        )
     rng = np.random.Generator(np.random.Philox(seed))
     response = cascades_2023.response()
     n = int(rng.poisson(n_signal)) if target is not None else 0
     parts = [_isotropic(response, int(rng.poisson(cascades_2023.EXPECTED_ASTROPHYSICAL)), rng)]
     kinds = [np.full(len(parts[0]), 2, dtype=np.int8)]
     if target is not None:
-        parts.append(signal(target, response, spectrum, n, rng))
+        parts.append(signal(emission(target, response, spectrum), n, rng))
         kinds.append(np.full(n, 3, dtype=np.int8))
     astro = Drawn(*(np.concatenate([getattr(p, f) for p in parts]) for f in Drawn.__slots__))
     rest, kind = _atmospheric(cascades_2023.N_EVENTS - len(astro), astro, rng)

@@ -71,34 +71,42 @@ def offset(ra: Floats, dec: Floats, psi: Floats, position_angle: Floats) -> tupl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rings:
-    """The iso-latitude rings of a HEALPix grid in RING order: first pixel and number of pixels of each."""
+    """The iso-latitude rings of a HEALPix grid in RING order: first pixel and number of pixels of each.
+
+    shift : 0.5 where the first pixel of the ring is centred at right ascension 0, else 0.
+    Pixels are diamonds, so which ring's pixel holds a point depends on its right ascension too.  ``of`` and ``column``
+    do not: they cut the sphere into bands of declination, and each band into equal steps of right ascension.
+    """
 
     nside: int
     start: Ints
     count: Ints
+    shift: Floats
 
     def of(self, declination: Floats) -> Ints:
-        """Ring number (from the north) that holds each declination, shape (event,)."""
-        pixel = hp.ang2pix(self.nside, np.pi / 2 - np.asarray(declination), np.zeros(np.shape(declination)))
-        return np.asarray(hp.pix2ring(self.nside, pixel) - 1, dtype=np.int64)
+        """Ring number (from the north) of each declination, shape (event,): bands with the area of their pixels."""
+        north = 0.5 * (1.0 - np.sin(declination)) * (12 * self.nside**2)
+        return np.asarray(np.searchsorted(self.start, north, side="right") - 1, dtype=np.int64)
 
-    def pixel(self, ra: Floats, declination: Floats) -> Ints:
-        """Pixel that holds each direction, shape (event,)."""
-        return np.asarray(hp.ang2pix(self.nside, np.pi / 2 - np.asarray(declination), np.asarray(ra)), dtype=np.int64)
+    def column(self, ra: Floats, ring: Ints) -> Ints:
+        """Number of the pixel on the ring whose step of right ascension holds each direction, shape (event,)."""
+        count = self.count[ring]
+        return np.asarray(np.floor(ra / (2 * np.pi) * count + self.shift[ring]), dtype=np.int64) % count
 
-    def mean(self, maps: Floats) -> Floats:
+    def mean(self, maps: NDArray[np.floating]) -> Floats:
         """Mean over each ring; maps (..., pixel) -> (..., ring)."""
         return np.asarray(np.add.reduceat(maps, self.start, axis=-1, dtype=np.float64) / self.count)
 
-    def maximum(self, maps: Floats) -> Floats:
+    def maximum(self, maps: NDArray[np.floating]) -> Floats:
         """Largest value on each ring; maps (..., pixel) -> (..., ring)."""
         return np.asarray(np.maximum.reduceat(maps, self.start, axis=-1))
 
 
 def rings(nside: int) -> Rings:
     """Return the rings of a HEALPix grid."""
-    start, count, *_ = hp.ringinfo(nside, np.arange(1, 4 * nside))
-    return Rings(nside, np.asarray(start, dtype=np.int64), np.asarray(count, dtype=np.int64))
+    start, count, _, _, half_step = hp.ringinfo(nside, np.arange(1, 4 * nside))
+    shift = np.where(half_step, 0.0, 0.5)  # HEALPix's "shifted" rings have their first centre half a step from 0
+    return Rings(nside, np.asarray(start, dtype=np.int64), np.asarray(count, dtype=np.int64), shift)
 
 
 def pixel_directions(nside: int) -> tuple[Floats, Floats]:

@@ -1,8 +1,9 @@
 """Ensembles: right-ascension scrambles (plain and tilted), injected signal, and what is read from them.
 
 Trial i is a pure function of (problem, seed, i).  A tilted scramble draws the right ascension of event i from
-r_i = 1 + (n*/N) x_i, which has mean 1 over right ascension; the exact weight back to the null is the product of 1/r_i,
-that is L(0) / L(n*).  With a mixture of tilts, shares a_k, the weight is 1 / sum_k a_k L(n_k) / L(0) (balance heuristic).
+r_i = 1 + (n*/N) x_i, which has mean 1 over right ascension; the exact weight back to the null is the product of
+1/r_i, that is L(0) / L(n*).  With a mixture of tilts, shares a_k, the weight is 1 / sum_k a_k L(n_k) / L(0) (balance
+heuristic).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ Floats = NDArray[np.float64]
 SCRAMBLE_COLUMNS = ("ts", "n_signal", "index", "log_weight", "converged")
 INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged")
 _GOLDEN = 0.6180339887498949
+_TILT_INDEX = (1.2, 2.0, 2.6, 3.2, 3.8)  # a free index fluctuates anywhere in [1, 4]
 FIVE_SIGMA = float(norm.sf(5.0))
 
 
@@ -83,7 +85,9 @@ def _log_weight(terms: Terms, tilts: tuple[Tilt, ...]) -> float:
 def _component(trial: int, tilts: tuple[Tilt, ...]) -> Tilt:
     """The tilt of a trial: a low-discrepancy sequence, so that any run of trials holds the shares closely."""
     edges = np.cumsum([t.share for t in tilts])
-    return tilts[min(int(np.searchsorted(edges, (trial + 0.5) * _GOLDEN % 1.0 * edges[-1], side="right")), len(tilts) - 1)]
+    return tilts[
+        min(int(np.searchsorted(edges, (trial + 0.5) * _GOLDEN % 1.0 * edges[-1], side="right")), len(tilts) - 1)
+    ]
 
 
 def scramble_trials(prepared: Prepared, seed: int, first: int, last: int, tilts: tuple[Tilt, ...] = PLAIN) -> Floats:
@@ -101,23 +105,27 @@ def scramble_trials(prepared: Prepared, seed: int, first: int, last: int, tilts:
 def uncertainty(prepared: Prepared) -> Floats:
     """Expected standard deviation of n_s under the null at each spectral node, (node,), from one plain scramble."""
     terms = scrambled(prepared, 0, 0, PLAIN[0])
-    return np.array([terms.n_events / np.sqrt(max(float((terms.x(g) ** 2).sum()), 1e-300)) for g in range(len(terms.index))])
+    return np.array(
+        [terms.n_events / np.sqrt(max(float((terms.x(g) ** 2).sum()), 1e-300)) for g in range(len(terms.index))]
+    )
 
 
 def choose_tilts(prepared: Prepared, ts: float) -> tuple[Tilt, ...]:
     """A mixture that covers test statistics from 0 to ``ts``: n* in steps of 1.5 standard deviations, n* = 0 included.
 
-    With a free index the tilts are spread over three indices.  A tilt is kept below the strength at which some
+    With a free index the tilts are spread over five indices.  A tilt is kept below the strength at which some
     density would come near zero.
     """
     spread = uncertainty(prepared)
     reach = np.sqrt(max(ts, 0.0))
     steps = np.arange(1.5, reach + 0.75, 1.5)
-    nodes = [0] if len(prepared.index) == 1 else [int(np.argmin(abs(prepared.index - g))) for g in (2.0, 2.6, 3.2)]
+    nodes = [0] if len(prepared.index) == 1 else [int(np.argmin(abs(prepared.index - g))) for g in _TILT_INDEX]
     terms = scrambled(prepared, 0, 0, PLAIN[0])
     tops = {g: 0.5 * float(ceiling_of(terms.x(g))) * terms.n_events for g in nodes}
     for g in nodes:
-        mean = np.concatenate([prepared.mixing[g] @ p.lookup.mean * _scaled_energy(prepared, p, g) for p in prepared.parts])
+        mean = np.concatenate(
+            [prepared.mixing[g] @ p.lookup.mean * _scaled_energy(prepared, p, g) for p in prepared.parts]
+        )
         tops[g] = min(tops[g], 0.5 * terms.n_events / max(float(mean.max(initial=0.0)), 1e-300))
     wanted = [(min(t * spread[g], tops[g]), g) for t in steps for g in nodes]
     if not wanted:
@@ -177,15 +185,21 @@ def weighted_quantile(values: Floats, log_weight: Floats, upper: float) -> float
 # --- injection -----------------------------------------------------------------------------------------------------
 
 
-def injected(prepared: Prepared, seed: int, trial: int, n_mean: float) -> Terms:
+def emissions(prepared: Prepared) -> tuple[simulate.Emission, ...]:
+    """What the signal of each sample is drawn from; made once for many trials."""
+    spectrum = PowerLaw(prepared.hypothesis.index)
+    target = prepared.hypothesis.target
+    return tuple(simulate.emission(target, part.sample.response, spectrum) for part in prepared.parts)
+
+
+def injected(prepared: Prepared, sources: tuple[simulate.Emission, ...], seed: int, trial: int, n_mean: float) -> Terms:
     """Terms of one pseudo-experiment: scrambled data plus Poisson signal, background re-estimated from both."""
     rng = np.random.Generator(np.random.Philox(key=[seed, trial]))
-    spectrum = PowerLaw(prepared.hypothesis.index)
-    node = int(np.argmin(abs(prepared.index - spectrum.index)))
+    node = int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
     differences, energies, counts = [], [], []
-    for stream, part in enumerate(prepared.parts):
+    for stream, (part, source) in enumerate(zip(prepared.parts, sources, strict=True)):
         n = int(rng.poisson(n_mean * part.share[node]))
-        drawn = simulate.signal(prepared.hypothesis.target, part.sample.response, spectrum, n, rng)
+        drawn = simulate.signal(source, n, rng)
         drawn = drawn.take(np.flatnonzero(part.sample.passes(drawn.declination, drawn.log10_energy)))
         u = np.empty(len(part.active))
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
@@ -193,12 +207,14 @@ def injected(prepared: Prepared, seed: int, trial: int, n_mean: float) -> Terms:
         everything = type(new)(np.concatenate([part.where.fine, new.fine]), np.concatenate([part.where.cell, new.cell]))
         estimate = background(everything, part.groups, part.kernel)
         seen = type(new)(
-            np.concatenate([part.where.fine[part.active], new.fine]), np.concatenate([part.where.cell[part.active], new.cell])
+            np.concatenate([part.where.fine[part.active], new.fine]),
+            np.concatenate([part.where.cell[part.active], new.cell]),
         )
         there = place(part.space, drawn.declination, drawn.angular_error)
         differences.append(
             np.concatenate(
-                [part.lookup.at(u) - part.lookup.mean, there.at(there.position(drawn.right_ascension)) - there.mean], axis=1
+                [part.lookup.at(u) - part.lookup.mean, there.at(there.position(drawn.right_ascension)) - there.mean],
+                axis=1,
             )
         )
         energies.append(energy_terms(part, seen, estimate))
@@ -212,9 +228,10 @@ def injection_trials(prepared: Prepared, seed: int, first: int, last: int, n_mea
     tau = TS at the maximum minus profile TS at the injected mean: the test statistic of an interval.
     """
     rows = np.empty((last - first, len(INJECTION_COLUMNS)))
+    sources = emissions(prepared)
     for row, trial in zip(rows, range(first, last), strict=True):
         n_mean = n_means[trial % len(n_means)]
-        terms = injected(prepared, seed, trial, n_mean)
+        terms = injected(prepared, sources, seed, trial, n_mean)
         fit = maximise(terms)
         tau = fit.ts - float(scan(terms, np.array([n_mean]))[0])
         row[:] = n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged
@@ -225,7 +242,9 @@ def injection_grid(prepared: Prepared, largest: float) -> tuple[float, ...]:
     """Signal strengths to inject: 0 to ``largest`` standard deviations of n_s, denser where limits lie."""
     node = int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
     sd = float(uncertainty(prepared)[node])
-    steps = np.unique(np.concatenate([np.arange(0.0, min(4.0, largest) + 0.1, 0.5), np.arange(5.0, largest + 0.1, 1.0)]))
+    steps = np.unique(
+        np.concatenate([np.arange(0.0, min(4.0, largest) + 0.1, 0.5), np.arange(5.0, largest + 0.1, 1.0)])
+    )
     return tuple(float(s * sd) for s in steps)
 
 
@@ -240,8 +259,8 @@ class Strength:
 def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: float) -> Strength:
     """Mean injected events for which ``fraction`` of the experiments exceed the threshold.
 
-    The fraction is fitted to all experiments as Phi(a + b s + c s^2), s = sqrt(n), by maximum likelihood; the error
-    follows from the fit's covariance.  Raises PrecisionError if the answer lies beyond the injected range.
+    The fraction is fitted to all experiments as Phi(a + b n + c n^2) by maximum likelihood; the error follows from
+    the expected information of the fit.  Raises PrecisionError if the answer lies beyond the injected range.
     """
     scale = max(float(n_injected.max()), 1e-300)
     design = np.stack([np.ones(len(ts)), n_injected / scale, (n_injected / scale) ** 2])
@@ -261,11 +280,17 @@ def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: 
     crossing = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
     if values[0] >= 0 or not len(crossing):
         where = "below the smallest" if values[0] >= 0 else "beyond the largest"
-        raise PrecisionError(f"the strength at which {fraction:.0%} exceed TS {threshold:g} lies {where} injected strength ({scale:.3g} events); inject over a wider range")
+        raise PrecisionError(
+            f"the strength at which {fraction:.0%} exceed TS {threshold:g} lies {where} "
+            f"injected strength ({scale:.3g} events); inject over a wider range"
+        )
     s = float(brentq(gap, grid[crossing[0]], grid[crossing[0] + 1]))
     slope = fit.x[1] + 2 * fit.x[2] * s
     v = np.array([1.0, s, s * s])
-    return Strength(s * scale, float(np.sqrt(max(v @ fit.hess_inv @ v, 0.0)) / slope * scale))
+    z = fit.x @ design
+    weight = np.exp(2 * norm.logpdf(z) - log_ndtr(z) - log_ndtr(-z))
+    information = (design * weight) @ design.T + 2e-3 * np.eye(3)  # the second term is that of the pull in the loss
+    return Strength(s * scale, float(np.sqrt(v @ np.linalg.solve(information, v)) / slope * scale))
 
 
 def critical_values(n_injected: Floats, tau: Floats, level: float) -> tuple[Floats, Floats]:
@@ -278,13 +303,16 @@ def interval(terms: Terms, best: float, n_injected: Floats, tau: Floats, level: 
     """Strengths whose observed tau is within what ``level`` of the experiments at that strength give.
 
     Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998); 0 is inside when it is accepted.
-    The critical value is smoothed over strengths by a parabola weighted with the experiments.
+    The critical values are smoothed over the strengths above 0 by a parabola; at 0, where n_s >= 0 makes them fall
+    steeply, the experiments themselves decide.
     """
     strengths, critical = critical_values(n_injected, tau, level)
-    smooth = np.polynomial.Polynomial.fit(strengths, critical, min(2, len(strengths) - 1))
+    above = strengths > 0.0
+    smooth = np.polynomial.Polynomial.fit(strengths[above], critical[above], min(2, int(above.sum()) - 1))
+    table = np.where(above, np.maximum(smooth(strengths), 0.0), critical)
     grid = np.linspace(0.0, float(strengths.max()), 801)
     observed = best - scan(terms, grid)
-    inside = grid[observed <= np.maximum(smooth(grid), 0.0)]
+    inside = grid[observed <= np.interp(grid, strengths, table)]
     if not len(inside):
         raise PrecisionError("no injected strength is compatible with the fit; inject over a wider range")
     return float(inside.min()), float(inside.max())

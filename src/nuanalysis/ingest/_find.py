@@ -61,9 +61,9 @@ def cache_root() -> Path:
     chosen = os.environ.get(CACHE, "")
     if chosen:
         return Path(chosen)
-    import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("nuanalysis"))
+    return Path(platformdirs.user_cache_dir("nuanalysis"))
 
 
 def places(release: UpstreamRelease) -> tuple[Path, ...]:

@@ -46,10 +46,10 @@ def ts_density(prepared: Prepared, terms: Terms, best: FitResult, *, nside: int 
     Events out of reach of every source contribute nothing.  Each event is spread by its angular error.
     """
     values = event_contributions(terms, best)
-    columns = [
+    ra, dec, error = (
         np.concatenate([part.sample.array(name)[part.active] for part in prepared.parts])
         for name in ("right_ascension", "declination", "angular_error")
-    ]
+    )
     if not best.ts or not len(values):
         return np.zeros(12 * nside**2)
-    return _smeared(values, *columns, nside)
+    return _smeared(values, ra, dec, error, nside)

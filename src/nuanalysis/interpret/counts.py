@@ -64,9 +64,37 @@ def published_marginals(sample: Sample) -> tuple[Marginal, ...]:
     atmospheric, astrophysical = table.energy[use].T
     signal = float(sample.events.attrs.get("n_signal_expected", 0.0))
     astrophysical = astrophysical * (1.0 + signal / cascades_2023.EXPECTED_ASTROPHYSICAL)
-    expected = astrophysical + atmospheric * (len(sample.array("declination")) - astrophysical.sum()) / atmospheric.sum()
+    expected = (
+        astrophysical + atmospheric * (len(sample.array("declination")) - astrophysical.sum()) / atmospheric.sum()
+    )
     return (
-        Marginal("sin(declination)", "sin(declination)", table.sin_dec_edges, sin_dec, table.sin_dec[:, 0], np.sqrt(table.sin_dec[:, 0]), "published data (Fig. S2)"),
-        Marginal("angular error", "angular error (deg)", np.degrees(table.angular_error_edges), error, table.angular_error[:, 0], np.sqrt(table.angular_error[:, 0]), "published data (Fig. S2)"),
-        Marginal("reconstructed energy", "reconstructed energy (GeV)", 10.0**edges, energy, expected, np.sqrt(expected), "published expectation (Fig. S1)", log_x=True, log_y=True),
+        Marginal(
+            "sin(declination)",
+            "sin(declination)",
+            table.sin_dec_edges,
+            sin_dec,
+            table.sin_dec[:, 0],
+            np.sqrt(table.sin_dec[:, 0]),
+            "published data (Fig. S2)",
+        ),
+        Marginal(
+            "angular error",
+            "angular error (deg)",
+            np.degrees(table.angular_error_edges),
+            error,
+            table.angular_error[:, 0],
+            np.sqrt(table.angular_error[:, 0]),
+            "published data (Fig. S2)",
+        ),
+        Marginal(
+            "reconstructed energy",
+            "reconstructed energy (GeV)",
+            10.0**edges,
+            energy,
+            expected,
+            np.sqrt(expected),
+            "published expectation (Fig. S1)",
+            log_x=True,
+            log_y=True,
+        ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def log_ratio(x, c):  # type: ignore[no-untyped-def]
     """Sum over events of ln(1 + c x); products of eight before each logarithm."""
@@ -109,7 +110,7 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
     Returns (a, b, improved, converged).
     """
     a, b = c, 0.0
-    ga, gb, haa, hab, hbb, least = _pair_derivatives(x, y, a, b)
+    ga, gb, haa, hab, hbb = _pair_derivatives(x, y, a, b)[:5]
     if gb <= 1e-9 * max(1.0, abs(hbb)) ** 0.5:
         return a, b, False, True
     for _ in range(60):
@@ -133,7 +134,7 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
             length *= 0.5
         moved = abs(na - a) + abs(nb_ - b)
         a, b = max(na, 0.0), max(nb_, 0.0)
-        ga, gb, haa, hab, hbb, least = trial
+        ga, gb, haa, hab, hbb = trial[:5]
         if moved <= 1e-8 * (a + b):
             return a, b, True, True
     return a, b, True, False

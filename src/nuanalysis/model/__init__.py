@@ -8,6 +8,15 @@ from nuanalysis.model._prepare import Prepared, energy_terms, expected_events, p
 from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
 
 __all__ = [
-    "Binning", "Hypothesis", "Prepared", "Sample", "Terms", "energy_terms", "expected_events", "prepare",
-    "space_nodes", "spectra_of", "terms",
+    "Binning",
+    "Hypothesis",
+    "Prepared",
+    "Sample",
+    "Terms",
+    "energy_terms",
+    "expected_events",
+    "prepare",
+    "space_nodes",
+    "spectra_of",
+    "terms",
 ]

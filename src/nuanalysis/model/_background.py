@@ -22,13 +22,23 @@ class Smoother:
     matrix: Floats  # (fine, fine)
 
 
-def smoother(binning: Binning) -> Smoother:
-    """Kernel matrix of a von Mises-Fisher kernel of the binning's width, averaged over right ascension."""
+def smoother(binning: Binning, declination_range: tuple[float, float] = (-np.pi / 2, np.pi / 2)) -> Smoother:
+    """Kernel matrix of a von Mises-Fisher kernel of the binning's width, averaged over right ascension.
+
+    Near a cut in declination the estimate is divided by the part of the kernel inside the cut; without that, half of
+    the density would leak over the edge.
+    """
     sin_dec = np.linspace(-1.0, 1.0, 2 * _FINE + 1)[1::2]
     dec = np.arcsin(sin_dec)
     matrix = vmf_ra_mean(dec[:, None], dec[None, :], np.full(1, binning.dec_smoothing**-2))
     # Each column is the density of one event: it integrates to one over the sphere.
-    return Smoother(matrix / (matrix.sum(axis=0) * 4.0 * np.pi / _FINE))
+    matrix /= matrix.sum(axis=0) * 4.0 * np.pi / _FINE
+    low, high = np.sin(declination_range)
+    width = 2.0 / _FINE
+    inside = np.clip((np.minimum(sin_dec + width / 2, high) - np.maximum(sin_dec - width / 2, low)) / width, 0.0, 1.0)
+    if inside.min() < 1.0 - 1e-9:
+        matrix /= np.maximum(matrix @ inside * 4.0 * np.pi / _FINE, 1e-300)[:, None]
+    return Smoother(matrix)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +95,8 @@ def grouping(where: Cells, binning: Binning) -> Grouping:
     """Merge the sparse cells of every sin(dec) row."""
     shape = (len(binning.sin_dec_edges) - 1, len(binning.log10_energy_edges) - 1)
     counts = np.bincount(where.cell, minlength=shape[0] * shape[1]).reshape(shape)
-    group, row = np.empty(shape, dtype=np.int64), []
+    group = np.empty(shape, dtype=np.int64)
+    row: list[int] = []
     for r in range(shape[0]):
         local = _row_groups(counts[r], binning.min_count)
         group[r] = local + len(row)

@@ -87,28 +87,52 @@ class Prepared:
 def energy_terms(part: PreparedSample, where: Cells, estimate: Background) -> Floats:
     """S_E / (B_E B_direction) of events in the given bins, (node, event); finite, at least 1e-12 of the background."""
     ratio = part.signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
-    return np.asarray(np.maximum(ratio, _RATIO_FLOOR)[:, part.groups.group[where.cell]] / estimate.direction[where.fine])
+    return np.asarray(
+        np.maximum(ratio, _RATIO_FLOOR)[:, part.groups.group[where.cell]] / estimate.direction[where.fine]
+    )
 
 
 def _signal_energy(sample: Sample, nodes: Floats, groups: Grouping) -> Floats:
-    edges = sample.binning.sin_dec_edges, sample.binning.log10_energy_edges
-    cell = [energy_density(sample.response, PowerLaw(float(g)), *edges).ravel() for g in nodes]
+    """Probability of each group of cells, (node, group).
+
+    Only what passes the user's energy cut counts: cells emptied by the cut share a group with cells that are not.
+    """
+    edges, cut = sample.binning.log10_energy_edges, sample.log10_energy_range
+    fine = np.unique(np.concatenate([edges, np.clip(cut, edges[0], edges[-1])]))
+    inside = (fine[:-1] >= cut[0]) & (fine[1:] <= cut[1])
+    first = np.searchsorted(fine, edges[:-1])
+    cell = [
+        np.add.reduceat(
+            energy_density(sample.response, PowerLaw(float(g)), sample.binning.sin_dec_edges, fine) * inside,
+            first,
+            axis=1,
+        ).ravel()
+        for g in nodes
+    ]
     return np.array([np.bincount(groups.group, weights=c, minlength=len(groups.row)) for c in cell])
 
 
-def _prepare_sample(sample: Sample, hypothesis: Hypothesis, nodes: Floats, shapes: Floats, share: Floats) -> PreparedSample:
+def _prepare_sample(
+    sample: Sample, hypothesis: Hypothesis, nodes: Floats, shapes: Floats, share: Floats
+) -> PreparedSample:
     dec, error = sample.array("declination"), sample.array("angular_error")
     spectra = tuple(PowerLaw(float(g)) for g in shapes)
     target = hypothesis.target
-    space: Space = stack_space(target, sample, spectra) if isinstance(target, Catalogue) else template_space(target, sample, spectra, error)
-    kernel = smoother(sample.binning)
+    space: Space = (
+        stack_space(target, sample, spectra)
+        if isinstance(target, Catalogue)
+        else template_space(target, sample, spectra, error)
+    )
+    kernel = smoother(sample.binning, sample.declination_range)
     where = cells(dec, sample.array("log10_energy"), sample.binning)
     groups = grouping(where, sample.binning)
     estimate = background(where, groups, kernel)
     active = np.flatnonzero(reachable(space, dec, error))
     lookup = place(space, dec[active], error[active])
     signal_energy = _signal_energy(sample, nodes, groups)
-    part = PreparedSample(sample, space, signal_energy, groups, kernel, where, estimate, active, lookup, np.empty(0), share)
+    part = PreparedSample(
+        sample, space, signal_energy, groups, kernel, where, estimate, active, lookup, np.empty(0), share
+    )
     return replace(part, energy=energy_terms(part, Cells(where.fine[active], where.cell[active]), estimate))
 
 
@@ -129,8 +153,12 @@ def join(prepared: Prepared, differences: list[Floats], energies: list[Floats], 
     energy term.  differences (p, event), energies (node, event), counts N_j, one entry a sample.
     """
     total = sum(counts)
-    scaled = [e * (part.share * total / n)[:, None] for e, part, n in zip(energies, prepared.parts, counts, strict=True)]
-    return Terms(np.concatenate(differences, axis=1), np.concatenate(scaled, axis=1), prepared.mixing, prepared.index, total)
+    scaled = [
+        e * (part.share * total / n)[:, None] for e, part, n in zip(energies, prepared.parts, counts, strict=True)
+    ]
+    return Terms(
+        np.concatenate(differences, axis=1), np.concatenate(scaled, axis=1), prepared.mixing, prepared.index, total
+    )
 
 
 def terms(prepared: Prepared) -> Terms:

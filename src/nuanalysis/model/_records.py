@@ -52,7 +52,9 @@ class Sample:
     def passes(self, declination: Floats, log10_energy: Floats) -> NDArray[np.bool_]:
         """Which events pass the user's cuts, (event,)."""
         inside = (declination >= self.declination_range[0]) & (declination <= self.declination_range[1])
-        return np.asarray(inside & (log10_energy >= self.log10_energy_range[0]) & (log10_energy <= self.log10_energy_range[1]))
+        return np.asarray(
+            inside & (log10_energy >= self.log10_energy_range[0]) & (log10_energy <= self.log10_energy_range[1])
+        )
 
     @property
     def livetime(self) -> float:

@@ -96,17 +96,18 @@ class TemplatePlace:
         return out
 
     def position(self, ra: Floats) -> Floats:
-        """u of each event's right ascension: the middle of the pixel that holds it."""
-        pixel = self.space.rings.pixel(ra, self.declination)
-        ring = self.space.rings.of(self.declination)
-        return np.asarray((pixel - self.space.rings.start[ring] + 0.5) / self.count)
+        """u of each event's right ascension: the middle of the pixel of its own ring."""
+        column = self.space.rings.column(ra, self.space.rings.of(self.declination))
+        return np.asarray((column + 0.5) / self.count)
 
     def tilt(self, key: np.uint64, strength: Floats, mixing: Floats, out: Floats) -> None:
         """Fill out (event,) with u drawn from 1 + strength (S - <S>)."""
         flat = self.space.maps.reshape(len(self.space.maps), -1)
         used = np.flatnonzero(mixing)
         node_map = flat[used[0]] if len(used) == 1 else (mixing @ flat).astype(np.float32)
-        _kernels.template_tilt(key, strength, mixing @ self.mean, self.base, self.count, node_map, mixing @ self.ceiling, out)
+        _kernels.template_tilt(
+            key, strength, mixing @ self.mean, self.base, self.count, node_map, mixing @ self.ceiling, out
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,8 +135,17 @@ class StackPlace:
         """Fill out (event,) with u drawn from 1 + strength (S - <S>)."""
         s = self.space
         _kernels.stack_tilt(
-            key, strength, mixing @ self.mean, self.declination, self.variance, s.ra, s.dec, s.extension2,
-            mixing @ s.weights, mixing @ self.ceiling, out,
+            key,
+            strength,
+            mixing @ self.mean,
+            self.declination,
+            self.variance,
+            s.ra,
+            s.dec,
+            s.extension2,
+            mixing @ s.weights,
+            mixing @ self.ceiling,
+            out,
         )
 
 

@@ -26,7 +26,7 @@ class Sidecar:
 
     origin : 'real', 'synthetic', or 'mixed' where one figure shows both.
     section : where the report puts it: 'headline', 'maps', 'trials', 'stacking', 'samples' or 'other'.
-    rank : place within the section; equal ranks go by slug.
+    rank : place within the section; equal ranks go by slug.  Above 0 only for the standard figures.
     """
 
     slug: str

@@ -20,6 +20,7 @@ from nuanalysis.plot._results import (
     Published,
     flux_comparison,
     half_chi2,
+    likelihood_scan,
     number,
     origin_of,
     stacking,
@@ -95,7 +96,7 @@ def _trials_figure(row: Row, path: Path) -> Drawn:
     probability, error = survival(trials["ts"].values, trials["log_weight"].values, at)
     failed = int(np.count_nonzero(trials["converged"].values == 0))
     p, sigma = number(row, "p_value", "p"), number(row, "p_value", "sigma")
-    local = f"local p = {p:.3g} ({sigma:.2f}σ)" if math.isfinite(p) else "no p-value was computed"
+    local = f"local p = {p:.3g} ({_worded(sigma, '.2f')} σ)" if math.isfinite(p) else "no p-value was computed"
     free = bool(row["fit"]["index_free"])
     figure = ts_distribution(
         trials, observed_ts=ts, label=f"{row['label']}, {row['sample']}", origin=row["origin"], free_index=free
@@ -110,6 +111,16 @@ def _trials_figure(row: Row, path: Path) -> Drawn:
     return figure, Sidecar(f"ts-{_tag(row)}", alt, caption, row["origin"], "trials"), table
 
 
+def _scan_figure(row: Row) -> Drawn:
+    n_signal, ts = (np.asarray(row["scan"][key], dtype=np.float64) for key in ("n_signal", "ts"))
+    best = n_signal[int(np.argmax(ts))]
+    figure = likelihood_scan(n_signal, ts, label=f"{row['label']}, {row['sample']}", origin=row["origin"])
+    caption = f"{_said(row)}: likelihood along the number of signal events, other parameters held at their best fit."
+    alt = f"{caption} Lowest at n_s = {best:.1f}, scanned from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
+    table = _table({"n_signal": n_signal, "ts": ts}, origin=row["origin"], description=caption)
+    return figure, Sidecar(f"scan-{_tag(row)}", alt, caption, row["origin"], "other"), table
+
+
 def _result_figures(row: Row, folder: Path) -> Iterator[Drawn]:
     name = f"{row['sample']}-{slug(row['hypothesis'])}.zip"
     sky, trials = folder / "products" / f"map-{name}", folder / "products" / f"trials-{name}"
@@ -117,11 +128,17 @@ def _result_figures(row: Row, folder: Path) -> Iterator[Drawn]:
         yield from _map_figures(row, sky)
     if trials.is_file():
         yield _trials_figure(row, trials)
+    if row.get("scan", {}).get("n_signal"):
+        yield _scan_figure(row)
 
 
 def _flux_words(row: Row) -> str:
-    best, limit = number(row, "flux", "best") / FLUX_SCALE, number(row, "flux", "upper_limit_90") / FLUX_SCALE
-    return f"{row['label']} on {row['sample']} ({row['origin']}): best fit {best:.3g}, 90 % limit {limit:.3g}"
+    best, limit = (_worded(number(row, "flux", key) / FLUX_SCALE, ".3g") for key in ("best", "upper_limit_90"))
+    return f"{row['label']} on {row['sample']} ({row['origin']}): best fit {best}, 90 % limit {limit}"
+
+
+def _worded(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "not computed"
 
 
 _FLUX_COLUMNS = {
@@ -151,12 +168,12 @@ def _overview(results: list[Row], published: Mapping[str, Published]) -> Iterato
     if stacks:
         words = "; ".join(
             f"{row['label']} on {row['sample']} ({row['origin']}): n_s {number(row, 'fit', 'n_signal'):.1f}, "
-            f"{number(row, 'p_value', 'sigma'):.2f} sigma local" for row in stacks
+            f"local significance {_worded(number(row, 'p_value', 'sigma'), '.2f')}" for row in stacks
         )  # fmt: skip
         caption = (
-            "Stacked source classes of twelve sources each, equal weight at Earth: fitted signal events, spectral index "
-            "and local significance beside the published values. The classes lie on the plane and also collect "
-            "diffuse emission."
+            "Stacked source classes of twelve sources each, equal weight at Earth: fitted signal events, spectral "
+            "index and local significance beside the published values. The classes lie on the plane and also "
+            "collect diffuse emission."
         )
         origin, mark = origin_of(stacks), _mark(origin_of(stacks))
         stacked = Sidecar(f"stacking{mark}", f"Stacking results: {words}", caption, origin, "stacking")
@@ -181,10 +198,18 @@ def _sample_figures(document: Row) -> Iterator[Drawn]:
         )
 
 
+def _clear_others(folder: Path, slugs: set[str]) -> None:
+    """Remove standard figures (rank above 0) of results that the run no longer has; those of notebooks stay."""
+    for sidecar in sorted(folder.glob("*.json")):
+        if json.loads(sidecar.read_text(encoding="utf-8")).get("rank", 0) > 0 and sidecar.stem not in slugs:
+            for ending in (".json", ".ecsv", ".png"):  # the sidecar first: a picture without one is not published
+                sidecar.with_suffix(ending).unlink(missing_ok=True)
+
+
 def standard_figures(run_folder: Path, published: Mapping[str, Published]) -> list[Path]:
     """Draw every standard figure of the run into ``figures/``; return the PNG paths, in the order of the report.
 
-    Reads results.json and products/ only.  published : {hypothesis: row}, such as ``publish.PUBLISHED``.
+    Reads results.json and products/ only; figures of results that are gone go too.  published : {hypothesis: row}, such as ``publish.PUBLISHED``.
     """
     file = run_folder / "results.json"
     if not file.is_file():
@@ -196,6 +221,7 @@ def standard_figures(run_folder: Path, published: Mapping[str, Published]) -> li
         *(figure for row in results for figure in _result_figures(row, run_folder)),
         *_sample_figures(document),
     ]
+    _clear_others(run_folder / "figures", {sidecar.slug for _, sidecar, _ in drawn})
     return [
         save(figure, run_folder / "figures", replace(sidecar, rank=rank), table=table)
         for rank, (figure, sidecar, table) in enumerate(drawn, start=1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nuanalysis.publish._published import PUBLISHED, Published
+from nuanalysis.publish._published import PUBLISHED, UNPUBLISHED, Published
 
 Row = Mapping[str, Any]
 UNIT = 1e-12  # TeV cm^-2 s^-1
@@ -18,6 +18,7 @@ _ABSENT = "–"
 class Line:
     """One quantity of one result: ours, theirs and the difference, in words."""
 
+    key: str
     quantity: str
     ours: str
     published: str
@@ -73,6 +74,10 @@ def difference_in_sigma(ours: tuple[float, float, float], theirs: tuple[float, f
     return gap / width if math.isfinite(width) and width > 0 else math.nan
 
 
+def _sigmas(value: float) -> str:
+    return f"{shown(value, '.2f')}σ" if math.isfinite(value) else _ABSENT
+
+
 def _sigma_words(value: float) -> str:
     return f"{value:+.1f}σ".replace("-", "−") if math.isfinite(value) else _ABSENT
 
@@ -85,24 +90,24 @@ def _per_cent(ours: float, theirs: float) -> str:
 def _flux_line(row: Row, published: Published | None) -> Line:
     ours = (_number(row, "flux", "best"), _number(row, "flux", "low_68"), _number(row, "flux", "high_68"))
     if published is None:
-        return Line("best-fit flux, 68 %", interval(*ours), _ABSENT, _ABSENT)
+        return Line("flux", "best-fit flux, 68 %", interval(*ours), _ABSENT, _ABSENT)
     theirs = (published.flux, published.flux_low, published.flux_high)
     words = interval(*theirs) + ("" if published.flux_confirmed else " (unit unconfirmed)")
     gap = difference_in_sigma(ours, theirs) if published.flux_confirmed else math.nan
-    return Line("best-fit flux, 68 %", interval(*ours), words, _sigma_words(gap))
+    return Line("flux", "best-fit flux, 68 %", interval(*ours), words, _sigma_words(gap))
 
 
 def _limit_line(row: Row, published: Published | None) -> Line:
     limit = _number(row, "flux", "upper_limit_90")
     place = _ABSENT
     if published is not None and published.flux_confirmed and math.isfinite(limit):
-        place = "above the published flux" if limit >= published.flux else "below the published flux"
-    return Line("90 % upper limit", shown(limit / UNIT), _ABSENT, place)
+        place = "above the published" if limit >= published.flux else "below the published"
+    return Line("limit", "90 % upper limit", shown(limit / UNIT), _ABSENT, place)
 
 
-def _quoted_line(quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
+def _quoted_line(key: str, quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
     """Two plain numbers; their difference in per cent where that means something."""
-    return Line(quantity, shown(ours, form), shown(theirs, form), _per_cent(ours, theirs) if relative else _ABSENT)
+    return Line(key, quantity, shown(ours, form), shown(theirs, form), _per_cent(ours, theirs) if relative else _ABSENT)
 
 
 def compare(row: Row) -> tuple[Line, ...]:
@@ -112,7 +117,7 @@ def compare(row: Row) -> tuple[Line, ...]:
     the flux is a property of the sky and is set beside every sample.
     """
     sky = PUBLISHED.get(row["hypothesis"])
-    mine = sky if sky is not None and sky.sample == row["sample"] else None
+    theirs = sky if sky is not None and sky.sample == row["sample"] else UNPUBLISHED
     p, p_error = _number(row, "p_value", "p"), _number(row, "p_value", "p_error")
     sigma, n_signal = _number(row, "p_value", "sigma"), _number(row, "fit", "n_signal")
     ts, index = _number(row, "fit", "ts"), _number(row, "fit", "index")
@@ -120,25 +125,37 @@ def compare(row: Row) -> tuple[Line, ...]:
     free = "fitted" if row["fit"]["index_free"] else "fixed"
     index = index if n_signal > 0 or free == "fixed" else math.nan  # without signal it means nothing
     sensitivity = _number(row, "sensitivity", "flux") / UNIT
+    corrected = _number(row, "flux", "n_signal_corrected")
     discovery = _number(row, "discovery_potential_5sigma", "flux") / UNIT
     return (
-        _quoted_line("signal events n_s", n_signal, mine.n_signal if mine else math.nan, ".1f", relative=True),
-        _quoted_line("TS", ts, mine.ts if mine else math.nan, ".2f"),
-        _quoted_line(f"spectral index ({free})", index, mine.index if mine else math.nan, ".2f"),
-        Line(f"{kind} p-value", scientific(p, p_error), scientific(mine.p) if mine else _ABSENT, _ABSENT),
+        _quoted_line("n_signal", "signal events n_s", n_signal, theirs.n_signal, ".1f", relative=True),
+        _quoted_line("n_corrected", "n_s, bias corrected", corrected, theirs.n_signal_corrected, ".1f", relative=True),
+        _quoted_line("ts", "TS", ts, theirs.ts, ".2f"),
+        _quoted_line("index", f"spectral index ({free})", index, theirs.index, ".2f"),
+        Line("p", f"{kind} p-value", scientific(p, p_error), scientific(theirs.p), _ABSENT),
         Line(
-            f"{kind} significance",
-            f"{shown(sigma, '.2f')}σ" if math.isfinite(sigma) else _ABSENT,
-            f"{mine.sigma:.2f}σ" if mine else _ABSENT,
-            _sigma_words(sigma - mine.sigma) if mine else _ABSENT,
+            "sigma", f"{kind} significance", _sigmas(sigma), _sigmas(theirs.sigma), _sigma_words(sigma - theirs.sigma)
         ),
         _flux_line(row, sky),
         _limit_line(row, sky),
-        _quoted_line(
-            "sensitivity (90 %)", sensitivity, (mine.sensitivity if mine else math.nan) / UNIT, ".2f", relative=True
-        ),
-        _quoted_line("5σ discovery potential", discovery, math.nan, ".1f"),
+        _quoted_line("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT, ".2f", relative=True),
+        _quoted_line("discovery", "5σ discovery potential", discovery, math.nan, ".1f"),
     )
+
+
+_REASONS = {
+    "no p-value": ("p_value", "reason"),
+    "no 68 % interval": ("flux", "interval_reason"),
+    "no upper limit": ("flux", "upper_limit_reason"),
+    "no sensitivity": ("sensitivity", "reason"),
+    "no discovery potential": ("discovery_potential_5sigma", "reason"),
+}
+
+
+def _reasons(row: Row) -> list[str]:
+    """Why a number is not there, as the run gave it."""
+    found = ((what, (row.get(part) or {}).get(key)) for what, (part, key) in _REASONS.items())
+    return [f"{what.capitalize()}: {reason}" for what, reason in found if reason]
 
 
 def remarks(row: Row) -> tuple[str, ...]:
@@ -161,7 +178,7 @@ def remarks(row: Row) -> tuple[str, ...]:
         size = f", effective sample size {ess:,.0f}" if ess is not None else ""
         how = p_value.get("method", "scrambles")
         said.append(f"{p_value['kind'].capitalize()} p-value from {p_value['n_trials']:,} trials{size}; {how}.")
-    return (*said, *row["notes"])
+    return (*said, *_reasons(row), *row["notes"])
 
 
 def sources(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ class Published:
     sigma: float
     flux: float
     source: str
+    n_signal_corrected: float = NOT_PUBLISHED
     index: float = NOT_PUBLISHED
     ts: float = NOT_PUBLISHED
     flux_low: float = NOT_PUBLISHED
@@ -40,10 +41,12 @@ def _stack(n_signal: float, index: float, p: float, sigma: float, flux: float) -
 
 PUBLISHED: dict[str, Published] = {
     "template:pi0": Published(
-        "cascades-2023", 748.0, 1.26e-6, 4.71, 21.8e-12, f"{SCIENCE_2023}, table 1", index=2.7, ts=22.19,
-        flux_low=16.9e-12, flux_high=27.1e-12, sensitivity=5.98e-12,
+        "cascades-2023", 748.0, 1.26e-6, 4.71, 21.8e-12, f"{SCIENCE_2023}, table 1",
+        n_signal_corrected=671.1, index=2.7, ts=22.19, flux_low=16.9e-12, flux_high=27.1e-12, sensitivity=5.98e-12,
     ),
     "stack:snr": _stack(218.6, 2.75, 5.90e-4, 3.24, 6.22e-12),
     "stack:pwn": _stack(279.6, 3.00, 5.93e-4, 3.24, 3.80e-12),
     "stack:unid": _stack(238.4, 2.85, 3.39e-4, 3.40, 5.03e-12),
 }  # fmt: skip
+
+UNPUBLISHED = Published("", *(NOT_PUBLISHED,) * 4, "nothing was published")

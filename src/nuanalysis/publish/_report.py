@@ -22,7 +22,9 @@ def _picture(shown: Shown) -> dict[str, Any]:
 
 def _compared(row: Row) -> dict[str, Any]:
     said = {**row, "label": plain(row["label"])}
-    return {"row": said, "lines": compare(row), "remarks": [plain(text) for text in remarks(row)]}
+    lines = compare(row)
+    told = [plain(text) for text in remarks(row)]
+    return {"row": said, "lines": lines, "by": {line.key: line for line in lines}, "remarks": told}
 
 
 def _sections(figures: list[dict[str, Any]], *, stacks: bool) -> list[tuple[str, str]]:

@@ -78,7 +78,7 @@ def readme(run: Row, about: Recipe, name: str, version: str, files: Sequence[str
         version=version,
         run=run,
         words=_ORIGIN_WORDS,
-        results=[(row, compare(row)) for row in run["results"]],
+        results=[(row, {line.key: line.ours for line in compare(row)}) for row in run["results"]],
         folders=_folders(run, about, files),
         top=[(file, _TOP_FILES.get(file, "")) for file in sorted([*files, "MANIFEST.sha256"]) if "/" not in file],
     )

@@ -14,6 +14,14 @@ from nuanalysis.response._records import (
 )
 
 __all__ = [
-    "Response", "Spectrum", "acceptance", "detected", "draw_point_spread", "draw_reconstructed_energy",
-    "draw_true_energy", "energy_density", "folded_atmosphere", "point_spread",
+    "Response",
+    "Spectrum",
+    "acceptance",
+    "detected",
+    "draw_point_spread",
+    "draw_reconstructed_energy",
+    "draw_true_energy",
+    "energy_density",
+    "folded_atmosphere",
+    "point_spread",
 ]

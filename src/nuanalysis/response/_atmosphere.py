@@ -16,15 +16,37 @@ Floats = NDArray[np.float64]
 
 _LOG10_ENERGY = np.array([3.0, 4.0, 5.0])
 _COS_FLUX = np.array([0.05, 0.3, 0.7, 1.0])
-_NUE = np.array([[6.50e-12, 2.07e-15, 4.07e-19], [2.96e-12, 9.55e-16, 2.05e-19],
-                 [1.37e-12, 4.30e-16, 1.04e-19], [1.14e-12, 3.37e-16, 8.81e-20]])
-_NUMU = np.array([[7.32e-11, 4.51e-14, 9.97e-18], [4.73e-11, 2.23e-14, 4.33e-18],
-                  [2.90e-11, 1.04e-14, 1.81e-18], [2.38e-11, 7.77e-15, 1.36e-18]])
+_NUE = np.array(
+    [
+        [6.50e-12, 2.07e-15, 4.07e-19],
+        [2.96e-12, 9.55e-16, 2.05e-19],
+        [1.37e-12, 4.30e-16, 1.04e-19],
+        [1.14e-12, 3.37e-16, 8.81e-20],
+    ]
+)
+_NUMU = np.array(
+    [
+        [7.32e-11, 4.51e-14, 9.97e-18],
+        [4.73e-11, 2.23e-14, 4.33e-18],
+        [2.90e-11, 1.04e-14, 1.81e-18],
+        [2.38e-11, 7.77e-15, 1.36e-18],
+    ]
+)
 _PROMPT = np.array([7.7e-14, 2.15e-16, 3.4e-19])
 _COS_VETO = np.array([0.0, 0.2, 0.3, 0.5, 0.7, 1.0])
-_PASS_NUE = np.array([[1, 1, 1], [1, 0.99, 0.94], [0.99, 0.91, 0.70], [0.94, 0.72, 0.38], [0.91, 0.62, 0.27], [0.88, 0.56, 0.22]])
-_PASS_NUMU = np.array([[1, 1, 1], [1, 0.99, 0.624], [0.99, 0.761, 0.175], [0.950, 0.482, 0.004], [0.902, 0.329, 0.003],
-                       [0.846, 0.234, 0.003]])
+_PASS_NUE = np.array(
+    [[1, 1, 1], [1, 0.99, 0.94], [0.99, 0.91, 0.70], [0.94, 0.72, 0.38], [0.91, 0.62, 0.27], [0.88, 0.56, 0.22]]
+)
+_PASS_NUMU = np.array(
+    [
+        [1, 1, 1],
+        [1, 0.99, 0.624],
+        [0.99, 0.761, 0.175],
+        [0.950, 0.482, 0.004],
+        [0.902, 0.329, 0.003],
+        [0.846, 0.234, 0.003],
+    ]
+)
 NUMU_TO_NUE = 3.2  # ratio in the cascade sample, mostly numu neutral currents and short tracks
 
 
@@ -32,7 +54,7 @@ def _table(cosines: Floats, values: Floats, log10_energy: Floats, cos_zenith: Fl
     """Log-linear in energy, extrapolated; linear in |cos zenith| within the table; (zenith, energy)."""
     grid = RegularGridInterpolator((cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None)
     cosine, energy = np.meshgrid(np.clip(abs(cos_zenith), cosines[0], cosines[-1]), log10_energy, indexing="ij")
-    return np.exp(np.asarray(grid((cosine, energy))))
+    return np.asarray(np.exp(grid((cosine, energy))))
 
 
 def vetoed_flux(log10_energy: Floats, sin_dec: Floats) -> Floats:
@@ -49,5 +71,9 @@ def vetoed_flux(log10_energy: Floats, sin_dec: Floats) -> Floats:
     pass_nue = np.minimum(_table(_COS_VETO, _PASS_NUE, inside, down), 1.0)
     pass_numu = np.minimum(_table(_COS_VETO, _PASS_NUMU, inside, down), 1.0)
     # Muon neutrinos reach a cascade sample less often than electron neutrinos of the same energy.
-    efficiency = NUMU_TO_NUE * _table(_COS_FLUX, _NUE, np.array([3.5]), np.array([0.3])) / _table(_COS_FLUX, _NUMU, np.array([3.5]), np.array([0.3]))
+    efficiency = (
+        NUMU_TO_NUE
+        * _table(_COS_FLUX, _NUE, np.array([3.5]), np.array([0.3]))
+        / _table(_COS_FLUX, _NUMU, np.array([3.5]), np.array([0.3]))
+    )
     return np.asarray(nue * pass_nue + efficiency * numu * pass_numu)

@@ -110,8 +110,12 @@ def energy_density(response: Response, spectrum: Spectrum, sin_dec_edges: Floats
     middles = 0.5 * (fine[:, 1:] + fine[:, :-1])  # (sin_dec, 8): bins may straddle bands
     area_band = band_of(middles, response.array("sin_dec_edges"))
     other_band = band_of(middles, response.array("band_sin_dec_edges"))
-    spread = np.einsum("tm,bmr,rk->btk", _true_to_migration(response), response.array("migration"),
-                       _rebin(response.array("migration_reco_edges"), log10_edges))
+    spread = np.einsum(
+        "tm,bmr,rk->btk",
+        _true_to_migration(response),
+        response.array("migration"),
+        _rebin(response.array("migration_reco_edges"), log10_edges),
+    )
     out = np.einsum("djt,djtk->dk", true[area_band], spread[other_band])
     return np.asarray(out / out.sum(axis=1, keepdims=True))
 
@@ -137,7 +141,9 @@ def draw_true_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, rn
     return np.asarray(edges[chosen] + rng.random(len(band)) * np.diff(edges)[chosen])
 
 
-def draw_reconstructed_energy(response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator) -> Floats:
+def draw_reconstructed_energy(
+    response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator
+) -> Floats:
     """log10 of the reconstructed energy, (event,); flat inside a bin of the migration table."""
     true_edges, reco_edges = response.array("migration_true_edges"), response.array("migration_reco_edges")
     row = band_of(log10_true, true_edges)
@@ -163,7 +169,9 @@ def point_spread(response: Response, log10_true: Floats, sin_dec: Floats) -> tup
     return between("psf_narrow_fraction"), between("psf_kappa_narrow"), between("psf_kappa_broad")
 
 
-def draw_point_spread(response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def draw_point_spread(
+    response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
     """Opening angle and per-event error, (event,) rad each.
 
     An event belongs to the narrow or the broad part; its error estimate scatters log-normally about the

@@ -12,7 +12,9 @@ from nuanalysis.response._records import Floats, Response, fit_mixture
 from nuanalysis.schema import RESPONSE, dataset
 
 NAME = "cascades-2023"
-REFERENCE = "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818; data release doi:10.21234/8v5d-rn16"
+REFERENCE = (
+    "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818; data release doi:10.21234/8v5d-rn16"
+)
 N_EVENTS = 59_592
 LIVETIME_S = 304_047_105.07
 EXPECTED_ASTROPHYSICAL = 3999.0  # isotropic events expected in the sample, release FigS2
@@ -112,9 +114,13 @@ def marginals() -> Marginals:
     energy = _table("energy")
     sin_dec, error = _table("sin_dec"), _table("angular_error")
     return Marginals(
-        np.linspace(-1.0, 1.0, 36), sin_dec,
-        np.radians(np.linspace(0.0, 40.0, 36)), error, sin_dec.sum(axis=0) - error.sum(axis=0),
-        np.log10(np.append(energy[:, 0], energy[-1, 1])), energy[:, 2:],
+        np.linspace(-1.0, 1.0, 36),
+        sin_dec,
+        np.radians(np.linspace(0.0, 40.0, 36)),
+        error,
+        sin_dec.sum(axis=0) - error.sum(axis=0),
+        np.log10(np.append(energy[:, 0], energy[-1, 1])),
+        energy[:, 2:],
     )
 
 

@@ -65,4 +65,13 @@ def response(name: str, label: str, reference: str, area: xr.Dataset, tables: Ma
         "psf_kappa_broad": spread[2],
     }
     data = dataset(RESPONSE, values, {"name": name, "reference": reference, "flavours": "muon neutrinos"})
-    return Response(name, label, reference, data, error_scale=1.0, error_spread=0.35, error_floor=float(np.radians(0.2)), notes=(STAND_IN,))
+    return Response(
+        name,
+        label,
+        reference,
+        data,
+        error_scale=1.0,
+        error_spread=0.35,
+        error_floor=float(np.radians(0.2)),
+        notes=(STAND_IN,),
+    )

@@ -54,7 +54,8 @@ class Catalogue:
     def __post_init__(self) -> None:
         if not self.sources or len(self.sources) != len(self.weights):
             raise InputError(
-                f"catalogue '{self.name}' has {len(self.sources)} sources and {len(self.weights)} weights; expected as many of each, at least one"
+                f"catalogue '{self.name}' has {len(self.sources)} sources and {len(self.weights)} weights; "
+                "expected as many of each, at least one"
             )
         if min(self.weights) < 0 or sum(self.weights) <= 0:
             raise InputError(

@@ -70,17 +70,36 @@ def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> 
     _feed(digest, (hypothesis.index, hypothesis.index_free))
     for sample in samples:
         columns = ("right_ascension", "declination", "log10_energy", "angular_error")
-        for part in (*(sample.array(c) for c in columns), sample.response.dataset, sample.binning.sin_dec_edges, sample.binning.log10_energy_edges):
+        for part in (
+            *(sample.array(c) for c in columns),
+            sample.response.dataset,
+            sample.binning.sin_dec_edges,
+            sample.binning.log10_energy_edges,
+        ):
             _feed(digest, part)
         response = sample.response
         settings = (response.error_scale, response.error_spread, response.error_floor)
-        _feed(digest, (sample.name, sample.livetime, sample.nside, sample.binning.dec_smoothing, sample.binning.min_count, *settings))
+        _feed(
+            digest,
+            (
+                sample.name,
+                sample.livetime,
+                sample.nside,
+                sample.binning.dec_smoothing,
+                sample.binning.min_count,
+                *settings,
+            ),
+        )
     return digest.hexdigest()
 
 
 def _batch_size(prepared: Prepared) -> int:
     """Trials that make about a second and a half of work; a pure function of the problem."""
-    work = sum(len(p.active) for p in prepared.parts) * (1 + len(prepared.mixing[0])) * (1 if len(prepared.index) == 1 else 4)
+    work = (
+        sum(len(p.active) for p in prepared.parts)
+        * (1 + len(prepared.mixing[0]))
+        * (1 if len(prepared.index) == 1 else 4)
+    )
     return int(np.clip(_BATCH_SECONDS * _EVENTS_PER_SECOND / max(work, 1), 10, 1000))
 
 
@@ -108,7 +127,9 @@ def _progress_line(plan: Plan, done: int, started: float, n_new: int) -> str:
     return f"  {plan.kind} trials {done}/{plan.n_trials}, {rate:.0f} a second, {left:.0f} s left"
 
 
-def run(prepared: Prepared, plan: Plan, folder: Path, executor: Executor, progress: Progress, *, fingerprint: str) -> xr.Dataset:
+def run(
+    prepared: Prepared, plan: Plan, folder: Path, executor: Executor, progress: Progress, *, fingerprint: str
+) -> xr.Dataset:
     """All trials of a plan, from the store where they are there; returns one variable per column, dim ``trial``.
 
     fingerprint : of the problem, see ``problem_fingerprint``.  A killed call goes on where it was.
@@ -117,10 +138,17 @@ def run(prepared: Prepared, plan: Plan, folder: Path, executor: Executor, progre
     problem = folder / "cache" / f"{fingerprint}.problem"
     path = folder / "trials" / f"{plan.kind}-{details[:24]}.zarr"
     batch = _batch_size(prepared)
-    attrs = {"seed": plan.seed, "kind": plan.kind, "hypothesis": prepared.hypothesis.name, "samples": [p.sample.name for p in prepared.parts]}
+    attrs = {
+        "seed": plan.seed,
+        "kind": plan.kind,
+        "hypothesis": prepared.hypothesis.name,
+        "samples": [p.sample.name for p in prepared.parts],
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     problem.parent.mkdir(parents=True, exist_ok=True)
-    store.create_ensemble(path, fingerprint=details, columns=plan.columns, n_trials=plan.n_trials, batch=batch, attrs=attrs)
+    store.create_ensemble(
+        path, fingerprint=details, columns=plan.columns, n_trials=plan.n_trials, batch=batch, attrs=attrs
+    )
     missing = [k for k in store.missing_batches(path) if k * batch < plan.n_trials]
     if missing:
         if not problem.exists():
@@ -135,4 +163,4 @@ def run(prepared: Prepared, plan: Plan, folder: Path, executor: Executor, progre
             if time.monotonic() - said > 2.0:
                 said = time.monotonic()
                 progress(_progress_line(wanted, done + new, started, new))
-    return store.read_ensemble(path).isel(trial=slice(0, plan.n_trials))
+    return store.read_ensemble(path, n_trials=plan.n_trials)

@@ -463,6 +463,7 @@ def _end_cluster(client: Any, cluster: Any, *, kill: bool) -> None:
     nannies = list(cluster.workers.values())
     workers = {nanny.process for nanny in nannies}  # a nanny whose closing fails forgets its process
     if kill:
+        _hush_dask()
         for nanny in nannies:
             nanny.close_gracefully()  # says only: do not start another worker
         _kill_workers(workers)
@@ -478,6 +479,12 @@ def _end_cluster(client: Any, cluster: Any, *, kill: bool) -> None:
         if time.monotonic() > until:
             break
         time.sleep(0.05)
+
+
+def _hush_dask() -> None:
+    """Keep what Dask's loop says about its killed workers, even after the cluster is closed, off the terminal."""
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.CRITICAL)
 
 
 def _kill_workers(workers: set[Any]) -> None:

@@ -31,7 +31,9 @@ def published_pi0() -> Path | None:
 def _template(text: str) -> Template:
     if text == "pi0":
         path = published_pi0()
-        return templates.PUBLISHED["pi0"](path) if path else templates.BUILT_IN[templates.STAND_IN["pi0"]](BUILT_IN_NSIDE)
+        return (
+            templates.PUBLISHED["pi0"](path) if path else templates.BUILT_IN[templates.STAND_IN["pi0"]](BUILT_IN_NSIDE)
+        )
     if text in templates.BUILT_IN:
         return templates.BUILT_IN[text](BUILT_IN_NSIDE)
     file = templates.parse(text)
@@ -45,7 +47,9 @@ def _point(text: str) -> Catalogue:
     try:
         ra, dec = (float(word) for word in text.split(","))
     except ValueError as error:
-        raise InputError(f"'point:{text}' is not a direction; expected point:RA,DEC in degrees, for example point:83.63,22.01") from error
+        raise InputError(
+            f"'point:{text}' is not a direction; expected point:RA,DEC in degrees, for example point:83.63,22.01"
+        ) from error
     source = PointSource(f"RA {ra:g} dec {dec:g} deg", float(np.radians(ra)), float(np.radians(dec)))
     return Catalogue(f"point-{ra:g}{dec:+g}", source.name, (source,), (1.0,), "user's direction, ICRS")
 
@@ -58,7 +62,10 @@ def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = 
     """
     kind, colon, rest = name.partition(":")
     if kind not in _KINDS or not colon or not rest:
-        raise InputError(f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or point:RA,DEC.{did_you_mean(kind, _KINDS)}")
+        raise InputError(
+            f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or "
+            f"point:RA,DEC.{did_you_mean(kind, _KINDS)}"
+        )
     if kind == "template":
         target: Template | Catalogue = _template(rest)
     elif kind == "stack":
@@ -78,4 +85,8 @@ def model_origin(hypothesis: Hypothesis) -> str:
 
 def slug(name: str) -> str:
     """A file-name form of a hypothesis name."""
-    return "".join(c if c.isalnum() else "-" for c in name.replace("template:", "").replace("stack:", "stack-")).strip("-").lower()
+    return (
+        "".join(c if c.isalnum() else "-" for c in name.replace("template:", "").replace("stack:", "stack-"))
+        .strip("-")
+        .lower()
+    )

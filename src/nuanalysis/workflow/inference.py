@@ -76,8 +76,14 @@ def p_value_record(background: xr.Dataset, ts: float) -> dict[str, Any]:
     """Local p-value of a test statistic with its error, as published in results.json.  Raises PrecisionError."""
     found = trials.p_value(background["ts"].values, background["log_weight"].values, ts)
     return {
-        "p": found.p, "p_error": found.p_error, "sigma": found.sigma if np.isfinite(found.sigma) else None,
-        "sigma_error": found.sigma_error, "n_trials": found.n_trials, "ess": found.ess, "kind": "local", "method": METHOD,
+        "p": found.p,
+        "p_error": found.p_error,
+        "sigma": found.sigma if np.isfinite(found.sigma) else None,
+        "sigma_error": found.sigma_error,
+        "n_trials": found.n_trials,
+        "ess": found.ess,
+        "kind": "local",
+        "method": METHOD,
         "not_converged": int((background["converged"].values < 1).sum()),
     }
 
@@ -88,7 +94,13 @@ def _p_value_or_reason(background: xr.Dataset, ts: float) -> dict[str, Any]:
         return p_value_record(background, ts)
     except PrecisionError as error:
         nothing = dict.fromkeys(("p", "p_error", "sigma", "sigma_error", "ess"))
-        return {**nothing, "n_trials": background.sizes["trial"], "kind": "local", "method": METHOD, "reason": str(error)}
+        return {
+            **nothing,
+            "n_trials": background.sizes["trial"],
+            "kind": "local",
+            "method": METHOD,
+            "reason": str(error),
+        }
 
 
 def _strength(injected: xr.Dataset, per_flux: float, threshold: float, fraction: float) -> dict[str, Any]:
@@ -97,10 +109,21 @@ def _strength(injected: xr.Dataset, per_flux: float, threshold: float, fraction:
     try:
         found = trials.strength_for(n_injected, ts, threshold=threshold, fraction=fraction)
     except PrecisionError as error:
-        return {"n_signal": None, "flux": None, "flux_error": None, "n_trials": len(ts), "threshold_ts": threshold, "reason": str(error)}
+        return {
+            "n_signal": None,
+            "flux": None,
+            "flux_error": None,
+            "n_trials": len(ts),
+            "threshold_ts": threshold,
+            "reason": str(error),
+        }
     return {
-        "n_signal": found.n_signal, "n_signal_error": found.error, "flux": found.n_signal / per_flux,
-        "flux_error": found.error / per_flux, "n_trials": len(ts), "threshold_ts": threshold,
+        "n_signal": found.n_signal,
+        "n_signal_error": found.error,
+        "flux": found.n_signal / per_flux,
+        "flux_error": found.error / per_flux,
+        "n_trials": len(ts),
+        "threshold_ts": threshold,
     }
 
 
@@ -114,13 +137,20 @@ def sensitivities(problem: Problem, background: xr.Dataset, injected: xr.Dataset
     try:
         error = trials.p_value(ts, log_weight, deep).p_error / trials.FIVE_SIGMA
     except PrecisionError:
-        potential |= {"n_signal": None, "flux": None, "flux_error": None, "reason": "too few effective trials at 5 sigma"}
+        potential |= {
+            "n_signal": None,
+            "flux": None,
+            "flux_error": None,
+            "reason": "too few effective trials at 5 sigma",
+        }
     else:
         potential["threshold_p_relative_error"] = error
     return {"sensitivity": _strength(injected, per_flux, median, 0.9), "discovery_potential_5sigma": potential}
 
 
-def flux_record(problem: Problem, best: FitResult, data: Terms, background: xr.Dataset, injected: xr.Dataset) -> dict[str, Any]:
+def flux_record(
+    problem: Problem, best: FitResult, data: Terms, background: xr.Dataset, injected: xr.Dataset
+) -> dict[str, Any]:
     """Best-fit flux (bias corrected), 68 % interval and 90 % upper limit."""
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     n_injected = injected["n_injected"].values
@@ -134,17 +164,28 @@ def flux_record(problem: Problem, best: FitResult, data: Terms, background: xr.D
     median = trials.weighted_quantile(background["ts"].values, background["log_weight"].values, 0.5)
     limit = _strength(injected, per_flux, max(best.ts, median), 0.9)
     return {
-        "best": n_best / per_flux, "n_signal_corrected": n_best, "low_68": low, "high_68": high, "interval_reason": reason,
-        "upper_limit_90": limit["flux"], "upper_limit_90_error": limit["flux_error"], "upper_limit_reason": limit.get("reason"),
-        "unit": fluxes.UNIT, "convention": fluxes.convention(problem.hypothesis), "n_trials": len(n_injected),
+        "best": n_best / per_flux,
+        "n_signal_corrected": n_best,
+        "low_68": low,
+        "high_68": high,
+        "interval_reason": reason,
+        "upper_limit_90": limit["flux"],
+        "upper_limit_90_error": limit["flux_error"],
+        "upper_limit_reason": limit.get("reason"),
+        "unit": fluxes.UNIT,
+        "convention": fluxes.convention(problem.hypothesis),
+        "n_trials": len(n_injected),
     }
 
 
 def fit_record(problem: Problem, best: FitResult) -> dict[str, Any]:
     """The fit as published in results.json."""
     return {
-        "ts": best.ts, "n_signal": best.n_signal, "index": best.index,
-        "index_free": problem.hypothesis.index_free, "converged": best.converged,
+        "ts": best.ts,
+        "n_signal": best.n_signal,
+        "index": best.index,
+        "index_free": problem.hypothesis.index_free,
+        "converged": best.converged,
     }
 
 
@@ -155,20 +196,32 @@ def describe(problem: Problem, sample_name: str) -> dict[str, Any]:
     notes = [note for s in problem.samples for note in s.response.notes]
     notes += [str(s.events.attrs["note"]) for s in problem.samples if s.events.attrs.get("note")]
     return {
-        "sample": sample_name, "origin": "synthetic" if "synthetic" in origins else "real",
-        "hypothesis": problem.hypothesis.name, "label": target.label, "model_origin": model_origin(problem.hypothesis),
-        "model_reference": target.reference, "n_events": problem.prepared.n_events, "seed": problem.seed,
-        "fingerprint": problem.fingerprint, "notes": sorted(set(notes)),
+        "sample": sample_name,
+        "origin": "synthetic" if "synthetic" in origins else "real",
+        "hypothesis": problem.hypothesis.name,
+        "label": target.label,
+        "model_origin": model_origin(problem.hypothesis),
+        "model_reference": target.reference,
+        "n_events": problem.prepared.n_events,
+        "seed": problem.seed,
+        "fingerprint": problem.fingerprint,
+        "notes": sorted(set(notes)),
     }
 
 
-def infer(problem: Problem, sample_name: str, *, n_scrambles: int, n_injections: int, executor: Executor, progress: Progress) -> dict[str, Any]:
+def infer(
+    problem: Problem, sample_name: str, *, n_scrambles: int, n_injections: int, executor: Executor, progress: Progress
+) -> dict[str, Any]:
     """Everything the package says about one hypothesis on one sample."""
     started = time.monotonic()
     best, data = fit(problem)
-    progress(f"{sample_name} {problem.hypothesis.name}: TS {best.ts:.2f}, n_s {best.n_signal:.1f}, index {best.index:.2f}")
+    progress(
+        f"{sample_name} {problem.hypothesis.name}: TS {best.ts:.2f}, n_s {best.n_signal:.1f}, index {best.index:.2f}"
+    )
     background = scrambles(problem, n_scrambles, max(best.ts + 2.0, REACH_TS), executor, progress)
-    spread = float(trials.uncertainty(problem.prepared)[int(np.argmin(abs(problem.prepared.index - problem.hypothesis.index)))])
+    spread = float(
+        trials.uncertainty(problem.prepared)[int(np.argmin(abs(problem.prepared.index - problem.hypothesis.index)))]
+    )
     reach = max(_INJECTED_REACH, float(np.ceil(best.n_signal / spread + 2.5)))
     injected = injections(problem, n_injections, min(reach, 40.0), executor, progress)
     grid = np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121)
@@ -181,7 +234,10 @@ def infer(problem: Problem, sample_name: str, *, n_scrambles: int, n_injections:
         "flux": flux_record(problem, best, data, background, injected),
         **sensitivities(problem, background, injected),
         "expected_per_flux": {"flux": 1e-11, "n": 1e-11 * fluxes.prepared_events_per_flux(problem.prepared)},
-        "bias_curve": [list(map(float, row)) for row in np.array(trials.median_fit(injected["n_injected"].values, injected["n_signal"].values)).T],
+        "bias_curve": [
+            list(map(float, row))
+            for row in np.array(trials.median_fit(injected["n_injected"].values, injected["n_signal"].values)).T
+        ],
         "scan": {"n_signal": grid[keep].tolist(), "ts": values[keep].tolist()},
         "seconds": time.monotonic() - started,
     }

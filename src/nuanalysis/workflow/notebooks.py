@@ -27,7 +27,7 @@ from typing import Any, TextIO
 
 from nuanalysis import errors
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
-from nuanalysis.workflow.parameters import PARAMETERS, Models, check_notebook, code_cells, validate
+from nuanalysis.workflow.parameters import PARAMETERS, Models, check_notebook, code_cells, model_of, validate
 
 Progress = Callable[[str], None]
 
@@ -218,7 +218,7 @@ class _Cells:
         self.progress(f"{self.name}: cell {self.number}/{self.total}  {first[:80]}")
 
     def write(self, text: str) -> None:
-        """Pass on what the notebook prints on stderr, line by line."""
+        """Pass on what the notebook prints, line by line."""
         *lines, self._line = (self._line + text.replace("\r", "\n")).split("\n")
         for line in filter(str.strip, lines):
             self.progress(f"{self.name}: {line.rstrip()}")
@@ -246,6 +246,7 @@ def _run_cells(notebook: Path, partial: Path, values: Mapping[str, Any], kernel:
                 progress_bar=False,
                 km=kernel.manager,
                 on_cell_execute=cells.begin,
+                stdout_file=cells,
                 stderr_file=cells,
             )
     except PapermillExecutionError as error:
@@ -334,7 +335,7 @@ def _kernel(keep_open: Sequence[int]) -> Iterator[_Kernel]:
         ip=str(folder / "s"),
         connection_file=str(folder / "connection.json"),
     )
-    client = None
+    client = process = None
     try:
         with log.open("wb") as stream:
             run_sync(manager.start_kernel)(
@@ -344,16 +345,18 @@ def _kernel(keep_open: Sequence[int]) -> Iterator[_Kernel]:
                 stderr=stream,
                 pass_fds=tuple(keep_open),
             )
+        process = manager.provisioner.process
         client = manager.client()
         manager.client = lambda: client  # nbclient asks for one and, the manager being ours, would never close it
-        yield _Kernel(manager, manager.provisioner.process, log)
+        yield _Kernel(manager, process, log)
         with suppress(Exception):
             run_sync(manager.shutdown_kernel)()
     finally:
         if client is not None:
             client.stop_channels()
-        if manager.provisioner is not None and manager.provisioner.process is not None:
-            _end_session(manager.provisioner.process)
+        process = process or getattr(manager.provisioner, "process", None)  # interrupted while it started
+        if process is not None:
+            _end_session(process)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -384,6 +387,8 @@ def run_all(
     when another process runs notebooks in the same folder; a KeyboardInterrupt is passed on.
     """
     source = notebook_folder() if notebooks is None else notebooks
+    for name in parameters:
+        model_of(name, models)
     for name in order:
         _checked(source / f"{name}.ipynb", parameters.get(name, {}), models, "")
     with _locked(folder) as lock:

@@ -24,7 +24,9 @@ _TRACKS = {"tracks-ic40": tracks_ic40, "tracks-ic79": tracks_ic79, "tracks-ic86-
 _LABELS = {"tracks-ic40": "IC40 tracks", "tracks-ic79": "IC79 tracks", "tracks-ic86-2011": "IC86-2011 tracks"}
 _DERIVED = Path("derived") / "IC86_II_resolution_plenum.npz"
 
-CASCADE_BINNING = Binning(np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3)
+CASCADE_BINNING = Binning(
+    np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3
+)
 # Edges between the 0.1 steps in which the IC86-2011 energies are released.
 TRACK_BINNING = Binning(np.linspace(-1, 1, 21), np.arange(0.95, 8.0, 0.2), float(np.radians(2.0)), min_count=10)
 
@@ -53,7 +55,9 @@ def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
     hypothesis = read_hypothesis(spec.signal)
     spectrum = PowerLaw(hypothesis.index)
     label = f"{spec.signal} ({hypothesis.target.label}), E^-{hypothesis.index:g}"
-    return {cascades_2023.NAME: simulate.cascades(seed, hypothesis.target, spec.n_signal, spectrum=spectrum, label=label)}
+    return {
+        cascades_2023.NAME: simulate.cascades(seed, hypothesis.target, spec.n_signal, spectrum=spectrum, label=label)
+    }
 
 
 def response_of(season: str) -> Response:

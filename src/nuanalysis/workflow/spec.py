@@ -31,19 +31,20 @@ class SampleSpec(_Record):
     max_declination_deg: Annotated[float, Field(ge=-90, le=90)] = 90.0
 
 
+class TrialsSpec(_Record):
+    """How many trials a hypothesis gets on each sample."""
+
+    scrambles: Annotated[int, Field(ge=200, le=100_000_000)] = 4000
+    injections: Annotated[int, Field(ge=100, le=10_000_000)] = 1500
+
+
 class HypothesisSpec(_Record):
     """One hypothesis: template:NAME, template:FILE, stack:NAME or point:RA,DEC (deg)."""
 
     name: Annotated[str, Field(min_length=3)]
     index: Annotated[float, Field(ge=1, le=4)] = 2.7
     index_free: bool | None = Field(None, description="default: fixed for templates, free for stacks and points")
-
-
-class TrialsSpec(_Record):
-    """How many trials each hypothesis gets on each sample."""
-
-    scrambles: Annotated[int, Field(ge=200, le=100_000_000)] = 4000
-    injections: Annotated[int, Field(ge=100, le=10_000_000)] = 1500
+    trials: TrialsSpec | None = Field(None, description="default: the trials of the spec")
 
 
 class AnalysisSpec(_Record):

@@ -33,7 +33,10 @@ from nuanalysis.workflow.spec import AnalysisSpec, HypothesisSpec, SampleSpec
 
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"
-_USED = {"cascades-2023": ("cascades-2023",), "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum")}
+_USED = {
+    "cascades-2023": ("cascades-2023",),
+    "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum"),
+}
 _PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
 
 
@@ -51,8 +54,12 @@ def _read_json(path: Path, step: str) -> Any:
 
 def _events_key(spec: AnalysisSpec) -> str:
     """sha256 of what the events of a run depend on."""
-    content = {"seed": spec.seed, "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
-               "map": str(published_pi0() is not None), "version": version("nuanalysis")}
+    content = {
+        "seed": spec.seed,
+        "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
+        "map": str(published_pi0() is not None),
+        "version": version("nuanalysis"),
+    }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -68,8 +75,8 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
         held = json.loads(book.read_text())
         if held["key"] != key:
             raise DataError(
-                f"the run folder {folder} was begun with other samples, signal, seed or version (key {held['key'][:12]}, "
-                f"now {key[:12]}); give the spec another name, or remove the folder"
+                f"the run folder {folder} was begun with other samples, signal, seed or version "
+                f"(key {held['key'][:12]}, now {key[:12]}); give the spec another name, or remove the folder"
             )
         if held.get("complete"):
             return store.path
@@ -99,7 +106,9 @@ def stored_events(spec: SampleSpec, folder: Path) -> dict[str, xr.Dataset]:
     """Events of a sample as ingested, by season.  Raises StepMissing before ``fill_event_store``."""
     book = _read_json(folder / "samples.json", "01_event_store")
     if spec.name not in book["seasons"]:
-        raise StepMissing(f"sample '{spec.name}' is not in the event store: {book['left_out'].get(spec.name, 'never stored')}")
+        raise StepMissing(
+            f"sample '{spec.name}' is not in the event store: {book['left_out'].get(spec.name, 'never stored')}"
+        )
     store = EventStore(folder / "events.zarr")
     return {season: store.read(season, tag=STORE_TAG) for season in book["seasons"][spec.name]}
 
@@ -126,8 +135,17 @@ def select_samples(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path
             write_zip(_product(folder, f"events-{season.name}"), season.events)
             write_zip(_product(folder, f"response-{season.name}"), season.response.dataset)
             flow = cut_flows[season.name]
-            flows += [{"sample": sample.name, "season": season.name, "cut": row.label + ("" if row.applied else f" (check: {row.failed} would fail)"),
-                       "events": row.kept, "rate_hz": row.rate_hz, "exposure_d": row.exposure_d} for row in flow]
+            flows += [
+                {
+                    "sample": sample.name,
+                    "season": season.name,
+                    "cut": row.label + ("" if row.applied else f" (check: {row.failed} would fail)"),
+                    "events": row.kept,
+                    "rate_hz": row.rate_hz,
+                    "exposure_d": row.exposure_d,
+                }
+                for row in flow
+            ]
             progress(f"{season.name}: {season.events.sizes['event']:,} events in {season.livetime / 86400:.2f} d")
         described.append(_sample_record(sample.name, ready))
     return _json(folder / "selection.json", {"samples": described, "cut_flow": flows})
@@ -144,10 +162,16 @@ def _sample_record(name: str, ready: tuple[Sample, ...]) -> dict[str, Any]:
     label = "cascades 2023, synthetic twin" if origin == "synthetic" else "IceCube tracks, three seasons"
     notes = sorted({note for s in ready for note in (*s.response.notes, str(s.events.attrs.get("note", ""))) if note})
     return {
-        "sample": name, "origin": origin, "label": label, "n_events": sum(s.events.sizes["event"] for s in ready),
-        "livetime_s": sum(s.livetime for s in ready), "reference": "; ".join(sorted({str(s.events.attrs["reference"]) for s in ready})),
+        "sample": name,
+        "origin": origin,
+        "label": label,
+        "n_events": sum(s.events.sizes["event"] for s in ready),
+        "livetime_s": sum(s.livetime for s in ready),
+        "reference": "; ".join(sorted({str(s.events.attrs["reference"]) for s in ready})),
         "note": " ".join(notes),
-        "seasons": [{"name": s.name, "n_events": s.events.sizes["event"], "livetime_d": s.livetime / 86400} for s in ready],
+        "seasons": [
+            {"name": s.name, "n_events": s.events.sizes["event"], "livetime_d": s.livetime / 86400} for s in ready
+        ],
     }
 
 
@@ -157,7 +181,12 @@ def result_path(folder: Path, sample: str, hypothesis: str) -> Path:
 
 
 def fit_hypothesis(
-    spec: AnalysisSpec, folder: Path, sample: SampleSpec, hypothesis: HypothesisSpec, executor: Executor, progress: Progress,
+    spec: AnalysisSpec,
+    folder: Path,
+    sample: SampleSpec,
+    hypothesis: HypothesisSpec,
+    executor: Executor,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Fit, p-value, limits and maps of one hypothesis on one sample; the result as in results.json.
 
@@ -166,8 +195,9 @@ def fit_hypothesis(
     asked = read_hypothesis(hypothesis.name, index=hypothesis.index, index_free=hypothesis.index_free)
     ready = selected_samples(sample, folder)
     path = result_path(folder, sample.name, hypothesis.name)
+    wanted = hypothesis.trials or spec.trials
     fingerprint = ensembles.problem_fingerprint(asked, ready)
-    key = hashlib.sha256(json.dumps([fingerprint, spec.seed, spec.trials.model_dump()]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([fingerprint, spec.seed, wanted.model_dump()]).encode()).hexdigest()
     if path.is_file():
         held: dict[str, Any] = json.loads(path.read_text())
         if held["key"] == key:
@@ -175,29 +205,53 @@ def fit_hypothesis(
             return dict(held["result"])
     problem = inference.pose(asked, ready, folder, spec.seed)
     result = inference.infer(
-        problem, sample.name, n_scrambles=spec.trials.scrambles, n_injections=spec.trials.injections, executor=executor, progress=progress
+        problem,
+        sample.name,
+        n_scrambles=wanted.scrambles,
+        n_injections=wanted.injections,
+        executor=executor,
+        progress=progress,
     )
-    _write_products(problem, sample.name, spec, folder, executor, progress, result)
+    _write_products(problem, sample.name, wanted.scrambles, folder, executor, progress, result)
     _json(path, {"key": key, "result": result})
     return result
 
 
 def _write_products(
-    problem: inference.Problem, sample: str, spec: AnalysisSpec, folder: Path, executor: Executor, progress: Progress, result: dict[str, Any]
+    problem: inference.Problem,
+    sample: str,
+    n_scrambles: int,
+    folder: Path,
+    executor: Executor,
+    progress: Progress,
+    result: dict[str, Any],
 ) -> None:
     """The background trials and the map of the test statistic as products."""
     stem = f"{sample}-{slug(problem.hypothesis.name)}"
     best, data = inference.fit(problem)
     reach = max(best.ts + 2.0, inference.REACH_TS)
-    background = inference.scrambles(problem, spec.trials.scrambles, reach, executor, progress)
+    background = inference.scrambles(problem, n_scrambles, reach, executor, progress)
     values = {name: background[name].values for name in TRIALS.columns}
     attrs = {key: background.attrs[key] for key in ("fingerprint", "seed", "kind")}
-    write_zip(_product(folder, f"trials-{stem}"), dataset(TRIALS, values, {**attrs, "origin": result["origin"], "hypothesis": problem.hypothesis.name}))
+    write_zip(
+        _product(folder, f"trials-{stem}"),
+        dataset(TRIALS, values, {**attrs, "origin": result["origin"], "hypothesis": problem.hypothesis.name}),
+    )
     density = ts_density(problem.prepared, data, best)
     described = {"units": "sr-1", "description": "contribution to the test statistic per steradian"}
-    sky = xr.Dataset({"ts_density": (("pixel",), density, described)},
-                     attrs={"nside": 64, "ordering": "RING", "frame": "ICRS", "origin": result["origin"], "model_origin": result["model_origin"],
-                            "hypothesis": problem.hypothesis.name, "sample": sample, "ts": best.ts})
+    sky = xr.Dataset(
+        {"ts_density": (("pixel",), density, described)},
+        attrs={
+            "nside": 64,
+            "ordering": "RING",
+            "frame": "ICRS",
+            "origin": result["origin"],
+            "model_origin": result["model_origin"],
+            "hypothesis": problem.hypothesis.name,
+            "sample": sample,
+            "ts": best.ts,
+        },
+    )
     write_zip(_product(folder, f"map-{stem}"), sky)
 
 
@@ -212,8 +266,17 @@ def _inputs(used: set[str]) -> list[dict[str, Any]]:
             files = [{"path": f.path, "sha256": f.sha256} for f in report.files if f.ok and f.sha256]
         except DataError:
             files = []  # the typed tables of the package stand for the cascade release
-        out.append({"name": release.name, "title": release.title, "doi": release.doi, "doi_confirmed": release.doi_confirmed,
-                    "licence": release.licence, "citation": release.citation, "files": files})
+        out.append(
+            {
+                "name": release.name,
+                "title": release.title,
+                "doi": release.doi,
+                "doi_confirmed": release.doi_confirmed,
+                "licence": release.licence,
+                "citation": release.citation,
+                "files": files,
+            }
+        )
     return out
 
 
@@ -228,13 +291,20 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     book = _read_json(folder / "samples.json", "01_event_store")
     results = [
         _read_json(result_path(folder, s.name, h.name), "03_template_fits and 04_stacking")["result"]
-        for s in held_samples(spec, folder) for h in spec.hypothesis
+        for s in held_samples(spec, folder)
+        for h in spec.hypothesis
     ]
     path = folder / "results.json"
     body = {
-        "schema_version": "1", "name": spec.name, "spec_fingerprint": spec.fingerprint(), "seed": spec.seed, "versions": versions(),
+        "schema_version": "1",
+        "name": spec.name,
+        "spec_fingerprint": spec.fingerprint(),
+        "seed": spec.seed,
+        "versions": versions(),
         "inputs": _inputs({name for s in book["seasons"] for name in _USED[s]}),
-        "left_out": book["left_out"], **selection, "results": results,
+        "left_out": book["left_out"],
+        **selection,
+        "results": results,
     }
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if path.is_file():
@@ -267,5 +337,6 @@ def headline(folder: Path) -> list[str]:
         sigma = f"{p['sigma']:.2f} +- {p['sigma_error']:.2f} sigma local" if p["sigma"] is not None else f"p {p['p']}"
         limit = f"< {flux['upper_limit_90']:.3g} (90 %)" if flux["upper_limit_90"] is not None else "no limit"
         mark = " [SYNTHETIC]" if row["origin"] == "synthetic" else " [real]"
-        lines.append(f"{row['sample']:<14} {row['hypothesis']:<14} TS {row['fit']['ts']:6.2f}  n_s {row['fit']['n_signal']:7.1f}  {sigma}, flux {limit} {flux['unit']}{mark}")
+        fit = f"TS {row['fit']['ts']:6.2f}  n_s {row['fit']['n_signal']:7.1f}"
+        lines.append(f"{row['sample']:<14} {row['hypothesis']:<14} {fit}  {sigma}, flux {limit} {flux['unit']}{mark}")
     return lines

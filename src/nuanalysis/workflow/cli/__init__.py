@@ -11,6 +11,7 @@ import typer
 
 from nuanalysis.errors import NuanalysisError
 from nuanalysis.workflow.cli import data, inference, notebooks, release, run
+from nuanalysis.workflow.executors import ONE_THREAD
 
 app = typer.Typer(
     name="nuanalysis",
@@ -36,7 +37,9 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _root(show_version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+def _root(
+    show_version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
     """Options that stand before the verb."""
 
 
@@ -49,7 +52,8 @@ def _refuse(error: NuanalysisError | OSError, code: int, arguments: list[str]) -
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 good, the error's own exit code, 2 usage, 130 interrupted."""
-    os.environ.setdefault("ICECHUNK_LOG", "error")
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(arguments, standalone_mode=False) or 0

@@ -104,7 +104,8 @@ def verify(
     answer(document, as_json=as_json, text="\n".join(_in_words(report) for report in reports))
     if bad:
         listed = "; ".join(f"{file.found}: {file.message}" for file in bad)
-        raise DataError(f"{len(bad)} damaged: {listed}. Remove them and run 'nuanalysis data fetch NAME'.")
+        say(f"{len(bad)} damaged: {listed}. Remove them and run 'nuanalysis data fetch NAME'.")
+        raise typer.Exit(DataError.exit_code)
 
 
 @app.command("import")

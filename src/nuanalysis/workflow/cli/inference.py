@@ -13,9 +13,20 @@ if TYPE_CHECKING:
     from nuanalysis.workflow.inference import Problem
 
 SampleOption = Annotated[str, typer.Option("--sample", help="cascades-2023 (SYNTHETIC twin) or tracks (real).")]
-HypothesisOption = Annotated[str, typer.Option("--hypothesis", help="template:pi0, template:FILE[?frame=galactic&ordering=ring], stack:snr|pwn|unid, point:RA,DEC.")]
-IndexOption = Annotated[float, typer.Option("--index", help="Spectral index of fixed fits, injected signal and fluxes.")]
-FreeOption = Annotated[bool | None, typer.Option("--free-index/--fixed-index", help="Default: fixed for templates, free for stacks and points.")]
+HypothesisOption = Annotated[
+    str,
+    typer.Option(
+        "--hypothesis",
+        help="template:pi0, template:FILE[?frame=galactic&ordering=ring], stack:snr|pwn|unid, point:RA,DEC.",
+    ),
+]
+IndexOption = Annotated[
+    float, typer.Option("--index", help="Spectral index of fixed fits, injected signal and fluxes.")
+]
+FreeOption = Annotated[
+    bool | None,
+    typer.Option("--free-index/--fixed-index", help="Default: fixed for templates, free for stacks and points."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the synthetic sample and of the trials.")]
 SignalOption = Annotated[str, typer.Option("--signal", help="Signal in the synthetic sample: a hypothesis, or none.")]
 NSignalOption = Annotated[float, typer.Option("--n-signal", help="Its expected events.")]
@@ -24,7 +35,9 @@ WorkersOption = Annotated[int, typer.Option("--workers", help="Workers of proces
 SchedulerOption = Annotated[str, typer.Option("--scheduler", help="Address of a running Dask scheduler.")]
 
 
-def _pose(sample: str, hypothesis: str, index: float, free: bool | None, seed: int, signal: str, n_signal: float) -> Problem:
+def _pose(
+    sample: str, hypothesis: str, index: float, free: bool | None, seed: int, signal: str, n_signal: float
+) -> Problem:
     from nuanalysis.ingest._find import cache_root
     from nuanalysis.workflow import inference, samples
     from nuanalysis.workflow.hypotheses import read_hypothesis
@@ -49,8 +62,14 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def fit(
-    sample: SampleOption, hypothesis: HypothesisOption, index: IndexOption = 2.7, free: FreeOption = None, seed: SeedOption = 1,
-    signal: SignalOption = "template:pi0", n_signal: NSignalOption = 671.1, json: JsonFlag = False,
+    sample: SampleOption,
+    hypothesis: HypothesisOption,
+    index: IndexOption = 2.7,
+    free: FreeOption = None,
+    seed: SeedOption = 1,
+    signal: SignalOption = "template:pi0",
+    n_signal: NSignalOption = 671.1,
+    json: JsonFlag = False,
 ) -> None:
     """Fit a hypothesis: n_s, index and TS."""
     from nuanalysis.interpret import fluxes
@@ -59,20 +78,29 @@ def fit(
     problem = _pose(sample, hypothesis, index, free, seed, signal, n_signal)
     best, _ = inference.fit(problem)
     document = {
-        **inference.describe(problem, sample), **inference.fit_record(problem, best),
+        **inference.describe(problem, sample),
+        **inference.fit_record(problem, best),
         "flux_uncorrected": best.n_signal / fluxes.prepared_events_per_flux(problem.prepared),
-        "flux_unit": fluxes.UNIT, "flux_convention": fluxes.convention(problem.hypothesis),
+        "flux_unit": fluxes.UNIT,
+        "flux_convention": fluxes.convention(problem.hypothesis),
     }
     answer(document, as_json=json, text=_text(document))
 
 
 def pvalue(
-    sample: SampleOption, hypothesis: HypothesisOption,
+    sample: SampleOption,
+    hypothesis: HypothesisOption,
     ts: Annotated[float | None, typer.Option("--ts", help="Test statistic; default: that of the fit.")] = None,
     trials: Annotated[int, typer.Option("--trials", min=200)] = 4000,
-    index: IndexOption = 2.7, free: FreeOption = None, seed: SeedOption = 1, signal: SignalOption = "template:pi0",
-    n_signal: NSignalOption = 671.1, executor: ExecutorOption = "processes", workers: WorkersOption = 2,
-    scheduler: SchedulerOption = "", json: JsonFlag = False,
+    index: IndexOption = 2.7,
+    free: FreeOption = None,
+    seed: SeedOption = 1,
+    signal: SignalOption = "template:pi0",
+    n_signal: NSignalOption = 671.1,
+    executor: ExecutorOption = "processes",
+    workers: WorkersOption = 2,
+    scheduler: SchedulerOption = "",
+    json: JsonFlag = False,
 ) -> None:
     """Local p-value of a test statistic, from scrambles, with its error."""
     from nuanalysis.errors import InputError
@@ -87,18 +115,27 @@ def pvalue(
     with open_executor(executor, workers=workers, scheduler=scheduler or None) as pool:
         background = inference.scrambles(problem, trials, observed + 2.0, pool, say)
     document = {
-        **inference.describe(problem, sample), "ts": observed, **inference.p_value_record(background, observed),
+        **inference.describe(problem, sample),
+        "ts": observed,
+        **inference.p_value_record(background, observed),
         "seconds": time.monotonic() - started,
     }
     answer(document, as_json=json, text=_text(document))
 
 
 def sensitivity(
-    sample: SampleOption, hypothesis: HypothesisOption,
+    sample: SampleOption,
+    hypothesis: HypothesisOption,
     trials: Annotated[int, typer.Option("--trials", min=200, help="Scrambles, and as many injections.")] = 3000,
-    index: IndexOption = 2.7, free: FreeOption = None, seed: SeedOption = 1, signal: SignalOption = "template:pi0",
-    n_signal: NSignalOption = 671.1, executor: ExecutorOption = "processes", workers: WorkersOption = 2,
-    scheduler: SchedulerOption = "", json: JsonFlag = False,
+    index: IndexOption = 2.7,
+    free: FreeOption = None,
+    seed: SeedOption = 1,
+    signal: SignalOption = "template:pi0",
+    n_signal: NSignalOption = 671.1,
+    executor: ExecutorOption = "processes",
+    workers: WorkersOption = 2,
+    scheduler: SchedulerOption = "",
+    json: JsonFlag = False,
 ) -> None:
     """Sensitivity and 5-sigma discovery potential, as events and as flux."""
     from nuanalysis.interpret import fluxes
@@ -111,19 +148,32 @@ def sensitivity(
         background = inference.scrambles(problem, trials, 27.0, pool, say)
         injected = inference.injections(problem, trials, 7.0, pool, say)
     document = {
-        **inference.describe(problem, sample), **inference.sensitivities(problem, background, injected),
-        "flux_unit": fluxes.UNIT, "flux_convention": fluxes.convention(problem.hypothesis), "seconds": time.monotonic() - started,
+        **inference.describe(problem, sample),
+        **inference.sensitivities(problem, background, injected),
+        "flux_unit": fluxes.UNIT,
+        "flux_convention": fluxes.convention(problem.hypothesis),
+        "seconds": time.monotonic() - started,
     }
-    rows = [f"{name}: n_s {_words(r['n_signal'])}, flux {_words(r['flux'])} +- {_words(r['flux_error'])} {fluxes.UNIT}"
-            for name in ("sensitivity", "discovery_potential_5sigma") if isinstance(r := document[name], dict)]
+    rows = [
+        f"{name}: n_s {_words(r['n_signal'])}, flux {_words(r['flux'])} +- {_words(r['flux_error'])} {fluxes.UNIT}"
+        for name in ("sensitivity", "discovery_potential_5sigma")
+        if isinstance(r := document[name], dict)
+    ]
     answer(document, as_json=json, text="\n".join([_text(document), *rows]))
 
 
 def expect(
     sample: SampleOption,
     hypothesis: Annotated[str, typer.Option("--hypothesis", help="As for fit, or isotropic.")],
-    flux: Annotated[float, typer.Option("--flux", help="E^2 dN/dE at 100 TeV in TeV cm-2 s-1 per flavour; for isotropic dN/dE at 100 TeV in GeV-1 cm-2 s-1 sr-1.")],
-    index: IndexOption = 2.7, json: JsonFlag = False,
+    flux: Annotated[
+        float,
+        typer.Option(
+            "--flux",
+            help="E^2 dN/dE at 100 TeV, TeV cm-2 s-1 per flavour; isotropic: dN/dE at 100 TeV, GeV-1 cm-2 s-1 sr-1.",
+        ),
+    ],
+    index: IndexOption = 2.7,
+    json: JsonFlag = False,
 ) -> None:
     """Expected number of detected events for a flux."""
     from nuanalysis.errors import InputError
@@ -139,11 +189,19 @@ def expect(
     document: dict[str, Any] = {"sample": sample, "hypothesis": hypothesis, "index": index, "flux": flux}
     if hypothesis == "isotropic":
         n = fluxes.isotropic_events(ready, flux, index)
-        document |= {"n_expected": n, "flux_unit": "GeV-1 cm-2 s-1 sr-1", "flux_convention": "dN/dE at 100 TeV, per flavour, nu + nubar, per sr"}
+        document |= {
+            "n_expected": n,
+            "flux_unit": "GeV-1 cm-2 s-1 sr-1",
+            "flux_convention": "dN/dE at 100 TeV, per flavour, nu + nubar, per sr",
+        }
     else:
         asked = read_hypothesis(hypothesis, index=index)
-        document |= {"n_expected": flux * fluxes.events_per_flux(asked, ready), "flux_unit": fluxes.UNIT,
-                     "flux_convention": fluxes.convention(asked), "label": asked.target.label}
+        document |= {
+            "n_expected": flux * fluxes.events_per_flux(asked, ready),
+            "flux_unit": fluxes.UNIT,
+            "flux_convention": fluxes.convention(asked),
+            "label": asked.target.label,
+        }
     document["livetime_s"] = sum(s.livetime for s in ready)
     answer(document, as_json=json, text=_text(document))
 

@@ -43,15 +43,22 @@ def run(
     atomic_write(folder / "spec.toml", spec.read_bytes())
     releases = sorted(str(p) for p in (folder / "release").glob("*") if p.is_dir())
     document = {
-        "name": checked.name, "folder": str(folder), "report": str(folder / "report" / "index.html"), "releases": releases,
-        "notebooks": [{"name": o.name, "status": o.status, "reason": o.reason, "seconds": o.run.seconds} for o in outcomes],
+        "name": checked.name,
+        "folder": str(folder),
+        "report": str(folder / "report" / "index.html"),
+        "releases": releases,
+        "notebooks": [
+            {"name": o.name, "status": o.status, "reason": o.reason, "seconds": o.run.seconds} for o in outcomes
+        ],
         "seconds": time.monotonic() - started,
     }
     lines = [*steps.headline(folder), f"report   {document['report']}", *(f"release  {r}" for r in releases)]
     answer(document, as_json=json, text="\n".join(lines))
 
 
-def status(folder: Annotated[Path, typer.Argument(help="Run folder.")] = Path("runs/default"), json: JsonFlag = False) -> None:
+def status(
+    folder: Annotated[Path, typer.Argument(help="Run folder.")] = Path("runs/default"), json: JsonFlag = False
+) -> None:
     """Say where a run stands."""
     import json as js
 
@@ -77,8 +84,13 @@ def doctor(json: JsonFlag = False) -> None:
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     document: dict[str, Any] = {
-        "python": platform.python_version(), "versions": versions(), "cores": os.cpu_count(), "memory_gb": round(memory, 1),
-        "disk_free_gb": round(free, 1), "data": {release.name: holdings(release)[1] for release in RELEASES}, "remedies": [],
+        "python": platform.python_version(),
+        "versions": versions(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory, 1),
+        "disk_free_gb": round(free, 1),
+        "data": {release.name: holdings(release)[1] for release in RELEASES},
+        "remedies": [],
     }
     if free < 4:
         document["remedies"].append(f"{free:.1f} GB of disk are free; a run wants 4: make room")
@@ -87,7 +99,9 @@ def doctor(json: JsonFlag = False) -> None:
     for name, state in document["data"].items():
         if state != "complete":
             document["remedies"].append(f"release '{name}' is {state}: 'nuanalysis data fetch {name}' if you want it")
-    lines = [f"{k}: {v}" for k, v in document.items() if k != "remedies"] + ["to do: " + r for r in document["remedies"]]
+    lines = [f"{k}: {v}" for k, v in document.items() if k != "remedies"] + [
+        "to do: " + r for r in document["remedies"]
+    ]
     answer(document, as_json=json, text="\n".join(lines))
 
 
