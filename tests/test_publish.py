@@ -693,6 +693,7 @@ def test_citation_file_is_yaml_and_names_no_unconfirmed_doi(finished: Path) -> N
     yaml = pytest.importorskip("yaml")
     read = yaml.safe_load((release_of(finished) / "CITATION.cff").read_text())
     assert read["cff-version"] == "1.2.0"
+    assert {reference["type"] for reference in read["references"]} == {"data"}  # 'dataset' is no type of a reference
     assert [reference.get("doi") for reference in read["references"]] == [SCIENCE_DOI, None]
     assert "unconfirmed" in read["references"][1]["notes"]
     assert "not stated" in (release_of(finished) / "LICENSE").read_text()

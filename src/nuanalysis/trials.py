@@ -52,7 +52,7 @@ PLAIN = (Tilt(0.0, 0, 1.0),)
 
 def _scaled_energy(prepared: Prepared, part: PreparedSample, node: int) -> Floats:
     """Energy term of the active events with the sample's share of the signal folded in, as in join()."""
-    return np.asarray(part.energy[node] * (part.share[node] * prepared.n_events / len(part.where.fine)))
+    return np.asarray(part.energy.at(node) * (part.share[node] * prepared.n_events / len(part.where.fine)))
 
 
 def scrambled(prepared: Prepared, seed: int, trial: int, tilt: Tilt) -> Terms:
@@ -217,15 +217,17 @@ def injected(prepared: Prepared, sources: tuple[simulate.Emission, ...], seed: i
                 axis=1,
             )
         )
-        energies.append(energy_terms(part, seen, estimate))
+        energies.append(energy_terms(part.signal_energy, part.groups, seen, estimate))
         counts.append(len(everything.fine))
     return join(prepared, differences, energies, counts)
 
 
-def injection_trials(prepared: Prepared, seed: int, first: int, last: int, n_means: tuple[float, ...]) -> Floats:
+def injection_trials(
+    prepared: Prepared, seed: int, first: int, last: int, n_means: tuple[float, ...], stretch: float = 1.0
+) -> Floats:
     """Trials first..last-1 as rows of INJECTION_COLUMNS, (trial, 6); trial i injects n_means[i modulo their number].
 
-    tau = TS at the maximum minus profile TS at the injected mean: the test statistic of an interval.
+    tau = TS at the maximum minus profile TS at ``stretch`` times the injected mean, see ``interval``.
     """
     rows = np.empty((last - first, len(INJECTION_COLUMNS)))
     sources = emissions(prepared)
@@ -233,9 +235,17 @@ def injection_trials(prepared: Prepared, seed: int, first: int, last: int, n_mea
         n_mean = n_means[trial % len(n_means)]
         terms = injected(prepared, sources, seed, trial, n_mean)
         fit = maximise(terms)
-        tau = fit.ts - float(scan(terms, np.array([n_mean]))[0])
+        tau = fit.ts - float(scan(terms, np.array([stretch * n_mean]))[0])
         row[:] = n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged
     return rows
+
+
+def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
+    """Median of fitted over injected n_s at four standard deviations, from a pilot with a seed of its own."""
+    node = int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
+    strength = 4.0 * float(uncertainty(prepared)[node])
+    rows = injection_trials(prepared, 2**40, 0, n_trials, (strength,))
+    return float(np.median(rows[:, 2]) / strength)
 
 
 def injection_grid(prepared: Prepared, largest: float) -> tuple[float, ...]:
@@ -294,28 +304,39 @@ def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: 
 
 
 def critical_values(n_injected: Floats, tau: Floats, level: float) -> tuple[Floats, Floats]:
-    """Injected strengths and the tau that holds ``level`` of the experiments at each, (strength,) both."""
+    """Injected strengths and the tau that ``level`` of the experiments stay below, (strength,) both.
+
+    Each strength above zero borrows the experiments of its two neighbours: tau hardly changes from one to the next.
+    """
     strengths = np.unique(n_injected)
-    return strengths, np.array([np.quantile(tau[n_injected == n], level) for n in strengths])
+    out = []
+    for k, n in enumerate(strengths):
+        near = strengths[max(1, k - 1) : k + 2] if n > 0 else strengths[:1]
+        out.append(np.quantile(tau[np.isin(n_injected, near)], level))
+    return strengths, np.array(out)
 
 
-def interval(terms: Terms, best: float, n_injected: Floats, tau: Floats, level: float) -> tuple[float, float]:
-    """Strengths whose observed tau is within what ``level`` of the experiments at that strength give.
+def interval(
+    terms: Terms, best_ts: float, n_injected: Floats, tau: Floats, *, stretch: float, level: float
+) -> tuple[float, float]:
+    """Signal strengths whose observed tau is at most what ``level`` of the experiments at that strength give.
 
-    Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998); 0 is inside when it is accepted.
-    The critical values are smoothed over the strengths above 0 by a parabola; at 0, where n_s >= 0 makes them fall
-    steeply, the experiments themselves decide.
+    Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998), tau = TS(best) - TS(stretch n);
+    ``stretch`` moves the ordering onto the biased fit and is the same for data and trials, so coverage holds for any
+    value of it.  Critical values are interpolated between injected strengths, and constant below the smallest
+    above zero.  0 belongs to the interval when its own critical value accepts it.
+    Raises PrecisionError where the interval reaches the largest injected strength.
     """
     strengths, critical = critical_values(n_injected, tau, level)
-    above = strengths > 0.0
-    smooth = np.polynomial.Polynomial.fit(strengths[above], critical[above], min(2, int(above.sum()) - 1))
-    table = np.where(above, np.maximum(smooth(strengths), 0.0), critical)
-    grid = np.linspace(0.0, float(strengths.max()), 801)
-    observed = best - scan(terms, grid)
-    inside = grid[observed <= np.interp(grid, strengths, table)]
-    if not len(inside):
-        raise PrecisionError("no injected strength is compatible with the fit; inject over a wider range")
-    return float(inside.min()), float(inside.max())
+    grid = np.linspace(0.0, float(strengths[-1]), 801)
+    some = strengths > 0
+    allowed = np.interp(grid, strengths[some], critical[some])
+    if not some[0]:
+        allowed[0] = critical[0]
+    inside = grid[best_ts - scan(terms, stretch * grid) <= allowed]
+    if not len(inside) or inside[-1] == grid[-1]:
+        raise PrecisionError("the interval reaches beyond the largest injected strength; inject over a wider range")
+    return float(inside[0]), float(inside[-1])
 
 
 def median_fit(n_injected: Floats, n_fitted: Floats) -> tuple[Floats, Floats]:

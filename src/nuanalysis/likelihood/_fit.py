@@ -29,7 +29,8 @@ def maximise(terms: Terms) -> FitResult:
     """Maximise over n_s >= 0 and, with more than one node, over the spectral index.
 
     Between nodes the signal is the linear mixture of its neighbours: a proper density, 0.8 per cent of
-    probability or less from the power law for nodes 0.2 apart.  n_s is bounded so that every event keeps 1 + (n_s / N) x >= 0.01.
+    probability or less from the power law for nodes 0.2 apart.  n_s is bounded so that every event keeps
+    1 + (n_s / N) x >= 0.01.
     """
     if not terms.difference.shape[1]:
         return FitResult(0.0, 0.0, float(terms.index[0]), True)
@@ -38,7 +39,9 @@ def maximise(terms: Terms) -> FitResult:
         c, converged = _kernels.maximise_c(x, 0.0)
         ts = 2.0 * _kernels.log_ratio(x, c) if c > 0 else 0.0
         return FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[0]), bool(converged))
-    c, position, value, converged = _kernels.maximise_free(terms.energy, terms.mixing, terms.difference, _COARSE)
+    c, position, value, converged = _kernels.maximise_free(
+        terms.ratio, terms.group, terms.scale, terms.mixing, terms.difference, _COARSE
+    )
     index = float(np.interp(position, np.arange(len(terms.index)), terms.index))
     return FitResult(max(2.0 * float(value), 0.0), float(c * terms.n_events), index, bool(converged))
 

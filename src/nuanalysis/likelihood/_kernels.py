@@ -74,8 +74,8 @@ def maximise_c(x, start):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def fill_x(weight, mixing, difference, out):  # type: ignore[no-untyped-def]
-    """x_i = w_i sum_p L_p d_pi at one spectral node; weight (event,), mixing (p,), difference (p, event)."""
+def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-untyped-def]
+    """x_i = ratio[group_i] scale_i sum_p L_p d_pi at one node; ratio (group,), mixing (p,), difference (p, event)."""
     for i in range(out.shape[0]):
         out[i] = difference[0, i] * mixing[0]
     for p in range(1, difference.shape[0]):
@@ -83,7 +83,7 @@ def fill_x(weight, mixing, difference, out):  # type: ignore[no-untyped-def]
             for i in range(out.shape[0]):
                 out[i] += mixing[p] * difference[p, i]
     for i in range(out.shape[0]):
-        out[i] *= weight[i]
+        out[i] *= ratio[group[i]] * scale[i]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -141,14 +141,15 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def maximise_free(weight, mixing, difference, coarse):  # type: ignore[no-untyped-def]
+def maximise_free(ratio, group, scale, mixing, difference, coarse):  # type: ignore[no-untyped-def]
     """Maximise over strength and spectral position.
 
-    weight (node, event), mixing (node, p), difference (p, event).  Returns (c, position, log-ratio, converged)
+    ratio (node, group), group and scale (event,), mixing (node, p), difference (p, event).
+    Returns (c, position, log-ratio, converged)
     with position in units of nodes.  Coarse nodes first, then every node around the best, then the two intervals
     beside the best node, where the problem is concave.
     """
-    nodes, n = weight.shape
+    nodes, n = ratio.shape[0], group.shape[0]
     x = np.empty(n)
     value = np.full(nodes, -1.0)
     strength = np.zeros(nodes)
@@ -163,7 +164,7 @@ def maximise_free(weight, mixing, difference, coarse):  # type: ignore[no-untype
             if stage == 1:
                 wanted = value[best] > 0.0 and abs(g - best) < coarse
             if wanted and value[g] < 0.0:
-                fill_x(weight[g], mixing[g], difference, x)
+                fill_x(ratio[g], group, scale, mixing[g], difference, x)
                 strength[g], ok = maximise_c(x, 0.0)
                 value[g] = log_ratio(x, strength[g]) if strength[g] > 0.0 else 0.0
                 good = good and ok
@@ -176,12 +177,12 @@ def maximise_free(weight, mixing, difference, coarse):  # type: ignore[no-untype
     c, position, top = strength[best], np.float64(best), value[best]
     y = np.empty(n)
     z = np.empty(n)
-    fill_x(weight[best], mixing[best], difference, x)
+    fill_x(ratio[best], group, scale, mixing[best], difference, x)
     for side in (-1, 1):
         g = best + side
         if g < 0 or g >= nodes:
             continue
-        fill_x(weight[g], mixing[g], difference, y)
+        fill_x(ratio[g], group, scale, mixing[g], difference, y)
         a, b, improved, ok = maximise_pair(x, y, strength[best])
         if improved and a + b > 0.0:
             for i in range(n):

@@ -13,6 +13,7 @@ _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2^-53
+_EXP = np.exp(-np.arange(64 * 40 + 2) / 64.0)
 
 
 @nb.njit(cache=True, inline="always")
@@ -53,39 +54,53 @@ def template_space(u, base, count, maps, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, inline="always")
+def _exp(x):  # type: ignore[no-untyped-def]
+    """exp(x) for -40 < x <= 0 to 1e-11: a table in steps of 1/64 and four terms of the series."""
+    step = np.int64(-64.0 * x)
+    r = x + step * 0.015625
+    return _EXP[step] * (1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0)))))
+
+
+@nb.njit(cache=True, inline="always")
 def _vmf_norm(kappa):  # type: ignore[no-untyped-def]
     return kappa / (2.0 * np.pi * (1.0 - np.exp(-2.0 * kappa)))
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def stack_space(u, declination, variance, ra, dec, extension2, weights, out):  # type: ignore[no-untyped-def]
+def stack_space(u, axis, kappa, norm, ra, dec, extension2, weights, out):  # type: ignore[no-untyped-def]
     """Signal density of a weighted sum of von Mises-Fisher sources at right ascension 2 pi u.
 
-    u, declination, variance (event,); ra, dec, extension2 (source,); weights (node, source); out (node, event).
+    u (event,); axis (2, event) cos and sin of declination; kappa and norm (event,) of the bare angular error;
+    ra, dec, extension2 (source,); weights (node, source); out (node, event).
     A kernel below exp(-40) of its peak counts as zero.
     """
     nodes, sources = weights.shape
     x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
-    total = np.empty(nodes)
+    padded = np.zeros((sources, 4))  # four sums in registers; more spatial shapes are never needed
+    padded[:, :nodes] = weights.T
     for i in range(u.shape[0]):
         alpha = 2.0 * np.pi * u[i]
-        cos_dec = np.cos(declination[i])
-        ex, ey, ez = cos_dec * np.cos(alpha), cos_dec * np.sin(alpha), np.sin(declination[i])
-        point_kappa = 1.0 / variance[i]
-        point_norm = _vmf_norm(point_kappa)
-        total[:] = 0.0
+        ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
+        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
         for k in range(sources):
-            kappa, norm = point_kappa, point_norm
+            width, height = kappa[i], norm[i]
             if extension2[k] > 0.0:
-                kappa = 1.0 / (variance[i] + extension2[k])
-                norm = _vmf_norm(kappa)
-            exponent = kappa * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
+                width = 1.0 / (1.0 / width + extension2[k])
+                height = _vmf_norm(width)
+            exponent = width * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
             if exponent > -40.0:
-                value = norm * np.exp(exponent)
-                for p in range(nodes):
-                    total[p] += weights[p, k] * value
-        for p in range(nodes):
-            out[p, i] = total[p]
+                value = height * _exp(min(exponent, 0.0))
+                s0 += padded[k, 0] * value
+                s1 += padded[k, 1] * value
+                s2 += padded[k, 2] * value
+                s3 += padded[k, 3] * value
+        out[0, i] = s0
+        if nodes > 1:
+            out[1, i] = s1
+        if nodes > 2:
+            out[2, i] = s2
+        if nodes > 3:
+            out[3, i] = s3
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -108,15 +123,12 @@ def template_tilt(key, strength, mean, base, count, node_map, ceiling, out):  # 
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def stack_tilt(key, strength, mean, declination, variance, ra, dec, extension2, weights, ceiling, out):  # type: ignore[no-untyped-def]
+def stack_tilt(key, strength, mean, axis, kappa, norm, ra, dec, extension2, weights, ceiling, out):  # type: ignore[no-untyped-def]
     """Positions u drawn from 1 + strength_i (S_i(u) - <S>_i) of a stack, by rejection; weights (source,)."""
     n = np.int64(out.shape[0])
     x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
     for i in range(n):
         top = 1.0 + strength[i] * (ceiling[i] - mean[i])
-        cos_dec, ez = np.cos(declination[i]), np.sin(declination[i])
-        point_kappa = 1.0 / variance[i]
-        point_norm = _vmf_norm(point_kappa)
         counter = np.int64(2 * i)
         while True:
             u = _uniform(key, counter)
@@ -126,16 +138,16 @@ def stack_tilt(key, strength, mean, declination, variance, ra, dec, extension2, 
                 out[i] = u
                 break
             alpha = 2.0 * np.pi * u
-            ex, ey = cos_dec * np.cos(alpha), cos_dec * np.sin(alpha)
+            ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
             space = 0.0
             for k in range(ra.shape[0]):
-                kappa, norm = point_kappa, point_norm
+                width, height = kappa[i], norm[i]
                 if extension2[k] > 0.0:
-                    kappa = 1.0 / (variance[i] + extension2[k])
-                    norm = _vmf_norm(kappa)
-                exponent = kappa * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
+                    width = 1.0 / (1.0 / width + extension2[k])
+                    height = _vmf_norm(width)
+                exponent = width * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
                 if exponent > -40.0:
-                    space += weights[k] * norm * np.exp(exponent)
+                    space += weights[k] * height * _exp(min(exponent, 0.0))
             if accept < 1.0 + strength[i] * (space - mean[i]):
                 out[i] = u
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,19 @@ def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: PowerLaw) 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class EnergyTerms:
+    """S_E / (B_E B_direction) of events, kept as a table: ratio (node, group), group (event,), scale (event,)."""
+
+    ratio: Floats
+    group: NDArray[np.int64]
+    scale: Floats
+
+    def at(self, node: int) -> Floats:
+        """(event,) at one spectral node."""
+        return np.asarray(self.ratio[node, self.group] * self.scale)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PreparedSample:
     """One sample: its spatial shapes, bins and lookups.  active: events that any scramble can bring near a signal."""
 
@@ -64,7 +77,7 @@ class PreparedSample:
     base: Background
     active: NDArray[np.int64]
     lookup: Place
-    energy: Floats  # (node, active) S_E / (B_E B_direction)
+    energy: EnergyTerms  # of the active events
     share: Floats  # (node,) fraction of the signal events that fall into this sample
 
 
@@ -84,12 +97,10 @@ class Prepared:
         return sum(len(part.where.fine) for part in self.parts)
 
 
-def energy_terms(part: PreparedSample, where: Cells, estimate: Background) -> Floats:
-    """S_E / (B_E B_direction) of events in the given bins, (node, event); finite, at least 1e-12 of the background."""
-    ratio = part.signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
-    return np.asarray(
-        np.maximum(ratio, _RATIO_FLOOR)[:, part.groups.group[where.cell]] / estimate.direction[where.fine]
-    )
+def energy_terms(signal_energy: Floats, groups: Grouping, where: Cells, estimate: Background) -> EnergyTerms:
+    """S_E / (B_E B_direction) of events in the given bins; finite, at least 1e-12 of the background."""
+    ratio = signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
+    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), groups.group[where.cell], 1.0 / estimate.direction[where.fine])
 
 
 def _signal_energy(sample: Sample, nodes: Floats, groups: Grouping) -> Floats:
@@ -130,10 +141,8 @@ def _prepare_sample(
     active = np.flatnonzero(reachable(space, dec, error))
     lookup = place(space, dec[active], error[active])
     signal_energy = _signal_energy(sample, nodes, groups)
-    part = PreparedSample(
-        sample, space, signal_energy, groups, kernel, where, estimate, active, lookup, np.empty(0), share
-    )
-    return replace(part, energy=energy_terms(part, Cells(where.fine[active], where.cell[active]), estimate))
+    energy = energy_terms(signal_energy, groups, Cells(where.fine[active], where.cell[active]), estimate)
+    return PreparedSample(sample, space, signal_energy, groups, kernel, where, estimate, active, lookup, energy, share)
 
 
 def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:
@@ -146,18 +155,25 @@ def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:
     return Prepared(hypothesis, parts, nodes, mixing, expected.sum(axis=0))
 
 
-def join(prepared: Prepared, differences: list[Floats], energies: list[Floats], counts: list[int]) -> Terms:
+def join(prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], counts: list[int]) -> Terms:
     """One set of Terms from several samples.
 
     Sample j holds the fraction f_j of the signal: n_j / N_j = (n_s / N) f_j N / N_j, and f_j N / N_j goes into its
-    energy term.  differences (p, event), energies (node, event), counts N_j, one entry a sample.
+    energy ratio.  differences (p, event), energies and counts N_j, one entry a sample.
     """
     total = sum(counts)
-    scaled = [
-        e * (part.share * total / n)[:, None] for e, part, n in zip(energies, prepared.parts, counts, strict=True)
+    ratios = [
+        e.ratio * (part.share * total / n)[:, None] for e, part, n in zip(energies, prepared.parts, counts, strict=True)
     ]
+    first = np.cumsum([0, *(r.shape[1] for r in ratios)])
     return Terms(
-        np.concatenate(differences, axis=1), np.concatenate(scaled, axis=1), prepared.mixing, prepared.index, total
+        np.concatenate(differences, axis=1),
+        np.concatenate(ratios, axis=1),
+        np.concatenate([e.group + k for e, k in zip(energies, first, strict=False)]),
+        np.concatenate([e.scale for e in energies]),
+        prepared.mixing,
+        prepared.index,
+        total,
     )
 
 

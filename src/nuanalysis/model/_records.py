@@ -92,20 +92,24 @@ class Hypothesis:
 class Terms:
     """Per-event signal over background.
 
-    difference : (p, event) (S - <S>) / B in direction only, for p spatial shapes.
-    energy     : (node, event) signal over background in energy, at each spectral node; with several samples it
+    difference : (p, event) S - <S> in direction only, sr^-1, for p spatial shapes.
+    ratio      : (node, group) signal over background in energy at each spectral node; with several samples it
                  carries the sample's share of the signal too, so that one n_s serves all.
+    group      : (event,) the group of energy cells each event belongs to.
+    scale      : (event,) one over the background density in direction.
     mixing     : (node, p) weights of the spatial shapes at each spectral node, rows sum to 1.
     index      : (node,) spectral index of each node; one node means a fixed index.
     n_events   : N, events of the whole sample; events left out have difference 0.
     """
 
     difference: Floats
-    energy: Floats
+    ratio: Floats
+    group: NDArray[np.int64]
+    scale: Floats
     mixing: Floats
     index: Floats
     n_events: int
 
     def x(self, node: int) -> Floats:
         """(event,) x_i at one spectral node."""
-        return np.asarray(self.energy[node] * (self.mixing[node] @ self.difference))
+        return np.asarray(self.ratio[node, self.group] * self.scale * (self.mixing[node] @ self.difference))

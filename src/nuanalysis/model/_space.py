@@ -15,7 +15,7 @@ from nuanalysis.model import _kernels
 from nuanalysis.model._records import Sample
 from nuanalysis.response import acceptance
 from nuanalysis.sky._records import Catalogue, PowerLaw, Template
-from nuanalysis.sphere import Rings, pixel_directions, regrade, rings, smoothed, vmf_density, vmf_ra_mean
+from nuanalysis.sphere import Rings, pixel_directions, regrade, rings, smoothed, vmf_density, vmf_norm, vmf_ra_mean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -112,11 +112,15 @@ class TemplatePlace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StackPlace:
-    """Events near enough to some source of a StackSpace: mean (p, event) and ceiling (p, event)."""
+    """Events near enough to some source of a StackSpace.
+
+    axis (2, event) cos and sin of declination; kappa and norm (event,); mean and ceiling (p, event).
+    """
 
     space: StackSpace
-    declination: Floats
-    variance: Floats
+    axis: Floats
+    kappa: Floats
+    norm: Floats
     mean: Floats
     ceiling: Floats
 
@@ -124,7 +128,7 @@ class StackPlace:
         """(p, event) density at right ascension 2 pi u."""
         s = self.space
         out = np.empty((len(s.weights), len(u)))
-        _kernels.stack_space(u, self.declination, self.variance, s.ra, s.dec, s.extension2, s.weights, out)
+        _kernels.stack_space(u, self.axis, self.kappa, self.norm, s.ra, s.dec, s.extension2, s.weights, out)
         return out
 
     def position(self, ra: Floats) -> Floats:
@@ -134,18 +138,9 @@ class StackPlace:
     def tilt(self, key: np.uint64, strength: Floats, mixing: Floats, out: Floats) -> None:
         """Fill out (event,) with u drawn from 1 + strength (S - <S>)."""
         s = self.space
+        mean, ceiling, weights = mixing @ self.mean, mixing @ self.ceiling, mixing @ s.weights
         _kernels.stack_tilt(
-            key,
-            strength,
-            mixing @ self.mean,
-            self.declination,
-            self.variance,
-            s.ra,
-            s.dec,
-            s.extension2,
-            mixing @ s.weights,
-            mixing @ self.ceiling,
-            out,
+            key, strength, mean, self.axis, self.kappa, self.norm, s.ra, s.dec, s.extension2, weights, ceiling, out
         )
 
 
@@ -170,7 +165,8 @@ def _place_stack(space: StackSpace, declination: Floats, error: Floats) -> Stack
         kappa = 1.0 / (error**2 + extension2)
         mean += space.weights[:, k, None] * vmf_ra_mean(declination, dec, kappa)
         ceiling += space.weights[:, k, None] * vmf_density(np.cos(declination - dec), kappa)
-    return StackPlace(space, declination, error**2, mean, ceiling)
+    axis, kappa = np.array([np.cos(declination), np.sin(declination)]), error**-2
+    return StackPlace(space, axis, kappa, vmf_norm(kappa), mean, ceiling)
 
 
 def reachable(space: Space, declination: Floats, error: Floats) -> NDArray[np.bool_]:

@@ -209,7 +209,8 @@ def _clear_others(folder: Path, slugs: set[str]) -> None:
 def standard_figures(run_folder: Path, published: Mapping[str, Published]) -> list[Path]:
     """Draw every standard figure of the run into ``figures/``; return the PNG paths, in the order of the report.
 
-    Reads results.json and products/ only; figures of results that are gone go too.  published : {hypothesis: row}, such as ``publish.PUBLISHED``.
+    Reads results.json and products/ only; figures of results that are gone go too.
+    published : {hypothesis: row}, such as ``publish.PUBLISHED``.
     """
     file = run_folder / "results.json"
     if not file.is_file():

@@ -141,7 +141,7 @@ def citation_cff(run: Row, about: Recipe, version: str) -> str:
         lines.append("references:")
     for item in run["inputs"]:
         lines += [
-            "  - type: dataset",
+            "  - type: data",
             f"    title: {_quoted(item['title'])}",
             "    authors:",
             f"      - name: {_quoted(_author(item))}",

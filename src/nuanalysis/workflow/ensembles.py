@@ -10,7 +10,7 @@ import hashlib
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import store, trials
+from nuanalysis.errors import DataError
 from nuanalysis.model import Hypothesis, Prepared, Sample
 from nuanalysis.sky._records import Template
 from nuanalysis.workflow.executors import Executor
@@ -32,12 +33,16 @@ _EVENTS_PER_SECOND = 4.0e6  # event-shapes placed and fitted per second, a rough
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which trials: plain or tilted scrambles, or injected signal of the given mean strengths."""
+    """Which trials: plain or tilted scrambles, or injected signal of the given mean strengths.
+
+    stretch : see ``trials.interval``; 1 for scrambles.
+    """
 
     seed: int
     n_trials: int
     tilts: tuple[trials.Tilt, ...] = trials.PLAIN
     n_means: tuple[float, ...] = ()
+    stretch: float = 1.0
 
     @property
     def kind(self) -> str:
@@ -87,6 +92,8 @@ def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> 
                 sample.nside,
                 sample.binning.dec_smoothing,
                 sample.binning.min_count,
+                sample.log10_energy_range,
+                sample.declination_range,
                 *settings,
             ),
         )
@@ -106,8 +113,10 @@ def _batch_size(prepared: Prepared) -> int:
 @lru_cache(maxsize=1)
 def _open_problem(path: str) -> Prepared:
     """The problem of a path named by its content: opened once per process."""
-    with Path(path).open("rb") as file:
-        problem: Prepared = pickle.load(file)
+    try:
+        problem: Prepared = pickle.loads(Path(path).read_bytes())
+    except (OSError, EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError) as error:
+        raise DataError(f"the problem file {path} is damaged ({error}); remove it and call again") from error
     return problem
 
 
@@ -116,7 +125,7 @@ def run_batch(problem: str, plan: Plan, batch: int, k: int) -> NDArray[np.float6
     prepared = _open_problem(problem)
     first, last = k * batch, min((k + 1) * batch, plan.n_trials)
     if plan.n_means:
-        return trials.injection_trials(prepared, plan.seed, first, last, plan.n_means)
+        return trials.injection_trials(prepared, plan.seed, first, last, plan.n_means, plan.stretch)
     return trials.scramble_trials(prepared, plan.seed, first, last, plan.tilts)
 
 
@@ -134,13 +143,16 @@ def run(
 
     fingerprint : of the problem, see ``problem_fingerprint``.  A killed call goes on where it was.
     """
-    details = hashlib.sha256(repr((fingerprint, plan.seed, plan.tilts, plan.n_means)).encode()).hexdigest()
+    details = hashlib.sha256(
+        repr((fingerprint, plan.seed, plan.tilts, plan.n_means, plan.stretch)).encode()
+    ).hexdigest()
     problem = folder / "cache" / f"{fingerprint}.problem"
     path = folder / "trials" / f"{plan.kind}-{details[:24]}.zarr"
     batch = _batch_size(prepared)
     attrs = {
         "seed": plan.seed,
         "kind": plan.kind,
+        "stretch": plan.stretch,
         "hypothesis": prepared.hypothesis.name,
         "samples": [p.sample.name for p in prepared.parts],
     }
@@ -154,7 +166,7 @@ def run(
         if not problem.exists():
             store.atomic_write(problem, pickle.dumps(prepared, protocol=5))
         started, total = time.monotonic(), store.ensemble_layout(path).n_trials
-        wanted = Plan(plan.seed, total, plan.tilts, plan.n_means)
+        wanted = replace(plan, n_trials=total)
         done = total - sum(min(batch, total - k * batch) for k in missing)
         new, said = 0, 0.0
         for position, rows in executor.map(partial(run_batch, str(problem), wanted, batch), missing):

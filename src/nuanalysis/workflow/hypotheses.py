@@ -81,12 +81,3 @@ def model_origin(hypothesis: Hypothesis) -> str:
     if isinstance(hypothesis.target, Template):
         return hypothesis.target.origin
     return "user file" if hypothesis.name.startswith("point:") else "published"
-
-
-def slug(name: str) -> str:
-    """A file-name form of a hypothesis name."""
-    return (
-        "".join(c if c.isalnum() else "-" for c in name.replace("template:", "").replace("stack:", "stack-"))
-        .strip("-")
-        .lower()
-    )

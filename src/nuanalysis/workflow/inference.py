@@ -68,7 +68,8 @@ def scrambles(problem: Problem, n: int, reach_ts: float, executor: Executor, pro
 
 def injections(problem: Problem, n: int, reach: float, executor: Executor, progress: Progress) -> xr.Dataset:
     """Injection trials from 0 to ``reach`` standard deviations of n_s."""
-    plan = Plan(problem.seed + _SEED_STEP, n, n_means=trials.injection_grid(problem.prepared, reach))
+    stretch = round(trials.bias_factor(problem.prepared), 3)
+    plan = Plan(problem.seed + _SEED_STEP, n, n_means=trials.injection_grid(problem.prepared, reach), stretch=stretch)
     return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
 
 
@@ -154,10 +155,11 @@ def flux_record(
     """Best-fit flux (bias corrected), 68 % interval and 90 % upper limit."""
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     n_injected = injected["n_injected"].values
-    usable = injected["tau"].values < 1e5
     n_best = trials.corrected(best.n_signal, n_injected, injected["n_signal"].values)
     try:
-        edges = trials.interval(data, best.ts, n_injected[usable], injected["tau"].values[usable], 0.68)
+        edges = trials.interval(
+            data, best.ts, n_injected, injected["tau"].values, stretch=float(injected.attrs["stretch"]), level=0.68
+        )
         low, high, reason = edges[0] / per_flux, edges[1] / per_flux, None
     except PrecisionError as error:
         low, high, reason = None, None, str(error)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nuanalysis.errors import InputError, did_you_mean
 
@@ -29,6 +30,20 @@ class SampleSpec(_Record):
     max_log10_energy: Annotated[float, Field(ge=0, le=10)] = 10.0
     min_declination_deg: Annotated[float, Field(ge=-90, le=90)] = -90.0
     max_declination_deg: Annotated[float, Field(ge=-90, le=90)] = 90.0
+
+    @model_validator(mode="after")
+    def _ranges_hold_something(self) -> Self:
+        faults = [
+            f"min_{what} is {low:g} and max_{what} {high:g}; expected min below max"
+            for what, low, high in (
+                ("log10_energy", self.min_log10_energy, self.max_log10_energy),
+                ("declination_deg", self.min_declination_deg, self.max_declination_deg),
+            )
+            if low >= high
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 class TrialsSpec(_Record):
@@ -56,18 +71,44 @@ class AnalysisSpec(_Record):
     hypothesis: Annotated[tuple[HypothesisSpec, ...], Field(min_length=1, strict=False)]
     trials: TrialsSpec = TrialsSpec()
 
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        """Results and products of a run are found by these names, in the form they have in file names."""
+        samples: list[str] = [s.name for s in self.sample]
+        hypotheses = [_file_form(h.name) for h in self.hypothesis]
+        twice = [n for n in dict.fromkeys(samples) if samples.count(n) > 1]
+        twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]
+        if twice:
+            raise ValueError(f"named twice, or the same in file names: {', '.join(twice)}; give each a spec of its own")
+        return self
+
     def fingerprint(self) -> str:
         """sha256 of the canonical form."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
-def _sentence(fault: dict[str, object]) -> str:
-    place = ".".join(str(p) for p in fault["loc"])  # type: ignore[attr-defined]
+def _file_form(name: str) -> str:
+    return re.sub(r"[^a-z0-9._+-]+", "-", name.lower().replace(",", "_")).strip("-.")
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    place = ".".join(str(p) for p in fault["loc"])
+    if fault["type"] == "value_error":
+        return f"{place or 'the spec'}: {fault['ctx']['error']}"
     if fault["type"] == "extra_forbidden":
         models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec)
         known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
-    return f"'{place}': {fault['msg']} (found {fault.get('input')!r})"
+    found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
+    return f"'{place}': {fault['msg']}{found}"
+
+
+def _faults(error: ValidationError) -> str:
+    """All faults, one a line; an array that is 'too short' only because its items are bad is not one of them."""
+    faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors()]
+    inside = {fault["loc"][:1] for fault in faults if len(fault["loc"]) > 1}
+    kept = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
+    return "\n  - ".join(_sentence(fault) for fault in kept)
 
 
 def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
@@ -77,13 +118,22 @@ def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
-        lines = "\n  - ".join(_sentence(dict(fault)) for fault in error.errors())
-        raise InputError(f"{source} is not a valid analysis spec:\n  - {lines}\nNothing was run.") from error
+        raise InputError(f"{source} is not a valid analysis spec:\n  - {_faults(error)}\nNothing was run.") from error
+
+
+def sample_spec(**values: object) -> SampleSpec:
+    """One sample from options.  Raises InputError with all faults in one message."""
+    try:
+        return SampleSpec.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"the sample cannot be made as asked:\n  - {_faults(error)}\nNothing was run.") from error
 
 
 def read_spec(path: Path) -> AnalysisSpec:
     """Read a spec file.  Raises InputError if it is missing or invalid."""
     try:
-        return parse_spec(Path(path).read_text(), str(path))
+        return parse_spec(Path(path).read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
         raise InputError(f"there is no spec at {path}; specs/default.toml is an example") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the spec {path} cannot be read ({error}); specs/default.toml is an example") from error

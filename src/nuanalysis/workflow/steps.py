@@ -49,7 +49,12 @@ def _json(path: Path, document: Any) -> Path:
 def _read_json(path: Path, step: str) -> Any:
     if not path.is_file():
         raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged ({error}); remove it and run '{step}' again, finished parts are kept"
+        ) from error
 
 
 def _events_key(spec: AnalysisSpec) -> str:
@@ -63,6 +68,16 @@ def _events_key(spec: AnalysisSpec) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def refuse_other_spec(spec: AnalysisSpec, folder: Path) -> None:
+    """Raise DataError for a run folder whose events were made from another spec or by another version."""
+    book, key = folder / "samples.json", _events_key(spec)
+    if book.is_file() and (held := str(_read_json(book, "01_event_store")["key"])) != key:
+        raise DataError(
+            f"the run folder {folder} was begun with other samples, signal, seed or version "
+            f"(key {held[:12]}, now {key[:12]}); give the spec another name, or remove the folder"
+        )
+
+
 def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path:
     """Simulate or read every sample into the event store and tag it; returns the path of the store.
 
@@ -71,15 +86,11 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
     """
     store, book = EventStore(folder / "events.zarr"), folder / "samples.json"
     key = _events_key(spec)
-    if book.is_file():
-        held = json.loads(book.read_text())
-        if held["key"] != key:
-            raise DataError(
-                f"the run folder {folder} was begun with other samples, signal, seed or version "
-                f"(key {held['key'][:12]}, now {key[:12]}); give the spec another name, or remove the folder"
-            )
-        if held.get("complete"):
-            return store.path
+    refuse_other_spec(spec, folder)
+    if not book.is_file():
+        _json(book, {"key": key, "seasons": {}, "left_out": {}})  # before the first event: the store is of this spec
+    elif _read_json(book, "01_event_store").get("complete"):
+        return store.path
     left_out, seasons = {}, {}
     for sample in spec.sample:
         try:
@@ -92,19 +103,29 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
             continue
         seasons[sample.name] = list(events)
         for season, data in events.items():
-            if not book.is_file() or season not in store.seasons():
+            if season not in store.seasons():
                 store.append(season, data, f"{season}: {data.sizes['event']} events")
             _json(book, {"key": key, "seasons": seasons, "left_out": left_out})
             progress(f"{season}: {data.sizes['event']:,} {data.attrs['origin']} events stored")
+    if not seasons:
+        raise DataError("no sample of the spec can be made here: " + "; ".join(left_out.values()))
     if STORE_TAG not in store.tags():
         store.tag(STORE_TAG)
     _json(book, {"key": key, "seasons": seasons, "left_out": left_out, "complete": True})
     return store.path
 
 
+def _book(folder: Path) -> Any:
+    """What is in the event store.  Raises StepMissing before ``fill_event_store`` has ended."""
+    book = _read_json(folder / "samples.json", "01_event_store")
+    if not book.get("complete"):
+        raise StepMissing(f"the event store in {folder} is not complete; run '01_event_store' again, it goes on")
+    return book
+
+
 def stored_events(spec: SampleSpec, folder: Path) -> dict[str, xr.Dataset]:
     """Events of a sample as ingested, by season.  Raises StepMissing before ``fill_event_store``."""
-    book = _read_json(folder / "samples.json", "01_event_store")
+    book = _book(folder)
     if spec.name not in book["seasons"]:
         raise StepMissing(
             f"sample '{spec.name}' is not in the event store: {book['left_out'].get(spec.name, 'never stored')}"
@@ -115,7 +136,7 @@ def stored_events(spec: SampleSpec, folder: Path) -> dict[str, xr.Dataset]:
 
 def held_samples(spec: AnalysisSpec, folder: Path) -> tuple[SampleSpec, ...]:
     """The samples of the spec that are in the event store."""
-    book = _read_json(folder / "samples.json", "01_event_store")
+    book = _book(folder)
     return tuple(s for s in spec.sample if s.name in book["seasons"])
 
 
@@ -199,7 +220,7 @@ def fit_hypothesis(
     fingerprint = ensembles.problem_fingerprint(asked, ready)
     key = hashlib.sha256(json.dumps([fingerprint, spec.seed, wanted.model_dump()]).encode()).hexdigest()
     if path.is_file():
-        held: dict[str, Any] = json.loads(path.read_text())
+        held: dict[str, Any] = _read_json(path, "03_template_fits and 04_stacking")
         if held["key"] == key:
             progress(f"{sample.name} {hypothesis.name}: unchanged, kept")
             return dict(held["result"])
@@ -288,7 +309,7 @@ def versions() -> dict[str, str]:
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
     selection = _read_json(folder / "selection.json", "02_event_selection")
-    book = _read_json(folder / "samples.json", "01_event_store")
+    book = _book(folder)
     results = [
         _read_json(result_path(folder, s.name, h.name), "03_template_fits and 04_stacking")["result"]
         for s in held_samples(spec, folder)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
+from typing import Any
 
-import click
 import typer
 
 from nuanalysis.errors import NuanalysisError
@@ -43,30 +44,42 @@ def _root(
     """Options that stand before the verb."""
 
 
-def _refuse(error: NuanalysisError | OSError, code: int, arguments: list[str]) -> int:
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+# Newer typer carries a click of its own: its root error is found through a name that both have.
+_UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+def _refuse(kind: str, message: str, code: int, arguments: list[str]) -> int:
+    """Say why on stderr, and on stdout as the one document where JSON was asked for."""
+    print(f"{kind}: {message}", file=sys.stderr)
     if "--json" in arguments:
-        print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error), "exit_code": code}}))
+        print(json.dumps({"error": {"kind": kind, "message": message, "exit_code": code}}))
     return code
 
 
+def _call(arguments: list[str]) -> int:
+    """Run the command line and return its exit code: 0 good, the error's own, 2 usage, 130 interrupted."""
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except NuanalysisError as error:
+        return _refuse(type(error).__name__, str(error), error.exit_code, arguments)
+    except typer.Exit as leave:
+        return int(leave.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        return _refuse("Interrupted", "finished work is kept, call again to go on", 130, arguments)
+    except OSError as error:
+        return _refuse(type(error).__name__, str(error), 4, arguments)
+    except Exception as error:
+        if isinstance(error, _UsageError):
+            said = error.format_message()  # type: ignore[attr-defined]
+            return _refuse("UsageError", f"{said.rstrip('.')}; 'nuanalysis --help' shows how.", 2, arguments)
+        traceback.print_exc()  # a fault of ours: the details for us, the last word for the user
+        return _refuse(
+            "Fault", f"{type(error).__name__}: {error}. Please report it with the lines above.", 1, arguments
+        )
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 good, the error's own exit code, 2 usage, 130 interrupted."""
+    """Run the command line and exit with its code."""
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
-    arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        code = app(arguments, standalone_mode=False) or 0
-    except NuanalysisError as error:
-        code = _refuse(error, error.exit_code, arguments)
-    except click.exceptions.Exit as leave:
-        code = leave.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted; finished work is kept, call again to go on", file=sys.stderr)
-        code = 130
-    except click.ClickException as error:
-        error.show(file=sys.stderr)
-        code = error.exit_code
-    except OSError as error:
-        code = _refuse(error, 4, arguments)
-    sys.exit(code)
+    sys.exit(_call(sys.argv[1:] if arguments is None else arguments))

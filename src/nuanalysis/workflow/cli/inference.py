@@ -27,7 +27,9 @@ FreeOption = Annotated[
     bool | None,
     typer.Option("--free-index/--fixed-index", help="Default: fixed for templates, free for stacks and points."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the synthetic sample and of the trials.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the synthetic sample and of the trials.")
+]
 SignalOption = Annotated[str, typer.Option("--signal", help="Signal in the synthetic sample: a hypothesis, or none.")]
 NSignalOption = Annotated[float, typer.Option("--n-signal", help="Its expected events.")]
 ExecutorOption = Annotated[str, typer.Option("--executor", help="serial, processes or dask.")]
@@ -41,11 +43,11 @@ def _pose(
     from nuanalysis.ingest._find import cache_root
     from nuanalysis.workflow import inference, samples
     from nuanalysis.workflow.hypotheses import read_hypothesis
-    from nuanalysis.workflow.spec import SampleSpec
+    from nuanalysis.workflow.spec import sample_spec
 
     asked = read_hypothesis(hypothesis, index=index, index_free=free)
     samples.seasons(sample)
-    spec = SampleSpec.model_validate({"name": sample, "signal": signal, "n_signal": n_signal})
+    spec = sample_spec(name=sample, signal=signal, n_signal=n_signal)
     ready = samples.load(spec, seed)
     if samples.is_synthetic(sample):
         say(f"{sample}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {seed}")
@@ -180,12 +182,14 @@ def expect(
     from nuanalysis.interpret import fluxes
     from nuanalysis.workflow import samples
     from nuanalysis.workflow.hypotheses import read_hypothesis
-    from nuanalysis.workflow.spec import SampleSpec
+    from nuanalysis.workflow.spec import sample_spec
 
+    if not 1 <= index <= 4:
+        raise InputError(f"--index is {index:g}; expected 1 to 4")
     if not 0 < flux < 1:
         raise InputError(f"--flux is {flux:g}; expected a positive flux, for example 1e-11 (TeV cm-2 s-1)")
     samples.seasons(sample)
-    ready = samples.load(SampleSpec.model_validate({"name": sample, "signal": "none"}), 1)
+    ready = samples.load(sample_spec(name=sample, signal="none"), 1)
     document: dict[str, Any] = {"sample": sample, "hypothesis": hypothesis, "index": index, "flux": flux}
     if hypothesis == "isotropic":
         n = fluxes.isotropic_events(ready, flux, index)

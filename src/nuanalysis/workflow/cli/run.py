@@ -39,8 +39,9 @@ def run(
     folder = runs / checked.name
     folder.mkdir(parents=True, exist_ok=True)
     say(f"run '{checked.name}' in {folder}")
+    steps.refuse_other_spec(checked, folder)
+    atomic_write(folder / "spec.toml", spec.read_bytes())  # before the release is built: it holds a copy
     outcomes = run_all(NOTEBOOKS, folder, _parameters(spec, folder, executor, workers, scheduler), force, progress=say)
-    atomic_write(folder / "spec.toml", spec.read_bytes())
     releases = sorted(str(p) for p in (folder / "release").glob("*") if p.is_dir())
     document = {
         "name": checked.name,
@@ -63,9 +64,10 @@ def status(
     import json as js
 
     from nuanalysis.errors import StepMissing
+    from nuanalysis.workflow.notebooks import read_manifest
 
     manifest = folder / "run.json"
-    if not manifest.is_file():
+    if not read_manifest(manifest):
         raise StepMissing(f"no run in {folder}; begin one with 'nuanalysis run SPEC'")
     document = js.loads(manifest.read_text())
     text = js.dumps(document, indent=1)

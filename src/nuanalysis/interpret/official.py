@@ -1,0 +1,57 @@
+"""The published template fits, repeated on the official per-event terms of IceCube 2023 where a user has that file.
+
+The release holds no directions: signal over background in direction, its mean over right ascension, and signal over
+background in energy are given for every event, and nothing else is needed for n_s and TS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from nuanalysis.errors import DataError, InputError, did_you_mean
+from nuanalysis.likelihood import FitResult, maximise
+from nuanalysis.model import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Fitted n_s and TS of a template as published; index of its power law, nan where the spectrum is not one."""
+
+    n_signal: float
+    ts: float
+    index: float
+
+
+# Science 380, 1338 (2023), Table 1 and its data release.
+PUBLISHED = {
+    "pi0": Published(748.0, 22.19, 2.7),
+    "kra5": Published(275.6, 19.06, np.nan),
+    "kra50": Published(211.1, 15.56, np.nan),
+}
+
+
+def terms_of(contributions: xr.Dataset, template: str) -> Terms:
+    """Terms of one template, from a dataset as ``ingest.cascades_2023.read_event_contributions`` returns it.
+
+    Raises InputError for a template that the file does not hold, DataError for terms that are not finite.
+    """
+    if template not in PUBLISHED:
+        raise InputError(f"the release has no per-event terms of '{template}'.{did_you_mean(template, PUBLISHED)}")
+    space, mean, energy = (
+        np.asarray(contributions[f"{template}_SoB_{term}"].values, dtype=np.float64)
+        for term in ("space", "space_ss", "energy")
+    )
+    broken = int(np.count_nonzero(~np.isfinite(space + mean + energy)))
+    if broken:
+        raise DataError(f"{broken} per-event terms of '{template}' are not finite. Fetch the file again.")
+    index = np.array([PUBLISHED[template].index])
+    one = np.ones((1, 1))
+    return Terms((space - mean)[None], one, np.zeros(len(space), dtype=np.int64), energy, one, index, len(space))
+
+
+def fit_official(contributions: xr.Dataset, template: str) -> FitResult:
+    """Maximise TS(n_s) = 2 sum ln[1 + (n_s / N) (space - space_ss) energy] over n_s >= 0."""
+    return maximise(terms_of(contributions, template))

@@ -1,0 +1,65 @@
+"""A small analysis shared by the tests: part of the synthetic twin, livetime scaled with the number of events."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import xarray as xr
+
+from nuanalysis import simulate
+from nuanalysis.model import Binning, Hypothesis, Sample
+from nuanalysis.response import cascades_2023
+from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
+from nuanalysis.sky.templates import BUILT_IN
+
+BINNING = Binning(np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3)
+EVERYWHERE = (-np.pi / 2, np.pi / 2)
+ALL_ENERGIES = (0.0, 10.0)
+SOURCES = (
+    PointSource("south", 4.3, -0.7),
+    PointSource("plane", 4.9, -0.2, 0.05),
+    PointSource("north", 1.46, 0.38),
+)
+
+
+@lru_cache
+def twin(seed: int = 1) -> xr.Dataset:
+    """The synthetic twin without signal."""
+    return simulate.cascades(seed, None, 0.0, spectrum=PowerLaw(2.7))
+
+
+@lru_cache
+def plane() -> Template:
+    """The built-in template at low resolution."""
+    return BUILT_IN["pi0-like"](32)
+
+
+def catalogue(sources=SOURCES, weights=None) -> Catalogue:
+    return Catalogue("three", "three sources", tuple(sources), weights or (1.0,) * len(sources), "by hand")
+
+
+def template_hypothesis(index: float = 2.7) -> Hypothesis:
+    return Hypothesis("template:test", plane(), index, False)
+
+
+def stack_hypothesis(*, free: bool, sources=SOURCES, index: float = 2.7) -> Hypothesis:
+    return Hypothesis("stack:test", catalogue(sources), index, free)
+
+
+def take(events: xr.Dataset, chosen) -> xr.Dataset:
+    """The chosen events, with all of the livetime."""
+    return events.isel(event=np.sort(np.asarray(chosen)))
+
+
+def sample(
+    n: int = 3000, *, seed: int = 5, name: str = "small", nside: int = 32, energy=ALL_ENERGIES, declination=EVERYWHERE
+) -> Sample:
+    """n random events of the twin, then the user's cuts."""
+    events = twin()
+    total = events.sizes["event"]
+    part = take(events, np.random.default_rng(seed).permutation(total)[:n])
+    part = part.assign_attrs(livetime_s=events.attrs["livetime_s"] * n / total)
+    kept = Sample(name, name, part, cascades_2023.response(), BINNING, nside, energy, declination)
+    passed = np.flatnonzero(kept.passes(kept.array("declination"), kept.array("log10_energy")))
+    return Sample(name, name, take(part, passed), kept.response, BINNING, nside, energy, declination)

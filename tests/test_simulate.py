@@ -1,0 +1,185 @@
+"""The synthetic twin against the released distributions, and injected signal against its template and response."""
+
+from dataclasses import replace
+
+import healpy as hp
+import numpy as np
+import pytest
+from scipy.stats import chi2, chisquare, kstest, norm
+from small_problem import catalogue, plane, twin
+
+from nuanalysis import simulate
+from nuanalysis.errors import InputError
+from nuanalysis.response import acceptance, cascades_2023, draw_true_energy, energy_density, point_spread
+from nuanalysis.sky._records import PointSource, PowerLaw
+from nuanalysis.sphere import cos_separation, pixel_directions, smoothed
+
+SEEDS = (1, 2, 3)
+SPECTRUM = PowerLaw(2.7)
+
+
+def column(events, name):
+    return np.asarray(events[name].values)
+
+
+def counted(events, name, edges, of=lambda v: v):
+    return np.histogram(of(column(events, name)), edges)[0].astype(float)
+
+
+def pearson(counts, expected):
+    """Chi-square and degrees of freedom; bins with fewer than five expected are joined."""
+    joined = [[0.0, 0.0]]
+    for c, e in zip(counts, expected, strict=True):
+        joined[-1][0] += c
+        joined[-1][1] += e
+        if joined[-1][1] >= 5.0:
+            joined.append([0.0, 0.0])
+    c, e = np.array(joined[:-1]).T
+    c[-1] += joined[-1][0]
+    e[-1] += joined[-1][1]
+    return float(((c - e) ** 2 / e).sum()), len(c) - 1
+
+
+def marginals(seed):
+    """(counts, expectation) of the twin without signal for each released distribution."""
+    table, events = cascades_2023.marginals(), twin(seed)
+    yield counted(events, "declination", table.sin_dec_edges, np.sin), table.sin_dec[:, 0]
+    yield counted(events, "angular_error", table.angular_error_edges), table.angular_error[:, 0]
+    edges = np.maximum(table.log10_energy_edges, cascades_2023.THRESHOLD_LOG10)
+    use = np.diff(edges) > 0
+    edges = np.append(edges[:-1][use], edges[-1])
+    atmospheric, astrophysical = table.energy[use].T
+    expected = astrophysical + atmospheric * (cascades_2023.N_EVENTS - astrophysical.sum()) / atmospheric.sum()
+    # The twin keeps nothing below 500 GeV.
+    yield counted(events, "log10_energy", edges), expected
+
+
+def test_the_twin_holds_the_published_number_of_events_and_says_synthetic():
+    events = twin()
+    assert events.sizes["event"] == 59_592
+    assert events.attrs["origin"] == "synthetic"
+    assert "SYNTHETIC" in events.attrs["note"]
+    assert events.attrs["livetime_s"] == pytest.approx(304_047_105.07)
+    assert (np.diff(column(events, "mjd")) >= 0).all()
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["sin(dec)", "angular error", "energy"])
+def test_marginals_agree_with_the_released_tables_within_statistical_errors(which):
+    total, freedom = 0.0, 0
+    for seed in SEEDS:
+        counts, expected = list(marginals(seed))[which]
+        value, n = pearson(counts, expected)
+        assert chi2.sf(value, n) > 0.001, (seed, value, n)
+        total, freedom = total + value, freedom + n
+    assert chi2.sf(total, freedom) > 0.001
+
+
+def test_angular_errors_have_the_released_quantiles():
+    error = np.degrees(column(twin(), "angular_error"))
+    assert np.quantile(error, [0.05, 0.16, 0.5, 0.84, 0.95]) == pytest.approx([5.8, 9.4, 18.2, 30.5, 37.4], rel=0.03)
+    assert (error > 40).mean() == pytest.approx(0.02, abs=0.003)
+
+
+def test_background_is_uniform_in_right_ascension():
+    ra = column(twin(), "right_ascension")
+    assert kstest(ra / (2 * np.pi), "uniform").pvalue > 0.001
+    southern = ra[column(twin(), "declination") < -0.5]
+    assert kstest(southern / (2 * np.pi), "uniform").pvalue > 0.001
+
+
+def test_components_are_labelled_and_have_the_released_shares():
+    events = simulate.cascades(9, plane(), 700.0, spectrum=SPECTRUM, label="plane")
+    kinds = np.bincount(column(events, "component"), minlength=4)
+    assert kinds[3] == events.attrs["n_signal_drawn"]
+    assert kinds[2] == pytest.approx(3999, abs=4 * 63)
+    table = cascades_2023.marginals().sin_dec.sum(axis=0)
+    assert kinds[1] / (kinds[0] + kinds[1]) == pytest.approx(table[2] / (table[1] + table[2]), abs=0.01)
+    assert events.attrs["signal"] == "plane"
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+    first, again = (simulate.cascades(4, plane(), 50.0, spectrum=SPECTRUM) for _ in range(2))
+    other = simulate.cascades(5, plane(), 50.0, spectrum=SPECTRUM)
+    for name in first.variables:
+        assert first[name].values.tobytes() == again[name].values.tobytes()
+    assert first["declination"].values.tobytes() != other["declination"].values.tobytes()
+
+
+def test_the_number_of_signal_events_is_poisson_and_the_total_stays():
+    drawn = []
+    for seed in range(12):
+        events = simulate.cascades(seed, catalogue(), 400.0, spectrum=SPECTRUM)
+        assert events.sizes["event"] == 59_592
+        drawn.append(events.attrs["n_signal_drawn"])
+    assert np.mean(drawn) == pytest.approx(400, abs=4 * 20 / np.sqrt(12))
+    assert chi2.cdf(0.001, 11) < ((np.array(drawn) - 400.0) ** 2 / 400).sum() < chi2.isf(0.001, 12)
+
+
+@pytest.mark.parametrize("n_signal", [-1.0, float("nan"), float("inf"), 59_592.0])
+def test_impossible_signal_strengths_are_refused(n_signal):
+    with pytest.raises(InputError, match="n_signal"):
+        simulate.cascades(1, plane(), n_signal, spectrum=SPECTRUM)
+
+
+# --- injected signal ---------------------------------------------------------------------------------------------
+
+
+def test_signal_is_where_the_smeared_template_is():
+    n = 60_000
+    response, rng = cascades_2023.response(), np.random.default_rng(11)
+    drawn = simulate.signal(simulate.emission(plane(), response, SPECTRUM), n, rng)
+    _, dec = pixel_directions(32)
+    seen = plane().density * acceptance(response, SPECTRUM, np.sin(dec))
+    # The point spread of the signal is a mixture over energies: average the smeared maps over many drawn widths.
+    true = draw_true_energy(response, SPECTRUM, np.sin(rng.choice(dec, 300, p=seen / seen.sum())), rng)
+    fraction, narrow, broad = point_spread(response, true, np.zeros(300))
+    parts = smoothed(seen / seen.sum(), np.concatenate([narrow, broad]))
+    expected = np.average(parts, axis=0, weights=np.concatenate([fraction, 1 - fraction]))
+    group = hp.ud_grade(expected, 4, power=-2)
+    counts = np.bincount(hp.ang2pix(4, np.pi / 2 - drawn.declination, drawn.right_ascension), minlength=192)
+    expected = group / group.sum() * n
+    # 300 widths stand for the spectrum: 3 per cent a pixel on top of the Poisson error.
+    pulls = (counts - expected) / np.sqrt(expected + (0.03 * expected) ** 2)
+    assert np.sqrt((pulls**2).mean()) < 1.25
+    assert np.abs(pulls).max() < norm.isf(1e-5)
+
+
+def test_signal_energies_follow_the_spectrum_through_the_response():
+    n, edges = 40_000, np.linspace(2.7, 6.7, 30)
+    response = cascades_2023.response()
+    for index in (2.0, 3.0):
+        source = catalogue([PointSource("one", 1.0, -0.9)])
+        drawn = simulate.signal(simulate.emission(source, response, PowerLaw(index)), n, np.random.default_rng(12))
+        expected = energy_density(response, PowerLaw(index), np.array([-0.8, -0.75]), edges)[0] * n
+        value, freedom = pearson(np.histogram(drawn.log10_energy, edges)[0].astype(float), expected)
+        assert chi2.sf(value, freedom) > 0.001
+
+
+def sharp(response):
+    """The response without its point spread: true directions are seen."""
+    narrow = response.dataset.assign(
+        {name: response.dataset[name] * 0.0 + 1e14 for name in ("psf_kappa_narrow", "psf_kappa_broad")}
+    )
+    for name in ("psf_kappa_narrow", "psf_kappa_broad"):
+        narrow[name].attrs = response.dataset[name].attrs
+    return replace(response, dataset=narrow)
+
+
+def test_signal_of_a_stack_comes_from_its_sources_by_weight_and_acceptance():
+    sources = (PointSource("south", 1.0, -1.2), PointSource("north", 4.0, 1.2))
+    response, n = sharp(cascades_2023.response()), 40_000
+    source = simulate.emission(catalogue(sources, (2.0, 1.0)), response, SPECTRUM)
+    drawn = simulate.signal(source, n, np.random.default_rng(13))
+    share = np.array([2.0, 1.0]) * acceptance(response, SPECTRUM, np.sin([-1.2, 1.2]))
+    south = drawn.declination < 0
+    assert chisquare([south.sum(), n - south.sum()], share / share.sum() * n).pvalue > 0.001
+    assert np.allclose(drawn.declination, np.where(south, -1.2, 1.2), atol=1e-5)
+    assert np.allclose(drawn.right_ascension, np.where(south, 1.0, 4.0), atol=1e-5)
+
+
+def test_an_extended_source_is_a_gaussian_of_its_extension():
+    response = sharp(cascades_2023.response())
+    source = simulate.emission(catalogue([PointSource("disc", 1.0, 0.4, 0.02)]), response, SPECTRUM)
+    drawn = simulate.signal(source, 20_000, np.random.default_rng(14))
+    psi = np.arccos(np.clip(cos_separation(drawn.right_ascension, drawn.declination, 1.0, 0.4), -1, 1))
+    assert kstest(psi / 0.02, "rayleigh").pvalue > 0.001

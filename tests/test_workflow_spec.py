@@ -1,0 +1,206 @@
+"""The analysis spec: every fault is told, all at once, and the fingerprint names the content and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nuanalysis.errors import InputError
+from nuanalysis.plot import slug
+from nuanalysis.workflow.spec import AnalysisSpec, _file_form, parse_spec, read_spec, sample_spec
+
+GOOD = """
+name = "tiny"
+seed = 3
+
+[[sample]]
+name = "cascades-2023"
+n_signal = 671.1
+min_log10_energy = 3.5
+
+[[hypothesis]]
+name = "template:pi0"
+index = 2.7
+
+[[hypothesis]]
+name = "stack:snr"
+
+[trials]
+scrambles = 200
+injections = 100
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse_spec(text, "bad.toml")
+    return str(caught.value)
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) >= 1, old
+    return GOOD.replace(old, new, 1)
+
+
+def test_a_good_spec_is_read_with_its_defaults() -> None:
+    spec = parse_spec(GOOD)
+    assert (spec.name, spec.seed, spec.trials.scrambles, spec.trials.injections) == ("tiny", 3, 200, 100)
+    [sample] = spec.sample
+    assert (sample.signal, sample.max_log10_energy, sample.min_declination_deg) == ("template:pi0", 10.0, -90.0)
+    assert [h.index_free for h in spec.hypothesis] == [None, None]
+
+
+def test_the_spec_of_the_main_job_is_good_and_holds_what_the_issue_asks_for() -> None:
+    spec = read_spec(Path(__file__).parents[1] / "specs" / "default.toml")
+    assert [s.name for s in spec.sample] == ["cascades-2023", "tracks"]
+    assert [h.name for h in spec.hypothesis] == ["template:pi0", "stack:snr", "stack:pwn", "stack:unid"]
+    assert spec.sample[0].n_signal == 671.1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seed = 3", "sead = 3", "unknown key 'sead'. Did you mean 'seed'?"),
+        ("n_signal", "n_signl", "unknown key 'sample.0.n_signl'. Did you mean 'n_signal'?"),
+        ("index = 2.7", "indx = 2.7", "unknown key 'hypothesis.0.indx'. Did you mean 'index'?"),
+        ("scrambles", "scrambels", "unknown key 'trials.scrambels'. Did you mean 'scrambles'?"),
+        ("seed = 3", 'seed = "3"', "'seed': Input should be a valid integer (found '3')"),
+        ("seed = 3", "seed = 3.0", "'seed': Input should be a valid integer"),
+        ("seed = 3", "seed = true", "'seed': Input should be a valid integer"),
+        ("seed = 3", "seed = -1", "'seed': Input should be greater than or equal to 0 (found -1)"),
+        ("seed = 3", f"seed = {2**63}", "'seed'"),
+        ("671.1", "-1.0", "'sample.0.n_signal'"),
+        ("671.1", "nan", "'sample.0.n_signal'"),
+        ("671.1", "inf", "'sample.0.n_signal'"),
+        ("671.1", "true", "'sample.0.n_signal': Input should be a valid number"),
+        ("index = 2.7", "index = 4.5", "'hypothesis.0.index'"),
+        ("index = 2.7", "index_free = 1", "'hypothesis.0.index_free': Input should be a valid boolean"),
+        ("200", "199", "'trials.scrambles': Input should be greater than or equal to 200 (found 199)"),
+        ("100", "99", "'trials.injections'"),
+        ("cascades-2023", "cascade-2023", "'sample.0.name': Input should be 'cascades-2023' or 'tracks'"),
+        ('"tiny"', '"Tiny run"', "'name': String should match pattern"),
+        ('"tiny"', '"../tiny"', "'name': String should match pattern"),
+        ('name = "tiny"', "", "'name': Field required"),
+        ("min_log10_energy = 3.5", "min_log10_energy = 11", "'sample.0.min_log10_energy'"),
+    ],
+)
+def test_a_fault_is_named_with_its_place(old: str, new: str, said: str) -> None:
+    message = refusal(changed(old, new))
+    assert said in message
+    assert message.startswith("bad.toml is not a valid analysis spec")
+    assert message.endswith("Nothing was run.")
+    assert message.count("\n  - ") == 1, message
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("min_log10_energy = 5", "max_log10_energy = 4"), "min_log10_energy is 5 and max_log10_energy 4"),
+        (("min_log10_energy = 5", "max_log10_energy = 5"), "expected min below max"),
+        (("min_declination_deg = 10", "max_declination_deg = -5"), "min_declination_deg is 10"),
+    ],
+)
+def test_a_range_that_holds_nothing_is_refused(lines: tuple[str, ...], said: str) -> None:
+    assert said in refusal(changed("min_log10_energy = 3.5", "\n".join(lines)))
+
+
+def test_all_faults_come_in_one_message() -> None:
+    text = GOOD
+    for old, new in (("seed", "sead"), ("671.1", "nan"), ("index = 2.7", "index = 9"), ("200", "2")):
+        text = text.replace(old, new, 1)
+    message = refusal(text)
+    assert message.count("\n  - ") == 4
+    for place in ("'sead'", "'sample.0.n_signal'", "'hypothesis.0.index'", "'trials.scrambles'"):
+        assert place in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["name = 'x'\nsample = []\nhypothesis = []", "name = 'x'", "name = 'x'\nsample = 3\nhypothesis = 'template'"],
+)
+def test_no_sample_and_no_hypothesis_are_two_faults(text: str) -> None:
+    message = refusal(text)
+    assert "'sample': " in message
+    assert "'hypothesis': " in message
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('[[hypothesis]]\nname = "template:pi0"\nindex = 2.5', "template:pi0"),
+        ('[[hypothesis]]\nname = "template:PI0"', "template:PI0"),
+        ('[[hypothesis]]\nname = "template:a/b.npy"\n[[hypothesis]]\nname = "template:a b.npy"', "template:a/b.npy"),
+        ('[[sample]]\nname = "cascades-2023"', "cascades-2023"),
+    ],
+)
+def test_two_of_one_name_would_overwrite_each_other(more: str, said: str) -> None:
+    message = refusal(GOOD + more)
+    assert "named twice" in message
+    assert said in message
+
+
+@pytest.mark.parametrize("name", ["template:pi0", "template:a/B.npy?frame=galactic", "point:83.63,-22.01", "stack:snr"])
+def test_names_clash_as_they_do_in_file_names(name: str) -> None:
+    assert _file_form(name) == slug(name)
+
+
+def test_what_is_no_toml_and_files_that_cannot_be_read(tmp_path: Path) -> None:
+    assert "bad.toml is not TOML" in refusal("name = ")
+    with pytest.raises(InputError, match=r"there is no spec at .*nowhere\.toml"):
+        read_spec(tmp_path / "nowhere.toml")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_spec(tmp_path)
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes('name = "größe"'.encode("latin-1"))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_spec(latin)
+
+
+def test_a_sample_from_options_is_checked_alike() -> None:
+    with pytest.raises(InputError, match=r"'n_signal'.*\n.*'max_log10_energy'"):
+        sample_spec(name="cascades-2023", n_signal=-5.0, max_log10_energy=float("nan"))
+
+
+def leaves() -> list[tuple[str, str]]:
+    """Every value of the spec, with another that is allowed."""
+    return [
+        ('"tiny"', '"tiny2"'),
+        ("seed = 3", "seed = 4"),
+        ("671.1", "671.2"),
+        ("min_log10_energy = 3.5", "min_log10_energy = 3.6"),
+        ("min_log10_energy = 3.5", "max_log10_energy = 3.5"),
+        ("min_log10_energy = 3.5", "min_log10_energy = 3.5\nmin_declination_deg = -80"),
+        ("min_log10_energy = 3.5", 'min_log10_energy = 3.5\nsignal = "none"'),
+        ("template:pi0", "template:pi0-like"),
+        ("index = 2.7", "index = 2.6"),
+        ("index = 2.7", "index = 2.7\nindex_free = true"),
+        ("stack:snr", "stack:pwn"),
+        ("200", "201"),
+        ("injections = 100", "injections = 101"),
+    ]
+
+
+def test_the_fingerprint_changes_with_every_value() -> None:
+    prints = [parse_spec(text).fingerprint() for text in (GOOD, *(changed(old, new) for old, new in leaves()))]
+    assert len(set(prints)) == len(prints)
+    assert all(re.fullmatch(r"[0-9a-f]{64}", one) for one in prints)
+
+
+def test_the_fingerprint_is_not_of_the_text() -> None:
+    other = """
+    # a comment
+    seed = 3
+    name = "tiny"
+    trials = { injections = 100, scrambles = 200 }
+    sample = [{ min_log10_energy = 3.5, n_signal = 671.1, name = "cascades-2023", signal = "template:pi0" }]
+    hypothesis = [{ index = 2.7, name = "template:pi0" }, { name = "stack:snr" }]
+    """
+    assert parse_spec(other).fingerprint() == parse_spec(GOOD).fingerprint()
+
+
+def test_a_spec_never_changes() -> None:
+    spec: AnalysisSpec = parse_spec(GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        spec.seed = 4  # type: ignore[misc]
