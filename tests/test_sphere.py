@@ -35,7 +35,7 @@ def test_the_kernel_integrates_to_one_over_the_sphere(kappa):
     assert kernel_integral(kappa, np.pi) == pytest.approx(1.0, abs=1e-9)
 
 
-@pytest.mark.parametrize("kappa", (1e-3, 1.0, 30.0, 1e3))
+@pytest.mark.parametrize("kappa", [1e-3, 1.0, 30.0, 1e3])
 def test_the_cumulative_is_the_integral_of_the_kernel(kappa):
     for psi in (0.01, 0.3, 1.5, 3.0):
         assert float(sphere.vmf_cumulative(np.array(psi), np.array(kappa))) == pytest.approx(
@@ -59,7 +59,7 @@ def test_the_mean_over_right_ascension_is_the_numerical_one_at_any_declination(k
     assert exact == pytest.approx(numerical, rel=1e-7, abs=1e-12 * float(sphere.vmf_norm(np.array(kappa))))
 
 
-@pytest.mark.parametrize("kappa", (0.01, 1.0, 50.0, 3000.0))
+@pytest.mark.parametrize("kappa", [0.01, 1.0, 50.0, 3000.0])
 def test_the_window_is_the_legendre_integral_of_the_kernel(kappa):
     nodes, weights = gauss_legendre(600)
     density = sphere.vmf_density(nodes, np.array(kappa))
@@ -99,13 +99,13 @@ def test_position_angles_run_from_north_to_east():
     assert np.allclose(np.ravel(east), [0.5, 0.0])
 
 
-@pytest.mark.parametrize("kappa", (1e-3, 1.0, 30.0, 1e5))
+@pytest.mark.parametrize("kappa", [1e-3, 1.0, 30.0, 1e5])
 def test_drawn_angles_follow_the_cumulative(kappa):
     psi = sphere.vmf_draw(np.full(20_000, kappa), np.random.default_rng(7))
     assert kstest(psi, lambda p: sphere.vmf_cumulative(p, np.array(kappa))).pvalue > 0.001
 
 
-@pytest.mark.parametrize("nside", (1, 8, 64))
+@pytest.mark.parametrize("nside", [1, 8, 64])
 def test_means_and_maxima_over_rings_are_those_of_a_plain_loop(nside):
     grid = sphere.rings(nside)
     values = np.random.default_rng(2).normal(size=(2, 12 * nside**2))
@@ -118,7 +118,7 @@ def test_means_and_maxima_over_rings_are_those_of_a_plain_loop(nside):
             assert most[row, ring] == held.max()
 
 
-@pytest.mark.parametrize("nside", (1, 8, 64))
+@pytest.mark.parametrize("nside", [1, 8, 64])
 def test_a_pixel_centre_lies_in_its_own_ring_and_column(nside):
     grid = sphere.rings(nside)
     ra, dec = sphere.pixel_directions(nside)

@@ -336,7 +336,7 @@ def test_a_problem_file_half_written_is_not_taken_for_whole(
         path = tmp_path / name / "cache" / f"{problem.fingerprint}.problem"
         path.parent.mkdir(parents=True)
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match="damaged.*remove it and call again"):
+        with pytest.raises(DataError, match=r"damaged.*remove it and call again"):
             run(problem, plan, tmp_path / name)
         path.unlink()
         assert run(problem, plan, tmp_path / name) == expected

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from nuanalysis.model._kernels import fill_x
+
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def log_ratio(x, c):  # type: ignore[no-untyped-def]
@@ -71,19 +73,6 @@ def maximise_c(x, start):  # type: ignore[no-untyped-def]
             return new, True
         c = new
     return c, False
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-untyped-def]
-    """x_i = ratio[group_i] scale_i sum_p L_p d_pi at one node; ratio (group,), mixing (p,), difference (p, event)."""
-    for i in range(out.shape[0]):
-        out[i] = difference[0, i] * mixing[0]
-    for p in range(1, difference.shape[0]):
-        if mixing[p] != 0.0:
-            for i in range(out.shape[0]):
-                out[i] += mixing[p] * difference[p, i]
-    for i in range(out.shape[0]):
-        out[i] *= ratio[group[i]] * scale[i]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)

@@ -67,10 +67,11 @@ def _vmf_norm(kappa):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def stack_space(u, axis, kappa, norm, ra, dec, extension2, weights, out):  # type: ignore[no-untyped-def]
+def stack_space(u, axis, kappa, norm, first, near, ra, dec, extension2, weights, out):  # type: ignore[no-untyped-def]
     """Signal density of a weighted sum of von Mises-Fisher sources at right ascension 2 pi u.
 
     u (event,); axis (2, event) cos and sin of declination; kappa and norm (event,) of the bare angular error;
+    near[first[i] : first[i + 1]] are the sources that event i can reach;
     ra, dec, extension2 (source,); weights (node, source); out (node, event).
     A kernel below exp(-40) of its peak counts as zero.
     """
@@ -82,7 +83,7 @@ def stack_space(u, axis, kappa, norm, ra, dec, extension2, weights, out):  # typ
         alpha = 2.0 * np.pi * u[i]
         ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
         s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-        for k in range(sources):
+        for k in near[first[i] : first[i + 1]]:
             width, height = kappa[i], norm[i]
             if extension2[k] > 0.0:
                 width = 1.0 / (1.0 / width + extension2[k])
@@ -123,7 +124,7 @@ def template_tilt(key, strength, mean, base, count, node_map, ceiling, out):  # 
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def stack_tilt(key, strength, mean, axis, kappa, norm, ra, dec, extension2, weights, ceiling, out):  # type: ignore[no-untyped-def]
+def stack_tilt(key, strength, mean, axis, kappa, norm, first, near, ra, dec, extension2, weights, ceiling, out):  # type: ignore[no-untyped-def]
     """Positions u drawn from 1 + strength_i (S_i(u) - <S>_i) of a stack, by rejection; weights (source,)."""
     n = np.int64(out.shape[0])
     x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
@@ -140,7 +141,7 @@ def stack_tilt(key, strength, mean, axis, kappa, norm, ra, dec, extension2, weig
             alpha = 2.0 * np.pi * u
             ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
             space = 0.0
-            for k in range(ra.shape[0]):
+            for k in near[first[i] : first[i + 1]]:
                 width, height = kappa[i], norm[i]
                 if extension2[k] > 0.0:
                     width = 1.0 / (1.0 / width + extension2[k])
@@ -152,3 +153,16 @@ def stack_tilt(key, strength, mean, axis, kappa, norm, ra, dec, extension2, weig
                 out[i] = u
                 break
             counter += 2 * n
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-untyped-def]
+    """x_i = ratio[group_i] scale_i sum_p L_p d_pi at one node; ratio (group,), mixing (p,), difference (p, event)."""
+    for i in range(out.shape[0]):
+        out[i] = difference[0, i] * mixing[0]
+    for p in range(1, difference.shape[0]):
+        if mixing[p] != 0.0:
+            for i in range(out.shape[0]):
+                out[i] += mixing[p] * difference[p, i]
+    for i in range(out.shape[0]):
+        out[i] *= ratio[group[i]] * scale[i]

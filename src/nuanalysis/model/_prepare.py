@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.model._background import Background, Cells, Grouping, Smoother, background, cells, grouping, smoother
 from nuanalysis.model._records import Hypothesis, Sample, Terms
-from nuanalysis.model._space import Place, Space, place, reachable, stack_space, template_space
+from nuanalysis.model._space import Place, Space, in_reading_order, place, stack_space, template_space
 from nuanalysis.response import acceptance, energy_density
 from nuanalysis.sky._records import Catalogue, PowerLaw, Template
 from nuanalysis.sphere import pixel_directions
@@ -138,7 +138,7 @@ def _prepare_sample(
     where = cells(dec, sample.array("log10_energy"), sample.binning)
     groups = grouping(where, sample.binning)
     estimate = background(where, groups, kernel)
-    active = np.flatnonzero(reachable(space, dec, error))
+    active = in_reading_order(space, dec, error)
     lookup = place(space, dec[active], error[active])
     signal_energy = _signal_energy(sample, nodes, groups)
     energy = energy_terms(signal_energy, groups, Cells(where.fine[active], where.cell[active]), estimate)

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
+from nuanalysis.model import _kernels
 from nuanalysis.response import Response
 from nuanalysis.sky._records import Catalogue, Template
 
@@ -112,4 +113,6 @@ class Terms:
 
     def x(self, node: int) -> Floats:
         """(event,) x_i at one spectral node."""
-        return np.asarray(self.ratio[node, self.group] * self.scale * (self.mixing[node] @ self.difference))
+        out = np.empty(len(self.group))
+        _kernels.fill_x(self.ratio[node], self.group, self.scale, self.mixing[node], self.difference, out)
+        return out

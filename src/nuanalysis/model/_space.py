@@ -114,13 +114,16 @@ class TemplatePlace:
 class StackPlace:
     """Events near enough to some source of a StackSpace.
 
-    axis (2, event) cos and sin of declination; kappa and norm (event,); mean and ceiling (p, event).
+    axis (2, event) cos and sin of declination; kappa and norm (event,); mean and ceiling (p, event);
+    near[first[i] : first[i + 1]] are the sources that event i can reach at some right ascension.
     """
 
     space: StackSpace
     axis: Floats
     kappa: Floats
     norm: Floats
+    first: Ints
+    near: Ints
     mean: Floats
     ceiling: Floats
 
@@ -128,7 +131,9 @@ class StackPlace:
         """(p, event) density at right ascension 2 pi u."""
         s = self.space
         out = np.empty((len(s.weights), len(u)))
-        _kernels.stack_space(u, self.axis, self.kappa, self.norm, s.ra, s.dec, s.extension2, s.weights, out)
+        _kernels.stack_space(
+            u, self.axis, self.kappa, self.norm, self.first, self.near, s.ra, s.dec, s.extension2, s.weights, out
+        )
         return out
 
     def position(self, ra: Floats) -> Floats:
@@ -140,7 +145,20 @@ class StackPlace:
         s = self.space
         mean, ceiling, weights = mixing @ self.mean, mixing @ self.ceiling, mixing @ s.weights
         _kernels.stack_tilt(
-            key, strength, mean, self.axis, self.kappa, self.norm, s.ra, s.dec, s.extension2, weights, ceiling, out
+            key,
+            strength,
+            mean,
+            self.axis,
+            self.kappa,
+            self.norm,
+            self.first,
+            self.near,
+            s.ra,
+            s.dec,
+            s.extension2,
+            weights,
+            ceiling,
+            out,
         )
 
 
@@ -158,6 +176,12 @@ def place(space: Space, declination: Floats, error: Floats) -> Place:
     return TemplatePlace(space, declination, base, count, space.means[:, klass, row], space.ceilings[:, klass, row])
 
 
+def _reach(space: StackSpace, declination: Floats, error: Floats) -> NDArray[np.bool_]:
+    """Whether some right ascension brings an event near a source, (event, source)."""
+    gap = 1.0 - np.cos(declination[:, None] - space.dec)
+    return np.asarray(gap < _REACH * (error[:, None] ** 2 + space.extension2))
+
+
 def _place_stack(space: StackSpace, declination: Floats, error: Floats) -> StackPlace:
     mean = np.zeros((len(space.weights), len(declination)))
     ceiling = np.zeros_like(mean)
@@ -165,15 +189,18 @@ def _place_stack(space: StackSpace, declination: Floats, error: Floats) -> Stack
         kappa = 1.0 / (error**2 + extension2)
         mean += space.weights[:, k, None] * vmf_ra_mean(declination, dec, kappa)
         ceiling += space.weights[:, k, None] * vmf_density(np.cos(declination - dec), kappa)
+    reach = _reach(space, declination, error)
+    first = np.concatenate([[0], np.cumsum(reach.sum(axis=1))])
     axis, kappa = np.array([np.cos(declination), np.sin(declination)]), error**-2
-    return StackPlace(space, axis, kappa, vmf_norm(kappa), mean, ceiling)
+    near = np.nonzero(reach)[1]
+    return StackPlace(space, axis, kappa, vmf_norm(kappa), first, near, mean, ceiling)
 
 
-def reachable(space: Space, declination: Floats, error: Floats) -> NDArray[np.bool_]:
-    """Events whose signal density can differ from zero at some right ascension, (event,)."""
+def in_reading_order(space: Space, declination: Floats, error: Floats) -> Ints:
+    """Numbers of the events whose signal density can differ from zero at some right ascension.
+
+    For a template all of them, in the order of the map rows they read: neighbours in memory are then read together.
+    """
     if isinstance(space, TemplateSpace):
-        return np.ones(len(declination), dtype=np.bool_)
-    near = np.zeros(len(declination), dtype=np.bool_)
-    for dec, extension2 in zip(space.dec, space.extension2, strict=True):
-        near |= (1.0 - np.cos(declination - dec)) < _REACH * (error**2 + extension2)
-    return near
+        return np.lexsort((space.rings.of(declination), space._class_of(error)))
+    return np.flatnonzero(_reach(space, declination, error).any(axis=1))
