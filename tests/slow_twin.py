@@ -165,18 +165,18 @@ def template_difference(events, tables, density, nside, index):
     return out
 
 
-def stack_difference(events, sources, shares):
-    """S - <S> in direction of each event for sources with the given shares."""
-    out = np.zeros(len(events["declination"]))
+def stack_difference(events, sources):
+    """S - <S> in direction of each event for each source alone, (source, event)."""
+    out = np.zeros((len(sources), len(events["declination"])))
     for i, (ra, dec, error) in enumerate(
         zip(events["right_ascension"], events["declination"], events["angular_error"], strict=True)
     ):
-        for source, share in zip(sources, shares, strict=True):
+        for k, source in enumerate(sources):
             kappa = 1 / (error**2 + source.extension**2)
             cos_psi = np.sin(dec) * np.sin(source.declination) + np.cos(dec) * np.cos(source.declination) * np.cos(
                 ra - source.right_ascension
             )
-            out[i] += share * (kernel(cos_psi, kappa) - ra_average(dec, source.declination, kappa))
+            out[k, i] = kernel(cos_psi, kappa) - ra_average(dec, source.declination, kappa)
     return out
 
 
@@ -201,15 +201,19 @@ def template_x(sample, density, index):
     )
 
 
-def stack_x(sample, sources, index, shape_index):
-    """x_i of a stack at an index; shape_index: mixture {index: weight} that gives the shares of the sources."""
+def stack_x(sample, sources, shape_index):
+    """x_i of a stack at each index, {index: (event,)}.
+
+    shape_index : {index: {whole index: weight}}, the mixture that gives the shares of the sources.
+    """
     events, tables = columns(sample), Tables(sample.response)
-    shares = sum(w * stack_shares(sources, tables, g) for g, w in shape_index.items())
-    return (
-        stack_difference(events, sources, shares)
-        * energy_ratio(events, tables, sample.binning, index)
-        / background_in_direction(np.sin(events["declination"]), sample.binning.dec_smoothing)
-    )
+    each = stack_difference(events, sources)
+    direction = background_in_direction(np.sin(events["declination"]), sample.binning.dec_smoothing)
+    out = {}
+    for index, mixture in shape_index.items():
+        shares = sum(w * stack_shares(sources, tables, g) for g, w in mixture.items())
+        out[index] = (shares @ each) * energy_ratio(events, tables, sample.binning, index) / direction
+    return out
 
 
 def ts(parts, n_signal):

@@ -3,31 +3,23 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from small_problem import plane, sample, stack_hypothesis, template_hypothesis, twin
+from small_problem import BINNING, sample, stack_hypothesis, template_hypothesis, twin
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest import cascades_2023 as release
 from nuanalysis.interpret import counts, fluxes, official
 from nuanalysis.interpret.contributions import event_contributions, ts_density
 from nuanalysis.likelihood import maximise
-from nuanalysis.model import Hypothesis, Sample, expected_events, prepare
+from nuanalysis.model import Hypothesis, Sample, expected_events, prepare, terms
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky._records import PowerLaw
 from nuanalysis.sky.templates import PUBLISHED, pi0_published
-from nuanalysis.trials import emissions, injected
-
-from small_problem import BINNING  # isort: skip
+from nuanalysis.trials import injection_trials, uncertainty
 
 
 @pytest.fixture(scope="module")
 def whole() -> Sample:
     return Sample("cascades-2023", "cascades", twin(), cascades_2023.response(), BINNING, 32)
-
-
-def excess(hypothesis, samples, n_mean=250.0):
-    """A pseudo-experiment with a clear signal."""
-    prepared = prepare(hypothesis, samples)
-    return prepared, injected(prepared, emissions(prepared), 1, 2, n_mean)
 
 
 # --- fluxes ------------------------------------------------------------------------------------------------------
@@ -65,8 +57,6 @@ def test_the_convention_says_over_what_a_flux_is_summed():
 @pytest.mark.parametrize("kind", ["template", "stack", "two samples"])
 def test_the_map_of_the_test_statistic_integrates_to_it(kind):
     # ts_density reads the directions of the sample itself, so the sample must be the data that is fitted.
-    from nuanalysis.model import terms
-
     hypothesis = stack_hypothesis(free=True) if kind == "stack" else template_hypothesis()
     for seed in range(5, 40):
         samples = (sample(2000, seed=seed), sample(1000, seed=seed + 1)) if kind == "two samples" else (sample(3000, seed=seed),)
@@ -83,8 +73,6 @@ def test_the_map_of_the_test_statistic_integrates_to_it(kind):
 
 
 def test_without_an_excess_the_map_is_zero():
-    from nuanalysis.model import terms
-
     for seed in range(5, 40):
         prepared = prepare(template_hypothesis(), (sample(1000, seed=seed),))
         best = maximise(terms(prepared))
@@ -120,8 +108,6 @@ def test_published_marginals_are_beside_the_twin_and_agree(whole):
     ids=["above 3 TeV", "below 16 TeV", "southern sky"],
 )
 def test_cuts_leave_the_expected_signal_unbiased(cuts):
-    from nuanalysis.trials import injection_trials, uncertainty
-
     prepared = prepare(template_hypothesis(), (sample(6000, **cuts),))
     strength = 3.0 * float(uncertainty(prepared)[0])
     rows = injection_trials(prepared, 1, 0, 300, (strength,))

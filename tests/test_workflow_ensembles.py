@@ -289,7 +289,7 @@ def test_killed_workers_cost_nothing(
     assert store.ensemble_digest(the_store(tmp_path / "run", long_plan)) == reference
 
 
-@pytest.mark.parametrize(("victim", "seed"), [("runner", 1), ("runner", 2), ("group", 3), ("group", 4)])
+@pytest.mark.parametrize(("victim", "seed"), [("runner", 1), ("group", 3)])
 def test_killed_and_run_again_it_ends_with_the_same_bytes(
     victim: str,
     seed: int,

@@ -78,6 +78,13 @@ def refuse_other_spec(spec: AnalysisSpec, folder: Path) -> None:
         )
 
 
+def _stored_seasons(store: EventStore) -> tuple[str, ...]:
+    try:
+        return store.seasons()
+    except StepMissing:  # nothing was ever stored
+        return ()
+
+
 def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path:
     """Simulate or read every sample into the event store and tag it; returns the path of the store.
 
@@ -103,7 +110,7 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
             continue
         seasons[sample.name] = list(events)
         for season, data in events.items():
-            if season not in store.seasons():
+            if season not in _stored_seasons(store):
                 store.append(season, data, f"{season}: {data.sizes['event']} events")
             _json(book, {"key": key, "seasons": seasons, "left_out": left_out})
             progress(f"{season}: {data.sizes['event']:,} {data.attrs['origin']} events stored")
