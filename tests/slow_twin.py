@@ -6,6 +6,8 @@ conventions: bins of the background, classes of angular error 10 per cent apart,
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import healpy as hp
 import numpy as np
 from scipy.special import ive
@@ -51,18 +53,18 @@ class Tables:
 
     @staticmethod
     def pairs(edges):
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(pairwise(edges))
 
     def energies(self, band, index, edges):
         """Events per reconstructed-energy bin in one band, flat inside every tabulated bin."""
+        to_bins = np.zeros((len(self.columns) - 1, len(edges) - 1))
+        for column, (left, right) in enumerate(self.pairs(self.columns)):
+            for k, part in spread(left, right, edges):
+                to_bins[column, k] = part
         out = np.zeros(len(edges) - 1)
         for n, (lo, hi) in zip(self.detected(band, index), self.pairs(self.true), strict=True):
             for row, share in spread(lo, hi, self.rows):
-                for column, (left, right) in enumerate(self.pairs(self.columns)):
-                    p = n * share * self.migration[row][column]
-                    if p > 0:
-                        for k, part in spread(left, right, edges):
-                            out[k] += p * part
+                out += n * share * self.migration[row] @ to_bins
         return out
 
 
@@ -99,7 +101,7 @@ def background_in_direction(sin_dec, width):
     middles = (np.arange(FINE) + 0.5) * 2 / FINE - 1
     bins = [min(int((s + 1) * FINE / 2), FINE - 1) for s in sin_dec]
     used = sorted(set(bins))
-    kappa, values = width**-2, {b: 0.0 for b in used}
+    kappa, values = width**-2, dict.fromkeys(used, 0.0)
     dec = np.arcsin(middles)
     for b in used:
         column = np.array([ra_average(d, dec[b], kappa) for d in dec])
@@ -147,7 +149,9 @@ def template_difference(events, tables, density, nside, index):
     ring_of = hp.pix2ring(nside, pixels)
     out = np.zeros(len(error))
     for k in range(n_class):
-        mine = [i for i in range(len(error)) if np.clip(np.searchsorted(edges, np.log(error[i])) - 1, 0, n_class - 1) == k]
+        mine = [
+            i for i in range(len(error)) if np.clip(np.searchsorted(edges, np.log(error[i])) - 1, 0, n_class - 1) == k
+        ]
         if not mine:
             continue
         kappa = np.exp(-(edges[k] + edges[k + 1]))

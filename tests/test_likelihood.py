@@ -207,9 +207,7 @@ def test_the_free_fit_finds_the_best_node_and_mixture_of_a_full_search():
     for seed in range(60):
         x = random_x(np.random.default_rng(100 + seed), nodes=16, strength=2.0)
         fit = maximise(make_terms(x))
-        full = max(
-            best_c((1 - t) * x[k] + t * x[k + 1])[0] for k in range(15) for t in np.linspace(0, 1, 11)
-        )
+        full = max(best_c((1 - t) * x[k] + t * x[k + 1])[0] for k in range(15) for t in np.linspace(0, 1, 11))
         assert fit.ts <= full + 0.05 * max(full, 1.0)
         missed += fit.ts < full - 0.01 * max(full, 1.0)
     # Every third node is tried first: a second maximum between two of them may be missed, rarely.

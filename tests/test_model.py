@@ -71,9 +71,7 @@ def test_x_of_two_samples_carries_the_share_of_the_signal_in_each(few, others):
     joint = prepare(template_hypothesis(), (few, others))
     both = [slow_twin.template_x(s, regrade(plane().density, NSIDE), 2.7) for s in (few, others)]
     # One response: signal divides as livetime, n_j / N_j = n f_j / N_j.
-    wanted = [
-        x[part.active] * f * 500 / len(x) for x, f, part in zip(both, (0.6, 0.4), joint.parts, strict=True)
-    ]
+    wanted = [x[part.active] * f * 500 / len(x) for x, f, part in zip(both, (0.6, 0.4), joint.parts, strict=True)]
     assert terms(joint).n_events == 500
     assert close(terms(joint).x(0), np.concatenate(wanted))
 
@@ -159,7 +157,9 @@ def test_halves_of_a_sample_give_the_joint_formula():
     alone = [terms(prepare(template_hypothesis(), (h,))).x(0) for h in halves]
     assert terms(joint).x(0) == pytest.approx(np.concatenate(alone), rel=1e-12)
     # Against the whole sample only the noise of the background estimate differs.
-    spread = [3000 / np.sqrt((x**2).sum()) for x in (terms(joint).x(0), terms(prepare(template_hypothesis(), (whole,))).x(0))]
+    spread = [
+        3000 / np.sqrt((x**2).sum()) for x in (terms(joint).x(0), terms(prepare(template_hypothesis(), (whole,))).x(0))
+    ]
     assert spread[0] == pytest.approx(spread[1], rel=0.1)
 
 

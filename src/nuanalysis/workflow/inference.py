@@ -140,6 +140,7 @@ def sensitivities(problem: Problem, background: xr.Dataset, injected: xr.Dataset
     except PrecisionError:
         potential |= {
             "n_signal": None,
+            "n_signal_error": None,
             "flux": None,
             "flux_error": None,
             "reason": "too few effective trials at 5 sigma",

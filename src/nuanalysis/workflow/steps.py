@@ -242,6 +242,7 @@ def fit_hypothesis(
     )
     _write_products(problem, sample.name, wanted.scrambles, folder, executor, progress, result)
     _json(path, {"key": key, "result": result})
+    ensembles.problem_path(folder, fingerprint).unlink(missing_ok=True)  # up to 150 MB, and made again in seconds
     return result
 
 

@@ -44,6 +44,7 @@ def _root(
     """Options that stand before the verb."""
 
 
+_INTERRUPTED = 130
 # Newer typer carries a click of its own: its root error is found through a name that both have.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -59,13 +60,16 @@ def _refuse(kind: str, message: str, code: int, arguments: list[str]) -> int:
 def _call(arguments: list[str]) -> int:
     """Run the command line and return its exit code: 0 good, the error's own, 2 usage, 130 interrupted."""
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        code = int(app(arguments, standalone_mode=False) or 0)
+        if code == _INTERRUPTED:  # newer typer turns Ctrl-C into an exit code of its own
+            raise KeyboardInterrupt
+        return code
     except NuanalysisError as error:
         return _refuse(type(error).__name__, str(error), error.exit_code, arguments)
     except typer.Exit as leave:
         return int(leave.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        return _refuse("Interrupted", "finished work is kept, call again to go on", 130, arguments)
+        return _refuse("Interrupted", "finished work is kept, call again to go on", _INTERRUPTED, arguments)
     except OSError as error:
         return _refuse(type(error).__name__, str(error), 4, arguments)
     except Exception as error:

@@ -1,0 +1,15 @@
+"""Where the public files are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """Folder of the public files; comparisons that need it are skipped, with the reason, where it is absent."""
+    folder = os.environ.get("NUANALYSIS_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("NUANALYSIS_DATA does not name a folder of public data files")
+    return Path(folder)
