@@ -117,9 +117,9 @@ def test_per_event_errors_cover_as_released(log10_true, column):
     inside = -np.expm1(-0.5 * (psi / error) ** 2)  # quantile of a circular Gaussian at which each event lies
     table = cascades_2023.coverage()
     found = np.array([(inside < q).mean() for q in table[:, 0]])
-    # Measured: at most 0.060 off, 0.025 on average.  One scale and one scatter serve all energies.
-    assert np.abs(found - table[:, column]).max() < 0.07
-    assert np.abs(found - table[:, column]).mean() < 0.04
+    # Measured: at most 0.026, 0.026 and 0.040 off.  One scale and one scatter serve all energies.
+    assert np.abs(found - table[:, column]).max() < 0.05
+    assert np.abs(found - table[:, column]).mean() < 0.025
 
 
 def test_per_event_errors_are_never_below_their_floor_nor_above_a_right_angle():

@@ -74,6 +74,18 @@ def test_marginals_agree_with_the_released_tables_within_statistical_errors(whic
     assert chi2.sf(total, freedom) > 0.001
 
 
+def test_isotropic_astrophysical_energies_follow_the_released_figure_s1():
+    table = cascades_2023.marginals()
+    edges = table.log10_energy_edges
+    use = edges[:-1] >= 2.75  # above the bin that the threshold cuts
+    counts = sum(
+        np.histogram(column(twin(s), "log10_energy")[column(twin(s), "component") == 2], edges)[0] for s in SEEDS
+    )[use].astype(float)
+    expected = table.energy[use, 1]
+    value, freedom = pearson(counts, expected * counts.sum() / expected.sum())
+    assert chi2.sf(value, freedom) > 0.001
+
+
 def test_angular_errors_have_the_released_quantiles():
     error = np.degrees(column(twin(), "angular_error"))
     assert np.quantile(error, [0.05, 0.16, 0.5, 0.84, 0.95]) == pytest.approx([5.8, 9.4, 18.2, 30.5, 37.4], rel=0.03)

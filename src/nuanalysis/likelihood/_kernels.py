@@ -1,4 +1,9 @@
-"""Compiled sums and maximisers of the likelihood.  Each has a slow, obvious twin in the tests."""
+"""Compiled sums and maximisers of the likelihood.  Each has a slow, obvious twin in the tests.
+
+Signatures are spelt out so that all but the last are loaded at import, in this order.  Loaded at first use, the last
+would bring its own copies of them or not, depending on what the process computed before: TS would differ in the last
+bit from worker to worker.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import numpy as np
 from nuanalysis.model._kernels import fill_x
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@nb.njit("(float64[::1], float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def log_ratio(x, c):  # type: ignore[no-untyped-def]
     """Sum over events of ln(1 + c x); products of eight before each logarithm."""
     total = 0.0
@@ -23,7 +28,7 @@ def log_ratio(x, c):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@nb.njit("(float64[::1], float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _slopes(x, c):  # type: ignore[no-untyped-def]
     """First and second derivative of the log-ratio by c."""
     first, second = 0.0, 0.0
@@ -34,7 +39,7 @@ def _slopes(x, c):  # type: ignore[no-untyped-def]
     return first, second
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@nb.njit("(float64[::1],)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def ceiling_of(x):  # type: ignore[no-untyped-def]
     """Largest c allowed: every 1 + c x stays above 0.01, and c at most 1."""
     low = 0.0
@@ -43,7 +48,7 @@ def ceiling_of(x):  # type: ignore[no-untyped-def]
     return min(1.0, 0.99 / max(-low, 1e-300))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit("(float64[::1], float64)", cache=True, nogil=True, error_model="numpy")
 def maximise_c(x, start):  # type: ignore[no-untyped-def]
     """Maximise the concave sum of ln(1 + c x) over 0 <= c <= ceiling by safeguarded Newton.
 
@@ -75,7 +80,7 @@ def maximise_c(x, start):  # type: ignore[no-untyped-def]
     return c, False
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@nb.njit("(float64[::1], float64[::1], float64, float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _pair_derivatives(x, y, a, b):  # type: ignore[no-untyped-def]
     ga, gb, haa, hab, hbb, least = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0e300
     for i in range(x.shape[0]):
@@ -91,7 +96,7 @@ def _pair_derivatives(x, y, a, b):  # type: ignore[no-untyped-def]
     return ga, gb, haa, hab, hbb, least
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit("(float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy")
 def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
     """Maximise the jointly concave sum of ln(1 + a x + b y) over a, b >= 0, from the one-node optimum (c, 0).
 
