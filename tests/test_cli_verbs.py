@@ -93,7 +93,7 @@ def test_fit_answers_with_one_document_and_progress_elsewhere() -> None:
     assert code == 0, err
     answer = json.loads(out)
     assert (answer["sample"], answer["origin"], answer["hypothesis"]) == ("cascades-2023", "synthetic", "stack:snr")
-    assert answer["n_signal"] == pytest.approx(400, abs=200)
+    assert answer["n_signal"] == pytest.approx(400, abs=300)  # free index: about 90 each, and n_s grows with it
     assert 1 <= answer["index"] <= 4
     assert answer["ts"] > 4
     assert answer["index_free"] is answer["converged"] is True
@@ -221,7 +221,7 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
         ((*FIT, "template:pi00"), "Did you mean 'pi0'?"),
         ((*FIT, "stak:snr"), "Did you mean 'stack'?"),
         ((*FIT, "point:nan,0"), "expected 0 <= RA < 360"),
-        ((*FIT, "template:nowhere.npy"), "cannot be read"),
+        ((*FIT, "template:nowhere.npy"), "no such file"),
         ((*FIT, "stack:snr", "--index", "9"), "outside [1, 4]"),
         ((*FIT, "stack:snr", "--index", "nan"), "outside [1, 4]"),
         ((*FIT, "stack:snr", "--n-signal", "-5"), "'n_signal': Input should be greater than or equal to 0"),

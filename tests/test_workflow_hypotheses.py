@@ -106,7 +106,7 @@ def test_the_index_can_be_fixed_or_freed() -> None:
         ("stack:", "not of the form"),
         ("template:pi00", "there is no template 'pi00' and no such file. Did you mean 'pi0'?"),
         ("stack:snrs", "there is no catalogue 'snrs'. Did you mean 'snr'?"),
-        ("template:nowhere.npy", "nowhere.npy cannot be read"),
+        ("template:nowhere.npy", "no template 'nowhere.npy' and no such file"),
         ("template:pi0?frame=galactic", "no template"),
         ("template:map.npy?fram=galactic", "Did you mean 'frame'?"),
         ("point:1", "not a direction; expected point:RA,DEC in degrees"),

@@ -12,7 +12,6 @@ from nuanalysis.likelihood import _kernels
 from nuanalysis.model import Terms
 
 Floats = NDArray[np.float64]
-_COARSE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def maximise(terms: Terms) -> FitResult:
         ts = 2.0 * _kernels.log_ratio(x, c) if c > 0 else 0.0
         return FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[0]), bool(converged))
     c, position, value, converged = _kernels.maximise_free(
-        terms.ratio, terms.group, terms.scale, terms.mixing, terms.difference, _COARSE
+        terms.ratio, terms.group, terms.scale, terms.mixing, terms.difference
     )
     index = float(np.interp(position, np.arange(len(terms.index)), terms.index))
     return FitResult(max(2.0 * float(value), 0.0), float(c * terms.n_events), index, bool(converged))

@@ -12,6 +12,8 @@ import numpy as np
 
 from nuanalysis.model._kernels import fill_x
 
+_LARGEST = 100.0
+
 
 @nb.njit("(float64[::1], float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def log_ratio(x, c):  # type: ignore[no-untyped-def]
@@ -41,18 +43,21 @@ def _slopes(x, c):  # type: ignore[no-untyped-def]
 
 @nb.njit("(float64[::1],)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def ceiling_of(x):  # type: ignore[no-untyped-def]
-    """Largest c allowed: every 1 + c x stays above 0.01, and c at most 1."""
+    """Largest c = n_s / N allowed: every 1 + c x stays above 0.01.
+
+    n_s counts signal before the user's cuts, so under hard cuts it may exceed the N that are left; 100 N is the end.
+    """
     low = 0.0
     for i in range(x.shape[0]):
         low = min(low, x[i])
-    return min(1.0, 0.99 / max(-low, 1e-300))
+    return min(_LARGEST, 0.99 / max(-low, 1e-300))
 
 
 @nb.njit("(float64[::1], float64)", cache=True, nogil=True, error_model="numpy")
 def maximise_c(x, start):  # type: ignore[no-untyped-def]
     """Maximise the concave sum of ln(1 + c x) over 0 <= c <= ceiling by safeguarded Newton.
 
-    Returns (c, converged).  ``start`` is a guess; any value in [0, 1] is safe.
+    Returns (c, converged).  ``start`` is a guess; any value is safe.
     """
     top = ceiling_of(x)
     first, second = _slopes(x, 0.0)
@@ -123,7 +128,7 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
         for _ in range(40):
             na, nb_ = a + length * da, b + length * db
             trial = _pair_derivatives(x, y, na, nb_)
-            if trial[5] > 0.005 and na + nb_ <= 1.0:
+            if trial[5] > 0.005 and na + nb_ <= _LARGEST:
                 break
             length *= 0.5
         moved = abs(na - a) + abs(nb_ - b)
@@ -135,33 +140,24 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def maximise_free(ratio, group, scale, mixing, difference, coarse):  # type: ignore[no-untyped-def]
+def maximise_free(ratio, group, scale, mixing, difference):  # type: ignore[no-untyped-def]
     """Maximise over strength and spectral position.
 
     ratio (node, group), group and scale (event,), mixing (node, p), difference (p, event).
-    Returns (c, position, log-ratio, converged)
-    with position in units of nodes.  Coarse nodes first, then every node around the best, then the two intervals
-    beside the best node, where the problem is concave.
+    Returns (c, position, log-ratio, converged) with position in units of nodes.  Every node first, then the two
+    intervals beside the best one, where the problem is concave.
     """
     nodes, n = ratio.shape[0], group.shape[0]
     x = np.empty(n)
-    value = np.full(nodes, -1.0)
+    value = np.zeros(nodes)
     strength = np.zeros(nodes)
     good = True
-    for stage in range(2):
-        best = 0
-        for g in range(nodes):
-            if value[g] > value[best]:
-                best = g
-        for g in range(nodes):
-            wanted = g % coarse == 0 or g == nodes - 1
-            if stage == 1:
-                wanted = value[best] > 0.0 and abs(g - best) < coarse
-            if wanted and value[g] < 0.0:
-                fill_x(ratio[g], group, scale, mixing[g], difference, x)
-                strength[g], ok = maximise_c(x, 0.0)
-                value[g] = log_ratio(x, strength[g]) if strength[g] > 0.0 else 0.0
-                good = good and ok
+    for g in range(nodes):
+        fill_x(ratio[g], group, scale, mixing[g], difference, x)
+        strength[g], ok = maximise_c(x, 0.0)
+        if strength[g] > 0.0:
+            value[g] = log_ratio(x, strength[g])
+        good = good and ok
     best = 0
     for g in range(nodes):
         if value[g] > value[best]:

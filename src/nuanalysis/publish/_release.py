@@ -23,6 +23,7 @@ from nuanalysis.publish._run import Recipe, Row, load_figures, load_results, rec
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, check
 from nuanalysis.store import read_zip, sha256_file, write_zip
 
+_BUILDER = "05_data_release.ipynb"
 _VERSION = re.compile(r"^DR(0|[1-9]\d*)\.(0|[1-9]\d*)$")
 
 
@@ -216,7 +217,9 @@ def _add_figures(draft: Draft) -> None:
 
 
 def _add_run_files(draft: Draft) -> None:
-    for notebook in sorted((draft.run_folder / "notebooks").glob("*.ipynb")):
+    # Not the notebook that builds releases: it is not finished while it builds one, so two builds would differ.
+    done = (draft.run_folder / "notebooks").glob("*.ipynb")
+    for notebook in sorted(path for path in done if path.name != _BUILDER):
         draft.copy(notebook, f"notebooks/{notebook.name}")
     if (draft.run_folder / "spec.toml").is_file():
         draft.copy(draft.run_folder / "spec.toml", "spec.toml")

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from nuanalysis.errors import DataError
 from nuanalysis.model import Hypothesis, Prepared, Sample
 from nuanalysis.sky._records import Template
 from nuanalysis.workflow.executors import Executor
+from nuanalysis.workflow.provenance import code_fingerprint
 
 Progress = Callable[[str], None]
 _BATCH_SECONDS = 1.5
@@ -69,7 +69,7 @@ def _feed(digest: Any, value: object) -> None:
 
 def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> str:
     """sha256 of everything a trial of this problem depends on but its seed and its number."""
-    digest = hashlib.sha256(version("nuanalysis").encode())
+    digest = hashlib.sha256(code_fingerprint().encode())
     target = hypothesis.target
     _feed(digest, target.density if isinstance(target, Template) else (target.sources, target.weights))
     _feed(digest, (hypothesis.index, hypothesis.index_free))

@@ -36,11 +36,7 @@ def _template(text: str) -> Template:
         )
     if text in templates.BUILT_IN:
         return templates.BUILT_IN[text](BUILT_IN_NSIDE)
-    file = templates.parse(text)
-    if not file.path.suffix and not file.path.exists():
-        known = [*templates.PUBLISHED, *templates.BUILT_IN]
-        raise InputError(f"there is no template '{text}' and no such file.{did_you_mean(text, known)}")
-    return templates.read(file)
+    return templates.read(templates.parse(text))
 
 
 def _point(text: str) -> Catalogue:
@@ -54,18 +50,31 @@ def _point(text: str) -> Catalogue:
     return Catalogue(f"point-{ra:g}{dec:+g}", source.name, (source,), (1.0,), "user's direction, ICRS")
 
 
-def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = None) -> Hypothesis:
-    """Return the hypothesis a user named.
-
-    index_free defaults to False for templates and True for stacks and points.  Raises InputError for unknown names,
-    with what was meant where that can be guessed.
-    """
+def check_name(name: str) -> tuple[str, str]:
+    """Kind and rest of a hypothesis name.  Raises InputError for what can be told without reading a map."""
     kind, colon, rest = name.partition(":")
     if kind not in _KINDS or not colon or not rest:
         raise InputError(
             f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or "
             f"point:RA,DEC.{did_you_mean(kind, _KINDS)}"
         )
+    if kind == "stack":
+        catalogue(rest)
+    elif kind == "point":
+        _point(rest)
+    elif rest not in (*templates.PUBLISHED, *templates.BUILT_IN) and not templates.parse(rest).path.exists():
+        known = [*templates.PUBLISHED, *templates.BUILT_IN]
+        raise InputError(f"there is no template '{rest}' and no such file.{did_you_mean(rest, known)}")
+    return kind, rest
+
+
+def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = None) -> Hypothesis:
+    """Return the hypothesis a user named.
+
+    index_free defaults to False for templates and True for stacks and points.  Raises InputError for unknown names,
+    with what was meant where that can be guessed.
+    """
+    kind, rest = check_name(name)
     if kind == "template":
         target: Template | Catalogue = _template(rest)
     elif kind == "stack":

@@ -21,13 +21,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
 from nuanalysis import errors
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
 from nuanalysis.workflow.parameters import PARAMETERS, Models, check_notebook, code_cells, model_of, validate
+from nuanalysis.workflow.provenance import code_fingerprint
 
 Progress = Callable[[str], None]
 
@@ -143,7 +143,7 @@ def _checked(
         notebook=_sha256(notebook.read_bytes()),
         parameters=_sha256(json.dumps(values, sort_keys=True).encode()),
         spec=_spec_hash(values.get("spec")),
-        version=version("nuanalysis"),
+        version=code_fingerprint(),
         after=after,
     )
 

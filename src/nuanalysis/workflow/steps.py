@@ -29,6 +29,7 @@ from nuanalysis.store import EventStore, atomic_write, write_zip
 from nuanalysis.workflow import ensembles, inference, samples
 from nuanalysis.workflow.executors import Executor
 from nuanalysis.workflow.hypotheses import published_pi0, read_hypothesis
+from nuanalysis.workflow.provenance import code_fingerprint
 from nuanalysis.workflow.spec import AnalysisSpec, HypothesisSpec, SampleSpec
 
 Progress = Callable[[str], None]
@@ -63,7 +64,7 @@ def _events_key(spec: AnalysisSpec) -> str:
         "seed": spec.seed,
         "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
         "map": str(published_pi0() is not None),
-        "version": version("nuanalysis"),
+        "version": code_fingerprint(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -314,6 +315,17 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
+def _drop_stale_products(folder: Path, selection: dict[str, Any], results: list[dict[str, Any]]) -> None:
+    """Remove products of hypotheses that are no longer in the spec: they would end up in the release."""
+    seasons = [season["name"] for sample in selection["samples"] for season in sample["seasons"]]
+    tested = [f"{row['sample']}-{slug(row['hypothesis'])}" for row in results]
+    wanted = {f"{kind}-{name}.zip" for kind in ("events", "response") for name in seasons}
+    wanted |= {f"{kind}-{name}.zip" for kind in ("trials", "map") for name in tested}
+    for path in (folder / "products").glob("*.zip"):
+        if path.name not in wanted:
+            path.unlink()
+
+
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
     selection = _read_json(folder / "selection.json", "02_event_selection")
@@ -323,6 +335,7 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
         for s in held_samples(spec, folder)
         for h in spec.hypothesis
     ]
+    _drop_stale_products(folder, selection, results)
     path = folder / "results.json"
     body = {
         "schema_version": "1",

@@ -112,9 +112,10 @@ def pvalue(
     if ts is not None and not 0 <= ts <= 200:
         raise InputError(f"--ts is {ts:g}; expected 0 to 200")
     started = time.monotonic()
+    chosen = open_executor(executor, workers=workers, scheduler=scheduler or None)
     problem = _pose(sample, hypothesis, index, free, seed, signal, n_signal)
     observed = inference.fit(problem)[0].ts if ts is None else ts
-    with open_executor(executor, workers=workers, scheduler=scheduler or None) as pool:
+    with chosen as pool:
         background = inference.scrambles(problem, trials, observed + 2.0, pool, say)
     document = {
         **inference.describe(problem, sample),
@@ -145,8 +146,9 @@ def sensitivity(
     from nuanalysis.workflow.executors import open_executor
 
     started = time.monotonic()
+    chosen = open_executor(executor, workers=workers, scheduler=scheduler or None)
     problem = _pose(sample, hypothesis, index, free, seed, signal, n_signal)
-    with open_executor(executor, workers=workers, scheduler=scheduler or None) as pool:
+    with chosen as pool:
         background = inference.scrambles(problem, trials, 27.0, pool, say)
         injected = inference.injections(problem, trials, 7.0, pool, say)
     document = {

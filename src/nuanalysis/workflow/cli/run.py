@@ -31,11 +31,16 @@ def run(
     """Run the notebooks in order into RUNS/NAME; what is finished and unchanged is skipped, with the reason."""
     from nuanalysis.store import atomic_write
     from nuanalysis.workflow import steps
+    from nuanalysis.workflow.executors import open_executor
+    from nuanalysis.workflow.hypotheses import check_name
     from nuanalysis.workflow.notebooks import run_all
     from nuanalysis.workflow.spec import read_spec
 
     started = time.monotonic()
     checked = read_spec(spec)
+    for hypothesis in checked.hypothesis:
+        check_name(hypothesis.name)
+    open_executor(executor, workers=workers, scheduler=scheduler or None)  # refuses what cannot be; starts nothing
     folder = runs / checked.name
     folder.mkdir(parents=True, exist_ok=True)
     say(f"run '{checked.name}' in {folder}")

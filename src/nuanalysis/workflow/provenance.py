@@ -1,0 +1,22 @@
+"""Which code made a number: the version, and a hash of the source for those who edit it."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+
+@lru_cache(maxsize=1)
+def code_fingerprint() -> str:
+    """sha256 of the version and of every file of the package that can change a number.
+
+    An editable checkout keeps its version while the source changes; trials of two codes must not be mixed.
+    """
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256(version("nuanalysis").encode())
+    for path in sorted(p for p in package.rglob("*") if p.suffix in (".py", ".csv") and p.name != "_version.py"):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
