@@ -9,7 +9,7 @@ import pytest
 
 from nuanalysis.errors import InputError
 from nuanalysis.plot import slug
-from nuanalysis.workflow.spec import AnalysisSpec, _file_form, parse_spec, read_spec, sample_spec
+from nuanalysis.workflow.spec import AnalysisSpec, _file_form, open_run, parse_spec, read_spec, sample_spec
 
 GOOD = """
 name = "tiny"
@@ -204,3 +204,17 @@ def test_a_spec_never_changes() -> None:
     spec: AnalysisSpec = parse_spec(GOOD)
     with pytest.raises(ValueError, match="frozen"):
         spec.seed = 4  # type: ignore[misc]
+
+
+def test_a_notebook_opened_in_its_own_folder_finds_spec_and_run_above(tmp_path, monkeypatch):
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "specs" / "a.toml").write_text(
+        'name = "a"\n[[sample]]\nname = "tracks"\n[[hypothesis]]\nname = "stack:snr"\n'
+    )
+    for inside, base in ((tmp_path, Path()), (tmp_path / "notebooks", Path(".."))):
+        monkeypatch.chdir(inside)
+        spec, folder = open_run("specs/a.toml", "runs/a")
+        assert (spec.name, folder) == ("a", base / "runs/a")
+    with pytest.raises(InputError, match="no spec at nowhere"):
+        open_run("nowhere.toml", "runs/a")

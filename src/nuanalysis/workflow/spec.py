@@ -137,3 +137,13 @@ def read_spec(path: Path) -> AnalysisSpec:
         raise InputError(f"there is no spec at {path}; specs/default.toml is an example") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the spec {path} cannot be read ({error}); specs/default.toml is an example") from error
+
+
+def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:
+    """The spec and the run folder a notebook names, relative to the working directory.
+
+    JupyterLab starts a notebook in the folder that holds it; then both are taken from the folder above.
+    """
+    above = not Path(spec).exists() and (Path("..") / spec).exists()
+    base = Path("..") if above else Path()
+    return read_spec(base / spec), base / run_folder
