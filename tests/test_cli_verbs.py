@@ -93,7 +93,7 @@ def test_fit_answers_with_one_document_and_progress_elsewhere() -> None:
     assert code == 0, err
     answer = json.loads(out)
     assert (answer["sample"], answer["origin"], answer["hypothesis"]) == ("cascades-2023", "synthetic", "stack:snr")
-    assert answer["n_signal"] == pytest.approx(400, abs=300)  # free index: about 90 each, and n_s grows with it
+    assert answer["n_s"] == pytest.approx(400, abs=300)  # free index: about 90 each, and n_s grows with it
     assert 1 <= answer["index"] <= 4
     assert answer["ts"] > 4
     assert answer["index_free"] is answer["converged"] is True

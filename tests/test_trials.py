@@ -278,14 +278,14 @@ def test_the_median_fit_follows_the_injected_signal():
             assert abs(median - n) < 0.12 * n + 3 * error
 
 
-def test_the_bias_correction_inverts_the_median():
-    rows = injections()
+def test_the_bias_factor_turns_the_median_fit_into_what_was_injected():
+    rows, factor = injections(), trials.bias_factor(problem(), 200)
     strengths, medians = trials.median_fit(rows[:, 0], rows[:, 2])
     sd = float(spread()[0])
     for n, median in zip(strengths, medians, strict=True):
-        if n >= 1.5 * sd:
-            assert trials.corrected(float(median), rows[:, 0], rows[:, 2]) == pytest.approx(n, abs=0.25 * sd)
-    assert trials.corrected(0.0, rows[:, 0], rows[:, 2]) == 0.0
+        if n >= 2 * sd:
+            error = 1.25 * rows[rows[:, 0] == n, 2].std() / np.sqrt((rows[:, 0] == n).sum())
+            assert abs(median / factor - n) < 0.08 * n + 3 * error
 
 
 def test_the_sensitivity_agrees_with_direct_counting_at_its_answer():

@@ -85,7 +85,7 @@ def test_a_direction_in_degrees() -> None:
     assert isinstance(asked.target, Catalogue)
     [source] = asked.target.sources
     assert np.degrees([source.right_ascension, source.declination]) == pytest.approx([83.63, -22.01])
-    assert (asked.index_free, model_origin(asked)) == (True, "user file")
+    assert (asked.index_free, model_origin(asked)) == (True, "user direction")
     assert read_hypothesis("point: 0 , 90").target.label == "RA 0 dec 90 deg"
 
 

@@ -1,6 +1,7 @@
 """Ensembles: right-ascension scrambles (plain and tilted), injected signal, and what is read from them.
 
-Trial i is a pure function of (problem, seed, i).  A tilted scramble draws the right ascension of event i from
+Trial i is a pure function of (problem, plan, seed, i), the plan being its tilts or injected strengths.
+A tilted scramble draws the right ascension of event i from
 r_i = 1 + (n*/N) x_i, which has mean 1 over right ascension; the exact weight back to the null is the product of
 1/r_i, that is L(0) / L(n*).  With a mixture of tilts, shares a_k, the weight is 1 / sum_k a_k L(n_k) / L(0) (balance
 heuristic).
@@ -185,6 +186,11 @@ def weighted_quantile(values: Floats, log_weight: Floats, upper: float) -> float
 # --- injection -----------------------------------------------------------------------------------------------------
 
 
+def flux_node(prepared: Prepared) -> int:
+    """The spectral node of injected signal and quoted fluxes."""
+    return int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
+
+
 def emissions(prepared: Prepared) -> tuple[simulate.Emission, ...]:
     """What the signal of each sample is drawn from; made once for many trials."""
     spectrum = PowerLaw(prepared.hypothesis.index)
@@ -195,7 +201,7 @@ def emissions(prepared: Prepared) -> tuple[simulate.Emission, ...]:
 def injected(prepared: Prepared, sources: tuple[simulate.Emission, ...], seed: int, trial: int, n_mean: float) -> Terms:
     """Terms of one pseudo-experiment: scrambled data plus Poisson signal, background re-estimated from both."""
     rng = np.random.Generator(np.random.Philox(key=[seed, trial]))
-    node = int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
+    node = flux_node(prepared)
     differences, energies, counts = [], [], []
     for stream, (part, source) in enumerate(zip(prepared.parts, sources, strict=True)):
         n = int(rng.poisson(n_mean * part.share[node]))
@@ -227,22 +233,22 @@ def injection_trials(
 ) -> Floats:
     """Trials first..last-1 as rows of INJECTION_COLUMNS, (trial, 6); trial i injects n_means[i modulo their number].
 
-    tau = TS at the maximum minus profile TS at ``stretch`` times the injected mean, see ``interval``.
+    tau = TS at the maximum minus TS at ``stretch`` times the injected mean and the injected index, see ``interval``.
     """
     rows = np.empty((last - first, len(INJECTION_COLUMNS)))
-    sources = emissions(prepared)
+    sources, node = emissions(prepared), flux_node(prepared)
     for row, trial in zip(rows, range(first, last), strict=True):
         n_mean = n_means[trial % len(n_means)]
         terms = injected(prepared, sources, seed, trial, n_mean)
         fit = maximise(terms)
-        tau = fit.ts - float(scan(terms, np.array([stretch * n_mean]))[0])
+        tau = fit.ts - float(scan(terms, np.array([stretch * n_mean]), (node,))[0])
         row[:] = n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged
     return rows
 
 
 def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
     """Median of fitted over injected n_s at four standard deviations, from a pilot with a seed of its own."""
-    node = int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
+    node = flux_node(prepared)
     strength = 4.0 * float(uncertainty(prepared)[node])
     rows = injection_trials(prepared, 2**40, 0, n_trials, (strength,))
     return float(np.median(rows[:, 2]) / strength)
@@ -250,7 +256,7 @@ def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
 
 def injection_grid(prepared: Prepared, largest: float) -> tuple[float, ...]:
     """Signal strengths to inject: 0 to ``largest`` standard deviations of n_s, denser where limits lie."""
-    node = int(np.argmin(abs(prepared.index - prepared.hypothesis.index)))
+    node = flux_node(prepared)
     sd = float(uncertainty(prepared)[node])
     steps = np.unique(
         np.concatenate([np.arange(0.0, min(4.0, largest) + 0.1, 0.5), np.arange(5.0, largest + 0.1, 1.0)])
@@ -317,11 +323,12 @@ def critical_values(n_injected: Floats, tau: Floats, level: float) -> tuple[Floa
 
 
 def interval(
-    terms: Terms, best_ts: float, n_injected: Floats, tau: Floats, *, stretch: float, level: float
+    terms: Terms, best_ts: float, n_injected: Floats, tau: Floats, *, stretch: float, level: float, node: int = 0
 ) -> tuple[float, float]:
     """Signal strengths whose observed tau is at most what ``level`` of the experiments at that strength give.
 
-    Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998), tau = TS(best) - TS(stretch n);
+    Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998), tau = TS(best) - TS(stretch n) at
+    the spectral node of the flux, so that it is an interval for the strength of that spectrum;
     ``stretch`` moves the ordering onto the biased fit and is the same for data and trials, so coverage holds for any
     value of it.  Critical values are interpolated between injected strengths, and constant below the smallest
     above zero.  0 belongs to the interval when its own critical value accepts it.
@@ -333,8 +340,12 @@ def interval(
     allowed = np.interp(grid, strengths[some], critical[some])
     if not some[0]:
         allowed[0] = critical[0]
-    inside = grid[best_ts - scan(terms, stretch * grid) <= allowed]
-    if not len(inside) or inside[-1] == grid[-1]:
+    inside = grid[best_ts - scan(terms, stretch * grid, (node,)) <= allowed]
+    if not len(inside):
+        raise PrecisionError(
+            "no injected strength of this spectrum is compatible with the fit; inject over a wider range"
+        )
+    if inside[-1] == grid[-1]:
         raise PrecisionError("the interval reaches beyond the largest injected strength; inject over a wider range")
     return float(inside[0]), float(inside[-1])
 
@@ -343,13 +354,3 @@ def median_fit(n_injected: Floats, n_fitted: Floats) -> tuple[Floats, Floats]:
     """The bias curve: median fitted n_s at each injected strength, (strength,) both."""
     strengths = np.unique(n_injected)
     return strengths, np.array([np.median(n_fitted[n_injected == n]) for n in strengths])
-
-
-def corrected(n_fitted: float, n_injected: Floats, fitted: Floats) -> float:
-    """The injected strength whose median fit is n_fitted, on a parabola through the bias curve; 0 where below it."""
-    strengths, medians = median_fit(n_injected, fitted)
-    use = medians > 0.0
-    if n_fitted <= 0.0 or use.sum() < 3:
-        return max(n_fitted, 0.0)
-    curve = np.polynomial.Polynomial.fit(medians[use], strengths[use], 2)
-    return max(float(curve(n_fitted)), 0.0)

@@ -57,10 +57,13 @@ def ts_at(terms: Terms, n_signal: float, *, node: int = 0) -> float:
     return 2.0 * float(_kernels.log_ratio(x, c))
 
 
-def scan(terms: Terms, n_signal: Floats) -> Floats:
-    """Profile TS at each n_s (best spectral node), (n,); where n_s is too large for a density, -inf."""
+def scan(terms: Terms, n_signal: Floats, nodes: tuple[int, ...] = ()) -> Floats:
+    """TS at each n_s, (n,), at the best of the given spectral nodes (of all by default).
+
+    Where n_s is too large for a density, -inf.
+    """
     out = np.full(len(n_signal), -np.inf)
-    for node in range(len(terms.index)):
+    for node in nodes or range(len(terms.index)):
         x = terms.x(node)
         top = float(_kernels.ceiling_of(x)) * terms.n_events if len(x) else np.inf
         for k, n in enumerate(n_signal):

@@ -115,7 +115,8 @@ def _scan_figure(row: Row) -> Drawn:
     n_signal, ts = (np.asarray(row["scan"][key], dtype=np.float64) for key in ("n_signal", "ts"))
     best = n_signal[int(np.argmax(ts))]
     figure = likelihood_scan(n_signal, ts, label=f"{row['label']}, {row['sample']}", origin=row["origin"])
-    caption = f"{_said(row)}: likelihood along the number of signal events, other parameters held at their best fit."
+    held = "the index fitted anew at each" if row["fit"]["index_free"] else "the index held"
+    caption = f"{_said(row)}: likelihood along the number of signal events, {held}."
     alt = f"{caption} Lowest at n_s = {best:.1f}, scanned from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
     table = _table({"n_signal": n_signal, "ts": ts}, origin=row["origin"], description=caption)
     return figure, Sidecar(f"scan-{_tag(row)}", alt, caption, row["origin"], "other"), table
@@ -160,7 +161,7 @@ def _overview(results: list[Row], published: Mapping[str, Published]) -> Iterato
     caption = (
         "Best-fit fluxes with 68 % intervals, 90 % upper limits and sensitivities of this run beside the published "
         "values of the cascade analysis. The unit of the published stacking fluxes is not confirmed. Synthetic samples "
-        "hold an injected signal: their agreement with the published value is by construction."
+        "hold an injected signal: agreement of the injected hypothesis with the published value is by construction."
     )
     alt = f"Fluxes in 10^-12 TeV cm^-2 s^-1: {words}"
     yield flux_comparison(results, published), Sidecar(f"fluxes{mark}", alt, caption, origin, "headline"), table

@@ -158,18 +158,31 @@ def _reasons(row: Row) -> list[str]:
     return [f"{what.capitalize()}: {reason}" for what, reason in found if reason]
 
 
+def _synthetic(row: Row) -> str:
+    """What agreement with a published number means on synthetic events: it depends on what was injected."""
+    signal = str(row.get("injected", ""))
+    if not signal or signal.startswith(f"{row['hypothesis']} "):
+        return (
+            "Synthetic events: the signal was injected, so agreement with the published number is by construction of "
+            "the injected flux, up to the scatter of one experiment (about 1σ). It is no evidence about the sky."
+        )
+    return (
+        f"Synthetic events: the injected signal was {signal}, not this hypothesis. What it finds is that signal "
+        "leaking in, or background. It is no evidence about the sky."
+    )
+
+
 def remarks(row: Row) -> tuple[str, ...]:
     """What a reader must know before believing the lines of one result."""
     said = []
     if row["origin"] == "synthetic":
-        said.append(
-            "Synthetic events: the signal was injected, so agreement with the published number is by construction of "
-            "the injected flux, up to the scatter of one experiment (about 1σ). It is no evidence about the sky."
-        )
+        said.append(_synthetic(row))
     if row["model_origin"] == "built-in" and row["hypothesis"].startswith("template:"):
         said.append("The template is our built-in analytic stand-in, not the published map.")
     if row["model_origin"] == "user file":
         said.append("The template is a user's own file.")
+    if row.get("flux"):
+        said.append(f"Fluxes: {row['flux']['convention']}.")
     if not row["fit"]["converged"]:
         said.append("The fit did not converge; the numbers are its last step.")
     p_value = row.get("p_value")

@@ -241,7 +241,8 @@ def response_fits(response: xr.Dataset, stamp: Stamp) -> bytes:
         ("HDUCLAS1", "RESPONSE", "after GADF; axis sin(dec) instead of offset"),
         ("INSTRUME", str(response.attrs["name"]), "detector sample"),
         ("FLAVOURS", str(response.attrs["flavours"]), "flavours the area is summed over"),
-        ("REFERENC", str(response.attrs["reference"]), "where the numbers are quoted from"),
+        ("REFERENC", str(response.attrs["reference"]), "where the numbers come from"),
+        ("NOTES", str(response.attrs.get("notes", "")) or "none", "stand-ins and changes"),
     ]
     hdus = [
         _table_hdu(name, fields, [("HDUCLAS2", kind, ""), *shared]) for name, kind, fields in _response_tables(response)

@@ -48,7 +48,7 @@ class Draft:
             self.name,
             self.run["created"],
             origin,
-            self.recipe.licence,
+            "terms of the upstream release, see LICENSE" if origin == "real" else self.recipe.licence,
             f"nuanalysis {self.run['versions']['nuanalysis']}",
         )
 
@@ -128,8 +128,11 @@ def _add_responses(draft: Draft) -> None:
     for path in draft.products("response"):
         response = check(read_zip(path), RESPONSE, source=str(path))
         # A response is neither kind of event: it is a table others published, quoted in our layout.
-        draft.write(f"response/{path.stem}.fits", response_fits(response, draft.stamp("published tables")))
-        write_zip(draft.folder / f"response/{path.stem}.zarr.zip", response.assign_attrs(origin="published tables"))
+        draft.write(f"response/{path.stem}.fits", response_fits(response, draft.stamp("derived from published tables")))
+        write_zip(
+            draft.folder / f"response/{path.stem}.zarr.zip",
+            response.assign_attrs(origin="derived from published tables"),
+        )
 
 
 def _public_map(sky: xr.Dataset) -> xr.Dataset:
@@ -219,7 +222,7 @@ def _add_figures(draft: Draft) -> None:
 def _add_run_files(draft: Draft) -> None:
     # Not the notebook that builds releases: it is not finished while it builds one, so two builds would differ.
     done = (draft.run_folder / "notebooks").glob("*.ipynb")
-    for notebook in sorted(path for path in done if path.name != _BUILDER):
+    for notebook in sorted(p for p in done if p.name != _BUILDER and not p.stem.endswith((".partial", ".failed"))):
         draft.copy(notebook, f"notebooks/{notebook.name}")
     if (draft.run_folder / "spec.toml").is_file():
         draft.copy(draft.run_folder / "spec.toml", "spec.toml")

@@ -40,7 +40,7 @@ def origin_of_file(path: str, run: Row) -> str:
     if "synthetic" in name:
         return "synthetic"
     if folder == "response":
-        return "published tables"
+        return "derived from published tables"
     if folder in ("events", "maps", "trials", "figures"):
         return "real"
     if folder in ("fits", "cut-flow", "report", "notebooks", "results.json"):
@@ -51,7 +51,7 @@ def origin_of_file(path: str, run: Row) -> str:
 
 _ORIGIN_WORDS = {
     "real": "REAL", "synthetic": "SYNTHETIC", "mixed": "REAL and SYNTHETIC, marked inside",
-    "published tables": "published tables, quoted", "not applicable": "–",
+    "derived from published tables": "derived from published tables: see NOTES", "not applicable": "–",
 }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ NUMU_TO_NUE = 3.2  # ratio in the cascade sample, mostly numu neutral currents a
 
 
 def _table(cosines: Floats, values: Floats, log10_energy: Floats, cos_zenith: Floats) -> Floats:
-    """Log-linear in energy, extrapolated; linear in |cos zenith| within the table; (zenith, energy)."""
+    """Log-linear in energy, extrapolated; the logarithm linear in |cos zenith| within the table; (zenith, energy)."""
     grid = RegularGridInterpolator((cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None)
     cosine, energy = np.meshgrid(np.clip(abs(cos_zenith), cosines[0], cosines[-1]), log10_energy, indexing="ij")
     return np.asarray(np.exp(grid((cosine, energy))))

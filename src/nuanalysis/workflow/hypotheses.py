@@ -13,6 +13,7 @@ from nuanalysis.model import Hypothesis
 from nuanalysis.sky import templates
 from nuanalysis.sky._records import Catalogue, PointSource, Template
 from nuanalysis.sky.catalogues import catalogue
+from nuanalysis.store import sha256_file
 
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
 _KINDS = ("template", "stack", "point")
@@ -25,7 +26,17 @@ def published_pi0() -> Path | None:
         path = find(release_2023.RELEASE) / PI0_MAP
     except DataError:
         return None
-    return path if path.is_file() else None
+    if not path.is_file():
+        return None
+    wanted = next(file.sha256 for file in release_2023.RELEASE.files if file.path == PI0_MAP.as_posix())
+    found = sha256_file(path)
+    if found != wanted:
+        raise DataError(
+            f"{path} is not the published map: sha256 {found}, expected {wanted}. Remove it and run "
+            "'nuanalysis data fetch cascades-2023' or 'nuanalysis data import cascades-2023 FOLDER'; a map of your own "
+            "is tested with template:FILE"
+        )
+    return path
 
 
 def _template(text: str) -> Template:
@@ -86,7 +97,7 @@ def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = 
 
 
 def model_origin(hypothesis: Hypothesis) -> str:
-    """'published', 'built-in' or 'user file'."""
+    """'published', 'built-in', 'user file' or 'user direction'."""
     if isinstance(hypothesis.target, Template):
         return hypothesis.target.origin
-    return "user file" if hypothesis.name.startswith("point:") else "published"
+    return "user direction" if hypothesis.name.startswith("point:") else "published"

@@ -21,7 +21,7 @@ from nuanalysis.workflow.executors import Executor
 from nuanalysis.workflow.hypotheses import model_origin
 
 METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"
-REACH_TS = 27.0  # 5 sigma and a little
+REACH_TS = 34.0  # 5 sigma with a free index, and a little
 _INJECTED_REACH = 7.0  # standard deviations of n_s
 _SEED_STEP = 7919  # injection trials use another seed than scrambles
 
@@ -69,7 +69,9 @@ def scrambles(problem: Problem, n: int, reach_ts: float, executor: Executor, pro
 def injections(problem: Problem, n: int, reach: float, executor: Executor, progress: Progress) -> xr.Dataset:
     """Injection trials from 0 to ``reach`` standard deviations of n_s."""
     stretch = round(trials.bias_factor(problem.prepared), 3)
-    plan = Plan(problem.seed + _SEED_STEP, n, n_means=trials.injection_grid(problem.prepared, reach), stretch=stretch)
+    plan = Plan(
+        (problem.seed + _SEED_STEP) % 2**63, n, n_means=trials.injection_grid(problem.prepared, reach), stretch=stretch
+    )
     return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
 
 
@@ -156,10 +158,17 @@ def flux_record(
     """Best-fit flux (bias corrected), 68 % interval and 90 % upper limit."""
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     n_injected = injected["n_injected"].values
-    n_best = trials.corrected(best.n_signal, n_injected, injected["n_signal"].values)
+    stretch = float(injected.attrs["stretch"])
+    n_best = best.n_signal / stretch  # the point at which the ordering of the interval has its centre
     try:
         edges = trials.interval(
-            data, best.ts, n_injected, injected["tau"].values, stretch=float(injected.attrs["stretch"]), level=0.68
+            data,
+            best.ts,
+            n_injected,
+            injected["tau"].values,
+            stretch=stretch,
+            level=0.68,
+            node=trials.flux_node(problem.prepared),
         )
         low, high, reason = edges[0] / per_flux, edges[1] / per_flux, None
     except PrecisionError as error:
@@ -186,7 +195,7 @@ def fit_record(problem: Problem, best: FitResult) -> dict[str, Any]:
     return {
         "ts": best.ts,
         "n_signal": best.n_signal,
-        "index": best.index,
+        "index": best.index if best.n_signal > 0 or not problem.hypothesis.index_free else None,
         "index_free": problem.hypothesis.index_free,
         "converged": best.converged,
     }
@@ -207,6 +216,7 @@ def describe(problem: Problem, sample_name: str) -> dict[str, Any]:
         "model_reference": target.reference,
         "n_events": problem.prepared.n_events,
         "seed": problem.seed,
+        "injected": "; ".join(sorted({str(s.events.attrs.get("signal", "")) for s in problem.samples} - {""})),
         "fingerprint": problem.fingerprint,
         "notes": sorted(set(notes)),
     }

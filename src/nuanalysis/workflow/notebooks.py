@@ -377,12 +377,14 @@ def run_all(
     force: bool = False,
     *,
     progress: Progress,
+    data: str = "",
     notebooks: Path | None = None,
     models: Models = PARAMETERS,
 ) -> list[Outcome]:
     """Run notebooks in order into ``folder/notebooks``; skip those that are finished and unchanged.
 
     parameters : notebook name -> values.  All of them are checked before the first kernel starts.
+    data : hash of the files the run reads; where it changed, everything is run again.
     ``folder/run.json`` is written before and after every notebook.  Raises what ``run_notebook`` raises, StoreLocked
     when another process runs notebooks in the same folder; a KeyboardInterrupt is passed on.
     """
@@ -396,7 +398,7 @@ def run_all(
         manifest.bury_the_dead()
         outcomes: list[Outcome] = []
         for name in order:
-            after = outcomes[-1].run.ended if outcomes else ""
+            after = outcomes[-1].run.ended if outcomes else data
             values, inputs = _checked(source / f"{name}.ipynb", parameters.get(name, {}), models, after)
             output = folder / "notebooks" / f"{name}.ipynb"
             last = manifest.runs.get(name)

@@ -20,15 +20,16 @@ import xarray as xr
 
 from nuanalysis import publish
 from nuanalysis.errors import DataError, StepMissing
-from nuanalysis.ingest import RELEASES, find, verify
+from nuanalysis.ingest import RELEASES, find, holdings, verify
 from nuanalysis.interpret.contributions import ts_density
 from nuanalysis.model import Sample
 from nuanalysis.plot import slug, standard_figures
 from nuanalysis.schema import TRIALS, dataset
-from nuanalysis.store import EventStore, atomic_write, write_zip
+from nuanalysis.sky.templates import parse
+from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
 from nuanalysis.workflow import ensembles, inference, samples
 from nuanalysis.workflow.executors import Executor
-from nuanalysis.workflow.hypotheses import published_pi0, read_hypothesis
+from nuanalysis.workflow.hypotheses import PI0_MAP, check_name, published_pi0, read_hypothesis
 from nuanalysis.workflow.provenance import code_fingerprint
 from nuanalysis.workflow.spec import AnalysisSpec, HypothesisSpec, SampleSpec
 
@@ -38,6 +39,7 @@ _USED = {
     "cascades-2023": ("cascades-2023",),
     "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum"),
 }
+_OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
 _PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
 
 
@@ -58,12 +60,28 @@ def _read_json(path: Path, step: str) -> Any:
         ) from error
 
 
+def data_fingerprint(spec: AnalysisSpec) -> str:
+    """sha256 of every upstream and user file that the numbers of a run depend on."""
+    digest = hashlib.sha256()
+    for release in RELEASES:
+        if release.name in {name for sample in spec.sample for name in _USED[sample.name]} and holdings(release)[0]:
+            for file in verify(release).files:
+                digest.update(f"{release.name} {file.path} {file.sha256}".encode())
+    path = published_pi0()
+    digest.update(sha256_file(path).encode() if path else b"no published map")
+    for hypothesis in spec.hypothesis:
+        kind, rest = check_name(hypothesis.name)
+        if kind == "template" and (map_file := parse(rest).path).is_file():
+            digest.update(sha256_file(map_file).encode())
+    return digest.hexdigest()
+
+
 def _events_key(spec: AnalysisSpec) -> str:
     """sha256 of what the events of a run depend on."""
     content = {
         "seed": spec.seed,
         "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
-        "map": str(published_pi0() is not None),
+        "data": data_fingerprint(spec.model_copy(update={"hypothesis": ()})),
         "version": code_fingerprint(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -162,7 +180,8 @@ def select_samples(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path
         ready = samples.assemble(kept, sample)
         for season in ready:
             write_zip(_product(folder, f"events-{season.name}"), season.events)
-            write_zip(_product(folder, f"response-{season.name}"), season.response.dataset)
+            described_response = season.response.dataset.assign_attrs(notes="; ".join(season.response.notes))
+            write_zip(_product(folder, f"response-{season.name}"), described_response)
             flow = cut_flows[season.name]
             flows += [
                 {
@@ -285,17 +304,30 @@ def _write_products(
     write_zip(_product(folder, f"map-{stem}"), sky)
 
 
+def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
+    """Names of the upstream releases behind the samples, the hypotheses and the injected signal of a run."""
+    used = {name for sample in book["seasons"] for name in _USED[sample]}
+    models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
+    return used | {"cascades-2023" for name in models if name.startswith("stack:") or name == "template:pi0"}
+
+
 def _inputs(used: set[str]) -> list[dict[str, Any]]:
-    """The upstream releases behind a run, with the checksums of the files that are here."""
+    """The upstream releases behind a run, with the checksums of the files that were opened.
+
+    Of the cascade release that is the map alone: its tables are typed into the package.
+    """
     out = []
     for release in RELEASES:
         if release.name not in used:
             continue
         try:
             report = verify(release, find(release))
-            files = [{"path": f.path, "sha256": f.sha256} for f in report.files if f.ok and f.sha256]
         except DataError:
-            files = []  # the typed tables of the package stand for the cascade release
+            opened = []
+        else:
+            opened = [f for f in report.files if f.sha256 and f.kind in _OPENED]
+        if release.name == "cascades-2023":
+            opened = [f for f in opened if f.path == PI0_MAP.as_posix()]
         out.append(
             {
                 "name": release.name,
@@ -304,7 +336,7 @@ def _inputs(used: set[str]) -> list[dict[str, Any]]:
                 "doi_confirmed": release.doi_confirmed,
                 "licence": release.licence,
                 "citation": release.citation,
-                "files": files,
+                "files": [{"path": f.path, "sha256": f.sha256} for f in opened],
             }
         )
     return out
@@ -343,7 +375,7 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
         "spec_fingerprint": spec.fingerprint(),
         "seed": spec.seed,
         "versions": versions(),
-        "inputs": _inputs({name for s in book["seasons"] for name in _USED[s]}),
+        "inputs": _inputs(_used(spec, book)),
         "left_out": book["left_out"],
         **selection,
         "results": results,

@@ -81,7 +81,8 @@ def fit(
     best, _ = inference.fit(problem)
     document = {
         **inference.describe(problem, sample),
-        **inference.fit_record(problem, best),
+        "n_s": best.n_signal,
+        **{k: v for k, v in inference.fit_record(problem, best).items() if k != "n_signal"},
         "flux_uncorrected": best.n_signal / fluxes.prepared_events_per_flux(problem.prepared),
         "flux_unit": fluxes.UNIT,
         "flux_convention": fluxes.convention(problem.hypothesis),

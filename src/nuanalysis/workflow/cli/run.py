@@ -46,7 +46,9 @@ def run(
     say(f"run '{checked.name}' in {folder}")
     steps.refuse_other_spec(checked, folder)
     atomic_write(folder / "spec.toml", spec.read_bytes())  # before the release is built: it holds a copy
-    outcomes = run_all(NOTEBOOKS, folder, _parameters(spec, folder, executor, workers, scheduler), force, progress=say)
+    parameters = _parameters(spec, folder, executor, workers, scheduler)
+    data = steps.data_fingerprint(checked)
+    outcomes = run_all(NOTEBOOKS, folder, parameters, force, progress=say, data=data)
     releases = sorted(str(p) for p in (folder / "release").glob("*") if p.is_dir())
     document = {
         "name": checked.name,
