@@ -356,7 +356,7 @@ def test_a_run_folder_of_another_version_is_refused(call: Call, tmp_path: Path) 
     (folder / "spec.toml").write_text("# the spec it was begun with")
     code, kind, message = the_error(call("run", "x.toml", "--json"))
     assert (code, kind) == (3, "DataError")
-    assert "was begun with other samples, signal, seed or version" in message
+    assert "was begun with other samples, signal, seed, files or code" in message
     assert (folder / "spec.toml").read_text() == "# the spec it was begun with"
     assert not (folder / "notebooks").exists()
 

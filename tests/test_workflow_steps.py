@@ -206,7 +206,7 @@ def test_a_line_for_every_result_says_what_is_synthetic(finished: Run) -> None:
 def test_a_folder_begun_by_another_spec_is_refused_and_left_alone(old: str, new: str, finished: Run) -> None:
     other = parse_spec(SPEC.replace(old, new, 1))
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
-    with pytest.raises(DataError, match="was begun with other samples, signal, seed or version"):
+    with pytest.raises(DataError, match="was begun with other samples, signal, seed, files or code"):
         steps.fill_event_store(other, finished.folder, print)
     assert {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")} == before
 

@@ -19,7 +19,7 @@ from scipy.stats import norm
 
 from nuanalysis import simulate
 from nuanalysis.errors import InputError, PrecisionError
-from nuanalysis.likelihood import maximise, scan
+from nuanalysis.likelihood import maximise, maximise_at, scan
 from nuanalysis.likelihood._kernels import ceiling_of, log_ratio
 from nuanalysis.model import Prepared, Terms, energy_terms
 from nuanalysis.model._background import background, cells
@@ -233,7 +233,8 @@ def injection_trials(
 ) -> Floats:
     """Trials first..last-1 as rows of INJECTION_COLUMNS, (trial, 6); trial i injects n_means[i modulo their number].
 
-    tau = TS at the maximum minus TS at ``stretch`` times the injected mean and the injected index, see ``interval``.
+    tau = TS of the fit with the index held at the injected one, minus TS at ``stretch`` times the injected mean; see
+    ``interval``.
     """
     rows = np.empty((last - first, len(INJECTION_COLUMNS)))
     sources, node = emissions(prepared), flux_node(prepared)
@@ -241,17 +242,18 @@ def injection_trials(
         n_mean = n_means[trial % len(n_means)]
         terms = injected(prepared, sources, seed, trial, n_mean)
         fit = maximise(terms)
-        tau = fit.ts - float(scan(terms, np.array([stretch * n_mean]), (node,))[0])
+        held = maximise_at(terms, node)
+        tau = held.ts - float(scan(terms, np.array([stretch * n_mean]), (node,))[0])
         row[:] = n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged
     return rows
 
 
 def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
-    """Median of fitted over injected n_s at four standard deviations, from a pilot with a seed of its own."""
-    node = flux_node(prepared)
+    """Median of fitted over injected n_s at four standard deviations, index held; a pilot with a seed of its own."""
+    node, sources = flux_node(prepared), emissions(prepared)
     strength = 4.0 * float(uncertainty(prepared)[node])
-    rows = injection_trials(prepared, 2**40, 0, n_trials, (strength,))
-    return float(np.median(rows[:, 2]) / strength)
+    fits = [maximise_at(injected(prepared, sources, 2**40, i, strength), node) for i in range(n_trials)]
+    return float(np.median([fit.n_signal for fit in fits]) / strength)
 
 
 def injection_grid(prepared: Prepared, largest: float) -> tuple[float, ...]:
@@ -328,7 +330,7 @@ def interval(
     """Signal strengths whose observed tau is at most what ``level`` of the experiments at that strength give.
 
     Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998), tau = TS(best) - TS(stretch n) at
-    the spectral node of the flux, so that it is an interval for the strength of that spectrum;
+    the spectral node of the flux, where ``best_ts`` is the maximum too: an interval for the strength of that spectrum;
     ``stretch`` moves the ordering onto the biased fit and is the same for data and trials, so coverage holds for any
     value of it.  Critical values are interpolated between injected strengths, and constant below the smallest
     above zero.  0 belongs to the interval when its own critical value accepts it.

@@ -6,6 +6,6 @@ with S the signal and B the background density in direction and energy and <S> t
 ascension (IceCube 2023, supplement; physics of signal subtraction: the data hold the signal they estimate B from).
 """
 
-from nuanalysis.likelihood._fit import FitResult, maximise, scan, ts_at
+from nuanalysis.likelihood._fit import FitResult, maximise, maximise_at, scan, ts_at
 
-__all__ = ["FitResult", "maximise", "scan", "ts_at"]
+__all__ = ["FitResult", "maximise", "maximise_at", "scan", "ts_at"]

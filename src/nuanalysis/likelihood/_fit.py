@@ -24,6 +24,16 @@ class FitResult:
     converged: bool
 
 
+def maximise_at(terms: Terms, node: int) -> FitResult:
+    """Maximise over n_s >= 0 with the index held at one spectral node."""
+    if not terms.difference.shape[1]:
+        return FitResult(0.0, 0.0, float(terms.index[node]), True)
+    x = terms.x(node)
+    c, converged = _kernels.maximise_c(x, 0.0)
+    ts = 2.0 * _kernels.log_ratio(x, c) if c > 0 else 0.0
+    return FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[node]), bool(converged))
+
+
 def maximise(terms: Terms) -> FitResult:
     """Maximise over n_s >= 0 and, with more than one node, over the spectral index.
 
@@ -31,13 +41,8 @@ def maximise(terms: Terms) -> FitResult:
     probability or less from the power law for nodes 0.2 apart.  n_s is bounded so that every event keeps
     1 + (n_s / N) x >= 0.01.
     """
-    if not terms.difference.shape[1]:
-        return FitResult(0.0, 0.0, float(terms.index[0]), True)
-    if len(terms.index) == 1:
-        x = terms.x(0)
-        c, converged = _kernels.maximise_c(x, 0.0)
-        ts = 2.0 * _kernels.log_ratio(x, c) if c > 0 else 0.0
-        return FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[0]), bool(converged))
+    if len(terms.index) == 1 or not terms.difference.shape[1]:
+        return maximise_at(terms, 0)
     c, position, value, converged = _kernels.maximise_free(
         terms.ratio, terms.group, terms.scale, terms.mixing, terms.difference
     )

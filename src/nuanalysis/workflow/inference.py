@@ -13,7 +13,7 @@ import xarray as xr
 from nuanalysis import trials
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
-from nuanalysis.likelihood import FitResult, maximise, scan
+from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
 from nuanalysis.model import Hypothesis, Prepared, Sample, Terms, prepare, terms
 from nuanalysis.workflow import ensembles
 from nuanalysis.workflow.ensembles import Plan, Progress
@@ -159,16 +159,18 @@ def flux_record(
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     n_injected = injected["n_injected"].values
     stretch = float(injected.attrs["stretch"])
-    n_best = best.n_signal / stretch  # the point at which the ordering of the interval has its centre
+    node = trials.flux_node(problem.prepared)
+    held = maximise_at(data, node)  # a flux is that of one spectrum: the index is held at the quoted one
+    n_best = held.n_signal / stretch
     try:
         edges = trials.interval(
             data,
-            best.ts,
+            held.ts,
             n_injected,
             injected["tau"].values,
             stretch=stretch,
             level=0.68,
-            node=trials.flux_node(problem.prepared),
+            node=node,
         )
         low, high, reason = edges[0] / per_flux, edges[1] / per_flux, None
     except PrecisionError as error:

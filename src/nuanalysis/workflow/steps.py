@@ -92,7 +92,7 @@ def refuse_other_spec(spec: AnalysisSpec, folder: Path) -> None:
     book, key = folder / "samples.json", _events_key(spec)
     if book.is_file() and (held := str(_read_json(book, "01_event_store")["key"])) != key:
         raise DataError(
-            f"the run folder {folder} was begun with other samples, signal, seed or version "
+            f"the run folder {folder} was begun with other samples, signal, seed, files or code "
             f"(key {held[:12]}, now {key[:12]}); give the spec another name, or remove the folder"
         )
 
