@@ -35,7 +35,9 @@ RELEASE = UpstreamRelease(
 )
 
 
-def _arrays(path: Path) -> dict[str, NDArray[np.float64]]:
+def read_tables(folder: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the arrays of the file under its own names.  Raises DataError for a missing or damaged file."""
+    path = located(folder, RELEASE, PATH)
     content = read_bytes(path)
     names = [*EDGES, *(f"{kind}_{band}" for kind in ("eres", "psf") for band in BANDS)]
     try:
@@ -56,7 +58,7 @@ def read_resolution(folder: Path) -> xr.Dataset:
     with psf_true_edges in log10(E/GeV) and psi2_edges in rad^2; band_sin_dec_edges.  Raises DataError.
     """
     path = located(folder, RELEASE, PATH)
-    arrays = _arrays(path)
+    arrays = read_tables(folder)
     true, reco, psf_true, psi2 = (arrays[name] for name in EDGES)
     shapes = {"eres": (reco.size - 1, true.size - 1), "psf": (psi2.size - 1, psf_true.size - 1)}
     stacked = {}

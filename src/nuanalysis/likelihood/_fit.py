@@ -29,7 +29,7 @@ def maximise_at(terms: Terms, node: int) -> FitResult:
     if not terms.difference.shape[1]:
         return FitResult(0.0, 0.0, float(terms.index[node]), True)
     x = terms.x(node)
-    c, converged = _kernels.maximise_c(x, 0.0)
+    c, converged = _kernels.maximise_c(x)
     ts = 2.0 * _kernels.log_ratio(x, c) if c > 0 else 0.0
     return FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[node]), bool(converged))
 

@@ -53,18 +53,18 @@ def ceiling_of(x):  # type: ignore[no-untyped-def]
     return min(_LARGEST, 0.99 / max(-low, 1e-300))
 
 
-@nb.njit("(float64[::1], float64)", cache=True, nogil=True, error_model="numpy")
-def maximise_c(x, start):  # type: ignore[no-untyped-def]
+@nb.njit("(float64[::1],)", cache=True, nogil=True, error_model="numpy")
+def maximise_c(x):  # type: ignore[no-untyped-def]
     """Maximise the concave sum of ln(1 + c x) over 0 <= c <= ceiling by safeguarded Newton.
 
-    Returns (c, converged).  ``start`` is a guess; any value is safe.
+    Returns (c, converged).
     """
     top = ceiling_of(x)
     first, second = _slopes(x, 0.0)
     if first <= 0.0 or second == 0.0:
         return 0.0, True
     low, high = 0.0, top
-    c = start if 0.0 < start < top else min(first / second, 0.5 * top)
+    c = min(first / second, 0.5 * top)
     for _ in range(60):
         first, second = _slopes(x, c)
         if first > 0.0:
@@ -154,7 +154,7 @@ def maximise_free(ratio, group, scale, mixing, difference):  # type: ignore[no-u
     good = True
     for g in range(nodes):
         fill_x(ratio[g], group, scale, mixing[g], difference, x)
-        strength[g], ok = maximise_c(x, 0.0)
+        strength[g], ok = maximise_c(x)
         if strength[g] > 0.0:
             value[g] = log_ratio(x, strength[g])
         good = good and ok

@@ -18,7 +18,7 @@ from nuanalysis.plot._canvas import MARKED, REFERENCE, SERIES, SMALL, canvas, gr
 
 Floats = NDArray[np.float64]
 FLUX_SCALE = 1e-12
-FLUX_AXIS = "E² dN/dE at 100 TeV, per flavour, whole sky\n(10⁻¹² TeV cm⁻² s⁻¹)"
+FLUX_AXIS = "E² dN/dE at 100 TeV, per flavour\nwhole sky or all sources (10⁻¹² TeV cm⁻² s⁻¹)"
 
 
 class Published(Protocol):

@@ -170,7 +170,11 @@ _FIT_NUMBERS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "p_local_error": (("p_value", "p_error"), "", "its statistical error"),
     "sigma_local": (("p_value", "sigma"), "", "one-sided significance"),
     "n_trials": (("p_value", "n_trials"), "", "trials behind the p-value"),
-    "flux_best": (("flux", "best"), _FLUX, "E^2 dN/dE at 100 TeV, per flavour, whole sky"),
+    "flux_best": (
+        ("flux", "best"),
+        _FLUX,
+        "E^2 dN/dE at 100 TeV, per flavour, whole sky or all sources, for E^-2.7 unless the spec says otherwise",
+    ),
     "flux_low_68": (("flux", "low_68"), _FLUX, "lower end of the 68 % interval"),
     "flux_high_68": (("flux", "high_68"), _FLUX, "upper end of the 68 % interval"),
     "flux_upper_limit_90": (("flux", "upper_limit_90"), _FLUX, "90 % upper limit"),

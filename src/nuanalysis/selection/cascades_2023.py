@@ -12,8 +12,6 @@ from nuanalysis.selection._cuts import Cut
 from nuanalysis.selection.event_cuts import Quality, Range
 
 NAME = "cascades-2023"
-N_PUBLISHED = 59_592
-LIVETIME_S = 304_047_105.07
 LOWEST_LOG10_ENERGY = float(np.log10(500.0))
 
 CUTS: tuple[Cut, ...] = (

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import xarray as xr
 
 from nuanalysis import simulate
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.ingest import find, tracks_ic40, tracks_ic79, tracks_ic86_2011
+from nuanalysis.ingest import find, irf_plenum, tracks_ic40, tracks_ic79, tracks_ic86_2011
 from nuanalysis.model import Binning, Sample
 from nuanalysis.response import Response, cascades_2023
 from nuanalysis.response import tracks as track_response
@@ -22,7 +20,6 @@ from nuanalysis.workflow.spec import SAMPLE_NAMES, SampleSpec
 
 _TRACKS = {"tracks-ic40": tracks_ic40, "tracks-ic79": tracks_ic79, "tracks-ic86-2011": tracks_ic86_2011}
 _LABELS = {"tracks-ic40": "IC40 tracks", "tracks-ic79": "IC79 tracks", "tracks-ic86-2011": "IC86-2011 tracks"}
-_DERIVED = Path("derived") / "IC86_II_resolution_plenum.npz"
 
 CASCADE_BINNING = Binning(
     np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3
@@ -65,8 +62,7 @@ def response_of(season: str) -> Response:
     if season == cascades_2023.NAME:
         return cascades_2023.response()
     reader = _TRACKS[season]
-    with np.load(find(tracks_ic40.RELEASE) / _DERIVED) as file:
-        tables = {key: file[key] for key in file.files}
+    tables = irf_plenum.read_tables(find(irf_plenum.RELEASE))
     area = reader.read_effective_area(find(reader.RELEASE))
     return track_response.response(season, _LABELS[season], reader.RELEASE.reference, area, tables)
 
