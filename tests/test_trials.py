@@ -11,8 +11,10 @@ from nuanalysis import trials
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import maximise, ts_at
 from nuanalysis.model import prepare
+from nuanalysis.model._kernels import trial_key
 from nuanalysis.model._space import place
 from nuanalysis.trials import PLAIN, Tilt
+from nuanalysis.trials._scrambles import _component
 
 N = 1500
 
@@ -79,7 +81,7 @@ def tilted_draws(kind, event, strength, n=40_000):
     dec, error = (np.full(n, part.sample.array(name)[chosen]) for name in ("declination", "angular_error"))
     many = place(part.space, dec, error)
     u = np.empty(n)
-    many.tilt(np.uint64(trials.trial_key(3, event, 0)), np.full(n, strength), np.ones(1), u)
+    many.tilt(np.uint64(trial_key(3, event, 0)), np.full(n, strength), np.ones(1), u)
     return u, lambda at: 1 + strength * (many.at(np.resize(at, n))[0, : len(at)] - many.mean[0, 0]), many
 
 
@@ -142,7 +144,7 @@ def test_weights_of_a_mixture_are_those_of_the_balance_heuristic():
     tilts = (Tilt(0.0, 3, 0.4), Tilt(5.0, 3, 0.35), Tilt(12.0, 9, 0.25))
     rows = trials.scramble_trials(prepared, 9, 0, 10, tilts)
     for i, row in enumerate(rows):
-        data = trials.scrambled(prepared, 9, i, trials._component(i, tilts))
+        data = trials.scrambled(prepared, 9, i, _component(i, tilts))
         ratios = [np.exp(0.5 * ts_at(data, t.n_signal, node=t.node)) for t in tilts]
         assert np.exp(row[3]) == pytest.approx(1 / np.dot([0.4, 0.35, 0.25], ratios), rel=1e-9)
         assert row[0] == maximise(data).ts
@@ -151,7 +153,7 @@ def test_weights_of_a_mixture_are_those_of_the_balance_heuristic():
 def test_every_run_of_trials_holds_the_shares():
     tilts = (Tilt(0.0, 0, 0.3), Tilt(1.0, 0, 0.5), Tilt(2.0, 0, 0.2))
     for first in (0, 1000, 123_456):
-        drawn = [trials._component(i, tilts).n_signal for i in range(first, first + 500)]
+        drawn = [_component(i, tilts).n_signal for i in range(first, first + 500)]
         assert np.bincount(np.array(drawn, dtype=int), minlength=3) == pytest.approx([150, 250, 100], abs=3)
 
 
