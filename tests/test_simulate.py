@@ -10,9 +10,17 @@ from small_problem import catalogue, plane, twin
 
 from nuanalysis import simulate
 from nuanalysis.errors import InputError
-from nuanalysis.response import acceptance, cascades_2023, draw_true_energy, energy_density, point_spread
+from nuanalysis.response import (
+    NOMINAL,
+    Variation,
+    acceptance,
+    cascades_2023,
+    draw_true_energy,
+    energy_density,
+    point_spread,
+)
 from nuanalysis.sky._records import PointSource, PowerLaw
-from nuanalysis.sphere import cos_separation, pixel_directions, smoothed
+from nuanalysis.sphere import cos_separation, harmonics, pixel_directions, smoothed
 
 SEEDS = (1, 2, 3)
 SPECTRUM = PowerLaw(2.7)
@@ -145,7 +153,7 @@ def test_signal_is_where_the_smeared_template_is():
     # The point spread of the signal is a mixture over energies: average the smeared maps over many drawn widths.
     true = draw_true_energy(response, SPECTRUM, np.sin(rng.choice(dec, 300, p=seen / seen.sum())), rng)
     fraction, narrow, broad = point_spread(response, true, np.zeros(300))
-    parts = smoothed(seen / seen.sum(), np.concatenate([narrow, broad]))
+    parts = smoothed(harmonics(seen / seen.sum(), 95), 32, np.concatenate([narrow, broad]))
     expected = np.average(parts, axis=0, weights=np.concatenate([fraction, 1 - fraction]))
     group = hp.ud_grade(expected, 4, power=-2)
     counts = np.bincount(hp.ang2pix(4, np.pi / 2 - drawn.declination, drawn.right_ascension), minlength=192)
@@ -195,3 +203,75 @@ def test_an_extended_source_is_a_gaussian_of_its_extension():
     drawn = simulate.signal(source, 20_000, np.random.default_rng(14))
     psi = np.arccos(np.clip(cos_separation(drawn.right_ascension, drawn.declination, 1.0, 0.4), -1, 1))
     assert kstest(psi / 0.02, "rayleigh").pvalue > 0.001
+
+
+# --- varied detectors ------------------------------------------------------------------------------------------------
+
+
+class Curved:
+    """E^-2 with an exponential cut-off at 30 TeV."""
+
+    def shape(self, log10_energy):
+        return 10.0 ** (-2.0 * (log10_energy - 5.0)) * np.exp(-(10.0 ** (log10_energy - 4.48)))
+
+
+def test_the_nominal_variation_changes_no_bit():
+    source = simulate.emission(plane(), cascades_2023.response(), SPECTRUM)
+    first = simulate.signal(source, 500, np.random.default_rng(15))
+    again = simulate.signal(source, 500, np.random.default_rng(15), NOMINAL)
+    assert all(getattr(first, n).tobytes() == getattr(again, n).tobytes() for n in first.__slots__)
+    assert simulate.relative_rate(source, NOMINAL) == 1.0
+    assert np.allclose(source.bands.sum(), 1.0)
+
+
+@pytest.mark.parametrize("index", [2.0, 2.7, 3.5])
+def test_a_shifted_energy_scale_changes_only_the_rate_of_a_power_law(index):
+    # With A the area as a function of the light, N = integral A(s E) E^-index dE = s^(index - 1) N(s = 1).
+    source = simulate.emission(plane(), cascades_2023.response(), PowerLaw(index))
+    varied = Variation(acceptance=1.3, energy_shift=0.04)
+    assert simulate.relative_rate(source, varied) == pytest.approx(1.3 * 10 ** (0.04 * (index - 1)), rel=1e-12)
+    nominal = simulate.signal(source, 2000, np.random.default_rng(16))
+    shifted = simulate.signal(source, 2000, np.random.default_rng(16), varied)
+    for name in nominal.__slots__:
+        # Rounding may move an event over the edge of a bin.
+        assert np.isclose(getattr(nominal, name), getattr(shifted, name), atol=1e-9).mean() > 0.99
+
+
+def test_a_shifted_energy_scale_of_a_curved_spectrum_is_that_of_brighter_events():
+    response, shift, n = cascades_2023.response(), 0.1, 60_000
+    source = simulate.emission(catalogue([PointSource("one", 1.0, 0.1)]), response, Curved())
+    # The slow way: true energies in small steps, each seen by the area at its own light.
+    log10_energy = np.arange(2.4, 7.2, 1e-4)
+    edges, area = response.array("log10_true_edges"), response.array("effective_area")[2]
+
+    def events(by):
+        seen = np.searchsorted(edges, log10_energy + by) - 1
+        inside = (seen >= 0) & (seen < len(area))
+        return (
+            np.where(inside, area[np.clip(seen, 0, len(area) - 1)], 0.0)
+            * Curved().shape(log10_energy)
+            * (10.0**log10_energy)
+        )
+
+    found = simulate.relative_rate(source, Variation(energy_shift=shift))
+    assert found == pytest.approx(events(shift).sum() / events(0.0).sum(), rel=2e-3)
+    drawn = simulate.signal(source, n, np.random.default_rng(17), Variation(energy_shift=shift))
+    true = np.random.default_rng(18).choice(log10_energy, n, p=events(shift) / events(shift).sum()) + shift
+    wanted = np.histogram(true, response.array("migration_true_edges"))[0] @ response.array("migration")[0]
+    value, freedom = pearson(np.histogram(drawn.log10_energy, response.array("migration_reco_edges"))[0], wanted)
+    assert chi2.sf(value / 2, freedom) > 0.001  # both sides are drawn
+    nominal = simulate.signal(source, n, np.random.default_rng(17))
+    assert np.median(drawn.log10_energy) > np.median(nominal.log10_energy) + 0.02
+
+
+def test_a_wider_point_spread_moves_events_further_and_leaves_their_errors():
+    source = simulate.emission(catalogue([PointSource("one", 1.0, 0.1)]), cascades_2023.response(), SPECTRUM)
+    nominal, wide = (
+        simulate.signal(source, 20_000, np.random.default_rng(19), v) for v in (NOMINAL, Variation(angular_scale=1.1))
+    )
+    near, far = (
+        np.median(np.arccos(np.clip(cos_separation(d.right_ascension, d.declination, 1.0, 0.1), -1, 1)))
+        for d in (nominal, wide)
+    )
+    assert far / near == pytest.approx(1.1, abs=0.01)
+    assert np.array_equal(nominal.angular_error, wide.angular_error)

@@ -75,7 +75,7 @@ def test_a_smoothed_point_is_the_kernel():
     here = 20_000
     point = np.zeros(12 * nside**2)
     point[here] = 1.0 / hp.nside2pixarea(nside)
-    found = sphere.smoothed(point, np.array([kappa]))[0]
+    found = sphere.smoothed(sphere.harmonics(point, 3 * nside - 1), nside, np.array([kappa]))[0]
     wanted = sphere.vmf_density(sphere.cos_separation(ra, dec, ra[here], dec[here]), np.array(kappa))
     assert np.abs(found - wanted).max() < 2e-3 * wanted.max()
     assert found.sum() * hp.nside2pixarea(nside) == pytest.approx(1.0, abs=1e-3)

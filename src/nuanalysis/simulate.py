@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.response import (
+    NOMINAL,
     Response,
+    Shifted,
     Spectrum,
+    Variation,
     acceptance,
+    band_rates,
     cascades_2023,
     draw_point_spread,
     draw_reconstructed_energy,
     draw_true_energy,
     folded_atmosphere,
 )
+from nuanalysis.response._records import band_of
 from nuanalysis.schema import EVENTS, dataset
 from nuanalysis.sky._records import Catalogue, PowerLaw, Template
 from nuanalysis.sphere import offset, pixel_directions
@@ -46,23 +51,37 @@ class Drawn:
         return Drawn(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
-def _detected(response: Response, spectrum: Spectrum, ra: Floats, dec: Floats, rng: np.random.Generator) -> Drawn:
-    """Push true directions through the response."""
+def _detected(
+    response: Response,
+    spectrum: Spectrum,
+    ra: Floats,
+    dec: Floats,
+    rng: np.random.Generator,
+    variation: Variation = NOMINAL,
+) -> Drawn:
+    """Push true directions through the response, or through a variation of it."""
+    if variation.energy_shift:
+        spectrum = Shifted(spectrum, variation.energy_shift)  # from here on energies are those the response knows
     log10_true = draw_true_energy(response, spectrum, np.sin(dec), rng)
     log10_energy = draw_reconstructed_energy(response, log10_true, np.sin(dec), rng)
-    psi, error = draw_point_spread(response, log10_true, np.sin(dec), rng)
+    psi, error = draw_point_spread(response, log10_true, np.sin(dec), rng, scale=variation.angular_scale)
     seen_ra, seen_dec = offset(ra, dec, psi, rng.uniform(0.0, 2 * np.pi, len(psi)))
     return Drawn(seen_ra, seen_dec, log10_energy, error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Emission:
-    """Where detected events of a target come from: cumulative weights of its pixels or sources, (place,)."""
+    """Where detected events of a target come from.
+
+    cumulative : (place,) cumulative weights of its pixels or sources.
+    bands : (band,) fraction of the events in each band of the effective area.
+    """
 
     target: Template | Catalogue
     response: Response
     spectrum: Spectrum
     cumulative: Floats
+    bands: Floats
 
 
 def emission(target: Template | Catalogue, response: Response, spectrum: Spectrum) -> Emission:
@@ -73,7 +92,17 @@ def emission(target: Template | Catalogue, response: Response, spectrum: Spectru
     else:
         dec = np.array([s.declination for s in target.sources])
         weight = np.array(target.weights)
-    return Emission(target, response, spectrum, np.cumsum(weight * acceptance(response, spectrum, np.sin(dec))))
+    expected = weight * acceptance(response, spectrum, np.sin(dec))
+    edges = response.array("sin_dec_edges")
+    bands = np.bincount(band_of(np.sin(dec), edges), weights=expected, minlength=len(edges) - 1)
+    return Emission(target, response, spectrum, np.cumsum(expected), bands / max(bands.sum(), 1e-300))
+
+
+def relative_rate(source: Emission, variation: Variation) -> float:
+    """Mean number of events of a varied detector over that of the nominal one."""
+    if variation == NOMINAL:
+        return 1.0
+    return float(source.bands @ band_rates(source.response, source.spectrum, variation))
 
 
 def _in_pixels(nside: int, pixel: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -94,14 +123,18 @@ def _around_sources(catalogue: Catalogue, chosen: NDArray[np.int64], rng: np.ran
     return offset(ra, dec, spread, rng.uniform(0.0, 2 * np.pi, len(chosen)))
 
 
-def signal(source: Emission, n: int, rng: np.random.Generator) -> Drawn:
-    """Draw n detected events of a template or of a stack, as the response sees them."""
+def signal(source: Emission, n: int, rng: np.random.Generator, variation: Variation = NOMINAL) -> Drawn:
+    """Draw n detected events of a template or of a stack, as the response sees them, or a variation of it.
+
+    Places keep the weights of the nominal detector: exact for a power law, whose rate a shift of the energy changes
+    alike everywhere; other spectra would need the weights anew for each variation.
+    """
     chosen = np.searchsorted(source.cumulative, rng.random(n) * source.cumulative[-1], side="right")
     if isinstance(source.target, Template):
         ra, dec = _in_pixels(source.target.nside, chosen, rng)
     else:
         ra, dec = _around_sources(source.target, chosen, rng)
-    return _detected(source.response, source.spectrum, ra, dec, rng)
+    return _detected(source.response, source.spectrum, ra, dec, rng, variation)
 
 
 def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:

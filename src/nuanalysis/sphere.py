@@ -90,8 +90,7 @@ class Rings:
 
     def column(self, ra: Floats, ring: Ints) -> Ints:
         """Number of the pixel on the ring whose step of right ascension holds each direction, shape (event,)."""
-        count = self.count[ring]
-        return np.asarray(np.floor(ra / (2 * np.pi) * count + self.shift[ring]), dtype=np.int64) % count
+        return ring_column(ra, self.count[ring], self.shift[ring])
 
     def mean(self, maps: NDArray[np.floating]) -> Floats:
         """Mean over each ring; maps (..., pixel) -> (..., ring)."""
@@ -100,6 +99,11 @@ class Rings:
     def maximum(self, maps: NDArray[np.floating]) -> Floats:
         """Largest value on each ring; maps (..., pixel) -> (..., ring)."""
         return np.asarray(np.maximum.reduceat(maps, self.start, axis=-1))
+
+
+def ring_column(ra: Floats, count: NDArray[np.number], shift: Floats) -> Ints:
+    """Number of the step of right ascension that holds each direction on rings of ``count`` steps; shapes broadcast."""
+    return np.asarray(np.floor(ra / (2 * np.pi) * count + shift) % count, dtype=np.int64)
 
 
 def rings(nside: int) -> Rings:
@@ -120,16 +124,37 @@ def regrade(density: Floats, nside: int) -> Floats:
     return np.asarray(hp.ud_grade(density, nside)) if len(density) != 12 * nside**2 else density
 
 
-def smoothed(density: Floats, kappas: Floats) -> Floats:
-    """The map convolved with a von Mises-Fisher kernel of each concentration.
+def harmonics(density: Floats, lmax: int) -> NDArray[np.complex128]:
+    """Spherical-harmonic coefficients of a map, (pixel,) -> (coefficient,)."""
+    return np.asarray(hp.map2alm(density, lmax=lmax, iter=3))
 
-    density (pixel,) sr^-1; kappas (class,); returns (class, pixel) sr^-1, never below zero.
+
+def point_harmonics(ra: Floats, dec: Floats, weight: Floats, extension: Floats, lmax: int) -> NDArray[np.complex128]:
+    """Coefficients of a sum of point sources of the given weights, each blurred by its extension; (source,) in.
+
+    Each source is spread over the four nearest centres of a grid with pixels of an eighth of the wavelength at lmax
+    or less, so that its position is kept.  Extensions are rounded to 5 per cent.
+    """
+    nside = int(2 ** np.ceil(np.log2(max(lmax, 64) * 8 / 6)))
+    step = np.where(extension > 0, np.round(np.log(np.maximum(extension, 1e-9)) / 0.1), -np.inf)
+    total = np.zeros(hp.Alm.getsize(lmax), dtype=np.complex128)
+    for width in np.unique(step):
+        mine = step == width
+        pixel, share = hp.get_interp_weights(nside, np.pi / 2 - dec[mine], ra[mine])
+        points = np.bincount(pixel.ravel(), weights=(share * weight[mine]).ravel(), minlength=12 * nside**2)
+        alm = hp.map2alm(points * (12 * nside**2) / (4 * np.pi), lmax=lmax, iter=1)
+        total += hp.almxfl(alm, vmf_window(lmax, float(np.exp(-0.2 * width)))) if np.isfinite(width) else alm
+    return total
+
+
+def smoothed(alm: NDArray[np.complex128], nside: int, kappas: Floats) -> Floats:
+    """A map from its coefficients, convolved with a von Mises-Fisher kernel of each concentration.
+
+    kappas (class,); returns (class, pixel), never below zero.
     Kernels narrower than a pixel leave the map as it is, to the resolution of the grid.
     """
-    nside = hp.npix2nside(len(density))
-    lmax = 3 * nside - 1
-    alm = hp.map2alm(density, lmax=lmax, iter=3)
-    out = np.empty((len(kappas), len(density)))
+    lmax = hp.Alm.getlmax(len(alm))
+    out = np.empty((len(kappas), 12 * nside**2))
     for row, kappa in zip(out, kappas, strict=True):
         row[:] = hp.alm2map(hp.almxfl(alm, vmf_window(lmax, float(kappa))), nside, lmax=lmax)
     # Band-limiting rings where the kernel is as narrow as a pixel; a density cannot be negative.

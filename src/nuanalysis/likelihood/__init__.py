@@ -4,8 +4,22 @@
 
 with S the signal and B the background density in direction and energy and <S> the mean of S over right
 ascension (IceCube 2023, supplement; physics of signal subtraction: the data hold the signal they estimate B from).
+Trials use sums over the events instead of the events themselves (``_sums``).
 """
 
 from nuanalysis.likelihood._fit import FitResult, maximise, maximise_at, scan, ts_at
+from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, near_anywhere, sums, tilt_log_ratio
 
-__all__ = ["FitResult", "maximise", "maximise_at", "scan", "ts_at"]
+__all__ = [
+    "REACH_TS",
+    "FitResult",
+    "Sums",
+    "maximise",
+    "maximise_at",
+    "maximise_sums",
+    "near_anywhere",
+    "scan",
+    "sums",
+    "tilt_log_ratio",
+    "ts_at",
+]

@@ -1,6 +1,6 @@
 """Compiled sums and maximisers of the likelihood.  Each has a slow, obvious twin in the tests.
 
-Signatures are spelt out so that all but the last are loaded at import, in this order.  Loaded at first use, the last
+Signatures are spelt out so that all but maximise_free are loaded at import, in this order.  Loaded at first use, it
 would bring its own copies of them or not, depending on what the process computed before: TS would differ in the last
 bit from worker to worker.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from nuanalysis.model._kernels import fill_x
+from nuanalysis.model._kernels import SATURATION, fill_x
 
 _LARGEST = 100.0
 
@@ -101,6 +101,15 @@ def _pair_derivatives(x, y, a, b):  # type: ignore[no-untyped-def]
     return ga, gb, haa, hab, hbb, least
 
 
+@nb.njit("(float64[::1], float64[::1], float64, float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _log_pair(x, y, a, b):  # type: ignore[no-untyped-def]
+    """Sum of ln(1 + a x + b y)."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += np.log(1.0 + a * x[i] + b * y[i])
+    return total
+
+
 @nb.njit("(float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy")
 def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
     """Maximise the jointly concave sum of ln(1 + a x + b y) over a, b >= 0, from the one-node optimum (c, 0).
@@ -137,6 +146,396 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
         if moved <= 1e-8 * (a + b):
             return a, b, True, True
     return a, b, True, False
+
+
+# --- far events by their power sums -----------------------------------------------------------------------------------
+#
+# An event with |c x| <= e adds to the sum of ln(1 + c x) what the first few powers say, so sums of powers stand for all
+# such events; the few near ones are kept.  One pass over the events replaces the passes of every Newton step, of every
+# spectral node and of every tilt of a mixture.
+
+
+@nb.njit(
+    "(float64[::1], float64[::1], int64[::1], float64[::1], boolean[::1], float64, float64[::1], int64[::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=True,
+)
+def sum_fixed(difference, ratio, group, scale, always, limit, power, near):  # type: ignore[no-untyped-def]
+    """Add the powers 1 to 6 of the x with |x| <= limit to power (6,); returns the number of the others.
+
+    near (event + 1,) begins with the numbers of the others; always (event,) marks events that count as near anywhere.
+    """
+    n, m = group.shape[0], 0
+    block = np.empty(512)
+    s1, s2, s3, s4, s5, s6 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for start in range(0, n, 512):
+        size = min(512, n - start)
+        for j in range(size):
+            i = start + j
+            block[j] = difference[i] * ratio[group[i]] * scale[i]
+        for j in range(size):
+            x = block[j]
+            near[m] = start + j
+            m += 1 if always[start + j] or abs(x) > limit else 0
+        for j in range(size):
+            x = 0.0 if always[start + j] or abs(block[j]) > limit else block[j]
+            x2 = x * x
+            x3 = x2 * x
+            s1 += x
+            s2 += x2
+            s3 += x3
+            s4 += x2 * x2
+            s5 += x3 * x2
+            s6 += x3 * x3
+    power[0] += s1
+    power[1] += s2
+    power[2] += s3
+    power[3] += s4
+    power[4] += s5
+    power[5] += s6
+    return m
+
+
+@nb.njit(
+    "(float64[:, ::1], int64[::1], float64[::1], boolean[::1], float64[::1], float64[:, ::1], int64[::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=True,
+)
+def sum_free(difference, group, scale, always, limit, moments, near):  # type: ignore[no-untyped-def]
+    """Moments of e_p = scale d_p, four shapes p, of the far events of each group; numbers of the near ones in ``near``.
+
+    An event is far where every |e_p| <= limit of its group, and it is not marked in always (event,).
+    moments (group, 34): powers 1 to 4 of each shape, then for each neighbouring pair (p, q) the products pq, p2q, pq2,
+    p3q, p2q2, pq3.  Returns the number of near events.
+    """
+    n, m = group.shape[0], 0
+    for i in range(n):
+        s, k = scale[i], group[i]
+        a, b, c, d = s * difference[0, i], s * difference[1, i], s * difference[2, i], s * difference[3, i]
+        if max(max(abs(a), abs(b)), max(abs(c), abs(d))) > limit[k] or always[i]:
+            near[m] = i
+            m += 1
+            continue
+        row = moments[k]
+        a2, b2, c2, d2 = a * a, b * b, c * c, d * d
+        ab, bc, cd = a * b, b * c, c * d
+        row[0] += a
+        row[1] += b
+        row[2] += c
+        row[3] += d
+        row[4] += a2
+        row[5] += b2
+        row[6] += c2
+        row[7] += d2
+        row[8] += a2 * a
+        row[9] += b2 * b
+        row[10] += c2 * c
+        row[11] += d2 * d
+        row[12] += a2 * a2
+        row[13] += b2 * b2
+        row[14] += c2 * c2
+        row[15] += d2 * d2
+        row[16] += ab
+        row[17] += bc
+        row[18] += cd
+        row[19] += a2 * b
+        row[20] += b2 * c
+        row[21] += c2 * d
+        row[22] += a * b2
+        row[23] += b * c2
+        row[24] += c * d2
+        row[25] += a2 * ab
+        row[26] += b2 * bc
+        row[27] += c2 * cd
+        row[28] += ab * ab
+        row[29] += bc * bc
+        row[30] += cd * cd
+        row[31] += ab * b2
+        row[32] += bc * c2
+        row[33] += cd * d2
+    return m
+
+
+@nb.njit(
+    "(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def node_sums(moments, ratio, mixing, power, cross):  # type: ignore[no-untyped-def]
+    """Add the power sums at each node, power (node, 4), and the cross sums of neighbours, cross (node - 1, 6).
+
+    moments of ``sum_free``; ratio (node, group); mixing (node, 4), at most two neighbouring shapes at a node, and
+    the same two for a node and the next.  cross: sums of xy, x2y, xy2, x3y, x2y2, xy3 of nodes (x, y).
+    """
+    nodes, groups = ratio.shape
+    for g in range(nodes):
+        q = 0
+        while q < 2 and (
+            mixing[g, q] == 0.0 or (mixing[g, q + 1] == 0.0 and g + 1 < nodes and mixing[g + 1, q] == 0.0)
+        ):
+            q += 1
+        last = g + 1 == nodes
+        for k in range(groups):
+            m = moments[k]
+            a, b = ratio[g, k] * mixing[g, q], ratio[g, k] * mixing[g, q + 1]
+            a2, b2, ab = a * a, b * b, a * b
+            p1, p2 = m[q], m[q + 1]
+            p20, p02, p11 = m[4 + q], m[5 + q], m[16 + q]
+            p30, p03, p21, p12 = m[8 + q], m[9 + q], m[19 + q], m[22 + q]
+            p40, p04, p31, p22, p13 = m[12 + q], m[13 + q], m[25 + q], m[28 + q], m[31 + q]
+            power[g, 0] += a * p1 + b * p2
+            power[g, 1] += a2 * p20 + 2 * ab * p11 + b2 * p02
+            power[g, 2] += a2 * a * p30 + 3 * a2 * b * p21 + 3 * a * b2 * p12 + b2 * b * p03
+            power[g, 3] += a2 * a2 * p40 + 4 * a2 * ab * p31 + 6 * a2 * b2 * p22 + 4 * ab * b2 * p13 + b2 * b2 * p04
+            if last:
+                continue
+            c, d = ratio[g + 1, k] * mixing[g + 1, q], ratio[g + 1, k] * mixing[g + 1, q + 1]
+            c2, d2 = c * c, d * d
+            cross[g, 0] += a * c * p20 + (a * d + b * c) * p11 + b * d * p02
+            # x2 y with x = a u + b v, y = c u + d v
+            cross[g, 1] += a2 * c * p30 + (a2 * d + 2 * ab * c) * p21 + (b2 * c + 2 * ab * d) * p12 + b2 * d * p03
+            cross[g, 2] += a * c2 * p30 + (b * c2 + 2 * a * c * d) * p21 + (a * d2 + 2 * b * c * d) * p12 + b * d2 * p03
+            a3, b3, c3, d3 = a2 * a, b2 * b, c2 * c, d2 * d
+            cross[g, 3] += (
+                a3 * c * p40
+                + (a3 * d + 3 * a2 * b * c) * p31
+                + (3 * a2 * b * d + 3 * a * b2 * c) * p22
+                + (3 * a * b2 * d + b3 * c) * p13
+                + b3 * d * p04
+            )
+            cross[g, 4] += (
+                a2 * c2 * p40
+                + (2 * a2 * c * d + 2 * ab * c2) * p31
+                + (a2 * d2 + 4 * ab * c * d + b2 * c2) * p22
+                + (2 * ab * d2 + 2 * b2 * c * d) * p13
+                + b2 * d2 * p04
+            )
+            cross[g, 5] += (
+                c3 * a * p40
+                + (c3 * b + 3 * c2 * d * a) * p31
+                + (3 * c2 * d * b + 3 * c * d2 * a) * p22
+                + (3 * c * d2 * b + d3 * a) * p13
+                + d3 * b * p04
+            )
+
+
+@nb.njit(
+    "(float64[::1], int64[::1], float64[::1], boolean[::1], float64[::1], float64[:, ::1], int64[::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=True,
+)
+def sum_free_one(difference, group, scale, always, limit, moments, near):  # type: ignore[no-untyped-def]
+    """As sum_free for one spatial shape: moments (group, 4), the powers 1 to 4 of e = scale d."""
+    n, m = group.shape[0], 0
+    for i in range(n):
+        k = group[i]
+        e = scale[i] * difference[i]
+        near[m] = i
+        far = abs(e) <= limit[k] and not always[i]
+        m += 0 if far else 1
+        e = e if far else 0.0
+        e2 = e * e
+        row = moments[k]
+        row[0] += e
+        row[1] += e2
+        row[2] += e2 * e
+        row[3] += e2 * e2
+    return m
+
+
+@nb.njit("(float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
+def log_ratio_sums(near, power, c):  # type: ignore[no-untyped-def]
+    """Sum of ln(1 + c x) from the near events and the power sums of the far ones."""
+    total, factor = log_ratio(near, c), c
+    for k in range(power.shape[0]):
+        total += factor * power[k] / (k + 1)
+        factor *= -c
+    return total
+
+
+@nb.njit(
+    "(float64[::1], float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy", fastmath=True
+)
+def tilt_ratio_sums(near, floor, power, c):  # type: ignore[no-untyped-def]
+    """Sum of ln(1 + c_i x) of a tilt, c_i = min(c, SATURATION / floor_i); floor (near event,) is x's w <S>."""
+    total, factor, product = 0.0, c, 1.0
+    for i in range(near.shape[0]):
+        product *= 1.0 + min(c, SATURATION / floor[i]) * near[i]
+        if i % 8 == 7:
+            total += np.log(product)
+            product = 1.0
+    total += np.log(product)
+    for k in range(power.shape[0]):
+        total += factor * power[k] / (k + 1)
+        factor *= -c
+    return total
+
+
+@nb.njit("(float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _slopes_sums(near, power, c):  # type: ignore[no-untyped-def]
+    """First derivative of the log-ratio by c, and minus the second."""
+    first, second = _slopes(near, c)
+    first += power[0]
+    factor = 1.0
+    for k in range(1, power.shape[0]):
+        second += factor * k * power[k]
+        factor *= -c
+        first += factor * power[k]
+    return first, second
+
+
+@nb.njit("(float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy")
+def maximise_sums(near, power, largest):  # type: ignore[no-untyped-def]
+    """As maximise_c, from near events and power sums, which hold up to c = ``largest``.
+
+    Returns (c, converged, inside); inside is False where the maximum may lie beyond ``largest``.
+    """
+    ceiling = ceiling_of(near)
+    top = min(ceiling, largest)
+    first, second = _slopes_sums(near, power, 0.0)
+    if first <= 0.0 or second <= 0.0:
+        return 0.0, True, True
+    end, _ = _slopes_sums(near, power, top)
+    if end >= 0.0:
+        return top, True, ceiling <= largest
+    low, high = 0.0, top
+    c = min(first / second, 0.5 * top)
+    for _ in range(60):
+        first, second = _slopes_sums(near, power, c)
+        if first > 0.0:
+            low = c
+        else:
+            high = c
+        new = c + first / second
+        if new >= high or new <= low:
+            new = 0.5 * (low + high)
+        if abs(new - c) <= 1e-8 * c:
+            return new, True, True
+        c = new
+    return c, False, True
+
+
+@nb.njit("(float64[::1], float64[::1], float64[::1], float64, float64)", cache=True, nogil=True, error_model="numpy")
+def _pair_far(px, py, cross, a, b):  # type: ignore[no-untyped-def]
+    """Gradient, minus the Hessian, and value of the far events' sum of ln(1 + a x + b y), to fourth order."""
+    xx, yy, xy = px[1], py[1], cross[0]
+    x3, y3, x2y, xy2 = px[2], py[2], cross[1], cross[2]
+    x4, y4, x3y, x2y2, xy3 = px[3], py[3], cross[3], cross[4], cross[5]
+    ga = px[0] - (a * xx + b * xy) + (a * a * x3 + 2 * a * b * x2y + b * b * xy2)
+    ga -= a * a * a * x4 + 3 * a * a * b * x3y + 3 * a * b * b * x2y2 + b * b * b * xy3
+    gb = py[0] - (a * xy + b * yy) + (a * a * x2y + 2 * a * b * xy2 + b * b * y3)
+    gb -= a * a * a * x3y + 3 * a * a * b * x2y2 + 3 * a * b * b * xy3 + b * b * b * y4
+    haa = xx - 2 * (a * x3 + b * x2y) + 3 * (a * a * x4 + 2 * a * b * x3y + b * b * x2y2)
+    hab = xy - 2 * (a * x2y + b * xy2) + 3 * (a * a * x3y + 2 * a * b * x2y2 + b * b * xy3)
+    hbb = yy - 2 * (a * xy2 + b * y3) + 3 * (a * a * x2y2 + 2 * a * b * xy3 + b * b * y4)
+    value = a * px[0] + b * py[0] - 0.5 * (a * a * xx + 2 * a * b * xy + b * b * yy)
+    value += (a * a * a * x3 + 3 * a * a * b * x2y + 3 * a * b * b * xy2 + b * b * b * y3) / 3.0
+    quartic = a**4 * x4 + 4 * a**3 * b * x3y + 6 * a * a * b * b * x2y2 + 4 * a * b**3 * xy3 + b**4 * y4
+    return ga, gb, haa, hab, hbb, value - 0.25 * quartic
+
+
+@nb.njit(
+    "(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64, float64, float64)",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def maximise_pair_sums(x, y, px, py, cross, c, largest_x, largest_y):  # type: ignore[no-untyped-def]
+    """As maximise_pair, from near events and sums; a / largest_x + b / largest_y <= 1 is the range of the sums.
+
+    Returns (a, b, log-ratio, improved, converged, inside).
+    """
+    a, b = c, 0.0
+    near = _pair_derivatives(x, y, a, b)
+    far = _pair_far(px, py, cross, a, b)
+    if near[1] + far[1] <= 1e-9 * max(1.0, abs(near[4] + far[4])) ** 0.5:
+        return a, b, 0.0, False, True, True
+    converged, inside = False, True
+    for _ in range(60):
+        ga, gb = near[0] + far[0], near[1] + far[1]
+        haa, hab, hbb = near[2] + far[2], near[3] + far[3], near[4] + far[4]
+        det = haa * hbb - hab * hab
+        if det <= 1e-12 * haa * hbb:
+            converged = True  # the two nodes cannot be told apart
+            break
+        da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
+        length = 1.0
+        if a + da < 0.0:
+            length = min(length, a / -da)
+        if b + db < 0.0:
+            length = min(length, b / -db)
+        if length < 1e-12:
+            converged = True  # on the border, pushed outwards: the maximum lies there
+            break
+        for _ in range(40):
+            na, nb_ = a + length * da, b + length * db
+            trial = _pair_derivatives(x, y, na, nb_)
+            if trial[5] > 0.005 and na + nb_ <= _LARGEST:
+                break
+            length *= 0.5
+        moved = abs(na - a) + abs(nb_ - b)
+        a, b = max(na, 0.0), max(nb_, 0.0)
+        if a / largest_x + b / largest_y > 1.0:
+            inside = False
+            break
+        near, far = trial, _pair_far(px, py, cross, a, b)
+        if moved <= 1e-8 * (a + b):
+            converged = True
+            break
+    return a, b, far[5] + _log_pair(x, y, a, b), True, converged, inside
+
+
+@nb.njit(
+    "(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def maximise_free_sums(near, power, cross, largest):  # type: ignore[no-untyped-def]
+    """As maximise_free, from near events (node, event) and sums.
+
+    Returns (c, position, log-ratio, converged, inside).
+    """
+    nodes = near.shape[0]
+    value = np.zeros(nodes)
+    strength = np.zeros(nodes)
+    good, inside = True, True
+    for g in range(nodes):
+        strength[g], ok, held = maximise_sums(near[g], power[g], largest[g])
+        if strength[g] > 0.0:
+            value[g] = log_ratio_sums(near[g], power[g], strength[g])
+        good, inside = good and ok, inside and held
+    best = 0
+    for g in range(nodes):
+        if value[g] > value[best]:
+            best = g
+    if value[best] <= 0.0:
+        return 0.0, np.float64(best), 0.0, good, inside
+    c, position, top = strength[best], np.float64(best), value[best]
+    for side in (-1, 1):
+        g = best + side
+        if g < 0 or g >= nodes:
+            continue
+        first = min(g, best)
+        mixed = np.empty(6)
+        mixed[:] = cross[first]
+        if side < 0:  # the best node comes second there
+            mixed[1], mixed[2] = cross[first, 2], cross[first, 1]
+            mixed[3], mixed[5] = cross[first, 5], cross[first, 3]
+        a, b, found, improved, ok, held = maximise_pair_sums(
+            near[best], near[g], power[best], power[g], mixed, strength[best], largest[best], largest[g]
+        )
+        inside = inside and held
+        if improved and a + b > 0.0 and found > top:
+            top, c, position, good = found, a + b, best + side * b / (a + b), ok
+    return c, position, top, good, inside
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")

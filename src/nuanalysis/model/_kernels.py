@@ -12,6 +12,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+SATURATION = 0.9
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2^-53
 _EXP = np.exp(-np.arange(64 * 40 + 2) / 64.0)
 
@@ -36,7 +37,7 @@ def trial_key(seed, trial, stream):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, nogil=True)
 def draw_uniform(key, out):  # type: ignore[no-untyped-def]
-    """Fill out (event,) with the scramble: u in [0, 1) of every event."""
+    """Fill out (event,) with the scramble: u in [0, 1) of every event of a sample."""
     for i in range(out.shape[0]):
         out[i] = _uniform(key, 2 * i)
 
@@ -45,12 +46,26 @@ def draw_uniform(key, out):  # type: ignore[no-untyped-def]
 def template_space(u, base, count, maps, out):  # type: ignore[no-untyped-def]
     """Signal density at position u of each event's own ring.
 
-    u (event,) in [0, 1); base (event,) flat index of the first pixel of the ring in the map of the event's error
-    class; count (event,) pixels of the ring; maps (node, class x pixel); out (node, event) sr^-1.
+    u (event,) in [0, 1); base (event,) first pixel of the ring in the map of the event's error class; count (event,)
+    pixels of the ring; maps (pixel of all classes, shape); out (shape, event) sr^-1.
     """
-    for p in range(maps.shape[0]):
-        for i in range(u.shape[0]):
-            out[p, i] = maps[p, base[i] + np.int64(u[i] * count[i])]
+    for i in range(u.shape[0]):
+        pixel = base[i] + np.int64(u[i] * count[i])
+        for p in range(maps.shape[1]):
+            out[p, i] = maps[pixel, p]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def template_difference(u, number, base, count, maps, mean, out):  # type: ignore[no-untyped-def]
+    """S - <S> of the looked-up events, number (event,) of the sample's, with u (sample event,); as template_space."""
+    if maps.shape[1] == 1:
+        for i in range(number.shape[0]):
+            out[0, i] = maps[base[i] + np.int64(u[number[i]] * count[i]), 0] - mean[0, i]
+        return
+    for i in range(number.shape[0]):
+        pixel = base[i] + np.int64(u[number[i]] * count[i])
+        for p in range(maps.shape[1]):
+            out[p, i] = maps[pixel, p] - mean[p, i]
 
 
 @nb.njit(cache=True, inline="always")
@@ -59,6 +74,61 @@ def _exp(x):  # type: ignore[no-untyped-def]
     step = np.int64(-64.0 * x)
     r = x + step * 0.015625
     return _EXP[step] * (1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0)))))
+
+
+@nb.njit(cache=True, inline="always")
+def _sin_half_turn(r):  # type: ignore[no-untyped-def]
+    """sin(pi r) for |r| <= 1/2 to 1e-11."""
+    z = np.pi * r
+    y = z * z
+    s = 1.0 - y / 272.0 * (1.0 - y / 342.0)
+    s = 1.0 - y / 210.0 * s
+    s = 1.0 - y / 156.0 * s
+    s = 1.0 - y / 110.0 * s
+    s = 1.0 - y / 72.0 * s
+    s = 1.0 - y / 42.0 * s
+    s = 1.0 - y / 20.0 * s
+    s = 1.0 - y / 6.0 * s
+    return z * s
+
+
+@nb.njit(cache=True, inline="always")
+def _exp_smooth(x):  # type: ignore[no-untyped-def]
+    """exp(x) for -40 <= x <= 0 to 1e-9, without a table so that the compiler may use wide registers."""
+    y = x * 0.015625
+    e = 1.0 + y / 10.0 * (1.0 + y / 11.0)
+    e = 1.0 + y / 9.0 * e
+    e = 1.0 + y / 8.0 * e
+    e = 1.0 + y / 7.0 * e
+    e = 1.0 + y / 6.0 * e
+    e = 1.0 + y / 5.0 * e
+    e = 1.0 + y / 4.0 * e
+    e = 1.0 + y / 3.0 * e
+    e = 1.0 + y / 2.0 * e
+    e = 1.0 + y * e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    return e * e
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def point_difference(u, number, axis, kappa, norm, ra, dec, mean, out):  # type: ignore[no-untyped-def]
+    """S - <S> of one von Mises-Fisher source; u (sample event,), all else but ra and dec (event,).
+
+    The exponent is kappa (cos(gap in declination) - 1 - 2 cos cos sin^2(half the gap in right ascension)).
+    """
+    turn, cos_dec, sin_dec = ra / (2.0 * np.pi), np.cos(dec), np.sin(dec)
+    for i in range(number.shape[0]):
+        r = u[number[i]] - turn
+        r -= np.floor(r + 0.5)
+        s = _sin_half_turn(r)
+        product = axis[0, i] * cos_dec
+        exponent = kappa[i] * (product + axis[1, i] * sin_dec - 1.0 - 2.0 * product * s * s)
+        value = _exp_smooth(min(max(exponent, -40.0), 0.0))
+        out[i] = (norm[i] * value if exponent > -40.0 else 0.0) - mean[i]
 
 
 @nb.njit(cache=True, inline="always")
@@ -105,54 +175,98 @@ def stack_space(u, axis, kappa, norm, first, near, ra, dec, extension2, weights,
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def template_tilt(key, strength, mean, base, count, node_map, ceiling, out):  # type: ignore[no-untyped-def]
-    """Positions u drawn from 1 + strength_i (S_i(u) - <S>_i), by rejection.
+def _unsure(key, start, stop, strength, number, mixing, mean, ceiling, slope, accept, floor, chosen):  # type: ignore[no-untyped-def]
+    """Events of a block whose first proposal needs the density to be judged; returns their number.
 
-    strength, mean, ceiling (event,): ceiling is the largest S on the event's ring; node_map (class x pixel,).
+    A proposal is accepted where its random height, at most the largest density on the ring, lies below the density;
+    most lie below the smallest possible density already.  Fills the slope s, held so that the density stays above
+    1 - SATURATION, accept and floor (block,), and chosen with positions.
     """
-    n = np.int64(out.shape[0])
-    for i in range(n):
-        top = 1.0 + strength[i] * (ceiling[i] - mean[i])
-        counter = np.int64(2 * i)
-        while True:
-            u = _uniform(key, counter)
-            value = 1.0 + strength[i] * (node_map[base[i] + np.int64(u * count[i])] - mean[i])
-            if _uniform(key, counter + 1) * top < value:
-                out[i] = u
-                break
-            counter += 2 * n
+    ratio, group, scale = strength
+    p, q, a, b = mixing
+    for i in range(start, stop):
+        j = i - start
+        middle = a * mean[p, i] + b * mean[q, i]
+        s = min(ratio[group[i]] * scale[i], SATURATION / middle)
+        slope[j] = s
+        top = a * ceiling[p, i] + b * ceiling[q, i]
+        floor[j] = 1.0 - s * middle
+        accept[j] = _uniform(key, 2 * number[i] + 1) * (floor[j] + s * top)
+    m = 0
+    for j in range(stop - start):
+        chosen[m] = j
+        m += 1 if accept[j] >= floor[j] else 0
+    return m
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def template_tilt(key, strength, number, base, count, maps, mixing, mean, ceiling, out):  # type: ignore[no-untyped-def]
+    """Positions u drawn from 1 + s_i (S_i(u) - <S>_i), by rejection, into out[number_i], (sample event,).
+
+    strength = (ratio (group,), group (event,), scale (event,)), s_i = ratio[group_i] scale_i, at most
+    SATURATION / <S>_i: a strong tilt saturates for single events instead of making their density negative.
+    mixing = (p, q, a, b): S is a times shape p plus b times shape q; maps (pixel of all classes, shape); mean, ceiling
+    (shape, event), ceiling the largest S on the event's ring.  ``out`` holds the plain draw, the first proposal.
+    Random numbers go by the event's number in its sample, whatever the order of the look-up.
+    """
+    n, size = np.int64(out.shape[0]), number.shape[0]
+    p, q, a, b = mixing
+    slope, accept, floor, chosen = np.empty(512), np.empty(512), np.empty(512), np.empty(513, np.int64)
+    for start in range(0, size, 512):
+        m = _unsure(
+            key, start, min(start + 512, size), strength, number, mixing, mean, ceiling, slope, accept, floor, chosen
+        )
+        for k in range(m):
+            j = chosen[k]
+            i = start + j
+            s = slope[j]
+            top = floor[j] + s * (a * ceiling[p, i] + b * ceiling[q, i])
+            u, height, counter = out[number[i]], accept[j], np.int64(2 * number[i])
+            while height >= floor[j]:
+                pixel = base[i] + np.int64(u * count[i])
+                if height < floor[j] + s * (a * maps[pixel, p] + b * maps[pixel, q]):
+                    break
+                counter += 2 * n
+                u, height = _uniform(key, counter), _uniform(key, counter + 1) * top
+            out[number[i]] = u
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def stack_tilt(key, strength, mean, axis, kappa, norm, first, near, ra, dec, extension2, weights, ceiling, out):  # type: ignore[no-untyped-def]
-    """Positions u drawn from 1 + strength_i (S_i(u) - <S>_i) of a stack, by rejection; weights (source,)."""
-    n = np.int64(out.shape[0])
+def stack_tilt(  # type: ignore[no-untyped-def]
+    key, strength, number, axis, kappa, norm, first, near, ra, dec, extension2, weights, mixing, mean, ceiling, out
+):
+    """As template_tilt for a stack with exact kernels; weights (source,) are those of the mixed shapes."""
+    n, size = np.int64(out.shape[0]), number.shape[0]
+    p, q, a, b = mixing
     x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
-    for i in range(n):
-        top = 1.0 + strength[i] * (ceiling[i] - mean[i])
-        counter = np.int64(2 * i)
-        while True:
-            u = _uniform(key, counter)
-            accept = _uniform(key, counter + 1) * top
-            # Most events accept below the smallest possible value and need no kernel at all.
-            if accept < 1.0 - strength[i] * mean[i]:
-                out[i] = u
-                break
-            alpha = 2.0 * np.pi * u
-            ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
-            space = 0.0
-            for k in near[first[i] : first[i + 1]]:
-                width, height = kappa[i], norm[i]
-                if extension2[k] > 0.0:
-                    width = 1.0 / (1.0 / width + extension2[k])
-                    height = _vmf_norm(width)
-                exponent = width * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
-                if exponent > -40.0:
-                    space += weights[k] * height * _exp(min(exponent, 0.0))
-            if accept < 1.0 + strength[i] * (space - mean[i]):
-                out[i] = u
-                break
-            counter += 2 * n
+    slope, accept, floor, chosen = np.empty(512), np.empty(512), np.empty(512), np.empty(513, np.int64)
+    for start in range(0, size, 512):
+        m = _unsure(
+            key, start, min(start + 512, size), strength, number, mixing, mean, ceiling, slope, accept, floor, chosen
+        )
+        for c in range(m):
+            j = chosen[c]
+            i = start + j
+            s = slope[j]
+            top = floor[j] + s * (a * ceiling[p, i] + b * ceiling[q, i])
+            u, height, counter = out[number[i]], accept[j], np.int64(2 * number[i])
+            while height >= floor[j]:
+                alpha = 2.0 * np.pi * u
+                ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
+                space = 0.0
+                for k in near[first[i] : first[i + 1]]:
+                    width, peak = kappa[i], norm[i]
+                    if extension2[k] > 0.0:
+                        width = 1.0 / (1.0 / width + extension2[k])
+                        peak = _vmf_norm(width)
+                    exponent = width * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
+                    if exponent > -40.0:
+                        space += weights[k] * peak * _exp(min(exponent, 0.0))
+                if height < floor[j] + s * space:
+                    break
+                counter += 2 * n
+                u, height = _uniform(key, counter), _uniform(key, counter + 1) * top
+            out[number[i]] = u
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -166,3 +280,19 @@ def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-unt
                 out[i] += mixing[p] * difference[p, i]
     for i in range(out.shape[0]):
         out[i] *= ratio[group[i]] * scale[i]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def expected_ts(x, floor, c):  # type: ignore[no-untyped-def]
+    """TS expected of scrambles tilted by c at right ascensions where x (event,) was read: 2 sum (1 + c x) ln(1 + c x).
+
+    floor (event,) is -x where the signal vanishes; slopes saturate as in template_tilt.
+    """
+    total = 0.0
+    for i in range(x.shape[0]):
+        y = min(c, SATURATION / max(floor[i], 1e-300)) * x[i]
+        if abs(y) < 0.1:
+            total += y + y * y * (0.5 - y * (1.0 / 6.0 - y * (1.0 / 12.0 - y * 0.05)))
+        else:
+            total += (1.0 + y) * np.log(1.0 + y)
+    return 2.0 * total

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.model import _kernels
 from nuanalysis.model._background import Background, Cells, Grouping, Smoother, background, cells, grouping, smoother
 from nuanalysis.model._records import Hypothesis, Sample, Terms
 from nuanalysis.model._space import Place, Space, in_reading_order, place, stack_space, template_space
@@ -18,6 +19,9 @@ Floats = NDArray[np.float64]
 FREE_INDEX = np.round(np.arange(1.0, 4.01, 0.2), 10)
 _SPACE_INDEX = np.array([1.0, 2.0, 3.0, 4.0])
 _RATIO_FLOOR = 1e-12
+_GOLDEN = 0.6180339887498949
+_LOOKS = 8
+_STEPS = np.concatenate([[0.0], 2.0 ** np.arange(-1.0, 7.1, 0.5)])  # in standard deviations of n_s
 
 
 def spectra_of(hypothesis: Hypothesis) -> Floats:
@@ -28,12 +32,15 @@ def spectra_of(hypothesis: Hypothesis) -> Floats:
 def space_nodes(hypothesis: Hypothesis) -> tuple[Floats, Floats]:
     """Indices at which the spatial shapes are built, (p,), and the mixing that gives each node, (node, p).
 
-    Acceptance changes slowly with the index, so shapes at 1, 2, 3 and 4 are mixed linearly in between.
+    Acceptance changes slowly with the index, so shapes at 1, 2, 3 and 4 are mixed linearly in between.  The shape of a
+    single source is the same for all.
     """
     nodes = spectra_of(hypothesis)
     if not hypothesis.index_free:
         return nodes, np.ones((1, 1))
-    mixing = np.array([np.interp(nodes, _SPACE_INDEX, row) for row in np.eye(len(_SPACE_INDEX))]).T
+    if isinstance(hypothesis.target, Catalogue) and len(hypothesis.target.sources) == 1:
+        return nodes[:1], np.ones((len(nodes), 1))
+    mixing = np.stack([np.interp(nodes, _SPACE_INDEX, row) for row in np.eye(len(_SPACE_INDEX))], axis=1)
     return _SPACE_INDEX, mixing
 
 
@@ -83,18 +90,28 @@ class PreparedSample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A hypothesis with its samples, ready for fits and trials."""
+    """A hypothesis with its samples, ready for fits and trials.
+
+    spread : (node,) expected standard deviation of n_s under the null, from evenly spread right ascensions.
+    strength : (2, node, step) signal strengths n*, and the TS expected of scrambles tilted by them.
+    """
 
     hypothesis: Hypothesis
     parts: tuple[PreparedSample, ...]
     index: Floats
     mixing: Floats
     expected: Floats  # (node,) events for unit dN/dE at 100 TeV, all samples
+    spread: Floats
+    strength: Floats
 
     @property
     def n_events(self) -> int:
         """Events of all samples."""
         return sum(len(part.where.fine) for part in self.parts)
+
+    def strength_at(self, ts: float) -> Floats:
+        """Tilt n* of each node whose scrambles are expected to have this TS, (node,)."""
+        return np.array([np.interp(np.sqrt(ts), np.sqrt(t), n) for n, t in zip(*self.strength, strict=True)])
 
 
 def energy_terms(signal_energy: Floats, groups: Grouping, where: Cells, estimate: Background) -> EnergyTerms:
@@ -130,7 +147,7 @@ def _prepare_sample(
     spectra = tuple(PowerLaw(float(g)) for g in shapes)
     target = hypothesis.target
     space: Space = (
-        stack_space(target, sample, spectra)
+        stack_space(target, sample, spectra, error)
         if isinstance(target, Catalogue)
         else template_space(target, sample, spectra, error)
     )
@@ -139,7 +156,7 @@ def _prepare_sample(
     groups = grouping(where, sample.binning)
     estimate = background(where, groups, kernel)
     active = in_reading_order(space, dec, error)
-    lookup = place(space, dec[active], error[active])
+    lookup = place(space, dec[active], error[active], active)
     signal_energy = _signal_energy(sample, nodes, groups)
     energy = energy_terms(signal_energy, groups, Cells(where.fine[active], where.cell[active]), estimate)
     return PreparedSample(sample, space, signal_energy, groups, kernel, where, estimate, active, lookup, energy, share)
@@ -152,7 +169,36 @@ def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:
     expected = np.array([[expected_events(hypothesis, s, PowerLaw(float(g))) for g in nodes] for s in samples])
     share = expected / expected.sum(axis=0)
     parts = tuple(_prepare_sample(s, hypothesis, nodes, shapes, f) for s, f in zip(samples, share, strict=True))
-    return Prepared(hypothesis, parts, nodes, mixing, expected.sum(axis=0))
+    bare = Prepared(hypothesis, parts, nodes, mixing, expected.sum(axis=0), np.ones(len(nodes)), np.ones((2, 1, 1)))
+    spread, strength = _strengths(bare)
+    return replace(bare, spread=spread, strength=strength)
+
+
+def _even_terms(prepared: Prepared, shift: float) -> Terms:
+    """Terms with right ascensions spread evenly by the golden ratio."""
+    parts = prepared.parts
+    even: list[Floats] = [(np.arange(1.0, len(p.where.fine) + 1) * _GOLDEN + shift) % 1.0 for p in parts]
+    differences = [p.lookup.difference(u) for p, u in zip(parts, even, strict=True)]
+    return join(prepared, differences, [p.energy for p in parts], [len(p.where.fine) for p in parts])
+
+
+def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
+    """``spread`` and ``strength`` of Prepared, each event seen at eight right ascensions."""
+    parts = prepared.parts
+    floors = join(
+        prepared, [p.lookup.mean for p in parts], [p.energy for p in parts], [len(p.where.fine) for p in parts]
+    )
+    spread, strength = np.empty(len(prepared.index)), np.empty((2, len(prepared.index), len(_STEPS)))
+    seen = [_even_terms(prepared, k / _LOOKS) for k in range(_LOOKS)]
+    for g in range(len(prepared.index)):
+        floor, xs = floors.x(g), [terms.x(g) for terms in seen]
+        square = sum(float((x**2).sum()) for x in xs) / _LOOKS
+        spread[g] = prepared.n_events / np.sqrt(max(square, 1e-300))
+        strength[0, g] = spread[g] * _STEPS
+        cs = strength[0, g] / prepared.n_events
+        strength[1, g] = [sum(_kernels.expected_ts(x, floor, c) for x in xs) / _LOOKS for c in cs]
+    strength[1] = np.maximum.accumulate(strength[1], axis=1)
+    return spread, strength
 
 
 def join(prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], counts: list[int]) -> Terms:

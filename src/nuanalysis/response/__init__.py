@@ -12,15 +12,31 @@ from nuanalysis.response._records import (
     folded_atmosphere,
     point_spread,
 )
+from nuanalysis.response._variations import (
+    NOMINAL,
+    NONE,
+    Shifted,
+    Systematics,
+    Variation,
+    band_rates,
+    draw_variation,
+)
 
 __all__ = [
+    "NOMINAL",
+    "NONE",
     "Response",
+    "Shifted",
     "Spectrum",
+    "Systematics",
+    "Variation",
     "acceptance",
+    "band_rates",
     "detected",
     "draw_point_spread",
     "draw_reconstructed_energy",
     "draw_true_energy",
+    "draw_variation",
     "energy_density",
     "folded_atmosphere",
     "point_spread",

@@ -170,16 +170,17 @@ def point_spread(response: Response, log10_true: Floats, sin_dec: Floats) -> tup
 
 
 def draw_point_spread(
-    response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator
+    response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator, *, scale: float = 1.0
 ) -> tuple[Floats, Floats]:
     """Opening angle and per-event error, (event,) rad each.
 
     An event belongs to the narrow or the broad part; its error estimate scatters log-normally about the
     width of that part, so that the likelihood can tell well from badly measured events.
+    scale : of the widths; the error estimate does not follow.
     """
     fraction, narrow, broad = point_spread(response, log10_true, sin_dec)
     kappa = np.where(rng.random(len(fraction)) < fraction, narrow, broad)
-    psi = vmf_draw(kappa, rng)
+    psi = vmf_draw(kappa / scale**2, rng)
     error = response.error_scale * kappa**-0.5 * np.exp(response.error_spread * rng.standard_normal(len(kappa)))
     return psi, np.clip(error, response.error_floor, np.radians(90.0))
 

@@ -7,43 +7,103 @@ r_i = 1 + (n*/N) x_i, which has mean 1 over right ascension; the exact weight ba
 heuristic).
 """
 
+from nuanalysis.trials._bias import BiasCurve, bias_curve, median_fit
 from nuanalysis.trials._injection import (
     INJECTION_COLUMNS,
     bias_factor,
+    conditional_limit,
+    conditional_trials,
     emissions,
     flux_node,
     injected,
     injection_grid,
     injection_trials,
+    variation_of,
 )
-from nuanalysis.trials._interval import critical_values, interval, median_fit
-from nuanalysis.trials._mixture import choose_tilts, uncertainty
-from nuanalysis.trials._pvalue import FIVE_SIGMA, PValue, p_value, weighted_quantile
-from nuanalysis.trials._scrambles import PLAIN, SCRAMBLE_COLUMNS, Tilt, scramble_trials, scrambled
-from nuanalysis.trials._strength import Strength, strength_for
+from nuanalysis.trials._interval import (
+    CriticalCurve,
+    accepted,
+    bounded_critical,
+    critical_curve,
+    interval,
+    likelihood_interval,
+)
+from nuanalysis.trials._mixture import Pilot, choose_tilts, in_turn, mixture, pilot, uncertainty
+from nuanalysis.trials._pvalue import (
+    FIVE_SIGMA,
+    GlobalPValue,
+    PValue,
+    as_extreme,
+    best_of,
+    global_p_value,
+    p_value,
+    weighted_quantile,
+)
+from nuanalysis.trials._scrambles import (
+    PLAIN,
+    SCRAMBLE_COLUMNS,
+    Tilt,
+    columns,
+    correlated_trials,
+    mixture_log_weight,
+    scramble_trials,
+    scrambled,
+)
+from nuanalysis.trials._strength import (
+    Potential,
+    Significance,
+    Strength,
+    discovery_potential,
+    median_significance,
+    strength_for,
+)
 
 __all__ = [
     "FIVE_SIGMA",
     "INJECTION_COLUMNS",
     "PLAIN",
     "SCRAMBLE_COLUMNS",
+    "BiasCurve",
+    "CriticalCurve",
+    "GlobalPValue",
     "PValue",
+    "Pilot",
+    "Potential",
+    "Significance",
     "Strength",
     "Tilt",
+    "accepted",
+    "as_extreme",
+    "best_of",
+    "bias_curve",
     "bias_factor",
+    "bounded_critical",
     "choose_tilts",
-    "critical_values",
+    "columns",
+    "conditional_limit",
+    "conditional_trials",
+    "correlated_trials",
+    "critical_curve",
+    "discovery_potential",
     "emissions",
     "flux_node",
+    "global_p_value",
+    "in_turn",
     "injected",
     "injection_grid",
     "injection_trials",
     "interval",
+    "likelihood_interval",
     "median_fit",
+    "median_significance",
+    "mixture",
+    "mixture_log_weight",
     "p_value",
+    "pilot",
     "scramble_trials",
     "scrambled",
     "strength_for",
     "uncertainty",
+    "variation_of",
     "weighted_quantile",
 ]

@@ -1,4 +1,4 @@
-"""Pseudo-experiments with injected signal."""
+"""Pseudo-experiments with signal: injected from the response, or conditional on the events of the sample."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis import simulate
+from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise, maximise_at, scan
 from nuanalysis.model import Prepared, Terms, energy_terms
 from nuanalysis.model._background import background, cells
 from nuanalysis.model._kernels import draw_uniform, trial_key
 from nuanalysis.model._prepare import join
 from nuanalysis.model._space import place
+from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
 from nuanalysis.sky._records import PowerLaw
 from nuanalysis.trials._mixture import uncertainty
+from nuanalysis.trials._scrambles import Tilt, scrambled
 
 Floats = NDArray[np.float64]
-INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged")
+INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged", "n_signal_held")
 
 
 def flux_node(prepared: Prepared) -> int:
@@ -31,14 +34,33 @@ def emissions(prepared: Prepared) -> tuple[simulate.Emission, ...]:
     return tuple(simulate.emission(target, part.sample.response, spectrum) for part in prepared.parts)
 
 
-def injected(prepared: Prepared, sources: tuple[simulate.Emission, ...], seed: int, trial: int, n_mean: float) -> Terms:
-    """Terms of one pseudo-experiment: scrambled data plus Poisson signal, background re-estimated from both."""
+def variation_of(systematics: Systematics, seed: int, trial: int) -> Variation:
+    """The detector of one trial, the same for all samples; from random numbers that nothing else uses."""
+    if systematics == NONE:
+        return NOMINAL
+    return draw_variation(systematics, np.random.Generator(np.random.Philox(key=[seed, trial], counter=[0, 0, 1, 0])))
+
+
+def injected(
+    prepared: Prepared,
+    sources: tuple[simulate.Emission, ...],
+    seed: int,
+    trial: int,
+    n_mean: float,
+    systematics: Systematics = NONE,
+) -> Terms:
+    """Terms of one pseudo-experiment: scrambled data plus Poisson signal, background re-estimated from both.
+
+    n_mean : mean signal events of the nominal detector.
+    systematics : the signal is that of one varied detector; the analysis keeps the nominal response.
+    """
+    varied = variation_of(systematics, seed, trial)
     rng = np.random.Generator(np.random.Philox(key=[seed, trial]))
     node = flux_node(prepared)
     differences, energies, counts = [], [], []
     for stream, (part, source) in enumerate(zip(prepared.parts, sources, strict=True)):
-        n = int(rng.poisson(n_mean * part.share[node]))
-        drawn = simulate.signal(source, n, rng)
+        n = int(rng.poisson(n_mean * part.share[node] * simulate.relative_rate(source, varied)))
+        drawn = simulate.signal(source, n, rng, varied)
         drawn = drawn.take(np.flatnonzero(part.sample.passes(drawn.declination, drawn.log10_energy)))
         u = np.empty(len(part.active))
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
@@ -61,23 +83,66 @@ def injected(prepared: Prepared, sources: tuple[simulate.Emission, ...], seed: i
     return join(prepared, differences, energies, counts)
 
 
-def injection_trials(
-    prepared: Prepared, seed: int, first: int, last: int, n_means: tuple[float, ...], stretch: float = 1.0
-) -> Floats:
-    """Trials first..last-1 as rows of INJECTION_COLUMNS, (trial, 6); trial i injects n_means[i modulo their number].
+def _row(terms: Terms, node: int, n_mean: float, stretch: float) -> tuple[float, ...]:
+    """One row of INJECTION_COLUMNS."""
+    fit = maximise(terms)
+    held = maximise_at(terms, node) if len(terms.index) > 1 else fit
+    tau = held.ts - float(scan(terms, np.array([stretch * n_mean]), (node,))[0])
+    return n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged, held.n_signal
 
-    tau = TS of the fit with the index held at the injected one, minus TS at ``stretch`` times the injected mean; see
-    ``interval``.
+
+def injection_trials(
+    prepared: Prepared,
+    seed: int,
+    first: int,
+    last: int,
+    n_means: tuple[float, ...],
+    stretch: float = 1.0,
+    systematics: Systematics = NONE,
+) -> Floats:
+    """Trials first..last-1 as rows of INJECTION_COLUMNS, (trial, 7); trial i injects n_means[i modulo their number].
+
+    n_signal_held = n_s fitted with the index held at the injected one; tau = TS of that fit minus TS at ``stretch``
+    times the injected mean, see ``interval``.
+    systematics : every trial has a varied detector of its own, so that what is read from the trials contains it.
     """
     rows = np.empty((last - first, len(INJECTION_COLUMNS)))
     sources, node = emissions(prepared), flux_node(prepared)
     for row, trial in zip(rows, range(first, last), strict=True):
         n_mean = n_means[trial % len(n_means)]
-        terms = injected(prepared, sources, seed, trial, n_mean)
-        fit = maximise(terms)
-        held = maximise_at(terms, node)
-        tau = held.ts - float(scan(terms, np.array([stretch * n_mean]), (node,))[0])
-        row[:] = n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged
+        row[:] = _row(injected(prepared, sources, seed, trial, n_mean, systematics), node, n_mean, stretch)
+    return rows
+
+
+def conditional_limit(prepared: Prepared) -> float:
+    """Largest strength at which every tilted density stays positive."""
+    node = flux_node(prepared)
+    tops = [
+        (prepared.mixing[node] @ p.lookup.mean * p.energy.at(node) * p.share[node] / len(p.where.fine)).max(initial=0.0)
+        for p in prepared.parts
+    ]
+    return 0.99 / max(float(max(tops)), 1e-300)
+
+
+def conditional_trials(
+    prepared: Prepared, seed: int, first: int, last: int, n_means: tuple[float, ...], stretch: float = 1.0
+) -> Floats:
+    """Tilted scrambles read as injection, rows of INJECTION_COLUMNS like ``injection_trials``.
+
+    The sample keeps its declinations, energies, angular errors and number of events, and n_s of them come from the
+    signal as the likelihood models it, so n_s is fitted without bias.  Plain injection draws new events from the
+    response, whose point spread is not the likelihood's.  Where the two agree is measured in
+    docs/decisions/0011-injection-and-intervals.md.
+    Raises InputError beyond ``conditional_limit``.
+    """
+    limit = conditional_limit(prepared)
+    if max(n_means) > limit:
+        raise InputError(f"a tilt of {max(n_means):.4g} events makes a density negative; at most {limit:.4g} here")
+    node = flux_node(prepared)
+    rows = np.empty((last - first, len(INJECTION_COLUMNS)))
+    for row, trial in zip(rows, range(first, last), strict=True):
+        n_mean = n_means[trial % len(n_means)]
+        row[:] = _row(scrambled(prepared, seed, trial, Tilt(n_mean, node, 1.0)), node, n_mean, stretch)
     return rows
 
 
@@ -91,9 +156,7 @@ def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
 
 def injection_grid(prepared: Prepared, largest: float) -> tuple[float, ...]:
     """Signal strengths to inject: 0 to ``largest`` standard deviations of n_s, denser where limits lie."""
-    node = flux_node(prepared)
-    sd = float(uncertainty(prepared)[node])
-    steps = np.unique(
-        np.concatenate([np.arange(0.0, min(4.0, largest) + 0.1, 0.5), np.arange(5.0, largest + 0.1, 1.0)])
-    )
+    sd = float(uncertainty(prepared)[flux_node(prepared)])
+    near = [0.0, 0.1, 0.25, 0.5, 0.75]
+    steps = np.unique([*near, *np.arange(1.0, min(4.0, largest) + 0.1, 0.5), *np.arange(5.0, largest + 0.1, 1.0)])
     return tuple(float(s * sd) for s in steps)

@@ -1,28 +1,132 @@
-"""Confidence intervals of the signal strength, and the bias curve."""
+"""Confidence intervals of the signal strength: by the Neyman construction from trials, and by Wilks' theorem.
+
+Both are read from tau(n) = TS(best fit) - TS(stretch n) at the spectral node of the flux: intervals for the strength of
+that spectrum.  ``stretch``, fitted over injected n_s, moves the ordering onto the biased fit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import chi2
 
 from nuanalysis.errors import PrecisionError
-from nuanalysis.likelihood import scan
+from nuanalysis.likelihood import FitResult, scan
 from nuanalysis.model import Terms
+from nuanalysis.trials._smooth import Smooth, smooth
 
 Floats = NDArray[np.float64]
+_LARGEST_TAU = 1e5  # tau is cut off at 1e6 where the likelihood ends before the strength
+_STEPS = 120
 
 
-def critical_values(n_injected: Floats, tau: Floats, level: float) -> tuple[Floats, Floats]:
-    """Injected strengths and the tau that ``level`` of the experiments stay below, (strength,) both.
+def _bounded_probability(critical: Floats, mean: Floats) -> Floats:
+    """Probability that tau <= critical for z ~ normal(mean, 1) and a fit max(z, 0)."""
+    beyond = (mean**2 + critical) / (2 * np.maximum(mean, 1e-300))  # below mean - beyond the fit is 0 and tau too large
+    root = np.sqrt(critical)
+    return np.asarray(ndtr(root) - ndtr(-np.where(critical <= mean**2, root, beyond)))
 
-    Each strength above zero borrows the experiments of its two neighbours: tau hardly changes from one to the next.
+
+def bounded_critical(mean: Floats, level: float) -> Floats:
+    """Critical tau of a Gaussian of unit width whose mean, (...,), cannot be negative.
+
+    Feldman and Cousins 1998, section IV B, in closed form but for one root.
     """
-    strengths = np.unique(n_injected)
-    out = []
-    for k, n in enumerate(strengths):
-        near = strengths[max(1, k - 1) : k + 2] if n > 0 else strengths[:1]
-        out.append(np.quantile(tau[np.isin(n_injected, near)], level))
-    return strengths, np.array(out)
+    low, high = np.zeros(np.shape(mean)), np.full(np.shape(mean), float(chi2.ppf(level, 1)) + 1.0)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = _bounded_probability(middle, mean) < level
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray(0.5 * (low + high))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CriticalCurve:
+    """The tau that ``level`` of the experiments stay below, as a function of the strength.
+
+    Between 0 and one standard deviation the critical value climbs steeply, since the fit cannot be negative.  A
+    bounded Gaussian of width ``spread`` climbs almost alike: the curve is its critical value times a smooth factor.
+
+    at_zero : the experiments' own value without signal.  Where more than ``level`` of them fit exactly 0 it is 0, and
+        the interval holds a true 0 more often than it says; nothing between 0 and more can be had from a fit of 0.
+    logarithm : of the factor, over the square root of the strength.
+    largest : injected strength.    open_from : no strength from here on can be excluded.
+    """
+
+    level: float
+    spread: float
+    at_zero: float
+    logarithm: Smooth
+    largest: float
+    open_from: float
+
+    def at(self, n_signal: Floats) -> Floats:
+        """(n,) critical tau."""
+        factor = np.exp(self.logarithm.value(np.sqrt(n_signal)))
+        value = np.where(
+            n_signal < self.open_from, bounded_critical(n_signal / self.spread, self.level) * factor, np.inf
+        )
+        return np.where(n_signal > 0, value, self.at_zero)
+
+
+def critical_curve(n_injected: Floats, tau: Floats, level: float, spread: float) -> CriticalCurve:
+    """Fit the critical values of injection trials, (trial,) each.
+
+    spread : standard deviation of n_s without signal; it need not be exact, the factor takes up the difference.
+    A quantile's error is that of the bounded Gaussian: its own, from few trials, would favour small values.
+    """
+    strengths, count = np.unique(n_injected, return_counts=True)
+    quantile = np.array([np.quantile(tau[n_injected == n], level) for n in strengths])
+    open_from = float(strengths[quantile > _LARGEST_TAU].min(initial=np.inf))
+    use = (strengths > 0) & (strengths < open_from) & (quantile > 0)
+    mean = strengths[use] / spread
+    model = bounded_critical(mean, level)
+    step = 1e-3 * model
+    density = (_bounded_probability(model + step, mean) - _bounded_probability(model - step, mean)) / (2 * step)
+    error = np.sqrt(level * (1 - level) / count[use]) / (density * model)
+    factor = smooth(np.sqrt(strengths[use]), np.log(quantile[use] / model), error)
+    at_zero = float(quantile[0]) if strengths[0] == 0 else float(bounded_critical(np.zeros(1), level)[0])
+    return CriticalCurve(level, spread, at_zero, factor, float(strengths[-1]), open_from)
+
+
+def _crossing(excess: Callable[[float], float], inside: float, outside: float) -> float:
+    """Where excess turns positive between a strength with at most 0 and one with more; infinity is allowed."""
+    for _ in range(30):
+        middle = 0.5 * (inside + outside)
+        inside, outside = (middle, outside) if excess(middle) <= 0 else (inside, middle)
+    return inside
+
+
+def accepted(
+    terms: Terms, best_ts: float, critical: CriticalCurve, *, stretch: float, node: int = 0
+) -> tuple[float, float]:
+    """Smallest and largest strength whose tau is at most critical; ``best_ts`` is the maximum at the node.
+
+    0 belongs to the interval where its own critical value accepts it.
+    Raises PrecisionError where the interval reaches the largest injected strength.
+    """
+
+    def excess(n: float) -> float:
+        at = np.array([n])
+        return float((best_ts - scan(terms, stretch * at, (node,)) - critical.at(at))[0])
+
+    tiny = 1e-6 * critical.largest
+    grid = np.concatenate([[0.0, tiny], np.linspace(0.0, critical.largest, _STEPS + 1)[1:]])
+    inside = np.flatnonzero(best_ts - scan(terms, stretch * grid, (node,)) <= critical.at(grid))
+    if not len(inside):
+        raise PrecisionError(
+            "no injected strength of this spectrum is compatible with the fit; inject over a wider range"
+        )
+    first, last = int(inside[0]), int(inside[-1])
+    if last == len(grid) - 1:
+        raise PrecisionError("the interval reaches beyond the largest injected strength; inject over a wider range")
+    low = _crossing(excess, float(grid[first]), float(grid[first - 1])) if first > 1 else float(grid[first])
+    high = _crossing(excess, float(grid[last]), float(grid[last + 1])) if last > 0 else 0.0
+    return low, high
 
 
 def interval(
@@ -30,30 +134,33 @@ def interval(
 ) -> tuple[float, float]:
     """Signal strengths whose observed tau is at most what ``level`` of the experiments at that strength give.
 
-    Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998), tau = TS(best) - TS(stretch n) at
-    the spectral node of the flux, where ``best_ts`` is the maximum too: an interval for the strength of that spectrum;
-    ``stretch`` moves the ordering onto the biased fit and is the same for data and trials, so coverage holds for any
-    value of it.  Critical values are interpolated between injected strengths, and constant below the smallest
-    above zero.  0 belongs to the interval when its own critical value accepts it.
-    Raises PrecisionError where the interval reaches the largest injected strength.
+    Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998).  ``stretch`` is the same for data
+    and trials, so coverage holds for any value of it.  Raises PrecisionError, see ``accepted``.
     """
-    strengths, critical = critical_values(n_injected, tau, level)
-    grid = np.linspace(0.0, float(strengths[-1]), 801)
-    some = strengths > 0
-    allowed = np.interp(grid, strengths[some], critical[some])
-    if not some[0]:
-        allowed[0] = critical[0]
-    inside = grid[best_ts - scan(terms, stretch * grid, (node,)) <= allowed]
-    if not len(inside):
-        raise PrecisionError(
-            "no injected strength of this spectrum is compatible with the fit; inject over a wider range"
-        )
-    if inside[-1] == grid[-1]:
-        raise PrecisionError("the interval reaches beyond the largest injected strength; inject over a wider range")
-    return float(inside[0]), float(inside[-1])
+    x = terms.x(node)
+    spread = terms.n_events / np.sqrt(max(float((x**2).sum()), 1e-300))
+    return accepted(terms, best_ts, critical_curve(n_injected, tau, level, float(spread)), stretch=stretch, node=node)
 
 
-def median_fit(n_injected: Floats, n_fitted: Floats) -> tuple[Floats, Floats]:
-    """The bias curve: median fitted n_s at each injected strength, (strength,) both."""
-    strengths = np.unique(n_injected)
-    return strengths, np.array([np.median(n_fitted[n_injected == n]) for n in strengths])
+def likelihood_interval(
+    terms: Terms, best: FitResult, *, stretch: float, level: float, node: int = 0
+) -> tuple[float, float]:
+    """Signal strengths whose tau is at most the quantile of a chi-square with one degree of freedom (Wilks 1938).
+
+    best : the maximum at the node.  Needs no trials but those behind ``stretch``; its coverage is measured, not exact
+    (docs/decisions/0011-injection-and-intervals.md).
+    Raises PrecisionError where the likelihood ends, at its largest possible n_s, before tau is large enough.
+    """
+    critical = float(chi2.ppf(level, 1))
+
+    def excess(n: float) -> float:
+        return best.ts - float(scan(terms, np.array([n]), (node,))[0]) - critical
+
+    above = max(best.n_signal, 1.0)  # TS is concave: walk outwards in doubling steps, then halve
+    while excess(above) <= 0:
+        above *= 2.0
+    high = _crossing(excess, best.n_signal, above)
+    if excess(high) < -1e-3 * critical:
+        raise PrecisionError(f"the likelihood ends at n_s {high:.4g}, inside the interval; take more events")
+    low = 0.0 if excess(0.0) <= 0 else _crossing(excess, best.n_signal, 0.0)
+    return low / stretch, high / stretch

@@ -1,4 +1,4 @@
-"""p-values and thresholds of weighted ensembles."""
+"""p-values and thresholds of weighted ensembles: of one hypothesis (local) and of the best of several (global)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from nuanalysis.errors import PrecisionError
 
 Floats = NDArray[np.float64]
 FIVE_SIGMA = float(norm.sf(5.0))
+_LEAST_ESS = 10.0
+_RESAMPLED = 200
 
 
 @dataclass(frozen=True, slots=True)
 class PValue:
     """Probability under the null of a test statistic at least as large; local; sigma is one-sided.
 
-    ess : effective number of trials beyond the test statistic.
+    ess : effective number of trials beyond the test statistic, (sum w)^2 / sum w^2.
     """
 
     ts: float
@@ -30,25 +32,42 @@ class PValue:
     ess: float
 
 
-def p_value(ts: Floats, log_weight: Floats, observed: float) -> PValue:
+def _ess(weight: Floats) -> float:
+    square = float((weight**2).sum())
+    return float(weight.sum()) ** 2 / square if square > 0 else 0.0
+
+
+def _refuse_imprecise(what: str, ess: float, n_trials: int, relative: float, precision: float) -> None:
+    """Raise PrecisionError, with the number of trials that would do, where an error exceeds the one asked for."""
+    if ess >= _LEAST_ESS and relative <= precision:
+        return
+    wanted = min(precision, _LEAST_ESS**-0.5)
+    needed = n_trials * (relative / wanted) ** 2 if ess >= _LEAST_ESS else n_trials / (max(ess, 0.2) * wanted**2)
+    found = f"a relative error of {relative:.2g}" if ess > 0 else "no estimate"
+    raise PrecisionError(
+        f"{ess:.1f} effective trials of {n_trials} reach {what}: {found}, asked for {min(precision, 1.0):.2g}. "
+        f"About {float(f'{1.1 * needed:.2g}'):,.0f} trials of this mixture would do."
+    )
+
+
+def _sigma(p: float, error: float) -> tuple[float, float]:
+    sigma = float(norm.isf(p))
+    return sigma, error / float(norm.pdf(sigma)) if 0.0 < p < 1.0 else 0.0
+
+
+def p_value(ts: Floats, log_weight: Floats, observed: float, precision: float = np.inf) -> PValue:
     """Estimate p and its statistical error from an ensemble, (trial,) each.
 
-    Raises PrecisionError where fewer than ten effective trials lie beyond the observed value.
+    Raises PrecisionError where fewer than ten effective trials lie beyond the observed value, or where the relative
+    error of p exceeds ``precision``; the message holds the number of trials that would do.
     """
     if observed <= 0.0:
         return PValue(observed, 1.0, 0.0, -np.inf, 0.0, len(ts), float(len(ts)))
     weight = np.where(ts >= observed, np.exp(log_weight), 0.0)
-    p, square = float(weight.mean()), float((weight**2).sum())
-    ess = float(weight.sum()) ** 2 / square if square > 0 else 0.0
-    if ess < 10.0:
-        raise PrecisionError(
-            f"{ess:.1f} effective trials of {len(ts)} reach TS {observed:g}; at least 10 are needed for a p-value. "
-            "Ask for more trials, or let the tilts be chosen for this TS."
-        )
+    p, ess = float(weight.mean()), _ess(weight)
     error = float(weight.std(ddof=1) / np.sqrt(len(ts)))
-    p = min(p, 1.0)
-    sigma = float(norm.isf(p))
-    return PValue(observed, p, error, sigma, error / float(norm.pdf(sigma)) if p < 1 else 0.0, len(ts), ess)
+    _refuse_imprecise(f"TS {observed:g}", ess, len(ts), error / p if p > 0 else np.inf, precision)
+    return PValue(observed, min(p, 1.0), error, *_sigma(min(p, 1.0), error), len(ts), ess)
 
 
 def weighted_quantile(values: Floats, log_weight: Floats, upper: float) -> float:
@@ -57,3 +76,70 @@ def weighted_quantile(values: Floats, log_weight: Floats, upper: float) -> float
     tail = np.cumsum(np.exp(log_weight[order])) / len(values)
     k = min(int(np.searchsorted(tail, upper)), len(values) - 1)
     return float(values[order[k]])
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPValue:
+    """Probability under the null that any of several hypotheses has a local p-value as small as the best one here.
+
+    best : number of the hypothesis with the smallest local p-value; local : that p-value and its error;
+    trials_factor : global over local p.
+    """
+
+    best: int
+    local: PValue
+    p: float
+    p_error: float
+    sigma: float
+    sigma_error: float
+    trials_factor: float
+    n_trials: int
+    ess: float
+
+
+def best_of(ts: Floats, weight: Floats, observed: Floats) -> int:
+    """Number of the hypothesis with the smallest local p-value; ts (trial, hypothesis), the others as below."""
+    p = (weight[:, None] * (ts >= observed)).mean(axis=0)
+    return int(np.argmin(np.where(observed > 0.0, p, 1.0)))
+
+
+def as_extreme(ts: Floats, weight: Floats, best: int, observed: float) -> NDArray[np.bool_]:
+    """Which trials hold, for any hypothesis, a local p-value as small as ``observed`` has for ``best``, (trial,).
+
+    ts (trial, hypothesis), weight (trial,).  Local p-values of trials are read off the same ensemble.
+    """
+    met = np.asarray(ts[:, best] >= observed)
+    p_best = float((weight * met).mean())
+    for h in range(ts.shape[1]):
+        if h == best:
+            continue
+        order = np.argsort(ts[:, h])[::-1]
+        tail = np.cumsum(weight[order]) / len(weight)
+        inside = order[: int(np.searchsorted(tail, p_best * (1 + 1e-12), side="right"))]
+        met[inside] |= ts[inside, h] > 0.0
+    return met
+
+
+def global_p_value(ts: Floats, log_weight: Floats, observed: Floats, precision: float = np.inf) -> GlobalPValue:
+    """Estimate the global p-value of the best of several hypotheses from correlated trials.
+
+    ts (trial, hypothesis), log_weight (trial,), observed (hypothesis,).  The error comes from resampling the trials:
+    it holds that of the local p-values that define "as extreme".  Raises PrecisionError as ``p_value``.
+    """
+    weight, n = np.exp(log_weight), len(log_weight)
+    best = best_of(ts, weight, observed)
+    local = p_value(ts[:, best], log_weight, float(observed[best]), precision)
+    if local.p >= 1.0:
+        return GlobalPValue(best, local, 1.0, 0.0, -np.inf, 0.0, 1.0, n, local.ess)
+    beaten = float(observed[best])
+    met = as_extreme(ts, weight, best, beaten)
+    p, ess = float((weight * met).mean()), _ess(weight * met)
+    rng = np.random.default_rng(0)
+    resampled = []
+    for _ in range(_RESAMPLED):
+        again = weight * rng.poisson(1.0, n).astype(np.float64)
+        resampled.append(float((again * as_extreme(ts, again, best, beaten)).mean()))
+    error = float(np.std(resampled, ddof=1))
+    _refuse_imprecise("the global p-value", ess, n, error / p, precision)
+    p = min(p, 1.0)
+    return GlobalPValue(best, local, p, error, *_sigma(p, error), p / local.p, n, ess)

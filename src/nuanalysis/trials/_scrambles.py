@@ -1,67 +1,116 @@
-"""Right-ascension scrambles, plain and tilted, and their exact weights back to the null."""
+"""Right-ascension scrambles, plain and tilted, of one or several hypotheses, and their exact weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import maximise
-from nuanalysis.likelihood._kernels import log_ratio
-from nuanalysis.model import Prepared, Terms
+from nuanalysis.likelihood import Sums, maximise_sums, near_anywhere, sums, tilt_log_ratio
+from nuanalysis.model import Prepared, Terms, energy_terms
+from nuanalysis.model._background import background, cells
 from nuanalysis.model._kernels import draw_uniform, trial_key
 from nuanalysis.model._prepare import PreparedSample, join
+from nuanalysis.model._space import in_reading_order, place
 
 Floats = NDArray[np.float64]
 SCRAMBLE_COLUMNS = ("ts", "n_signal", "index", "log_weight", "converged")
 _GOLDEN = 0.6180339887498949
+_POLE_CAP = np.radians(8.0)  # within it declinations are not smeared (IceCube 2023)
 
 
 @dataclass(frozen=True, slots=True)
 class Tilt:
-    """One part of a mixture of scrambles: signal strength n_signal at a spectral node, and its share of the trials."""
+    """One part of a mixture of scrambles: signal strength n_signal at a spectral node, and its share of the trials.
+
+    hypothesis : which of several the signal belongs to.
+    """
 
     n_signal: float
     node: int
     share: float
+    hypothesis: int = 0
 
 
 PLAIN = (Tilt(0.0, 0, 1.0),)
 
 
-def _scaled_energy(prepared: Prepared, part: PreparedSample, node: int) -> Floats:
-    """Energy term of the active events with the sample's share of the signal folded in, as in join()."""
-    return np.asarray(part.energy.at(node) * (part.share[node] * prepared.n_events / len(part.where.fine)))
+def columns(n_hypotheses: int) -> tuple[str, ...]:
+    """Columns of correlated trials: SCRAMBLE_COLUMNS for one hypothesis, else one fit a hypothesis and one weight."""
+    if n_hypotheses == 1:
+        return SCRAMBLE_COLUMNS
+    fits = [f"{name}_{k}" for k in range(n_hypotheses) for name in ("ts", "n_signal", "index", "converged")]
+    return (*fits, "log_weight")
+
+
+# --- right ascensions ------------------------------------------------------------------------------------------------
+
+
+def _strength(prepared: Prepared, part: PreparedSample, tilt: Tilt) -> tuple[Floats, NDArray[np.int64], Floats]:
+    """n* / N times the energy term, the sample's share of the signal folded in as in join(); see Place.tilt."""
+    factor = tilt.n_signal * part.share[tilt.node] / len(part.where.fine)
+    return part.energy.ratio[tilt.node] * factor, part.energy.group, part.energy.scale
+
+
+def _draw(prepared: Prepared, parts: tuple[PreparedSample, ...], seed: int, trial: int, tilt: Tilt) -> list[Floats]:
+    """Right ascension / 2 pi of every event of every sample, [(event,)]; the same for any caller."""
+    drawn = []
+    for stream, part in enumerate(parts):
+        key = np.uint64(trial_key(seed, trial, stream))
+        u = np.empty(len(part.where.fine))
+        draw_uniform(key, u)
+        if tilt.n_signal:
+            part.lookup.tilt(key, _strength(prepared, part, tilt), prepared.mixing[tilt.node], u)
+        drawn.append(u)
+    return drawn
+
+
+def _smeared_declinations(part: PreparedSample, seed: int, trial: int, stream: int, width: float) -> Floats:
+    """Declinations with a Gaussian of ``width`` rad added, away from the poles; reflected at the cap, (event,)."""
+    dec = part.sample.array("declination")
+    rng = np.random.Generator(np.random.Philox(key=[seed, trial], counter=[0, 0, 0, stream + 1]))
+    edge = np.pi / 2 - _POLE_CAP
+    moved = dec + width * rng.standard_normal(len(dec))
+    moved = np.where(np.abs(moved) > edge, np.sign(moved) * 2 * edge - moved, moved)
+    return np.asarray(np.where(np.abs(dec) < edge, moved, dec))
+
+
+def _at_declinations(part: PreparedSample, declination: Floats) -> PreparedSample:
+    """The same sample with its events at other declinations: look-up, background and energy terms are made anew."""
+    error = part.sample.array("angular_error")
+    where = cells(declination, part.sample.array("log10_energy"), part.sample.binning)
+    estimate = background(where, part.groups, part.kernel)
+    active = in_reading_order(part.space, declination, error)
+    lookup = place(part.space, declination[active], error[active], active)
+    seen = type(where)(where.fine[active], where.cell[active])
+    energy = energy_terms(part.signal_energy, part.groups, seen, estimate)
+    return replace(part, where=where, base=estimate, active=active, lookup=lookup, energy=energy)
+
+
+def _parts(problems: tuple[Prepared, ...], seed: int, trial: int, smear: float) -> list[tuple[PreparedSample, ...]]:
+    """The samples of each problem in one trial: as they are, or with the same smeared declinations for all."""
+    if smear == 0.0:
+        return [problem.parts for problem in problems]
+    moved = [_smeared_declinations(part, seed, trial, k, smear) for k, part in enumerate(problems[0].parts)]
+    return [tuple(_at_declinations(p, d) for p, d in zip(problem.parts, moved, strict=True)) for problem in problems]
 
 
 def scrambled(prepared: Prepared, seed: int, trial: int, tilt: Tilt) -> Terms:
     """Terms of one scramble of all samples; the same for any caller."""
-    differences = []
-    for stream, part in enumerate(prepared.parts):
-        key = np.uint64(trial_key(seed, trial, stream))
-        u = np.empty(len(part.active))
-        if tilt.n_signal == 0.0:
-            draw_uniform(key, u)
-        else:
-            strength = tilt.n_signal / prepared.n_events * _scaled_energy(prepared, part, tilt.node)
-            part.lookup.tilt(key, strength, prepared.mixing[tilt.node], u)
-        differences.append(part.lookup.at(u) - part.lookup.mean)
+    drawn = _draw(prepared, prepared.parts, seed, trial, tilt)
+    differences = [part.lookup.difference(u) for part, u in zip(prepared.parts, drawn, strict=True)]
     return join(prepared, differences, [p.energy for p in prepared.parts], [len(p.where.fine) for p in prepared.parts])
 
 
-def _log_weight(terms: Terms, tilts: tuple[Tilt, ...]) -> float:
-    """Log of 1 / sum_k a_k L(n_k) / L(0)."""
-    logs = []
-    for node in {t.node for t in tilts}:
-        x = terms.x(node)
-        for tilt in tilts:
-            if tilt.node == node:
-                ratio = log_ratio(x, tilt.n_signal / terms.n_events) if tilt.n_signal else 0.0
-                logs.append(np.log(tilt.share) + ratio)
-    return -float(logsumexp(logs))
+# --- trials ----------------------------------------------------------------------------------------------------------
+
+
+def log_ratios(data: list[Sums], tilts: tuple[Tilt, ...]) -> Floats:
+    """ln of density over the plain one of every tilt, (tilt,); data holds the sums of each hypothesis."""
+    return np.array([tilt_log_ratio(data[t.hypothesis], t.node, t.n_signal) for t in tilts])
 
 
 def _component(trial: int, tilts: tuple[Tilt, ...]) -> Tilt:
@@ -72,13 +121,78 @@ def _component(trial: int, tilts: tuple[Tilt, ...]) -> Tilt:
     ]
 
 
-def scramble_trials(prepared: Prepared, seed: int, first: int, last: int, tilts: tuple[Tilt, ...] = PLAIN) -> Floats:
-    """Trials first..last-1 as rows of SCRAMBLE_COLUMNS, (trial, 5)."""
+def _check(problems: tuple[Prepared, ...], tilts: tuple[Tilt, ...]) -> None:
     if abs(sum(t.share for t in tilts) - 1.0) > 1e-9:
         raise InputError(f"the shares of the tilts sum to {sum(t.share for t in tilts):g}; expected 1")
-    rows = np.empty((last - first, len(SCRAMBLE_COLUMNS)))
-    for row, trial in zip(rows, range(first, last), strict=True):
-        terms = scrambled(prepared, seed, trial, _component(trial, tilts))
-        fit = maximise(terms)
-        row[:] = fit.ts, fit.n_signal, fit.index, _log_weight(terms, tilts) if tilts != PLAIN else 0.0, fit.converged
-    return rows
+    first = problems[0]
+    for other in problems[1:]:
+        same = len(other.parts) == len(first.parts) and all(
+            np.array_equal(a.sample.array(c), b.sample.array(c))
+            for a, b in zip(first.parts, other.parts, strict=True)
+            for c in ("declination", "log10_energy", "angular_error")
+        )
+        if not same:
+            raise InputError(
+                f"'{other.hypothesis.name}' was prepared on other events than '{first.hypothesis.name}'; "
+                "correlated trials need the same samples for every hypothesis"
+            )
+
+
+def correlated_trials(
+    problems: tuple[Prepared, ...],
+    seed: int,
+    first: int,
+    last: int,
+    tilts: tuple[Tilt, ...] = PLAIN,
+    smear: float = 0.0,
+) -> tuple[Floats, Floats]:
+    """Trials first..last-1 of several hypotheses on the same scrambles.
+
+    smear : width in rad of a Gaussian by which declinations are smeared too, away from the poles (IceCube 2023:
+        3 degrees for point sources and stacks).  Given the declinations, the weights are exact as before.
+    Returns the fits (trial, hypothesis, 4): ts, n_signal, index, converged; and the ln of every tilt's density over
+    the plain one, (trial, tilt): ln L(n_k) / L(0), with the slope of single events held where it would turn negative.
+    """
+    _check(problems, tilts)
+    fits = np.empty((last - first, len(problems), 4))
+    ratios = np.zeros((last - first, len(tilts)))
+    parts = _parts(problems, seed, 0, 0.0)
+    always = [[near_anywhere(p, part) for part in p.parts] for p in problems]
+    for row, trial in enumerate(range(first, last)):
+        tilt = _component(trial, tilts)
+        if smear:
+            parts = _parts(problems, seed, trial, smear)
+            always = [[near_anywhere(p, part) for part in moved] for p, moved in zip(problems, parts, strict=True)]
+        drawn = _draw(problems[tilt.hypothesis], parts[tilt.hypothesis], seed, trial, tilt)
+        data = []
+        for h, problem in enumerate(problems):
+            differences = [part.lookup.difference(u) for part, u in zip(parts[h], drawn, strict=True)]
+            held = sums(problem, parts[h], always[h], differences)
+            fit = maximise_sums(held, problem, parts[h], differences)
+            fits[row, h] = fit.ts, fit.n_signal, fit.index, fit.converged
+            data.append(held)
+        if tilts != PLAIN:
+            ratios[row] = log_ratios(data, tilts)
+    return fits, ratios
+
+
+def mixture_log_weight(ratios: Floats, shares: Floats) -> Floats:
+    """Log of 1 / sum_k a_k L(n_k) / L(0), (trial,), from (trial, tilt) and (tilt,): the balance heuristic."""
+    return np.asarray(-logsumexp(ratios, b=shares, axis=1))
+
+
+def scramble_trials(
+    prepared: Prepared | tuple[Prepared, ...],
+    seed: int,
+    first: int,
+    last: int,
+    tilts: tuple[Tilt, ...] = PLAIN,
+    smear: float = 0.0,
+) -> Floats:
+    """Trials first..last-1 as rows of ``columns(number of hypotheses)``, (trial, column); see ``correlated_trials``."""
+    problems = prepared if isinstance(prepared, tuple) else (prepared,)
+    fits, ratios = correlated_trials(problems, seed, first, last, tilts, smear)
+    weight = mixture_log_weight(ratios, np.array([t.share for t in tilts])) + 0.0  # no minus zero
+    if len(problems) == 1:
+        return np.column_stack([fits[:, 0, :3], weight, fits[:, 0, 3]])
+    return np.column_stack([fits.reshape(last - first, -1), weight])

@@ -1,4 +1,4 @@
-"""Sensitivity and discovery potential: the strength at which a fraction of experiments exceed a threshold."""
+"""Sensitivity, discovery potential and median significance, from experiments and background trials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from scipy.optimize import brentq, minimize
 from scipy.special import log_ndtr
 from scipy.stats import norm
 
-from nuanalysis.errors import PrecisionError
+from nuanalysis.errors import InputError, PrecisionError
+from nuanalysis.trials._pvalue import p_value, weighted_quantile
 
 Floats = NDArray[np.float64]
 
@@ -58,3 +59,62 @@ def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: 
     weight = np.exp(2 * norm.logpdf(z) - log_ndtr(z) - log_ndtr(-z))
     information = (design * weight) @ design.T + 2e-3 * np.eye(3)  # the second term is that of the pull in the loss
     return Strength(s * scale, float(np.sqrt(v @ np.linalg.solve(information, v)) / slope * scale))
+
+
+@dataclass(frozen=True, slots=True)
+class Potential:
+    """Strength at which half of the experiments reach a local significance of ``sigma``.
+
+    The error holds that of the threshold, whose p-value is known to a relative error of p_relative_error.
+    """
+
+    sigma: float
+    threshold_ts: float
+    p_relative_error: float
+    n_signal: float
+    error: float
+
+
+def discovery_potential(
+    n_injected: Floats, ts: Floats, background_ts: Floats, log_weight: Floats, *, sigma: float
+) -> Potential:
+    """Discovery potential at any significance from experiments (trial,) and weighted background trials (other trial,).
+
+    Raises PrecisionError where the background trials do not reach ``sigma``, or the strengths the answer.
+    """
+    if not 0 < sigma <= 10:
+        raise InputError(f"sigma is {sigma:g}; expected more than 0, up to 10")
+    p = float(norm.sf(sigma))
+    threshold = weighted_quantile(background_ts, log_weight, p)
+    relative = p_value(background_ts, log_weight, threshold).p_error / p
+    edges = [weighted_quantile(background_ts, log_weight, min(p * np.exp(s * relative), 0.5)) for s in (1, -1)]
+    low, found, high = (
+        strength_for(n_injected, ts, threshold=t, fraction=0.5) for t in (edges[0], threshold, edges[1])
+    )
+    error = float(np.hypot(found.error, 0.5 * (high.n_signal - low.n_signal)))
+    return Potential(sigma, threshold, relative, found.n_signal, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Significance:
+    """A local significance in one-sided sigma, with its statistical error, and the TS it belongs to."""
+
+    sigma: float
+    error: float
+    ts: float
+
+
+def median_significance(ts: Floats, background_ts: Floats, log_weight: Floats) -> Significance:
+    """Significance of the median experiment among those of one strength, (trial,).
+
+    The error joins that of the median (order statistics) and that of its p-value.  0 where the median fit is 0: no
+    excess.  Raises PrecisionError where the background trials do not reach the median.
+    """
+    median = float(np.median(ts))
+    if median <= 0:
+        return Significance(0.0, 0.0, median)
+    middle = p_value(background_ts, log_weight, median)
+    low, high = np.quantile(ts, 0.5 + np.array([-0.5, 0.5]) / np.sqrt(len(ts)))
+    # sigma is close to the root of TS, and its slope to that of the root
+    error = float(np.hypot(middle.sigma_error, 0.5 * (np.sqrt(high) - np.sqrt(low))))
+    return Significance(middle.sigma, error, median)

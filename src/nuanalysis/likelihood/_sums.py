@@ -1,0 +1,163 @@
+"""The likelihood of one scramble from sums: exact for near events, a power series for far ones.
+
+Events with |c x| <= 1/8 (index held) or 1/16 (index free) at the largest c = n_s / N that the sums serve enter through
+sums of their powers, to sixth or fourth order.  That c is expected to give a TS of 100; a fit that would go beyond is
+done again from all events.  How well the sums agree with all events is measured in tests/test_sums.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.likelihood import _kernels
+from nuanalysis.likelihood._fit import FitResult, maximise
+from nuanalysis.model import Prepared
+from nuanalysis.model._kernels import SATURATION
+from nuanalysis.model._prepare import EnergyTerms, PreparedSample, join
+
+Floats = NDArray[np.float64]
+REACH_TS = 100.0
+_FIXED, _FREE = 1.0 / 8.0, 1.0 / 16.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """near (node, near event) x, and floor its w <S>; power (node, order) and cross (node - 1, 6) sums of the far.
+
+
+    largest (node,) : the largest n_s / N that the power series serve.
+    """
+
+    near: Floats
+    floor: Floats
+    power: Floats
+    cross: Floats
+    largest: Floats
+    index: Floats
+    n_events: int
+
+
+def _ratio(prepared: Prepared, part: PreparedSample) -> Floats:
+    """Energy ratio (node, group) with the sample's share of the signal folded in, as in join()."""
+    return np.asarray(part.energy.ratio * (part.share * prepared.n_events / len(part.where.fine))[:, None])
+
+
+def _largest(prepared: Prepared) -> Floats:
+    """c = n_s / N up to which sums serve, (node,)."""
+    return np.asarray(prepared.strength_at(REACH_TS) / prepared.n_events)
+
+
+def near_anywhere(prepared: Prepared, part: PreparedSample) -> NDArray[np.bool_]:
+    """Events that the strongest tilt would saturate, (event,): their x is never replaced by a series."""
+    strongest = (_largest(prepared)[:, None] * _ratio(prepared, part)).max(axis=0)
+    strongest = strongest[part.energy.group] * part.energy.scale
+    return np.asarray(strongest * part.lookup.mean.max(axis=0) > SATURATION)
+
+
+def sums(
+    prepared: Prepared,
+    parts: tuple[PreparedSample, ...],
+    always: list[NDArray[np.bool_]],
+    differences: list[Floats],
+) -> Sums:
+    """One pass over the events.
+
+    parts : those of ``prepared``, or the same with other look-ups and energies (smeared declinations).
+    always : ``near_anywhere`` of each part.
+    differences : S - <S> of each part, (p, event).
+    """
+    nodes = len(prepared.index)
+    largest = _largest(prepared)
+    power = np.zeros((nodes, 6 if nodes == 1 else 4))
+    cross = np.zeros((max(nodes - 1, 0), 6))
+    near, floor = [], []
+    for part, keep, difference in zip(parts, always, differences, strict=True):
+        ratio, energy = _ratio(prepared, part), part.energy
+        if nodes == 1:
+            held, limit = np.empty(len(energy.group) + 1, dtype=np.int64), _FIXED / float(largest[0])
+            n = _kernels.sum_fixed(difference[0], ratio[0], energy.group, energy.scale, keep, limit, power[0], held)
+            chosen = held[:n]
+        else:
+            limits = _FREE / np.maximum((largest[:, None] * ratio).max(axis=0), 1e-300)
+            add = _add_one if len(difference) == 1 else _add_four
+            chosen = add(difference, energy, keep, limits, ratio, prepared.mixing, power, cross)
+        weight = ratio[:, energy.group[chosen]] * energy.scale[chosen]
+        near.append(weight * (prepared.mixing @ difference[:, chosen]))
+        floor.append(weight * (prepared.mixing @ part.lookup.mean[:, chosen]))
+    joined = [np.ascontiguousarray(np.concatenate(v, axis=1)) for v in (near, floor)]
+    return Sums(joined[0], np.maximum(joined[1], 1e-300), power, cross, largest, prepared.index, prepared.n_events)
+
+
+def _add_four(
+    difference: Floats,
+    energy: EnergyTerms,
+    always: NDArray[np.bool_],
+    limit: Floats,
+    ratio: Floats,
+    mixing: Floats,
+    power: Floats,
+    cross: Floats,
+) -> NDArray[np.int64]:
+    """Add the far events of a sample with four spatial shapes; returns the numbers of the near ones."""
+    moments, near = np.zeros((ratio.shape[1], 34)), np.empty(len(energy.group), dtype=np.int64)
+    n = _kernels.sum_free(difference, energy.group, energy.scale, always, limit, moments, near)
+    _kernels.node_sums(moments, ratio, mixing, power, cross)
+    return near[:n]
+
+
+def _add_one(
+    difference: Floats,
+    energy: EnergyTerms,
+    always: NDArray[np.bool_],
+    limit: Floats,
+    ratio: Floats,
+    mixing: Floats,
+    power: Floats,
+    cross: Floats,
+) -> NDArray[np.int64]:
+    """As _add_four for one spatial shape, the same at every node."""
+    moments, near = np.zeros((ratio.shape[1], 4)), np.empty(len(energy.group) + 1, dtype=np.int64)
+    n = _kernels.sum_free_one(difference[0], energy.group, energy.scale, always, limit, moments, near)
+    powers = [ratio**k for k in range(4)]
+    for k in range(4):
+        power[:, k] += (powers[k] * ratio) @ moments[:, k]
+    for column, (j, k) in enumerate(((1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (1, 3))):
+        cross[:, column] += (powers[j][:-1] * powers[k][1:]) @ moments[:, j + k - 1]
+    return near[:n]
+
+
+def tilt_log_ratio(data: Sums, node: int, n_signal: float) -> float:
+    """ln of the density of a tilted scramble over that of a plain one: ln L(n_s) / L(0) where no event saturates.
+
+    Raises InputError beyond the range of the sums.
+    """
+    c = n_signal / data.n_events
+    if c > data.largest[node] * (1 + 1e-9):
+        raise InputError(
+            f"n_signal {n_signal:.6g} is beyond {data.largest[node] * data.n_events:.6g}, "
+            f"of which a TS of {REACH_TS:g} is expected: as far as sums serve"
+        )
+    return float(_kernels.tilt_ratio_sums(data.near[node], data.floor[node], data.power[node], c)) if c else 0.0
+
+
+def maximise_sums(
+    data: Sums, prepared: Prepared, parts: tuple[PreparedSample, ...], differences: list[Floats]
+) -> FitResult:
+    """The fit of ``maximise``, from sums; from all events where the maximum lies beyond the sums."""
+    if len(data.index) == 1:
+        c, converged, inside = _kernels.maximise_sums(data.near[0], data.power[0], data.largest[0])
+        value = _kernels.log_ratio_sums(data.near[0], data.power[0], c) if c > 0.0 else 0.0
+        index = float(data.index[0])
+    else:
+        c, position, value, converged, inside = _kernels.maximise_free_sums(
+            data.near, data.power, data.cross, data.largest
+        )
+        index = float(np.interp(position, np.arange(len(data.index)), data.index))
+    if not inside:
+        counts = [len(part.where.fine) for part in parts]
+        return maximise(join(prepared, differences, [part.energy for part in parts], counts))
+    return FitResult(max(2.0 * float(value), 0.0), float(c * data.n_events), index, bool(converged))
