@@ -37,9 +37,17 @@ def quiet(line: str) -> None:
     """Progress nobody reads."""
 
 
-def run(problem: Problem, plan: Plan, folder: Path, executor: ensembles.Executor | None = None) -> str:
+def run(problem: Problem, plan: Plan, folder: Path, executor: ensembles.Executor | None = None, batch: int = 0) -> str:
     """Run a plan and return the digest of its store, the only one of that kind in the folder."""
-    ensembles.run(problem.prepared, plan, folder, executor or Serial(), quiet, fingerprint=problem.fingerprint)
+    ensembles.run(
+        problem.prepared,
+        plan,
+        folder,
+        executor or Serial(),
+        quiet,
+        fingerprint=problem.fingerprint,
+        batch=batch or (100 if plan.n_trials > 500 else 25),
+    )
     return store.ensemble_digest(the_store(folder, plan))
 
 
@@ -111,10 +119,22 @@ def undisturbed(
 # --- the same bytes ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("executor", "workers"), [("processes", 1), ("processes", 2), ("processes", 3), ("dask", 2)])
+@pytest.mark.parametrize(
+    ("executor", "workers", "batch"),
+    [
+        ("processes", 1, 0),
+        ("processes", 2, 100),
+        ("processes", 4, 5000),
+        ("threads", 1, 5000),
+        ("threads", 2, 0),
+        ("threads", 4, 100),
+        ("dask", 2, 0),
+    ],
+)
 def test_every_executor_gives_the_same_bytes(
     executor: str,
     workers: int,
+    batch: int,
     problems: dict[str, Problem],
     plans: dict[tuple[str, str], Plan],
     undisturbed: dict[tuple[str, str], Path],
@@ -123,7 +143,7 @@ def test_every_executor_gives_the_same_bytes(
     found, expected = {}, {}
     with open_executor(executor, workers=workers) as pool:
         for (name, kind), plan in plans.items():
-            found[name, kind] = run(problems[name], plan, tmp_path / name / kind, pool)
+            found[name, kind] = run(problems[name], plan, tmp_path / name / kind, pool, batch)
             expected[name, kind] = store.ensemble_digest(the_store(undisturbed[name, kind], plan))
     assert found == expected
     assert len(set(found.values())) == 4
@@ -137,7 +157,7 @@ def test_the_size_of_a_batch_does_not_matter(
     plan, folder = replace(plans[name, kind], n_trials=60), undisturbed[name, kind]
     [problem] = (folder / "cache").glob("*.problem")
     held = store.read_ensemble(the_store(folder, plan), n_trials=60)
-    expected = np.stack([held[column].values for column in plan.columns], axis=1)
+    expected = np.stack([held[column].values for column in plan.columns(1)], axis=1)
     for batch in (1, 7, 60):
         order = range(-(-60 // batch) - 1, -1, -1)  # the last batch first: no batch may lean on another
         rows = {k: ensembles.run_batch(str(problem), plan, batch, k) for k in order}
@@ -212,13 +232,13 @@ from nuanalysis.workflow.executors import open_executor
 if __name__ == "__main__":
     prepared, plan, fingerprint = pickle.loads(Path(sys.argv[1]).read_bytes())
     with open_executor("processes", workers=2) as pool:
-        ensembles.run(prepared, plan, Path(sys.argv[2]), pool, print, fingerprint=fingerprint)
+        ensembles.run(prepared, plan, Path(sys.argv[2]), pool, print, fingerprint=fingerprint, batch=100)
 """
 
 
 @pytest.fixture(scope="module")
 def long_plan(plans: dict[tuple[str, str], Plan]) -> Plan:
-    return replace(plans["stack", "scramble"], n_trials=900)
+    return replace(plans["stack", "scramble"], n_trials=6000)
 
 
 @pytest.fixture(scope="module")

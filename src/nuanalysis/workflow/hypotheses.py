@@ -96,6 +96,22 @@ def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = 
     return Hypothesis(name, target, index, free)
 
 
+def read_hypotheses(name: str, *, index: float = 2.7, index_free: bool | None = None) -> tuple[Hypothesis, ...]:
+    """As read_hypothesis; ``each:NAME`` stands for every source of a catalogue, each a hypothesis of its own."""
+    if not name.startswith("each:"):
+        return (read_hypothesis(name, index=index, index_free=index_free),)
+    listed = catalogue(name.removeprefix("each:"))
+    return tuple(
+        Hypothesis(
+            f"each:{listed.name}/{source.name}",
+            Catalogue(source.name, source.name, (source,), (1.0,), listed.reference),
+            index,
+            index_free is not False,
+        )
+        for source in listed.sources
+    )
+
+
 def model_origin(hypothesis: Hypothesis) -> str:
     """'published', 'built-in', 'user file' or 'user direction'."""
     if isinstance(hypothesis.target, Template):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,14 @@ from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
 from nuanalysis.model import Hypothesis, Prepared, Sample, Terms, prepare, terms
 from nuanalysis.workflow import ensembles
 from nuanalysis.workflow.ensembles import Plan, Progress
-from nuanalysis.workflow.executors import Executor
+from nuanalysis.workflow.executors import Executor, Threads
 from nuanalysis.workflow.hypotheses import model_origin
 
 METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"
+PRECISION = 0.05  # relative statistical error of a p-value that is asked for
+MOST_TRIALS = 2_000_000  # as many as are run without being asked for
+_LEAST_TRIALS = 1000
+_ROUNDS = 4
 REACH_TS = 34.0  # 5 sigma with a free index, and a little
 _INJECTED_REACH = 7.0  # standard deviations of n_s
 _SEED_STEP = 7919  # injection trials use another seed than scrambles
@@ -62,8 +68,120 @@ def scrambles(problem: Problem, n: int, reach_ts: float, executor: Executor, pro
     """Background trials that cover test statistics up to ``reach_ts``."""
     # Round upwards so that slightly different requests share one ensemble.
     reach = 9.0 * np.ceil(max(reach_ts, 1.0) / 9.0)
-    plan = Plan(problem.seed, n, trials.choose_tilts(problem.prepared, float(reach)))
+    plan = Plan(problem.seed, n, trials.choose_tilts(problem.prepared, float(reach), problem.seed))
     return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a p-value is asked for.
+
+    precision : relative statistical error.  n_trials : 0 for as many as that takes.
+    smear : width in rad by which declinations are smeared too.
+    """
+
+    precision: float = PRECISION
+    n_trials: int = 0
+    smear: float = 0.0
+
+
+def _enough(
+    problems: tuple[Problem, ...],
+    tilts: tuple[trials.Tilt, ...],
+    first_guess: float,
+    wanted: Wanted,
+    relative: Callable[[xr.Dataset], float],
+    executor: Executor,
+    progress: Progress,
+) -> xr.Dataset:
+    """An ensemble large enough for the precision, as far as the mixture serves; grown in rounds from a first guess."""
+    prepared = tuple(p.prepared for p in problems)
+    name = hashlib.sha256(" ".join(p.fingerprint for p in problems).encode()).hexdigest()
+    fingerprint = problems[0].fingerprint if len(problems) == 1 else name
+    n = wanted.n_trials or int(np.clip(1.1 * first_guess, _LEAST_TRIALS, MOST_TRIALS))
+    for _ in range(_ROUNDS):
+        plan = Plan(problems[0].seed, n, tilts, smear=wanted.smear)
+        found = ensembles.run(prepared, plan, problems[0].folder, executor, progress, fingerprint=fingerprint)
+        error = relative(found)
+        if wanted.n_trials or error <= wanted.precision or n >= MOST_TRIALS:
+            break
+        n = int(np.clip(n * min(1.15 * (error / wanted.precision) ** 2, 8.0), n + 1, MOST_TRIALS))
+    return found
+
+
+def _pilot_order(executor: Executor) -> Callable[..., Any]:
+    """A pilot is too short to be sent to other processes; threads share it."""
+    return executor.map if isinstance(executor, Threads) else trials.in_turn
+
+
+def _tail_error(met: np.ndarray[Any, np.dtype[np.bool_]], log_weight: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """Relative error of the probability of a tail; 1 where the ensemble hardly reaches it."""
+    weight = np.where(met, np.exp(log_weight), 0.0)
+    p = float(weight.mean())
+    return min(float(weight.std(ddof=1)) / (p * np.sqrt(len(weight))), 1.0) if p > 0 else 1.0
+
+
+def p_value_ensemble(problem: Problem, ts: float, wanted: Wanted, executor: Executor, progress: Progress) -> xr.Dataset:
+    """Background trials from the mixture that is best for this test statistic, found by a pilot."""
+    run = trials.pilot((problem.prepared,), problem.seed, np.array([ts]), wanted.smear, _pilot_order(executor))
+    tilts, variance = trials.mixture(run, (run.ts[:, 0] >= ts)[None])
+    progress(f"  pilot of {len(run.ts)} trials: {len(tilts)} tilts, {variance[0]:.1f} trials for one effective")
+
+    def relative(found: xr.Dataset) -> float:
+        return _tail_error(found["ts"].values >= ts, found["log_weight"].values)
+
+    guess = float(variance[0]) / wanted.precision**2
+    return _enough((problem,), tilts, guess, wanted, relative, executor, progress)
+
+
+def global_p_value(
+    problems: tuple[Problem, ...], observed: tuple[float, ...], wanted: Wanted, executor: Executor, progress: Progress
+) -> dict[str, Any]:
+    """Local p-values of several hypotheses on the same events and the global one of the best, correlated trials.
+
+    Raises PrecisionError with the number of trials that would do where the error is larger than asked for.
+    """
+    prepared, seen = tuple(p.prepared for p in problems), np.array(observed)
+    run = trials.pilot(prepared, problems[0].seed, np.full(len(seen), seen.max()), wanted.smear, _pilot_order(executor))
+    weight = np.exp(run.log_weight)
+    best = trials.best_of(run.ts, weight, seen)
+    met = trials.as_extreme(run.ts, weight, best, float(seen[best]))
+    tilts, variance = trials.mixture(run, np.stack([met, run.ts[:, best] >= seen[best]]))
+    progress(f"  pilot of {len(run.ts)} trials: {len(tilts)} tilts, {variance.max():.1f} trials for one effective")
+    names = [f"ts_{k}" for k in range(len(problems))] if len(problems) > 1 else ["ts"]
+
+    def columns(found: xr.Dataset) -> tuple[Any, Any]:
+        return np.stack([found[n].values for n in names], axis=1), found["log_weight"].values
+
+    def relative(found: xr.Dataset) -> float:
+        ts, log_weight = columns(found)
+        first = trials.best_of(ts, np.exp(log_weight), seen)
+        extreme = trials.as_extreme(ts, np.exp(log_weight), first, float(seen[first]))
+        return max(_tail_error(m, log_weight) for m in (extreme, ts[:, first] >= seen[first]))
+
+    found = _enough(problems, tilts, float(variance.max()) / wanted.precision**2, wanted, relative, executor, progress)
+    ts, log_weight = columns(found)
+    answer = trials.global_p_value(ts, log_weight, seen, max(1.3 * wanted.precision, wanted.precision))
+    local = []
+    for k, problem in enumerate(problems):
+        one = xr.Dataset({"ts": found[names[k]], "log_weight": found["log_weight"]})
+        one["converged"] = found[f"converged_{k}" if len(problems) > 1 else "converged"]
+        local.append({"hypothesis": problem.hypothesis.name, "ts": observed[k], **p_value_or_reason(one, observed[k])})
+    return {
+        "best": problems[answer.best].hypothesis.name,
+        "p_local": answer.local.p,
+        "p_local_error": answer.local.p_error,
+        "p_global": answer.p,
+        "p_global_error": answer.p_error,
+        "sigma_global": answer.sigma if np.isfinite(answer.sigma) else None,
+        "sigma_global_error": answer.sigma_error,
+        "trials_factor": answer.trials_factor,
+        "n_trials": answer.n_trials,
+        "ess": answer.ess,
+        "kind": "global: the smallest local p-value of the hypotheses, from the same scrambles",
+        "method": METHOD,
+        "local": local,
+    }
 
 
 def injections(problem: Problem, n: int, reach: float, executor: Executor, progress: Progress) -> xr.Dataset:
@@ -75,9 +193,9 @@ def injections(problem: Problem, n: int, reach: float, executor: Executor, progr
     return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
 
 
-def p_value_record(background: xr.Dataset, ts: float) -> dict[str, Any]:
+def p_value_record(background: xr.Dataset, ts: float, precision: float = np.inf) -> dict[str, Any]:
     """Local p-value of a test statistic with its error, as published in results.json.  Raises PrecisionError."""
-    found = trials.p_value(background["ts"].values, background["log_weight"].values, ts)
+    found = trials.p_value(background["ts"].values, background["log_weight"].values, ts, precision)
     return {
         "p": found.p,
         "p_error": found.p_error,
@@ -91,7 +209,7 @@ def p_value_record(background: xr.Dataset, ts: float) -> dict[str, Any]:
     }
 
 
-def _p_value_or_reason(background: xr.Dataset, ts: float) -> dict[str, Any]:
+def p_value_or_reason(background: xr.Dataset, ts: float) -> dict[str, Any]:
     """The p-value, or null with the reason and the number of trials that were not enough."""
     try:
         return p_value_record(background, ts)
@@ -245,7 +363,7 @@ def infer(
     return {
         **describe(problem, sample_name),
         "fit": fit_record(problem, best),
-        "p_value": _p_value_or_reason(background, best.ts),
+        "p_value": p_value_or_reason(background, best.ts),
         "flux": flux_record(problem, best, data, background, injected),
         **sensitivities(problem, background, injected),
         "expected_per_flux": {"flux": 1e-11, "n": 1e-11 * fluxes.prepared_events_per_flux(problem.prepared)},

@@ -1,7 +1,8 @@
-"""fit, pvalue, sensitivity, expect: one question, one answer."""
+"""fit, pvalue, global-pvalue, sensitivity, expect: one question, one answer."""
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from nuanalysis.workflow.cli._face import JsonFlag, answer, say
 
 if TYPE_CHECKING:
+    from nuanalysis.model import Hypothesis
     from nuanalysis.workflow.inference import Problem
 
 SampleOption = Annotated[str, typer.Option("--sample", help="cascades-2023 (SYNTHETIC twin) or tracks (real).")]
@@ -32,26 +34,42 @@ SeedOption = Annotated[
 ]
 SignalOption = Annotated[str, typer.Option("--signal", help="Signal in the synthetic sample: a hypothesis, or none.")]
 NSignalOption = Annotated[float, typer.Option("--n-signal", help="Its expected events.")]
-ExecutorOption = Annotated[str, typer.Option("--executor", help="serial, processes or dask.")]
+ExecutorOption = Annotated[str, typer.Option("--executor", help="serial, threads, processes, dask, slurm or htcondor.")]
 WorkersOption = Annotated[int, typer.Option("--workers", help="Workers of processes and dask.")]
 SchedulerOption = Annotated[str, typer.Option("--scheduler", help="Address of a running Dask scheduler.")]
 
+PrecisionOption = Annotated[
+    float, typer.Option("--precision", min=0.001, max=0.3, help="Relative statistical error of the p-value.")
+]
+TrialsOption = Annotated[int, typer.Option("--trials", min=0, help="Scrambles; 0 for as many as the precision takes.")]
+SmearOption = Annotated[
+    float,
+    typer.Option(
+        "--smear-declination", min=0.0, max=10.0, help="Smear declinations of scrambles too, deg (IceCube 2023: 3)."
+    ),
+]
+_MOST_TS = 64.0  # 8 sigma: tilts reach a little further
 
-def _pose(
-    sample: str, hypothesis: str, index: float, free: bool | None, seed: int, signal: str, n_signal: float
-) -> Problem:
+
+def _pose_all(sample: str, asked: list[Hypothesis], seed: int, signal: str, n_signal: float) -> tuple[Problem, ...]:
     from nuanalysis.ingest._find import cache_root
     from nuanalysis.workflow import inference, samples
-    from nuanalysis.workflow.hypotheses import read_hypothesis
     from nuanalysis.workflow.spec import sample_spec
 
-    asked = read_hypothesis(hypothesis, index=index, index_free=free)
     samples.seasons(sample)
     spec = sample_spec(name=sample, signal=signal, n_signal=n_signal)
     ready = samples.load(spec, seed)
     if samples.is_synthetic(sample):
         say(f"{sample}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {seed}")
-    return inference.pose(asked, ready, cache_root() / "ensembles", seed)
+    return tuple(inference.pose(one, ready, cache_root() / "ensembles", seed) for one in asked)
+
+
+def _pose(
+    sample: str, hypothesis: str, index: float, free: bool | None, seed: int, signal: str, n_signal: float
+) -> Problem:
+    from nuanalysis.workflow.hypotheses import read_hypothesis
+
+    return _pose_all(sample, [read_hypothesis(hypothesis, index=index, index_free=free)], seed, signal, n_signal)[0]
 
 
 def _words(value: Any) -> str:
@@ -94,37 +112,131 @@ def pvalue(
     sample: SampleOption,
     hypothesis: HypothesisOption,
     ts: Annotated[float | None, typer.Option("--ts", help="Test statistic; default: that of the fit.")] = None,
-    trials: Annotated[int, typer.Option("--trials", min=200)] = 4000,
+    precision: PrecisionOption = 0.05,
+    trials: TrialsOption = 0,
+    smear: SmearOption = 0.0,
     index: IndexOption = 2.7,
     free: FreeOption = None,
     seed: SeedOption = 1,
     signal: SignalOption = "template:pi0",
     n_signal: NSignalOption = 671.1,
-    executor: ExecutorOption = "processes",
+    executor: ExecutorOption = "threads",
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = "",
     json: JsonFlag = False,
 ) -> None:
     """Local p-value of a test statistic, from scrambles, with its error."""
-    from nuanalysis.errors import InputError
     from nuanalysis.workflow import inference
     from nuanalysis.workflow.executors import open_executor
 
-    if ts is not None and not 0 <= ts <= 200:
-        raise InputError(f"--ts is {ts:g}; expected 0 to 200")
+    _check_ts(() if ts is None else (ts,))
     started = time.monotonic()
     chosen = open_executor(executor, workers=workers, scheduler=scheduler or None)
+    wanted = inference.Wanted(precision, trials, math.radians(smear))
     problem = _pose(sample, hypothesis, index, free, seed, signal, n_signal)
     observed = inference.fit(problem)[0].ts if ts is None else ts
-    with chosen as pool:
-        background = inference.scrambles(problem, trials, observed + 2.0, pool, say)
+    if observed <= 0:
+        record: dict[str, Any] = {"p": 1.0, "p_error": 0.0, "sigma": None, "n_trials": 0, "ess": 0.0}
+        record["reason"] = "the test statistic is zero: every scramble has at least as much"
+    else:
+        with chosen as pool:
+            background = inference.p_value_ensemble(problem, observed, wanted, pool, say)
+        record = inference.p_value_record(background, observed, _tolerated(precision))
     document = {
         **inference.describe(problem, sample),
         "ts": observed,
-        **inference.p_value_record(background, observed),
+        **record,
+        "precision": precision,
+        "smear_declination_deg": smear,
         "seconds": time.monotonic() - started,
     }
     answer(document, as_json=json, text=_text(document))
+
+
+def _check_ts(values: tuple[float, ...]) -> None:
+    from nuanalysis.errors import InputError
+
+    for ts in values:
+        if not 0 <= ts <= _MOST_TS:
+            raise InputError(f"--ts is {ts:g}; expected 0 to {_MOST_TS:g}")
+
+
+def _tolerated(precision: float) -> float:
+    """The error of an error: an ensemble grown to a precision may miss it by a little."""
+    return 1.1 * precision
+
+
+def _split(text: str) -> list[str]:
+    """Hypotheses between commas; the comma of point:RA,DEC belongs to it."""
+    names: list[str] = []
+    for word in text.split(","):
+        if names and names[-1].startswith("point:") and "," not in names[-1]:
+            names[-1] += f",{word}"
+        elif word.strip():
+            names.append(word.strip())
+    return names
+
+
+def global_pvalue(
+    sample: SampleOption,
+    hypotheses: Annotated[
+        str,
+        typer.Option(
+            "--hypotheses",
+            help="Two or more as for fit, with commas between; each:NAME stands for every source of a catalogue.",
+        ),
+    ],
+    ts: Annotated[str, typer.Option("--ts", help="Test statistics, in the same order; default: those of fits.")] = "",
+    precision: PrecisionOption = 0.05,
+    trials: TrialsOption = 0,
+    smear: SmearOption = 0.0,
+    index: IndexOption = 2.7,
+    free: FreeOption = None,
+    seed: SeedOption = 1,
+    signal: SignalOption = "template:pi0",
+    n_signal: NSignalOption = 671.1,
+    executor: ExecutorOption = "threads",
+    workers: WorkersOption = 2,
+    scheduler: SchedulerOption = "",
+    json: JsonFlag = False,
+) -> None:
+    """Global p-value of the best of several hypotheses, from correlated scrambles."""
+    from nuanalysis.errors import InputError
+    from nuanalysis.workflow import inference
+    from nuanalysis.workflow.executors import open_executor
+    from nuanalysis.workflow.hypotheses import read_hypotheses
+
+    asked = [h for name in _split(hypotheses) for h in read_hypotheses(name, index=index, index_free=free)]
+    names = [h.name for h in asked]
+    if len(asked) < 2 or len(set(names)) < len(names):
+        raise InputError(f"--hypotheses holds {', '.join(names) or 'nothing'}; expected two or more different ones")
+    try:
+        given = tuple(float(word) for word in ts.split(",")) if ts else ()
+    except ValueError as error:
+        raise InputError(f"--ts is '{ts}'; expected numbers with commas between, for example 22.19,19.06") from error
+    if given and len(given) != len(asked):
+        raise InputError(f"--ts has {len(given)} numbers for {len(asked)} hypotheses; expected one for each")
+    _check_ts(given)
+    started = time.monotonic()
+    chosen = open_executor(executor, workers=workers, scheduler=scheduler or None)
+    wanted = inference.Wanted(precision, trials, math.radians(smear))
+    problems = _pose_all(sample, asked, seed, signal, n_signal)
+    observed = given or tuple(inference.fit(problem)[0].ts for problem in problems)
+    with chosen as pool:
+        record = inference.global_p_value(problems, observed, wanted, pool, say)
+    described = inference.describe(problems[0], sample)
+    document = {
+        **{key: described[key] for key in ("sample", "origin", "n_events", "seed", "injected", "notes")},
+        **record,
+        "precision": precision,
+        "smear_declination_deg": smear,
+        "seconds": time.monotonic() - started,
+    }
+    rows = [
+        f"{row['hypothesis']}: TS {row['ts']:.2f}, local p {_words(row['p'])} +- {_words(row['p_error'])}"
+        for row in record["local"]
+    ]
+    answer(document, as_json=json, text="\n".join([*rows, _text(document)]))
 
 
 def sensitivity(
@@ -244,3 +356,4 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     for verb in (fit, pvalue, sensitivity, expect, official):
         app.command()(verb)
+    app.command("global-pvalue")(global_pvalue)
