@@ -36,6 +36,7 @@ run_folder: str = "runs/default"
 executor = "processes"
 workers = 2
 scheduler = ""
+cluster = ""
 """
 
 
@@ -53,6 +54,7 @@ def test_a_given_value_is_taken_and_the_model_never_changes() -> None:
     chosen = validate("04_stacking", {"workers": 4, "executor": "dask"})
     assert chosen.model_dump() == {
         "spec": "specs/default.toml", "run_folder": "runs/default", "executor": "dask", "workers": 4, "scheduler": "",
+        "cluster": "",
     }  # fmt: skip
     with pytest.raises(ValidationError, match="frozen"):
         chosen.workers = 5  # type: ignore[attr-defined]
@@ -75,7 +77,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
         ("workers", 2.0, r"'workers' is 2\.0 \(float\), expected int"),
         ("workers", 0, r"'workers' is 0 \(int\), expected int, 1\.\.256"),
         ("workers", 257, r"'workers' is 257 \(int\)"),
-        ("executor", "process", r"'executor' is 'process' \(str\), expected str, serial | processes | dask"),
+        ("executor", "process", r"'executor' is 'process' \(str\), expected str, serial | threads | processes | dask | slurm | htcondor"),
         ("spec", "", r"'spec' is '' \(str\), expected str, not empty"),
         ("scheduler", None, r"'scheduler' is None \(NoneType\), expected str"),
     ],
@@ -104,7 +106,7 @@ def test_describe_gives_type_unit_range_default() -> None:
         "name": "workers", "type": "int", "unit": "processes", "range": "1..256", "default": 2,
         "description": "worker processes",
     }  # fmt: skip
-    assert rows["executor"]["range"] == "serial | processes | dask"
+    assert rows["executor"]["range"] == "serial | threads | processes | dask | slurm | htcondor"
 
 
 def test_a_cell_that_names_exactly_the_fields_is_good(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from nuanalysis.errors import InputError, did_you_mean
 
-ExecutorName = Literal["serial", "processes", "dask"]
+ExecutorName = Literal["serial", "threads", "processes", "dask", "slurm", "htcondor"]
 
 
 class Parameters(BaseModel):
@@ -41,6 +41,7 @@ class FitParameters(Parameters):
     executor: ExecutorName = Field("processes", description="where trials run")
     workers: int = Field(2, ge=1, le=256, description="worker processes", json_schema_extra={"unit": "processes"})
     scheduler: str = Field("", description="address of a Dask scheduler; empty: a cluster of its own")
+    cluster: str = Field("", description="file (TOML) with what a job of slurm or htcondor asks for")
 
 
 class TemplateFitParameters(FitParameters):
