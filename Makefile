@@ -24,7 +24,7 @@ help:
 	@echo 'make run       environment from the lock, then the main job: $(SPEC) to release and report (SPEC=... for another)'
 	@echo 'make test      environment, lint, types, import floors, notebooks, the whole test suite'
 	@echo 'make lab       JupyterLab on the notebooks'
-	@echo 'make bench     speed and memory, printed'
+	@echo 'make bench     speed and memory beside references, into docs/benchmarks.md; some minutes'
 	@echo 'make validate  slow comparisons with independent programs and published numbers'
 	@echo 'make env       the environment alone;  PYTHON=... picks the interpreter'
 	@echo 'make lock      the locks anew from pyproject.toml, versions kept where possible (needs uv)'
@@ -32,6 +32,11 @@ help:
 
 env:
 	@$(call ENVIRONMENT)
+	@$(MAKE) --no-print-directory -s build/kernels
+
+# Compiled code lies beside the sources; without this the first question would wait for it.
+build/kernels: $(wildcard src/nuanalysis/*/_kernels.py)
+	@$(BIN)/nuanalysis compile && touch $@
 
 run: env
 	@$(BIN)/nuanalysis run $(SPEC)
@@ -54,7 +59,7 @@ lab: env
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 bench: env
-	@for file in benchmarks/*.py; do [ -f "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@$(BIN)/python benchmarks/run.py
 
 validate: env
 	@$(BIN)/python -m pytest validation -q

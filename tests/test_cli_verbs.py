@@ -26,6 +26,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -124,11 +125,79 @@ def test_a_test_statistic_of_zero_has_p_one(call: Call) -> None:
 
 
 def test_too_few_trials_for_a_p_value_are_refused_not_guessed(call: Call) -> None:
-    arguments = ("pvalue", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--fixed-index", "--ts", "199",
+    arguments = ("pvalue", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--fixed-index", "--ts", "60",
                  "--trials", "200", "--executor", "serial", "--json")  # fmt: skip
     code, kind, message = the_error(call(*arguments))
     assert (code, kind) == (7, "PrecisionError")
-    assert "Ask for more trials" in message
+    assert "trials of this mixture would do" in message
+
+
+def test_the_trials_named_in_a_refusal_do(call: Call) -> None:
+    question = ("pvalue", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--fixed-index", "--ts", "16",
+                "--precision", "0.1", "--executor", "serial", "--json")  # fmt: skip
+    _, kind, message = the_error(call(*question, "--trials", "300"))
+    assert kind == "PrecisionError"
+    [needed] = re.findall(r"About ([\d,]+) trials", message)
+    code, out, err = call(*question, "--trials", needed.replace(",", ""))
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["p_error"] <= 0.11 * answer["p"]
+
+
+def test_the_trials_of_a_p_value_are_as_many_as_its_precision_takes(call: Call) -> None:
+    question = ("pvalue", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--fixed-index", "--ts", "12",
+                "--executor", "threads", "--json")  # fmt: skip
+    answers = [json.loads(call(*question, "--precision", wanted)[1]) for wanted in ("0.2", "0.08")]
+    for answer, precision in zip(answers, (0.2, 0.08), strict=True):
+        assert {"p", "p_error", "sigma", "n_trials", "ess", "seconds"} <= answer.keys()
+        assert answer["p_error"] <= 1.1 * precision * answer["p"]
+        assert answer["kind"] == "local"
+    assert answers[1]["n_trials"] > answers[0]["n_trials"]
+
+
+def test_the_global_p_value_is_at_least_the_best_local_one(call: Call) -> None:
+    places = "point:83.63,22.01,point:266.4,-29.0,point:83.63,22.02"
+    question = ("global-pvalue", *ON_CASCADES, "--hypotheses", places, "--fixed-index", "--ts", "6,7,5",
+                "--precision", "0.2", "--json")  # fmt: skip
+    code, out, err = call(*question)
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["best"] == "point:266.4,-29.0"
+    assert answer["p_local"] <= answer["p_global"] <= 3.3 * answer["p_local"]
+    assert 1.0 <= answer["trials_factor"] < 2.6  # two of the three are the same place
+    assert [row["kind"] for row in answer["local"]] == ["local"] * 3
+    assert answer["kind"].startswith("global")
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "ts", "expected"),
+    [
+        ("template:pi0-like", "", "expected two or more"),
+        ("point:83.63,22.01,point:83.63,22.01", "", "expected two or more different"),
+        ("point:83.63,22.01,stack:snr", "1,2,3", "3 numbers for 2 hypotheses"),
+        ("point:83.63,22.01,stack:snr", "1,two", "expected numbers"),
+        ("point:83.63,22.01,stack:snr", "1,1e9", "expected 0 to 64"),
+        ("each:list-19", "", "there is no catalogue 'list-19'. Did you mean 'list-109'?"),
+    ],
+)
+def test_a_set_of_hypotheses_that_makes_no_sense_is_refused(
+    call: Call, hypotheses: str, ts: str, expected: str
+) -> None:
+    arguments = ("global-pvalue", *ON_CASCADES, "--hypotheses", hypotheses, "--json")
+    code, kind, message = the_error(call(*arguments, *(("--ts", ts) if ts else ())))
+    assert (code, kind) == (2, "InputError")
+    assert expected in message
+
+
+def test_the_bias_curve_turns_a_fit_back(call: Call) -> None:
+    code, out, err = call("bias-curve", *ON_CASCADES, "--hypothesis", "point:266.4,-29.0", "--fixed-index",
+                          "--trials", "400", "--n-signal-fitted", "40", "--executor", "serial", "--json")  # fmt: skip
+    assert code == 0, err
+    answer = json.loads(out)
+    [row] = answer["corrected"]
+    assert 0 < row["n_signal"] < 60
+    assert row["n_signal_error"] > 0
+    assert len(answer["n_injected"]) == len(answer["spline"])
 
 
 def test_sensitivity_gives_events_and_flux_for_both_definitions(call: Call) -> None:
@@ -232,10 +301,10 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
         ((*FIT, "stack:snr", "--sead", "3"), "No such option: --sead"),
         (("fit", *ON_CASCADES), "'--hypothesis'"),
         (("fitt",), "No such command 'fitt'"),
-        ((*PVALUE, "--ts", "-1"), "--ts is -1; expected 0 to 200"),
+        ((*PVALUE, "--ts", "-1"), "--ts is -1; expected 0 to 64"),
         ((*PVALUE, "--ts", "nan"), "--ts is nan"),
         ((*PVALUE, "--ts", "high"), "'--ts'"),
-        ((*PVALUE, "--trials", "3"), "'--trials'"),
+        ((*PVALUE, "--trials", "3"), "--trials is 3; expected 200 or more"),
         ((*PVALUE, "--executor", "proceses"), "Did you mean 'processes'?"),
         ((*PVALUE, "--workers", "0"), "workers"),
         ((*PVALUE, "--scheduler", "tcp://127.0.0.1:1"), "goes with the executor 'dask'"),
@@ -364,7 +433,9 @@ def test_a_run_folder_of_another_version_is_refused(call: Call, tmp_path: Path) 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/version").exists(), reason="needs /proc")
 def test_a_disk_that_cannot_be_written_is_an_error_of_the_machine(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUANALYSIS_CACHE", "/proc/nuanalysis")  # nobody, root included, can make a folder there
-    code, _, message = the_error(call(*PVALUE, "--fixed-index", "--executor", "serial", "--trials", "200", "--json"))
+    code, _, message = the_error(
+        call(*PVALUE, "--fixed-index", "--ts", "4", "--executor", "serial", "--trials", "200", "--json")
+    )
     assert code == 4
     assert "/proc/nuanalysis" in message
 

@@ -136,7 +136,7 @@ def tilt_log_ratio(data: Sums, node: int, n_signal: float) -> float:
     Raises InputError beyond the range of the sums.
     """
     c = n_signal / data.n_events
-    if c > data.largest[node] * (1 + 1e-9):
+    if c > data.largest[node] * (1 + 1e-6):
         raise InputError(
             f"n_signal {n_signal:.6g} is beyond {data.largest[node] * data.n_events:.6g}, "
             f"of which a TS of {REACH_TS:g} is expected: as far as sums serve"

@@ -28,7 +28,7 @@ from nuanalysis.trials._interval import (
     interval,
     likelihood_interval,
 )
-from nuanalysis.trials._mixture import Pilot, choose_tilts, in_turn, mixture, pilot, uncertainty
+from nuanalysis.trials._mixture import Pilot, choose_tilts, in_turn, mixture, pilot, pilot_tilts, uncertainty
 from nuanalysis.trials._pvalue import (
     FIVE_SIGMA,
     GlobalPValue,
@@ -100,6 +100,7 @@ __all__ = [
     "mixture_log_weight",
     "p_value",
     "pilot",
+    "pilot_tilts",
     "scramble_trials",
     "scrambled",
     "strength_for",

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from nuanalysis.errors import NuanalysisError
-from nuanalysis.workflow.cli import data, inference, notebooks, release, run
+from nuanalysis.workflow.cli import bench, bias, data, inference, kernels, notebooks, release, run
 from nuanalysis.workflow.executors import ONE_THREAD
 
 app = typer.Typer(
@@ -27,6 +27,9 @@ app.add_typer(notebooks.app, name="notebooks")
 app.add_typer(release.app, name="release")
 run.register(app)
 inference.register(app)
+bias.register(app)
+bench.register(app)
+kernels.register(app)
 
 
 def _version(value: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,6 +38,9 @@ NSignalOption = Annotated[float, typer.Option("--n-signal", help="Its expected e
 ExecutorOption = Annotated[str, typer.Option("--executor", help="serial, threads, processes, dask, slurm or htcondor.")]
 WorkersOption = Annotated[int, typer.Option("--workers", help="Workers of processes and dask.")]
 SchedulerOption = Annotated[str, typer.Option("--scheduler", help="Address of a running Dask scheduler.")]
+ClusterOption = Annotated[
+    str, typer.Option("--cluster", help="TOML file with what a job asks for: queue, memory, ...; slurm and htcondor.")
+]
 
 PrecisionOption = Annotated[
     float, typer.Option("--precision", min=0.001, max=0.3, help="Relative statistical error of the p-value.")
@@ -48,6 +52,7 @@ SmearOption = Annotated[
         "--smear-declination", min=0.0, max=10.0, help="Smear declinations of scrambles too, deg (IceCube 2023: 3)."
     ),
 ]
+_FEWEST_TRIALS = 200
 _MOST_TS = 64.0  # 8 sigma: tilts reach a little further
 
 
@@ -123,6 +128,7 @@ def pvalue(
     executor: ExecutorOption = "threads",
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = "",
+    cluster: ClusterOption = "",
     json: JsonFlag = False,
 ) -> None:
     """Local p-value of a test statistic, from scrambles, with its error."""
@@ -130,8 +136,11 @@ def pvalue(
     from nuanalysis.workflow.executors import open_executor
 
     _check_ts(() if ts is None else (ts,))
+    _check_trials(trials)
     started = time.monotonic()
-    chosen = open_executor(executor, workers=workers, scheduler=scheduler or None)
+    chosen = open_executor(
+        executor, workers=workers, scheduler=scheduler or None, cluster=Path(cluster) if cluster else None
+    )
     wanted = inference.Wanted(precision, trials, math.radians(smear))
     problem = _pose(sample, hypothesis, index, free, seed, signal, n_signal)
     observed = inference.fit(problem)[0].ts if ts is None else ts
@@ -159,6 +168,13 @@ def _check_ts(values: tuple[float, ...]) -> None:
     for ts in values:
         if not 0 <= ts <= _MOST_TS:
             raise InputError(f"--ts is {ts:g}; expected 0 to {_MOST_TS:g}")
+
+
+def _check_trials(n: int) -> None:
+    from nuanalysis.errors import InputError
+
+    if 0 < n < _FEWEST_TRIALS:
+        raise InputError(f"--trials is {n}; expected {_FEWEST_TRIALS} or more, or 0 for as many as '--precision' takes")
 
 
 def _tolerated(precision: float) -> float:
@@ -198,6 +214,7 @@ def global_pvalue(
     executor: ExecutorOption = "threads",
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = "",
+    cluster: ClusterOption = "",
     json: JsonFlag = False,
 ) -> None:
     """Global p-value of the best of several hypotheses, from correlated scrambles."""
@@ -217,8 +234,11 @@ def global_pvalue(
     if given and len(given) != len(asked):
         raise InputError(f"--ts has {len(given)} numbers for {len(asked)} hypotheses; expected one for each")
     _check_ts(given)
+    _check_trials(trials)
     started = time.monotonic()
-    chosen = open_executor(executor, workers=workers, scheduler=scheduler or None)
+    chosen = open_executor(
+        executor, workers=workers, scheduler=scheduler or None, cluster=Path(cluster) if cluster else None
+    )
     wanted = inference.Wanted(precision, trials, math.radians(smear))
     problems = _pose_all(sample, asked, seed, signal, n_signal)
     observed = given or tuple(inference.fit(problem)[0].ts for problem in problems)
@@ -243,6 +263,9 @@ def sensitivity(
     sample: SampleOption,
     hypothesis: HypothesisOption,
     trials: Annotated[int, typer.Option("--trials", min=200, help="Scrambles, and as many injections.")] = 3000,
+    sigma: Annotated[
+        str, typer.Option("--sigma", help="Discovery potentials at these local significances, for example 3,5,7.")
+    ] = "",
     index: IndexOption = 2.7,
     free: FreeOption = None,
     seed: SeedOption = 1,
@@ -251,22 +274,30 @@ def sensitivity(
     executor: ExecutorOption = "processes",
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = "",
+    cluster: ClusterOption = "",
     json: JsonFlag = False,
 ) -> None:
-    """Sensitivity and 5-sigma discovery potential, as events and as flux."""
+    """Sensitivity, discovery potentials and the significance of the median experiment, as events and as flux."""
     from nuanalysis.interpret import fluxes
-    from nuanalysis.workflow import inference
+    from nuanalysis.workflow import inference, potentials
     from nuanalysis.workflow.executors import open_executor
 
     started = time.monotonic()
-    chosen = open_executor(executor, workers=workers, scheduler=scheduler or None)
+    sigmas = _sigmas(sigma)
+    chosen = open_executor(
+        executor, workers=workers, scheduler=scheduler or None, cluster=Path(cluster) if cluster else None
+    )
     problem = _pose(sample, hypothesis, index, free, seed, signal, n_signal)
     with chosen as pool:
-        background = inference.scrambles(problem, trials, 27.0, pool, say)
-        injected = inference.injections(problem, trials, 7.0, pool, say)
+        reach = potentials.reach_ts(max(sigmas))
+        background = inference.scrambles(problem, trials, reach, pool, say)
+        injected = inference.injections(problem, trials, potentials.reach_strength(max(sigmas)), pool, say)
+    per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     document = {
         **inference.describe(problem, sample),
         **inference.sensitivities(problem, background, injected),
+        "discovery_potentials": potentials.potentials(background, injected, per_flux, sigmas),
+        "median_significance": potentials.median_significances(background, injected),
         "flux_unit": fluxes.UNIT,
         "flux_convention": fluxes.convention(problem.hypothesis),
         "seconds": time.monotonic() - started,
@@ -276,7 +307,25 @@ def sensitivity(
         for name in ("sensitivity", "discovery_potential_5sigma")
         if isinstance(r := document[name], dict)
     ]
+    rows += [
+        f"{r['sigma']:g} sigma in half of the experiments: n_s {_words(r['n_signal'])}, "
+        f"flux {_words(r['flux'])} +- {_words(r['flux_error'])} {fluxes.UNIT}"
+        for r in document["discovery_potentials"]
+    ]
     answer(document, as_json=json, text="\n".join([_text(document), *rows]))
+
+
+def _sigmas(text: str) -> tuple[float, ...]:
+    """Significances between commas, 5 by default.  Raises InputError for anything outside 1 to 7.5."""
+    from nuanalysis.errors import InputError
+
+    try:
+        values = tuple(float(word) for word in text.split(",")) if text else (5.0,)
+    except ValueError as error:
+        raise InputError(f"--sigma is '{text}'; expected numbers with commas between, for example 3,5,7") from error
+    if not all(1.0 <= value <= 7.5 for value in values):
+        raise InputError(f"--sigma is '{text}'; expected values from 1 to 7.5")
+    return values
 
 
 def expect(
