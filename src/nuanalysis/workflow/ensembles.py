@@ -10,7 +10,7 @@ import hashlib
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nuanalysis import store, trials
 from nuanalysis.errors import DataError
 from nuanalysis.model import Hypothesis, Prepared, Sample
+from nuanalysis.response import NONE, Systematics
 from nuanalysis.sky._records import Template
 from nuanalysis.workflow.executors import Executor, Threads
 from nuanalysis.workflow.provenance import code_fingerprint
@@ -37,6 +38,7 @@ class Plan:
     """Which trials: plain or tilted scrambles, or injected signal of the given mean strengths.
 
     stretch : see ``trials.interval``; 1 for scrambles.
+    systematics : how the detectors of injected signal differ, each trial its own.
     smear : width in rad by which declinations of scrambles are smeared too, see ``trials.correlated_trials``.
     """
 
@@ -46,6 +48,7 @@ class Plan:
     n_means: tuple[float, ...] = ()
     stretch: float = 1.0
     smear: float = 0.0
+    systematics: Systematics = NONE
 
     @property
     def kind(self) -> str:
@@ -133,7 +136,9 @@ def run_trials(problems: tuple[Prepared, ...], plan: Plan, batch: int, k: int) -
     """As run_batch, on problems at hand."""
     first, last = k * batch, min((k + 1) * batch, plan.n_trials)
     if plan.n_means:
-        return trials.injection_trials(problems[0], plan.seed, first, last, plan.n_means, plan.stretch)
+        return trials.injection_trials(
+            problems[0], plan.seed, first, last, plan.n_means, plan.stretch, plan.systematics
+        )
     return trials.scramble_trials(problems, plan.seed, first, last, plan.tilts, plan.smear)
 
 
@@ -188,6 +193,7 @@ def run(
         "kind": plan.kind,
         "stretch": plan.stretch,
         "smear": plan.smear,
+        "systematics": asdict(plan.systematics),
         "hypothesis": "; ".join(p.hypothesis.name for p in problems),
         "samples": [p.sample.name for p in problems[0].parts],
     }

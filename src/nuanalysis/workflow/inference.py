@@ -17,7 +17,8 @@ from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
 from nuanalysis.model import Hypothesis, Prepared, Sample, Terms, prepare, terms
-from nuanalysis.workflow import ensembles
+from nuanalysis.response import NONE, Systematics, cascades_2023
+from nuanalysis.workflow import ensembles, potentials
 from nuanalysis.workflow.ensembles import Plan, Progress
 from nuanalysis.workflow.executors import Executor, Threads
 from nuanalysis.workflow.hypotheses import model_origin
@@ -184,13 +185,30 @@ def global_p_value(
     }
 
 
-def injections(problem: Problem, n: int, reach: float, executor: Executor, progress: Progress) -> xr.Dataset:
+def injections(
+    problem: Problem,
+    n: int,
+    reach: float,
+    executor: Executor,
+    progress: Progress,
+    systematics: Systematics = NONE,
+) -> xr.Dataset:
     """Injection trials from 0 to ``reach`` standard deviations of n_s."""
     stretch = round(trials.bias_factor(problem.prepared), 3)
     plan = Plan(
-        (problem.seed + _SEED_STEP) % 2**63, n, n_means=trials.injection_grid(problem.prepared, reach), stretch=stretch
+        (problem.seed + _SEED_STEP) % 2**63,
+        n,
+        n_means=trials.injection_grid(problem.prepared, reach),
+        stretch=stretch,
+        systematics=systematics,
     )
     return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
+
+
+def systematics_of(problem: Problem) -> Systematics:
+    """How far the detectors may differ from their responses; NONE where no public numbers say."""
+    known = {sample.name: cascades_2023.SYSTEMATICS for sample in problem.samples if sample.name == cascades_2023.NAME}
+    return known[cascades_2023.NAME] if len(known) == len(problem.samples) else NONE
 
 
 def p_value_record(background: xr.Dataset, ts: float, precision: float = np.inf) -> dict[str, Any]:
@@ -270,37 +288,66 @@ def sensitivities(problem: Problem, background: xr.Dataset, injected: xr.Dataset
     return {"sensitivity": _strength(injected, per_flux, median, 0.9), "discovery_potential_5sigma": potential}
 
 
-def flux_record(
-    problem: Problem, best: FitResult, data: Terms, background: xr.Dataset, injected: xr.Dataset
+def _interval(
+    data: Terms, held: FitResult, node: int, injected: xr.Dataset, per_flux: float, name: str
 ) -> dict[str, Any]:
-    """Best-fit flux (bias corrected), 68 % interval and 90 % upper limit."""
-    per_flux = fluxes.prepared_events_per_flux(problem.prepared)
-    n_injected = injected["n_injected"].values
-    stretch = float(injected.attrs["stretch"])
-    node = trials.flux_node(problem.prepared)
-    held = maximise_at(data, node)  # a flux is that of one spectrum: the index is held at the quoted one
-    n_best = held.n_signal / stretch
+    """The 68 % interval that these trials give, as flux; null with the reason where they give none."""
     try:
-        edges = trials.interval(
+        low, high = trials.interval(
             data,
             held.ts,
-            n_injected,
+            injected["n_injected"].values,
             injected["tau"].values,
-            stretch=stretch,
+            stretch=float(injected.attrs["stretch"]),
             level=0.68,
             node=node,
         )
-        low, high, reason = edges[0] / per_flux, edges[1] / per_flux, None
     except PrecisionError as error:
-        low, high, reason = None, None, str(error)
+        return {f"low_{name}": None, f"high_{name}": None, f"reason_{name}": str(error)}
+    return {f"low_{name}": low / per_flux, f"high_{name}": high / per_flux}
+
+
+def _corrected(held: FitResult, injected: xr.Dataset) -> dict[str, Any]:
+    """n_s turned back with the bias curve; beyond the curve, with the bias of a pilot, and why."""
+    try:
+        curve = trials.bias_curve(injected["n_injected"].values, injected["n_signal_held"].values)
+        found = curve.corrected(held.n_signal)
+    except PrecisionError as error:
+        return {
+            "n_signal_corrected": held.n_signal / float(injected.attrs["stretch"]),
+            "n_signal_corrected_error": None,
+            "correction_reason": str(error),
+        }
+    return {"n_signal_corrected": found.n_signal, "n_signal_corrected_error": found.error}
+
+
+def flux_record(
+    problem: Problem, best: FitResult, data: Terms, background: xr.Dataset, injected: xr.Dataset, varied: xr.Dataset
+) -> dict[str, Any]:
+    """Best-fit flux (bias corrected), 68 % intervals and 90 % upper limit.
+
+    varied : injection trials with systematics, for the interval that holds them; ``injected`` where there are none.
+    """
+    per_flux = fluxes.prepared_events_per_flux(problem.prepared)
+    n_injected = injected["n_injected"].values
+    node = trials.flux_node(problem.prepared)
+    held = maximise_at(data, node)  # a flux is that of one spectrum: the index is held at the quoted one
+    corrected = _corrected(held, injected)
+    nominal = _interval(data, held, node, injected, per_flux, "68")
     median = trials.weighted_quantile(background["ts"].values, background["log_weight"].values, 0.5)
     limit = _strength(injected, per_flux, max(best.ts, median), 0.9)
+    with_systematics = {"systematics": None}
+    if varied is not injected:
+        with_systematics = {
+            "systematics": varied.attrs["systematics"],
+            **_interval(data, held, node, varied, per_flux, "68_systematics"),
+        }
     return {
-        "best": n_best / per_flux,
-        "n_signal_corrected": n_best,
-        "low_68": low,
-        "high_68": high,
-        "interval_reason": reason,
+        "best": corrected["n_signal_corrected"] / per_flux,
+        **corrected,
+        "interval_reason": nominal.pop("reason_68", None),
+        **nominal,
+        **with_systematics,
         "upper_limit_90": limit["flux"],
         "upper_limit_90_error": limit["flux_error"],
         "upper_limit_reason": limit.get("reason"),
@@ -357,6 +404,9 @@ def infer(
     )
     reach = max(_INJECTED_REACH, float(np.ceil(best.n_signal / spread + 2.5)))
     injected = injections(problem, n_injections, min(reach, 40.0), executor, progress)
+    systematics, varied = systematics_of(problem), injected
+    if systematics != NONE:
+        varied = injections(problem, n_injections, min(reach, 40.0), executor, progress, systematics)
     grid = np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121)
     values = scan(data, grid)
     keep = np.isfinite(values)
@@ -364,8 +414,9 @@ def infer(
         **describe(problem, sample_name),
         "fit": fit_record(problem, best),
         "p_value": p_value_or_reason(background, best.ts),
-        "flux": flux_record(problem, best, data, background, injected),
+        "flux": flux_record(problem, best, data, background, injected, varied),
         **sensitivities(problem, background, injected),
+        "median_significance": potentials.median_significances(background, injected),
         "expected_per_flux": {"flux": 1e-11, "n": 1e-11 * fluxes.prepared_events_per_flux(problem.prepared)},
         "bias_curve": [
             list(map(float, row))
