@@ -8,7 +8,7 @@ Trials use sums over the events instead of the events themselves (``_sums``).
 """
 
 from nuanalysis.likelihood._fit import FitResult, maximise, maximise_at, scan, ts_at
-from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, near_anywhere, sums, tilt_log_ratio
+from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
 
 __all__ = [
     "REACH_TS",
@@ -17,9 +17,9 @@ __all__ = [
     "maximise",
     "maximise_at",
     "maximise_sums",
-    "near_anywhere",
     "scan",
     "sums",
+    "thresholds",
     "tilt_log_ratio",
     "ts_at",
 ]

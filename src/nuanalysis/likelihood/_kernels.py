@@ -156,16 +156,16 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(
-    "(float64[::1], float64[::1], int64[::1], float64[::1], boolean[::1], float64, float64[::1], int64[::1])",
+    "(float64[::1], float64[::1], int64[::1], float64[::1], float64[::1], float64[::1], int64[::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
     fastmath=True,
 )
-def sum_fixed(difference, ratio, group, scale, always, limit, power, near):  # type: ignore[no-untyped-def]
-    """Add the powers 1 to 6 of the x with |x| <= limit to power (6,); returns the number of the others.
+def sum_fixed(difference, ratio, group, scale, limit, power, near):  # type: ignore[no-untyped-def]
+    """Add the powers 1 to 6 of the x with |x| <= limit (event,) to power (6,); returns the number of the others.
 
-    near (event + 1,) begins with the numbers of the others; always (event,) marks events that count as near anywhere.
+    near (event + 1,) begins with the numbers of the others.
     """
     n, m = group.shape[0], 0
     block = np.empty(512)
@@ -178,9 +178,9 @@ def sum_fixed(difference, ratio, group, scale, always, limit, power, near):  # t
         for j in range(size):
             x = block[j]
             near[m] = start + j
-            m += 1 if always[start + j] or abs(x) > limit else 0
+            m += 1 if abs(x) > limit[start + j] else 0
         for j in range(size):
-            x = 0.0 if always[start + j] or abs(block[j]) > limit else block[j]
+            x = block[j] if abs(block[j]) <= limit[start + j] else 0.0
             x2 = x * x
             x3 = x2 * x
             s1 += x
@@ -199,16 +199,16 @@ def sum_fixed(difference, ratio, group, scale, always, limit, power, near):  # t
 
 
 @nb.njit(
-    "(float64[:, ::1], int64[::1], float64[::1], boolean[::1], float64[::1], float64[:, ::1], int64[::1])",
+    "(float64[:, ::1], int64[::1], float64[::1], float64[::1], float64[:, ::1], int64[::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
     fastmath=True,
 )
-def sum_free(difference, group, scale, always, limit, moments, near):  # type: ignore[no-untyped-def]
+def sum_free(difference, group, scale, limit, moments, near):  # type: ignore[no-untyped-def]
     """Moments of e_p = scale d_p, four shapes p, of the far events of each group; numbers of the near ones in ``near``.
 
-    An event is far where every |e_p| <= limit of its group, and it is not marked in always (event,).
+    An event is far where every |e_p| <= limit (event,).
     moments (group, 34): powers 1 to 4 of each shape, then for each neighbouring pair (p, q) the products pq, p2q, pq2,
     p3q, p2q2, pq3.  Returns the number of near events.
     """
@@ -216,7 +216,7 @@ def sum_free(difference, group, scale, always, limit, moments, near):  # type: i
     for i in range(n):
         s, k = scale[i], group[i]
         a, b, c, d = s * difference[0, i], s * difference[1, i], s * difference[2, i], s * difference[3, i]
-        if max(max(abs(a), abs(b)), max(abs(c), abs(d))) > limit[k] or always[i]:
+        if max(max(abs(a), abs(b)), max(abs(c), abs(d))) > limit[i]:
             near[m] = i
             m += 1
             continue
@@ -325,20 +325,20 @@ def node_sums(moments, ratio, mixing, power, cross):  # type: ignore[no-untyped-
 
 
 @nb.njit(
-    "(float64[::1], int64[::1], float64[::1], boolean[::1], float64[::1], float64[:, ::1], int64[::1])",
+    "(float64[::1], int64[::1], float64[::1], float64[::1], float64[:, ::1], int64[::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
     fastmath=True,
 )
-def sum_free_one(difference, group, scale, always, limit, moments, near):  # type: ignore[no-untyped-def]
+def sum_free_one(difference, group, scale, limit, moments, near):  # type: ignore[no-untyped-def]
     """As sum_free for one spatial shape: moments (group, 4), the powers 1 to 4 of e = scale d."""
     n, m = group.shape[0], 0
     for i in range(n):
         k = group[i]
         e = scale[i] * difference[i]
         near[m] = i
-        far = abs(e) <= limit[k] and not always[i]
+        far = abs(e) <= limit[i]
         m += 0 if far else 1
         e = e if far else 0.0
         e2 = e * e

@@ -51,23 +51,32 @@ def _largest(prepared: Prepared) -> Floats:
     return np.asarray(prepared.strength_at(REACH_TS) / prepared.n_events)
 
 
-def near_anywhere(prepared: Prepared, part: PreparedSample) -> NDArray[np.bool_]:
-    """Events that the strongest tilt would saturate, (event,): their x is never replaced by a series."""
-    strongest = (_largest(prepared)[:, None] * _ratio(prepared, part)).max(axis=0)
-    strongest = strongest[part.energy.group] * part.energy.scale
-    return np.asarray(strongest * part.lookup.mean.max(axis=0) > SATURATION)
+def thresholds(prepared: Prepared, part: PreparedSample) -> Floats:
+    """What |x| (index held), or the largest |scale d| (free), a far event may have, (event,).
+
+    Negative for events that the strongest tilt would saturate: their x is never replaced by a series.
+    """
+    strengths = _largest(prepared)[:, None] * _ratio(prepared, part)
+    strongest = strengths.max(axis=0)
+    energy = part.energy
+    if len(prepared.index) == 1:
+        allowed = np.full(len(energy.group), _FIXED / float(_largest(prepared)[0]))
+    else:
+        allowed = (_FREE / np.maximum(strongest, 1e-300))[energy.group]
+    saturating = strongest[energy.group] * energy.scale * part.lookup.mean.max(axis=0) > SATURATION
+    return np.where(saturating, -1.0, allowed)
 
 
 def sums(
     prepared: Prepared,
     parts: tuple[PreparedSample, ...],
-    always: list[NDArray[np.bool_]],
+    limits: list[Floats],
     differences: list[Floats],
 ) -> Sums:
     """One pass over the events.
 
     parts : those of ``prepared``, or the same with other look-ups and energies (smeared declinations).
-    always : ``near_anywhere`` of each part.
+    limits : ``thresholds`` of each part.
     differences : S - <S> of each part, (p, event).
     """
     nodes = len(prepared.index)
@@ -75,16 +84,15 @@ def sums(
     power = np.zeros((nodes, 6 if nodes == 1 else 4))
     cross = np.zeros((max(nodes - 1, 0), 6))
     near, floor = [], []
-    for part, keep, difference in zip(parts, always, differences, strict=True):
+    for part, limit, difference in zip(parts, limits, differences, strict=True):
         ratio, energy = _ratio(prepared, part), part.energy
         if nodes == 1:
-            held, limit = np.empty(len(energy.group) + 1, dtype=np.int64), _FIXED / float(largest[0])
-            n = _kernels.sum_fixed(difference[0], ratio[0], energy.group, energy.scale, keep, limit, power[0], held)
+            held = np.empty(len(energy.group) + 1, dtype=np.int64)
+            n = _kernels.sum_fixed(difference[0], ratio[0], energy.group, energy.scale, limit, power[0], held)
             chosen = held[:n]
         else:
-            limits = _FREE / np.maximum((largest[:, None] * ratio).max(axis=0), 1e-300)
             add = _add_one if len(difference) == 1 else _add_four
-            chosen = add(difference, energy, keep, limits, ratio, prepared.mixing, power, cross)
+            chosen = add(difference, energy, limit, ratio, prepared.mixing, power, cross)
         weight = ratio[:, energy.group[chosen]] * energy.scale[chosen]
         near.append(weight * (prepared.mixing @ difference[:, chosen]))
         floor.append(weight * (prepared.mixing @ part.lookup.mean[:, chosen]))
@@ -95,7 +103,6 @@ def sums(
 def _add_four(
     difference: Floats,
     energy: EnergyTerms,
-    always: NDArray[np.bool_],
     limit: Floats,
     ratio: Floats,
     mixing: Floats,
@@ -104,7 +111,7 @@ def _add_four(
 ) -> NDArray[np.int64]:
     """Add the far events of a sample with four spatial shapes; returns the numbers of the near ones."""
     moments, near = np.zeros((ratio.shape[1], 34)), np.empty(len(energy.group), dtype=np.int64)
-    n = _kernels.sum_free(difference, energy.group, energy.scale, always, limit, moments, near)
+    n = _kernels.sum_free(difference, energy.group, energy.scale, limit, moments, near)
     _kernels.node_sums(moments, ratio, mixing, power, cross)
     return near[:n]
 
@@ -112,7 +119,6 @@ def _add_four(
 def _add_one(
     difference: Floats,
     energy: EnergyTerms,
-    always: NDArray[np.bool_],
     limit: Floats,
     ratio: Floats,
     mixing: Floats,
@@ -121,7 +127,7 @@ def _add_one(
 ) -> NDArray[np.int64]:
     """As _add_four for one spatial shape, the same at every node."""
     moments, near = np.zeros((ratio.shape[1], 4)), np.empty(len(energy.group) + 1, dtype=np.int64)
-    n = _kernels.sum_free_one(difference[0], energy.group, energy.scale, always, limit, moments, near)
+    n = _kernels.sum_free_one(difference[0], energy.group, energy.scale, limit, moments, near)
     powers = [ratio**k for k in range(4)]
     for k in range(4):
         power[:, k] += (powers[k] * ratio) @ moments[:, k]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import Sums, maximise_sums, near_anywhere, sums, tilt_log_ratio
+from nuanalysis.likelihood import Sums, maximise_sums, sums, thresholds, tilt_log_ratio
 from nuanalysis.model import Prepared, Terms, energy_terms
 from nuanalysis.model._background import background, cells
 from nuanalysis.model._kernels import draw_uniform, trial_key
@@ -157,17 +157,17 @@ def correlated_trials(
     fits = np.empty((last - first, len(problems), 4))
     ratios = np.zeros((last - first, len(tilts)))
     parts = _parts(problems, seed, 0, 0.0)
-    always = [[near_anywhere(p, part) for part in p.parts] for p in problems]
+    limits = [[thresholds(p, part) for part in p.parts] for p in problems]
     for row, trial in enumerate(range(first, last)):
         tilt = _component(trial, tilts)
         if smear:
             parts = _parts(problems, seed, trial, smear)
-            always = [[near_anywhere(p, part) for part in moved] for p, moved in zip(problems, parts, strict=True)]
+            limits = [[thresholds(p, part) for part in moved] for p, moved in zip(problems, parts, strict=True)]
         drawn = _draw(problems[tilt.hypothesis], parts[tilt.hypothesis], seed, trial, tilt)
         data = []
         for h, problem in enumerate(problems):
             differences = [part.lookup.difference(u) for part, u in zip(parts[h], drawn, strict=True)]
-            held = sums(problem, parts[h], always[h], differences)
+            held = sums(problem, parts[h], limits[h], differences)
             fit = maximise_sums(held, problem, parts[h], differences)
             fits[row, h] = fit.ts, fit.n_signal, fit.index, fit.converged
             data.append(held)

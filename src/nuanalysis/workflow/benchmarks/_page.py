@@ -55,6 +55,16 @@ def _machine(machine: Machine) -> str:
     return f"{machine.date}; {where}; load {machine.load:.1f} when it began; {versions}"
 
 
+def _busy(machine: Machine) -> str:
+    """A warning where other work filled the machine; empty where it did not."""
+    if machine.load < 0.5 * machine.cores:
+        return ""
+    return (
+        f"**The machine was busy with other work** (load {machine.load:.1f} on {machine.cores} cores): "
+        "wall-clock times are upper bounds, and CPU times suffer too, from shared caches."
+    )
+
+
 def text(report: Report) -> str:
     """The table for a terminal, one line a row and its note below."""
     lines = [_machine(report.machine), "", f"{'':<64}{'ours':>12}{'reference':>13}{'ratio':>9}  budget"]
@@ -73,6 +83,7 @@ def markdown(report: Report, figures: dict[str, str], sections: tuple[str, ...] 
         "# Benchmarks",
         "Written by `make bench`; do not edit. Numbers of two machines are two tables.",
         f"Measured {_machine(report.machine)}.",
+        _busy(report.machine),
         "Events are **synthetic** except where a row says real.",
         REFERENCES,
         "## Budgets",
