@@ -317,6 +317,56 @@ def test_the_schema_is_one_and_accepts_what_the_contract_says(finished: Path) ->
     assert document["results"][0]["fit"]["n_signal"] == 741.0
 
 
+def _together() -> dict[str, Any]:
+    return {
+        "name": "stacks", "sample": "cascades-2023", "origin": "synthetic", "seed": 7, "precision": 0.05,
+        "hypotheses": ["stack:snr", "stack:pwn"], "n_hypotheses": 2, "smear_declination_deg": 3.0, "n_trials": 4000,
+        "best": "stack:pwn", "p_local": 3e-4, "p_local_error": 1e-5, "p_global": 5e-4, "p_global_error": 2e-5,
+        "sigma_global": 3.29, "sigma_global_error": 0.01, "trials_factor": 1.67, "kind": "global: of two", "local": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("p_global", 1.2), ("p_global_error", -1.0), ("n_hypotheses", 1), ("kind", "local"), ("best", 3), ("seed", None)],
+)
+def test_a_comparison_with_an_impossible_number_breaks_the_schema(key: str, value: object, finished: Path) -> None:
+    document = publish.load_results(finished) | {"together": [_together()]}
+    assert publish.check_results(document, source="results.json")
+    with pytest.raises(DataError, match=f"together/0/{key}"):
+        publish.check_results(document | {"together": [_together() | {key: value}]}, source="results.json")
+
+
+def test_without_comparisons_there_is_no_campaign_anywhere(finished: Path) -> None:
+    assert "Campaign" not in (finished / "report" / "index.html").read_text()
+    assert publish.campaign_table(publish.load_results(finished)) == b""
+    assert not [name for name in release_files(release_of(finished)) if "campaign" in name]
+
+
+def test_a_comparison_that_failed_says_why_instead_of_a_number(spoilt: Path) -> None:
+    document = publish.load_results(spoilt)
+    failed = dict.fromkeys(("best", "p_local", "p_local_error", "p_global", "p_global_error", "trials_factor"))
+    document["together"] = [_together() | failed | {"reason": "too few <trials> at //x.org"}]
+    (spoilt / "results.json").write_text(json.dumps(document))
+    publish.report(spoilt)
+    page = page_of(spoilt / "report" / "index.html")
+    assert "No global p-value: too few <trials>" in page.text
+    assert page.fetched == []
+    [row] = [r for r in publish.campaign_rows(document) if r.kind == "global" and r.quantity.startswith("stacks")]
+    assert np.isnan(row.ours)
+    assert "declinations smeared by 3 deg" in row.quantity
+    assert row.note.startswith("too few")
+
+
+def test_the_campaign_table_shows_published_rows_of_their_own_sample_only(spoilt: Path) -> None:
+    document = publish.load_results(spoilt) | {"together": [_together()]}
+    rows = publish.campaign_rows(document)
+    assert sum(row.quantity.startswith("template:pi0: local") for row in rows) == 1
+    assert {row.origin for row in rows if row.origin} == {"synthetic"}
+    assert np.isnan(rows[-1].core_hours)
+    assert "not measured" in rows[-1].note
+
+
 def test_data_release_points_to_the_files_of_the_package() -> None:
     folder = Path(__file__).parent.parent / "data_release"
     for name in ("release.toml", "results.schema.json", "CHANGES.md"):

@@ -9,7 +9,15 @@ import pytest
 
 from nuanalysis.errors import InputError
 from nuanalysis.plot import slug
-from nuanalysis.workflow.spec import AnalysisSpec, _file_form, open_run, parse_spec, read_spec, sample_spec
+from nuanalysis.workflow.spec import (
+    AnalysisSpec,
+    _file_form,
+    leave_out_unknown,
+    open_run,
+    parse_spec,
+    read_spec,
+    sample_spec,
+)
 
 GOOD = """
 name = "tiny"
@@ -179,6 +187,9 @@ def leaves() -> list[tuple[str, str]]:
         ("stack:snr", "stack:pwn"),
         ("200", "201"),
         ("injections = 100", "injections = 101"),
+        ("index = 2.7", "index = 2.7\noptional = true"),
+        ("index = 2.7", "index = 2.7\npublished_ts = 22.19"),
+        ("[trials]", "[[together]]\nname = 'a'\nhypotheses = ['template:pi0', 'stack:snr']\n[trials]"),
     ]
 
 
@@ -186,6 +197,95 @@ def test_the_fingerprint_changes_with_every_value() -> None:
     prints = [parse_spec(text).fingerprint() for text in (GOOD, *(changed(old, new) for old, new in leaves()))]
     assert len(set(prints)) == len(prints)
     assert all(re.fullmatch(r"[0-9a-f]{64}", one) for one in prints)
+
+
+TOGETHER = """
+[[together]]
+name = "both"
+hypotheses = ["template:pi0", "stack:snr"]
+precision = 0.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("precision", "precison", "unknown key 'together.0.precison'. Did you mean 'precision'?"),
+        ("0.1", "0.001", "'together.0.precision': Input should be greater than or equal to 0.005"),
+        ("0.1", '"0.1"', "'together.0.precision': Input should be a valid number"),
+        ('"both"', '"Both of"', "'together.0.name': String should match pattern"),
+        ('"template:pi0", "stack:snr"', "", "'together.0.hypotheses'"),
+        ('"template:pi0", ', "", "holds one hypothesis; a global p-value is of two or more"),
+        ('"template:pi0"', '"stack:snr"', "stack:snr named twice in together 'both'"),
+        ("precision = 0.1", "trials = 100", "trials of together 'both' are 100; expected 0 or at least 200"),
+        ("precision = 0.1", "trials = -1", "'together.0.trials'"),
+        ("precision = 0.1", "smear_declination_deg = 20", "'together.0.smear_declination_deg'"),
+    ],
+)
+def test_a_fault_of_a_comparison_is_named(old: str, new: str, said: str) -> None:
+    assert parse_spec(GOOD + TOGETHER).together[0].name == "both"
+    message = refusal(GOOD + TOGETHER.replace(old, new, 1))
+    assert said in message
+    assert message.count("\n  - ") == 1, message
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("optional = 1", "'hypothesis.0.optional': Input should be a valid boolean"),
+        ("published_ts = 0", "'hypothesis.0.published_ts'"),
+        ("published_ts = 65", "'hypothesis.0.published_ts'"),
+        ("published_ts = nan", "'hypothesis.0.published_ts'"),
+    ],
+)
+def test_a_fault_of_an_optional_or_published_hypothesis_is_named(line: str, said: str) -> None:
+    assert said in refusal(changed("index = 2.7", line))
+
+
+def test_two_comparisons_of_one_name_are_refused() -> None:
+    assert "named twice" in refusal(GOOD + TOGETHER + TOGETHER)
+
+
+def test_a_list_compares_its_sources_and_an_unknown_list_is_refused() -> None:
+    alone = TOGETHER.replace('"template:pi0", "stack:snr"', '"each:list-109"')
+    spec = leave_out_unknown(parse_spec(GOOD + alone))
+    assert spec.together[0].hypotheses == ("each:list-109",)
+    with pytest.raises(InputError, match=r"no catalogue 'list-108'. Did you mean 'list-109'"):
+        leave_out_unknown(parse_spec(GOOD + alone.replace("109", "108")))
+
+
+def test_optional_hypotheses_are_left_out_until_they_are_known(tmp_path: Path) -> None:
+    file = tmp_path / "tomorrow.npy"
+    name = f"template:{file}"
+    more = f'[[hypothesis]]\nname = "{name}"\noptional = true\n'
+    both = TOGETHER.replace('"stack:snr"', f'"{name}"')
+    three = TOGETHER.replace('"both"', '"three"').replace('"stack:snr"', f'"stack:snr", "{name}"')
+    spec = parse_spec(GOOD + more + both + three)
+    assert [h.name for h in spec.hypothesis] == ["template:pi0", "stack:snr", name]
+    without = leave_out_unknown(spec)
+    assert [h.name for h in without.hypothesis] == ["template:pi0", "stack:snr"]
+    assert [(t.name, t.hypotheses) for t in without.together] == [("three", ("template:pi0", "stack:snr"))]
+    assert set(without.left_out) == {name, "together:both"}
+    assert "no such file" in without.left_out[name]
+    assert without.left_out["together:both"] == "only template:pi0 of its hypotheses is known to this version"
+    file.touch()
+    assert leave_out_unknown(spec) == spec
+    assert without.fingerprint() != spec.fingerprint()
+
+
+def test_what_is_unknown_and_not_optional_is_refused() -> None:
+    with pytest.raises(InputError, match="there is no template 'pi1'"):
+        leave_out_unknown(parse_spec(changed("template:pi0", "template:pi1")))
+    with pytest.raises(InputError, match="there is no template 'pi1'"):
+        leave_out_unknown(parse_spec(GOOD + TOGETHER.replace("pi0", "pi1")))
+    every = re.sub(r'(?m)^name = "(template|stack):.*"$', r'name = "\1:tomorrow"\noptional = true', GOOD)
+    with pytest.raises(InputError, match="knows no hypothesis of the spec"):
+        leave_out_unknown(parse_spec(every))
+
+
+def test_what_is_left_out_is_found_and_not_written() -> None:
+    with pytest.raises(InputError, match="found, not written"):
+        parse_spec("left_out = {}\n" + GOOD)
 
 
 def test_the_fingerprint_is_not_of_the_text() -> None:

@@ -129,6 +129,14 @@ def test_results_keep_their_schema_and_carry_errors_and_trials(finished: Run) ->
     assert results["results"][0]["model_origin"] == "built-in"
 
 
+def test_single_fits_are_kept_with_their_cost_and_are_no_campaign(finished: Run) -> None:
+    parts = [json.loads(path.read_text()) for path in sorted((finished.folder / "results").glob("*.json"))]
+    assert len(parts) == 2
+    assert all(one["cost"]["core_seconds"] > 0 and one["cost"]["measured"] == "CPU time" for one in parts)
+    assert not {"together", "at_published_ts", "costs", "left_out_hypotheses"} & finished.results.keys()
+    assert not (finished.folder / "campaign.ecsv").exists()
+
+
 def test_the_sample_without_data_is_left_out_and_every_document_says_so(finished: Run) -> None:
     results = finished.results
     assert [sample["sample"] for sample in results["samples"]] == ["cascades-2023"]

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread each: those of healpy would fight with the processes of the suite for the cores.  Set before any import.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:

@@ -6,6 +6,7 @@ leave a half-built release that looks whole.  Reads a run folder only: results.j
 
 from __future__ import annotations
 
+from nuanalysis.publish._campaign import CampaignRow, campaign_rows, campaign_table, campaign_text
 from nuanalysis.publish._manifest import Verification, verify
 from nuanalysis.publish._published import PUBLISHED, Published
 from nuanalysis.publish._release import build
@@ -14,9 +15,13 @@ from nuanalysis.publish._run import check_results, load_results, recipe, results
 
 __all__ = [
     "PUBLISHED",
+    "CampaignRow",
     "Published",
     "Verification",
     "build",
+    "campaign_rows",
+    "campaign_table",
+    "campaign_text",
     "check_results",
     "load_results",
     "recipe",

@@ -50,3 +50,38 @@ PUBLISHED: dict[str, Published] = {
 }  # fmt: skip
 
 UNPUBLISHED = Published("", *(NOT_PUBLISHED,) * 4, "nothing was published")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCampaign:
+    """What the whole published analysis took, and the numbers of it that belong to no row of ``PUBLISHED``.
+
+    trials : scrambles behind the p-value of each hypothesis (of each source, for each:NAME).
+    p : p-values of hypotheses; each is local, but for that of a list, which is global.
+    core_hours : of all of it; only the sum is known.
+    """
+
+    core_hours: float
+    trials: dict[str, float]
+    p: dict[str, float]
+    p_best_template: float
+    hot_spots: dict[str, float]
+    scans: float
+    source: str
+
+
+CAMPAIGN_2023 = PublishedCampaign(
+    core_hours=41_000.0,
+    trials={
+        "template:pi0": 5e8, "template:kra-gamma-like-5": 3e8, "template:kra-gamma-like-50": 3e8,
+        "stack:snr": 2e6, "stack:pwn": 2e6, "stack:unid": 2e6, "each:list-109": 1e6,
+    },
+    p={
+        "template:kra-gamma-like-5": 6.13e-6, "template:kra-gamma-like-50": 3.72e-5, "template:fermi-bubbles": 0.06,
+        "each:list-109": 0.22,
+    },
+    p_best_template=3.78e-6,  # 1 - (1 - 1.26e-6)^3, counting three independent templates
+    hot_spots={"northern": 0.28, "southern": 0.46},
+    scans=1000.0,
+    source=f"{SCIENCE_2023}, tables 1, S1 and S5, and its supplement",
+)  # fmt: skip

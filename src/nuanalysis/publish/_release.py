@@ -16,6 +16,7 @@ import xarray as xr
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.publish import _texts
+from nuanalysis.publish._campaign import campaign_table
 from nuanalysis.publish._fits import Stamp, ecsv, events_ecsv_gz, events_fits, map_fits, response_fits, trials_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
 from nuanalysis.publish._report import render
@@ -201,6 +202,13 @@ def _add_fits(draft: Draft) -> None:
     draft.write(f"fits/{_marked('fits', origin)}.json", _json({"header": _header(draft, origin), "results": rows}))
 
 
+def _add_campaign(draft: Draft) -> None:
+    origin = _overall(draft.run)
+    table = campaign_table(draft.run, _header(draft, origin))
+    if table:
+        draft.write(f"fits/{_marked('campaign', origin)}.ecsv", table)
+
+
 def _add_cut_flow(draft: Draft) -> None:
     rows = draft.run["cut_flow"]
     origins = {sample["sample"]: sample["origin"] for sample in draft.run["samples"]}
@@ -323,8 +331,8 @@ def _write_manifest(draft: Draft) -> None:
 
 
 PARTS: tuple[Callable[[Draft], None], ...] = (
-    _add_events, _add_responses, _add_maps, _add_trials, _add_fits, _add_cut_flow, _add_figures, _add_run_files,
-    _add_texts, _refuse_foreign, _write_manifest,
+    _add_events, _add_responses, _add_maps, _add_trials, _add_fits, _add_campaign, _add_cut_flow,
+    _add_figures, _add_run_files, _add_texts, _refuse_foreign, _write_manifest,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._compare import compare, remarks, sources
 from nuanalysis.publish._run import Row, Shown, doi_text, load_figures, load_results, plain, recipe, recipe_text
 from nuanalysis.store import atomic_write, sha256_file
@@ -27,12 +28,14 @@ def _compared(row: Row) -> dict[str, Any]:
     return {"row": said, "lines": lines, "by": {line.key: line for line in lines}, "remarks": told}
 
 
-def _sections(figures: list[dict[str, Any]], *, stacks: bool) -> list[tuple[str, str]]:
+def _sections(figures: list[dict[str, Any]], *, stacks: bool, campaign: bool) -> list[tuple[str, str]]:
     drawn = {figure["section"] for figure in figures}
     always = {"headline", "samples", "inputs", "provenance"} | ({"stacking"} if stacks else set())
+    always |= {"campaign"} if campaign else set()
     names = {
-        "headline": "Headline numbers", "maps": "Sky maps", "trials": "Test statistic", "stacking": "Stacking",
-        "samples": "Samples", "other": "Further figures", "inputs": "Inputs", "provenance": "Provenance",
+        "headline": "Headline numbers", "campaign": "Campaign", "maps": "Sky maps", "trials": "Test statistic",
+        "stacking": "Stacking", "samples": "Samples", "other": "Further figures", "inputs": "Inputs",
+        "provenance": "Provenance",
     }  # fmt: skip
     return [
         (anchor, name)
@@ -55,6 +58,7 @@ def render(run_folder: Path) -> str:
     compared = [_compared(row) for row in run["results"]]
     stacks = [one for one in compared if one["row"]["hypothesis"].startswith("stack:")]
     origins = {sample["sample"]: sample["origin"] for sample in run["samples"]}
+    rows = campaign_rows(run)
     drawn = [figure["origin"] != "real" for figure in figures]
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters.update(plain=plain, doi=doi_text)
@@ -63,9 +67,11 @@ def render(run_folder: Path) -> str:
         figures=figures,
         compared=compared,
         stacks=stacks,
+        campaign=[(row, row.words(), plain(row.note)) for row in rows],
+        together=run.get("together", []),
         origins=origins,
         sources=sources(run["results"]),
-        sections=_sections(figures, stacks=bool(stacks)),
+        sections=_sections(figures, stacks=bool(stacks), campaign=bool(rows)),
         any_synthetic="synthetic" in origins.values()
         or any(drawn)
         or any(r["origin"] == "synthetic" for r in run["results"]),

@@ -28,7 +28,16 @@ from nuanalysis.trials._interval import (
     interval,
     likelihood_interval,
 )
-from nuanalysis.trials._mixture import Pilot, choose_tilts, in_turn, mixture, pilot, pilot_tilts, uncertainty
+from nuanalysis.trials._mixture import (
+    Pilot,
+    choose_tilts,
+    in_turn,
+    list_tilts,
+    mixture,
+    pilot,
+    pilot_tilts,
+    uncertainty,
+)
 from nuanalysis.trials._pvalue import (
     FIVE_SIGMA,
     GlobalPValue,
@@ -94,6 +103,7 @@ __all__ = [
     "injection_trials",
     "interval",
     "likelihood_interval",
+    "list_tilts",
     "median_fit",
     "median_significance",
     "mixture",

@@ -9,7 +9,7 @@ without another trial (the cross-entropy idea; Rubinstein and Kroese 2004; balan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from nuanalysis.trials._scrambles import Tilt, correlated_trials, mixture_log_we
 Floats = NDArray[np.float64]
 PILOT_TRIALS = 400
 _TILT_INDEX = (1.2, 2.0, 2.6, 3.2, 3.8)  # a free index fluctuates anywhere in [1, 4]
+_LIST_INDEX = (2.0, 3.2)
+_LOOKED_AT = 3
 _PORTION = 50
 _PILOT_SEED = 2**40  # added to the seed: pilot trials are none of the ensemble's own
 # A tail has corners that a short pilot does not visit (a hard index, one energetic event).  Without trials there the
@@ -147,6 +149,24 @@ def mixture(run: Pilot, met: NDArray[np.bool_]) -> tuple[tuple[Tilt, ...], Float
     new_weight = 1.0 / (chances @ shares)
     variance = (met * (weight * new_weight)).mean(axis=1) / p**2 - 1.0
     return tilts, np.asarray(np.maximum(variance, 0.0))
+
+
+def list_tilts(problems: tuple[Prepared, ...], observed: Floats) -> tuple[Tilt, ...]:
+    """A mixture for a long list of hypotheses, without a pilot, which would need some twenty trials for each tilt.
+
+    Half of it is plain, a quarter is for the three largest of the observed test statistics (hypothesis,), and a quarter
+    for a hard and a soft tilt of each hypothesis.  It is not the best mixture, but its weights are as exact.
+    """
+    ts = float(max(observed.max(), 1.0))
+    first = np.argsort(-observed, kind="stable")[:_LOOKED_AT]
+    closely = [t for h in first for t in candidates(problems[int(h)], float(observed[h]), int(h))]
+    widely = []
+    for h, prepared in enumerate(problems):
+        strength = prepared.strength_at(min(ts, REACH_TS))
+        nodes = {int(np.argmin(abs(prepared.index - g))) for g in _LIST_INDEX} if len(prepared.index) > 1 else {0}
+        widely += [Tilt(float(strength[g]), g, 0.0, h) for g in sorted(nodes)]
+    parts = [replace(t, share=0.25 / len(part)) for part in (closely, widely) for t in part]
+    return (Tilt(0.0, 0, 0.5), *parts)
 
 
 def choose_tilts(prepared: Prepared, ts: float, seed: int = 0) -> tuple[Tilt, ...]:

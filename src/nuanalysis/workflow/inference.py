@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.errors import PrecisionError
@@ -23,11 +24,14 @@ from nuanalysis.workflow.ensembles import Plan, Progress
 from nuanalysis.workflow.executors import Executor, Threads
 from nuanalysis.workflow.hypotheses import model_origin
 
+Floats = NDArray[np.float64]
 METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"
 PRECISION = 0.05  # relative statistical error of a p-value that is asked for
 MOST_TRIALS = 2_000_000  # as many as are run without being asked for
 _LEAST_TRIALS = 1000
 _ROUNDS = 4
+FEW = 12  # hypotheses for which a pilot is worth its cost
+_LIST_TRIALS = 2000
 REACH_TS = 34.0  # 5 sigma with a free index, and a little
 _INJECTED_REACH = 7.0  # standard deviations of n_s
 _SEED_STEP = 7919  # injection trials use another seed than scrambles
@@ -135,6 +139,19 @@ def p_value_ensemble(problem: Problem, ts: float, wanted: Wanted, executor: Exec
     return _enough((problem,), tilts, guess, wanted, relative, executor, progress)
 
 
+def _piloted(
+    prepared: tuple[Prepared, ...], seed: int, seen: Floats, wanted: Wanted, executor: Executor, progress: Progress
+) -> tuple[tuple[trials.Tilt, ...], float]:
+    """The mixture for the global p-value and the local one of the best, and the trials that it is likely to take."""
+    run = trials.pilot(prepared, seed, np.full(len(seen), seen.max()), wanted.smear, _pilot_order(executor))
+    weight = np.exp(run.log_weight)
+    best = trials.best_of(run.ts, weight, seen)
+    met = trials.as_extreme(run.ts, weight, best, float(seen[best]))
+    tilts, variance = trials.mixture(run, np.stack([met, run.ts[:, best] >= seen[best]]))
+    progress(f"  pilot of {len(run.ts)} trials: {len(tilts)} tilts, {variance.max():.1f} trials for one effective")
+    return tilts, float(variance.max()) / wanted.precision**2
+
+
 def global_p_value(
     problems: tuple[Problem, ...], observed: tuple[float, ...], wanted: Wanted, executor: Executor, progress: Progress
 ) -> dict[str, Any]:
@@ -143,12 +160,10 @@ def global_p_value(
     Raises PrecisionError with the number of trials that would do where the error is larger than asked for.
     """
     prepared, seen = tuple(p.prepared for p in problems), np.array(observed)
-    run = trials.pilot(prepared, problems[0].seed, np.full(len(seen), seen.max()), wanted.smear, _pilot_order(executor))
-    weight = np.exp(run.log_weight)
-    best = trials.best_of(run.ts, weight, seen)
-    met = trials.as_extreme(run.ts, weight, best, float(seen[best]))
-    tilts, variance = trials.mixture(run, np.stack([met, run.ts[:, best] >= seen[best]]))
-    progress(f"  pilot of {len(run.ts)} trials: {len(tilts)} tilts, {variance.max():.1f} trials for one effective")
+    if len(problems) > FEW:
+        tilts, guess = trials.list_tilts(prepared, seen), float(_LIST_TRIALS)
+    else:
+        tilts, guess = _piloted(prepared, problems[0].seed, seen, wanted, executor, progress)
     names = [f"ts_{k}" for k in range(len(problems))] if len(problems) > 1 else ["ts"]
 
     def columns(found: xr.Dataset) -> tuple[Any, Any]:
@@ -160,7 +175,7 @@ def global_p_value(
         extreme = trials.as_extreme(ts, np.exp(log_weight), first, float(seen[first]))
         return max(_tail_error(m, log_weight) for m in (extreme, ts[:, first] >= seen[first]))
 
-    found = _enough(problems, tilts, float(variance.max()) / wanted.precision**2, wanted, relative, executor, progress)
+    found = _enough(problems, tilts, guess, wanted, relative, executor, progress)
     ts, log_weight = columns(found)
     answer = trials.global_p_value(ts, log_weight, seen, max(1.3 * wanted.precision, wanted.precision))
     local = []

@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.sky.catalogues import catalogue
+from nuanalysis.workflow.hypotheses import check_name
 
+EACH = "each:"  # every source of a catalogue, see hypotheses.read_hypotheses
 SAMPLE_NAMES = ("cascades-2023", "tracks")
 
 
@@ -60,6 +63,35 @@ class HypothesisSpec(_Record):
     index: Annotated[float, Field(ge=1, le=4)] = 2.7
     index_free: bool | None = Field(None, description="default: fixed for templates, free for stacks and points")
     trials: TrialsSpec | None = Field(None, description="default: the trials of the spec")
+    optional: bool = Field(False, description="left out, not refused, by a version that does not know the name")
+    published_ts: Annotated[float, Field(gt=0, le=64)] | None = Field(
+        None, description="test statistic at which a p-value was published; ours is computed there too"
+    )
+
+
+class TogetherSpec(_Record):
+    """Hypotheses whose best one gets a global p-value, from scrambles that all of them share.
+
+    hypotheses : names, with the index of the [[hypothesis]] of that name if there is one; each:NAME stands for every
+    source of a catalogue.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+    hypotheses: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    precision: Annotated[float, Field(ge=0.005, le=0.3)] = 0.05
+    trials: Annotated[int, Field(ge=0, le=100_000_000)] = Field(0, description="0: as many as the precision takes")
+    smear_declination_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
+
+    @model_validator(mode="after")
+    def _several_different(self) -> Self:
+        twice = [n for n in dict.fromkeys(self.hypotheses) if self.hypotheses.count(n) > 1]
+        if twice:
+            raise ValueError(f"{', '.join(twice)} named twice in together '{self.name}'")
+        if len(self.hypotheses) == 1 and not self.hypotheses[0].startswith(EACH):
+            raise ValueError(f"together '{self.name}' holds one hypothesis; a global p-value is of two or more")
+        if 0 < self.trials < 200:
+            raise ValueError(f"trials of together '{self.name}' are {self.trials}; expected 0 or at least 200")
+        return self
 
 
 class AnalysisSpec(_Record):
@@ -70,6 +102,8 @@ class AnalysisSpec(_Record):
     sample: Annotated[tuple[SampleSpec, ...], Field(min_length=1, strict=False)]
     hypothesis: Annotated[tuple[HypothesisSpec, ...], Field(min_length=1, strict=False)]
     trials: TrialsSpec = TrialsSpec()
+    together: Annotated[tuple[TogetherSpec, ...], Field(strict=False)] = ()
+    left_out: dict[str, str] = Field({}, exclude=True, description="by leave_out_unknown alone: name and reason")
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -78,9 +112,16 @@ class AnalysisSpec(_Record):
         hypotheses = [_file_form(h.name) for h in self.hypothesis]
         twice = [n for n in dict.fromkeys(samples) if samples.count(n) > 1]
         twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]
+        together = [t.name for t in self.together]
+        twice += [n for n in dict.fromkeys(together) if together.count(n) > 1]
         if twice:
             raise ValueError(f"named twice, or the same in file names: {', '.join(twice)}; give each a spec of its own")
         return self
+
+    @property
+    def is_campaign(self) -> bool:
+        """Whether hypotheses are compared with each other or with published values beyond their own fits."""
+        return bool(self.together) or any(h.published_ts is not None for h in self.hypothesis)
 
     def fingerprint(self) -> str:
         """sha256 of the canonical form."""
@@ -96,7 +137,7 @@ def _sentence(fault: dict[str, Any]) -> str:
     if fault["type"] == "value_error":
         return f"{place or 'the spec'}: {fault['ctx']['error']}"
     if fault["type"] == "extra_forbidden":
-        models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec)
+        models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec)
         known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
@@ -114,7 +155,10 @@ def _faults(error: ValidationError) -> str:
 def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
     """Read a spec from TOML text.  Raises InputError with all faults in one message."""
     try:
-        return AnalysisSpec.model_validate(tomllib.loads(text), strict=None)
+        written = tomllib.loads(text)
+        if "left_out" in written:
+            raise InputError(f"{source}: what is left out is found, not written; remove 'left_out'. Nothing was run.")
+        return AnalysisSpec.model_validate(written, strict=None)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
@@ -139,11 +183,45 @@ def read_spec(path: Path) -> AnalysisSpec:
         raise InputError(f"the spec {path} cannot be read ({error}); specs/default.toml is an example") from error
 
 
+def leave_out_unknown(spec: AnalysisSpec) -> AnalysisSpec:
+    """The spec without the optional hypotheses that this version does not know; ``left_out`` names them with reasons.
+
+    They go from the comparisons too, and a comparison of which one hypothesis is left goes itself.
+    Raises InputError for other unknown names, with what was meant where that can be guessed.
+    """
+    unknown = {h.name: reason for h in spec.hypothesis if (reason := _why_unknown(h))}
+    known = tuple(h for h in spec.hypothesis if h.name not in unknown)
+    if not known:
+        raise InputError(f"this version knows no hypothesis of the spec: {'; '.join(unknown.values())}")
+    together, alone = [], {}
+    for asked in spec.together:
+        names = tuple(n for n in asked.hypotheses if n not in unknown)
+        for name in names:
+            catalogue(name.removeprefix(EACH)) if name.startswith(EACH) else check_name(name)
+        if len(names) > 1 or (names and names[0].startswith(EACH)):
+            together.append(asked.model_copy(update={"hypotheses": names}))
+        else:
+            rest = f"only {names[0]}" if names else "none"
+            alone[f"together:{asked.name}"] = f"{rest} of its hypotheses is known to this version"
+    return spec.model_copy(update={"hypothesis": known, "together": tuple(together), "left_out": {**unknown, **alone}})
+
+
+def _why_unknown(hypothesis: HypothesisSpec) -> str:
+    """Why an optional hypothesis is left out; '' for a known one."""
+    try:
+        check_name(hypothesis.name)
+    except InputError as error:
+        if not hypothesis.optional:
+            raise
+        return str(error)
+    return ""
+
+
 def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:
-    """The spec and the run folder a notebook names, relative to the working directory.
+    """The spec, less what this version does not know, and the run folder a notebook names, relative to where it runs.
 
     JupyterLab starts a notebook in the folder that holds it; then both are taken from the folder above.
     """
     above = not Path(spec).exists() and (Path("..") / spec).exists()
     base = Path("..") if above else Path()
-    return read_spec(base / spec), base / run_folder
+    return leave_out_unknown(read_spec(base / spec)), base / run_folder

@@ -1,6 +1,7 @@
 """The steps of a run: each takes the spec and the run folder, writes into the folder, and may be called again.
 
-    fill_event_store -> select_samples -> fit_hypothesis (one a sample and hypothesis) -> collect_results -> publish
+    fill_event_store -> select_samples -> fit_hypothesis (one a sample and hypothesis) -> compare_hypotheses
+    -> collect_results -> publish
 
 A step reads only what an earlier one wrote.  Finished parts are found by what they were made from and kept.
 """
@@ -9,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,16 +25,16 @@ from nuanalysis import publish
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.ingest import RELEASES, find, holdings, verify
 from nuanalysis.interpret.contributions import ts_density
-from nuanalysis.model import Sample
+from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.plot import slug, standard_figures
 from nuanalysis.schema import TRIALS, dataset
 from nuanalysis.sky.templates import parse
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
-from nuanalysis.workflow import ensembles, inference, samples
+from nuanalysis.workflow import campaign, ensembles, inference, samples
 from nuanalysis.workflow.executors import Executor
-from nuanalysis.workflow.hypotheses import PI0_MAP, check_name, published_pi0, read_hypothesis
+from nuanalysis.workflow.hypotheses import PI0_MAP, check_name, published_pi0, read_hypotheses, read_hypothesis
 from nuanalysis.workflow.provenance import code_fingerprint
-from nuanalysis.workflow.spec import AnalysisSpec, HypothesisSpec, SampleSpec
+from nuanalysis.workflow.spec import EACH, AnalysisSpec, HypothesisSpec, SampleSpec, TogetherSpec
 
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"
@@ -69,8 +72,9 @@ def data_fingerprint(spec: AnalysisSpec) -> str:
                 digest.update(f"{release.name} {file.path} {file.sha256}".encode())
     path = published_pi0()
     digest.update(sha256_file(path).encode() if path else b"no published map")
-    for hypothesis in spec.hypothesis:
-        kind, rest = check_name(hypothesis.name)
+    compared = [name for asked in spec.together for name in asked.hypotheses if not name.startswith(EACH)]
+    for name in dict.fromkeys([*(h.name for h in spec.hypothesis), *compared]):
+        kind, rest = check_name(name)
         if kind == "template" and (map_file := parse(rest).path).is_file():
             digest.update(sha256_file(map_file).encode())
     return digest.hexdigest()
@@ -81,7 +85,7 @@ def _events_key(spec: AnalysisSpec) -> str:
     content = {
         "seed": spec.seed,
         "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
-        "data": data_fingerprint(spec.model_copy(update={"hypothesis": ()})),
+        "data": data_fingerprint(spec.model_copy(update={"hypothesis": (), "together": ()})),
         "version": code_fingerprint(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -242,28 +246,151 @@ def fit_hypothesis(
     """
     asked = read_hypothesis(hypothesis.name, index=hypothesis.index, index_free=hypothesis.index_free)
     ready = selected_samples(sample, folder)
-    path = result_path(folder, sample.name, hypothesis.name)
     wanted = hypothesis.trials or spec.trials
     fingerprint = ensembles.problem_fingerprint(asked, ready)
-    key = hashlib.sha256(json.dumps([fingerprint, spec.seed, wanted.model_dump()]).encode()).hexdigest()
-    if path.is_file():
-        held: dict[str, Any] = _read_json(path, "03_template_fits and 04_stacking")
-        if held["key"] == key:
-            progress(f"{sample.name} {hypothesis.name}: unchanged, kept")
-            return dict(held["result"])
-    problem = inference.pose(asked, ready, folder, spec.seed)
-    result = inference.infer(
-        problem,
-        sample.name,
-        n_scrambles=wanted.scrambles,
-        n_injections=wanted.injections,
-        executor=executor,
-        progress=progress,
+
+    def make() -> dict[str, Any]:
+        problem = inference.pose(asked, ready, folder, spec.seed)
+        result = inference.infer(
+            problem,
+            sample.name,
+            n_scrambles=wanted.scrambles,
+            n_injections=wanted.injections,
+            executor=executor,
+            progress=progress,
+        )
+        _write_products(problem, sample.name, wanted.scrambles, folder, executor, progress, result)
+        return result
+
+    part = Part(
+        result_path(folder, sample.name, hypothesis.name),
+        f"{sample.name} {hypothesis.name}",
+        _key(fingerprint, spec.seed, wanted.model_dump()),
+        _FITS,
     )
-    _write_products(problem, sample.name, wanted.scrambles, folder, executor, progress, result)
-    _json(path, {"key": key, "result": result})
+    result = _kept_or_made(part, make, executor, progress)
     ensembles.problem_path(folder, fingerprint).unlink(missing_ok=True)  # up to 150 MB, and made again in seconds
     return result
+
+
+_FITS, _COMPARISONS = "03_template_fits and 04_stacking", "nuanalysis run SPEC"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A finished piece of a run: its file, its name for people, what it is made from, and the step that makes it."""
+
+    path: Path
+    name: str
+    key: str
+    step: str
+
+
+def _key(*content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _kept_or_made(
+    part: Part, make: Callable[[], dict[str, Any]], executor: Executor, progress: Progress
+) -> dict[str, Any]:
+    """The result of a part, from its file where that was made from the same; else made, and kept with its cost."""
+    if part.path.is_file():
+        held: dict[str, Any] = _read_json(part.path, part.step)
+        if held["key"] == part.key:
+            progress(f"{part.name}: unchanged, kept")
+            return dict(held["result"])
+    with campaign.costing(executor) as cost:
+        result = make()
+    _json(part.path, {"key": part.key, "result": result, "cost": cost.record()})
+    return result
+
+
+def compare_hypotheses(spec: AnalysisSpec, folder: Path, executor: Executor, progress: Progress) -> None:
+    """P-values at published test statistics and global p-values, as the spec asks for, on every sample held.
+
+    Each is kept as it ends.  Problems are large and are not sent elsewhere faster than they are made: threads serve
+    best.
+    """
+    if not spec.is_campaign:
+        return
+    published = {h.name: h for h in spec.hypothesis if h.published_ts is not None}
+    names = dict.fromkeys([*published, *(n for asked in spec.together for n in asked.hypotheses)])
+    read = {name: _compared(spec, name) for name in names}  # once: a map takes seconds
+    for sample in held_samples(spec, folder):
+        ready = selected_samples(sample, folder)
+        for name, hypothesis in published.items():
+            [asked_for] = read[name]
+            _at_published_ts(spec, folder, sample.name, hypothesis, asked_for, ready, executor, progress)
+        for asked in spec.together:
+            hypotheses = tuple(h for name in asked.hypotheses for h in read[name])
+            _together(spec, folder, sample.name, asked, hypotheses, ready, executor, progress)
+
+
+def _published_ts_path(folder: Path, sample: str, hypothesis: HypothesisSpec) -> Path:
+    return folder / "results" / f"published-ts-{sample}-{slug(hypothesis.name)}.json"
+
+
+def _together_path(folder: Path, sample: str, asked: TogetherSpec) -> Path:
+    return folder / "results" / f"together-{sample}-{asked.name}.json"
+
+
+def _at_published_ts(
+    spec: AnalysisSpec,
+    folder: Path,
+    sample: str,
+    hypothesis: HypothesisSpec,
+    asked: Hypothesis,
+    ready: tuple[Sample, ...],
+    executor: Executor,
+    progress: Progress,
+) -> None:
+    ts = float(hypothesis.published_ts or 0.0)
+    wanted = hypothesis.trials or spec.trials
+    key = _key(ensembles.problem_fingerprint(asked, ready), spec.seed, ts, wanted.injections)
+    part = Part(
+        _published_ts_path(folder, sample, hypothesis),
+        f"{sample} {hypothesis.name} at TS {ts:g}",
+        key,
+        _COMPARISONS,
+    )
+
+    def make() -> dict[str, Any]:
+        problem = inference.pose(asked, ready, folder, spec.seed)
+        return campaign.at_published_ts(problem, sample, ts, wanted.injections, executor, progress)
+
+    _kept_or_made(part, make, executor, progress)
+
+
+def _together(
+    spec: AnalysisSpec,
+    folder: Path,
+    sample: str,
+    asked: TogetherSpec,
+    hypotheses: tuple[Hypothesis, ...],
+    ready: tuple[Sample, ...],
+    executor: Executor,
+    progress: Progress,
+) -> None:
+    prints = [ensembles.problem_fingerprint(h, ready) for h in hypotheses]
+    key = _key(prints, spec.seed, asked.model_dump(exclude={"name"}))
+    part = Part(_together_path(folder, sample, asked), f"{sample} together {asked.name}", key, _COMPARISONS)
+
+    def make() -> dict[str, Any]:
+        progress(f"{part.name}: {len(hypotheses)} hypotheses")
+        problems = tuple(inference.pose(h, ready, folder, spec.seed) for h in hypotheses)
+        wanted = inference.Wanted(asked.precision, asked.trials, math.radians(asked.smear_declination_deg))
+        found = campaign.together(problems, sample, wanted, executor, progress)
+        return {"name": asked.name, "hypotheses": list(asked.hypotheses), **found}
+
+    _kept_or_made(part, make, executor, progress)
+
+
+def _compared(spec: AnalysisSpec, name: str) -> tuple[Hypothesis, ...]:
+    """The hypotheses of a name in a comparison, with the index of the hypothesis of the spec that has this name."""
+    given = next((h for h in spec.hypothesis if h.name == name), None)
+    if given is None:
+        return read_hypotheses(name)
+    return read_hypotheses(name, index=given.index, index_free=given.index_free)
 
 
 def _write_products(
@@ -308,7 +435,9 @@ def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
     """Names of the upstream releases behind the samples, the hypotheses and the injected signal of a run."""
     used = {name for sample in book["seasons"] for name in _USED[sample]}
     models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
-    return used | {"cascades-2023" for name in models if name.startswith("stack:") or name == "template:pi0"}
+    models += [name for asked in spec.together for name in asked.hypotheses]
+    theirs = ("stack:", "each:")
+    return used | {"cascades-2023" for name in models if name.startswith(theirs) or name == "template:pi0"}
 
 
 def _inputs(used: set[str]) -> list[dict[str, Any]]:
@@ -358,15 +487,38 @@ def _drop_stale_products(folder: Path, selection: dict[str, Any], results: list[
             path.unlink()
 
 
+def _comparisons(spec: AnalysisSpec, folder: Path, fits: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a campaign adds to results.json; nothing for other specs."""
+    out: dict[str, Any] = {"left_out_hypotheses": spec.left_out} if spec.left_out else {}
+    if not spec.is_campaign:
+        return out
+    held = [s.name for s in held_samples(spec, folder)]
+    asked = [h for h in spec.hypothesis if h.published_ts is not None]
+    at_ts = [_read_json(_published_ts_path(folder, s, h), _COMPARISONS) for s in held for h in asked]
+    shared = [_read_json(_together_path(folder, s, t), _COMPARISONS) for s in held for t in spec.together]
+    named = [("fit", one["result"]["hypothesis"], one) for one in fits]
+    named += [("published ts", one["result"]["hypothesis"], one) for one in at_ts]
+    named += [("together", one["result"]["name"], one) for one in shared]
+    costs = [
+        {"part": part, "name": name, "sample": one["result"]["sample"], **one["cost"]}
+        for part, name, one in named
+        if "cost" in one
+    ]
+    return {
+        **out,
+        "at_published_ts": [one["result"] for one in at_ts],
+        "together": [one["result"] for one in shared],
+        "costs": costs,
+    }
+
+
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
     selection = _read_json(folder / "selection.json", "02_event_selection")
     book = _book(folder)
-    results = [
-        _read_json(result_path(folder, s.name, h.name), "03_template_fits and 04_stacking")["result"]
-        for s in held_samples(spec, folder)
-        for h in spec.hypothesis
-    ]
+    held = held_samples(spec, folder)
+    fits = [_read_json(result_path(folder, s.name, h.name), _FITS) for s in held for h in spec.hypothesis]
+    results = [one["result"] for one in fits]
     _drop_stale_products(folder, selection, results)
     path = folder / "results.json"
     body = {
@@ -379,6 +531,7 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
         "left_out": book["left_out"],
         **selection,
         "results": results,
+        **_comparisons(spec, folder, fits),
     }
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if path.is_file():
@@ -389,8 +542,11 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
 
 
 def draw_and_report(folder: Path) -> Path:
-    """Draw the standard figures and write the report; returns its path."""
+    """Draw the standard figures, write the report and, for a campaign, ``campaign.ecsv``; returns the report's path."""
     standard_figures(folder, publish.PUBLISHED)
+    table = publish.campaign_table(publish.load_results(folder))
+    if table:
+        atomic_write(folder / "campaign.ecsv", table)
     return publish.report(folder)
 
 

@@ -1,0 +1,318 @@
+"""A campaign: what it adds to single fits, what is left out, what is kept, and the table it ends in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from nuanalysis import publish
+from nuanalysis.errors import StepMissing
+from nuanalysis.workflow import campaign, steps
+from nuanalysis.workflow.executors import Processes, Serial, Threads
+from nuanalysis.workflow.spec import AnalysisSpec, leave_out_unknown, parse_spec, read_spec
+
+SPEC = """
+name = "small"
+seed = 3
+
+[[sample]]
+name = "cascades-2023"
+min_log10_energy = 4.0
+
+[[hypothesis]]
+name = "template:pi0"
+published_ts = 22.19
+
+[[hypothesis]]
+name = "template:tomorrow"
+optional = true
+
+[[hypothesis]]
+name = "stack:snr"
+
+[trials]
+scrambles = 200
+injections = 100
+
+[[together]]
+name = "two"
+hypotheses = ["template:pi0", "stack:snr", "template:tomorrow"]
+precision = 0.3
+
+[[together]]
+name = "templates"
+hypotheses = ["template:pi0", "template:tomorrow"]
+"""
+SPECS = Path(__file__).parents[1] / "specs"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No mirror, an empty cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NUANALYSIS_DATA", raising=False)
+        patch.setenv("NUANALYSIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder with the spec it was made from and its release."""
+
+    spec: AnalysisSpec
+    folder: Path
+    release: Path
+
+    @property
+    def results(self) -> dict[str, Any]:
+        return publish.load_results(self.folder)
+
+
+def fits(spec: AnalysisSpec, folder: Path, said: list[str]) -> None:
+    steps.fill_event_store(spec, folder, said.append)
+    steps.select_samples(spec, folder, said.append)
+    for sample in steps.held_samples(spec, folder):
+        for hypothesis in spec.hypothesis:
+            steps.fit_hypothesis(spec, folder, sample, hypothesis, Serial(), said.append)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    spec, folder = leave_out_unknown(parse_spec(SPEC)), tmp_path_factory.mktemp("runs") / "small"
+    fits(spec, folder, [])
+    with pytest.raises(StepMissing, match="nuanalysis run SPEC"):
+        steps.collect_results(spec, folder)
+    steps.compare_hypotheses(spec, folder, Threads(2), lambda line: None)
+    steps.collect_results(spec, folder)
+    steps.draw_and_report(folder)
+    return Run(spec, folder, steps.build_release(folder))
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
+def test_together_and_the_published_ts_stand_in_results_with_errors_trials_and_seeds(finished: Run) -> None:
+    results = finished.results
+    [at_ts] = results["at_published_ts"]
+    p = at_ts["p_value"]
+    assert (at_ts["hypothesis"], at_ts["ts"], at_ts["origin"], at_ts["seed"]) == (
+        "template:pi0", 22.19, "synthetic", 3,
+    )  # fmt: skip
+    assert p["kind"] == "local"
+    assert 0 < p["p_error"] < 0.07 * p["p"]
+    assert abs(p["p"] - 1.24e-6) < 6 * p["p_error"]  # half a chi-square, as scrambles of a fixed index nearly are
+    assert at_ts["bias"]["n_signal_fitted"] == 748.0
+    assert at_ts["bias"]["n_signal"] is None or at_ts["bias"]["n_signal_error"] > 0
+    [two] = results["together"]
+    assert (two["name"], two["n_hypotheses"], two["seed"]) == ("two", 2, 3)
+    assert two["kind"].startswith("global")
+    assert two["p_local"] <= two["p_global"] <= 2.0 * two["p_local"] * 1.3
+    assert 0 < two["p_global_error"] < two["p_global"]
+    assert {row["kind"] for row in two["local"]} == {"local"}
+
+
+def test_what_this_version_does_not_know_is_left_out_and_named(finished: Run) -> None:
+    left = finished.results["left_out_hypotheses"]
+    assert set(left) == {"template:tomorrow", "together:templates"}
+    assert "no template 'tomorrow'" in left["template:tomorrow"]
+    assert "only template:pi0" in left["together:templates"]
+    assert [r["hypothesis"] for r in finished.results["results"]] == ["template:pi0", "stack:snr"]
+
+
+def test_every_part_has_its_cost(finished: Run) -> None:
+    costs = finished.results["costs"]
+    assert [(c["part"], c["name"]) for c in costs] == [
+        ("fit", "template:pi0"), ("fit", "stack:snr"), ("published ts", "template:pi0"), ("together", "two"),
+    ]  # fmt: skip
+    assert all(c["core_seconds"] > 0 and c["measured"] == "CPU time" for c in costs)
+
+
+def test_called_again_nothing_is_computed(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [p for stem in ("together", "published-ts") for p in (finished.folder / "results").glob(f"{stem}-*.json")]
+    watched = [*parts, finished.folder / "results.json", finished.folder / "campaign.ecsv"]
+    assert len(watched) == 4
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in parts}
+    results = (finished.folder / "results.json").read_bytes()
+    monkeypatch.setattr(steps.inference, "pose", lambda *args: pytest.fail("posed again"))
+    said: list[str] = []
+    steps.compare_hypotheses(finished.spec, finished.folder, Serial(), said.append)
+    steps.collect_results(finished.spec, finished.folder)
+    assert sum("unchanged, kept" in line for line in said) == 2
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in parts} == before
+    assert (finished.folder / "results.json").read_bytes() == results
+
+
+def test_another_precision_is_another_part(finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "small"))
+    other = parse_spec(SPEC.replace("precision = 0.3", "precision = 0.25"))
+    posed: list[str] = []
+    monkeypatch.setattr(steps.campaign, "together", lambda problems, *rest: posed.append("together") or {})
+    steps.compare_hypotheses(leave_out_unknown(other), folder, Serial(), posed.append)
+    assert "together" in posed
+    assert sum("unchanged, kept" in line for line in posed) == 1
+
+
+def test_a_spec_of_single_fits_asks_for_no_comparison(finished: Run, tmp_path: Path) -> None:
+    plain = parse_spec(SPEC.partition("[[together]]")[0].replace("published_ts = 22.19\n", ""))
+    assert not plain.is_campaign
+    steps.compare_hypotheses(plain, tmp_path, Serial(), print)  # nothing there, nothing asked
+    assert publish.campaign_rows({k: v for k, v in finished.results.items() if k not in COMPARED}) == ()
+
+
+COMPARED = ("together", "at_published_ts")
+
+
+# --- table, report, release -------------------------------------------------------------------------------------------
+
+
+def test_the_table_holds_published_and_ours_and_ends_in_the_core_hours_of_both(finished: Run) -> None:
+    rows = {row.quantity: row for row in publish.campaign_rows(finished.results)}
+    first = rows["template:pi0: local p-value at TS 22.19"]
+    assert (first.published, first.trials_published, first.kind, first.origin) == (1.26e-6, 5e8, "local", "synthetic")
+    assert first.ours > first.error > 0
+    assert first.trials >= 1000
+    assert rows["template:pi0: sensitivity, 90 %"].published == pytest.approx(5.98)
+    assert rows["template:pi0: fitted n_s 748 after the bias correction"].published == 671.1
+    assert rows["template:pi0: 68 % interval, upper half-width"].published == pytest.approx(5.3)
+    assert rows["template:pi0: 68 % interval, lower half-width"].published == pytest.approx(4.9)
+    assert rows["stack:snr: fitted n_s"].published == 218.6
+    assert rows["two: global p-value, best of 2"].kind == "global"
+    absent = [row for row in rows.values() if row.note.startswith("not in this version")]
+    assert [row.quantity.split(":")[0] for row in absent] == [
+        "template", "templates", "hottest point of the northern sky", "hottest point of the southern sky",
+    ]  # fmt: skip
+    total = list(rows.values())[-1]
+    spent = [row.core_hours for row in list(rows.values())[:-1] if np.isfinite(row.core_hours)]
+    assert total.core_hours == pytest.approx(sum(spent))
+    assert len(spent) == len(finished.results["costs"])
+    assert total.core_hours_published == 41_000
+
+
+def test_the_table_of_the_run_and_of_the_release_can_be_read(finished: Run) -> None:
+    table = Table.read(finished.folder / "campaign.ecsv", format="ascii.ecsv")
+    rows = publish.campaign_rows(finished.results)
+    assert list(table["quantity"]) == [row.quantity for row in rows]
+    assert set(table["kind"]) == {"local", "global", "-"}
+    released = Table.read(finished.release / "fits" / "campaign-synthetic.ecsv", format="ascii.ecsv")
+    np.testing.assert_array_equal(released["ours"], table["ours"])
+    assert released.meta["ORIGIN"] == "synthetic"
+    assert publish.verify(finished.release).ok
+
+
+def test_the_text_for_a_terminal_marks_synthetic_rows_and_says_what_is_missing(finished: Run) -> None:
+    text = publish.campaign_text(finished.results)
+    lines = text.splitlines()
+    assert all("[SYNTHETIC]" in line for line in lines if line.startswith(("template:pi0", "stack:", "two:")))
+    assert "template:tomorrow: local p-value: not in this version: there is no template 'tomorrow'" in text
+    assert "41,000" in text
+    for word in ("local p-value", "global p-value"):
+        assert word in text
+    assert not [line for line in lines if "p-value" in line and "local" not in line and "global" not in line]
+
+
+def test_the_report_names_local_and_global_and_marks_what_is_synthetic(finished: Run) -> None:
+    report = (finished.folder / "report" / "index.html").read_text()
+    section = report.partition('<section id="campaign"')[2].partition("</section>")[0]
+    assert 'href="#campaign"' in report
+    assert section.count("SYNTHETIC") >= 10
+    assert "σ global, one-sided" in section
+    assert "local p " in section
+    assert "not in this version" in section
+    assert "http" not in section
+
+
+def test_numbers_that_are_not_there_are_null_in_json(finished: Run) -> None:
+    rows = [row.record() for row in publish.campaign_rows(finished.results)]
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert rows[-1]["ours"] is None
+
+
+# --- a long list ------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_list_gives_a_global_p_value_near_that_of_a_common_mixture(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both mixtures on the same hypotheses."""
+    [sample] = steps.held_samples(finished.spec, finished.folder)
+    ready = steps.selected_samples(sample, finished.folder)
+    names = ("point:266.4,-29.0", "point:83.6,22.0", "stack:snr")
+    asked = [steps.read_hypothesis(name, index_free=False) for name in names]
+    problems = tuple(steps.inference.pose(one, ready, finished.folder, 3) for one in asked)
+    observed = iter((4.2, 4.0, 3.0) * 2)
+    monkeypatch.setattr(campaign.inference, "fit", lambda problem: (Fit(next(observed)), None))
+    wanted = campaign.Wanted(0.1, 1500)
+    common = campaign.together(problems, "cascades-2023", wanted, Threads(2), lambda line: None)
+    monkeypatch.setattr(campaign.inference, "FEW", 1)
+    listed = campaign.together(problems, "cascades-2023", wanted, Threads(2), lambda line: None)
+    assert common["best"] == listed["best"]
+    assert listed["n_trials"] == 1500
+    gap = listed["p_global"] - common["p_global"]
+    assert abs(gap) < 4 * np.hypot(listed["p_global_error"], common["p_global_error"])
+    assert 0 < listed["p_global_error"] < 0.4 * listed["p_global"]
+    assert abs(listed["p_local"] - common["p_local"]) < 4 * np.hypot(listed["p_local_error"], common["p_local_error"])
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    ts: float
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+def burn(seconds: float) -> float:
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+    return seconds
+
+
+def test_cpu_time_of_threads_and_of_living_processes_is_counted() -> None:
+    with campaign.costing(Threads(2)) as cost:
+        thread = threading.Thread(target=burn, args=(0.2,))
+        thread.start()
+        thread.join()
+    assert 0.15 < cost.core_seconds < 5.0
+    with Processes(1) as pool, campaign.costing(pool) as cost:
+        assert dict(pool.map(sum, [range(40_000_000)]))  # about half a second, and the worker lives on
+    assert cost.measured == "CPU time"
+    assert cost.core_seconds > 0.2
+
+
+def test_what_cannot_be_seen_is_wall_time_times_workers_and_says_so() -> None:
+    class Scheduler:
+        workers = 3
+
+        def map(self, function: Any, items: Iterable[Any]) -> Iterator[Any]:
+            yield from ()
+
+    with campaign.costing(Scheduler()) as cost:  # type: ignore[arg-type]
+        time.sleep(0.05)
+    assert cost.measured == "wall time x 3 workers"
+    assert cost.core_seconds == pytest.approx(3 * cost.seconds)
+
+
+# --- the campaign itself ----------------------------------------------------------------------------------------------
+
+
+def test_the_spec_of_the_campaign_is_good_and_holds_what_the_paper_tested() -> None:
+    spec = read_spec(SPECS / "campaign-2023.toml")
+    names = {h.name for h in spec.hypothesis}
+    assert names >= {"template:pi0", "stack:snr", "stack:pwn", "stack:unid", "template:fermi-bubbles"}
+    assert all(h.optional for h in spec.hypothesis if "kra" in h.name or "bubbles" in h.name)
+    assert {h.name: h.published_ts for h in spec.hypothesis}["template:pi0"] == 22.19
+    assert {t.name for t in spec.together} == {"templates", "stacks", "stacks-smeared", "source-list"}
+    here = leave_out_unknown(spec)
+    assert {h.name for h in here.hypothesis} | set(here.left_out) >= names
+    assert here.is_campaign
