@@ -29,6 +29,12 @@ def problems():
     return tuple(prepare(h, events) for h in hypotheses)
 
 
+@lru_cache
+def plain(n=8000):
+    """TS of plain scrambles, (trial, hypothesis)."""
+    return trials.correlated_trials(problems(), 20, 0, n)[0][:, :, 0]
+
+
 def tilt_of(number, ts, share=1.0, node=0):
     return Tilt(float(problems()[number].strength_at(ts)[node]), node, share, number)
 
@@ -76,11 +82,10 @@ def test_the_mean_weight_is_one_whichever_hypothesis_is_tilted_or_read():
     weight = np.exp(trials.mixture_log_weight(ratios, np.full(4, 0.25)))
     assert weight.max() <= 4.0
     assert weight.mean() == pytest.approx(1.0, abs=3.5 * weight.std() / np.sqrt(n))
-    background, _ = trials.correlated_trials(problems(), 11, 0, 3000)
     for h in range(4):
         for ts in (0.5, 3.0):
-            met, direct = weight * (fits[:, h, 0] >= ts), background[:, h, 0] >= ts
-            error = np.hypot(met.std() / np.sqrt(n), direct.std() / np.sqrt(3000))
+            met, direct = weight * (fits[:, h, 0] >= ts), plain()[:, h] >= ts
+            error = np.hypot(met.std() / np.sqrt(n), direct.std() / np.sqrt(len(plain())))
             assert met.mean() == pytest.approx(direct.mean(), abs=3.5 * error)
 
 
@@ -91,10 +96,9 @@ def test_reading_one_hypothesis_under_the_tilt_of_another_is_unbiased():
     error = weight.std() / np.sqrt(n)
     assert error < 0.1
     assert weight.mean() == pytest.approx(1.0, abs=3.5 * error)
-    background = trials.scramble_trials(problems()[0], 13, 0, 3000)[:, 0]
-    met, direct = weight * (fits[:, 0, 0] >= 2.0), background >= 2.0
+    met, direct = weight * (fits[:, 0, 0] >= 2.0), plain()[:, 0] >= 2.0
     assert met.mean() == pytest.approx(
-        direct.mean(), abs=3.5 * np.hypot(met.std() / np.sqrt(n), direct.std() / np.sqrt(3000))
+        direct.mean(), abs=3.5 * np.hypot(met.std() / np.sqrt(n), direct.std() / np.sqrt(len(plain())))
     )
 
 
@@ -206,8 +210,7 @@ def test_an_imprecise_global_p_value_is_refused():
 
 
 def test_the_global_p_value_of_tilted_trials_is_that_of_plain_ones():
-    background, _ = trials.correlated_trials(problems(), 20, 0, 8000)
-    plain_ts, observed = background[:, :, 0], np.array([6.0, 2.0, 1.0, 3.0])
+    plain_ts, observed = plain(), np.array([6.0, 2.0, 1.0, 3.0])
     direct = trials.global_p_value(plain_ts, np.zeros(len(plain_ts)), observed)
     best = direct.best
     run = trials.pilot(problems(), 21, np.full(4, 9.0))
@@ -224,6 +227,20 @@ def test_the_global_p_value_of_tilted_trials_is_that_of_plain_ones():
     # 2,500 tilted trials against 8,000 plain ones.  The local p-value decides what is extreme, and its error counts.
     assert found.p_error / found.p < 0.6 * direct.p_error / direct.p
     assert found.p_error / found.p == pytest.approx(np.sqrt(predicted.max() / 2500), rel=0.35)
+
+
+def test_a_mixture_for_a_list_of_hypotheses_holds_plain_trials_and_tilts_of_each():
+    tilts = trials.list_tilts(problems(), np.array([6.0, 2.0, 1.0, 3.0]))
+    assert sum(t.share for t in tilts) == pytest.approx(1.0)
+    assert tilts[0] == Tilt(0.0, 0, 0.5)
+    assert {t.hypothesis for t in tilts[1:]} == {0, 1, 2, 3}
+    fits, ratios = trials.correlated_trials(problems(), 23, 0, 2500, tilts)
+    weight = trials.mixture_log_weight(ratios, np.array([t.share for t in tilts]))
+    assert np.exp(weight).max() <= 2.0
+    for h, observed in enumerate((6.0, 4.0, 4.0, 4.0)):
+        found = trials.p_value(fits[:, h, 0], weight, observed)
+        direct = trials.p_value(plain()[:, h], np.zeros(len(plain())), observed)
+        assert found.p == pytest.approx(direct.p, abs=3.5 * np.hypot(found.p_error, direct.p_error))
 
 
 def test_plain_is_no_tilt_of_any_hypothesis():

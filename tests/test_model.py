@@ -286,11 +286,21 @@ def test_uniforms_of_neighbouring_trials_are_uniform_and_uncorrelated():
 
 def test_template_lookup_is_a_plain_indexing():
     rng = np.random.default_rng(2)
-    maps = rng.random((3, 1000)).astype(np.float32)
+    maps = rng.random((1000, 3)).astype(np.float32)
     u, base, count = rng.random(40), rng.integers(0, 900, 40), rng.integers(1, 100, 40).astype(float)
     out = np.empty((3, 40))
     _kernels.template_space(u, base, count, maps, out)
-    assert out.tolist() == [[float(m[base[i] + int(u[i] * count[i])]) for i in range(40)] for m in maps]
+    wanted = [[float(m[base[i] + int(u[i] * count[i])]) for i in range(40)] for m in maps.T]
+    assert out.tolist() == wanted
+    # The same events in another order, their u found by number, and the mean taken off.
+    number, mean = rng.permutation(40), rng.random((3, 40))
+    everywhere = np.empty(40)
+    everywhere[number] = u
+    _kernels.template_difference(everywhere, number, base, count, maps, mean, out)
+    assert out.tolist() == (np.array(wanted) - mean).tolist()
+    alone, one = np.empty((1, 40)), np.ascontiguousarray(maps[:, :1])
+    _kernels.template_difference(everywhere, number, base, count, one, mean[:1], alone)
+    assert alone.tolist() == out[:1].tolist()
 
 
 def test_stack_lookup_is_a_plain_sum_over_sources():
@@ -310,11 +320,11 @@ def test_stack_lookup_is_a_plain_sum_over_sources():
             assert out[p, i] == pytest.approx(wanted, rel=1e-9, abs=1e-14)
 
 
-def rejection(key, n, ratio, top):
+def rejection(key, numbers, n, ratio, top):
     """The rejection loop in words: propose, accept with ratio / top, else the next pair of numbers."""
     out = []
-    for i in range(n):
-        counter = 2 * i
+    for i, number in enumerate(numbers):
+        counter = 2 * int(number)
         while uniform(key, counter + 1) * top(i) >= ratio(i, uniform(key, counter)):
             counter += 2 * n
         out.append(uniform(key, counter))
@@ -327,10 +337,16 @@ def test_tilted_draws_of_a_template_are_plain_rejection():
     base, count = rng.integers(0, 500, n), rng.integers(4, 100, n).astype(float)
     ring = [maps[b : b + int(c)].astype(float) for b, c in zip(base, count, strict=True)]
     mean, ceiling = np.array([r.mean() for r in ring]), np.array([r.max() for r in ring])
-    strength, out, key = rng.uniform(0, 1.5, n), np.empty(n), key_of(5, 6, 0)
-    _kernels.template_tilt(np.uint64(key), strength, mean, base, count, maps, ceiling, out)
+    strength, out, key = rng.uniform(0, 4.0, n), np.empty(n), key_of(5, 6, 0)
+    _kernels.draw_uniform(np.uint64(key), out)
+    given, shape = (np.ones(1), np.zeros(n, dtype=np.int64), strength.copy()), (0, 0, 1.0, 0.0)
+    where = (np.arange(n), base, count, maps[:, None])
+    _kernels.template_tilt(np.uint64(key), given, *where, shape, mean[None], ceiling[None], out)
+    assert (strength * mean > _kernels.SATURATION).any()
+    strength = np.minimum(strength, _kernels.SATURATION / mean)
     wanted = rejection(
         key,
+        range(n),
         n,
         lambda i, u: 1 + strength[i] * (ring[i][int(u * count[i])] - mean[i]),
         lambda i: 1 + strength[i] * (ceiling[i] - mean[i]),
@@ -341,13 +357,18 @@ def test_tilted_draws_of_a_template_are_plain_rejection():
 def test_tilted_draws_of_a_stack_are_plain_rejection(few):
     part = prepare(stack_hypothesis(free=False), (few,)).parts[0]
     n, key, there = len(part.active), key_of(8, 9, 0), part.lookup
-    strength, out = np.random.default_rng(5).uniform(0, 0.4, n), np.empty(n)
-    there.tilt(np.uint64(key), strength, np.ones(1), out)
+    strength = np.random.default_rng(5).uniform(0, 0.4, n)
+    everywhere = np.empty(len(few.array("declination")))
+    _kernels.draw_uniform(np.uint64(key), everywhere)
+    there.tilt(np.uint64(key), (np.ones(1), np.zeros(n, dtype=np.int64), strength), np.ones(1), everywhere)
+    out = everywhere[part.active]
+    strength = np.minimum(strength, _kernels.SATURATION / there.mean[0])
     dec, error = few.array("declination")[part.active], few.array("angular_error")[part.active]
     one = [place(part.space, dec[[i]], error[[i]]) for i in range(n)]
     wanted = rejection(
         key,
-        n,
+        part.active,
+        len(everywhere),
         lambda i, u: 1 + strength[i] * (one[i].at(np.array([u]))[0, 0] - there.mean[0, i]),
         lambda i: 1 + strength[i] * (there.ceiling[0, i] - there.mean[0, i]),
     )
