@@ -11,11 +11,12 @@ import pytest
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+_MIRROR = os.environ.get("NUANALYSIS_DATA")  # read now: some modules take the variable away for their own tests
+
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """Folder of the public files; tests that need it are skipped, with the reason, where it is absent."""
-    folder = os.environ.get("NUANALYSIS_DATA")
-    if not folder or not Path(folder).is_dir():
+    if not _MIRROR or not Path(_MIRROR).is_dir():
         pytest.skip("NUANALYSIS_DATA does not name a folder of public data files")
-    return Path(folder)
+    return Path(_MIRROR)

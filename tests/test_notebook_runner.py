@@ -350,7 +350,7 @@ def test_the_command_line_lists_shows_and_checks(tmp_path: Path) -> None:
     command = CliRunner()
     shown = command.invoke(app, ["params", "03_template_fits", "--json"])
     assert shown.exit_code == 0
-    assert [row["name"] for row in json.loads(shown.stdout)["parameters"]][-2:] == ["workers", "scheduler"]
+    assert [row["name"] for row in json.loads(shown.stdout)["parameters"]][-3:] == ["workers", "scheduler", "cluster"]
     listed = json.loads(command.invoke(app, ["ls", "--json"]).stdout)
     assert [row["name"] for row in listed["notebooks"]] == list(PARAMETERS)
     bad = tmp_path / "03_template_fits.ipynb"

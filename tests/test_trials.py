@@ -6,12 +6,12 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy.stats import binom, chi2, chisquare, kstest, norm
-from small_problem import SOURCES, sample, stack_hypothesis, template_hypothesis
+from small_problem import BINNING, SOURCES, sample, stack_hypothesis, template_hypothesis
 
 from nuanalysis import trials
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import maximise, ts_at
-from nuanalysis.model import prepare
+from nuanalysis.model import Binning, prepare
 from nuanalysis.model._kernels import draw_uniform, trial_key
 from nuanalysis.model._space import place
 from nuanalysis.trials import PLAIN, Tilt
@@ -328,6 +328,22 @@ def test_all_hypotheses_of_a_trial_see_the_same_smeared_declinations():
     together, _ = trials.correlated_trials(pair, 9, 0, 6, PLAIN, WIDTH)
     for k, alone in enumerate(pair):
         assert trials.scramble_trials(alone, 9, 0, 6, PLAIN, WIDTH)[:, :3].tobytes() == together[:, k, :3].tobytes()
+
+
+@pytest.mark.parametrize("kind", ["template", "stack", "free"])
+def test_a_smeared_trial_is_the_trial_of_a_sample_with_these_declinations(kind):
+    # Few wide bins: none is merged, before or after.
+    bins = Binning(np.linspace(-1, 1, 6), np.array([2.0, 3.2, 3.6, 8.0]), BINNING.dec_smoothing, 1)
+    hypothesis = template_hypothesis() if kind == "template" else stack_hypothesis(free=kind == "free")
+    events = replace(sample(N, seed=31, name="s0"), binning=bins)
+    fits, _ = trials.correlated_trials((prepare(hypothesis, (events,)),), 5, 0, 6, PLAIN, WIDTH)
+    for trial, (ts, n_signal, index, _) in enumerate(fits[:, 0]):
+        moved = events.events.assign(declination=("event", declinations(n=6)[1][trial]))
+        again = maximise(trials.scrambled(prepare(hypothesis, (replace(events, events=moved),)), 5, trial, PLAIN[0]))
+        assert ts == pytest.approx(again.ts, rel=1e-7, abs=2e-7)
+        assert n_signal == pytest.approx(again.n_signal, rel=1e-6, abs=1e-6)
+        assert index == pytest.approx(again.index, abs=1e-6) or ts < 1e-6
+    assert (fits[:, 0, 0] > 0).any()
 
 
 @pytest.mark.parametrize(("kind", "node"), [("template", 0), ("stack", 0), ("free", 8)])
