@@ -347,7 +347,6 @@ def test_scrambles_tilted_to_a_ts_have_it_on_average():
         before = n
 
 
-@pytest.mark.xfail(strict=True, reason="eight looks seldom see the narrow kernels that make the TS")
 @pytest.mark.parametrize(("kind", "node"), [("stack", 0), ("free", 6)])
 def test_scrambles_of_narrow_sources_tilted_to_a_ts_have_it_on_average(kind, node):
     prepared = prepare(stack_hypothesis(free=kind == "free"), (sample(3000, seed=31),))

@@ -286,13 +286,14 @@ def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-unt
 def expected_ts(x, floor, c):  # type: ignore[no-untyped-def]
     """TS expected of scrambles tilted by c at right ascensions where x (event,) was read: 2 sum (1 + c x) ln(1 + c x).
 
-    floor (event,) is -x where the signal vanishes; slopes saturate as in template_tilt.
+    floor (event,) is -x where the signal vanishes; slopes saturate as in template_tilt.  The sum of c x, zero over all
+    right ascensions, is left out: over a few it would be noise.
     """
     total = 0.0
     for i in range(x.shape[0]):
         y = min(c, SATURATION / max(floor[i], 1e-300)) * x[i]
         if abs(y) < 0.1:
-            total += y + y * y * (0.5 - y * (1.0 / 6.0 - y * (1.0 / 12.0 - y * 0.05)))
+            total += y * y * (0.5 - y * (1.0 / 6.0 - y * (1.0 / 12.0 - y * 0.05)))
         else:
-            total += (1.0 + y) * np.log(1.0 + y)
+            total += (1.0 + y) * np.log(1.0 + y) - y
     return 2.0 * total

@@ -20,7 +20,8 @@ FREE_INDEX = np.round(np.arange(1.0, 4.01, 0.2), 10)
 _SPACE_INDEX = np.array([1.0, 2.0, 3.0, 4.0])
 _RATIO_FLOOR = 1e-12
 _GOLDEN = 0.6180339887498949
-_LOOKS = 8
+_LEAST_LOOKS = 8
+_SEEN_EVENTS = 200_000
 _STEPS = np.concatenate([[0.0], 2.0 ** np.arange(-1.0, 7.1, 0.5)])  # in standard deviations of n_s
 
 
@@ -183,20 +184,21 @@ def _even_terms(prepared: Prepared, shift: float) -> Terms:
 
 
 def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
-    """``spread`` and ``strength`` of Prepared, each event seen at eight right ascensions."""
+    """``spread`` and ``strength`` of Prepared, each event seen at several right ascensions: a small sample at more."""
     parts = prepared.parts
     floors = join(
         prepared, [p.lookup.mean for p in parts], [p.energy for p in parts], [len(p.where.fine) for p in parts]
     )
     spread, strength = np.empty(len(prepared.index)), np.empty((2, len(prepared.index), len(_STEPS)))
-    seen = [_even_terms(prepared, k / _LOOKS) for k in range(_LOOKS)]
+    looks = max(_LEAST_LOOKS, _SEEN_EVENTS // max(prepared.n_events, 1))
+    seen = [_even_terms(prepared, k / looks) for k in range(looks)]
     for g in range(len(prepared.index)):
         floor, xs = floors.x(g), [terms.x(g) for terms in seen]
-        square = sum(float((x**2).sum()) for x in xs) / _LOOKS
+        square = sum(float((x**2).sum()) for x in xs) / looks
         spread[g] = prepared.n_events / np.sqrt(max(square, 1e-300))
         strength[0, g] = spread[g] * _STEPS
         cs = strength[0, g] / prepared.n_events
-        strength[1, g] = [sum(_kernels.expected_ts(x, floor, c) for x in xs) / _LOOKS for c in cs]
+        strength[1, g] = [sum(_kernels.expected_ts(x, floor, c) for x in xs) / looks for c in cs]
     strength[1] = np.maximum.accumulate(strength[1], axis=1)
     return spread, strength
 

@@ -46,7 +46,7 @@ def _refuse_imprecise(what: str, ess: float, n_trials: int, relative: float, pre
     found = f"a relative error of {relative:.2g}" if ess > 0 else "no estimate"
     raise PrecisionError(
         f"{ess:.1f} effective trials of {n_trials} reach {what}: {found}, asked for {min(precision, 1.0):.2g}. "
-        f"About {float(f'{1.1 * needed:.2g}'):,.0f} trials of this mixture would do."
+        f"About {float(f'{1.3 * needed:.2g}'):,.0f} trials of this mixture would do."
     )
 
 
