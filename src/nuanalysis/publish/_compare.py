@@ -88,13 +88,17 @@ def _per_cent(ours: float, theirs: float) -> str:
 
 
 def _flux_line(row: Row, published: Published | None) -> Line:
-    ours = (_number(row, "flux", "best"), _number(row, "flux", "low_68"), _number(row, "flux", "high_68"))
+    """The interval that holds systematic variations where there is one: published intervals hold them."""
+    varied = math.isfinite(_number(row, "flux", "low_68_systematics"))
+    ends = ("low_68_systematics", "high_68_systematics") if varied else ("low_68", "high_68")
+    quantity = "best-fit flux, 68 % with systematics" if varied else "best-fit flux, 68 %"
+    ours = (_number(row, "flux", "best"), _number(row, "flux", ends[0]), _number(row, "flux", ends[1]))
     if published is None:
-        return Line("flux", "best-fit flux, 68 %", interval(*ours), _ABSENT, _ABSENT)
+        return Line("flux", quantity, interval(*ours), _ABSENT, _ABSENT)
     theirs = (published.flux, published.flux_low, published.flux_high)
     words = interval(*theirs) + ("" if published.flux_confirmed else " (unit unconfirmed)")
     gap = difference_in_sigma(ours, theirs) if published.flux_confirmed else math.nan
-    return Line("flux", "best-fit flux, 68 %", interval(*ours), words, _sigma_words(gap))
+    return Line("flux", quantity, interval(*ours), words, _sigma_words(gap))
 
 
 def _limit_line(row: Row, published: Published | None) -> Line:
