@@ -205,7 +205,7 @@ def _together_rows(record: Row) -> Iterator[CampaignRow]:
         "local",
         ours=_number(record, "p_local"),
         error=_number(record, "p_local_error"),
-        trials=_number(record, "n_trials_local") if "n_trials_local" in record else trials,
+        trials=trials,
     )
 
 
