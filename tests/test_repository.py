@@ -23,6 +23,7 @@ LOCKS = ("requirements.lock", "requirements-lab.lock", "tools/build.lock", "tool
 # What a package of the registry is called on conda-forge, where the name differs or is spread over several.
 CONDA_NAMES = {
     "numpy": ("numpy",),
+    "h5py": ("h5py",),
     "scipy": ("scipy",),
     "numba": ("numba",),
     "astropy": ("astropy",),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 
 from nuanalysis.errors import InputError
 
@@ -22,6 +23,55 @@ class PowerLaw:
     def shape(self, log10_energy: Floats) -> Floats:
         """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
         return np.asarray(10.0 ** (-self.index * (np.asarray(log10_energy) - GEV_PIVOT_LOG10)))
+
+
+@dataclass(frozen=True, slots=True)
+class CutOffPowerLaw:
+    """dN/dE = norm (E / 100 TeV)^-index exp(-(E - 100 TeV) / cut-off); cutoff in log10(E/GeV)."""
+
+    index: float
+    cutoff: float
+
+    def shape(self, log10_energy: Floats) -> Floats:
+        """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
+        energy, pivot = (10.0 ** (np.asarray(x) - self.cutoff) for x in (log10_energy, GEV_PIVOT_LOG10))
+        return np.asarray(PowerLaw(self.index).shape(log10_energy) * np.exp(pivot - energy))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TabulatedSpectrum:
+    """A spectrum at nodes, monotone cubic in log-log between them, zero outside.
+
+    log10_energy (node,) rising, GeV; log10_value (node,) of dN/dE relative to its value at 100 TeV.
+    """
+
+    log10_energy: Floats
+    log10_value: Floats
+
+    def shape(self, log10_energy: Floats) -> Floats:
+        """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
+        between = PchipInterpolator(self.log10_energy, self.log10_value, extrapolate=False)(np.asarray(log10_energy))
+        return np.asarray(np.where(np.isfinite(between), 10.0 ** np.nan_to_num(between), 0.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windowed:
+    """The part of a spectrum that one node of a template stands for: the spectrum times a hat in log10 E.
+
+    The hats of all nodes sum to one; beyond the first and the last node theirs stay at one.
+    """
+
+    spectrum: Spectrum
+    nodes: Floats
+    number: int
+
+    def shape(self, log10_energy: Floats) -> Floats:
+        """Return dN/dE of this part relative to the whole at 100 TeV at log10(E/GeV); any shape."""
+        hat = np.interp(log10_energy, self.nodes, np.eye(len(self.nodes))[self.number])
+        return np.asarray(self.spectrum.shape(log10_energy) * hat)
+
+
+Spectrum = PowerLaw | CutOffPowerLaw | TabulatedSpectrum | Windowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +115,58 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """A map of the sky that integrates to one.
+    """Diffuse emission: what share of the flux comes from where, at one or several energies, and a spectrum.
 
-    density : (12 nside^2,) sr^-1, HEALPix RING, equatorial (ICRS: phi = right ascension).
-    origin  : 'published', 'built-in' or 'user file'.
-    sha256  : of the file, or of the recipe, it was made from.
+    maps         : (node, pixel) sr^-1, HEALPix RING, equatorial (ICRS: phi = right ascension); each integrates to one.
+    log10_energy : (node,) GeV, rising, where the maps hold; between nodes the map is linear in log10 E, beyond the
+        ends it stays.  One node: the morphology is the same at all energies.
+    spectrum     : of the flux integrated over the sky, per flavour, nu + nubar.
+    origin       : 'published', 'built-in' or 'user file'.
+    sha256       : of the file, or of the recipe and its parameters, it was made from.
+    flux         : E^2 dN/dE at 100 TeV of the model itself, TeV cm^-2 s^-1, per flavour, integrated over the sky;
+        0 where the map is relative.
     """
 
     name: str
     label: str
-    density: Floats
-    spectrum: PowerLaw
+    maps: Floats
+    log10_energy: Floats
+    spectrum: Spectrum
     origin: str
     reference: str
     sha256: str
+    flux: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.maps.ndim != 2 or len(self.maps) != len(self.log10_energy):
+            raise InputError(
+                f"template '{self.name}' has maps of shape {self.maps.shape} for {len(self.log10_energy)} energies; "
+                "expected (energy, pixel)"
+            )
 
     @property
     def nside(self) -> int:
         """HEALPix resolution parameter."""
-        return int(np.sqrt(len(self.density) / 12))
+        return int(np.sqrt(self.maps.shape[1] / 12))
+
+    @property
+    def density(self) -> Floats:
+        """The map at 100 TeV, (pixel,) sr^-1."""
+        return self.density_at(GEV_PIVOT_LOG10)
+
+    def density_at(self, log10_energy: float) -> Floats:
+        """The map at one log10(E/GeV), (pixel,) sr^-1."""
+        weights = [float(np.interp(log10_energy, self.log10_energy, row)) for row in np.eye(len(self.log10_energy))]
+        used = [k for k, weight in enumerate(weights) if weight > 0]
+        return self.maps[used[0]] if len(used) == 1 else np.asarray(np.tensordot(weights, self.maps, axes=1))
+
+    def parts(self, spectrum: Spectrum) -> tuple[tuple[Floats, Spectrum], ...]:
+        """The template with a spectrum as a sum of parts that each have one map, (pixel,), and one spectrum."""
+        if len(self.maps) == 1:
+            return ((self.maps[0], spectrum),)
+        return tuple((m, Windowed(spectrum, self.log10_energy, k)) for k, m in enumerate(self.maps))
+
+
+def factorised(density: Floats) -> tuple[Floats, Floats]:
+    """``maps`` and ``log10_energy`` of a template whose morphology (pixel,) sr^-1 is the same at all energies."""
+    return density[None], np.array([GEV_PIVOT_LOG10])

@@ -23,7 +23,7 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky._records import PowerLaw, Template
+from nuanalysis.sky._records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import (
     Floats,
     normalised,
@@ -132,10 +132,12 @@ def read_template(
         density = normalised(to_equatorial(density))
     density.flags.writeable = False
     name = _stem(path)
+    maps, log10_energy = factorised(density)
     return Template(
         name=name,
         label=name,
-        density=density,
+        maps=maps,
+        log10_energy=log10_energy,
         spectrum=PowerLaw(index),
         origin="user file",
         reference=f"user file {path.name}, {settled_frame} {settled_ordering}, relative density scaled to one",

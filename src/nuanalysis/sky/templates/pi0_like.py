@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky._records import PowerLaw, Template
+from nuanalysis.sky._records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _healpix, _milky_way
 
 Floats = NDArray[np.float64]
@@ -55,7 +55,13 @@ def make_template(nside: int = 128) -> Template:
     density = _healpix.normalised(_healpix.to_ring(_nested_map(nside)))
     density.flags.writeable = False
     return Template(
-        "pi0-like", "analytic pi0-like", density, PowerLaw(INDEX), "built-in", REFERENCE, recipe_sha256(nside)
+        "pi0-like",
+        "analytic pi0-like",
+        *factorised(density),
+        PowerLaw(INDEX),
+        "built-in",
+        REFERENCE,
+        recipe_sha256(nside),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
-from nuanalysis.sky._records import PowerLaw, Template
+from nuanalysis.sky._records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import value_faults
 
 NSIDE = 128
@@ -43,7 +43,7 @@ def make_template(density: NDArray[np.float64], sha256: str) -> Template:
         )
     density = density.astype(np.float64)
     density.flags.writeable = False
-    return Template("pi0", "Fermi-LAT pi0", density, PowerLaw(INDEX), "published", REFERENCE, sha256)
+    return Template("pi0", "Fermi-LAT pi0", *factorised(density), PowerLaw(INDEX), "published", REFERENCE, sha256)
 
 
 def read_template(path: Path) -> Template:

@@ -1,0 +1,124 @@
+"""Built-in templates: a name, parameters with defaults, and a function that makes the map."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import Field, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import nuanalysis.sky
+from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.sky._records import Template
+
+NSIDES = (16, 32, 64, 128, 256, 512)
+DEFAULT_NSIDE = 128
+
+
+def parameter(
+    default: Any, help: str, *, low: float = float("-inf"), high: float = float("inf"), choices: tuple[str, ...] = ()
+) -> Any:
+    """A field of a recipe's parameters: a number within [low, high], or one of several words."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to build a template.
+
+    parameters : a frozen dataclass whose fields all are ``parameter(...)``.
+    make : (parameters, nside) -> Template with the name, label, origin 'built-in' and reference set; its sha256 is
+        ``Built.sha256``.
+    """
+
+    name: str
+    summary: str
+    reference: str
+    parameters: type[Any]
+    make: Callable[[Any, int], Template]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A recipe with its parameters: what 'NAME?key=value' stands for."""
+
+    recipe: Recipe
+    parameters: Any
+    nside: int = DEFAULT_NSIDE
+
+    @property
+    def name(self) -> str:
+        """The name with what differs from the defaults, in the order of the fields."""
+        given = [
+            f"{f.name}={value:g}" if isinstance(value, float) else f"{f.name}={value}"
+            for f in fields(self.recipe.parameters)
+            if (value := getattr(self.parameters, f.name)) != f.default
+        ]
+        given += [f"nside={self.nside}"] if self.nside != DEFAULT_NSIDE else []
+        return self.recipe.name + ("?" + "&".join(given) if given else "")
+
+    @property
+    def sha256(self) -> str:
+        """Of the sources of this room and the parameters: what the map depends on."""
+        digest = hashlib.sha256(repr((self.recipe.name, sorted(asdict(self.parameters).items()), self.nside)).encode())
+        for source in sorted(Path(nuanalysis.sky.__path__[0]).rglob("*.py")):
+            digest.update(source.read_bytes())
+        return digest.hexdigest()
+
+    def make(self) -> Template:
+        """Build the map; seconds."""
+        return self.recipe.make(self.parameters, self.nside)
+
+
+def parse_recipe(text: str, known: dict[str, Recipe]) -> Built:
+    """The built-in template that 'NAME?key=value&key=value' names.
+
+    Raises InputError with all faults: an unknown name or key, a value that is no number, out of range or no choice.
+    """
+    name, _, query = text.partition("?")
+    if name not in known:
+        raise InputError(f"there is no built-in template '{name}'.{did_you_mean(name, known)}")
+    recipe = known[name]
+    kinds: dict[str, Field[Any]] = {f.name: f for f in fields(recipe.parameters)}
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for key, word in parse_qsl(query, keep_blank_values=True):
+        if key in values:
+            faults.append(f"'{key}' is given twice")
+        elif key == "nside":
+            values[key] = _nside(word, faults)
+        elif key not in kinds:
+            faults.append(f"unknown parameter '{key}'.{did_you_mean(key, [*kinds, 'nside'])}")
+        else:
+            values[key] = _value(kinds[key], word, faults)
+    if query and not values and not faults:
+        faults.append(f"'{query}' is not of the form key=value&key=value")
+    if faults:
+        raise InputError(f"the template '{text}' cannot be built:\n  - " + "\n  - ".join(faults))
+    nside = values.pop("nside", DEFAULT_NSIDE)
+    return Built(recipe, recipe.parameters(**values), nside)
+
+
+def _nside(word: str, faults: list[str]) -> int:
+    if word not in map(str, NSIDES):
+        faults.append(f"nside is '{word}'; expected one of {NSIDES}")
+        return DEFAULT_NSIDE
+    return int(word)
+
+
+def _value(kind: Field[Any], word: str, faults: list[str]) -> Any:
+    choices, low, high = (kind.metadata[name] for name in ("choices", "low", "high"))
+    if isinstance(kind.default, str):
+        if word not in choices:
+            faults.append(f"{kind.name} is '{word}'.{did_you_mean(word, choices)}")
+        return word
+    try:
+        value = float(word)
+    except ValueError:
+        faults.append(f"{kind.name} is '{word}', not a number")
+        return kind.default
+    if not low <= value <= high:
+        faults.append(f"{kind.name} is {value:g}; expected {low:g} to {high:g}")
+    return value
