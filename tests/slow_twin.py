@@ -139,7 +139,12 @@ def template_difference(events, tables, density, nside, index):
     theta, _ = hp.pix2ang(nside, pixels)
     by_band = [tables.acceptance(0.5 * (lo + hi), index) for lo, hi in tables.pairs(tables.bands)]
     seen = density * np.array([by_band[tables.band(s)] for s in np.cos(theta)])
-    seen /= seen.mean() * 4 * np.pi
+    return seen_difference(events, seen, nside)
+
+
+def seen_difference(events, seen, nside):
+    """S - <S> in direction of each event for a map of detected events."""
+    seen = seen / (seen.mean() * 4 * np.pi)
     alm = hp.map2alm(seen, lmax=3 * nside - 1, iter=3)
     error = events["angular_error"]
     width = hp.nside2resol(nside)
@@ -228,3 +233,56 @@ def stack_x(sample, sources, shape_index):
 def ts(parts, n_signal):
     """TS(n_s) = 2 sum_j sum_i ln(1 + n_j / N_j x_i); parts = [(x, fraction of the signal)]."""
     return 2 * sum(np.log(1 + n_signal * f / len(x) * x).sum() for x, f in parts)
+
+
+def changing_x(sample, maps, nodes, flux, class_edges, nside, steps=40):
+    """x of each event for a template whose maps change with energy: maps (node, pixel) at log10 energies ``nodes``.
+
+    flux : function of log10 E, dN/dE.  Each reconstructed-energy class is compared with the map of what is detected in
+    it: at every true energy the interpolated map, times area, flux and the chance to be reconstructed in the class.
+    """
+    events, tables, binning = columns(sample), Tables(sample.response), sample.binning
+    theta, _ = hp.pix2ang(nside, np.arange(12 * nside**2))
+    band = np.array([tables.band(c) for c in np.cos(theta)])
+    seen = np.zeros((len(class_edges) - 1, len(band)))
+    e_edges = binning.log10_energy_edges
+    cells = np.zeros((len(tables.bands) - 1, len(e_edges) - 1))
+    for t, (lo, hi) in enumerate(tables.pairs(tables.true)):
+        to_class, to_cell = np.zeros(len(class_edges) - 1), np.zeros(len(e_edges) - 1)
+        for row, share in spread(lo, hi, tables.rows):
+            for column, (left, right) in enumerate(tables.pairs(tables.columns)):
+                for k, part in spread(left, right, class_edges):
+                    to_class[k] += share * tables.migration[row, column] * part
+                for k, part in spread(left, right, e_edges):
+                    to_cell[k] += share * tables.migration[row, column] * part
+        for j in range(steps):
+            log_e = lo + (j + 0.5) / steps * (hi - lo)
+            n = flux(log_e) * 10**log_e * np.log(10) * (hi - lo) / steps
+            k = int(np.clip(np.searchsorted(nodes, log_e) - 1, 0, len(nodes) - 2))
+            f = float(np.clip((log_e - nodes[k]) / (nodes[k + 1] - nodes[k]), 0, 1))
+            here = ((1 - f) * maps[k] + f * maps[k + 1]) * n * tables.area[band, t]
+            seen += to_class[:, None] * here
+            cells += n * tables.area[:, t][:, None] * to_cell
+    share = seen.sum(axis=1) / seen.sum()
+    klass = [sparse_row(class_edges, e) for e in e_edges[:-1]]
+    sin_edges = binning.sin_dec_edges
+    rows = [sparse_row(sin_edges, s) for s in np.sin(events["declination"])]
+    held = [sparse_row(e_edges, e) for e in events["log10_energy"]]
+    maps_of = [seen_difference(events, m, nside) for m in seen]
+    direction = background_in_direction(np.sin(events["declination"]), binning.dec_smoothing)
+    out = np.zeros(len(rows))
+    for row in set(rows):
+        low, high = sin_edges[row], sin_edges[row + 1]
+        signal = sum(cells[tables.band(low + (k + 0.5) / 8 * (high - low))] for k in range(8))
+        inside = np.array(
+            [sum(signal[j] for j in range(len(signal)) if klass[j] == klass[c]) for c in range(len(signal))]
+        )
+        signal = np.array([share[klass[c]] for c in range(len(signal))]) * signal / inside
+        counts = np.bincount([c for r, c in zip(rows, held, strict=True) if r == row], minlength=len(signal))
+        for group in groups_of_row(counts, binning.min_count):
+            most = max(range(len(share)), key=lambda k: sum(counts[c] for c in group if klass[c] == k))
+            ratio = signal[group].sum() / max(counts[group].sum() / counts.sum(), 1e-300)
+            for i, (r, c) in enumerate(zip(rows, held, strict=True)):
+                if r == row and c in group:
+                    out[i] = maps_of[most][i] * ratio / direction[i]
+    return out

@@ -20,7 +20,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, _kernels, expected_events, prepare, space_nodes, terms
 from nuanalysis.model._background import _row_groups, background, cells, grouping, smoother
-from nuanalysis.model._space import StackSpace, place
+from nuanalysis.model._space import StackSpace, place, seen_alike
 from nuanalysis.response import energy_density
 from nuanalysis.sky._records import PointSource, PowerLaw
 from nuanalysis.sphere import regrade
@@ -308,7 +308,7 @@ def test_stack_lookup_is_a_plain_sum_over_sources():
     u, dec, error = rng.random(60), np.arcsin(rng.uniform(-1, 1, 60)), rng.uniform(0.02, 0.6, 60)
     ra, source_dec, extension2 = rng.uniform(0, 6, 5), rng.uniform(-1.5, 1.5, 5), np.array([0, 0, 0.01, 0.0001, 0])
     weights = rng.dirichlet(np.ones(5), 2)
-    out = place(StackSpace(ra, source_dec, extension2, weights), dec, error).at(u)
+    out = place(StackSpace(ra, source_dec, extension2, weights), seen_alike(dec, error)).at(u)
     for i in range(60):
         for p in range(2):
             wanted = 0.0
@@ -364,7 +364,7 @@ def test_tilted_draws_of_a_stack_are_plain_rejection(few):
     out = everywhere[part.active]
     strength = np.minimum(strength, _kernels.SATURATION / there.mean[0])
     dec, error = few.array("declination")[part.active], few.array("angular_error")[part.active]
-    one = [place(part.space, dec[[i]], error[[i]]) for i in range(n)]
+    one = [place(part.space, seen_alike(dec[[i]], error[[i]])) for i in range(n)]
     wanted = rejection(
         key,
         part.active,

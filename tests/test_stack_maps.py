@@ -12,7 +12,7 @@ from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare
 from nuanalysis.model._background import Cells
 from nuanalysis.model._prepare import energy_terms, join
-from nuanalysis.model._space import StackPlace, StackSpace, TemplatePlace, TemplateSpace, place, stack_space
+from nuanalysis.model._space import StackPlace, StackSpace, TemplatePlace, TemplateSpace, place, seen_alike, stack_space
 from nuanalysis.response import acceptance
 from nuanalysis.sky._records import PointSource, PowerLaw
 from nuanalysis.sphere import pixel_directions
@@ -66,7 +66,7 @@ def class_width(space, klass):
 def class_map(space, klass):
     """Rings and pixels, (pixel, p), of one class of angular error."""
     grid = space.grids[space.grid_of_class[klass]]
-    return grid, space.maps[space.first_pixel[klass] :][: 12 * grid.nside**2]
+    return grid, space.maps[space.first_pixel[0, klass] :][: 12 * grid.nside**2]
 
 
 # --- what is summed ----------------------------------------------------------------------------------------------
@@ -101,10 +101,10 @@ def test_maps_hold_the_sum_of_the_kernels_at_every_pixel_centre(name, tolerance)
         grid, found = class_map(space, klass)
         ra, dec = pixel_directions(grid.nside)
         error = class_width(space, klass)
-        wanted = place(exact(name), dec, np.full(len(dec), error)).at(ra / (2 * np.pi))[0]
+        wanted = place(exact(name), seen_alike(dec, np.full(len(dec), error))).at(ra / (2 * np.pi))[0]
         limit = tolerance if error > FEW_DEGREES else max(tolerance, 0.012)
         assert np.abs(found[:, 0] - wanted).max() < limit * wanted.max()
-        here = slice(space.first_ring[klass], space.first_ring[klass] + len(grid.count))
+        here = slice(space.first_ring[0, klass], space.first_ring[0, klass] + len(grid.count))
         assert np.abs(space.means[0, here] - grid.mean(wanted)).max() < 0.5 * limit * wanted.max()
 
 
@@ -124,7 +124,8 @@ def test_classes_have_pixels_of_a_quarter_of_their_error():
 def test_events_read_the_density_to_a_few_per_cent_of_its_peak(name, typical):
     chosen = np.flatnonzero(events().array("angular_error") > FEW_DEGREES)
     dec, error = (events().array(c)[chosen] for c in ("declination", "angular_error"))
-    summed, single = place(maps(name), dec, error), place(exact(name), dec, error)
+    seen = seen_alike(dec, error)
+    summed, single = place(maps(name), seen), place(exact(name), seen)
     rng, gaps, peak = np.random.default_rng(3), [], np.zeros(len(dec))
     for _ in range(60):
         ra = rng.uniform(0, 2 * np.pi, len(dec))
@@ -153,7 +154,7 @@ def hypotheses(free):
     part = summed.parts[0]
     shapes = tuple(PowerLaw(g) for g in (1.0, 2.0, 3.0, 4.0)) if free else SPECTRA
     space = exact_space(SOURCES, np.ones(3), shapes)
-    lookup = place(space, few.array("declination"), few.array("angular_error"))
+    lookup = place(space, seen_alike(few.array("declination"), few.array("angular_error")))
     everything = np.arange(len(part.where.fine))
     energy = energy_terms(part.signal_energy, part.groups, Cells(part.where.fine, part.where.cell), part.base)
     single = replace(part, space=space, active=everything, lookup=lookup, energy=energy)
@@ -218,7 +219,7 @@ def test_the_mean_of_a_ring_is_that_of_its_pixels_and_nothing_exceeds_its_ceilin
         assert pixels.mean(dtype=np.float64) * 4 * np.pi == pytest.approx(1.0, rel=1e-6)
         for ring in range(0, len(grid.count), 7):
             held = pixels[grid.start[ring] : grid.start[ring] + grid.count[ring], 0].astype(np.float64)
-            row = space.first_ring[klass] + ring
+            row = space.first_ring[0, klass] + ring
             assert space.means[0, row] == pytest.approx(np.sum(held) / len(held), rel=1e-13)
             assert space.ceilings[0, row] == held.max()
 

@@ -27,7 +27,7 @@ from nuanalysis.likelihood._sums import _add_four, _add_one
 from nuanalysis.model import prepare, space_nodes
 from nuanalysis.model._kernels import SATURATION, draw_uniform, expected_ts, trial_key
 from nuanalysis.model._prepare import EnergyTerms, join
-from nuanalysis.model._space import StackPlace, TemplatePlace, place
+from nuanalysis.model._space import StackPlace, TemplatePlace, place, seen_alike
 from nuanalysis.trials import PLAIN, Tilt, correlated_trials, scrambled
 from nuanalysis.trials._scrambles import _draw
 
@@ -269,7 +269,7 @@ def saturated_draws(kind, event, times, n=40_000):
     part = problem(kind).parts[0]
     chosen = part.active[event]
     dec, error = (np.full(n, part.sample.array(name)[chosen]) for name in ("declination", "angular_error"))
-    many = place(part.space, dec, error)
+    many = place(part.space, seen_alike(dec, error))
     mixing = problem(kind).mixing[-1] if len(many.mean) == 4 else np.ones(1)
     slope = times * SATURATION / float(mixing @ many.mean[:, 0])
     u, key = np.empty(n), np.uint64(trial_key(5, event, 0))

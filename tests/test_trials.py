@@ -13,7 +13,7 @@ from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import maximise, ts_at
 from nuanalysis.model import Binning, prepare
 from nuanalysis.model._kernels import draw_uniform, trial_key
-from nuanalysis.model._space import place
+from nuanalysis.model._space import place, seen_alike
 from nuanalysis.trials import PLAIN, Tilt
 from nuanalysis.trials._scrambles import _component, _smeared_declinations
 
@@ -80,7 +80,7 @@ def tilted_draws(kind, event, strength, n=40_000):
     part = problem(kind).parts[0]
     chosen = part.active[event]
     dec, error = (np.full(n, part.sample.array(name)[chosen]) for name in ("declination", "angular_error"))
-    many = place(part.space, dec, error)
+    many = place(part.space, seen_alike(dec, error))
     u, key = np.empty(n), np.uint64(trial_key(3, event, 0))
     draw_uniform(key, u)
     many.tilt(key, (np.array([strength]), np.zeros(n, dtype=np.int64), np.ones(n)), np.ones(1), u)

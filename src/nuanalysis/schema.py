@@ -6,13 +6,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
 
 TWO_PI = 2.0 * np.pi
+
+
+class Spectrum(Protocol):
+    """Anything with dN/dE relative to its value at 100 TeV."""
+
+    def shape(self, log10_energy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Relative dN/dE at log10(E/GeV); any shape."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,13 +73,14 @@ def _detected(
 class Emission:
     """Where detected events of a target come from.
 
-    cumulative : (place,) cumulative weights of its pixels or sources.
-    bands : (band,) fraction of the events in each band of the effective area.
+    parts : the spectrum of each part of the target; a part has one morphology.
+    cumulative : (part x place,) cumulative weights of pixels or sources, one part after the other.
+    bands : (part, band) fraction of the events of each part in each band of the effective area; all sum to 1.
     """
 
     target: Template | Catalogue
     response: Response
-    spectrum: Spectrum
+    parts: tuple[Spectrum, ...]
     cumulative: Floats
     bands: Floats
 
@@ -88,21 +89,24 @@ def emission(target: Template | Catalogue, response: Response, spectrum: Spectru
     """Weigh the pixels or sources of a target with the acceptance; done once for many draws."""
     if isinstance(target, Template):
         _, dec = pixel_directions(target.nside)
-        weight = target.density
+        parts = target.parts(spectrum)
     else:
         dec = np.array([s.declination for s in target.sources])
-        weight = np.array(target.weights)
-    expected = weight * acceptance(response, spectrum, np.sin(dec))
+        parts = ((np.array(target.weights), spectrum),)
     edges = response.array("sin_dec_edges")
-    bands = np.bincount(band_of(np.sin(dec), edges), weights=expected, minlength=len(edges) - 1)
-    return Emission(target, response, spectrum, np.cumsum(expected), bands / max(bands.sum(), 1e-300))
+    band = band_of(np.sin(dec), edges)
+    expected = [weight * acceptance(response, part, np.sin(dec)) for weight, part in parts]
+    bands = np.array([np.bincount(band, weights=e, minlength=len(edges) - 1) for e in expected])
+    total = max(float(bands.sum()), 1e-300)
+    return Emission(target, response, tuple(s for _, s in parts), np.cumsum(np.concatenate(expected)), bands / total)
 
 
 def relative_rate(source: Emission, variation: Variation) -> float:
     """Mean number of events of a varied detector over that of the nominal one."""
     if variation == NOMINAL:
         return 1.0
-    return float(source.bands @ band_rates(source.response, source.spectrum, variation))
+    rates = np.array([band_rates(source.response, part, variation) for part in source.parts])
+    return float((source.bands * rates).sum())
 
 
 def _in_pixels(nside: int, pixel: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -126,15 +130,25 @@ def _around_sources(catalogue: Catalogue, chosen: NDArray[np.int64], rng: np.ran
 def signal(source: Emission, n: int, rng: np.random.Generator, variation: Variation = NOMINAL) -> Drawn:
     """Draw n detected events of a template or of a stack, as the response sees them, or a variation of it.
 
-    Places keep the weights of the nominal detector: exact for a power law, whose rate a shift of the energy changes
-    alike everywhere; other spectra would need the weights anew for each variation.
+    Places and parts keep the weights of the nominal detector: exact for a power law, whose rate a shift of the energy
+    changes alike everywhere.  Other spectra keep that share of their parts too, while ``relative_rate`` and the
+    energies drawn inside a part follow the shift.
     """
     chosen = np.searchsorted(source.cumulative, rng.random(n) * source.cumulative[-1], side="right")
+    part, place = np.divmod(chosen, len(source.cumulative) // len(source.parts))
     if isinstance(source.target, Template):
-        ra, dec = _in_pixels(source.target.nside, chosen, rng)
+        ra, dec = _in_pixels(source.target.nside, place, rng)
     else:
-        ra, dec = _around_sources(source.target, chosen, rng)
-    return _detected(source.response, source.spectrum, ra, dec, rng, variation)
+        ra, dec = _around_sources(source.target, place, rng)
+    if len(source.parts) == 1:
+        return _detected(source.response, source.parts[0], ra, dec, rng, variation)
+    groups = [np.flatnonzero(part == k) for k in range(len(source.parts))]
+    seen = [
+        _detected(source.response, spectrum, ra[mine], dec[mine], rng, variation)
+        for spectrum, mine in zip(source.parts, groups, strict=True)
+    ]
+    joined = Drawn(*(np.concatenate([getattr(one, name) for one in seen]) for name in Drawn.__slots__))
+    return joined.take(np.argsort(np.concatenate(groups)))
 
 
 def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:

@@ -1,16 +1,16 @@
 """From signal events to a flux and back.
 
 The flux is E^2 dN/dE at 100 TeV in TeV cm^-2 s^-1, per flavour, nu + nubar, integrated over the sky (template) or
-summed over the sources (stack), for the power law of the hypothesis.
+summed over the sources (stack), for the spectrum of the hypothesis.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from nuanalysis.model import Hypothesis, Prepared, Sample, expected_events
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, expected_events
 from nuanalysis.response import acceptance
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky._records import PowerLaw, Template
 
 UNIT = "TeV cm-2 s-1"
 # (1e5 GeV)^2 dN/dE in GeV^-1 is E^2 dN/dE in GeV; 1e-3 turns GeV into TeV.
@@ -19,14 +19,28 @@ E2_PER_DNDE = 1.0e7
 
 def convention(hypothesis: Hypothesis) -> str:
     """What a flux of this hypothesis is, in words."""
-    over = "summed over the sources" if not hasattr(hypothesis.target, "density") else "integrated over the sky"
-    return f"E^2 dN/dE at 100 TeV, per flavour, nu + nubar, {over}, for E^-{hypothesis.index:g}"
+    over = "summed over the sources" if not isinstance(hypothesis.target, Template) else "integrated over the sky"
+    spectrum = "the spectrum of the template" if hypothesis.index == OWN_SPECTRUM else f"E^-{hypothesis.index:g}"
+    return f"E^2 dN/dE at 100 TeV, per flavour, nu + nubar, {over}, for {spectrum}"
+
+
+def model_flux(hypothesis: Hypothesis) -> float:
+    """E^2 dN/dE at 100 TeV that the template's own model predicts, TeV cm^-2 s^-1; 0 where it is relative.
+
+    It belongs to the model's own spectrum: with another one there is no such flux.
+    """
+    target = hypothesis.target
+    own = isinstance(target, Template) and hypothesis.index == _own_index(target)
+    return target.flux if own and isinstance(target, Template) else 0.0
+
+
+def _own_index(template: Template) -> float:
+    return template.spectrum.index if isinstance(template.spectrum, PowerLaw) else OWN_SPECTRUM
 
 
 def events_per_flux(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> float:
     """Expected events for E^2 dN/dE(100 TeV) = 1 TeV cm^-2 s^-1."""
-    spectrum = PowerLaw(hypothesis.index)
-    return sum(expected_events(hypothesis, sample, spectrum) for sample in samples) / E2_PER_DNDE
+    return sum(expected_events(hypothesis, sample, hypothesis.spectrum) for sample in samples) / E2_PER_DNDE
 
 
 def prepared_events_per_flux(prepared: Prepared) -> float:

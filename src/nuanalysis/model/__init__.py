@@ -5,9 +5,10 @@ events are.  Several samples are joined into one set of Terms with one n_s.
 """
 
 from nuanalysis.model._prepare import Prepared, energy_terms, expected_events, prepare, space_nodes, spectra_of, terms
-from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
+from nuanalysis.model._records import OWN_SPECTRUM, Binning, Hypothesis, Sample, Terms
 
 __all__ = [
+    "OWN_SPECTRUM",
     "Binning",
     "Hypothesis",
     "Prepared",

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from nuanalysis.model import _kernels
 from nuanalysis.model._background import Background, Cells, Grouping, Smoother, background, cells, grouping, smoother
-from nuanalysis.model._records import Hypothesis, Sample, Terms
-from nuanalysis.model._space import Place, Space, in_reading_order, place, stack_space, template_space
-from nuanalysis.response import acceptance, energy_density
-from nuanalysis.sky._records import Catalogue, PowerLaw, Template
-from nuanalysis.sphere import pixel_directions
+from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
+from nuanalysis.model._space import Place, Seen, Space, in_reading_order, place, stack_space, template_space
+from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_density
+from nuanalysis.sky._records import Catalogue, Template
+from nuanalysis.sphere import pixel_directions, regrade
 
 Floats = NDArray[np.float64]
 FREE_INDEX = np.round(np.arange(1.0, 4.01, 0.2), 10)
@@ -22,7 +22,21 @@ _RATIO_FLOOR = 1e-12
 _GOLDEN = 0.6180339887498949
 _LEAST_LOOKS = 8
 _SEEN_EVENTS = 200_000
+# Classes of reconstructed energy, log10 E/GeV, of templates that change with energy: a map is an average over a class.
+_ENERGY_CLASSES = np.array([3.25, 3.75, 4.25, 4.75, 5.25])
 _STEPS = np.concatenate([[0.0], 2.0 ** np.arange(-1.0, 7.1, 0.5)])  # in standard deviations of n_s
+
+
+def energy_classes(hypothesis: Hypothesis, binning: Binning) -> Floats:
+    """Edges of the classes of reconstructed energy, log10 E/GeV, (class + 1,): one class where the map never changes.
+
+    They are edges of energy bins of the background, those nearest to half-decade steps from 1.8 to 180 TeV.
+    """
+    edges = binning.log10_energy_edges
+    if isinstance(hypothesis.target, Catalogue) or len(hypothesis.target.maps) == 1:
+        return edges[[0, -1]]
+    nearest = edges[np.abs(edges[:, None] - _ENERGY_CLASSES).argmin(axis=0)]
+    return np.asarray(np.unique([edges[0], *nearest, edges[-1]]))
 
 
 def spectra_of(hypothesis: Hypothesis) -> Floats:
@@ -45,13 +59,14 @@ def space_nodes(hypothesis: Hypothesis) -> tuple[Floats, Floats]:
     return _SPACE_INDEX, mixing
 
 
-def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: PowerLaw) -> float:
+def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum) -> float:
     """Expected events for dN/dE(100 TeV) = 1 GeV^-1 cm^-2 s^-1, per flavour, summed over the sky or the sources."""
     target = hypothesis.target
     if isinstance(target, Template):
         _, dec = pixel_directions(target.nside)
         pixel_area = 4 * np.pi / len(dec)
-        mean = float((target.density * acceptance(sample.response, spectrum, np.sin(dec))).sum() * pixel_area)
+        parts = target.parts(spectrum)
+        mean = sum(float((m * acceptance(sample.response, s, np.sin(dec))).sum() * pixel_area) for m, s in parts)
     else:
         dec = np.array([s.declination for s in target.sources])
         weight = np.array(target.weights) / sum(target.weights)
@@ -80,6 +95,7 @@ class PreparedSample:
     space: Space
     signal_energy: Floats  # (node, group) probability of the energy group in its sin(dec) row
     groups: Grouping
+    energy_class: NDArray[np.int64]  # (group,) class of reconstructed energy of the maps
     kernel: Smoother
     where: Cells
     base: Background
@@ -87,6 +103,10 @@ class PreparedSample:
     lookup: Place
     energy: EnergyTerms  # of the active events
     share: Floats  # (node,) fraction of the signal events that fall into this sample
+
+    def seen(self, declination: Floats, error: Floats, where: Cells) -> Seen:
+        """What the look-up needs to know of events in the given bins, (event,) rad."""
+        return Seen(declination, error, self.energy_class[self.groups.group[where.cell]])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,53 +141,82 @@ def energy_terms(signal_energy: Floats, groups: Grouping, where: Cells, estimate
     return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), groups.group[where.cell], 1.0 / estimate.direction[where.fine])
 
 
-def _signal_energy(sample: Sample, nodes: Floats, groups: Grouping) -> Floats:
+def _signal_energy(hypothesis: Hypothesis, sample: Sample, nodes: Floats, groups: Grouping, classes: Floats) -> Floats:
     """Probability of each group of cells, (node, group).
 
+    With one class of energy that is the probability in the cell's sin(dec) row.  With several, each has a map of its
+    own, and a cell has the class's share of the signal times the probability of the cell in its class and row.
     Only what passes the user's energy cut counts: cells emptied by the cut share a group with cells that are not.
     """
     edges, cut = sample.binning.log10_energy_edges, sample.log10_energy_range
     fine = np.unique(np.concatenate([edges, np.clip(cut, edges[0], edges[-1])]))
     inside = (fine[:-1] >= cut[0]) & (fine[1:] <= cut[1])
     first = np.searchsorted(fine, edges[:-1])
-    cell = [
-        np.add.reduceat(
-            energy_density(sample.response, PowerLaw(float(g)), sample.binning.sin_dec_edges, fine) * inside,
-            first,
-            axis=1,
-        ).ravel()
-        for g in nodes
-    ]
-    return np.array([np.bincount(groups.group, weights=c, minlength=len(groups.row)) for c in cell])
+    klass = np.searchsorted(classes, fine[:-1], side="right") - 1
+    out = np.empty((len(nodes), len(groups.row)))
+    for row, index in zip(out, nodes, strict=True):
+        spectrum = hypothesis.spectrum_at(float(index))
+        cells_of = energy_density(sample.response, spectrum, sample.binning.sin_dec_edges, fine)
+        if len(classes) > 2:
+            held = np.add.reduceat(cells_of, np.searchsorted(klass, np.arange(len(classes) - 1)), axis=1)
+            cells_of *= (_class_shares(hypothesis, sample, spectrum, classes) / np.maximum(held, 1e-300))[:, klass]
+        cell = np.add.reduceat(cells_of * inside, first, axis=1).ravel()
+        row[:] = np.bincount(groups.group, weights=cell, minlength=len(groups.row))
+    return out
+
+
+def _class_shares(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum, classes: Floats) -> Floats:
+    """Share of the detected signal in each class of reconstructed energy, (class,), sums to 1."""
+    assert isinstance(hypothesis.target, Template)
+    _, dec = pixel_directions(sample.nside)
+    total = np.zeros(len(classes) - 1)
+    for density, part in hypothesis.target.parts(spectrum):
+        total += regrade(density, sample.nside) @ acceptance_by_energy(sample.response, part, np.sin(dec), classes)
+    return np.asarray(total / total.sum())
+
+
+def _class_of_groups(where: Cells, groups: Grouping, binning: Binning, classes: Floats) -> NDArray[np.int64]:
+    """Class of energy of each group of cells, (group,): that of most of its events."""
+    columns = len(binning.log10_energy_edges) - 1
+    klass = np.searchsorted(classes, binning.log10_energy_edges[:-1], side="right") - 1
+    held = np.zeros((len(groups.row), len(classes) - 1))
+    counts = np.bincount(where.cell, minlength=len(groups.group))
+    np.add.at(held, (groups.group, klass[np.arange(len(groups.group)) % columns]), counts)
+    return np.asarray(held.argmax(axis=1))
 
 
 def _prepare_sample(
     sample: Sample, hypothesis: Hypothesis, nodes: Floats, shapes: Floats, share: Floats
 ) -> PreparedSample:
     dec, error = sample.array("declination"), sample.array("angular_error")
-    spectra = tuple(PowerLaw(float(g)) for g in shapes)
-    target = hypothesis.target
+    spectra = tuple(hypothesis.spectrum_at(float(g)) for g in shapes)
+    target, classes = hypothesis.target, energy_classes(hypothesis, sample.binning)
     space: Space = (
         stack_space(target, sample, spectra, error)
         if isinstance(target, Catalogue)
-        else template_space(target, sample, spectra, error)
+        else template_space(target, sample, spectra, error, classes)
     )
     kernel = smoother(sample.binning, sample.declination_range)
     where = cells(dec, sample.array("log10_energy"), sample.binning)
     groups = grouping(where, sample.binning)
+    energy_class = _class_of_groups(where, groups, sample.binning, classes)
     estimate = background(where, groups, kernel)
-    active = in_reading_order(space, dec, error)
-    lookup = place(space, dec[active], error[active], active)
-    signal_energy = _signal_energy(sample, nodes, groups)
+    events = Seen(dec, error, energy_class[groups.group[where.cell]])
+    active = in_reading_order(space, events)
+    lookup = place(space, events.take(active), active)
+    signal_energy = _signal_energy(hypothesis, sample, nodes, groups, classes)
     energy = energy_terms(signal_energy, groups, Cells(where.fine[active], where.cell[active]), estimate)
-    return PreparedSample(sample, space, signal_energy, groups, kernel, where, estimate, active, lookup, energy, share)
+    return PreparedSample(
+        sample, space, signal_energy, groups, energy_class, kernel, where, estimate, active, lookup, energy, share
+    )
 
 
 def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:
     """Do once what every scramble shares."""
     nodes = spectra_of(hypothesis)
     shapes, mixing = space_nodes(hypothesis)
-    expected = np.array([[expected_events(hypothesis, s, PowerLaw(float(g))) for g in nodes] for s in samples])
+    spectra = [hypothesis.spectrum_at(float(g)) for g in nodes]
+    expected = np.array([[expected_events(hypothesis, s, spectrum) for spectrum in spectra] for s in samples])
     share = expected / expected.sum(axis=0)
     parts = tuple(_prepare_sample(s, hypothesis, nodes, shapes, f) for s, f in zip(samples, share, strict=True))
     bare = Prepared(hypothesis, parts, nodes, mixing, expected.sum(axis=0), np.ones(len(nodes)), np.ones((2, 1, 1)))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.model import _kernels
-from nuanalysis.response import Response
-from nuanalysis.sky._records import Catalogue, Template
+from nuanalysis.response import Response, Spectrum
+from nuanalysis.sky._records import Catalogue, PowerLaw, Template
 
 Floats = NDArray[np.float64]
 
@@ -72,11 +72,15 @@ class Sample:
         return np.asarray(self.events[name].values, dtype=np.float64)
 
 
+OWN_SPECTRUM = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Hypothesis:
-    """What is tested: a template or a stack, at a fixed index or with the index free in [1, 4].
+    """What is tested: a template or a stack, with one spectrum or with the index of a power law free in [1, 4].
 
-    index : spectral index of the fixed fit, of injected signal and of quoted fluxes.
+    index : of the power law of the fixed fit, of injected signal and of quoted fluxes; OWN_SPECTRUM for the spectrum
+        that the template brings, where that is no power law.
     """
 
     name: str
@@ -85,8 +89,21 @@ class Hypothesis:
     index_free: bool
 
     def __post_init__(self) -> None:
+        if self.index == OWN_SPECTRUM and not self.index_free and isinstance(self.target, Template):
+            return
         if not 1.0 <= self.index <= 4.0:
             raise InputError(f"spectral index {self.index:g} of '{self.name}' is outside [1, 4]")
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """The spectrum of the fixed fit, of injected signal and of quoted fluxes."""
+        return self.spectrum_at(self.index)
+
+    def spectrum_at(self, index: float) -> Spectrum:
+        """The power law of an index, or the template's own spectrum for OWN_SPECTRUM."""
+        if index == OWN_SPECTRUM and isinstance(self.target, Template):
+            return self.target.spectrum
+        return PowerLaw(float(index))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,15 +8,15 @@ the density at a right ascension, and a tilted scramble.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.model import _kernels
 from nuanalysis.model._records import Sample
-from nuanalysis.response import acceptance
-from nuanalysis.sky._records import Catalogue, PowerLaw, Template
+from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy
+from nuanalysis.sky._records import Catalogue, Template
 from nuanalysis.sphere import (
     Rings,
     harmonics,
@@ -44,13 +44,16 @@ _PIXELS_IN_KERNEL = 2.0  # a stack is summed to maps where 99 per cent of the ke
 class TemplateSpace:
     """Maps of a template times acceptance, smoothed by each class of angular error, sr^-1, one after the other.
 
+    A template that changes with energy has such maps for each class of reconstructed energy, whose acceptance is that
+    to events of this class: what an event is compared with then follows its energy.
+
     A class needs pixels of a quarter of its error, no finer: what a trial reads then fits into the processor's cache.
     Right ascension is drawn and averaged on the pixels of an event's own ring, so that the mean is exact.
 
     maps : (pixel of all classes, p); the shapes p of a pixel lie side by side, one read from memory brings them all.
     means, ceilings : (p, ring of all classes), mean and largest value on each ring.
-    grids, grid_of_class : the rings of the pixel sizes in use, and which of them each class has, (class,).
-    first_pixel, first_ring : (class,) where a class begins.
+    grids, grid_of_class : the rings of the pixel sizes in use, and which of them each class of error has, (class,).
+    first_pixel, first_ring : (energy class, class) where a class begins.
     """
 
     maps: NDArray[np.float32]
@@ -120,19 +123,58 @@ def _maps_of(alms: list[NDArray[np.complex128]], nside: int, errors: Floats) -> 
     first_pixel[order] = np.cumsum(pixels) - pixels
     first_ring[order] = np.cumsum(n_rings) - n_rings
     stacked = np.concatenate(means, axis=1), np.concatenate(ceilings, axis=1)
-    return TemplateSpace(np.concatenate(maps), *stacked, grids, grid_of_class, first_pixel, first_ring, edges)
+    starts = first_pixel[None], first_ring[None]
+    return TemplateSpace(np.concatenate(maps), *stacked, grids, grid_of_class, *starts, edges)
 
 
-def template_space(template: Template, sample: Sample, spectra: tuple[PowerLaw, ...], errors: Floats) -> TemplateSpace:
-    """Build the maps for one sample; ``errors`` (event,) rad decide which classes are needed."""
+def _one_behind_the_other(spaces: list[TemplateSpace]) -> TemplateSpace:
+    """The spaces of all classes of energy as one; they differ in their maps alone."""
+    if len(spaces) == 1:
+        return spaces[0]
+    pixels, n_rings = len(spaces[0].maps), spaces[0].means.shape[1]
+    return replace(
+        spaces[0],
+        maps=np.concatenate([s.maps for s in spaces]),
+        means=np.concatenate([s.means for s in spaces], axis=1),
+        ceilings=np.concatenate([s.ceilings for s in spaces], axis=1),
+        first_pixel=np.concatenate([s.first_pixel + k * pixels for k, s in enumerate(spaces)]),
+        first_ring=np.concatenate([s.first_ring + k * n_rings for k, s in enumerate(spaces)]),
+    )
+
+
+def template_space(
+    template: Template, sample: Sample, spectra: tuple[Spectrum, ...], errors: Floats, energy_edges: Floats
+) -> TemplateSpace:
+    """Build the maps for one sample.
+
+    errors (event,) rad decide which classes are needed; energy_edges (energy class + 1,) log10 E/GeV.
+    """
     _, dec = pixel_directions(sample.nside)
-    coarse = regrade(template.density, sample.nside)
-    seen = [coarse * acceptance(sample.response, spectrum, np.sin(dec)) for spectrum in spectra]
-    alms = [harmonics(s / (s.sum() * 4 * np.pi / len(dec)), 3 * sample.nside - 1) for s in seen]
-    return _maps_of(alms, sample.nside, errors)
+    seen = [_seen(template, sample, spectrum, np.sin(dec), energy_edges) for spectrum in spectra]
+    spaces = []
+    for k in range(len(energy_edges) - 1):
+        densities = [s[k] / (s[k].sum() * 4 * np.pi / len(dec)) for s in seen]
+        alms = [harmonics(density, 3 * sample.nside - 1) for density in densities]
+        spaces.append(_maps_of(alms, sample.nside, errors))
+    return _one_behind_the_other(spaces)
 
 
-def stack_space(catalogue: Catalogue, sample: Sample, spectra: tuple[PowerLaw, ...], errors: Floats) -> Space:
+def _seen(template: Template, sample: Sample, spectrum: Spectrum, sin_dec: Floats, energy_edges: Floats) -> Floats:
+    """Detected events of each class of reconstructed energy from each pixel, (energy class, pixel), arbitrary unit."""
+    if len(energy_edges) == 2:
+        density = regrade(template.maps[0], sample.nside)
+        return np.asarray(density * acceptance(sample.response, spectrum, sin_dec))[None]
+    total = np.zeros((len(energy_edges) - 1, len(sin_dec)))
+    for density, part in template.parts(spectrum):
+        coarse = regrade(density, sample.nside)
+        total += coarse * acceptance_by_energy(sample.response, part, sin_dec, energy_edges).T
+    # A class that no signal reaches keeps the shape of all classes: its events weigh nothing, but need a density.
+    empty = total.sum(axis=1) <= 1e-9 * total.sum()
+    total[empty] = total.sum(axis=0)
+    return total
+
+
+def stack_space(catalogue: Catalogue, sample: Sample, spectra: tuple[Spectrum, ...], errors: Floats) -> Space:
     """Sources weighted by catalogue weight times acceptance at each spectrum; summed to maps where that is accurate."""
     ra = np.array([s.right_ascension for s in catalogue.sources])
     dec = np.array([s.declination for s in catalogue.sources])
@@ -246,19 +288,38 @@ Place = TemplatePlace | StackPlace
 Space = TemplateSpace | StackSpace
 
 
-def place(space: Space, declination: Floats, error: Floats, number: Ints | None = None) -> Place:
-    """Look the events up; (event,) rad.  number : which events of the sample they are, by default all in order."""
-    number = np.arange(len(declination)) if number is None else number
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a look-up needs to know of events: declination and angular error in rad, class of energy; (event,) each."""
+
+    declination: Floats
+    error: Floats
+    energy_class: Ints
+
+    def take(self, chosen: Ints) -> Seen:
+        """The chosen events."""
+        return Seen(self.declination[chosen], self.error[chosen], self.energy_class[chosen])
+
+
+def seen_alike(declination: Floats, error: Floats) -> Seen:
+    """Events of which the class of energy does not matter, for a space that has one; (event,) rad."""
+    return Seen(declination, error, np.zeros(len(declination), dtype=np.int64))
+
+
+def place(space: Space, events: Seen, number: Ints | None = None) -> Place:
+    """Look the events up.  number : which events of the sample they are, by default all in order."""
+    number = np.arange(len(events.declination)) if number is None else number
     if isinstance(space, StackSpace):
-        return _place_stack(space, declination, error, number)
-    grid, ring, klass = space.rows(declination, error)
+        return _place_stack(space, events.declination, events.error, number)
+    grid, ring, klass = space.rows(events.declination, events.error)
     start, count, shift = np.empty(len(ring), dtype=np.int64), np.empty(len(ring)), np.empty(len(ring))
     for k, rows in enumerate(space.grids):
         mine = grid == k
         start[mine], count[mine], shift[mine] = (a[ring[mine]] for a in (rows.start, rows.count, rows.shift))
-    row = space.first_ring[klass] + ring
+    at = np.minimum(events.energy_class, len(space.first_pixel) - 1), klass
+    row = space.first_ring[at] + ring
     mean, ceiling = space.means[:, row], space.ceilings[:, row]
-    return TemplatePlace(space, number, shift, space.first_pixel[klass] + start, count, mean, ceiling)
+    return TemplatePlace(space, number, shift, space.first_pixel[at] + start, count, mean, ceiling)
 
 
 def _reach(space: StackSpace, declination: Floats, error: Floats) -> NDArray[np.bool_]:
@@ -284,12 +345,13 @@ def _place_stack(space: StackSpace, declination: Floats, error: Floats, number: 
     return StackPlace(space, number, extension2, axis, kappa, vmf_norm(kappa), first, near, mean, ceiling)
 
 
-def in_reading_order(space: Space, declination: Floats, error: Floats) -> Ints:
+def in_reading_order(space: Space, events: Seen) -> Ints:
     """Numbers of the events whose signal density can differ from zero at some right ascension.
 
     For a template all of them, in the order of the map rows they read: neighbours in memory are then read together.
     """
     if isinstance(space, TemplateSpace):
-        _, ring, klass = space.rows(declination, error)
-        return np.lexsort((ring, space.first_pixel[klass]))
-    return np.flatnonzero(_reach(space, declination, error).any(axis=1))
+        _, ring, klass = space.rows(events.declination, events.error)
+        energy_class = np.minimum(events.energy_class, len(space.first_pixel) - 1)
+        return np.lexsort((ring, space.first_pixel[energy_class, klass]))
+    return np.flatnonzero(_reach(space, events.declination, events.error).any(axis=1))

@@ -121,7 +121,7 @@ _OWN_FIT = "from the fit to these events, one synthetic experiment"
 
 def _fit_rows(row: Row, theirs: Published) -> Iterator[CampaignRow]:
     name, flux = row["hypothesis"], row.get("flux") or {}
-    best, low, high = (_number(flux, key) / _UNIT for key in ("best", "low_68", "high_68"))
+    low, high = (_number(flux, key) / _UNIT for key in ("low_68", "high_68"))
     p_value = row.get("p_value") or {}
     own = _OWN_FIT if row["origin"] == "synthetic" else "from the fit to these events"
     yield CampaignRow(
@@ -144,30 +144,58 @@ def _fit_rows(row: Row, theirs: Published) -> Iterator[CampaignRow]:
         trials=injections,
         note=f"{own}; error: half the 68 % interval",
     )
-    if math.isfinite(theirs.sensitivity):
+    for scale in (_IN_FLUX, _IN_MODELS):
+        yield from _strength_rows(row, theirs, scale, own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """A unit in which strengths were published, and where the numbers of both stand in that unit."""
+
+    unit: str
+    size: float
+    ours: tuple[str, ...]
+    sensitivity: tuple[str, ...]
+    theirs: tuple[str, str, str, str]
+
+
+_IN_FLUX = _Scale(_FLUX, _UNIT, ("flux",), ("sensitivity", "flux"), ("flux", "flux_low", "flux_high", "sensitivity"))
+_IN_MODELS = _Scale(
+    "x model", 1.0, ("flux", "in_models"), ("sensitivity", "in_models", "strength"),
+    ("in_models", "low_in_models", "high_in_models", "sensitivity_in_models"),
+)  # fmt: skip
+
+
+def _strength_rows(row: Row, theirs: Published, scale: _Scale, own: str) -> Iterator[CampaignRow]:
+    """Sensitivity, best fit and its interval in one unit; nothing where nothing was published in it."""
+    name, flux = row["hypothesis"], row.get("flux") or {}
+    published, their_low, their_high, their_sensitivity = (getattr(theirs, key) / scale.size for key in scale.theirs)
+    model = _number(flux, "in_models", "flux") if scale is _IN_MODELS else _UNIT
+    if math.isfinite(their_sensitivity):
         yield CampaignRow(
             f"{name}: sensitivity, 90 %",
-            unit=_FLUX,
-            published=theirs.sensitivity / _UNIT,
-            ours=_number(row, "sensitivity", "flux") / _UNIT,
-            error=_number(row, "sensitivity", "flux_error") / _UNIT,
+            unit=scale.unit,
+            published=their_sensitivity,
+            ours=_number(row, *scale.sensitivity) / scale.size,
+            error=_number(row, "sensitivity", "flux_error") / model,
             trials=_number(row, "sensitivity", "n_trials"),
             note=_reason(row.get("sensitivity") or {}),
         )
-    if theirs.flux_confirmed and math.isfinite(theirs.flux_high):
+    if theirs.flux_confirmed and math.isfinite(their_high):
+        best, low, high = (_number(row, *scale.ours, key) / scale.size for key in ("best", "low_68", "high_68"))
         why = "; ".join(filter(None, (own, str(flux.get("interval_reason") or ""))))
-        fitted = CampaignRow(f"{name}: best-fit flux", unit=_FLUX, trials=injections, note=why)
-        yield replace(fitted, published=theirs.flux / _UNIT, ours=best, error=0.5 * (high - low))
+        fitted = CampaignRow(f"{name}: best-fit flux", unit=scale.unit, trials=_number(flux, "n_trials"), note=why)
+        yield replace(fitted, published=published, ours=best, error=0.5 * (high - low))
         for side, ours, their_width, key in (
-            ("upper", high - best, theirs.flux_high - theirs.flux, "high_68_error"),
-            ("lower", best - low, theirs.flux - theirs.flux_low, "low_68_error"),
+            ("upper", high - best, their_high - published, "high_68_error"),
+            ("lower", best - low, published - their_low, "low_68_error"),
         ):
             yield replace(
                 fitted,
                 quantity=f"{name}: 68 % interval, {side} half-width",
-                published=their_width / _UNIT,
+                published=their_width,
                 ours=ours,
-                error=_number(flux, key) / _UNIT,
+                error=_number(flux, key) / model,
             )
 
 

@@ -144,6 +144,32 @@ def compare(row: Row) -> tuple[Line, ...]:
         _limit_line(row, sky),
         _quoted_line("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT, ".2f", relative=True),
         _quoted_line("discovery", "5σ discovery potential", discovery, math.nan, ".1f"),
+        *_model_lines(row, theirs),
+    )
+
+
+def _model_lines(row: Row, theirs: Published) -> tuple[Line, ...]:
+    """Flux and sensitivity in units of the template's own model, where it has an absolute flux."""
+    if not math.isfinite(_number(row, "flux", "in_models", "flux")):
+        return ()
+    best, low, high = (_number(row, "flux", "in_models", key) for key in ("best", "low_68", "high_68"))
+    published = (theirs.in_models, theirs.low_in_models, theirs.high_in_models)
+    words = [
+        f"{b:.2f}\u00a0+{max(h - b, 0.0):.2f} −{max(b - lo, 0.0):.2f}" if math.isfinite(lo) else shown(b, ".2f")
+        for b, lo, h in ((best, low, high), published)
+    ]
+    gap = _sigma_words(difference_in_sigma((best, low, high), published))
+    sensitivity = _number(row, "sensitivity", "in_models", "strength")
+    return (
+        Line("in_models", "best fit, in units of the model", words[0], words[1], gap),
+        _quoted_line(
+            "sensitivity_in_models",
+            "sensitivity, in units of the model",
+            sensitivity,
+            theirs.sensitivity_in_models,
+            ".2f",
+            relative=True,
+        ),
     )
 
 

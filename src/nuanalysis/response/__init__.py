@@ -2,8 +2,8 @@
 
 from nuanalysis.response._records import (
     Response,
-    Spectrum,
     acceptance,
+    acceptance_by_energy,
     detected,
     draw_point_spread,
     draw_reconstructed_energy,
@@ -21,6 +21,7 @@ from nuanalysis.response._variations import (
     band_rates,
     draw_variation,
 )
+from nuanalysis.schema import Spectrum
 
 __all__ = [
     "NOMINAL",
@@ -31,6 +32,7 @@ __all__ = [
     "Systematics",
     "Variation",
     "acceptance",
+    "acceptance_by_energy",
     "band_rates",
     "detected",
     "draw_point_spread",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import xarray as xr
@@ -11,19 +10,11 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from nuanalysis.response._atmosphere import vetoed_flux
-from nuanalysis.schema import RESPONSE, check
+from nuanalysis.schema import RESPONSE, Spectrum, check
 from nuanalysis.sphere import vmf_cumulative, vmf_draw
 
 Floats = NDArray[np.float64]
 _SUBSTEPS = 16  # midpoint steps inside an energy bin; E^-4 is then integrated to 0.01 per cent
-
-
-class Spectrum(Protocol):
-    """Anything with dN/dE relative to its value at 100 TeV."""
-
-    def shape(self, log10_energy: Floats) -> Floats:
-        """Relative dN/dE at log10(E/GeV)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +109,20 @@ def energy_density(response: Response, spectrum: Spectrum, sin_dec_edges: Floats
     )
     out = np.einsum("djt,djtk->dk", true[area_band], spread[other_band])
     return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+
+def acceptance_by_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, log10_edges: Floats) -> Floats:
+    """``acceptance`` split by reconstructed energy, (..., bin); events outside the edges go to the end bins."""
+    spread = np.einsum(
+        "tm,bmr,rk->btk",
+        _true_to_migration(response),
+        response.array("migration"),
+        _rebin(response.array("migration_reco_edges"), log10_edges),
+    )
+    area = response.array("effective_area") * _bin_weights(spectrum, response.array("log10_true_edges"))
+    table = np.einsum("at,btk->abk", area, spread)
+    area_band = band_of(sin_dec, response.array("sin_dec_edges"))
+    return np.asarray(table[area_band, band_of(sin_dec, response.array("band_sin_dec_edges"))])
 
 
 def folded_atmosphere(response: Response, sin_dec: Floats, log10_edges: Floats) -> Floats:

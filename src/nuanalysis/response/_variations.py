@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.response._records import Response, Spectrum, detected
+from nuanalysis.response._records import Response, detected
+from nuanalysis.schema import Spectrum
 
 Floats = NDArray[np.float64]
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from nuanalysis.errors import InputError
+from nuanalysis.schema import Spectrum
 
 Floats = NDArray[np.float64]
 GEV_PIVOT_LOG10 = 5.0  # spectra are quoted at 100 TeV
@@ -69,9 +70,6 @@ class Windowed:
         """Return dN/dE of this part relative to the whole at 100 TeV at log10(E/GeV); any shape."""
         hat = np.interp(log10_energy, self.nodes, np.eye(len(self.nodes))[self.number])
         return np.asarray(self.spectrum.shape(log10_energy) * hat)
-
-
-Spectrum = PowerLaw | CutOffPowerLaw | TabulatedSpectrum | Windowed
 
 
 @dataclass(frozen=True, slots=True)

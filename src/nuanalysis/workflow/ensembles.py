@@ -29,6 +29,7 @@ from nuanalysis.workflow.provenance import code_fingerprint
 
 Progress = Callable[[str], None]
 _BATCH_SECONDS = 1.5
+_SPECTRUM_AT = np.linspace(2.0, 8.0, 601)  # log10 E/GeV at which the spectrum of a template is told from another
 # Event-shapes placed and fitted per second, rough constants: they only set batch sizes.
 _WORK_PER_SECOND = {"scramble": 3.0e8, "injection": 3.0e7}
 
@@ -76,7 +77,11 @@ def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> 
     """sha256 of everything a trial of this problem depends on but its seed and its number."""
     digest = hashlib.sha256(code_fingerprint().encode())
     target = hypothesis.target
-    _feed(digest, target.density if isinstance(target, Template) else (target.sources, target.weights))
+    if isinstance(target, Template):
+        for array in (target.maps, target.log10_energy, target.spectrum.shape(_SPECTRUM_AT)):
+            _feed(digest, array)
+    else:
+        _feed(digest, (target.sources, target.weights))
     _feed(digest, (hypothesis.index, hypothesis.index_free))
     for sample in samples:
         columns = ("right_ascension", "declination", "log10_energy", "angular_error")

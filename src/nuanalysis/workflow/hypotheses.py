@@ -9,15 +9,16 @@ import numpy as np
 from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest import cascades_2023 as release_2023
 from nuanalysis.ingest import find
-from nuanalysis.model import Hypothesis
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis
 from nuanalysis.sky import templates
-from nuanalysis.sky._records import Catalogue, PointSource, Template
+from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
 from nuanalysis.sky.catalogues import catalogue
 from nuanalysis.store import sha256_file
 
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
 _KINDS = ("template", "stack", "point")
 BUILT_IN_NSIDE = 128
+DEFAULT_INDEX = 2.7
 
 
 def published_pi0() -> Path | None:
@@ -79,9 +80,10 @@ def check_name(name: str) -> tuple[str, str]:
     return kind, rest
 
 
-def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = None) -> Hypothesis:
+def read_hypothesis(name: str, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
     """Return the hypothesis a user named.
 
+    index : of a power law; by default that of the template, its own spectrum where that is no power law, else 2.7.
     index_free defaults to False for templates and True for stacks and points.  Raises InputError for unknown names,
     with what was meant where that can be guessed.
     """
@@ -93,10 +95,16 @@ def read_hypothesis(name: str, *, index: float = 2.7, index_free: bool | None = 
     else:
         target = _point(rest)
     free = kind != "template" if index_free is None else index_free
-    return Hypothesis(name, target, index, free)
+    return Hypothesis(name, target, _own_index(target, free) if index is None else index, free)
 
 
-def read_hypotheses(name: str, *, index: float = 2.7, index_free: bool | None = None) -> tuple[Hypothesis, ...]:
+def _own_index(target: Template | Catalogue, free: bool) -> float:
+    if isinstance(target, Template) and isinstance(target.spectrum, PowerLaw):
+        return target.spectrum.index
+    return OWN_SPECTRUM if isinstance(target, Template) and not free else DEFAULT_INDEX
+
+
+def read_hypotheses(name: str, *, index: float | None = None, index_free: bool | None = None) -> tuple[Hypothesis, ...]:
     """As read_hypothesis; ``each:NAME`` stands for every source of a catalogue, each a hypothesis of its own."""
     if not name.startswith("each:"):
         return (read_hypothesis(name, index=index, index_free=index_free),)
@@ -105,7 +113,7 @@ def read_hypotheses(name: str, *, index: float = 2.7, index_free: bool | None = 
         Hypothesis(
             f"each:{listed.name}/{source.name}",
             Catalogue(source.name, source.name, (source,), (1.0,), listed.reference),
-            index,
+            DEFAULT_INDEX if index is None else index,
             index_free is not False,
         )
         for source in listed.sources

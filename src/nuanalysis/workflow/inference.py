@@ -17,7 +17,7 @@ from nuanalysis import trials
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
-from nuanalysis.model import Hypothesis, Prepared, Sample, Terms, prepare, terms
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, Terms, prepare, terms
 from nuanalysis.response import NONE, Systematics, cascades_2023
 from nuanalysis.workflow import ensembles, potentials
 from nuanalysis.workflow.ensembles import Plan, Progress
@@ -300,7 +300,10 @@ def sensitivities(problem: Problem, background: xr.Dataset, injected: xr.Dataset
         }
     else:
         potential["threshold_p_relative_error"] = error
-    return {"sensitivity": _strength(injected, per_flux, median, 0.9), "discovery_potential_5sigma": potential}
+    sensitivity = _strength(injected, per_flux, median, 0.9)
+    for found in (sensitivity, potential):
+        found["in_models"] = _in_models(problem.hypothesis, {"strength": found["flux"]})
+    return {"sensitivity": sensitivity, "discovery_potential_5sigma": potential}
 
 
 def _interval(
@@ -369,16 +372,33 @@ def flux_record(
         "unit": fluxes.UNIT,
         "convention": fluxes.convention(problem.hypothesis),
         "n_trials": len(n_injected),
+        "in_models": _in_models(
+            problem.hypothesis,
+            {
+                "best": corrected["n_signal_corrected"] / per_flux,
+                **{k: v for k, v in nominal.items() if k in ("low_68", "high_68")},
+                "upper_limit_90": limit["flux"],
+            },
+        ),
     }
 
 
+def _in_models(hypothesis: Hypothesis, flux: dict[str, float | None]) -> dict[str, float | None] | None:
+    """Fluxes over that of the template's own model; None where the template has no absolute flux."""
+    model = fluxes.model_flux(hypothesis)
+    if not model:
+        return None
+    return {"flux": model, **{name: value if value is None else value / model for name, value in flux.items()}}
+
+
 def fit_record(problem: Problem, best: FitResult) -> dict[str, Any]:
-    """The fit as published in results.json."""
+    """The fit as published in results.json; index null where the spectrum is the template's, or nothing was found."""
+    free = problem.hypothesis.index_free
     return {
         "ts": best.ts,
         "n_signal": best.n_signal,
-        "index": best.index if best.n_signal > 0 or not problem.hypothesis.index_free else None,
-        "index_free": problem.hypothesis.index_free,
+        "index": best.index if best.index != OWN_SPECTRUM and (best.n_signal > 0 or not free) else None,
+        "index_free": free,
         "converged": best.converged,
     }
 

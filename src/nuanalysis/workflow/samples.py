@@ -8,7 +8,7 @@ import xarray as xr
 from nuanalysis import simulate
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import find, irf_plenum, tracks_ic40, tracks_ic79, tracks_ic86_2011
-from nuanalysis.model import Binning, Sample
+from nuanalysis.model import OWN_SPECTRUM, Binning, Sample
 from nuanalysis.response import Response, cascades_2023
 from nuanalysis.response import tracks as track_response
 from nuanalysis.selection import NO_RUNS, Check, Cut, CutFlow, Range, Runs, apply
@@ -50,8 +50,9 @@ def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
     if spec.signal == "none":
         return {cascades_2023.NAME: simulate.cascades(seed, None, 0.0, spectrum=PowerLaw(2.7))}
     hypothesis = read_hypothesis(spec.signal)
-    spectrum = PowerLaw(hypothesis.index)
-    label = f"{spec.signal} ({hypothesis.target.label}), E^-{hypothesis.index:g}"
+    spectrum = hypothesis.spectrum
+    shape = "its own spectrum" if hypothesis.index == OWN_SPECTRUM else f"E^-{hypothesis.index:g}"
+    label = f"{spec.signal} ({hypothesis.target.label}), {shape}"
     return {
         cascades_2023.NAME: simulate.cascades(seed, hypothesis.target, spec.n_signal, spectrum=spectrum, label=label)
     }

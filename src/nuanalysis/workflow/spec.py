@@ -60,7 +60,9 @@ class HypothesisSpec(_Record):
     """One hypothesis: template:NAME, template:FILE, stack:NAME or point:RA,DEC (deg)."""
 
     name: Annotated[str, Field(min_length=3)]
-    index: Annotated[float, Field(ge=1, le=4)] = 2.7
+    index: Annotated[float, Field(ge=1, le=4)] | None = Field(
+        None, description="of a power law; default: the spectrum of the template, 2.7 for stacks and points"
+    )
     index_free: bool | None = Field(None, description="default: fixed for templates, free for stacks and points")
     trials: TrialsSpec | None = Field(None, description="default: the trials of the spec")
     optional: bool = Field(False, description="left out, not refused, by a version that does not know the name")

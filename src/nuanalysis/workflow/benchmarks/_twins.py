@@ -319,7 +319,7 @@ def _smoothed(template: Template, sample: Sample, spectrum: PowerLaw, log_edges:
     """The template times acceptance, smoothed with the kernel of each class, (class, pixel) sr^-1."""
     nside = sample.nside
     theta, _ = hp.pix2ang(nside, np.arange(12 * nside**2))
-    seen = hp.ud_grade(template.density, nside) * acceptance(sample.response, spectrum, np.cos(theta))
+    seen = hp.ud_grade(template.maps[0], nside) * acceptance(sample.response, spectrum, np.cos(theta))
     lmax = 3 * nside - 1
     alm = hp.map2alm(seen / (seen.mean() * 4 * np.pi), lmax=lmax, iter=3)
     ell, out = np.arange(lmax + 1), []

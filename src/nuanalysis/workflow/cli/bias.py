@@ -34,7 +34,7 @@ def bias_curve(
         typer.Option("--n-signal-fitted", help="A fitted n_s to correct; may be given several times."),
     ] = None,
     trials: Annotated[int, typer.Option("--trials", min=200, help="Injections, over all strengths.")] = 6000,
-    index: IndexOption = 2.7,
+    index: IndexOption = None,
     free: FreeOption = None,
     seed: SeedOption = 1,
     signal: SignalOption = "template:pi0",

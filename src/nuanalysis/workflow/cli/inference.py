@@ -20,11 +20,16 @@ HypothesisOption = Annotated[
     str,
     typer.Option(
         "--hypothesis",
-        help="template:pi0, template:FILE[?frame=galactic&ordering=ring], stack:snr|pwn|unid, point:RA,DEC.",
+        help="template:NAME[?parameter=value&..] or template:FILE[?frame=galactic&..] (see nuanalysis templates), "
+        "stack:snr|pwn|unid, point:RA,DEC.",
     ),
 ]
 IndexOption = Annotated[
-    float, typer.Option("--index", help="Spectral index of fixed fits, injected signal and fluxes.")
+    float | None,
+    typer.Option(
+        "--index",
+        help="Index of a power law for fixed fits, injection and fluxes; default: the template's spectrum, or 2.7.",
+    ),
 ]
 FreeOption = Annotated[
     bool | None,
@@ -53,6 +58,7 @@ SmearOption = Annotated[
     ),
 ]
 _FEWEST_TRIALS = 200
+_FEWEST_INJECTIONS = 300
 _MOST_TS = 64.0  # 8 sigma: tilts reach a little further
 
 
@@ -70,7 +76,7 @@ def _pose_all(sample: str, asked: list[Hypothesis], seed: int, signal: str, n_si
 
 
 def _pose(
-    sample: str, hypothesis: str, index: float, free: bool | None, seed: int, signal: str, n_signal: float
+    sample: str, hypothesis: str, index: float | None, free: bool | None, seed: int, signal: str, n_signal: float
 ) -> Problem:
     from nuanalysis.workflow.hypotheses import read_hypothesis
 
@@ -89,28 +95,63 @@ def _text(document: dict[str, Any]) -> str:
 def fit(
     sample: SampleOption,
     hypothesis: HypothesisOption,
-    index: IndexOption = 2.7,
+    precision: PrecisionOption = 0.1,
+    injections: Annotated[
+        int, typer.Option("--injections", min=0, help="Pseudo-experiments for flux and limit; 0 for the fit alone.")
+    ] = 1500,
+    index: IndexOption = None,
     free: FreeOption = None,
     seed: SeedOption = 1,
     signal: SignalOption = "template:pi0",
     n_signal: NSignalOption = 671.1,
+    executor: ExecutorOption = "threads",
+    workers: WorkersOption = 2,
+    scheduler: SchedulerOption = "",
+    cluster: ClusterOption = "",
     json: JsonFlag = False,
 ) -> None:
-    """Fit a hypothesis: n_s, index and TS."""
+    """Does the sample hold this hypothesis?  n_s, TS, local p-value, flux and upper limit."""
+    from nuanalysis.errors import InputError
     from nuanalysis.interpret import fluxes
-    from nuanalysis.workflow import inference
+    from nuanalysis.workflow import inference, question
+    from nuanalysis.workflow.executors import open_executor
 
+    if 0 < injections < _FEWEST_INJECTIONS:
+        raise InputError(f"--injections is {injections}; expected {_FEWEST_INJECTIONS} or more, or 0 for the fit alone")
+    chosen = open_executor(
+        executor, workers=workers, scheduler=scheduler or None, cluster=Path(cluster) if cluster else None
+    )
     problem = _pose(sample, hypothesis, index, free, seed, signal, n_signal)
-    best, _ = inference.fit(problem)
-    document = {
-        **inference.describe(problem, sample),
-        "n_s": best.n_signal,
-        **{k: v for k, v in inference.fit_record(problem, best).items() if k != "n_signal"},
-        "flux_uncorrected": best.n_signal / fluxes.prepared_events_per_flux(problem.prepared),
-        "flux_unit": fluxes.UNIT,
-        "flux_convention": fluxes.convention(problem.hypothesis),
-    }
-    answer(document, as_json=json, text=_text(document))
+    if not injections:
+        best, _ = inference.fit(problem)
+        document = {
+            **inference.describe(problem, sample),
+            "n_s": best.n_signal,
+            **{k: v for k, v in inference.fit_record(problem, best).items() if k != "n_signal"},
+            "flux_uncorrected": best.n_signal / fluxes.prepared_events_per_flux(problem.prepared),
+            "flux_unit": fluxes.UNIT,
+            "flux_convention": fluxes.convention(problem.hypothesis),
+        }
+        answer(document, as_json=json, text=_text(document))
+        return
+    with chosen as pool:
+        document = question.answer(problem, sample, inference.Wanted(precision), injections, pool, say)
+    answer(document, as_json=json, text="\n".join([_text(document), *_answer_lines(document)]))
+
+
+def _answer_lines(document: dict[str, Any]) -> list[str]:
+    """p-value, flux and limit of a fit, in words."""
+    p, flux = document["p_value"], document["flux"]
+    lines = [f"p-value (local)  {_words(p['p'])} +- {_words(p['p_error'])}: {_words(p['sigma'])} sigma"]
+    in_models = flux["in_models"]
+    rows = (("flux", "best", ""), ("68 % interval", "low_68", "high_68"), ("90 % limit", "upper_limit_90", ""))
+    for name, low, high in rows:
+        value = _words(flux[low]) + (f" to {_words(flux[high])}" if high else "")
+        unit = f" {flux['unit']}"
+        if in_models and flux[low] is not None:
+            unit += f" = {_words(in_models[low])}" + (f" to {_words(in_models[high])}" if high else "") + " x model"
+        lines.append(f"{name:<15}  {value}{unit}")
+    return [*lines, flux["convention"]]
 
 
 def pvalue(
@@ -120,7 +161,7 @@ def pvalue(
     precision: PrecisionOption = 0.05,
     trials: TrialsOption = 0,
     smear: SmearOption = 0.0,
-    index: IndexOption = 2.7,
+    index: IndexOption = None,
     free: FreeOption = None,
     seed: SeedOption = 1,
     signal: SignalOption = "template:pi0",
@@ -206,7 +247,7 @@ def global_pvalue(
     precision: PrecisionOption = 0.05,
     trials: TrialsOption = 0,
     smear: SmearOption = 0.0,
-    index: IndexOption = 2.7,
+    index: IndexOption = None,
     free: FreeOption = None,
     seed: SeedOption = 1,
     signal: SignalOption = "template:pi0",
@@ -266,7 +307,7 @@ def sensitivity(
     sigma: Annotated[
         str, typer.Option("--sigma", help="Discovery potentials at these local significances, for example 3,5,7.")
     ] = "",
-    index: IndexOption = 2.7,
+    index: IndexOption = None,
     free: FreeOption = None,
     seed: SeedOption = 1,
     signal: SignalOption = "template:pi0",
@@ -332,43 +373,53 @@ def expect(
     sample: SampleOption,
     hypothesis: Annotated[str, typer.Option("--hypothesis", help="As for fit, or isotropic.")],
     flux: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--flux",
-            help="E^2 dN/dE at 100 TeV, TeV cm-2 s-1 per flavour; isotropic: dN/dE at 100 TeV, GeV-1 cm-2 s-1 sr-1.",
+            help="E^2 dN/dE at 100 TeV, TeV cm-2 s-1 per flavour; isotropic: dN/dE at 100 TeV, GeV-1 cm-2 s-1 sr-1. "
+            "Default: that of the model, for templates with an absolute flux.",
         ),
-    ],
-    index: IndexOption = 2.7,
+    ] = None,
+    index: IndexOption = None,
     json: JsonFlag = False,
 ) -> None:
-    """Expected number of detected events for a flux."""
+    """Expected number of detected events for a flux, or for a model as it is."""
     from nuanalysis.errors import InputError
     from nuanalysis.interpret import fluxes
     from nuanalysis.workflow import samples
     from nuanalysis.workflow.hypotheses import read_hypothesis
     from nuanalysis.workflow.spec import sample_spec
 
-    if not 1 <= index <= 4:
+    if index is not None and not 1 <= index <= 4:
         raise InputError(f"--index is {index:g}; expected 1 to 4")
-    if not 0 < flux < 1:
+    if flux is not None and not 0 < flux < 1:
         raise InputError(f"--flux is {flux:g}; expected a positive flux, for example 1e-11 (TeV cm-2 s-1)")
     samples.seasons(sample)
+    isotropic = hypothesis == "isotropic"
+    asked = read_hypothesis("template:isotropic" if isotropic else hypothesis, index=index)
+    wanted = fluxes.model_flux(asked) if flux is None and not isotropic else flux
+    if not wanted:
+        raise InputError(f"'{hypothesis}' has no absolute flux of its own; say one with --flux")
     ready = samples.load(sample_spec(name=sample, signal="none"), 1)
-    document: dict[str, Any] = {"sample": sample, "hypothesis": hypothesis, "index": index, "flux": flux}
-    if hypothesis == "isotropic":
-        n = fluxes.isotropic_events(ready, flux, index)
+    document: dict[str, Any] = {
+        "sample": sample,
+        "hypothesis": hypothesis,
+        "index": asked.index or None,
+        "flux": wanted,
+        "label": asked.target.label,
+    }
+    if isotropic:
         document |= {
-            "n_expected": n,
+            "n_expected": fluxes.isotropic_events(ready, wanted, asked.index),
             "flux_unit": "GeV-1 cm-2 s-1 sr-1",
             "flux_convention": "dN/dE at 100 TeV, per flavour, nu + nubar, per sr",
         }
     else:
-        asked = read_hypothesis(hypothesis, index=index)
         document |= {
-            "n_expected": flux * fluxes.events_per_flux(asked, ready),
+            "n_expected": wanted * fluxes.events_per_flux(asked, ready),
             "flux_unit": fluxes.UNIT,
             "flux_convention": fluxes.convention(asked),
-            "label": asked.target.label,
+            "model_flux": fluxes.model_flux(asked) or None,
         }
     document["livetime_s"] = sum(s.livetime for s in ready)
     answer(document, as_json=json, text=_text(document))
