@@ -12,6 +12,7 @@ from nuanalysis.model import Binning, Hypothesis, Sample
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
 from nuanalysis.sky.templates import BUILT_IN
+from nuanalysis.sky.templates._recipe import parse_recipe
 
 BINNING = Binning(np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3)
 EVERYWHERE = (-np.pi / 2, np.pi / 2)
@@ -32,7 +33,7 @@ def twin(seed: int = 1) -> xr.Dataset:
 @lru_cache
 def plane() -> Template:
     """The built-in template at low resolution."""
-    return BUILT_IN["pi0-like"](32)
+    return parse_recipe("pi0-like?nside=32", BUILT_IN).make()
 
 
 def catalogue(sources=SOURCES, weights=None) -> Catalogue:

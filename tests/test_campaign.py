@@ -309,10 +309,14 @@ def test_what_cannot_be_seen_is_wall_time_times_workers_and_says_so() -> None:
 def test_the_spec_of_the_campaign_is_good_and_holds_what_the_paper_tested() -> None:
     spec = read_spec(SPECS / "campaign-2023.toml")
     names = {h.name for h in spec.hypothesis}
-    assert names >= {"template:pi0", "stack:snr", "stack:pwn", "stack:unid", "template:fermi-bubbles"}
-    assert all(h.optional for h in spec.hypothesis if "kra" in h.name or "bubbles" in h.name)
-    assert {h.name: h.published_ts for h in spec.hypothesis}["template:pi0"] == 22.19
-    assert {t.name for t in spec.together} == {"templates", "stacks", "stacks-smeared", "source-list"}
+    assert names >= {"template:pi0", "stack:snr", "stack:pwn", "stack:unid"}
+    kra = {f"template:kra-gamma-like-{cutoff}?spectrum=published" for cutoff in (5, 50)}
+    assert names >= kra
+    at = {h.name: h.published_ts for h in spec.hypothesis}
+    assert [at[name] for name in ("template:pi0", *sorted(kra, key=len))] == [22.19, 19.06, 15.56]
+    together = {t.name: t.hypotheses for t in spec.together}
+    assert set(together) == {"templates", "fermi-bubbles", "stacks", "stacks-smeared", "source-list"}
+    assert len(together["fermi-bubbles"]) == 4
     here = leave_out_unknown(spec)
-    assert {h.name for h in here.hypothesis} | set(here.left_out) >= names
+    assert not here.left_out
     assert here.is_campaign

@@ -37,6 +37,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import healpy as hp
 import numpy as np
 import pytest
 
@@ -90,7 +91,8 @@ def the_error(answer: tuple[int, str, str]) -> tuple[int, str, str]:
 
 def test_fit_answers_with_one_document_and_progress_elsewhere() -> None:
     code, out, err = elsewhere("fit", "--sample", "cascades-2023", "--signal", "stack:snr", "--n-signal", "400",
-                               "--hypothesis", "stack:snr", "--fixed-index", "--seed", "2", "--json")  # fmt: skip
+                               "--hypothesis", "stack:snr", "--fixed-index", "--seed", "2", "--injections", "0",
+                               "--json")  # fmt: skip
     assert code == 0, err
     answer = json.loads(out)
     assert (answer["sample"], answer["origin"], answer["hypothesis"]) == ("cascades-2023", "synthetic", "stack:snr")
@@ -100,6 +102,29 @@ def test_fit_answers_with_one_document_and_progress_elsewhere() -> None:
     assert (answer["index_free"], answer["converged"]) == (False, True)
     assert any("SYNTHETIC" in note for note in answer["notes"])
     assert "SYNTHETIC events, signal stack:snr (400 events expected), seed 2" in err
+
+
+def test_a_map_of_ones_own_gets_ts_p_value_flux_and_limit(call: Call, tmp_path: Path) -> None:
+    nside = 32
+    theta, phi = hp.pix2ang(nside, np.arange(12 * nside**2))
+    belt = np.exp(-(((np.pi / 2 - theta) / 0.2) ** 2)) * (1 + 0.5 * np.cos(phi))
+    path = tmp_path / "mymap.fits"
+    header = [("UNITS", "relative", "")]
+    hp.write_map(path, belt, coord="G", extra_header=header, dtype=np.float64)
+    code, out, err = call("fit", "--sample", "cascades-2023", "--signal", "template:pi0-like", "--n-signal", "700",
+                          "--hypothesis", f"template:{path}", "--injections", "300", "--json")  # fmt: skip
+    assert code == 0, err
+    answer = json.loads(out)
+    assert (answer["model_origin"], answer["origin"], answer["index"]) == ("user file", "synthetic", 2.7)
+    assert answer["ts"] > 4
+    p, flux = answer["p_value"], answer["flux"]
+    assert 0 < p["p"] < 0.05
+    assert 0 < p["p_error"] < 0.2 * p["p"]
+    assert p["kind"] == "local"
+    assert 0 < flux["best"] < flux["upper_limit_90"] < 10 * flux["best"]
+    assert flux["upper_limit_90_error"] > 0
+    assert flux["in_models"] is None
+    assert (flux["n_trials"], flux["unit"]) == (300, "TeV cm-2 s-1")
 
 
 def test_pvalue_of_a_given_test_statistic(call: Call) -> None:
@@ -226,6 +251,21 @@ def test_expected_events_of_the_published_map(call: Call, mirror: Path, monkeypa
     arguments = ("expect", "--sample", "cascades-2023", "--hypothesis", "template:pi0", "--json", "--flux")
     assert json.loads(call(*arguments, "1e-11")[1])["n_expected"] == pytest.approx(309.6, rel=0.005)
     assert json.loads(call(*arguments, "2.17e-11")[1])["n_expected"] == pytest.approx(671.1, rel=0.01)
+
+
+# Published counts of KRA-gamma at one model (physics notes A4: 441.6 and 499.5), with the published spectra on our map.
+@pytest.mark.parametrize(("cutoff", "published"), [(5, 441.6), (50, 499.5)])
+def test_a_model_has_an_expectation_of_its_own(call: Call, cutoff: int, published: float) -> None:
+    name = f"template:kra-gamma-like-{cutoff}?spectrum=published&nside=64"
+    code, out, err = call("expect", "--sample", "cascades-2023", "--hypothesis", name, "--json")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["n_expected"] == pytest.approx(published, rel=0.05)
+    assert answer["model_flux"] == answer["flux"]
+    assert answer["index"] is None
+    code, kind, message = the_error(call("expect", "--sample", "tracks", "--hypothesis", "stack:snr", "--json"))
+    assert (code, kind) == (2, "InputError")
+    assert "say one with --flux" in message
 
 
 def test_without_json_the_answer_is_for_people(call: Call) -> None:

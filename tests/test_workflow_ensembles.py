@@ -78,7 +78,7 @@ def belt(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("map") / "belt.npy"
     z = np.linspace(1, -1, 12 * 16**2)
     np.save(path, np.exp(-((z + 0.3) ** 2) / 0.05) * (1.2 + np.cos(np.arange(z.size))))
-    return f"template:{path}?frame=equatorial&ordering=ring"
+    return f"template:{path}?frame=equatorial&ordering=ring&units=relative"
 
 
 def pose(name: str, sample: Sample) -> Problem:

@@ -10,7 +10,8 @@ import pytest
 from nuanalysis.errors import InputError
 from nuanalysis.plot import slug
 from nuanalysis.sky._records import Catalogue, Template
-from nuanalysis.workflow.hypotheses import PI0_MAP, model_origin, published_pi0, read_hypothesis
+from nuanalysis.workflow.hypotheses import model_origin, read_hypothesis
+from nuanalysis.workflow.templates import PI0_MAP, published_pi0
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_map(path: Path, values: np.ndarray, **said: str) -> Path:
     np.save(path, values)
-    lines = [f'{key} = "{value}"\n' for key, value in said.items()]
+    lines = [f'{key} = "{value}"\n' for key, value in {"units": "relative", **said}.items()]
     path.with_suffix(".toml").write_text("".join(lines))
     return path
 
@@ -107,7 +108,7 @@ def test_the_index_can_be_fixed_or_freed() -> None:
         ("template:pi00", "there is no template 'pi00' and no such file. Did you mean 'pi0'?"),
         ("stack:snrs", "there is no catalogue 'snrs'. Did you mean 'snr'?"),
         ("template:nowhere.npy", "no template 'nowhere.npy' and no such file"),
-        ("template:pi0?frame=galactic", "no template"),
+        ("template:pi0?frame=galactic", "takes no parameters"),
         ("template:map.npy?fram=galactic", "Did you mean 'frame'?"),
         ("point:1", "not a direction; expected point:RA,DEC in degrees"),
         ("point:1,2,3", "not a direction"),

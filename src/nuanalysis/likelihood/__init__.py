@@ -8,15 +8,37 @@ Trials use sums over the events instead of the events themselves (``_sums``).
 """
 
 from nuanalysis.likelihood._fit import FitResult, maximise, maximise_at, scan, ts_at
+from nuanalysis.likelihood._joint import (
+    Curvature,
+    JointFit,
+    JointMaximum,
+    JointTerms,
+    curvature_at,
+    event_numbers,
+    joint_maximum,
+    joint_terms,
+    maximise_joint,
+    refuse_flat,
+)
 from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
 
 __all__ = [
     "REACH_TS",
+    "Curvature",
     "FitResult",
+    "JointFit",
+    "JointMaximum",
+    "JointTerms",
     "Sums",
+    "curvature_at",
+    "event_numbers",
+    "joint_maximum",
+    "joint_terms",
     "maximise",
     "maximise_at",
+    "maximise_joint",
     "maximise_sums",
+    "refuse_flat",
     "scan",
     "sums",
     "thresholds",

@@ -581,3 +581,197 @@ def maximise_free(ratio, group, scale, mixing, difference):  # type: ignore[no-u
                 top, c, position = found, a + b, best + side * b / (a + b)
                 good = ok
     return c, position, top, good
+
+
+# --- several hypotheses together --------------------------------------------------------------------------------------
+#
+# The sum of ln(1 + sum_k c_k x_k) is concave in all c at once, so Newton steps with bounds find its one maximum.
+
+
+@nb.njit("(float64[:, ::1], float64[::1])", cache=True, nogil=True, error_model="numpy", fastmath=True)
+def joint_log_ratio(x, c):  # type: ignore[no-untyped-def]
+    """Sum over events of ln(1 + sum_k c_k x_k), x (k, event); products of eight before each logarithm."""
+    k, n = x.shape
+    block = np.empty(512)
+    total = 0.0
+    for start in range(0, n, 512):
+        size = min(512, n - start)
+        block[:] = 1.0
+        for a in range(k):
+            for j in range(size):
+                block[j] += c[a] * x[a, start + j]
+        for j in range(0, 512, 8):
+            product = 1.0
+            for i in range(8):
+                product *= block[j + i]
+            total += np.log(product)
+    return total
+
+
+@nb.njit(
+    "(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=True,
+)
+def joint_derivatives(x, c, gradient, curvature):  # type: ignore[no-untyped-def]
+    """Gradient (k,) and minus the Hessian (k, k) of joint_log_ratio at c; returns the least 1 + sum_k c_k x_k.
+
+    Loops that sum store nothing: with stores the compiler adds a slow version, chosen by where the arrays lie in
+    memory, that sums in another order, and the last bits would differ from call to call.
+    """
+    k, n = x.shape
+    block = np.empty((k, 512))
+    inverse = np.empty(512)
+    least = 1.0e300
+    gradient[:] = 0.0
+    curvature[:] = 0.0
+    for start in range(0, n, 512):
+        size = min(512, n - start)
+        for j in range(size):
+            inverse[j] = 1.0
+        for a in range(k):
+            for j in range(size):
+                inverse[j] += c[a] * x[a, start + j]
+        for j in range(size):
+            least = min(least, inverse[j])
+        for j in range(size):
+            inverse[j] = 1.0 / inverse[j]
+        for a in range(k):
+            for j in range(size):
+                block[a, j] = x[a, start + j] * inverse[j]
+            total = 0.0
+            for j in range(size):
+                total += block[a, j]
+            gradient[a] += total
+            for b in range(a + 1):
+                total = 0.0
+                for j in range(size):
+                    total += block[a, j] * block[b, j]
+                curvature[a, b] += total
+    for a in range(k):
+        for b in range(a):
+            curvature[b, a] = curvature[a, b]
+    return least
+
+
+@nb.njit("(float64[:, ::1], float64[::1], boolean[::1], float64[::1])", cache=True, nogil=True, error_model="numpy")
+def _solve_free(matrix, right, free, out):  # type: ignore[no-untyped-def]
+    """Solve matrix out = right over the free numbers by Cholesky, the others zero; a ridge of 1e-12 where singular."""
+    k = right.shape[0]
+    low = np.zeros((k, k))
+    out[:] = 0.0
+    for a in range(k):
+        if not free[a]:
+            continue
+        for b in range(a + 1):
+            if not free[b]:
+                continue
+            rest = matrix[a, b]
+            for m in range(b):
+                rest -= low[a, m] * low[b, m]
+            if a == b:
+                low[a, a] = np.sqrt(max(rest, 1e-12 * matrix[a, a] + 1e-300))
+            else:
+                low[a, b] = rest / low[b, b]
+    for a in range(k):
+        if free[a]:
+            rest = right[a]
+            for m in range(a):
+                rest -= low[a, m] * out[m]
+            out[a] = rest / low[a, a]
+    for a in range(k - 1, -1, -1):
+        if free[a]:
+            rest = out[a]
+            for m in range(a + 1, k):
+                rest -= low[m, a] * out[m]
+            out[a] = rest / low[a, a]
+
+
+@nb.njit(
+    "(float64[::1], float64[:, ::1], float64[::1], float64, float64[::1])", cache=True, nogil=True, error_model="numpy"
+)
+def _bounded_step(gradient, curvature, c, top, step):  # type: ignore[no-untyped-def]
+    """The step that maximises gradient step - step curvature step / 2 with 0 <= c + step <= top, by an active set."""
+    k = c.shape[0]
+    free = np.empty(k, dtype=np.bool_)
+    step[:] = 0.0
+    for a in range(k):
+        free[a] = not ((c[a] <= 0.0 and gradient[a] <= 0.0) or (c[a] >= top and gradient[a] >= 0.0))
+    slope, move = np.empty(k), np.empty(k)
+    for _ in range(20 * k):
+        for a in range(k):
+            slope[a] = gradient[a]
+            for b in range(k):
+                slope[a] -= curvature[a, b] * step[b]
+        _solve_free(curvature, slope, free, move)
+        length, blocked = 1.0, -1
+        for a in range(k):
+            if not free[a] or move[a] == 0.0:
+                continue
+            room = (-c[a] - step[a]) / move[a] if move[a] < 0.0 else (top - c[a] - step[a]) / move[a]
+            if room < length:
+                length, blocked = max(room, 0.0), a
+        for a in range(k):
+            step[a] += length * move[a]
+        if blocked >= 0:
+            step[blocked] = -c[blocked] if move[blocked] < 0.0 else top - c[blocked]
+            free[blocked] = False
+            continue
+        # The best of this face: let go of the bound that pulls inwards most, if any does.
+        worst, pull = -1, 0.0
+        for a in range(k):
+            if free[a]:
+                continue
+            inwards = gradient[a]
+            for b in range(k):
+                inwards -= curvature[a, b] * step[b]
+            inwards *= 1.0 if c[a] + step[a] <= 0.0 else -1.0
+            inwards /= np.sqrt(max(curvature[a, a], 1e-300))
+            if inwards > max(pull, 1e-9):
+                worst, pull = a, inwards
+        if worst < 0:
+            return
+        free[worst] = True
+
+
+@nb.njit("(float64[:, ::1], float64[::1])", cache=True, nogil=True, error_model="numpy")
+def maximise_joint_c(x, c):  # type: ignore[no-untyped-def]
+    """Maximise joint_log_ratio over 0 <= c <= 100 where every density is positive; c (k,) is start and answer.
+
+    A start with a density that is not positive is replaced by zero.  Returns (least density, converged).
+    """
+    k = c.shape[0]
+    gradient, curvature, step = np.empty(k), np.empty((k, k)), np.empty(k)
+    trial, new_gradient, new_curvature = np.empty(k), np.empty(k), np.empty((k, k))
+    least = joint_derivatives(x, c, gradient, curvature)
+    if least <= 0.0:
+        c[:] = 0.0
+        least = joint_derivatives(x, c, gradient, curvature)
+    for _ in range(100):
+        _bounded_step(gradient, curvature, c, _LARGEST, step)
+        rise = 0.0
+        for a in range(k):
+            rise += gradient[a] * step[a]
+        if rise <= 1e-12:
+            return least, True
+        length = 1.0
+        for _ in range(60):
+            for a in range(k):
+                trial[a] = min(max(c[a] + length * step[a], 0.0), _LARGEST)
+            lowest = joint_derivatives(x, trial, new_gradient, new_curvature)
+            slope = 0.0
+            for a in range(k):
+                slope += new_gradient[a] * step[a]
+            # Concave along the step: a slope that is not far below zero says that the step was not too long.
+            if lowest > 0.0 and slope >= -0.9 * rise:
+                break
+            length *= 0.5
+        if not (lowest > 0.0):
+            return least, False
+        c[:] = trial
+        gradient[:] = new_gradient
+        curvature[:] = new_curvature
+        least = lowest
+    return least, False

@@ -11,20 +11,36 @@ from nuanalysis.plot._results import flux_comparison, likelihood_scan, stacking,
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import plane_crop, sky_map
 from nuanalysis.plot._standard import slug, standard_figures
+from nuanalysis.plot._templates import (
+    Fitted,
+    PlanePanel,
+    comparison_figure,
+    energy_name,
+    plane_panels,
+    region_figure,
+    template_figure,
+)
 
 __all__ = [
+    "Fitted",
+    "PlanePanel",
     "Sidecar",
+    "comparison_figure",
     "cut_flow",
+    "energy_name",
     "figure_html",
     "flux_comparison",
     "likelihood_scan",
     "marginals",
     "plane_crop",
+    "plane_panels",
+    "region_figure",
     "save",
     "show",
     "sky_map",
     "slug",
     "stacking",
     "standard_figures",
+    "template_figure",
     "ts_distribution",
 ]

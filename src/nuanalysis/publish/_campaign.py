@@ -9,7 +9,7 @@ from typing import Any
 
 from nuanalysis.publish._compare import scientific, shown
 from nuanalysis.publish._fits import ecsv
-from nuanalysis.publish._published import CAMPAIGN_2023, PUBLISHED, Published
+from nuanalysis.publish._published import BUBBLES, CAMPAIGN_2023, PUBLISHED, Published
 
 Row = Mapping[str, Any]
 _NONE = math.nan
@@ -201,6 +201,8 @@ def _strength_rows(row: Row, theirs: Published, scale: _Scale, own: str) -> Iter
 
 def _published_global(hypotheses: list[str]) -> float:
     """The published global p-value of the best of these, where one was given."""
+    if all(name.startswith(BUBBLES) for name in hypotheses):
+        return CAMPAIGN_2023.p[BUBBLES]
     if all(name.startswith("template:") for name in hypotheses):
         return CAMPAIGN_2023.p_best_template
     return CAMPAIGN_2023.p.get(hypotheses[0], _NONE) if len(hypotheses) == 1 else _NONE

@@ -145,6 +145,28 @@ def compare(row: Row) -> tuple[Line, ...]:
         _quoted_line("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT, ".2f", relative=True),
         _quoted_line("discovery", "5σ discovery potential", discovery, math.nan, ".1f"),
         *_model_lines(row, theirs),
+        *_energy_lines(row, theirs),
+    )
+
+
+def _span(ends: Sequence[float]) -> str:
+    return "–".join(shown(end, ".3g") for end in ends)
+
+
+def _energy_lines(row: Row, theirs: Published) -> tuple[Line, ...]:
+    """True energies outside which a part of the sensitivity is lost, in TeV."""
+    found = row.get("energy_range")
+    if not found:
+        return ()
+    return tuple(
+        Line(
+            f"energies_{round(100 * lost)}",
+            f"energies, {100 * lost:.0f} % loss at each end, TeV",
+            _span([10.0 ** (e - 3.0) for e in ours]),
+            _span(published) if math.isfinite(published[0]) else _ABSENT,
+            _ABSENT,
+        )
+        for lost, ours, published in zip(found["degraded"], found["log10_energy_gev"], theirs.energies, strict=True)
     )
 
 

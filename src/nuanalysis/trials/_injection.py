@@ -9,12 +9,11 @@ from nuanalysis import simulate
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise, maximise_at, scan
 from nuanalysis.model import Prepared, Terms, energy_terms
-from nuanalysis.model._background import background, cells
+from nuanalysis.model._background import Background, background, cells
 from nuanalysis.model._kernels import draw_uniform, trial_key
 from nuanalysis.model._prepare import join
 from nuanalysis.model._space import place
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
-from nuanalysis.sky._records import PowerLaw
 from nuanalysis.trials._mixture import uncertainty
 from nuanalysis.trials._scrambles import Tilt, scrambled
 
@@ -29,7 +28,7 @@ def flux_node(prepared: Prepared) -> int:
 
 def emissions(prepared: Prepared) -> tuple[simulate.Emission, ...]:
     """What the signal of each sample is drawn from; made once for many trials."""
-    spectrum = PowerLaw(prepared.hypothesis.index)
+    spectrum = prepared.hypothesis.spectrum
     target = prepared.hypothesis.target
     return tuple(simulate.emission(target, part.sample.response, spectrum) for part in prepared.parts)
 
@@ -39,6 +38,63 @@ def variation_of(systematics: Systematics, seed: int, trial: int) -> Variation:
     if systematics == NONE:
         return NOMINAL
     return draw_variation(systematics, np.random.Generator(np.random.Philox(key=[seed, trial], counter=[0, 0, 1, 0])))
+
+
+def signal_events(
+    prepared: Prepared,
+    sources: tuple[simulate.Emission, ...],
+    rng: np.random.Generator,
+    n_mean: float,
+    varied: Variation = NOMINAL,
+) -> list[simulate.Drawn]:
+    """Poisson signal of one hypothesis as the detectors see it, less what the user's cuts remove; one entry a sample.
+
+    n_mean : mean signal events of the nominal detector.
+    """
+    node, out = flux_node(prepared), []
+    for part, source in zip(prepared.parts, sources, strict=True):
+        n = int(rng.poisson(n_mean * part.share[node] * simulate.relative_rate(source, varied)))
+        drawn = simulate.signal(source, n, rng, varied)
+        out.append(drawn.take(np.flatnonzero(part.sample.passes(drawn.declination, drawn.log10_energy))))
+    return out
+
+
+def backgrounds(prepared: Prepared, drawn: list[simulate.Drawn]) -> list[Background]:
+    """The background of each sample estimated from its own events and the drawn ones; the same for any hypothesis."""
+    out = []
+    for part, new in zip(prepared.parts, drawn, strict=True):
+        more = cells(new.declination, new.log10_energy, part.sample.binning)
+        everything = type(more)(
+            np.concatenate([part.where.fine, more.fine]), np.concatenate([part.where.cell, more.cell])
+        )
+        out.append(background(everything, part.groups, part.kernel))
+    return out
+
+
+def with_signal(
+    prepared: Prepared, scrambled_at: list[Floats], drawn: list[simulate.Drawn], estimates: list[Background]
+) -> Terms:
+    """Terms of scrambled events and drawn ones; one entry a sample.
+
+    scrambled_at : right ascension / 2 pi of the active events of each sample, (active event,).
+    """
+    differences, energies, counts = [], [], []
+    for part, u, signal, estimate in zip(prepared.parts, scrambled_at, drawn, estimates, strict=True):
+        new = cells(signal.declination, signal.log10_energy, part.sample.binning)
+        seen = type(new)(
+            np.concatenate([part.where.fine[part.active], new.fine]),
+            np.concatenate([part.where.cell[part.active], new.cell]),
+        )
+        there = place(part.space, part.seen(signal.declination, signal.angular_error, new))
+        differences.append(
+            np.concatenate(
+                [part.lookup.at(u) - part.lookup.mean, there.at(there.position(signal.right_ascension)) - there.mean],
+                axis=1,
+            )
+        )
+        energies.append(energy_terms(part.signal_energy, part.groups, seen, estimate))
+        counts.append(len(part.where.fine) + len(signal))
+    return join(prepared, differences, energies, counts)
 
 
 def injected(
@@ -54,33 +110,12 @@ def injected(
     n_mean : mean signal events of the nominal detector.
     systematics : the signal is that of one varied detector; the analysis keeps the nominal response.
     """
-    varied = variation_of(systematics, seed, trial)
     rng = np.random.Generator(np.random.Philox(key=[seed, trial]))
-    node = flux_node(prepared)
-    differences, energies, counts = [], [], []
-    for stream, (part, source) in enumerate(zip(prepared.parts, sources, strict=True)):
-        n = int(rng.poisson(n_mean * part.share[node] * simulate.relative_rate(source, varied)))
-        drawn = simulate.signal(source, n, rng, varied)
-        drawn = drawn.take(np.flatnonzero(part.sample.passes(drawn.declination, drawn.log10_energy)))
-        u = np.empty(len(part.active))
+    drawn = signal_events(prepared, sources, rng, n_mean, variation_of(systematics, seed, trial))
+    scrambled_at = [np.empty(len(part.active)) for part in prepared.parts]
+    for stream, u in enumerate(scrambled_at):
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
-        new = cells(drawn.declination, drawn.log10_energy, part.sample.binning)
-        everything = type(new)(np.concatenate([part.where.fine, new.fine]), np.concatenate([part.where.cell, new.cell]))
-        estimate = background(everything, part.groups, part.kernel)
-        seen = type(new)(
-            np.concatenate([part.where.fine[part.active], new.fine]),
-            np.concatenate([part.where.cell[part.active], new.cell]),
-        )
-        there = place(part.space, drawn.declination, drawn.angular_error)
-        differences.append(
-            np.concatenate(
-                [part.lookup.at(u) - part.lookup.mean, there.at(there.position(drawn.right_ascension)) - there.mean],
-                axis=1,
-            )
-        )
-        energies.append(energy_terms(part.signal_energy, part.groups, seen, estimate))
-        counts.append(len(everything.fine))
-    return join(prepared, differences, energies, counts)
+    return with_signal(prepared, scrambled_at, drawn, backgrounds(prepared, drawn))
 
 
 def _row(terms: Terms, node: int, n_mean: float, stretch: float) -> tuple[float, ...]:

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from nuanalysis.errors import DataError, InputError, did_you_mean
-from nuanalysis.ingest import cascades_2023 as release_2023
-from nuanalysis.ingest import find
+from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis
-from nuanalysis.sky import templates
 from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
 from nuanalysis.sky.catalogues import catalogue
-from nuanalysis.store import sha256_file
+from nuanalysis.workflow.templates import check_template, open_template
 
-PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
 _KINDS = ("template", "stack", "point")
-BUILT_IN_NSIDE = 128
 DEFAULT_INDEX = 2.7
-
-
-def published_pi0() -> Path | None:
-    """The published pi0 map where a user has it."""
-    try:
-        path = find(release_2023.RELEASE) / PI0_MAP
-    except DataError:
-        return None
-    if not path.is_file():
-        return None
-    wanted = next(file.sha256 for file in release_2023.RELEASE.files if file.path == PI0_MAP.as_posix())
-    found = sha256_file(path)
-    if found != wanted:
-        raise DataError(
-            f"{path} is not the published map: sha256 {found}, expected {wanted}. Remove it and run "
-            "'nuanalysis data fetch cascades-2023' or 'nuanalysis data import cascades-2023 FOLDER'; a map of your own "
-            "is tested with template:FILE"
-        )
-    return path
-
-
-def _template(text: str) -> Template:
-    if text == "pi0":
-        path = published_pi0()
-        return (
-            templates.PUBLISHED["pi0"](path) if path else templates.BUILT_IN[templates.STAND_IN["pi0"]](BUILT_IN_NSIDE)
-        )
-    if text in templates.BUILT_IN:
-        return templates.BUILT_IN[text](BUILT_IN_NSIDE)
-    return templates.read(templates.parse(text))
 
 
 def _point(text: str) -> Catalogue:
@@ -74,9 +37,8 @@ def check_name(name: str) -> tuple[str, str]:
         catalogue(rest)
     elif kind == "point":
         _point(rest)
-    elif rest not in (*templates.PUBLISHED, *templates.BUILT_IN) and not templates.parse(rest).path.exists():
-        known = [*templates.PUBLISHED, *templates.BUILT_IN]
-        raise InputError(f"there is no template '{rest}' and no such file.{did_you_mean(rest, known)}")
+    else:
+        check_template(rest)
     return kind, rest
 
 
@@ -89,7 +51,7 @@ def read_hypothesis(name: str, *, index: float | None = None, index_free: bool |
     """
     kind, rest = check_name(name)
     if kind == "template":
-        target: Template | Catalogue = _template(rest)
+        target: Template | Catalogue = open_template(rest)
     elif kind == "stack":
         target = catalogue(rest)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from nuanalysis import trials
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
+from nuanalysis.interpret.energy_range import energy_range
+from nuanalysis.interpret.regions import galactic_fraction
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, Terms, prepare, terms
 from nuanalysis.response import NONE, Systematics, cascades_2023
+from nuanalysis.sky._records import Template
 from nuanalysis.workflow import ensembles, potentials
 from nuanalysis.workflow.ensembles import Plan, Progress
 from nuanalysis.workflow.executors import Executor, Threads
@@ -424,6 +427,31 @@ def describe(problem: Problem, sample_name: str) -> dict[str, Any]:
     }
 
 
+_DEGRADED = (0.05, 0.16)
+
+
+def energy_range_record(problem: Problem) -> dict[str, Any]:
+    """True energies that the sensitivity comes from, as published for the 2023 templates."""
+    prepared = problem.prepared
+    n_signal = 1.28 * float(trials.uncertainty(prepared)[trials.flux_node(prepared)])
+    found = energy_range(prepared, n_signal, np.random.Generator(np.random.Philox(key=[problem.seed, 2**50])))
+    return {
+        "degraded": list(_DEGRADED),
+        "log10_energy_gev": [list(found.bounds(part)) for part in _DEGRADED],
+        "convention": "true energy below, and above, which signal may be missing before the sensitivity degrades by "
+        "the fraction; mean over events drawn from the response",
+    }
+
+
+def share_at_30_tev(problem: Problem, flux: float | None) -> float | None:
+    """Part of the all-sky astrophysical flux at 30 TeV that a fitted template takes; None for sources."""
+    target = problem.hypothesis.target
+    if flux is None or not isinstance(target, Template):
+        return None
+    own = replace(target, spectrum=problem.hypothesis.spectrum)
+    return galactic_fraction(own, flux, float(np.log10(30e3)))
+
+
 def infer(
     problem: Problem, sample_name: str, *, n_scrambles: int, n_injections: int, executor: Executor, progress: Progress
 ) -> dict[str, Any]:
@@ -442,6 +470,7 @@ def infer(
     systematics, varied = systematics_of(problem), injected
     if systematics != NONE:
         varied = injections(problem, n_injections, min(reach, 40.0), executor, progress, systematics)
+    flux = flux_record(problem, best, data, background, injected, varied)
     grid = np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121)
     values = scan(data, grid)
     keep = np.isfinite(values)
@@ -449,9 +478,11 @@ def infer(
         **describe(problem, sample_name),
         "fit": fit_record(problem, best),
         "p_value": p_value_or_reason(background, best.ts),
-        "flux": flux_record(problem, best, data, background, injected, varied),
+        "flux": flux,
         **sensitivities(problem, background, injected),
         "median_significance": potentials.median_significances(background, injected),
+        "energy_range": energy_range_record(problem),
+        "share_at_30_tev": share_at_30_tev(problem, flux["best"]),
         "expected_per_flux": {"flux": 1e-11, "n": 1e-11 * fluxes.prepared_events_per_flux(problem.prepared)},
         "bias_curve": [
             list(map(float, row))

@@ -11,6 +11,7 @@ from nuanalysis import trials
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.sky.templates import BUILT_IN
+from nuanalysis.sky.templates._recipe import parse_recipe
 from nuanalysis.workflow import samples
 from nuanalysis.workflow.spec import SampleSpec
 
@@ -20,7 +21,7 @@ _EVENTS = 400
 def _targets() -> tuple[Hypothesis, ...]:
     sources = tuple(PointSource(str(k), 1.0 + k, -0.8 + 0.5 * k) for k in range(3))
     return (
-        Hypothesis("template:warm", BUILT_IN["pi0-like"](16), 2.7, False),
+        Hypothesis("template:warm", parse_recipe("pi0-like?nside=16", BUILT_IN).make(), 2.7, False),
         Hypothesis("stack:warm", Catalogue("warm", "warm", sources, (1.0,) * 3, "none"), 2.7, True),
         Hypothesis("point:warm", Catalogue("warm", "warm", sources[:1], (1.0,), "none"), 2.7, True),
     )

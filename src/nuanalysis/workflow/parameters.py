@@ -58,6 +58,23 @@ class DataReleaseParameters(Parameters):
     build_release: bool = Field(True, description="write the release folder; otherwise only look at what is there")
 
 
+class TemplatesParameters(Parameters):
+    """06: templates built, compared, and what each does to the fit; not part of a run."""
+
+    templates: str = Field(
+        "pi0 pi0-like kra-gamma-like-5 kra-gamma-like-50",
+        min_length=1,
+        description="names or files with blanks between, the first is the one that others are compared with",
+    )
+    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is fitted")
+    injections: int = Field(
+        600, ge=300, le=100_000, description="pseudo-experiments for each flux", json_schema_extra={"unit": "trials"}
+    )
+    comparisons: int = Field(
+        200, ge=50, le=100_000, description="pseudo-experiments under each model", json_schema_extra={"unit": "trials"}
+    )
+
+
 Models = Mapping[str, type[BaseModel]]
 
 PARAMETERS: dict[str, type[BaseModel]] = {
@@ -66,6 +83,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
     "03_template_fits": TemplateFitParameters,
     "04_stacking": StackingParameters,
     "05_data_release": DataReleaseParameters,
+    "06_templates": TemplatesParameters,
 }
 
 
@@ -74,6 +92,27 @@ def model_of(notebook: str, models: Models = PARAMETERS) -> type[BaseModel]:
     if notebook not in models:
         raise InputError(f"no notebook is called {notebook!r}.{did_you_mean(notebook, models)}")
     return models[notebook]
+
+
+def read_values(notebook: str, words: list[str], models: Models = PARAMETERS) -> dict[str, Any]:
+    """Parameters from NAME=VALUE words of a command line, each read as the type of its default.
+
+    Raises InputError for a word without '=' or a value that is not of the type; ``validate`` does the rest.
+    """
+    known = model_of(notebook, models).model_fields
+    values: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"'{word}' is not of the form NAME=VALUE")
+        default = known[name].default if name in known else ""
+        try:
+            values[name] = text if isinstance(default, str) else type(default)(json.loads(text.lower()))
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"'{name}' is '{text}'; expected {type(default).__name__}, for example {default}"
+            ) from error
+    return values
 
 
 def validate(notebook: str, values: Mapping[str, Any], models: Models = PARAMETERS) -> BaseModel:

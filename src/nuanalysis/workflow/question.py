@@ -6,6 +6,7 @@ The same functions as in a run, with fewer trials; every number says how many th
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,37 @@ def answer(
         **{k: v for k, v in inference.fit_record(problem, best).items() if k != "n_signal"},
         "p_value": _p_value(best, background),
         "flux": flux,
+        "energy_range": inference.energy_range_record(problem),
+        "share_at_30_tev": inference.share_at_30_tev(problem, flux["best"]),
         "flux_uncorrected": best.n_signal / fluxes.prepared_events_per_flux(problem.prepared),
         "seconds": time.monotonic() - started,
     }
+
+
+def table(answers: Sequence[Mapping[str, Any]]) -> str:
+    """Several answers as a Markdown table."""
+    head = (
+        "| template | TS | n_s | local p | σ (local) | flux | 68 % | 90 % limit | x model | energies, TeV "
+        "| of all-sky flux at 30 TeV |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    )
+    return "\n".join([head, *(_table_row(answer) for answer in answers)])
+
+
+def _shown(value: float | None, form: str = ".3g") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _table_row(answer: Mapping[str, Any]) -> str:
+    p, flux = answer["p_value"], answer["flux"]
+    models = (flux["in_models"] or {}).get("best")
+    low, high = (10.0 ** (e - 3.0) for e in answer["energy_range"]["log10_energy_gev"][0])
+    share = answer["share_at_30_tev"]
+    return (
+        f"| {answer['label']} ({answer['origin']} events) | {answer['ts']:.2f} | {answer['n_s']:.1f} "
+        f"| {_shown(p['p'])} ± {_shown(p['p_error'], '.1g')} | {_shown(p['sigma'], '.2f')} | {_shown(flux['best'])} "
+        f"| {_shown(flux['low_68'])} – {_shown(flux['high_68'])} | {_shown(flux['upper_limit_90'])} "
+        f"| {_shown(models, '.2f')} | {low:.2g} – {high:.3g} | {'–' if share is None else f'{100 * share:.1f} %'} |"
+    )
 
 
 def _p_value(best: FitResult, background: Any) -> dict[str, Any]:

@@ -28,13 +28,14 @@ from nuanalysis.interpret.contributions import ts_density
 from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.plot import slug, standard_figures
 from nuanalysis.schema import TRIALS, dataset
-from nuanalysis.sky.templates import parse
+from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
 from nuanalysis.workflow import campaign, ensembles, inference, samples
 from nuanalysis.workflow.executors import Executor
-from nuanalysis.workflow.hypotheses import PI0_MAP, check_name, published_pi0, read_hypotheses, read_hypothesis
+from nuanalysis.workflow.hypotheses import check_name, read_hypotheses, read_hypothesis
 from nuanalysis.workflow.provenance import code_fingerprint
 from nuanalysis.workflow.spec import EACH, AnalysisSpec, HypothesisSpec, SampleSpec, TogetherSpec
+from nuanalysis.workflow.templates import PI0_MAP, is_file, published_pi0
 
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"
@@ -70,13 +71,14 @@ def data_fingerprint(spec: AnalysisSpec) -> str:
         if release.name in {name for sample in spec.sample for name in _USED[sample.name]} and holdings(release)[0]:
             for file in verify(release).files:
                 digest.update(f"{release.name} {file.path} {file.sha256}".encode())
-    path = published_pi0()
-    digest.update(sha256_file(path).encode() if path else b"no published map")
+    published = published_pi0()
+    digest.update(sha256_file(published).encode() if published else b"no published map")
     compared = [name for asked in spec.together for name in asked.hypotheses if not name.startswith(EACH)]
     for name in dict.fromkeys([*(h.name for h in spec.hypothesis), *compared]):
         kind, rest = check_name(name)
-        if kind == "template" and (map_file := parse(rest).path).is_file():
-            digest.update(sha256_file(map_file).encode())
+        if kind == "template" and is_file(rest):
+            path = parse(rest).path
+            digest.update(f"{sha256_file(path)} {sorted(sidecar(path).items())}".encode())
     return digest.hexdigest()
 
 

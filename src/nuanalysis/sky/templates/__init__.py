@@ -10,17 +10,42 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nuanalysis.sky._records import Template
-from nuanalysis.sky.templates import pi0_like, pi0_published
-from nuanalysis.sky.templates._file import MapFile, parse, read, read_template
+from nuanalysis.sky.templates import (
+    fermi_bubbles,
+    galactic_plane_box,
+    isotropic,
+    kra_gamma_like,
+    pi0_like,
+    pi0_published,
+)
+from nuanalysis.sky.templates._file import MapFile, Understood, parse, read, read_template, understood
+from nuanalysis.sky.templates._formats import sidecar
+from nuanalysis.sky.templates._recipe import Recipe
 
 PUBLISHED: dict[str, Callable[[Path], Template]] = {
     "pi0": pi0_published.read_template,
 }
-BUILT_IN: dict[str, Callable[[int], Template]] = {
-    "pi0-like": pi0_like.make_template,
+BUILT_IN: dict[str, Recipe] = {
+    "pi0-like": pi0_like.RECIPE,
+    "kra-gamma-like-5": kra_gamma_like.RECIPE_5,
+    "kra-gamma-like-50": kra_gamma_like.RECIPE_50,
+    "fermi-bubbles": fermi_bubbles.RECIPE,
+    "isotropic": isotropic.RECIPE,
+    "galactic-plane-box": galactic_plane_box.RECIPE,
 }
 STAND_IN: dict[str, str] = {
     "pi0": "pi0-like",
 }
 
-__all__ = ["BUILT_IN", "PUBLISHED", "STAND_IN", "MapFile", "parse", "read", "read_template"]
+__all__ = [
+    "BUILT_IN",
+    "PUBLISHED",
+    "STAND_IN",
+    "MapFile",
+    "Understood",
+    "parse",
+    "read",
+    "read_template",
+    "sidecar",
+    "understood",
+]

@@ -1,80 +1,136 @@
-"""A user's own map as a template: HEALPix FITS, or a .npy array with its frame and ordering said.
+"""A theorist's own model as a template: a map, maps at many energies, or a list of sources, with its units and frame.
 
-Nothing is guessed: a map whose frame or ordering is not stated is refused, with every other fault in the same message.
-The map may be in any unit per solid angle (or per pixel: they are equal): it is scaled to integrate to one.
-Maps with an energy axis are refused for now; the message says how to reduce one.
+Nothing is guessed: what the file does not state has to be said, and everything that is missing, wrong or looks wrong
+comes in one message, with the remedy.  Inside, fluxes are per flavour (nu + nubar) and maps equatorial.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import tomllib
-import warnings
-import zlib
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
+import healpy as hp
 import numpy as np
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
-from numpy.typing import NDArray
+from astropy import units as u
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky._records import PowerLaw, Template, factorised
+from nuanalysis.sky._records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template
+from nuanalysis.sky.templates import _points
+from nuanalysis.sky.templates._cube import Summed, sum_up, thin
+from nuanalysis.sky.templates._formats import (
+    FITS_ENDINGS,
+    KEYS,
+    POINT_ENDINGS,
+    Hints,
+    Stored,
+    as_text,
+    opened,
+    sidecar,
+)
 from nuanalysis.sky.templates._healpix import (
     Floats,
+    fault,
+    is_healpix_size,
     normalised,
     refuse,
-    to_equatorial,
+    sources,
     to_ring,
-    value_faults,
+    turned,
+)
+from nuanalysis.sky.templates._suspicion import frame_doubt, ordering_doubt
+from nuanalysis.sky.templates._units import (
+    EXAMPLES,
+    FLAVOURS,
+    Units,
+    energy_unit,
+    read_energy,
+    read_numbers,
+    read_units,
+    same_units,
 )
 
 PREFIX = "template:"
 DEFAULT_INDEX = 2.7
-GZIP_MAGIC = b"\x1f\x8b"
+DEFAULT_NSIDE = 128  # of a list of sources
+PIVOT = 10.0**GEV_PIVOT_LOG10
 FRAMES = {
     "equatorial": "equatorial", "icrs": "equatorial", "celestial": "equatorial", "equ": "equatorial",
-    "c": "equatorial", "q": "equatorial", "galactic": "galactic", "gal": "galactic", "g": "galactic",
+    "cel": "equatorial", "eq": "equatorial", "c": "equatorial", "q": "equatorial", "galactic": "galactic",
+    "gal": "galactic", "g": "galactic",
 }  # fmt: skip
 ORDERINGS = {"ring": "ring", "nested": "nested", "nest": "nested"}
+FLAVOUR_WORDS = {word: "per-flavour" if factor == 1.0 else "all-flavours" for word, factor in FLAVOURS.items()}
+BINS = {"centres": "centres", "centers": "centres", "edges": "edges"}
+SURE = ("ordering", "frame")
+WORDS = {"frame": FRAMES, "ordering": ORDERINGS, "flavour": FLAVOUR_WORDS, "bins": BINS}
 HOW_TO_SAY = (
-    "Correct the map; say what is missing as frame='equatorial'|'galactic' and ordering='ring'|'nested': as keywords, "
-    "in the name ('template:map.npy?frame=galactic&ordering=ring'), in the FITS header (COORDSYS, ORDERING), or, "
-    "beside a .npy file, in a .toml file of the same name."
-)
-HOW_TO_REDUCE = (
-    "reduce a (pixel, energy) map to one map per file: the sum over energy of the flux times the width of each energy "
-    "bin, or the slice at the energy that matters, map[:, k]; give the spectrum as an index"
+    "Correct the map; say what is missing as keywords of read_template, in the name ('template:map.npy?frame=galactic&"
+    "ordering=ring&units=GeV-1 cm-2 s-1 sr-1&flavour=all&energy=100TeV&index=2.7'; units=relative where the map has no "
+    "absolute scale), in the FITS header (COORDSYS, ORDERING, UNITS, FLAVOUR, ENERGY, INDEX), or in a .toml file of "
+    "the same name beside the map."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class MapFile:
-    """A map file and what was said about it; '' where nothing was said."""
+    """A map file and what was said about it, in words; '' where nothing was said.
+
+    frame, ordering : 'equatorial' (ICRS) or 'galactic'; 'ring' or 'nested'.
+    units           : of the values, dN/dE or E^2 dN/dE, per sr (or 'per pixel'); or 'relative'.
+    flavour         : 'per-flavour' or 'all-flavours' (1:1:1 at Earth), nu + nubar.
+    energy, index   : of a map without an energy axis: where it holds, such as '100TeV', and its power law.
+    energies        : a list '1e3,1e4' in ``energies_unit``, or the path of a dataset of an HDF5 file.
+    bins            : 'centres', or 'edges' where energies are the lower (or all) edges of bins.
+    map, nside      : the path of the map in an HDF5 file; of a flat table or a list of sources.
+    sure            : 'ordering', 'frame' or both with a comma: what is right although it looks wrong.
+    """
 
     path: Path
     frame: str = ""
     ordering: str = ""
-    index: float = DEFAULT_INDEX
+    units: str = ""
+    flavour: str = ""
+    energy: str = ""
+    index: str = ""
+    energies: str = ""
+    energies_unit: str = ""
+    bins: str = ""
+    map: str = ""
+    nside: str = ""
+    sure: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Raw:
-    """What one file holds: values as stored, and what the file itself states (frame, ordering, nside)."""
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What was made of a map file, for a person to check.
 
-    values: NDArray[np.generic]
-    stated: dict[str, str]
-    faults: tuple[str, ...] = ()
+    energies  : number of energies in the file, lowest and highest in GeV; (1, E, E) for a map at one energy E, (0, 0,
+        0) for a relative map.
+    integral  : over the sky, in the file's own unit times sr (or summed over pixels or sources), at 100 TeV or at the
+        one energy.
+    brightest : Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg.
+    """
+
+    format: str
+    frame: str
+    ordering: str
+    units: str
+    flavour: str
+    energies: tuple[int, float, float]
+    nside: int
+    integral: float
+    brightest: tuple[float, float]
+    notes: tuple[str, ...]
 
 
 def parse(text: str) -> MapFile:
-    """The file named by 'template:FILE?frame=...&ordering=...&index=...'; prefix and query may be absent.
+    """The file named by 'template:FILE?frame=...&units=...'; prefix and query may be absent, + or %20 are blanks.
 
-    Raises InputError for an unknown or repeated key, an unknown frame or ordering, or an index that is no number.
+    Raises InputError for an unknown or repeated key, an unknown word, or an index that is no number.
     """
     name, _, query = text.removeprefix(PREFIX).partition("?")
     try:
@@ -83,166 +139,148 @@ def parse(text: str) -> MapFile:
         raise InputError(f"'{text}' cannot be read: {error}; expected FILE?key=value&key=value") from error
     said: dict[str, str] = {}
     for key, value in pairs:
-        if key not in ("frame", "ordering", "index"):
-            raise InputError(f"'{text}' says '{key}'.{did_you_mean(key, ('frame', 'ordering', 'index'))}")
         if key in said:
             raise InputError(f"'{text}' says '{key}' twice; say it once")
         said[key] = value
-    for key, known in (("frame", FRAMES), ("ordering", ORDERINGS)):
-        if key in said and said[key].lower() not in known:
-            raise InputError(f"'{text}' says {key}={said[key]}.{did_you_mean(said[key], known)}")
+    _check_words(said, f"'{text}'")
     if not name:
         raise InputError(f"'{text}' names no file; expected {PREFIX}FILE")
-    return MapFile(
-        Path(name), said.get("frame", ""), said.get("ordering", ""), _index(said.get("index", DEFAULT_INDEX))
-    )
+    return MapFile(Path(name), **said)
 
 
 def read(file: MapFile) -> Template:
     """The template of a parsed file reference; see ``read_template``."""
-    return read_template(file.path, frame=file.frame or None, ordering=file.ordering or None, index=file.index)
+    return understood(file)[0]
 
 
-def read_template(
-    path: str | Path, *, frame: str | None = None, ordering: str | None = None, index: float = DEFAULT_INDEX
-) -> Template:
-    """A template from a user's HEALPix map.
+def read_template(path: str | Path, **said: str | float | Iterable[float] | u.Quantity) -> Template:
+    """A template from a user's own map, maps at many energies, or list of sources.
 
-    path     : .fits, .fit or .fits.gz (one full-sky column; ORDERING and COORDSYS in the header) or .npy (one axis).
-    frame    : 'equatorial' (ICRS) or 'galactic'; needed where the file does not state it.
-    ordering : 'ring' or 'nested'; needed where the file does not state it.
-    index    : spectral index of the power law it is tested with, between 0 and 10.
-    The map may be in any unit per sr; it is scaled to integrate to one.  A Galactic map is turned to equatorial pixel
-    by pixel, keeping its resolution.  Name: the file's stem; sha256: of the file's bytes.
-    Raises InputError that lists all faults: unreadable, energy axis, wrong size, NaN, negative or UNSEEN pixels, all
-    zero, frame or ordering missing, unknown or contradicted.
+    path : HEALPix .fits, .fit (also .gz), .npy (also .gz), .h5, .hdf5, or a list of sources in .csv or .ecsv.
+    said : what the file does not state, by the names of the fields of ``MapFile``; numbers, lists of numbers and
+        astropy quantities of energy will do where they make sense.
+    The maps are scaled to integrate to one and turned to equatorial pixel by pixel, keeping their resolution.  A map
+    without an energy axis has a power law of ``index`` (default 2.7), maps at many energies the spectrum of their sum.
+    Name: the file's stem; sha256: of the file's bytes.
+    Raises InputError that lists all faults.
     """
-    path = Path(path)
-    index = _index(index)
-    content = _content(path)
-    raw = _raw(path, content)
-    faults = list(raw.faults)
-    values = _one_axis(raw.values, faults)
-    settled_frame = _settle("frame", frame, raw.stated.get("frame"), FRAMES, faults)
-    settled_ordering = _settle("ordering", ordering, raw.stated.get("ordering"), ORDERINGS, faults)
-    refuse(f"the map {path}", faults, HOW_TO_SAY)
-    ring = values if settled_ordering == "ring" else to_ring(values)
-    density = normalised(ring)
-    if settled_frame == "galactic":
-        density = normalised(to_equatorial(density))
-    density.flags.writeable = False
-    name = _stem(path)
-    maps, log10_energy = factorised(density)
-    return Template(
-        name=name,
-        label=name,
-        maps=maps,
-        log10_energy=log10_energy,
-        spectrum=PowerLaw(index),
-        origin="user file",
-        reference=f"user file {path.name}, {settled_frame} {settled_ordering}, relative density scaled to one",
-        sha256=hashlib.sha256(content).hexdigest(),
+    words = {key: _said(value) for key, value in said.items()}
+    if isinstance(said.get("energies"), u.Quantity):
+        words["energies_unit"] = "GeV"
+    _check_words(words, f"the call for {path}")
+    return read(MapFile(Path(path), **words))
+
+
+def understood(file: MapFile) -> tuple[Template, Understood]:
+    """The template of a map file and what was understood; raises as ``read_template``."""
+    name = file.path.name.lower()
+    said = _gathered(file)
+    if name.endswith(POINT_ENDINGS):
+        return _from_points(file, said)
+    numbers = read_numbers(said.word("energies"))
+    hints = Hints(
+        said.word("map"),
+        "" if numbers is not None else said.word("energies"),
+        _nside(said, 0),
+        0 if numbers is None else len(numbers),
     )
+    with opened(file.path, hints) as stored:
+        return _from_maps(file, said.with_file(stored), stored)
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"the map {path} cannot be read: {error.strerror or error}; check the name") from error
+# --- what was said -----------------------------------------------------------------------------------------------
 
 
-def _raw(path: Path, content: bytes) -> _Raw:
-    name = path.name.lower()
-    if name.endswith(".npy"):
-        return _raw_npy(path, content)
-    if name.endswith((".fits", ".fit", ".fits.gz")):
-        return _raw_fits(path, content)
-    raise InputError(f"the map {path} ends in neither .fits, .fit, .fits.gz nor .npy; save it as one of these")
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What caller, .toml file and map file say, by key: (word, where it was said), and conventions of the format."""
+
+    words: dict[str, tuple[tuple[str, str], ...]]
+    conventions: dict[str, str]
+    faults: list[str]
+
+    def with_file(self, stored: Stored) -> _Said:
+        words = dict(self.words)
+        for key, word in stored.stated.items():
+            words[key] = (*words.get(key, ()), (word, "in the file"))
+        return _Said(words, stored.conventions, self.faults)
+
+    def word(self, key: str) -> str:
+        """The first word said, or the convention, or ''."""
+        return self.words[key][0][0] if self.words.get(key) else self.conventions.get(key, "")
+
+    def settle(self, key: str, known: dict[str, str]) -> str:
+        """The one meaning that all who speak agree on; '' and a fault where there is none."""
+        said = self.words.get(key, ())
+        unknown = [word for word, _ in said if word.lower() not in known]
+        self.faults.extend(f"its {key} is said to be '{word}', expected one of {', '.join(known)}" for word in unknown)
+        found = {known[word.lower()] for word, _ in said if word.lower() in known}
+        if len(found) > 1:
+            (one, there), (other, here) = said[-1], said[0]
+            self.faults.append(f"its {key} is '{one}' {there} and '{other}' {here}; they must agree")
+        if not said and key in self.conventions:
+            return known[self.conventions[key].lower()]
+        if not said:
+            self.faults.append(f"its {key} is not stated; expected one of {', '.join(dict.fromkeys(known.values()))}")
+        return next(iter(found)) if len(found) == 1 else ""
+
+    def units(self, *, of_sources: bool = False) -> Units | None:
+        """The units all agree on; a caller who says 'relative' does not use those of the file."""
+        said = list(dict.fromkeys(self.words.get("units", ())))
+        if said and said[0][0].lower() == "relative":
+            return Units("relative")
+        read_out = [read_units(word, self.faults, of_sources=of_sources) for word, _ in said]
+        known = [one for one in read_out if one is not None]
+        if len(known) > 1 and not all(same_units(known[0], one) for one in known):
+            self.faults.append(
+                f"its units are '{said[-1][0]}' {said[-1][1]} and '{said[0][0]}' {said[0][1]}; they must agree"
+            )
+        if not said and "units" in self.conventions:
+            return read_units(self.conventions["units"], self.faults)
+        if not said:
+            self.faults.append(f"its units are not stated; expected such as {EXAMPLES}; a flux needs its flavour too")
+        return known[0] if known else None
 
 
-def _raw_npy(path: Path, content: bytes) -> _Raw:
-    try:
-        values = np.load(BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"the map {path} is not a plain NumPy array: {error}; write it with numpy.save") from error
-    return _Raw(np.asarray(values), _sidecar(path.with_suffix(".toml")))
-
-
-def _sidecar(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f'{path} is not TOML: {error}; expected frame = "..." and ordering = "..."') from error
+def _check_words(said: dict[str, str], where: str) -> None:
+    """Raise InputError for an unknown key or a word that cannot be right."""
     for key in said:
-        if key not in ("frame", "ordering"):
-            raise InputError(f"{path} says '{key}'.{did_you_mean(key, ('frame', 'ordering'))}")
-    return {key: str(value) for key, value in said.items()}
+        if key not in KEYS:
+            raise InputError(f"{where} says '{key}'.{did_you_mean(key, KEYS)}")
+    for key, known in WORDS.items():
+        if key in said and said[key].lower() not in known:
+            raise InputError(f"{where} says {key}={said[key]}.{did_you_mean(said[key], known)}")
+    for word in said.get("sure", "").split(","):
+        if word.strip() not in ("", *SURE):
+            raise InputError(f"{where} says sure={said['sure']}.{did_you_mean(word, SURE)}")
+    if "index" in said:
+        _index(said["index"])
 
 
-def _raw_fits(path: Path, content: bytes) -> _Raw:
-    try:
-        plain = gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", AstropyWarning)
-            with fits.open(BytesIO(plain), memmap=False) as units:
-                table = next((unit for unit in units if isinstance(unit, fits.BinTableHDU)), None)
-                if table is None:
-                    raise InputError(f"the map {path} has no binary table; write it with healpy.write_map")
-                return _from_table(table)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error, AstropyWarning) as error:
-        raise InputError(f"the map {path} is not readable FITS: {error}; write it with healpy.write_map") from error
+def _said(value: Any) -> str:
+    if isinstance(value, u.Quantity):
+        in_gev = value.to_value(u.GeV)
+        return as_text(in_gev) if np.ndim(in_gev) else f"{float(in_gev)!r} GeV"
+    return as_text(value)
 
 
-def _from_table(table: fits.BinTableHDU) -> _Raw:
-    header = table.header
-    columns = [np.asarray(table.data[name]) for name in table.columns.names]
-    stated = {
-        key: str(header[card]).strip()
-        for key, card in (("frame", "COORDSYS"), ("ordering", "ORDERING"))
-        if str(header.get(card, "")).strip()
-    }
-    if str(header.get("INDXSCHM", "IMPLICIT")).strip().upper() == "EXPLICIT" or header.get("OBJECT") == "PARTIAL":
-        return _Raw(np.empty(0), stated, ("it covers part of the sky (INDXSCHM EXPLICIT); fill the rest with 0",))
-    nside = header.get("NSIDE")
-    if not isinstance(nside, int):
-        return _Raw(columns[0].ravel(), stated, (f"its header has NSIDE = {nside!r}, expected a number",))
-    n_energies, rest = divmod(sum(column.size for column in columns), 12 * nside**2)
-    if rest == 0 and n_energies > 1:
-        return _Raw(np.empty((12 * nside**2, n_energies)), stated)
-    return _Raw(np.concatenate([column.ravel() for column in columns]), stated)
+def _gathered(file: MapFile) -> _Said:
+    words: dict[str, tuple[tuple[str, str], ...]] = {}
+    for field in fields(file):
+        if field.name != "path" and getattr(file, field.name):
+            words[field.name] = ((getattr(file, field.name), "in the call"),)
+    beside = {} if file.path.name.lower().endswith(FITS_ENDINGS) else sidecar(file.path)
+    for key, word in beside.items():
+        words[key] = (*words.get(key, ()), (word, "in the .toml file"))
+    _check_words({"sure": _first(words, "sure")}, str(file.path))
+    return _Said(words, {}, [])
 
 
-def _one_axis(values: NDArray[np.generic], faults: list[str]) -> Floats:
-    """The values as (pixel,) float64; whatever is wrong with them is added to ``faults``."""
-    if values.ndim != 1:
-        faults.append(f"it has {values.ndim} axes, shape {values.shape}, expected one value per pixel; {HOW_TO_REDUCE}")
-        return np.empty(0)
-    if values.dtype.kind not in "fiu":
-        faults.append(f"it holds {values.dtype}, expected real numbers")
-        return np.empty(0)
-    plain = values.astype(np.float64)
-    if len(plain) or not faults:
-        faults += value_faults(plain)
-    return plain
+def _first(words: dict[str, tuple[tuple[str, str], ...]], key: str) -> str:
+    return words[key][0][0] if key in words else ""
 
 
-def _settle(key: str, said: str | None, stated: str | None, known: dict[str, str], faults: list[str]) -> str:
-    """The one value of 'frame' or 'ordering' that caller and file agree on; a fault where there is none."""
-    words = [word for word in (said, stated) if word]
-    unknown = [word for word in words if word.lower() not in known]
-    faults += [f"its {key} is said to be '{word}', expected one of {', '.join(known)}" for word in unknown]
-    found = sorted({known[word.lower()] for word in words if word.lower() in known})
-    if not words:
-        faults.append(f"its {key} is not stated")
-    if len(found) > 1:
-        faults.append(f"its {key} is '{stated}' in the file and '{said}' in the call; they must agree")
-    return found[0] if found else ""
-
-
-def _index(value: str | float) -> float:
+def _index(value: str) -> float:
     try:
         index = float(value)
     except ValueError as error:
@@ -252,6 +290,326 @@ def _index(value: str | float) -> float:
     return index
 
 
+def _nside(said: _Said, default: int) -> int:
+    word = said.word("nside")
+    if not word:
+        return default
+    if not word.isdigit() or not is_healpix_size(12 * int(word) ** 2):
+        raise InputError(f"nside is said to be '{word}'; expected a power of two")
+    return int(word)
+
+
+# --- spectra -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Physics:
+    """How values become fluxes.
+
+    energies : (energy,) GeV; the one energy of a map without an energy axis; empty for a relative map.
+    factor   : per flavour.
+    """
+
+    units: Units
+    flavour: str
+    energies: Floats
+    index: float
+
+    @property
+    def per_value(self) -> Floats:
+        """GeV^-1 cm^-2 s^-1 per flavour (times sr^-1, ...) per stored value, (energy,)."""
+        one = self.units.scale * FLAVOURS.get(self.flavour, 1.0)
+        return one / self.energies**2 if self.units.weighted else np.full(len(self.energies), one)
+
+
+def _physics(said: _Said, units: Units | None, stored: Stored) -> _Physics:
+    """Units, flavour, energies and index, with what is wrong about them in ``said.faults``."""
+    absolute = units is not None and not units.relative
+    flux_meant = absolute or (units is None and bool(said.word("units")))
+    flavour = said.settle("flavour", FLAVOUR_WORDS) if flux_meant else ""
+    units = units or Units("relative")
+    if stored.n_energies > 1:
+        for key in ("energy", "index"):
+            if said.words.get(key):
+                said.faults.append(f"{key} is said, but the file has {stored.n_energies} energies; leave it out")
+        return _Physics(units, flavour, _energies(said, stored), 0.0)
+    index = _one_index(said)
+    if not absolute:
+        return _Physics(units, "", np.empty(0), index)
+    return _Physics(units, flavour, _one_energy(said, stored), index)
+
+
+def _one_index(said: _Said) -> float:
+    found = []
+    for word, _ in said.words.get("index", ()):
+        try:
+            found.append(_index(word))
+        except InputError as error:
+            said.faults.append(str(error))
+    if len(set(found)) > 1:
+        said.faults.append(f"its index is said to be {' and '.join(f'{x:g}' for x in found)}; they must agree")
+    return found[0] if found else DEFAULT_INDEX
+
+
+def _one_energy(said: _Said, stored: Stored) -> Floats:
+    if len(stored.energies) == 1:
+        return stored.energies * energy_unit(said.word("energies_unit") or "?", said.faults)
+    if not said.word("energy"):
+        said.faults.append("the energy at which its units hold is not stated; say energy=100TeV or what it is")
+        return np.ones(1)
+    energies = {round(np.log10(max(read_energy(w, said.faults), 1e-9)), 6) for w, _ in said.words["energy"]}
+    if len(energies) > 1:
+        said.faults.append(
+            f"its energy is said to be {' and '.join(w for w, _ in said.words['energy'])}; they must agree"
+        )
+    return np.array([read_energy(said.word("energy"), [])])
+
+
+def _energies(said: _Said, stored: Stored) -> Floats:
+    """The energies of the maps in GeV, rising and around 100 TeV; empty, with a fault, where they are not."""
+    faults = said.faults
+    before = len(faults)
+    listed = read_numbers(said.word("energies"))
+    if listed is not None and len(stored.energies) and not _alike(listed, stored.energies):
+        faults.append("its energies are said to be others than those in the file; they must agree")
+    energies = stored.energies if listed is None else listed
+    if not len(energies):
+        faults.append(
+            f"it has 2 axes, shape ({stored.n_pixels}, {stored.n_energies}), and its energies are not stated; say "
+            "energies=[...] and energies_unit, or keep one map and say energy and index"
+        )
+        return np.empty(0)
+    if not said.word("energies_unit"):
+        faults.append("the unit of its energies is not stated; say energies_unit=GeV or what it is")
+    if said.word("bins") and said.word("bins").lower() not in BINS:
+        faults.append(f"its bins are said to be '{said.word('bins')}', expected one of {', '.join(BINS)}")
+    unit = energy_unit(said.word("energies_unit") or "GeV", faults)
+    energies = _centres(energies * unit, said, stored.n_energies)
+    if len(energies) != stored.n_energies:
+        faults.append(
+            f"it has {len(energies)} energies for {stored.n_energies} maps; expected as many, or one edge more"
+        )
+    elif not (np.all(np.isfinite(energies)) and energies[0] > 0 and np.all(np.diff(energies) > 0)):
+        faults.append("its energies do not rise; expected positive energies, each above the last")
+    elif not energies[0] <= PIVOT * (1 + 1e-6) or not energies[-1] >= PIVOT * (1 - 1e-6):
+        faults.append(
+            f"its energies run from {energies[0]:.4g} to {energies[-1]:.4g} GeV; expected a range that holds 100 TeV: "
+            "extend the table, check the unit, or keep one map and say energy and index"
+        )
+    return energies if len(faults) == before else np.empty(0)
+
+
+def _alike(one: Floats, other: Floats) -> bool:
+    return len(one) == len(other) and bool(np.allclose(one, other, rtol=1e-6))
+
+
+def _centres(energies: Floats, said: _Said, n_maps: int) -> Floats:
+    """Geometric centres where the energies are edges of bins: all of them, or all lower ones of equal bins."""
+    lower = len(energies) == n_maps and len(energies) > 1 and BINS.get(said.word("bins").lower()) == "edges"
+    if not lower and len(energies) != n_maps + 1:
+        return energies
+    edges = np.append(energies, energies[-1] ** 2 / energies[-2]) if lower else energies
+    return np.asarray(np.sqrt(edges[1:] * edges[:-1]))
+
+
+# --- from maps to a template -------------------------------------------------------------------------------------
+
+
+def _from_maps(file: MapFile, said: _Said, stored: Stored) -> tuple[Template, Understood]:
+    said.faults.extend(stored.faults)
+    frame = said.settle("frame", FRAMES)
+    ordering = said.settle("ordering", ORDERINGS)
+    units = said.units()
+    shaped = stored.n_pixels > 0
+    # A file whose shape is at fault has nothing to say about energies.
+    physics = _physics(said, units, stored if shaped else Stored(stored.kind))
+    cube = len(physics.energies) > 1
+    nodes, weights = thin(np.log10(physics.energies)) if cube else (np.array([GEV_PIVOT_LOG10]), np.eye(1))
+    if cube:
+        weights = weights * physics.per_value
+    elif stored.n_energies > 1:
+        weights = np.ones((1, stored.n_energies))
+    if not shaped:
+        refuse(f"the map {file.path}", said.faults, HOW_TO_SAY)
+    summed = sum_up(stored.values, weights, stored.n_pixels)
+    said.faults.extend(summed.census.faults())
+    _spectral_faults(said, physics, summed)
+    if summed.census.sound and is_healpix_size(stored.n_pixels):
+        _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
+    refuse(f"the map {file.path}", said.faults, HOW_TO_SAY)
+    return _made(file, said, stored, physics, nodes, summed, frame, ordering)
+
+
+def _nearest(nodes: Floats, summed: Summed) -> int:
+    """The node nearest to 100 TeV that has flux."""
+    off = np.abs(nodes - GEV_PIVOT_LOG10) if len(nodes) == len(summed.maps) else np.zeros(len(summed.maps))
+    return int(np.argmin(np.where(summed.maps.any(axis=1), off, np.inf)))
+
+
+def _spectral_faults(said: _Said, physics: _Physics, summed: Summed) -> None:
+    """Add a fault where the flux of a cube vanishes below its highest energies, or has ended at 100 TeV."""
+    if len(physics.energies) < 2 or not summed.census.sound:
+        return
+    shining = np.flatnonzero(summed.totals > 0)
+    dark = int(shining[-1]) + 1 - len(shining)
+    if dark:
+        said.faults.append(f"{dark} energies below the highest that shines have no flux; leave them out or fill them")
+    last = physics.energies[shining[-1]]
+    if last < PIVOT * (1 - 1e-6):
+        said.faults.append(f"its flux ends at {last:.4g} GeV; expected flux at 100 TeV, where fluxes are quoted")
+    elif len(shining) < 2:
+        said.faults.append("it has flux at one energy only; expected two or more, or one map with energy and index")
+
+
+def _doubts(said: _Said, values: Floats, frame: str, ordering: str) -> None:
+    sure = {word.strip() for word in said.word("sure").split(",")}
+    if not ordering:
+        return
+    doubt = ordering_doubt(values, ordering)
+    nested = (ordering == "nested") != bool(doubt and "ordering" not in sure)
+    if doubt and "ordering" not in sure:
+        said.faults.append(doubt)
+    if frame and "frame" not in sure:
+        doubt = frame_doubt(to_ring(values) if nested else values, frame)
+        said.faults.extend([doubt] if doubt else [])
+
+
+def _made(
+    file: MapFile,
+    said: _Said,
+    stored: Stored,
+    physics: _Physics,
+    nodes: Floats,
+    summed: Summed,
+    frame: str,
+    ordering: str,
+) -> tuple[Template, Understood]:
+    used = summed.maps.any(axis=1)
+    nodes, maps = nodes[used], summed.maps[used]
+    nside = hp.npix2nside(stored.n_pixels)
+    where = sources(nside) if frame == "galactic" else None
+    for k, values in enumerate(maps):
+        ring = values if ordering == "ring" else to_ring(values)
+        maps[k] = normalised(ring if where is None else turned(ring, where))
+    area = 4 * np.pi / stored.n_pixels if physics.units.per == "sr" or physics.units.relative else 1.0
+    notes = _notes(said, stored, nodes, summed.totals)
+    return _finished(file, said, physics, nodes, maps, summed.totals * area, frame, ordering, stored.kind, notes)
+
+
+def _notes(said: _Said, stored: Stored, nodes: Floats, totals: Floats) -> tuple[str, ...]:
+    notes = list(stored.notes)
+    assumed = [f"{key} {word}" for key, word in stored.conventions.items() if not said.words.get(key)]
+    if assumed:
+        notes.append(f"by the convention of this format: {', '.join(assumed)}")
+    if stored.n_energies > len(nodes):
+        notes.append(f"thinned {stored.n_energies} energies to {len(nodes)} maps; the spectrum keeps all")
+    if stored.n_energies > 1 and totals[-1] == 0:
+        notes.append(f"the flux ends {np.count_nonzero(totals == 0)} energies before the last")
+    if sure := said.word("sure"):
+        notes.append(f"not doubted: {sure}")
+    return tuple(notes)
+
+
+def _finished(
+    file: MapFile,
+    said: _Said,
+    physics: _Physics,
+    nodes: Floats,
+    maps: Floats,
+    totals: Floats,
+    frame: str,
+    ordering: str,
+    kind: str,
+    notes: tuple[str, ...],
+) -> tuple[Template, Understood]:
+    """Template and record from equatorial RING maps that integrate to one and sky integrals in the file's unit."""
+    maps.flags.writeable = False
+    spectrum, flux, integral = _spectrum(physics, totals)
+    words = " ".join(word for word in (frame, ordering) if word)
+    scale = "relative" if physics.units.relative else f"{physics.units.text}, {physics.flavour}"
+    name = _stem(file.path)
+    template = Template(
+        name,
+        name,
+        maps,
+        nodes,
+        spectrum,
+        "user file",
+        f"user file {file.path.name}, {words}, {scale}",
+        _sha256(file.path),
+        flux,
+    )
+    longitude, latitude = _brightest(template)
+    energies = physics.energies
+    record = Understood(
+        kind,
+        frame,
+        ordering,
+        physics.units.text,
+        physics.flavour,
+        (len(energies), float(energies[0]), float(energies[-1])) if len(energies) else (0, 0.0, 0.0),
+        template.nside,
+        integral,
+        (longitude, latitude),
+        notes,
+    )
+    return template, record
+
+
+def _spectrum(physics: _Physics, totals: Floats) -> tuple[PowerLaw | TabulatedSpectrum, float, float]:
+    """Spectrum, E^2 dN/dE at 100 TeV in TeV cm^-2 s^-1 per flavour (0 if relative), and the integral as stored."""
+    absolute = 0.0 if physics.units.relative else 1e-3 * PIVOT**2
+    if len(physics.energies) < 2:
+        law = PowerLaw(physics.index)
+        at = (
+            physics.per_value * totals / law.shape(np.log10(physics.energies)) if len(physics.energies) else np.zeros(1)
+        )
+        return law, absolute * float(at[0]), float(totals[0])
+    end = int(np.flatnonzero(totals > 0)[-1]) + 1
+    x = np.log10(physics.energies[:end])
+    # A unit of energy other than GeV may leave 100 TeV a rounding off the table.
+    x = np.where(np.abs(x - GEV_PIVOT_LOG10) < 1e-6, GEV_PIVOT_LOG10, x)
+    values = np.log10((physics.per_value * totals)[:end])
+    pivot = float(np.log10(TabulatedSpectrum(x, values).shape(np.array(GEV_PIVOT_LOG10))))
+    raw = pivot + (2 * GEV_PIVOT_LOG10 if physics.units.weighted else 0.0)
+    one = physics.units.scale * FLAVOURS.get(physics.flavour, 1.0)
+    return TabulatedSpectrum(x, values - pivot), absolute * 10.0**pivot, 10.0**raw / one
+
+
+def _brightest(template: Template) -> tuple[float, float]:
+    """Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg."""
+    theta, phi = hp.pix2ang(template.nside, int(np.argmax(template.density)))
+    theta, phi = hp.Rotator(coord=["C", "G"])(theta, phi)
+    return float(np.degrees(phi) + 180.0) % 360.0 - 180.0, float(90.0 - np.degrees(theta))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _stem(path: Path) -> str:
     name = path.name.removesuffix(".gz")
     return Path(name).stem
+
+
+# --- from a list of sources --------------------------------------------------------------------------------------
+
+
+def _from_points(file: MapFile, said: _Said) -> tuple[Template, Understood]:
+    nside = _nside(said, DEFAULT_NSIDE)
+    points = _points.read_points(file.path, said.faults)
+    if points is None:
+        raise fault(f"the list {file.path}", said.faults, HOW_TO_SAY)
+    stated = {"frame": points.frame, "index": points.index, "units": "relative" if points.relative else points.units}
+    stored = Stored("list of sources", stated={key: word for key, word in stated.items() if word})
+    said = said.with_file(stored)
+    frame = said.settle("frame", FRAMES)
+    physics = _physics(said, said.units(of_sources=True), stored)
+    refuse(f"the list {file.path}", said.faults, HOW_TO_SAY)
+    summed = _points.map_of(points, nside)
+    extended = int(np.count_nonzero(points.extension))
+    notes = (f"{len(points.weight)} sources, {extended} of them extended",)
+    nodes = np.array([GEV_PIVOT_LOG10])
+    totals = np.array([points.weight.sum()])
+    return _finished(file, said, physics, nodes, normalised(summed)[None], totals, frame, "", stored.kind, notes)

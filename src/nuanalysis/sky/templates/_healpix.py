@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import healpy as hp
 import numpy as np
@@ -56,15 +57,26 @@ def to_equatorial(galactic_map: Floats, *, split: int = 2) -> Floats:
     Each equatorial pixel is the mean of the Galactic map at the centres of its split^2 sub-pixels: nothing is smeared
     by more than a pixel, and a non-negative map stays non-negative (a rotation of harmonics rings).
     """
-    nside = hp.npix2nside(len(galactic_map))
-    turned = subpixel_mean(
-        lambda longitude, latitude: galactic_map[hp.ang2pix(nside, np.pi / 2 - latitude, longitude)],
-        np.arange(len(galactic_map)),
-        nside=nside,
-        split=split,
-    )
-    total = turned.sum()
-    return to_ring(turned * (galactic_map.sum() / total if total > 0 else 1.0))
+    return turned(galactic_map, sources(hp.npix2nside(len(galactic_map)), split=split))
+
+
+def sources(nside: int, *, split: int = 2) -> NDArray[np.int32]:
+    """Where the sub-pixels of equatorial pixels lie: Galactic RING pixels, (equatorial RING pixel, split^2)."""
+    parents = hp.ring2nest(nside, np.arange(12 * nside**2))
+    found = np.empty((len(parents), split**2), dtype=np.int32)
+    step = max(1, DIRECTIONS_PER_PASS // split**2)
+    for start in range(0, len(parents), step):
+        fine = parents[start : start + step, None] * split**2 + np.arange(split**2)
+        longitude, latitude = galactic(fine.ravel(), nside=nside * split)
+        found[start : start + step] = hp.ang2pix(nside, np.pi / 2 - latitude, longitude).reshape(-1, split**2)
+    return found
+
+
+def turned(galactic_map: Floats, where: NDArray[np.int32]) -> Floats:
+    """A Galactic RING map read at the sub-pixels that ``sources`` gives, with its integral kept."""
+    mean = galactic_map[where].mean(axis=1)
+    total = mean.sum()
+    return np.asarray(mean * (galactic_map.sum() / total if total > 0 else 1.0), dtype=np.float64)
 
 
 def normalised(relative: Floats) -> Floats:
@@ -72,24 +84,61 @@ def normalised(relative: Floats) -> Floats:
     return np.asarray(relative / (relative.sum() * 4 * np.pi / len(relative)), dtype=np.float64)
 
 
-def value_faults(values: Floats) -> list[str]:
+def value_faults(values: NDArray[np.generic]) -> list[str]:
     """What keeps values (pixel,) from being a density on the sphere, in words; empty when nothing does."""
-    faults = []
-    if not is_healpix_size(len(values)):
-        faults.append(f"it has {len(values)} pixels, expected 12 nside^2 with nside a power of two (49152 at nside 64)")
-    unseen = np.isclose(values, hp.UNSEEN)
-    broken = ~np.isfinite(values)
-    negative = (values < 0) & ~unseen & ~broken
-    if unseen.any():
-        count = np.count_nonzero(unseen)
-        faults.append(f"{count} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines")
-    if broken.any():
-        faults.append(f"{np.count_nonzero(broken)} pixels are NaN or infinite")
-    if negative.any():
-        faults.append(f"{np.count_nonzero(negative)} pixels are negative (the lowest is {values[negative].min():g})")
-    if len(values) and not np.any(values):
-        faults.append("all pixels are zero: nothing shines")
-    return faults
+    return size_faults(len(values)) + Census().add(values).faults()
+
+
+def size_faults(n_pixels: int) -> list[str]:
+    """The fault of a map of that many pixels, or none."""
+    if is_healpix_size(n_pixels):
+        return []
+    return [f"it has {n_pixels} pixels, expected 12 nside^2 with nside a power of two (49152 at nside 64)"]
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What keeps values from being a flux on the sphere, counted field by field."""
+
+    seen: int = 0
+    unseen: int = 0
+    broken: int = 0
+    negative: int = 0
+    lowest: float = 0.0
+    shining: int = 0
+
+    def add(self, values: NDArray[np.generic]) -> Census:
+        """The census with these values, of any shape, counted too."""
+        numbers = np.asarray(values, dtype=np.float64)
+        unseen = np.isclose(numbers, hp.UNSEEN)
+        broken = ~np.isfinite(numbers)
+        negative = (numbers < 0) & ~unseen & ~broken
+        return Census(
+            self.seen + numbers.size,
+            self.unseen + int(np.count_nonzero(unseen)),
+            self.broken + int(np.count_nonzero(broken)),
+            self.negative + int(np.count_nonzero(negative)),
+            min(self.lowest, float(numbers[negative].min())) if negative.any() else self.lowest,
+            self.shining + int(np.count_nonzero(numbers)),
+        )
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is nothing to find fault with."""
+        return not self.faults()
+
+    def faults(self) -> list[str]:
+        """The faults in words; empty when there is none."""
+        faults = []
+        if self.unseen:
+            faults.append(f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines")
+        if self.broken:
+            faults.append(f"{self.broken} pixels are NaN or infinite")
+        if self.negative:
+            faults.append(f"{self.negative} pixels are negative (the lowest is {self.lowest:g})")
+        if self.seen and not self.shining:
+            faults.append("all pixels are zero: nothing shines")
+        return faults
 
 
 def is_healpix_size(n_pixels: int) -> bool:
@@ -100,4 +149,9 @@ def is_healpix_size(n_pixels: int) -> bool:
 def refuse(source: str, faults: list[str], remedy: str) -> None:
     """Raise InputError with every fault in one message; do nothing when there is none."""
     if faults:
-        raise InputError(f"{source} cannot be used as a template:\n  - " + "\n  - ".join(faults) + f"\n{remedy}")
+        raise fault(source, faults, remedy)
+
+
+def fault(source: str, faults: list[str], remedy: str) -> InputError:
+    """The error that lists every fault of a map and how to mend it."""
+    return InputError(f"{source} cannot be used as a template:\n  - " + "\n  - ".join(faults) + f"\n{remedy}")

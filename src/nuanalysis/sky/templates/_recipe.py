@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -69,7 +69,7 @@ class Built:
 
     def make(self) -> Template:
         """Build the map; seconds."""
-        return self.recipe.make(self.parameters, self.nside)
+        return replace(self.recipe.make(self.parameters, self.nside), sha256=self.sha256)
 
 
 def parse_recipe(text: str, known: dict[str, Recipe]) -> Built:

@@ -2,126 +2,89 @@
 
 It stands in where the published map is absent, and is always named 'pi0-like', never 'pi0': it has no spiral arms, no
 clouds, no warp.  Its shape error is of the size of the difference between published models (docs: 5-15 % in TS).
-The spectrum is E^-2.7, as for the published map.
+Cosmic rays diffuse alike everywhere, so that the morphology is the same at all energies.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
+from nuanalysis.schema import Spectrum
 from nuanalysis.sky._records import PowerLaw, Template, factorised
-from nuanalysis.sky.templates import _healpix, _milky_way
+from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, emissivity, sight, transport
+from nuanalysis.sky.galaxy._frame import R_SUN
+from nuanalysis.sky.galaxy.sight import Lines
+from nuanalysis.sky.templates import _milky_way
+from nuanalysis.sky.templates._recipe import Recipe, parameter
 
 Floats = NDArray[np.float64]
-Density = Callable[[Floats, Floats], Floats]
-INDEX = 2.7
-REFERENCE = (
-    "nuanalysis, analytic: gas of Bronfman et al., ApJ 324, 248 (1988) and Ferriere, ApJ 497, 759 (1998) with the "
-    "parameters of the DRAGON code; sources of Case & Bhattacharya, ApJ 504, 761 (1998); halo of 4 kpc"
-)
-NSIDES = (16, 32, 64, 128, 256, 512)
-N_LONGITUDES = 220
-N_LATITUDES = 160
-FINEST_LONGITUDE = np.radians(0.05)
-FINEST_LATITUDE = np.radians(0.01)
-# Resolution of the sub-pixels by distance from the plane: the gas disk at the Galactic Centre is 0.1 deg thick.
-SUB_NSIDES = ((np.radians(2.0), 2048), (np.radians(10.0), 512), (np.pi, 256))
+SMALLEST_RADIUS = 0.5  # kpc; within, a falling radial_index would diverge
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LineTable:
-    """Line-of-sight integrals of the model: nodes |l| (l,) and |b| (b,) in rad, logarithm of the integral (l, b)."""
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What the template is made from; the last three bend it for studies and are off by default."""
 
-    longitudes: Floats
-    latitudes: Floats
-    log_integral: Floats
+    gas: str = parameter("bronfman-ferriere", "gas model", choices=tuple(GAS))
+    sources: str = parameter("case-1998", "where cosmic rays come from", choices=tuple(SOURCES))
+    halo_height: float = parameter(4.0, "half-height of the halo of cosmic rays, kpc", low=1.0, high=20.0)
+    spectrum: str = parameter(
+        "power-law", "a power law, or that of the physical model with its flux", choices=("power-law", "physical")
+    )
+    index: float = parameter(2.7, "index of the power law", low=1.0, high=5.0)
+    cosmic_rays: str = parameter("h3a", "cosmic rays at the Sun (physical spectrum)", choices=tuple(COSMIC_RAYS))
+    yields: str = parameter("kelner", "cross sections (physical spectrum)", choices=tuple(YIELDS))
+    radial_index: float = parameter(0.0, "x of a factor (R / 8.5 kpc)^x on the emissivity", low=-3.0, high=3.0)
+    longitude_scale: float = parameter(0.0, "x in deg of a factor exp(-|l| / x); 0 = none", low=0.0, high=1000.0)
+    latitude_scale: float = parameter(0.0, "x in deg of a factor exp(-|b| / x); 0 = none", low=0.0, high=1000.0)
 
 
-def make_template(nside: int = 128) -> Template:
-    """The built-in pi0-like template, equatorial RING, integrating to one.
+def make(parameters: Parameters, nside: int) -> Template:
+    """The pi0-like template; its flux is that of the physical model, and 0 with a power law.
 
-    nside : a power of two from 16 to 512; 64 is enough for cascades, 128 for tracks.  Raises InputError otherwise.
+    64 is enough for cascades, 128 for tracks.
     """
-    if nside not in NSIDES:
-        raise InputError(f"the template pi0-like was asked for at nside {nside}; expected one of {NSIDES}")
-    density = _healpix.normalised(_healpix.to_ring(_nested_map(nside)))
-    density.flags.writeable = False
+    p = parameters
+    lines = sight.trace(GAS[p.gas], halo_height=p.halo_height)
+    values = (lines.columns @ density(p) * _bent(lines, p))[:, None]
+    spectrum: Spectrum = PowerLaw(p.index)
+    flux = 0.0
+    if p.spectrum == "physical":
+        local = emissivity.local(_milky_way.ENERGIES, COSMIC_RAYS[p.cosmic_rays], YIELDS[p.yields])
+        spectrum, flux = _milky_way.tabulated(local * sight.sky_integral(lines, values))
+    maps, log10_energy = factorised(_milky_way.maps(lines, values, nside)[0])
     return Template(
-        "pi0-like",
-        "analytic pi0-like",
-        *factorised(density),
-        PowerLaw(INDEX),
-        "built-in",
-        REFERENCE,
-        recipe_sha256(nside),
+        "pi0-like", "analytic pi0-like", maps, log10_energy, spectrum, "built-in", reference(p), sha256="", flux=flux
     )
 
 
-def recipe_sha256(nside: int) -> str:
-    """sha256 of the source code and parameters that make the template."""
-    digest = hashlib.sha256(f"pi0-like nside={nside}".encode())
-    for source in (__file__, _milky_way.__file__, _healpix.__file__):
-        digest.update(Path(source).read_bytes())
-    return digest.hexdigest()
+def reference(parameters: Parameters) -> str:
+    """What the template is made from."""
+    p = parameters
+    parts = [GAS[p.gas].reference, f"sources of {SOURCES[p.sources].reference}", f"halo of {p.halo_height:g} kpc"]
+    if p.spectrum == "physical":
+        parts += [COSMIC_RAYS[p.cosmic_rays].reference, YIELDS[p.yields].reference]
+    return "nuanalysis, analytic: " + "; ".join(parts)
 
 
-def tabulate(density: Density = _milky_way.emissivity) -> LineTable:
-    """Line-of-sight integrals of a density of (R, z), finest at the Galactic Centre and at the plane."""
-    longitudes = _nodes(np.pi, N_LONGITUDES, FINEST_LONGITUDE)
-    latitudes = _nodes(np.pi / 2, N_LATITUDES, FINEST_LATITUDE)
-    rows = [_milky_way.line_of_sight(density, longitude, latitudes) for longitude in longitudes]
-    return LineTable(longitudes, latitudes, np.log(np.stack(rows)))
+def density(parameters: Parameters) -> Floats:
+    """Density of cosmic rays relative to the Sun's at the knots of the lines, (knot,), as asked for."""
+    diffusion = transport.Diffusion(halo_height=parameters.halo_height)
+    law = SOURCES[parameters.sources]
+    relative = transport.relative_density(law, diffusion, sight.KNOTS, transport.LOG10_RIGIDITIES[:1])[0]
+    return np.asarray(relative * (np.maximum(sight.KNOTS, SMALLEST_RADIUS) / R_SUN) ** parameters.radial_index)
 
 
-def intensity(table: LineTable, longitude: Floats, latitude: Floats) -> Floats:
-    """Integral along the line of sight at Galactic (n,) rad, unit of (density) x kpc.
-
-    The model has two mirror planes, l -> -l and b -> -b, so the table is read at |l| and |b|; its logarithm is
-    interpolated linearly in both (within 0.4 % of the integral).
-    """
-    at_l, l_part = _position(np.abs(longitude), table.longitudes)
-    at_b, b_part = _position(np.abs(latitude), table.latitudes)
-    width = len(table.latitudes)
-    flat, corner = table.log_integral.ravel(), at_l * width + at_b
-    near = flat[corner] * (1 - b_part) + flat[corner + 1] * b_part
-    far = flat[corner + width] * (1 - b_part) + flat[corner + width + 1] * b_part
-    return np.asarray(np.exp(near * (1 - l_part) + far * l_part))
+def _bent(lines: Lines, parameters: Parameters) -> Floats:
+    """The factors in longitude and latitude at the nodes of the lines, (node,)."""
+    grid = (lines.longitudes, parameters.longitude_scale), (lines.latitudes, parameters.latitude_scale)
+    along, across = (np.exp(-np.degrees(np.abs(x)) / scale) if scale else np.ones_like(x) for x, scale in grid)
+    return np.asarray(np.multiply.outer(along, across).ravel())
 
 
-def _nodes(end: float, n: int, finest: float) -> Floats:
-    """n points from 0 to end whose spacing grows from ``finest``, as sinh does."""
-    x = np.linspace(0.0, 1.0, n)
-    low, high = 1e-6, 40.0
-    for _ in range(80):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if end * np.sinh(middle * x[1]) / np.sinh(middle) > finest else (low, middle)
-    return np.asarray(end * np.sinh(low * x) / np.sinh(low))
-
-
-def _position(value: Floats, nodes: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Index of the interval each value lies in, and how far along it (0 to 1)."""
-    index = np.clip(np.searchsorted(nodes, value, side="right") - 1, 0, len(nodes) - 2)
-    return index, (value - nodes[index]) / (nodes[index + 1] - nodes[index])
-
-
-def _nested_map(nside: int) -> Floats:
-    """Relative intensity averaged over each equatorial NESTED pixel, with smaller sub-pixels near the plane."""
-    value = partial(intensity, tabulate())
-    pixels = np.arange(12 * nside**2)
-    distance = np.abs(_healpix.galactic(pixels, nside=nside)[1]) - _healpix.reach(nside)
-    means = np.empty(len(pixels))
-    edge = -np.pi
-    for next_edge, sub_nside in SUB_NSIDES:
-        some = pixels[(distance >= edge) & (distance < next_edge)]
-        split = max(1, sub_nside // nside)
-        means[some] = _healpix.subpixel_mean(value, some, nside=nside, split=split)
-        edge = next_edge
-    return means
+RECIPE = Recipe(
+    "pi0-like", "cosmic rays on gas, one morphology at all energies", reference(Parameters()), Parameters, make
+)

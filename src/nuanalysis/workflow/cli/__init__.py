@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from nuanalysis.errors import NuanalysisError
-from nuanalysis.workflow.cli import bench, bias, data, inference, kernels, notebooks, release, run
+from nuanalysis.workflow.cli import bench, bias, data, inference, joint, kernels, notebooks, release, run, templates
 from nuanalysis.workflow.executors import ONE_THREAD
 
 app = typer.Typer(
@@ -25,11 +25,13 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(notebooks.app, name="notebooks")
 app.add_typer(release.app, name="release")
+app.add_typer(templates.app, name="templates")
 run.register(app)
 inference.register(app)
 bias.register(app)
 bench.register(app)
 kernels.register(app)
+joint.register(app)
 
 
 def _version(value: bool) -> None:

@@ -1,4 +1,4 @@
-"""``nuanalysis notebooks``: which there are, what they take, whether they are fit to run."""
+"""``nuanalysis notebooks``: which there are, what they take, whether they are fit to run; and one of them run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from nuanalysis.workflow.cli._face import JsonFlag, answer, say
 
-app = typer.Typer(help="Notebooks: list, parameters, strict check without running.", no_args_is_help=True)
+app = typer.Typer(help="Notebooks: list, parameters, run one, strict check without running.", no_args_is_help=True)
 
 
 @app.command("ls")
@@ -39,6 +39,30 @@ def params(name: Annotated[str, typer.Argument(help="Notebook, as 'ls' names it.
 def _line(row: dict[str, Any]) -> str:
     kind = ", ".join(part for part in (row["type"], row["unit"], row["range"]) if part)
     return f"{row['name']} = {row['default']!r}  ({kind})  {row['description']}"
+
+
+@app.command("run")
+def run(
+    name: Annotated[str, typer.Argument(help="Notebook, as 'ls' names it.")],
+    folder: Annotated[Path, typer.Option("--folder", help="Where the executed copy goes, under notebooks/.")] = Path(
+        "runs/default"
+    ),
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, as often as needed; see 'params'.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where it is finished and unchanged.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run one notebook with papermill; a finished and unchanged one is skipped, with the reason."""
+    from nuanalysis.workflow.notebooks import run_all
+    from nuanalysis.workflow.parameters import read_values
+
+    values = {"run_folder": str(folder), **read_values(name, parameter or [])}
+    folder.mkdir(parents=True, exist_ok=True)
+    (done,) = run_all([name], folder, {name: values}, force, progress=say)
+    copy = folder / "notebooks" / f"{name}.ipynb"
+    document = {"notebook": name, "status": done.status, "reason": done.reason, "seconds": done.run.seconds}
+    answer({**document, "executed": str(copy)}, as_json=as_json, text=f"{done}\n{copy}")
 
 
 @app.command("check")

@@ -1,0 +1,352 @@
+"""Templates as pictures: the map and its profiles, two maps side by side, fluxes by region, panels of the plane.
+
+Everything is drawn in Galactic coordinates, longitude growing to the left, from maps in ICRS.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.interpret.measurements import Intensity
+from nuanalysis.interpret.regions import Region, RegionFluxes
+from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
+from nuanalysis.plot._canvas import SERIES, SMALL, Series, canvas, grid, log_ticks, marked, title
+from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
+from nuanalysis.sky._records import Template
+from nuanalysis.sphere import regrade
+
+Floats = NDArray[np.float64]
+DECADES = 4.0  # of a logarithmic colour scale below its top
+RATIO_REACH = 4.0  # colour scale of a ratio: from 1/4 to 4
+LATITUDE_SHOWN = 30.0  # deg
+DENSITY_UNIT = "share of the flux (sr⁻¹)"
+ORIGINS = {"published": "published map", "built-in": "built-in model", "user file": "user file"}
+PLANE_LATITUDE = 15.0  # deg, of the panels of the plane
+TITLE_LETTERS = 56  # of a line of a title, at 11 pt
+LEGEND_LETTERS = 24  # of the longest of two or three names beside each other
+_ACROSS = 720
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlanePanel:
+    """One panel of the Galactic plane.
+
+    values : (pixel,) HEALPix RING in ICRS; NaN is left white.    label, unit : quantity and unit of its colour scale.
+    signed : the scale is symmetric about zero, and a line is drawn where the sign changes.
+    log : the scale is logarithmic, over ``DECADES`` decades.    origin : of its events, real or synthetic.
+    """
+
+    title: str
+    values: Floats
+    label: str
+    unit: str = ""
+    signed: bool = False
+    log: bool = False
+    origin: str = "real"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A fitted template by region; low, high: ends of the 68 % interval of its flux in units of the best fit."""
+
+    label: str
+    fluxes: RegionFluxes
+    low: float
+    high: float
+    origin: str = "real"
+
+
+def energy_name(log10_energy: float) -> str:
+    """An energy in words: 5.0 -> '100 TeV', 6.0 -> '1 PeV'."""
+    for unit, power in (("PeV", 6), ("TeV", 3)):
+        if log10_energy >= power - 1e-9:
+            return f"{10.0 ** (log10_energy - power):.3g} {unit}"
+    return f"{10.0**log10_energy:.3g} GeV"
+
+
+def _wrapped(text: str) -> str:
+    """A title in lines that fit the width of a figure."""
+    return textwrap.fill(text, TITLE_LETTERS, break_long_words=True)
+
+
+# ---- pieces -------------------------------------------------------------------------------------------------------
+
+
+def _log_scale(tops: Sequence[Floats]) -> LogNorm:
+    """One logarithmic scale for several maps: down from the brightest pixel."""
+    top = max(float(np.nanmax(values)) for values in tops)
+    if not top > 0:
+        raise InputError("a map has no positive value; a logarithmic colour scale needs one")
+    lowest = min(float(values[values > 0].min()) for values in tops if np.any(values > 0))
+    return LogNorm(max(top * 10**-DECADES, min(lowest, 0.5 * top)), top)
+
+
+def _mollweide(figure: Figure, slot: Any, values: Floats, norm: Normalize, *, name: str, contour: float | None) -> Any:
+    """Draw a whole-sky map into a slot of the figure's grid; returns axes and what the colour bar belongs to."""
+    x_edges, y_edges = np.linspace(-np.pi, np.pi, _ACROSS + 1), np.linspace(-np.pi / 2, np.pi / 2, _ACROSS // 2 + 1)
+    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
+    seen = _values_at(values, -x[None, :], y[:, None])
+    axes = figure.add_subplot(slot, projection="mollweide")
+    drawn = axes.pcolormesh(
+        x_edges, y_edges, np.clip(seen, norm.vmin, norm.vmax), cmap=COLOURS, norm=norm, rasterized=True
+    )
+    if contour is not None:
+        axes.contour(x, y, seen, levels=[contour], colors="black", linewidths=0.5)
+    degrees = np.array([-120, -60, 0, 60, 120])
+    axes.set_xticks(np.radians(degrees), [_longitude_name(d) for d in degrees])
+    for tick in axes.get_xticklabels():
+        tick.set_color("white")
+        tick.set_bbox({"boxstyle": "round,pad=0.15", "facecolor": "#00000080", "edgecolor": "none"})
+    axes.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"])
+    axes.tick_params(labelsize=SMALL)
+    axes.grid(visible=True, color="white", alpha=0.35, linewidth=0.6)
+    axes.set_ylabel("b", fontsize=10, labelpad=4)
+    axes.set_title(name, fontsize=10, pad=6)
+    return axes, drawn
+
+
+def _bar(figure: Figure, axes: Any, drawn: Any, label: str, *, orientation: str = "horizontal") -> Any:
+    across = orientation == "horizontal"
+    bar = figure.colorbar(
+        drawn, ax=axes, orientation=orientation, shrink=0.75 if across else 0.9, pad=0.03, aspect=32 if across else 10
+    )
+    bar.set_label(label, fontsize=10 if across else SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+    return bar
+
+
+def _longitude_axis(axes: Axes) -> None:
+    axes.set_xlim(-180.0, 180.0)
+    axes.set_xticks(np.arange(-180, 181, 60), [_longitude_name(d) for d in range(-180, 181, 60)])
+    axes.tick_params(labelsize=SMALL)
+
+
+def _longitude_panel(axes: Axes, lines: Sequence[tuple[str, Profiles, Series]]) -> None:
+    edges = -np.degrees(LONGITUDE_EDGES)[::-1]
+    for name, line, series in lines:
+        axes.stairs(
+            1e3 * line.per_degree[::-1], edges, color=series.colour, linestyle=series.line, linewidth=1.6, label=name
+        )
+    _longitude_axis(axes)
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel("Galactic longitude l", fontsize=10)
+    axes.set_ylabel("flux per degree\n(10⁻³ of all)", fontsize=10)
+    axes.set_title("|b| < 8°", fontsize=10)
+    grid(axes)
+
+
+def _latitude_panel(axes: Axes, lines: Sequence[tuple[str, Profiles, Series]], part: str, *, named: bool) -> None:
+    for name, line, series in lines:
+        axes.stairs(
+            np.where(line.latitude_per_sr(part) > 0, line.latitude_per_sr(part), np.nan),
+            np.degrees(LATITUDE_EDGES), baseline=None, color=series.colour, linestyle=series.line, linewidth=1.6,
+            label=name,
+        )  # fmt: skip
+    axes.set_yscale("log")
+    axes.set_xlim(-LATITUDE_SHOWN, LATITUDE_SHOWN)
+    axes.set_xticks([-30, -15, 0, 15, 30], ["−30°", "−15°", "0°", "15°", "30°"])
+    axes.tick_params(labelsize=SMALL)
+    axes.set_xlabel("Galactic latitude b", fontsize=10)
+    if named:
+        axes.set_ylabel("flux share\n(sr⁻¹)", fontsize=10)
+    axes.set_title("|l| < 60°" if part == "inner" else "|l| > 60°", fontsize=10)
+    grid(axes)
+
+
+def _profile_panels(figure: Figure, slots: Any, lines: Sequence[tuple[str, Profiles, Series]]) -> None:
+    """The longitude profile in the first row of two slots, both latitude profiles side by side in the second."""
+    _longitude_panel(figure.add_subplot(slots[0, :]), lines)
+    left = figure.add_subplot(slots[1, 0])
+    right = figure.add_subplot(slots[1, 1], sharey=left)
+    _latitude_panel(left, lines, "inner", named=True)
+    _latitude_panel(right, lines, "outer", named=False)
+    right.tick_params(labelleft=False)
+    if len(lines) > 1:
+        handles, names = left.get_legend_handles_labels()
+        figure.legend(
+            handles,
+            names,
+            loc="outside lower center",
+            ncols=1 if max(map(len, names)) > LEGEND_LETTERS else len(names),
+            fontsize=SMALL,
+            frameon=False,
+        )
+
+
+# ---- figures ------------------------------------------------------------------------------------------------------
+
+
+def template_figure(template: Template, profiles: Sequence[Profiles]) -> Figure:
+    """One template: a map at the energy of each profile, Mollweide, and the profiles in longitude and latitude.
+
+    One profile is enough where the map is the same at all energies; the title says where the map is from.
+    """
+    if not profiles or len(profiles) > len(SERIES):
+        raise InputError(f"a template figure got {len(profiles)} profiles; expected 1 to {len(SERIES)}")
+    maps = [template.density_at(line.log10_energy) for line in profiles]
+    figure = canvas(height=2.9 * len(maps) + 4.9)
+    rows = figure.add_gridspec(len(maps) + 2, 2, height_ratios=[2.5] * len(maps) + [1.7, 1.7])
+    norm = _log_scale(maps)
+    alone = len(template.maps) == 1
+    drawn = [
+        _mollweide(
+            figure, rows[k, :], values, norm, contour=None,
+            name="the same at all energies" if alone else energy_name(line.log10_energy),
+        )
+        for k, (values, line) in enumerate(zip(maps, profiles, strict=True))
+    ]  # fmt: skip
+    _bar(
+        figure, [axes for axes, _ in drawn], drawn[-1][1], f"{DENSITY_UNIT}; Galactic coordinates, l grows to the left"
+    )
+    lines = [(energy_name(line.log10_energy), line, series) for line, series in zip(profiles, SERIES, strict=False)]
+    _profile_panels(figure, rows[len(maps) :, :].subgridspec(2, 2), lines)
+    title(figure, _wrapped(f"{template.label} ({ORIGINS[template.origin]}), nside {template.nside}"), "real")
+    return figure
+
+
+def comparison_figure(a: Template, b: Template, comparison: Comparison) -> Figure:
+    """Two templates: both maps on one colour scale, the ratio of the densities, and both profiles.
+
+    The ratio is drawn at the coarser of the two resolutions; a black line marks where it is one.
+    """
+    at = comparison.log10_energy
+    maps = [template.density_at(at) for template in (a, b)]
+    nside = min(a.nside, b.nside)
+    first, second = (regrade(values, nside) for values in maps)
+    ratio = np.divide(first, second, out=np.full(len(first), np.nan), where=second > 0)
+    figure = canvas(height=13.4)
+    rows = figure.add_gridspec(5, 2, height_ratios=[2.5, 2.5, 2.6, 1.7, 1.7])
+    norm = _log_scale(maps)
+    drawn = [
+        _mollweide(figure, rows[k, :], values, norm, contour=None, name=_wrapped(f"{t.label} ({ORIGINS[t.origin]})"))
+        for k, (t, values) in enumerate(zip((a, b), maps, strict=True))
+    ]
+    _bar(figure, [axes for axes, _ in drawn], drawn[1][1], f"{DENSITY_UNIT}; Galactic coordinates, l grows to the left")
+    axes, shade = _mollweide(
+        figure, rows[2, :], ratio, LogNorm(1 / RATIO_REACH, RATIO_REACH), contour=1.0, name="first over second"
+    )
+    bar = _bar(figure, axes, shade, "ratio of the shares (line: 1)")
+    bar.ax.xaxis.set_major_locator(FixedLocator([0.25, 0.5, 1.0, 2.0, 4.0]))
+    bar.ax.xaxis.set_minor_formatter(NullFormatter())
+    bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    lines = [
+        (template.label, line, series)
+        for template, line, series in zip((a, b), comparison.profiles, SERIES, strict=False)
+    ]
+    _profile_panels(figure, rows[3:, :].subgridspec(2, 2), lines)
+    alike = ", ".join(
+        f"{one.cosine:.3f} " + (f"at {np.degrees(one.width):.3g}°" if one.width else "as they are")
+        for one in comparison.likeness
+    )
+    head = _wrapped(f"{a.label} and {b.label} at {energy_name(at)}")
+    title(figure, f"{head}\ncosine similarity: {alike}", "real")
+    return figure
+
+
+def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Figure:
+    """E^2 dN/dE per sr by region against energy: fitted templates with 68 % bands beside measurements by others.
+
+    One panel for each region that is both in ``fitted`` and measured.
+    """
+    regions: list[Region] = list(dict.fromkeys(one.region for one in measured))
+    regions = [part for part in regions if all(part in one.fluxes.regions for one in fitted)]
+    if not fitted or len(fitted) > len(SERIES) or not regions:
+        raise InputError(
+            f"a figure by region got {len(fitted)} fits (1 to {len(SERIES)} can be told apart) and {len(regions)} "
+            "regions that are measured and part of each fit; expected at least one"
+        )
+    figure = canvas(height=1.6 + 2.1 * len(regions))
+    panels = figure.subplots(len(regions), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, part in zip(panels, regions, strict=True):
+        for one, series in zip(fitted, SERIES, strict=False):
+            row = one.fluxes.intensity[one.fluxes.regions.index(part)]
+            energy = 10.0 ** (one.fluxes.log10_energy - 3.0)
+            axes.fill_between(energy, row * one.low, row * one.high, color=series.colour, alpha=0.22, linewidth=0.0)
+            axes.plot(
+                energy,
+                row,
+                color=series.colour,
+                linestyle=series.line,
+                linewidth=1.6,
+                label=marked(one.label, one.origin),
+            )
+        for marker, point in zip("osD^v", (m for m in measured if m.region == part), strict=False):
+            axes.errorbar(
+                [10.0 ** (point.log10_energy - 3.0)], [point.value],
+                yerr=[[point.value - point.low], [point.high - point.value]], fmt=marker, color="black",
+                markerfacecolor="white", markersize=6.5, capsize=3, linewidth=1.4, label=point.label,
+            )  # fmt: skip
+        axes.set_title(part.label, fontsize=10)
+        axes.tick_params(labelsize=SMALL)
+        axes.legend(fontsize=SMALL, frameon=False, loc="lower left")
+        grid(axes)
+    panels[0].set_xscale("log")
+    panels[0].set_yscale("log")
+    panels[0].yaxis.set_major_locator(LogLocator(numticks=12))
+    log_ticks(panels[-1].xaxis)
+    panels[-1].set_xlabel("neutrino energy (TeV); bands and bars: 68 %", fontsize=10)
+    figure.supylabel("E² dN/dE per flavour, mean over the region (TeV cm⁻² s⁻¹ sr⁻¹)", fontsize=10)
+    origins = {one.origin for one in fitted}
+    title(
+        figure,
+        "Fluxes by region beside measurements",
+        origins.pop() if len(origins) == 1 else "mixed",
+    )
+    return figure
+
+
+def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic plane") -> Figure:
+    """Panels of the Galactic plane one above the other: |b| < 15 deg, l from 180 to -180, growing to the left.
+
+    For what is seen of the plane in several messengers: gas, template, template through the detector, fit.
+    """
+    if not panels:
+        raise InputError("no panel of the Galactic plane was given; expected at least one")
+    figure = canvas(height=1.0 + 1.45 * len(panels))
+    slots = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    x_edges, y_edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-PLANE_LATITUDE, PLANE_LATITUDE, 121)
+    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
+    for letter, axes, panel in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", slots, panels, strict=False):
+        seen = _values_at(panel.values, np.radians(-x)[None, :], np.radians(y)[:, None])
+        norm = _panel_scale(seen, panel)
+        shown = np.clip(seen, norm.vmin, norm.vmax)
+        drawn = axes.pcolormesh(x_edges, y_edges, shown, cmap=COLOURS, norm=norm, rasterized=True)
+        if panel.signed and np.nanmin(seen) < 0 < np.nanmax(seen):
+            axes.contour(x, y, seen, levels=[0.0], colors="white", linewidths=0.6)
+        axes.set_yticks([-PLANE_LATITUDE, 0, PLANE_LATITUDE], ["−15°", "0°", "15°"])
+        axes.set_title(f"{letter}  {marked(panel.title, panel.origin)}", fontsize=10, loc="left")
+        axes.set_ylabel("b", fontsize=10)
+        _longitude_axis(axes)
+        bar = _bar(
+            figure, axes, drawn, panel.label + (f" ({panel.unit})" if panel.unit else ""), orientation="vertical"
+        )
+        if not panel.log:
+            bar.formatter.set_powerlimits((-2, 3))
+    slots[-1].set_xlabel("Galactic longitude l", fontsize=10)
+    origins = {panel.origin for panel in panels}
+    title(figure, label, origins.pop() if len(origins) == 1 else "mixed")
+    return figure
+
+
+def _panel_scale(seen: Floats, panel: PlanePanel) -> Normalize:
+    finite = seen[np.isfinite(seen)]
+    if not finite.size:
+        raise InputError(f"the panel '{panel.title}' has no finite value; expected at least one")
+    if panel.log:
+        return _log_scale([finite])
+    low, high = float(finite.min()), float(finite.max())
+    if panel.signed:
+        high = max(abs(low), abs(high)) or 1.0
+        return Normalize(-high, high)
+    return Normalize(low, high if high > low else low + 1.0)

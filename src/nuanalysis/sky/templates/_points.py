@@ -1,0 +1,182 @@
+"""A list of point and Gaussian sources as one map: each source keeps its flux exactly, wherever it lies.
+
+Columns: ra and dec, or l and b, in deg; flux or weight; optional extension (Gaussian sigma in deg) and index (one for
+all).  A source without extension is the pixel it lies in; one with extension the von Mises-Fisher kernel of that sigma,
+averaged over sub-pixels and scaled to its flux.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyWarning
+
+from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.sky.templates._healpix import Floats, to_ring
+from nuanalysis.sphere import cos_separation, vmf_density
+
+COLUMNS = {
+    "ra": "ra", "ra_deg": "ra", "right_ascension": "ra", "dec": "dec", "dec_deg": "dec", "declination": "dec",
+    "l": "l", "glon": "l", "l_deg": "l", "b": "b", "glat": "b", "b_deg": "b", "flux": "flux", "weight": "weight",
+    "extension": "extension", "extension_deg": "extension", "sigma": "extension", "index": "index",
+}  # fmt: skip
+WORDS = ("name", "source", "comment", "reference")  # columns that are not read
+KERNEL_REACH = 6.0  # sigma: beyond lies 2e-8 of a Gaussian kernel
+FINEST_SPLIT = 16  # sub-pixels along a side
+
+_TO_EQUATORIAL = hp.Rotator(coord=["G", "C"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Sources of a list.
+
+    longitude, latitude : (source,) rad in ``frame``.
+    weight, extension   : (source,), as stored, and rad.
+    index               : of the column, one for all, as text; '' where there is none.
+    relative            : the list gives weights, not fluxes.
+    units               : of the column flux, where an ECSV file states them.
+    """
+
+    frame: str
+    longitude: Floats
+    latitude: Floats
+    weight: Floats
+    extension: Floats
+    index: str
+    relative: bool
+    units: str
+
+
+def read_points(path: Path, faults: list[str]) -> Points | None:
+    """The sources of a .csv or .ecsv file; None, with what is wrong in ``faults``, where they cannot be used."""
+    table = _table(path)
+    columns = _columns(table, faults)
+    frames = [frame for frame, pair in (("equatorial", ("ra", "dec")), ("galactic", ("l", "b"))) if _all(pair, columns)]
+    if len(frames) != 1:
+        found = ", ".join(table.colnames) or "none"
+        faults.append(f"it needs the columns ra and dec, or l and b (deg), and not both pairs; found {found}")
+    amounts = [name for name in ("flux", "weight") if name in columns]
+    if len(amounts) != 1:
+        faults.append(f"it needs a column flux or weight, one of them; found {', '.join(amounts) or 'neither'}")
+    if not len(table):
+        faults.append("it lists no source")
+    if faults:
+        return None
+    longitude, latitude = (columns[name] for name in (("ra", "dec") if frames == ["equatorial"] else ("l", "b")))
+    extension = columns.get("extension", np.zeros(len(table)))
+    _check(longitude, latitude, columns[amounts[0]], extension, faults)
+    unit = next((table[name].unit for name in table.colnames if COLUMNS.get(name.lower()) == "flux"), None)
+    return Points(
+        frames[0],
+        np.radians(longitude),
+        np.radians(latitude),
+        columns[amounts[0]],
+        np.radians(extension),
+        _one_index(columns.get("index"), faults),
+        amounts == ["weight"],
+        str(unit or ""),
+    )
+
+
+def map_of(points: Points, nside: int) -> Floats:
+    """The sum of the sources, (pixel,) equatorial RING: the flux of every pixel, in the unit of the weights."""
+    colatitude, longitude = np.pi / 2 - points.latitude, points.longitude
+    if points.frame == "galactic":
+        colatitude, longitude = np.atleast_2d(np.array(_TO_EQUATORIAL(colatitude, longitude)).T).T
+    total = np.zeros(12 * nside**2)  # NESTED, so that sub-pixels are summed by a shift
+    where = hp.ang2pix(nside, colatitude, longitude, nest=True)
+    extended = points.extension > 0
+    np.add.at(total, where[~extended], points.weight[~extended])
+    for k in np.flatnonzero(extended):
+        pixels, shares = _kernel(nside, colatitude[k], longitude[k], points.extension[k])
+        total += points.weight[k] * np.bincount(pixels, shares, len(total))
+    return to_ring(total)
+
+
+def _kernel(nside: int, colatitude: float, longitude: float, sigma: float) -> tuple[Floats, Floats]:
+    """NESTED pixels and the share of a kernel at its sub-pixels in each, which sum to one."""
+    split = 1
+    while split < FINEST_SPLIT and hp.nside2resol(nside * split) > sigma / 3:
+        split *= 2
+    centre = hp.ang2vec(colatitude, longitude)
+    fine = hp.query_disc(nside * split, centre, min(KERNEL_REACH * sigma, np.pi), nest=True)
+    if len(fine) < 8:  # narrower than the sub-pixels: a point
+        return hp.ang2pix(nside, np.array([colatitude]), longitude, nest=True), np.ones(1)
+    theta, phi = hp.pix2ang(nside * split, fine, nest=True)
+    cosine = cos_separation(phi, np.pi / 2 - theta, np.asarray(longitude), np.asarray(np.pi / 2 - colatitude))
+    density = vmf_density(cosine, np.asarray(1.0 / sigma**2))
+    return fine // split**2, density / density.sum()
+
+
+def _table(path: Path) -> Table:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", AstropyWarning)
+            return Table.read(path, format="ascii.ecsv" if path.name.lower().endswith(".ecsv") else "ascii.csv")
+    except FileNotFoundError as error:
+        raise InputError(f"the list {path} cannot be read: No such file or directory; check the name") from error
+    except Exception as error:  # the readers of astropy raise many kinds
+        raise InputError(
+            f"the list {path} cannot be read as a table: {error}; expected a line of column names and one line a source"
+        ) from error
+
+
+def _columns(table: Table, faults: list[str]) -> dict[str, Floats]:
+    """The known columns as numbers, by their standard name; angles in deg."""
+    columns: dict[str, Floats] = {}
+    for name in table.colnames:
+        key = COLUMNS.get(name.lower())
+        if key is None:
+            if name.lower() not in WORDS:
+                faults.append(f"it has an unknown column '{name}'; remove it.{did_you_mean(name, COLUMNS)}")
+        elif key in columns:
+            faults.append(f"it has two columns for {key}")
+        elif table[name].dtype.kind not in "fiu" or np.ma.is_masked(table[name]):
+            faults.append(f"its column '{name}' is not a number in every line")
+        else:
+            columns[key] = _in_degrees(table[name], key, faults)
+    return columns
+
+
+def _in_degrees(column: Table, key: str, faults: list[str]) -> Floats:
+    values = np.asarray(column, dtype=np.float64)
+    if key not in ("ra", "dec", "l", "b", "extension") or column.unit is None:
+        return values
+    try:
+        return np.asarray(column.quantity.to_value("deg"))
+    except (ValueError, TypeError) as error:
+        faults.append(f"its column '{column.name}' has the unit {column.unit}, expected an angle: {error}")
+        return values
+
+
+def _all(names: tuple[str, ...], columns: dict[str, Floats]) -> bool:
+    return all(name in columns for name in names)
+
+
+def _check(longitude: Floats, latitude: Floats, weight: Floats, extension: Floats, faults: list[str]) -> None:
+    # Written so that NaN fails too.
+    off = ~((np.abs(latitude) <= 90.0) & (longitude >= -180.0) & (longitude <= 360.0))
+    if off.any():
+        faults.append(
+            f"{np.count_nonzero(off)} sources lie nowhere: longitude in [-180, 360], latitude in [-90, 90] deg"
+        )
+    if not np.all(weight >= 0) or not np.all(np.isfinite(weight)) or not weight.sum() > 0:
+        faults.append("its fluxes are not all 0 or more with a positive sum")
+    if not np.all((extension >= 0) & (extension <= 90.0)):
+        faults.append("its extensions are not all between 0 and 90 deg")
+
+
+def _one_index(indices: Floats | None, faults: list[str]) -> str:
+    if indices is None:
+        return ""
+    if len(set(indices)) > 1:
+        faults.append(
+            f"its sources have {len(set(indices))} indices; a template has one spectrum: make one list per index"
+        )
+    return repr(float(indices[0]))

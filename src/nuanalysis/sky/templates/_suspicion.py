@@ -1,0 +1,121 @@
+"""Statements about a map that look right but are not: the ordering by its roughness, the frame by the Galactic plane.
+
+Both compare the map read as said with the map read the other way, and speak up only where the other way is far better.
+Limits and how often they fire were measured on published gas and pion maps, boxes, point lists, noise and isotropy.
+"""
+
+from __future__ import annotations
+
+import healpy as hp
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from nuanalysis.sky.templates._healpix import Floats
+
+N_BLOCKS = 48  # of consecutive pixels: belts of the sky in RING order, compact fields in NESTED order
+FEWEST_BLOCKS = 24  # with structure in them; a single box or a few points cannot tell
+ROUGHER = 1.7  # legitimate maps reach 1.2 (with noise along rings 1.3); misread maps of gas and pions start at 2.2
+SMALLEST_NSIDE = 8
+LARGEST_NSIDE = 128  # roughness of finer maps is that of every n-th pixel
+PLANE = np.radians(10.0)
+N_SECTORS = 12  # of longitude, 30 deg each
+CONTRAST = 1.5  # of the mean within 10 deg of the plane over that at 10 to 50 deg
+MOST_SECTORS, FEWEST_SECTORS = 10, 7
+LEAST_SHARE = 0.3  # of the flux within 10 deg of the plane, where isotropy has 0.17 and maps of gas have 0.6 and more
+
+_TO_GALACTIC = hp.Rotator(coord=["C", "G"])
+
+
+def ordering_doubt(values: Floats, said: str) -> str:
+    """Why the map, (pixel,) as stored, is not in the order it is said to be in ('ring' or 'nested'); '' if it may be.
+
+    Neighbouring pixels are compared by rank, so that neither the unit nor a bright centre matters.  Boxes, a few
+    points and noise give no reason to doubt in either order.
+    """
+    nside = hp.npix2nside(len(values))
+    if nside < SMALLEST_NSIDE:
+        return ""
+    factor = _rougher(values, said)
+    other = {"ring": "NESTED", "nested": "RING"}[said]
+    if factor < ROUGHER:
+        return ""
+    return (
+        f"its ordering is said to be {said.upper()}, but neighbouring pixels differ {factor:.1f} times less when it is "
+        f"read as {other}; say ordering={other.lower()}, or sure=ordering if it is right as it is"
+    )
+
+
+def frame_doubt(ring: Floats, said: str) -> str:
+    """Why the RING map (pixel,) is not in the frame it is said to be in; '' if it may be.
+
+    A map follows the Galactic plane in a reading if it is brighter within 10 deg of it than at 10 to 50 deg in at
+    least ten of twelve sectors of longitude.  A box on the plane does not; a full belt around the celestial equator
+    said to be equatorial does, and has to be vouched for.
+    """
+    nside = hp.npix2nside(len(ring))
+    if nside < SMALLEST_NSIDE:
+        return ""
+    own = np.array(hp.pix2ang(nside, np.arange(len(ring))))
+    readings = {"galactic": own, "equatorial": np.array(_TO_GALACTIC(*own))}
+    sectors = {frame: _sectors_on_the_plane(ring, *where) for frame, where in readings.items()}
+    if sectors[_other(said)] < MOST_SECTORS or sectors[said] > FEWEST_SECTORS:
+        return ""
+    share = {frame: _share_on_the_plane(ring, where[0]) for frame, where in readings.items()}
+    if share[_other(said)] < LEAST_SHARE:
+        return ""
+    return (
+        f"its frame is said to be {said}, but {share[_other(said)]:.0%} of its flux lies within 10 deg of the Galactic "
+        f"plane, all around it, when it is read as {_other(said)}, and {share[said]:.0%} as said; say "
+        f"frame={_other(said)}, or sure=frame if it is right as it is"
+    )
+
+
+def _other(frame: str) -> str:
+    return "galactic" if frame == "equatorial" else "equatorial"
+
+
+def _rougher(values: Floats, said: str) -> float:
+    """How many times rougher the map is as said than in the other order: the median over blocks with structure."""
+    ranks = rankdata(values, method="dense").astype(np.float64)
+    edges = np.linspace(0, len(values), N_BLOCKS, endpoint=False).astype(np.int64)
+    structured = np.maximum.reduceat(ranks, edges) > np.minimum.reduceat(ranks, edges)
+    if np.count_nonzero(structured) < FEWEST_BLOCKS:
+        return 1.0
+    as_said, otherwise = (_steps_down(ranks, nest=nest, edges=edges) for nest in (said == "nested", said == "ring"))
+    # A block's share of the sum keeps the quotient finite where one reading happens to be flat.
+    share = (as_said - otherwise)[structured] / np.maximum((as_said + otherwise)[structured], 1e-300)
+    middle = float(np.median(share))
+    return (1 + middle) / max(1 - middle, 1e-3)
+
+
+def _steps_down(ranks: Floats, *, nest: bool, edges: NDArray[np.int64]) -> Floats:
+    """Sum over the pixels of each block of the steps down to their four neighbours, the mean of each ring taken off.
+
+    Without that a map that varies with latitude alone would look smoother in NESTED order: pixels that follow each
+    other along a ring fill a compact field there.
+    """
+    nside = hp.npix2nside(len(ranks))
+    ring = hp.pix2ring(nside, np.arange(len(ranks)), nest=nest)
+    ranks = ranks - (np.bincount(ring, ranks) / np.maximum(np.bincount(ring), 1))[ring]
+    stride = max(1, nside // LARGEST_NSIDE) ** 2
+    some = np.arange(0, len(ranks), stride)
+    neighbours = hp.get_all_neighbours(nside, some, nest=nest)[::2]
+    steps = np.maximum(ranks[some] - ranks[np.where(neighbours >= 0, neighbours, some)], 0.0).sum(axis=0)
+    return np.asarray(np.add.reduceat(steps, edges // stride))
+
+
+def _share_on_the_plane(values: Floats, colatitude: Floats) -> float:
+    return float(values[np.abs(np.pi / 2 - colatitude) < PLANE].sum() / values.sum())
+
+
+def _sectors_on_the_plane(values: Floats, colatitude: Floats, longitude: Floats) -> int:
+    """In how many sectors of longitude the map is brighter near the plane than farther off."""
+    latitude = np.abs(np.pi / 2 - colatitude)
+    sector = np.minimum((longitude % (2 * np.pi) / (2 * np.pi) * N_SECTORS).astype(np.int64), N_SECTORS - 1)
+    near, off = latitude < PLANE, (latitude >= PLANE) & (latitude < 5 * PLANE)
+    means = [
+        np.bincount(sector[zone], values[zone], N_SECTORS) / np.maximum(np.bincount(sector[zone], None, N_SECTORS), 1)
+        for zone in (near, off)
+    ]
+    return int(np.count_nonzero(means[0] > CONTRAST * means[1]))

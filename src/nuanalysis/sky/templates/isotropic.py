@@ -1,0 +1,33 @@
+"""Neutrinos from everywhere alike: the diffuse astrophysical flux."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nuanalysis.sky._records import PowerLaw, Template, factorised
+from nuanalysis.sky.templates._recipe import Recipe, parameter
+
+# E^2 dN/dE at 100 TeV is 1.66e-18 GeV^-1 cm^-2 s^-1 sr^-1, per flavour, with index 2.53 there.
+REFERENCE = "uniform; index of IceCube Collaboration, Phys. Rev. Lett. 125, 121104 (2020), arXiv:2001.09520"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Its spectrum."""
+
+    index: float = parameter(2.53, "index of the power law", low=1.0, high=5.0)
+
+
+def make(parameters: Parameters, nside: int) -> Template:
+    """The isotropic template."""
+    n_pixels = 12 * nside**2
+    density = np.full(n_pixels, 1 / (4 * np.pi))
+    density.flags.writeable = False
+    return Template(
+        "isotropic", "isotropic", *factorised(density), PowerLaw(parameters.index), "built-in", REFERENCE, sha256=""
+    )
+
+
+RECIPE = Recipe("isotropic", "the same from all directions", REFERENCE, Parameters, make)

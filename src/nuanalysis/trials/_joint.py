@@ -1,0 +1,266 @@
+"""Pseudo-experiments with the signals of several hypotheses, and what joint fits of them say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis import simulate
+from nuanalysis.errors import InputError
+from nuanalysis.likelihood import JointMaximum, JointTerms, curvature_at, event_numbers, joint_maximum, joint_terms
+from nuanalysis.model import Prepared, terms
+from nuanalysis.model._kernels import draw_uniform, trial_key
+from nuanalysis.trials._injection import backgrounds, emissions, signal_events, with_signal
+
+Floats = NDArray[np.float64]
+Model = tuple[int, ...]  # numbers of the hypotheses that are free
+_RESAMPLED = 200
+
+
+def joint_data(problems: tuple[Prepared, ...]) -> JointTerms:
+    """Terms of all hypotheses on the samples as they are."""
+    return joint_terms(problems, tuple(terms(p) for p in problems), tuple(event_numbers(p) for p in problems))
+
+
+def at_index(prepared: Prepared, index: float) -> Prepared:
+    """The same problem with signal of the spectral node nearest to an index; a held index stays as it is."""
+    if not prepared.hypothesis.index_free:
+        return prepared
+    node = int(np.argmin(abs(prepared.index - index)))
+    return replace(prepared, hypothesis=replace(prepared.hypothesis, index=float(prepared.index[node])))
+
+
+def _together(parts: list[list[simulate.Drawn]]) -> list[simulate.Drawn]:
+    """The drawn events of all hypotheses in each sample; parts (hypothesis, sample)."""
+    return [
+        simulate.Drawn(*(np.concatenate([getattr(d, name) for d in drawn]) for name in simulate.Drawn.__slots__))
+        for drawn in zip(*parts, strict=True)
+    ]
+
+
+def joint_injected(
+    problems: tuple[Prepared, ...],
+    sources: tuple[tuple[simulate.Emission, ...], ...],
+    seed: int,
+    trial: int,
+    n_means: tuple[float, ...],
+) -> JointTerms:
+    """Terms of all hypotheses on one pseudo-experiment: scrambled data and the Poisson signal of each hypothesis.
+
+    sources, n_means (j,) : what the signal of each is drawn from, and its mean events.  The right ascension of an
+    event does not depend on the hypotheses, nor the signal of one on that of those behind it.  The background is
+    estimated once, from everything.
+    """
+    drawn = _together(
+        [
+            signal_events(problem, source, _generator(seed, trial, j), n_mean)
+            for j, (problem, source, n_mean) in enumerate(zip(problems, sources, n_means, strict=True))
+        ]
+    )
+    everywhere = [np.empty(len(part.where.fine)) for part in problems[0].parts]
+    for stream, u in enumerate(everywhere):
+        draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
+    estimates, added = backgrounds(problems[0], drawn), tuple(map(len, drawn))
+    data, numbers = [], []
+    for problem in problems:
+        scrambled_at = [u[part.active] for u, part in zip(everywhere, problem.parts, strict=True)]
+        data.append(with_signal(problem, scrambled_at, drawn, estimates))
+        numbers.append(event_numbers(problem, added))
+    return joint_terms(problems, tuple(data), tuple(numbers))
+
+
+def _generator(seed: int, trial: int, hypothesis: int) -> np.random.Generator:
+    """Random numbers of the signal of one hypothesis: those of ``injected`` for the first."""
+    counter = [0, 0, hypothesis + 1 if hypothesis else 0, 0]
+    return np.random.Generator(np.random.Philox(key=[seed, trial], counter=counter))
+
+
+def check_same_events(problems: tuple[Prepared, ...]) -> None:
+    """Raise InputError unless all hypotheses were prepared on the same samples."""
+    first = problems[0]
+    for other in problems[1:]:
+        same = len(other.parts) == len(first.parts) and all(
+            np.array_equal(a.sample.array(c), b.sample.array(c))
+            for a, b in zip(first.parts, other.parts, strict=True)
+            for c in ("right_ascension", "declination", "log10_energy", "angular_error")
+        )
+        if not same:
+            raise InputError(
+                f"'{other.hypothesis.name}' was prepared on other events than '{first.hypothesis.name}'; "
+                "a joint fit needs the same samples for every hypothesis"
+            )
+
+
+# --- trials -----------------------------------------------------------------------------------------------------------
+
+
+def joint_columns(models: tuple[Model, ...]) -> tuple[str, ...]:
+    """Columns of ``joint_trials``: for each model ts_m, converged_m, and n_signal_m_j, index_m_j, error_m_j."""
+    out: list[str] = []
+    for m, model in enumerate(models):
+        out += [f"ts_{m}", f"converged_{m}"]
+        out += [f"{name}_{m}_{j}" for j in model for name in ("n_signal", "index", "error")]
+    return tuple(out)
+
+
+def _fits(data: JointTerms, models: tuple[Model, ...]) -> list[JointMaximum]:
+    """The maximum of each model; those that hold others begin from them too, so that their TS is not less."""
+    found: dict[Model, JointMaximum] = {}
+    for model in sorted(models, key=len):
+        inside = tuple(f for known, f in found.items() if set(known) < set(model))
+        found[model] = joint_maximum(data, model, inside)
+    return [found[model] for model in models]
+
+
+def _row(data: JointTerms, models: tuple[Model, ...]) -> list[float]:
+    row: list[float] = []
+    for model, found in zip(models, _fits(data, models), strict=True):
+        n_signal, index = found.n_signal(data), found.index(data)
+        errors = curvature_at(data, found).errors
+        row += [found.ts, float(found.converged)]
+        for j, error in zip(model, errors, strict=True):
+            row += [float(n_signal[j]), float(index[j]), float(error)]
+    return row
+
+
+def joint_trials(
+    problems: tuple[Prepared, ...],
+    seed: int,
+    first: int,
+    last: int,
+    n_means: tuple[float, ...],
+    models: tuple[Model, ...],
+) -> Floats:
+    """Trials first..last-1 with the signals of all hypotheses, each model fitted, (trial, column of ``joint_columns``).
+
+    n_means (j,) : mean signal events of each hypothesis, of the spectrum its flux is quoted for (see ``at_index``).
+    models : which hypotheses are free in each fit.  Trial i is a pure function of (problems, n_means, models, seed, i).
+    """
+    sources = tuple(emissions(p) for p in problems)
+    rows = np.empty((last - first, len(joint_columns(models))))
+    for row, trial in zip(rows, range(first, last), strict=True):
+        row[:] = _row(joint_injected(problems, sources, seed, trial, n_means), models)
+    return rows
+
+
+# --- what they say ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of the trials in which something happened, with its binomial error.
+
+    p : that part; where no trial did, the upper bound (k + 1) / (n + 1), and ``is_bound`` says so.
+    """
+
+    p: float
+    error: float
+    n_trials: int
+    is_bound: bool
+
+
+def share(met: NDArray[np.bool_]) -> Share:
+    """The share of trials (trial,) in which ``met`` is true."""
+    n, k = len(met), int(met.sum())
+    p = k / n if k else 1.0 / (n + 1)
+    return Share(p, float(np.sqrt(p * (1.0 - p) / n)), n, k == 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointBias:
+    """What joint fits of pseudo-experiments say about each norm, (j,) each.
+
+    mean, mean_error, median, median_error of the fitted n_s; deviation its standard deviation.
+    coverage, coverage_error : how often the fit is within its own error of the truth.
+    coverage_corrected : the same once fit and error are divided by median / injected; of the plain fit where nothing
+        was injected.
+    correlation, correlation_error (j, j) : of the fitted norms; 0 where one of them never differs.
+    """
+
+    n_injected: Floats
+    mean: Floats
+    mean_error: Floats
+    median: Floats
+    median_error: Floats
+    deviation: Floats
+    coverage: Floats
+    coverage_error: Floats
+    coverage_corrected: Floats
+    correlation: Floats
+    correlation_error: Floats
+    n_trials: int
+
+
+def joint_bias(n_injected: Floats, n_fitted: Floats, errors: Floats) -> JointBias:
+    """Bias, coverage and correlation of fits; n_injected (j,), n_fitted and errors (trial, j)."""
+    n = len(n_fitted)
+    deviation, median = n_fitted.std(axis=0, ddof=1), np.median(n_fitted, axis=0)
+    known = (n_injected > 0.0) & (median > 0.0)
+    factor = np.where(known, median / np.where(known, n_injected, 1.0), 1.0)
+    held = np.abs(n_fitted - n_injected) <= errors
+    corrected = np.abs(n_fitted / factor - n_injected) <= errors / factor
+    coverage = held.mean(axis=0)
+    moved = n_fitted - n_fitted.mean(axis=0)
+    size = np.where(deviation > 0.0, deviation, np.inf)
+    correlation = moved.T @ moved / (n - 1) / np.outer(size, size)
+    np.fill_diagonal(correlation, 1.0)
+    return JointBias(
+        n_injected,
+        n_fitted.mean(axis=0),
+        deviation / np.sqrt(n),
+        median,
+        # That of normal fits, as in the bias curve of one hypothesis.
+        np.sqrt(np.pi / 2.0) * deviation / np.sqrt(n),
+        deviation,
+        coverage,
+        np.sqrt(coverage * (1.0 - coverage) / n),
+        corrected.mean(axis=0),
+        correlation,
+        (1.0 - correlation**2) / np.sqrt(n - 1),
+        n,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models by q = TS_B - TS_A.
+
+    p_a : P(q >= observed | A).  p_b : P(q <= observed | B).
+    power_against_a : share of experiments of B above the 95 % quantile of A; power_against_b : of A below the 5 %
+        quantile of B.  right_a, right_b : share of the experiments of A (B) in which A (B) has the larger TS.
+    Errors of powers hold that of the quantile.
+    """
+
+    q: float
+    p_a: Share
+    p_b: Share
+    power_against_a: Share
+    power_against_b: Share
+    right_a: Share
+    right_b: Share
+
+
+def _power(null: Floats, other: Floats, level: float) -> Share:
+    """Share of ``other`` beyond the value that a part ``level`` of ``null`` exceeds; (trial,) each."""
+    rng = np.random.default_rng(0)
+    found = share(other > np.quantile(null, 1.0 - level))
+    again = [
+        float((rng.choice(other, len(other)) > np.quantile(rng.choice(null, len(null)), 1.0 - level)).mean())
+        for _ in range(_RESAMPLED)
+    ]
+    return replace(found, error=max(found.error, float(np.std(again, ddof=1))))
+
+
+def compare_models(q: float, q_a: Floats, q_b: Floats, level: float = 0.05) -> Comparison:
+    """Compare two models from q observed and from q of pseudo-experiments under A and under B, (trial,) each."""
+    return Comparison(
+        q,
+        share(q_a >= q),
+        share(q_b <= q),
+        _power(q_a, q_b, level),
+        _power(-q_b, -q_a, level),
+        share(q_a < 0.0),
+        share(q_b > 0.0),
+    )

@@ -1,0 +1,605 @@
+"""Several hypotheses fitted together: the maximum, its errors, pseudo-experiments, and what is read from them."""
+
+import itertools
+import json
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from scipy.optimize import LinearConstraint, minimize
+from scipy.stats import norm
+from small_problem import SOURCES, plane, sample, stack_hypothesis, template_hypothesis
+
+from nuanalysis import trials
+from nuanalysis.errors import InputError
+from nuanalysis.likelihood import (
+    JointTerms,
+    _kernels,
+    curvature_at,
+    event_numbers,
+    joint_maximum,
+    joint_terms,
+    maximise,
+    maximise_joint,
+    refuse_flat,
+)
+from nuanalysis.model import Hypothesis, Terms, prepare, terms
+from nuanalysis.sky._records import PowerLaw, Template, factorised
+from nuanalysis.sphere import pixel_directions
+from nuanalysis.workflow import joint
+from nuanalysis.workflow.executors import Serial, Threads
+from nuanalysis.workflow.inference import Problem
+
+NSIDE = 32
+
+
+def template(name, density):
+    maps, energies = factorised(density / (density.mean() * 4 * np.pi))
+    return Template(name, name, maps, energies, PowerLaw(2.7), "user file", "made here", "0" * 64)
+
+
+def shifted():
+    """The plane moved by 20 deg in right ascension: it overlaps with the plane."""
+    ra, dec = pixel_directions(NSIDE)
+    density = plane().density
+    near = np.argsort(ra + 10.0 * np.round(dec, 6), kind="stable")
+    back = np.empty_like(near)
+    back[near] = np.arange(len(near))
+    out = density.copy()
+    for ring in np.unique(np.round(dec, 6)):
+        mine = near[np.round(dec, 6)[near] == ring]
+        out[mine] = np.roll(density[mine], round(len(mine) * 20 / 360))
+    return template("shifted", out)
+
+
+def isotropic():
+    return template("isotropic", np.ones(12 * NSIDE**2))
+
+
+@lru_cache
+def hypothesis(name):
+    if name == "plane":
+        return template_hypothesis()
+    if name == "shifted":
+        return Hypothesis("template:shifted", shifted(), 2.7, False)
+    if name == "again":
+        return Hypothesis("template:again", template("again", plane().density * 3.0), 2.7, False)
+    if name == "isotropic":
+        return Hypothesis("template:isotropic", isotropic(), 2.7, False)
+    kind, _, free = name.partition(" ")
+    if kind == "plane-free":
+        return Hypothesis("template:plane", plane(), 2.6, True)
+    sources = SOURCES if kind == "stack" else SOURCES[:1]
+    return Hypothesis(f"stack:{kind}", stack_hypothesis(free=False, sources=sources).target, 2.7, free == "free")
+
+
+@lru_cache
+def problem(name, n=1500, samples=1):
+    parts = tuple(sample(n // samples, seed=31 + k, name=f"s{k}") for k in range(samples))
+    return prepare(hypothesis(name), parts)
+
+
+def problems(*names, samples=1):
+    return tuple(problem(name, samples=samples) for name in names)
+
+
+@lru_cache
+def experiment(names, seed=3, n_mean=40.0, samples=1):
+    """Terms of a pseudo-experiment that holds the signal of every hypothesis."""
+    held = problems(*names, samples=samples)
+    sources = tuple(trials.emissions(p) for p in held)
+    return trials.joint_injected(held, sources, seed, 0, (n_mean,) * len(names))
+
+
+MIXED = ("plane", "point", "shifted")
+
+
+# --- slow twins -------------------------------------------------------------------------------------------------------
+
+
+def columns(data, nodes=None):
+    """x of each hypothesis, (j, event of any), lined up by a dictionary of event numbers."""
+    nodes = nodes or data.rest
+    if not data.places:
+        return np.array([t.x(g) for t, g in zip(data.terms, nodes, strict=True)])
+    out = np.zeros((len(data.terms), data.n_joined))
+    for j, (t, g) in enumerate(zip(data.terms, nodes, strict=True)):
+        for place, x in zip(data.places[j], t.x(g), strict=True):
+            out[j, place] += x
+    return out
+
+
+def slow_maximum(x, n_events, least=0.01):
+    """(TS, n) by a general minimiser from several starts, over n >= 0 where every density is at least ``least``."""
+    best = (0.0, np.zeros(len(x)))
+    scale = n_events / np.sqrt((x**2).sum(axis=1))
+
+    def minus(v):
+        density = 1.0 + (v * scale / n_events) @ x
+        return -2.0 * np.log(density).sum() if density.min() > 0 else np.inf
+
+    def slope(v):
+        density = 1.0 + (v * scale / n_events) @ x
+        return -2.0 * (x / density).sum(axis=1) * scale / n_events
+
+    bound = LinearConstraint((x * (scale / n_events)[:, None]).T, lb=least - 1.0)
+    for start in (0.0, 1.0, 3.0):
+        with np.errstate(all="ignore"):
+            found = minimize(
+                minus, np.full(len(x), start), jac=slope, bounds=[(0, None)] * len(x), method="SLSQP",
+                constraints=[{"type": "ineq", "fun": lambda v: bound.A @ v - bound.lb, "jac": lambda v: bound.A}],
+                options={"ftol": 1e-14, "maxiter": 500},
+            )  # fmt: skip
+        if np.isfinite(found.fun) and -found.fun > best[0]:
+            best = -found.fun, np.maximum(found.x, 0.0) * scale
+    return best
+
+
+def test_kernels_are_the_sums_they_say():
+    """Blocks of 512 and of eight: lengths around their edges."""
+    rng = np.random.default_rng(1)
+    for n, k in itertools.product((0, 1, 7, 8, 511, 512, 513, 2000), (1, 2, 5)):
+        x, c = rng.uniform(-0.5, 3.0, (k, n)), rng.uniform(0.0, 1.0 / k, k)
+        gradient, curvature = np.empty(k), np.empty((k, k))
+        least = _kernels.joint_derivatives(x, c, gradient, curvature)
+        density = 1.0 + c @ x
+        y = x / density
+        assert _kernels.joint_log_ratio(x, c) == pytest.approx(np.log(density).sum(), rel=1e-12, abs=1e-12)
+        np.testing.assert_allclose(gradient, y.sum(axis=1), rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(curvature, y @ y.T, rtol=1e-11)
+        assert least == pytest.approx(density.min()) if n else least == 1e300
+
+
+def test_sums_do_not_depend_on_where_arrays_lie():
+    """Bit for bit: trials must be the same bytes in any process."""
+    rng = np.random.default_rng(3)
+    values, c = rng.uniform(-0.5, 3.0, (2, 1537)), np.array([0.1, 0.2])
+    seen, elsewhere = set(), []
+    for k in range(300):
+        elsewhere.append(np.empty(7 * k + 1))
+        x, gradient, curvature = values.copy(), np.empty(2), np.empty((2, 2))
+        _kernels.joint_derivatives(x, c, gradient, curvature)
+        seen.add((gradient.tobytes(), curvature.tobytes(), _kernels.joint_log_ratio(x, c)))
+    assert len(seen) == 1
+
+
+def test_the_bounded_step_is_the_best_of_all_faces():
+    """Against every choice of numbers held at a bound, on random problems."""
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        k = int(rng.integers(1, 5))
+        root = rng.standard_normal((k, k))
+        curvature, gradient = root @ root.T + 0.01 * np.eye(k), 2.0 * rng.standard_normal(k)
+        c = rng.choice([0.0, 0.3, 1.0], k)
+        step = np.empty(k)
+        _kernels._bounded_step(gradient, curvature, c, 1.0, step)
+        best = 0.0
+        for face in itertools.product((None, 0.0, 1.0), repeat=k):
+            free = [a for a in range(k) if face[a] is None]
+            d = np.array([0.0 if v is None else v - cc for v, cc in zip(face, c, strict=True)])
+            if free:
+                rest = gradient[free] - curvature[np.ix_(free, range(k))] @ d
+                d[free] = np.linalg.solve(curvature[np.ix_(free, free)], rest)
+            if np.all(c + d > -1e-12) and np.all(c + d < 1.0 + 1e-12):
+                best = max(best, float(gradient @ d - d @ curvature @ d / 2))
+        assert np.all(c + step >= 0.0)
+        assert np.all(c + step <= 1.0)
+        # The face is left only where that gains more than rounding (1e-9 of a standard deviation).
+        assert gradient @ step - step @ curvature @ step / 2 == pytest.approx(best, abs=1e-7)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("name", ["plane", "stack", "point", "stack free", "point free"])
+def test_one_hypothesis_is_the_single_fit(name, samples):
+    for seed in (3, 4):
+        data = experiment((name,), seed=seed, samples=samples)
+        alone, fit = maximise(data.terms[0]), maximise_joint(data)
+        assert fit.ts == pytest.approx(alone.ts, abs=1e-6)
+        assert fit.ts_each[0] == pytest.approx(alone.ts, abs=1e-6)
+        # TS is flat at its top: 1e-6 of it is 1e-3 of a standard deviation.
+        assert fit.n_signal[0] == pytest.approx(alone.n_signal, abs=1e-3 * fit.errors[0])
+        assert fit.index[0] == pytest.approx(alone.index, abs=1e-3)
+        assert fit.converged
+
+
+@pytest.mark.parametrize("names", [("plane", "shifted"), MIXED, ("plane", "stack", "point", "shifted")])
+@pytest.mark.parametrize("samples", [1, 2])
+def test_the_maximum_is_that_of_a_general_minimiser(names, samples):
+    for seed, n_mean in ((3, 40.0), (4, 0.0), (5, 8.0)):
+        data = experiment(names, seed=seed, n_mean=n_mean, samples=samples)
+        fit, (ts, n_signal) = maximise_joint(data), slow_maximum(columns(data), data.n_events)
+        # 1e-6 of TS: what SLSQP leaves.
+        assert fit.ts == pytest.approx(ts, abs=1e-6)
+        np.testing.assert_allclose(fit.n_signal, n_signal, atol=0.003 * fit.errors.max())
+        for j in range(len(names)):
+            less = slow_maximum(np.delete(columns(data), j, axis=0), data.n_events)[0]
+            assert fit.ts_each[j] == pytest.approx(ts - less, abs=2e-6)
+
+
+def toy(x):
+    """JointTerms with given x (j, event)."""
+    n, one = x.shape[1], np.ones((1, 1))
+    each = tuple(Terms(row[None], one, np.zeros(n, np.int64), np.ones(n), one, np.array([2.7]), n) for row in x)
+    return JointTerms(tuple("abcdef"[: len(x)]), each, (), n, (0,) * len(x))
+
+
+def test_no_density_falls_below_its_bound():
+    """A few events that pull against many: the maximum lies on the bound of single events, as for one hypothesis."""
+    rng = np.random.default_rng(8)
+    on_bound = 0
+    for _ in range(12):
+        x = rng.normal(0.02, 0.002, (2, 400))
+        x[0, :2] = -0.02 * rng.uniform(1, 2.5, 2)
+        x[1, 1:3] = -0.02 * rng.uniform(1, 2.5, 2)
+        data = toy(x)
+        fit, (ts, _) = maximise_joint(data), slow_maximum(x, 400)
+        density = 1.0 + fit.n_signal / 400 @ x
+        assert density.min() >= 0.01 - 1e-9
+        assert fit.ts == pytest.approx(ts, abs=1e-5)
+        alone = toy(x[:1])
+        assert maximise_joint(alone).ts == pytest.approx(maximise(alone.terms[0]).ts, abs=1e-6)
+        on_bound += density.min() < 0.0101
+        assert any("single events" in note for note in fit.notes) == (density.min() < 0.0101)
+    assert on_bound >= 4
+
+
+def test_order_does_not_matter():
+    for names in (MIXED, ("plane", "stack free", "point")):
+        fit = maximise_joint(experiment(names))
+        for order in itertools.permutations(range(3)):
+            data = experiment(names)
+            turned = JointTerms(
+                *(tuple(v[j] for j in order) if v else v for v in (data.names, data.terms, data.places)),
+                data.n_joined,
+                tuple(data.rest[j] for j in order),
+            )
+            other = maximise_joint(turned)
+            assert other.ts == pytest.approx(fit.ts, abs=1e-6)
+            assert other.names == tuple(fit.names[j] for j in order)
+            for name in ("n_signal", "index", "ts_each", "errors"):
+                np.testing.assert_allclose(getattr(other, name), getattr(fit, name)[list(order)], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(other.correlation, fit.correlation[np.ix_(order, order)], atol=1e-3)
+
+
+@pytest.mark.parametrize("names", [("plane", "shifted", "stack"), ("plane-free", "stack free", "point free")])
+def test_one_more_hypothesis_never_lowers_ts(names):
+    for seed in (3, 4, 5):
+        data = experiment(names, seed=seed, n_mean=15.0)
+        alone = [maximise(t).ts for t in data.terms]
+        pairs = [joint_maximum(data, pair).ts for pair in itertools.combinations(range(3), 2)]
+        fit = maximise_joint(data)
+        assert fit.ts >= max(pairs) - 1e-7
+        assert all(
+            ts >= max(alone[a], alone[b]) - 1e-7
+            for ts, (a, b) in zip(pairs, itertools.combinations(range(3), 2), strict=True)
+        )
+        assert fit.ts_each.min() >= 0.0
+        np.testing.assert_allclose(fit.ts - fit.ts_each, np.array(pairs)[[2, 1, 0]], atol=1e-3)
+
+
+def test_free_indices_reach_the_best_of_all_combinations():
+    """Every pair of nodes by brute force: the search by turns is not guaranteed to, and does here."""
+    names = ("plane-free", "point free")
+    for seed in (3, 4):
+        data = experiment(names, seed=seed)
+        fit = maximise_joint(data)
+        best = 0.0
+        for nodes in itertools.product(range(0, 16, 2), repeat=2):
+            x, c = columns(data, nodes), np.zeros(2)
+            _kernels.maximise_joint_c(x, c)
+            best = max(best, 2.0 * _kernels.joint_log_ratio(x, c))
+        assert fit.ts >= best - 1e-6
+        assert fit.ts <= best + 1.0  # between nodes 0.4 apart there is little to gain
+        assert all(1.0 <= g <= 4.0 for g in fit.index)
+
+
+def test_no_index_can_be_improved_with_the_others_held():
+    """Each node of each hypothesis by brute force, over the density of the others."""
+    for seed in range(3, 9):
+        data = experiment(("plane-free", "stack free"), seed=seed, n_mean=60.0)
+        best = joint_maximum(data)
+        rows = [best.strength(j) * best.mixture(data, j) for j in (0, 1)]
+        for j in (0, 1):
+            other = 1.0 + rows[1 - j]
+            now = 2.0 * np.log(1.0 + rows[j] / other).sum()
+            for node in range(16):
+                x, c = (data.row(j, node) / other)[None], np.zeros(1)
+                _kernels.maximise_joint_c(x, c)
+                assert 2.0 * _kernels.joint_log_ratio(x, c) <= now + 1e-6
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_errors_are_those_of_the_curvature_by_differences():
+    data = experiment(MIXED)
+    fit, x, n = maximise_joint(data), columns(data), data.n_events
+
+    def log_ratio(v):
+        return np.log(1.0 + v / n @ x).sum()
+
+    h = 0.02 * np.sqrt(np.diag(fit.covariance))
+    hessian = np.empty((3, 3))
+    for a, b in itertools.product(range(3), repeat=2):
+        da, db = h[a] * np.eye(3)[a], h[b] * np.eye(3)[b]
+        signs = ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))
+        hessian[a, b] = sum(s * log_ratio(fit.n_signal + p * da + q * db) for p, q, s in signs) / (4 * h[a] * h[b])
+    covariance = np.linalg.inv(-hessian)
+    # The differences are good to their step squared times the fourth derivative: below one per cent.
+    np.testing.assert_allclose(fit.covariance, covariance, rtol=0.01, atol=0.01 * covariance.max())
+    np.testing.assert_allclose(fit.errors, np.sqrt(np.diag(covariance)), rtol=0.01)
+    scale = np.outer(fit.errors, fit.errors)
+    np.testing.assert_allclose(fit.correlation, fit.covariance / scale, atol=1e-12)
+    assert fit.correlation[0, 2] < -0.2  # overlapping templates take from each other
+
+
+def test_hypotheses_at_zero_are_named():
+    data = toy(np.array([np.full(100, 0.01) + np.tile([0.3, -0.3], 50), np.tile([-0.4, 0.2], 50)]))
+    fit = maximise_joint(data)
+    assert fit.at_bound == ("b",)
+    assert fit.n_signal[1] == 0.0
+    assert fit.ts_each[1] == 0.0
+    assert np.isfinite(fit.errors).all()
+    assert any("'b'" in note and "bound" in note for note in fit.notes)
+
+
+def test_the_same_template_twice_is_said_and_does_not_crash():
+    names = ("plane", "again")
+    data = experiment(names)
+    fit, alone = maximise_joint(data), maximise(data.terms[0])
+    assert fit.ts == pytest.approx(alone.ts, abs=1e-6)
+    assert fit.n_signal.sum() == pytest.approx(alone.n_signal, rel=1e-4)
+    assert fit.correlation[0, 1] == pytest.approx(-1.0, abs=1e-6)
+    assert np.isinf(fit.errors).all()
+    assert any("template:test" in note and "template:again" in note and "singular" in note for note in fit.notes)
+    np.testing.assert_allclose(fit.ts_each, 0.0, atol=1e-6)
+
+
+def test_a_mixture_of_two_others_is_not_determined_beside_a_third_that_is():
+    rng = np.random.default_rng(5)
+    x = rng.normal(0.0, 0.3, (4, 3000)).clip(-0.9)
+    x[3] = 0.25 * x[0] + 0.75 * x[1]
+    fit = maximise_joint(toy(x))
+    assert np.isinf(fit.errors[[0, 1, 3]]).all()
+    assert np.isfinite(fit.errors[2])
+    assert abs(np.delete(fit.correlation[2], 2)).max() < 0.3
+    assert fit.correlation[0, 3] == pytest.approx(-1.0, abs=1e-6)
+    [note] = [note for note in fit.notes if "singular" in note]
+    assert "'c'" not in note
+
+
+def test_an_isotropic_hypothesis_is_refused_with_the_reason():
+    with pytest.raises(InputError, match=r"template:isotropic.*right ascension.*background"):
+        refuse_flat(problems("plane", "isotropic"))
+    refuse_flat(problems("plane", "stack", "point"))
+
+
+def test_hypotheses_of_other_events_are_refused():
+    other = prepare(hypothesis("plane"), (sample(1500, seed=99, name="s0"),))
+    with pytest.raises(InputError, match="other events"):
+        trials.check_same_events((problem("shifted"), other))
+
+
+# --- pseudo-experiments -----------------------------------------------------------------------------------------------
+
+
+def test_events_are_lined_up_by_their_number():
+    """x of an event is the same whoever stands beside it; a point source sees a part of the events alone."""
+    data = experiment(MIXED)
+    assert data.places
+    held = problems(*MIXED)
+    assert len(held[1].parts[0].active) < len(held[0].parts[0].active)
+    numbers = [event_numbers(p) for p in held]
+    whole = joint_terms(held, tuple(terms(p) for p in held), tuple(numbers))
+    lists = [dict(zip(n, terms(p).x(0), strict=True)) for n, p in zip(numbers, held, strict=True)]
+    for j, wanted in enumerate(lists):
+        row = whole.row(j, 0)
+        assert row.sum() == pytest.approx(sum(wanted.values()))
+        for other in range(3):  # the same place is the same event
+            places = dict(zip(numbers[other], whole.places[other], strict=True))
+            common = set(places) & set(wanted)
+            assert all(row[places[e]] == wanted[e] for e in common)
+
+
+def test_the_signal_of_the_first_is_that_of_a_single_injection():
+    held = problems("plane", "shifted")
+    sources = tuple(trials.emissions(p) for p in held)
+    alone = trials.injected(held[0], sources[0], 9, 4, 60.0)
+    both = trials.joint_injected(held, sources, 9, 4, (60.0, 0.0))
+    n = held[0].n_events
+    assert both.n_events == alone.n_events > n
+    np.testing.assert_array_equal(both.terms[0].difference[:, n:], alone.difference[:, n:])
+    np.testing.assert_array_equal(both.terms[0].ratio, alone.ratio)
+    more = trials.joint_injected(held, sources, 9, 4, (60.0, 30.0))
+    added = alone.n_events
+    np.testing.assert_array_equal(more.terms[0].difference[:, :added], both.terms[0].difference)
+    assert more.n_events > added
+    assert len(more.terms[1].group) == more.n_events
+
+
+def test_a_trial_is_a_function_of_its_number():
+    held = problems("plane", "point free")
+    models = ((0, 1), (1,))
+    args = (held, 17)
+    whole = trials.joint_trials(*args, 0, 6, (30.0, 8.0), models)
+    part = trials.joint_trials(*args, 3, 6, (30.0, 8.0), models)
+    assert whole[3:].tobytes() == part.tobytes()
+    names = trials.joint_columns(models)
+    assert whole.shape == (6, len(names))
+    ts, less = (whole[:, names.index(f"ts_{m}")] for m in (0, 1))
+    assert np.all(ts >= less - 1e-7)
+    again = trials.joint_trials(held, 18, 3, 6, (30.0, 8.0), models)
+    assert not np.any(again[:, names.index("n_signal_0_0")] == part[:, names.index("n_signal_0_0")])
+
+
+def test_fits_of_injected_signal_grow_with_it():
+    """Of each hypothesis by itself: the norm of the other stays, within the error of 40 trials."""
+    held = problems("plane", "shifted")
+    names = trials.joint_columns(((0, 1),))
+    mean = {}
+    for n_means in ((60.0, 60.0), (120.0, 60.0), (60.0, 120.0)):
+        rows = trials.joint_trials(held, 21, 0, 40, n_means, ((0, 1),))
+        fits = rows[:, [names.index("n_signal_0_0"), names.index("n_signal_0_1")]]
+        mean[n_means] = fits.mean(axis=0), fits.std(axis=0) / np.sqrt(40)
+    base, error = mean[60.0, 60.0]
+    for k, n_means in enumerate(((120.0, 60.0), (60.0, 120.0))):
+        gained = (mean[n_means][0] - base) / 60.0
+        spread = np.hypot(error, mean[n_means][1]) / 60.0
+        assert abs(gained[k] - 1.1) < 4 * spread[k]
+        assert abs(gained[1 - k]) < 4 * spread[1 - k]
+
+
+def test_at_index_moves_the_signal_of_free_hypotheses_alone():
+    held = problems("plane", "stack free")
+    assert trials.at_index(held[0], 2.0) is held[0]
+    moved = trials.at_index(held[1], 2.13)
+    assert moved.hypothesis.index == pytest.approx(2.2)
+    assert moved.parts is held[1].parts
+    assert trials.emissions(moved)[0].cumulative[-1] != trials.emissions(held[1])[0].cumulative[-1]
+
+
+# --- what is read from them -------------------------------------------------------------------------------------------
+
+
+def test_a_share_of_trials_has_its_error_and_its_bound():
+    found = trials.share(np.arange(100) < 20)
+    assert (found.p, found.n_trials, found.is_bound) == (0.2, 100, False)
+    assert found.error == pytest.approx(0.04)
+    none = trials.share(np.zeros(99, dtype=bool))
+    assert (none.p, none.is_bound) == (0.01, True)
+    assert trials.share(np.ones(10, dtype=bool)).p == 1.0
+
+
+def test_bias_coverage_and_correlation_of_gaussian_fits():
+    rng = np.random.default_rng(6)
+    truth, n = np.array([500.0, 200.0]), 20_000
+    fits = rng.multivariate_normal(1.1 * truth, [[900.0, -360.0], [-360.0, 400.0]], n)
+    errors = np.broadcast_to([30.0, 20.0], fits.shape)
+    found = trials.joint_bias(truth, fits, errors)
+    np.testing.assert_allclose(found.median / truth, 1.1, atol=0.005)
+    np.testing.assert_allclose(found.mean_error, np.array([30.0, 20.0]) / np.sqrt(n), rtol=0.03)
+    assert found.correlation[0, 1] == pytest.approx(-0.6, abs=5 * found.correlation_error[0, 1])
+    assert found.correlation_error[0, 1] == pytest.approx(0.64 / np.sqrt(n), rel=0.05)
+    # 50 events of bias are 1.67, 20 are 1 standard deviation; corrected fits hold the truth as often as a Gaussian.
+    wanted = [norm.cdf(1 - z) - norm.cdf(-1 - z) for z in (50 / 30, 1.0)]
+    np.testing.assert_allclose(found.coverage, wanted, atol=0.015)
+    np.testing.assert_allclose(found.coverage_corrected, 0.683, atol=0.015)
+    nothing = trials.joint_bias(np.zeros(2), np.zeros((10, 2)), np.ones((10, 2)))
+    assert nothing.correlation[0, 1] == 0.0
+
+
+def test_two_gaussian_models_are_told_apart_as_theory_says():
+    """q of two simple Gaussian models is normal with mean -+ d^2 and variance 4 d^2."""
+    rng = np.random.default_rng(7)
+    d, n = 1.5, 40_000
+    q_a, q_b = rng.normal(-(d**2), 2 * d, n), rng.normal(d**2, 2 * d, n)
+    found = trials.compare_models(3.0, q_a, q_b)
+    wanted = norm.sf((3.0 + d**2) / (2 * d)), norm.cdf((3.0 - d**2) / (2 * d))
+    for share, p in zip((found.p_a, found.p_b), wanted, strict=True):
+        assert share.p == pytest.approx(p, abs=5 * share.error)
+    for power in (found.power_against_a, found.power_against_b):
+        assert power.p == pytest.approx(norm.sf(norm.isf(0.05) - d), abs=5 * power.error)
+        # The error of the quantile is larger than the binomial one.
+        assert power.error > np.sqrt(power.p * (1 - power.p) / n)
+    for right in (found.right_a, found.right_b):
+        assert right.p == pytest.approx(norm.cdf(d / 2), abs=5 * right.error)
+
+
+# --- through executors, as a document ---------------------------------------------------------------------------------
+
+
+def posed(names, folder):
+    return tuple(Problem(problem(name), f"fingerprint-{name}", folder, 5) for name in names)
+
+
+class Refusing:
+    """An executor that does nothing: what is asked for must be there already."""
+
+    def map(self, function, items):
+        assert not list(items)
+        return iter(())
+
+
+def test_trials_are_the_same_for_any_executor_and_are_kept(tmp_path):
+    plan = joint.JointPlan(3, 25, (30.0, 10.0), (2.7, 2.7), ((0, 1), (0,)))
+    said = []
+    found = [
+        joint.run(posed(("plane", "point"), tmp_path / name), plan, executor, said.append)
+        for name, executor in (("serial", Serial()), ("threads", Threads(2)))
+    ]
+    assert found[0].equals(found[1])
+    whole = trials.joint_trials(problems("plane", "point"), 3, 0, 25, plan.n_means, plan.models)
+    np.testing.assert_array_equal(found[0].to_array().values.T, whole)
+    assert joint.run(posed(("plane", "point"), tmp_path / "serial"), plan, Refusing(), said.append).equals(found[0])
+
+
+def test_a_joint_fit_as_a_document(tmp_path):
+    held = posed(("plane", "point"), tmp_path)
+    document = joint.fit_together(held, "small", 100, Serial(), lambda _: None)
+    json.dumps(document, allow_nan=False)
+    fit = maximise_joint(trials.joint_data(problems("plane", "point")))
+    assert document["ts"] == pytest.approx(fit.ts)
+    assert document["origin"] == "synthetic"
+    for row, n, ts in zip(document["hypotheses"], fit.n_signal, fit.ts_each, strict=True):
+        assert row["n_s"] == pytest.approx(n)
+        assert row["ts"] == pytest.approx(ts)
+        p = row["p_value"]
+        assert (p["p"] == 1.0) == (ts == 0.0)
+        assert p["kind"].startswith("local") or ts == 0.0
+        per_flux = row["n_s"] / row["flux_uncorrected"] if n else None
+        assert n == 0 or row["flux"] * per_flux == pytest.approx(row["n_s_corrected"])
+    assert document["correlation"]["curvature"][0][1] == pytest.approx(fit.correlation[0, 1])
+
+
+def test_the_same_twice_as_a_document(tmp_path):
+    """Infinite errors are null in JSON."""
+    document = joint.fit_together(posed(("plane", "again"), tmp_path), "small", 100, Serial(), lambda _: None)
+    json.dumps(document, allow_nan=False)
+    assert [row["n_s_error"] for row in document["hypotheses"]] == [None, None]
+    assert any("singular" in note for note in document["notes"])
+
+
+def test_two_models_as_a_document(tmp_path):
+    document = joint.compare(posed(("plane", "point free"), tmp_path), "small", 100, Serial(), lambda _: None)
+    json.dumps(document, allow_nan=False)
+    data = trials.joint_data(problems("plane", "point free"))
+    ts = [maximise(t).ts for t in data.terms]
+    assert [row["ts"] for row in document["models"]] == pytest.approx(ts, abs=1e-6)
+    assert document["q"] == pytest.approx(ts[1] - ts[0], abs=1e-6)
+    assert 0 < document["p_a"]["p"] <= 1
+    assert set(document["right_model_has_larger_ts"]) == {"a", "b"}
+
+
+def test_a_corrected_signal_has_the_median_fit_of_the_data(tmp_path):
+    """Experiments with it, of another seed, are fitted as the data are; those with the fit itself are not."""
+    held, fitted = posed(("plane", "point"), tmp_path), np.array([300.0, 40.0])
+    bench = joint.Bench(held, 1600, Serial(), lambda _: None)
+    truth = joint.corrected(bench, fitted, np.array([2.7, 2.7]), (0, 1), 1)
+    medians = []
+    for n_means in (truth.n_signal, fitted):
+        rows = trials.joint_trials(problems("plane", "point"), 99, 0, 400, tuple(n_means), ((0, 1),))
+        found = trials.joint_bias(n_means, rows[:, [2, 5]], rows[:, [4, 7]])
+        medians.append(found.median)
+    error = np.hypot(found.median_error, truth.error)
+    assert np.all(abs(medians[0] - fitted) < 3.5 * error)
+    assert abs(medians[1][0] - fitted[0]) > 3.5 * error[0]
+    nothing = joint.corrected(bench, np.zeros(2), np.array([2.7, 2.7]), (0, 1), 1)
+    assert not nothing.n_signal.any()
+
+
+def test_the_flux_of_a_mixture_of_nodes_is_that_of_its_parts():
+    held = problem("stack free")
+    g = 4
+    one, two = (joint._flux_per_event(held, float(held.index[k])) for k in (g, g + 1))
+    assert one == pytest.approx(1e7 / held.expected[g])
+    mixed = joint._flux_per_event(held, float(0.25 * held.index[g] + 0.75 * held.index[g + 1]))
+    assert mixed == pytest.approx(0.25 * one + 0.75 * two)
+
+
+def test_curvature_of_some_is_that_of_their_own_fit():
+    data = experiment(MIXED)
+    pair = joint_maximum(data, (0, 2))
+    own = JointTerms(
+        ("a", "b"), (data.terms[0], data.terms[2]), (data.places[0], data.places[2]), data.n_joined, (0, 0)
+    )
+    np.testing.assert_allclose(curvature_at(data, pair).errors, maximise_joint(own).errors, rtol=1e-6)
