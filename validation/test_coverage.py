@@ -26,7 +26,8 @@ def prepared():
     chosen = np.sort(np.random.default_rng(7).permutation(events.sizes["event"])[:3000])
     part = events.isel(event=chosen).assign_attrs(livetime_s=events.attrs["livetime_s"] * 3000 / events.sizes["event"])
     sample = Sample("part", "part", part, cascades_2023.response(), CASCADE_BINNING, 32)
-    return prepare(Hypothesis("template:pi0-like", parse_recipe("pi0-like?nside=32", BUILT_IN).make(), 2.7, False), (sample,))
+    template = parse_recipe("pi0-like?nside=32", BUILT_IN).make()
+    return prepare(Hypothesis("template:pi0-like", template, 2.7, False), (sample,))
 
 
 @pytest.mark.parametrize(("stretch", "strengths"), [(1.07, (0.0, 0.25, 0.4, 0.6, 1.0, 2.0, 4.0)), (1.0, (0.25,))])

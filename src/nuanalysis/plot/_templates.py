@@ -266,7 +266,7 @@ def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Fi
             f"a figure by region got {len(fitted)} fits (1 to {len(SERIES)} can be told apart) and {len(regions)} "
             "regions that are measured and part of each fit; expected at least one"
         )
-    figure = canvas(height=1.6 + 2.1 * len(regions))
+    figure = canvas(height=1.6 + 2.1 * len(regions) + 0.2 * len(fitted))
     panels = figure.subplots(len(regions), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, part in zip(panels, regions, strict=True):
         for one, series in zip(fitted, SERIES, strict=False):
@@ -289,8 +289,11 @@ def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Fi
             )  # fmt: skip
         axes.set_title(part.label, fontsize=10)
         axes.tick_params(labelsize=SMALL)
-        axes.legend(fontsize=SMALL, frameon=False, loc="lower left")
+        handles, names = axes.get_legend_handles_labels()
+        lines = len(fitted)
+        axes.legend(handles[lines:], names[lines:], fontsize=SMALL, frameon=False, loc="upper right")
         grid(axes)
+    figure.legend(handles[:lines], names[:lines], fontsize=SMALL, frameon=False, loc="outside lower center", ncols=1)
     panels[0].set_xscale("log")
     panels[0].set_yscale("log")
     panels[0].yaxis.set_major_locator(LogLocator(numticks=12))
