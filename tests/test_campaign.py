@@ -52,6 +52,11 @@ precision = 0.3
 [[together]]
 name = "templates"
 hypotheses = ["template:pi0", "template:tomorrow"]
+
+[[joint]]
+name = "apart"
+hypotheses = ["template:pi0", "stack:snr"]
+trials = 100
 """
 SPECS = Path(__file__).parents[1] / "specs"
 
@@ -133,21 +138,26 @@ def test_every_part_has_its_cost(finished: Run) -> None:
     costs = finished.results["costs"]
     assert [(c["part"], c["name"]) for c in costs] == [
         ("fit", "template:pi0"), ("fit", "stack:snr"), ("published ts", "template:pi0"), ("together", "two"),
+        ("joint", "apart"),
     ]  # fmt: skip
     assert all(c["core_seconds"] > 0 and c["measured"] == "CPU time" for c in costs)
 
 
 def test_called_again_nothing_is_computed(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = [p for stem in ("together", "published-ts") for p in (finished.folder / "results").glob(f"{stem}-*.json")]
+    parts = [
+        p
+        for stem in ("together", "published-ts", "joint")
+        for p in (finished.folder / "results").glob(f"{stem}-*.json")
+    ]
     watched = [*parts, finished.folder / "results.json", finished.folder / "campaign.ecsv"]
-    assert len(watched) == 4
+    assert len(watched) == 5
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in parts}
     results = (finished.folder / "results.json").read_bytes()
     monkeypatch.setattr(steps.inference, "pose", lambda *args: pytest.fail("posed again"))
     said: list[str] = []
     steps.compare_hypotheses(finished.spec, finished.folder, Serial(), said.append)
     steps.collect_results(finished.spec, finished.folder)
-    assert sum("unchanged, kept" in line for line in said) == 2
+    assert sum("unchanged, kept" in line for line in said) == 3
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in parts} == before
     assert (finished.folder / "results.json").read_bytes() == results
 
@@ -159,7 +169,7 @@ def test_another_precision_is_another_part(finished: Run, tmp_path: Path, monkey
     monkeypatch.setattr(steps.campaign, "together", lambda problems, *rest: posed.append("together") or {})
     steps.compare_hypotheses(leave_out_unknown(other), folder, Serial(), posed.append)
     assert "together" in posed
-    assert sum("unchanged, kept" in line for line in posed) == 1
+    assert sum("unchanged, kept" in line for line in posed) == 2
 
 
 def test_a_spec_of_single_fits_asks_for_no_comparison(finished: Run, tmp_path: Path) -> None:
@@ -187,6 +197,9 @@ def test_the_table_holds_published_and_ours_and_ends_in_the_core_hours_of_both(f
     assert rows["template:pi0: 68 % interval, lower half-width"].published == pytest.approx(4.9)
     assert rows["stack:snr: fitted n_s"].published == 218.6
     assert rows["two: global p-value, best of 2"].kind == "global"
+    apart = [row for name, row in rows.items() if name.startswith("apart: local p-value of stack:snr")]
+    assert "template:pi0 profiled" in apart[0].quantity
+    assert 0 < apart[0].ours <= 1
     absent = [row for row in rows.values() if row.note.startswith("not in this version")]
     assert [row.quantity.split(":")[0] for row in absent] == [
         "template", "templates", "hottest point of the northern sky", "hottest point of the southern sky",
@@ -229,6 +242,19 @@ def test_the_report_names_local_and_global_and_marks_what_is_synthetic(finished:
     assert "local p " in section
     assert "not in this version" in section
     assert "http" not in section
+
+
+def test_a_joint_fit_of_the_spec_is_in_the_results_and_in_the_report(finished: Run) -> None:
+    [one] = finished.results["joint"]
+    assert (one["name"], one["sample"], one["origin"], one["n_trials"]) == ("apart", "cascades-2023", "synthetic", 100)
+    assert [row["hypothesis"] for row in one["hypotheses"]] == ["template:pi0", "stack:snr"]
+    assert one["ts"] >= max(row["ts"] for row in one["hypotheses"])
+    assert all(row["p_value"]["kind"].startswith("local") for row in one["hypotheses"])
+    report = (finished.folder / "report" / "index.html").read_text()
+    section = report.partition("<h3>Fitted together: apart")[2].partition("</section>")[0]
+    assert section.count("SYNTHETIC") >= 1
+    assert f"{one['hypotheses'][0]['n_s']:.1f}" in section
+    assert "Correlation with 2" in section
 
 
 def test_numbers_that_are_not_there_are_null_in_json(finished: Run) -> None:

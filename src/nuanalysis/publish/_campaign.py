@@ -239,6 +239,24 @@ def _together_rows(record: Row) -> Iterator[CampaignRow]:
     )
 
 
+def _joint_rows(record: Row) -> Iterator[CampaignRow]:
+    """Each hypothesis of a joint fit, the others profiled; nothing of the kind was published."""
+    names = [row["hypothesis"] for row in record["hypotheses"]]
+    said = _OWN_FIT if record["origin"] == "synthetic" else "from the fit to these events"
+    for row in record["hypotheses"]:
+        others = ", ".join(name for name in names if name != row["hypothesis"])
+        p_value = row["p_value"]
+        bound = "; none of the trials: an upper bound" if p_value["is_upper_bound"] else ""
+        yield CampaignRow(
+            f"{record['name']}: local p-value of {row['hypothesis']}, TS {row['ts']:.2f}, {others} profiled",
+            "local",
+            ours=_number(p_value, "p"),
+            error=_NONE if bound else _number(p_value, "p_error"),
+            trials=_number(p_value, "n_trials"),
+            note=f"{said}, n_s {row['n_s']:.1f}{bound}",
+        )
+
+
 def _left_out_rows(run: Row) -> Iterator[CampaignRow]:
     for name, reason in run.get("left_out_hypotheses", {}).items():
         one = name.removeprefix("together:")
@@ -295,6 +313,9 @@ def campaign_rows(run: Row) -> tuple[CampaignRow, ...]:
     for one in run.get("together", ()):
         cost = _core_hours(run, "together", one["name"], one["sample"])
         rows += _of_part(_together_rows(one), cost, one)
+    for one in run.get("joint", ()):
+        cost = _core_hours(run, "joint", one["name"], one["sample"])
+        rows += _of_part(_joint_rows(one), cost, one)
     return (*rows, *_left_out_rows(run), _total(run))
 
 

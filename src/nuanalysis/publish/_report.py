@@ -69,6 +69,7 @@ def render(run_folder: Path) -> str:
         stacks=stacks,
         campaign=[(row, row.words(), plain(row.note)) for row in rows],
         together=run.get("together", []),
+        joint=run.get("joint", []),
         origins=origins,
         sources=sources(run["results"]),
         sections=_sections(figures, stacks=bool(stacks), campaign=bool(rows)),

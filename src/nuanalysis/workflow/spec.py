@@ -96,6 +96,25 @@ class TogetherSpec(_Record):
         return self
 
 
+class JointSpec(_Record):
+    """Hypotheses that are fitted together: a norm each, all of them free at once.
+
+    trials : pseudo-experiments of each kind.  index_free : of every hypothesis.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+    hypotheses: Annotated[tuple[str, ...], Field(min_length=2, strict=False)]
+    trials: Annotated[int, Field(ge=100, le=10_000_000)] = 1000
+    index_free: bool = False
+
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        twice = [n for n in dict.fromkeys(self.hypotheses) if self.hypotheses.count(n) > 1]
+        if twice:
+            raise ValueError(f"{', '.join(twice)} named twice in joint '{self.name}'")
+        return self
+
+
 class AnalysisSpec(_Record):
     """All that decides the numbers of a run."""
 
@@ -105,6 +124,7 @@ class AnalysisSpec(_Record):
     hypothesis: Annotated[tuple[HypothesisSpec, ...], Field(min_length=1, strict=False)]
     trials: TrialsSpec = TrialsSpec()
     together: Annotated[tuple[TogetherSpec, ...], Field(strict=False)] = ()
+    joint: Annotated[tuple[JointSpec, ...], Field(strict=False)] = ()
     left_out: dict[str, str] = Field({}, exclude=True, description="by leave_out_unknown alone: name and reason")
 
     @model_validator(mode="after")
@@ -116,6 +136,8 @@ class AnalysisSpec(_Record):
         twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]
         together = [t.name for t in self.together]
         twice += [n for n in dict.fromkeys(together) if together.count(n) > 1]
+        fitted = [j.name for j in self.joint]
+        twice += [n for n in dict.fromkeys(fitted) if fitted.count(n) > 1]
         if twice:
             raise ValueError(f"named twice, or the same in file names: {', '.join(twice)}; give each a spec of its own")
         return self
@@ -123,7 +145,13 @@ class AnalysisSpec(_Record):
     @property
     def is_campaign(self) -> bool:
         """Whether hypotheses are compared with each other or with published values beyond their own fits."""
-        return bool(self.together) or any(h.published_ts is not None for h in self.hypothesis)
+        return bool(self.together) or bool(self.joint) or any(h.published_ts is not None for h in self.hypothesis)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Hypotheses of comparisons and joint fits, as written."""
+        together = [name for asked in self.together for name in asked.hypotheses]
+        return (*together, *(name for asked in self.joint for name in asked.hypotheses))
 
     def fingerprint(self) -> str:
         """sha256 of the canonical form."""
@@ -139,7 +167,7 @@ def _sentence(fault: dict[str, Any]) -> str:
     if fault["type"] == "value_error":
         return f"{place or 'the spec'}: {fault['ctx']['error']}"
     if fault["type"] == "extra_forbidden":
-        models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec)
+        models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec, JointSpec)
         known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
@@ -205,6 +233,9 @@ def leave_out_unknown(spec: AnalysisSpec) -> AnalysisSpec:
         else:
             rest = f"only {names[0]}" if names else "none"
             alone[f"together:{asked.name}"] = f"{rest} of its hypotheses is known to this version"
+    for fitted in spec.joint:
+        for name in fitted.hypotheses:
+            check_name(name)
     return spec.model_copy(update={"hypothesis": known, "together": tuple(together), "left_out": {**unknown, **alone}})
 
 

@@ -30,11 +30,11 @@ from nuanalysis.plot import slug, standard_figures
 from nuanalysis.schema import TRIALS, dataset
 from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
-from nuanalysis.workflow import campaign, ensembles, inference, samples
+from nuanalysis.workflow import campaign, ensembles, inference, joint, samples
 from nuanalysis.workflow.executors import Executor
 from nuanalysis.workflow.hypotheses import check_name, read_hypotheses, read_hypothesis
 from nuanalysis.workflow.provenance import code_fingerprint
-from nuanalysis.workflow.spec import EACH, AnalysisSpec, HypothesisSpec, SampleSpec, TogetherSpec
+from nuanalysis.workflow.spec import EACH, AnalysisSpec, HypothesisSpec, JointSpec, SampleSpec, TogetherSpec
 from nuanalysis.workflow.templates import PI0_MAP, is_file, published_pi0
 
 Progress = Callable[[str], None]
@@ -73,7 +73,7 @@ def data_fingerprint(spec: AnalysisSpec) -> str:
                 digest.update(f"{release.name} {file.path} {file.sha256}".encode())
     published = published_pi0()
     digest.update(sha256_file(published).encode() if published else b"no published map")
-    compared = [name for asked in spec.together for name in asked.hypotheses if not name.startswith(EACH)]
+    compared = [name for name in spec.compared if not name.startswith(EACH)]
     for name in dict.fromkeys([*(h.name for h in spec.hypothesis), *compared]):
         kind, rest = check_name(name)
         if kind == "template" and is_file(rest):
@@ -87,7 +87,7 @@ def _events_key(spec: AnalysisSpec) -> str:
     content = {
         "seed": spec.seed,
         "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
-        "data": data_fingerprint(spec.model_copy(update={"hypothesis": (), "together": ()})),
+        "data": data_fingerprint(spec.model_copy(update={"hypothesis": (), "together": (), "joint": ()})),
         "version": code_fingerprint(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -326,6 +326,8 @@ def compare_hypotheses(spec: AnalysisSpec, folder: Path, executor: Executor, pro
         for asked in spec.together:
             hypotheses = tuple(h for name in asked.hypotheses for h in read[name])
             _together(spec, folder, sample.name, asked, hypotheses, ready, executor, progress)
+        for wanted in spec.joint:
+            _joint(spec, folder, sample.name, wanted, ready, executor, progress)
 
 
 def _published_ts_path(folder: Path, sample: str, hypothesis: HypothesisSpec) -> Path:
@@ -387,6 +389,32 @@ def _together(
     _kept_or_made(part, make, executor, progress)
 
 
+def _joint_path(folder: Path, sample: str, asked: JointSpec) -> Path:
+    return folder / "results" / f"joint-{sample}-{asked.name}.json"
+
+
+def _joint(
+    spec: AnalysisSpec,
+    folder: Path,
+    sample: str,
+    asked: JointSpec,
+    ready: tuple[Sample, ...],
+    executor: Executor,
+    progress: Progress,
+) -> None:
+    given = {h.name: h.index for h in spec.hypothesis}
+    hypotheses = [read_hypothesis(n, index=given.get(n), index_free=asked.index_free) for n in asked.hypotheses]
+    prints = [ensembles.problem_fingerprint(h, ready) for h in hypotheses]
+    key = _key(prints, spec.seed, asked.model_dump(exclude={"name"}))
+    part = Part(_joint_path(folder, sample, asked), f"{sample} joint fit {asked.name}", key, _COMPARISONS)
+
+    def make() -> dict[str, Any]:
+        problems = tuple(inference.pose(h, ready, folder, spec.seed) for h in hypotheses)
+        return {"name": asked.name, **joint.fit_together(problems, sample, asked.trials, executor, progress)}
+
+    _kept_or_made(part, make, executor, progress)
+
+
 def _compared(spec: AnalysisSpec, name: str) -> tuple[Hypothesis, ...]:
     """The hypotheses of a name in a comparison, with the index of the hypothesis of the spec that has this name."""
     given = next((h for h in spec.hypothesis if h.name == name), None)
@@ -437,7 +465,7 @@ def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
     """Names of the upstream releases behind the samples, the hypotheses and the injected signal of a run."""
     used = {name for sample in book["seasons"] for name in _USED[sample]}
     models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
-    models += [name for asked in spec.together for name in asked.hypotheses]
+    models += spec.compared
     theirs = ("stack:", "each:")
     return used | {"cascades-2023" for name in models if name.startswith(theirs) or name == "template:pi0"}
 
@@ -498,9 +526,11 @@ def _comparisons(spec: AnalysisSpec, folder: Path, fits: list[dict[str, Any]]) -
     asked = [h for h in spec.hypothesis if h.published_ts is not None]
     at_ts = [_read_json(_published_ts_path(folder, s, h), _COMPARISONS) for s in held for h in asked]
     shared = [_read_json(_together_path(folder, s, t), _COMPARISONS) for s in held for t in spec.together]
+    fitted = [_read_json(_joint_path(folder, s, j), _COMPARISONS) for s in held for j in spec.joint]
     named = [("fit", one["result"]["hypothesis"], one) for one in fits]
     named += [("published ts", one["result"]["hypothesis"], one) for one in at_ts]
     named += [("together", one["result"]["name"], one) for one in shared]
+    named += [("joint", one["result"]["name"], one) for one in fitted]
     costs = [
         {"part": part, "name": name, "sample": one["result"]["sample"], **one["cost"]}
         for part, name, one in named
@@ -510,6 +540,7 @@ def _comparisons(spec: AnalysisSpec, folder: Path, fits: list[dict[str, Any]]) -
         **out,
         "at_published_ts": [one["result"] for one in at_ts],
         "together": [one["result"] for one in shared],
+        "joint": [one["result"] for one in fitted],
         "costs": costs,
     }
 

@@ -27,6 +27,7 @@ from nuanalysis.workflow.benchmarks._rows import (
     memory,
     point_beside,
     pvalue,
+    user_map,
     work_of_a_worker,
 )
 from nuanalysis.workflow.benchmarks._scaling import curves
@@ -108,6 +109,8 @@ def run(*, quick: bool, say: Progress) -> Report:
         rows.append(pvalue(ts, effort))
     if quick:
         return Report(here, tuple(rows), (*missing, *ELSEWHERE))
+    say("  a user's map")
+    rows.append(user_map(effort))
     say("  memory")
     rows.append(memory())
     return Report(here, tuple(rows), (*missing, *ELSEWHERE), curves(effort, say))

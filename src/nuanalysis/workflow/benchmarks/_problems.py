@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import healpy as hp
 import numpy as np
@@ -14,6 +15,7 @@ from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.workflow import samples
 from nuanalysis.workflow.hypotheses import read_hypothesis
 from nuanalysis.workflow.spec import SampleSpec
+from nuanalysis.workflow.templates import fits_bytes, open_template
 
 Floats = NDArray[np.float64]
 POSITION = (266.4, -29.0)  # deg, near the Galactic centre
@@ -34,6 +36,18 @@ def tracks() -> tuple[Sample, ...]:
 def template() -> Hypothesis:
     """The built-in map of the Milky Way, index fixed."""
     return read_hypothesis("template:pi0-like")
+
+
+def changing_template() -> Hypothesis:
+    """A built-in template whose morphology changes with energy, with its own spectrum."""
+    return read_hypothesis("template:kra-gamma-like-5")
+
+
+def map_file(folder: Path) -> Path:
+    """The built-in map of the Milky Way as the FITS file of a user, nside 128."""
+    path = folder / "mymap.fits"
+    path.write_bytes(fits_bytes(open_template("pi0-like")))
+    return path
 
 
 def supernova_remnants() -> Hypothesis:
