@@ -19,8 +19,10 @@ from nuanalysis.response import (
     acceptance,
     band_rates,
     cascades_2023,
+    detected,
     draw_point_spread,
     draw_reconstructed_energy,
+    draw_tabulated_energy,
     draw_true_energy,
     folded_atmosphere,
 )
@@ -53,16 +55,13 @@ class Drawn:
 
 def _detected(
     response: Response,
-    spectrum: Spectrum,
+    log10_true: Floats,
     ra: Floats,
     dec: Floats,
     rng: np.random.Generator,
     variation: Variation = NOMINAL,
 ) -> Drawn:
-    """Push true directions through the response, or through a variation of it."""
-    if variation.energy_shift:
-        spectrum = Shifted(spectrum, variation.energy_shift)  # from here on energies are those the response knows
-    log10_true = draw_true_energy(response, spectrum, np.sin(dec), rng)
+    """Push true energies and directions through the response, or through a variation of it."""
     log10_energy = draw_reconstructed_energy(response, log10_true, np.sin(dec), rng)
     psi, error = draw_point_spread(response, log10_true, np.sin(dec), rng, scale=variation.angular_scale)
     seen_ra, seen_dec = offset(ra, dec, psi, rng.uniform(0.0, 2 * np.pi, len(psi)))
@@ -76,6 +75,7 @@ class Emission:
     parts : the spectrum of each part of the target; a part has one morphology.
     cumulative : (part x place,) cumulative weights of pixels or sources, one part after the other.
     bands : (part, band) fraction of the events of each part in each band of the effective area; all sum to 1.
+    energies : (part, band, true bin) cumulative detected events over neutrino energy.
     """
 
     target: Template | Catalogue
@@ -83,6 +83,11 @@ class Emission:
     parts: tuple[Spectrum, ...]
     cumulative: Floats
     bands: Floats
+    energies: Floats
+
+
+def _energies(response: Response, parts: tuple[Spectrum, ...]) -> Floats:
+    return np.array([np.cumsum(detected(response, spectrum), axis=1) for spectrum in parts])
 
 
 def emission(target: Template | Catalogue, response: Response, spectrum: Spectrum) -> Emission:
@@ -98,7 +103,9 @@ def emission(target: Template | Catalogue, response: Response, spectrum: Spectru
     expected = [weight * acceptance(response, part, np.sin(dec)) for weight, part in parts]
     bands = np.array([np.bincount(band, weights=e, minlength=len(edges) - 1) for e in expected])
     total = max(float(bands.sum()), 1e-300)
-    return Emission(target, response, tuple(s for _, s in parts), np.cumsum(np.concatenate(expected)), bands / total)
+    spectra = tuple(s for _, s in parts)
+    weights = np.cumsum(np.concatenate(expected))
+    return Emission(target, response, spectra, weights, bands / total, _energies(response, spectra))
 
 
 def relative_rate(source: Emission, variation: Variation) -> float:
@@ -140,15 +147,14 @@ def signal(source: Emission, n: int, rng: np.random.Generator, variation: Variat
         ra, dec = _in_pixels(source.target.nside, place, rng)
     else:
         ra, dec = _around_sources(source.target, place, rng)
-    if len(source.parts) == 1:
-        return _detected(source.response, source.parts[0], ra, dec, rng, variation)
-    groups = [np.flatnonzero(part == k) for k in range(len(source.parts))]
-    seen = [
-        _detected(source.response, spectrum, ra[mine], dec[mine], rng, variation)
-        for spectrum, mine in zip(source.parts, groups, strict=True)
-    ]
-    joined = Drawn(*(np.concatenate([getattr(one, name) for one in seen]) for name in Drawn.__slots__))
-    return joined.take(np.argsort(np.concatenate(groups)))
+    energies = source.energies
+    if variation.energy_shift:
+        # From here on energies are those the response knows.
+        shifted = tuple(Shifted(spectrum, variation.energy_shift) for spectrum in source.parts)
+        energies = _energies(source.response, shifted)
+    band = band_of(np.sin(dec), source.response.array("sin_dec_edges"))
+    log10_true = draw_tabulated_energy(source.response, energies[part, band], rng)
+    return _detected(source.response, log10_true, ra, dec, rng, variation)
 
 
 def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
@@ -156,7 +162,9 @@ def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
     dec = np.arcsin(rng.uniform(-1.0, 1.0, 10 * n + 100))
     seen = acceptance(response, ISOTROPIC_SPECTRUM, np.sin(dec))
     dec = dec[rng.random(len(dec)) < seen / seen.max()][:n]
-    return _detected(response, ISOTROPIC_SPECTRUM, rng.uniform(0.0, 2 * np.pi, n), dec, rng)
+    ra = rng.uniform(0.0, 2 * np.pi, n)
+    log10_true = draw_true_energy(response, ISOTROPIC_SPECTRUM, np.sin(dec), rng)
+    return _detected(response, log10_true, ra, dec, rng)
 
 
 def _from_histogram(edges: Floats, counts: Floats, n: int, rng: np.random.Generator) -> Floats:

@@ -139,11 +139,15 @@ def folded_atmosphere(response: Response, sin_dec: Floats, log10_edges: Floats) 
 def draw_true_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, rng: np.random.Generator) -> Floats:
     """log10 of the neutrino energy of detected events at each sin(declination), (event,)."""
     cumulative = np.cumsum(detected(response, spectrum), axis=1)
-    band = band_of(sin_dec, response.array("sin_dec_edges"))
-    u = rng.random(len(band)) * cumulative[band, -1]
-    chosen = np.minimum((cumulative[band] < u[:, None]).sum(axis=1), cumulative.shape[1] - 1)
+    return draw_tabulated_energy(response, cumulative[band_of(sin_dec, response.array("sin_dec_edges"))], rng)
+
+
+def draw_tabulated_energy(response: Response, cumulative: Floats, rng: np.random.Generator) -> Floats:
+    """log10 of the neutrino energy, (event,), from cumulative detected events over truth bins, (event, true bin)."""
+    u = rng.random(len(cumulative)) * cumulative[:, -1]
+    chosen = np.minimum((cumulative < u[:, None]).sum(axis=1), cumulative.shape[1] - 1)
     edges = response.array("log10_true_edges")
-    return np.asarray(edges[chosen] + rng.random(len(band)) * np.diff(edges)[chosen])
+    return np.asarray(edges[chosen] + rng.random(len(cumulative)) * np.diff(edges)[chosen])
 
 
 def draw_reconstructed_energy(
