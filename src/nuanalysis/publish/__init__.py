@@ -12,10 +12,13 @@ from nuanalysis.publish._published import PUBLISHED, Published
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
 from nuanalysis.publish._run import check_results, load_results, recipe, results_schema
+from nuanalysis.publish._skymap import Layer, Marker, sky_map_page
 
 __all__ = [
     "PUBLISHED",
     "CampaignRow",
+    "Layer",
+    "Marker",
     "Published",
     "Verification",
     "build",
@@ -27,5 +30,6 @@ __all__ = [
     "recipe",
     "report",
     "results_schema",
+    "sky_map_page",
     "verify",
 ]

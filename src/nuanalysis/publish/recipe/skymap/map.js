@@ -64,15 +64,24 @@
     if (Number.isNaN(value)) return "no value";
     if (value === 0) return `0 ${layer.unit}`;
     const step = layer.scale === "log" ? Math.abs(value) * Math.LN10 * layer.step : layer.step;
-    const kept = step > 0 ? Math.floor(Math.log10(Math.abs(value) / step)) : 4;
+    const kept = step > 0 ? Math.floor(Math.log10(Math.abs(value)) + 1e-9) - Math.ceil(Math.log10(step)) + 1 : 4;
     return `${digits(value, Math.max(1, Math.min(4, kept)))} ${layer.unit}`.trim();
   }
-  const signed = (degrees, places) => (degrees < 0 ? "−" : "+") + Math.abs(degrees).toFixed(places);
+  function signed(degrees, places) {
+    const text = Math.abs(degrees).toFixed(places);
+    return Number(text) === 0 ? text : (degrees < 0 ? "−" : "+") + text;
+  }
   const positive = (degrees) => ((degrees % 360) + 360) % 360;
   const around = (degrees, places) => (positive(degrees) >= 360 - 0.5 / 10 ** places ? 0 : positive(degrees)).toFixed(places);
-  function placeText(direction, places = 2) {
+  function placeText(direction) {
     const [ra, dec] = angles(direction), [l, b] = angles(times(DATA.to_galactic, direction));
-    return `RA ${around(ra / DEG, places)}° Dec ${signed(dec / DEG, places)}° · l ${around(l / DEG, places)}° b ${signed(b / DEG, places)}°`;
+    return `RA ${around(ra / DEG, 2)}° Dec ${signed(dec / DEG, 2)}° · l ${around(l / DEG, 2)}° b ${signed(b / DEG, 2)}°`;
+  }
+
+  function placeRows(direction) {
+    const [ra, dec] = angles(direction), [l, b] = angles(times(DATA.to_galactic, direction));
+    const pair = (x, y) => `${around(x / DEG, 3)}°, ${signed(y / DEG, 3)}°`;
+    return [["RA, Dec (ICRS)", pair(ra, dec)], ["l, b (Galactic)", pair(l, b)]];
   }
 
   // ---- the view -------------------------------------------------------------------------------------------------
@@ -164,7 +173,7 @@
         pixels[k] = code ? table[code] : ((row + column) >> 2) & 1 ? hatch : gap;
         if (middle !== NONE) {
           const sign = code === 0 ? 0 : Math.sign(code - middle);
-          if (sign * left < 0 || sign * above[column] < 0) pixels[k] = 0xff303030;
+          if (sign * left < 0 || sign * above[column] < 0) pixels[k] = 0xff6a6a6a;
           left = above[column] = sign;
         }
       }
@@ -192,6 +201,7 @@
     pen.stroke();
   }
   const range = (from, to, step) => Array.from({ length: Math.max(0, Math.round((to - from) / step)) + 1 }, (_, k) => from + k * step);
+  const NUMBERS_AT = -45;  // latitude of the longitudes written on the whole sky: the plane itself stays free
   const STEPS = [30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05];
   function graticule() {
     const step = view.fov >= 200 ? 30 : STEPS.find((s) => view.fov / s >= 4) ?? 0.05;
@@ -219,7 +229,7 @@
     pen.ellipse(size.width / 2, size.height / 2, 2 * Math.SQRT2 * unit, Math.SQRT2 * unit, 0, 0, 2 * Math.PI);
     pen.stroke();
   }
-  function plane() {
+  function plane(boxes) {
     if (view.frame !== "equatorial") return;
     const back = turned(DATA.to_galactic);
     const points = range(0, 360, 0.5).map((l) => angles(times(back, vector(l * DEG, 0))).map((a) => a / DEG));
@@ -230,19 +240,18 @@
       line(points);
     }
     pen.setLineDash([]);
-    const out = [0, 0];
-    if (toScreen(rotation(), times(back, [1, 0, 0]), out)) words("Galactic Centre", out[0], out[1] - 12, { boxes: [] });
-    // Names the line itself where it is on the map and free.
-    for (const l of [120, 60, 90, 30, 330, 300, 270, 240, 180]) {
-      if (!onMap(times(back, vector(l * DEG, 0))) || !toScreen(rotation(), times(back, vector(l * DEG, 0)), out)) continue;
-      words("Galactic plane", out[0], out[1] - 10, { boxes: [] });
-      break;
-    }
+    cross(times(back, [1, 0, 0]), 7, "#ffffff");
+    const at = (l, out = [0, 0]) => toScreen(rotation(), times(back, vector(l * DEG, 0)), out) && out;
+    const centre = at(0);
+    if (centre && onMap(times(back, [1, 0, 0]))) words("Galactic Centre", centre[0], centre[1] + 17, { boxes });
+    const named = [120, 60, 90, 30, 330, 300, 270, 240, 180, 10, 350].filter((l) => onMap(times(back, vector(l * DEG, 0))));
+    named.some((l) => { const [x, y] = at(l); return words("Galactic plane", x, y - 12, { boxes }); });
   }
   // Words that can be read on any colour; with `boxes`, only where nothing else stands.  True if written.
-  function words(text, x, y, { align = "center", boxes, size: letters = 12, onPaper = false } = {}) {
+  function words(text, x, y, { align = "center", boxes = null, size: letters = 12, onPaper = false } = {}) {
     pen.font = `${letters}px system-ui, "DejaVu Sans", sans-serif`;
     const width = pen.measureText(text).width + 6, height = letters + 5;
+    y = clamp(y, height / 2, size.height - height / 2);
     const start = align === "center" ? x - width / 2 : align === "right" ? x - width : x;
     const box = [clamp(start, 0, Math.max(0, size.width - width)), y - height / 2, width, height];
     if (boxes && boxes.some((o) => box[0] < o[0] + o[2] && o[0] < box[0] + width && box[1] < o[1] + o[3] && o[1] < box[1] + height)) return false;
@@ -269,14 +278,17 @@
       const all = size.width / 2 / unit > 2 * Math.SQRT2 && view.lat === 0;
       const every = size.width < 600 ? 60 : 30;
       for (const lon of meridians.filter((lon) => Math.round(lon) % every === 0 && Math.abs(lon - view.lon) < 175))
-        if (toScreen(m, vector(lon * DEG, 0), out)) words(lonText(lon), out[0], out[1], { boxes, size: small });
+        if (toScreen(m, vector(lon * DEG, NUMBERS_AT * DEG), out)) words(lonText(lon), out[0], out[1], { boxes, size: small });
       for (const lat of parallels) {
         if (!toScreen(m, vector((view.lon + (all ? 179.999 : 0)) * DEG, lat * DEG), out)) continue;
         words(latText(lat), out[0] - (all ? 3 : 0), out[1], { boxes, size: small, align: all ? "right" : "center", onPaper: all });
       }
     } else {
       edge(range(0, size.width, 2).map((x) => [x, size.height - 14]), 0, step, (value, x, y) => words(lonText(value), x, y, { boxes, size: small }));
-      edge(range(0, size.height - 26, 2).map((y) => [3, y]), 1, step, (value, x, y) => words(latText(value), x, y, { boxes, size: small, align: "left" }));
+      let named = 0;
+      edge(range(0, size.height - 26, 2).map((y) => [3, y]), 1, step, (value, x, y) => { named += words(latText(value), x, y, { boxes, size: small, align: "left" }); });
+      // Around a pole no parallel need reach the edge.
+      if (named < 2) for (const lat of parallels) if (toScreen(m, vector(view.lon * DEG, lat * DEG), out) && out[1] > 0 && out[1] < size.height) words(latText(lat), out[0], out[1], { boxes, size: small });
     }
     words(`← ${frame.longitude}`, size.width - 4, size.height - (whole ? 10 : 34), { align: "right", boxes, onPaper: whole });
     words(`${frame.latitude} ↑`, 4, whole ? size.height - 10 : 12, { align: "left", boxes, onPaper: whole });
@@ -298,7 +310,8 @@
     pen.save();
     pen.translate(x, y);
     pen.scale(radius, radius);
-    for (const [colour, width] of [["rgba(0,0,0,.85)", 4.6], [chosen ? "#ffd23f" : "#ffffff", 2.2]]) {
+    const light = layers[view.layer].scale === "signed";  // the map itself is bright
+    for (const [colour, width] of [[light && !chosen ? "#ffffff" : "rgba(0,0,0,.85)", 4.6], [chosen ? "#ffd23f" : light ? "#000000" : "#ffffff", 2.2]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = width / radius;
       pen.stroke(shape);
@@ -329,21 +342,22 @@
     for (const { k, x, y } of shown) {
       if (!view.labels && k !== view.open && k !== aimed) continue;
       const name = markers[k].name, text = name.length > 30 ? `${name.slice(0, 29)}…` : name;
-      [[11, 0, "left"], [-11, 0, "right"], [0, -16, "center"], [0, 16, "center"]].some(([dx, dy, align]) => words(text, x + dx, y + dy, { align, boxes }));
+      const free = [[11, 0, "left"], [-11, 0, "right"], [0, -16, "center"], [0, 16, "center"]].some(([dx, dy, align]) => words(text, x + dx, y + dy, { align, boxes }));
+      if (!free && (k === view.open || k === aimed)) words(text, x, y + (y > size.height / 2 ? -18 : 18));
     }
   }
-  function cross(direction, reach) {
+  function cross(direction, reach, colour = "#ffd23f") {
     const out = [0, 0];
     if (!toScreen(rotation(), direction, out)) return;
-    for (const [colour, width] of [["#000000", 4], ["#ffd23f", 2]]) {
-      pen.strokeStyle = colour;
+    for (const [ink_, width] of [["#000000", 4], [colour, 2]]) {
+      pen.strokeStyle = ink_;
       pen.lineWidth = width;
       pen.beginPath();
       for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) { pen.moveTo(out[0] + 4 * dx, out[1] + 4 * dy); pen.lineTo(out[0] + reach * dx, out[1] + reach * dy); }
       pen.stroke();
     }
   }
-  function stamp(boxes) {  // on the picture itself, so that a saved one still says it
+  function stamp() {  // on the picture itself, so that a saved one still says it
     const origin = layers[view.layer].origin, text = { synthetic: "SYNTHETIC", model: "MODEL", real: "REAL" }[origin];
     pen.font = '700 13px system-ui, "DejaVu Sans", sans-serif';
     const width = pen.measureText(text).width + 14, x = size.width - width - 2;
@@ -356,7 +370,7 @@
     pen.textAlign = "left";
     pen.textBaseline = "middle";
     pen.fillText(text, x + 7, 13.5);
-    boxes.push([x, 2, width, 22]);
+    return [x, 2, width, 22];
   }
   function draw() {
     pen.setTransform(size.ratio, 0, 0, size.ratio, 0, 0);
@@ -365,11 +379,12 @@
     paint();
     const lines = graticule();
     outline();
-    plane();
-    stamp(boxes);
+    boxes.push(stamp());
     axisNumbers(lines, boxes);
+    plane(boxes);
     drawMarkers(boxes);
     if (view.at) cross(view.at, 14);
+    stamp();
     if (document.activeElement === canvas && canvas.matches(":focus-visible") && aimed === NONE) cross(fromScreen(size.width / 2, size.height / 2), 10);
   }
 
@@ -383,9 +398,9 @@
   }
   function logTicks(low, high) {
     const ticks = range(Math.ceil(low - 1e-9), Math.floor(high + 1e-9), 1).map((k) => ({ at: k, text: Math.abs(k) < 4 ? String(10 ** Math.round(k)).replace("-", "−") : `10${raised(Math.round(k))}` }));
-    if (ticks.length >= 2) return ticks;
+    if (ticks.length > 3) return ticks;
     return range(Math.floor(low), Math.ceil(high), 1).flatMap((k) => [1, 2, 5].map((f) => f * 10 ** k))
-      .filter((v) => Math.log10(v) >= low - 1e-9 && Math.log10(v) <= high + 1e-9).map((v) => ({ at: Math.log10(v), text: digits(v, 1) }));
+      .filter((v) => Math.log10(v) >= low - 1e-9 && Math.log10(v) <= high + 1e-9).map((v) => ({ at: Math.log10(v), text: v >= 1e-3 && v < 1e4 ? String(Number(v.toPrecision(1))) : digits(v, 1) }));
   }
   function drawBar() {
     const layer = layers[view.layer], width = bar.clientWidth, height = 40, ratio = size.ratio;
@@ -394,9 +409,10 @@
     bar.height = Math.round(height * ratio);
     barPen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const left = 26, right = width - 26, table = DATA.colours[layer.scale === "signed" ? "diverging" : "sequential"];
-    for (let k = 0; k < 256; k++) {
+    for (let x = 0; x < Math.round((right - left) * ratio); x++) {  // whole pixels of the screen: no seams
+      const k = Math.min(255, Math.floor(256 * (x + 0.5) / ratio / (right - left)));
       barPen.fillStyle = `#${table.substr(6 * k, 6)}`;
-      barPen.fillRect(left + (right - left) * k / 256, 2, (right - left) / 256 + 0.6, 14);
+      barPen.fillRect(left + x / ratio, 2, 1 / ratio, 14);
     }
     barPen.strokeStyle = barPen.fillStyle = ink("--ink");
     barPen.lineWidth = 1;
@@ -454,10 +470,10 @@
       const heads = [...document.querySelectorAll("#markers thead th")].map((th) => th.dataset.label);
       const cells = [...row.cells].map((cell, k) => [heads[k], cell.textContent.trim()]).slice(DATA.place_columns).filter(([, text]) => text !== "–");
       const extent = one.extension > 0 ? [["Extension (Gaussian σ)", `${digits(one.extension, 2)}°`]] : [];
-      box.replaceChildren(element("h3", one.name), list([["Kind", one.kind], ["Position", placeText(one.direction, 3)], ...extent, ...cells, ...here(one.direction)]));
+      box.replaceChildren(element("h3", one.name), list([["Kind", one.kind], ...placeRows(one.direction), ...extent, ...cells, ...here(one.direction)]));
     } else if (view.at) {
       const layer = layers[view.layer], pixel = Healpix.pixelOf(layer.nside, ...view.at);
-      box.replaceChildren(element("h3", `Pixel ${pixel.toLocaleString("en-GB")}`), list([["Map", `${layer.label}, nside ${layer.nside}, RING, ICRS`], ["Centre of the pixel", placeText(Healpix.centreOf(layer.nside, pixel), 3)], ["Chosen place", placeText(view.at, 3)], ...here(view.at)]));
+      box.replaceChildren(element("h3", `Pixel ${pixel.toLocaleString("en-GB")}`), list([["Map", `${layer.label}, nside ${layer.nside}, RING, ICRS`], ...placeRows(Healpix.centreOf(layer.nside, pixel)).map(([term, text]) => [`Centre, ${term}`, text]), ["Chosen place", placeText(view.at)], ...here(view.at)]));
     } else {
       box.replaceChildren(element("h3", "Nothing chosen"), element("p", "Choose a marker to see its fit, or any place to see the values of all maps there.", { class: "soft" }));
     }
@@ -723,5 +739,6 @@
   draw();
   new ResizeObserver(() => { if (canvas.parentElement.clientWidth !== size.width) { resize(); show(); } }).observe(canvas.parentElement);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show());
-  addEventListener("hashchange", () => { aimed = NONE; read(location.hash.slice(1)); show(); });
+  // From the event, not the address: show() may have written there since.
+  addEventListener("hashchange", (event) => { aimed = NONE; read(new URL(event.newURL).hash.slice(1)); show(); });
 })();

@@ -9,7 +9,7 @@ const Projection = (() => {
     halfWidth: (fov) => 4 * Math.sin(fov / 8),  // plane coordinate of the edge of a view `fov` rad wide
     toSphere(p, q, out) {
       const r = p * p / 4 + q * q;
-      if (r > 2) return false;
+      if (r > 2 + 1e-12) return false;  // the poles lie on the edge
       const root = Math.sqrt(1 - r / 4), half = 1 - r / 2, side = p / 2 * root;
       const across = Math.sqrt(half * half + side * side);
       out[2] = q * root;

@@ -1,0 +1,413 @@
+"""A sky map one can turn, zoom and ask: maps and markers in, one HTML page out that needs nothing else.
+
+Refuses maps without a value, negative values on a logarithmic scale, and a page called real that holds synthetic maps.
+The page draws HEALPix pixels as they are; finer maps are degraded and say so, with their hottest pixel kept exactly.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import healpy as hp
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError
+from nuanalysis.publish._run import plain, recipe_text
+
+Floats = NDArray[np.float64]
+Scale = Literal["linear", "log", "signed"]
+
+FINEST = 64  # nside of what the page holds: pixels of 0.9 deg, finer than the point spread of most events
+MAP_BYTES = 1_400_000  # of all maps together, as text; the whole page stays below 2 MB with the tables of a source list
+DECADES = 4.0  # of a logarithmic colour scale below its top, as in the figures
+ORIGINS = ("real", "synthetic", "model")
+_SCRIPTS = ("healpix.js", "projection.js", "map.js")
+_COLOURS = {"sequential": "cividis", "diverging": "RdBu_r"}  # perceptually ordered; both safe for the colour-blind
+_PLACE = ("RA (°)", "Dec (°)", "l (°)", "b (°)")
+
+# One shape for each kind of marker, told apart without colour; SVG paths of about unit radius, used again in turn.
+SYMBOLS = (
+    "M1 0A1 1 0 1 1 -1 0A1 1 0 1 1 1 0Z",
+    "M-.9 -.9H.9V.9H-.9Z",
+    "M0 -1.25L1.15 .8H-1.15Z",
+    "M0 -1.3L1.3 0L0 1.3L-1.3 0Z",
+    "M0 1.25L1.15 -.8H-1.15Z",
+    "M-1.1 0H1.1M0 -1.1V1.1",
+    "M-.9 -.9L.9 .9M-.9 .9L.9 -.9",
+    "M0 -1.3L.38 -.4L1.25 -.4L.56 .18L.8 1.1L0 .55L-.8 1.1L-.56 .18L-1.25 -.4L-.38 -.4Z",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One map of the page.
+
+    values : (pixel,) HEALPix RING, ICRS; NaN and healpy's UNSEEN mean no value.    unit : quantity and unit.
+    scale  : of the colours: 'linear', 'log' (no value below 0), or 'signed' (symmetric about a marked zero).
+    origin : 'real', 'synthetic' or 'model' (computed, without events).
+    """
+
+    name: str
+    values: Floats
+    unit: str
+    label: str
+    scale: Scale
+    origin: str
+    description: str
+
+    def __post_init__(self) -> None:
+        faults = []
+        if np.ndim(self.values) != 1 or not hp.isnpixok(len(self.values)):
+            faults.append(f"values of shape {np.shape(self.values)}; expected (12 nside^2,), HEALPix RING")
+        else:
+            found = known(self.values)
+            if np.any(np.isinf(found)) or not np.any(np.isfinite(found)):
+                faults.append("an infinite value or none at all; expected finite ones, NaN where there is no value")
+            if self.scale == "log" and (np.any(found < 0) or not np.any(found > 0)):
+                faults.append("values below 0 or none above, on a logarithmic scale; use 'signed' or 'linear'")
+        if self.scale not in ("linear", "log", "signed"):
+            faults.append(f"the scale '{self.scale}'; expected 'linear', 'log' or 'signed'")
+        if self.origin not in ORIGINS:
+            faults.append(f"the origin '{self.origin}'; expected one of {ORIGINS}")
+        if faults:
+            raise InputError(f"the sky map '{self.name}' has\n  - " + "\n  - ".join(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A place with a name and what was found there.
+
+    ra, dec : rad, ICRS.    kind : of source; markers of one kind share a symbol and can be hidden together.
+    rows    : (label, value as text) of the fit; the labels become columns of the table.
+    extension : Gaussian sigma, rad, drawn as a circle; 0 for a point.
+    """
+
+    name: str
+    ra: float
+    dec: float
+    kind: str
+    rows: tuple[tuple[str, str], ...] = ()
+    extension: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.ra) and abs(self.dec) <= np.pi / 2 and 0 <= self.extension < np.pi):
+            raise InputError(
+                f"marker '{self.name}' lies at RA {self.ra!r}, dec {self.dec!r} with extension {self.extension!r}; "
+                "expected rad, finite, |dec| <= pi/2 and 0 <= extension < pi"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """A map in whole numbers: on the scale (the value, or its log10) it is ``offset + (code - zero) step``.
+
+    codes : (pixel,) uint8 or uint16; 0 where there is no value.  On a logarithmic scale 1 stands for the value 0.
+    """
+
+    codes: NDArray[np.unsignedinteger[Any]]
+    scale: Scale
+    offset: float
+    zero: int
+    step: float
+
+    @property
+    def bits(self) -> int:
+        """8 or 16."""
+        return 8 * int(self.codes.dtype.itemsize)
+
+    def on_scale(self) -> Floats:
+        """(pixel,) values or their log10; NaN where there is no value, -inf for the value 0 on a logarithmic scale."""
+        made = self.offset + (self.codes.astype(np.float64) - self.zero) * self.step
+        if self.scale == "log":
+            made[self.codes == 1] = -np.inf
+        made[self.codes == 0] = np.nan
+        return made
+
+    def values(self) -> Floats:
+        """(pixel,) values as the page shows them; on their scale they are off by at most half a step."""
+        return 10.0 ** self.on_scale() if self.scale == "log" else self.on_scale()
+
+
+def known(values: Floats) -> Floats:
+    """The map, (pixel,), with NaN where there is no value."""
+    values = np.asarray(values, dtype=np.float64)
+    return np.where(values == hp.UNSEEN, np.nan, values)
+
+
+def quantised(values: Floats, *, scale: Scale, bits: Literal[8, 16]) -> Stored:
+    """A map (pixel,) in 8 or 16 bits; the extremes are kept exactly, and the zero of a signed map too."""
+    kind = np.uint8 if bits == 8 else np.uint16
+    last = 2**bits - 1
+    with np.errstate(divide="ignore"):
+        seen = np.log10(values) if scale == "log" else values
+    finite = seen[np.isfinite(seen)]
+    if scale == "signed":
+        offset, zero = 0.0, 2 ** (bits - 1)
+        step = float(np.abs(finite).max()) / (last - zero)
+    else:
+        offset, zero = float(finite.min()), 2 if scale == "log" else 1
+        step = (float(finite.max()) - offset) / (last - zero)
+    codes = np.full(len(values), float(zero))
+    has = np.isfinite(seen)
+    codes[has] += np.rint((seen[has] - offset) / step) if step > 0 else 0.0
+    codes[np.isneginf(seen)] = 1.0
+    codes[np.isnan(seen)] = 0.0
+    return Stored(codes.astype(kind), scale, offset, zero, step)
+
+
+def coarser(values: Floats, nside: int) -> Floats:
+    """The map (pixel,) at a lower resolution: the mean of the values that each large pixel holds, NaN without any."""
+    fine = hp.npix2nside(len(values))
+    nested = values[hp.nest2ring(fine, np.arange(len(values)))].reshape(12 * nside**2, -1)
+    number = np.isfinite(nested).sum(axis=1)
+    mean = np.where(number > 0, np.nansum(nested, axis=1) / np.maximum(number, 1), np.nan)
+    return np.asarray(mean[hp.ring2nest(nside, np.arange(12 * nside**2))])
+
+
+# ---- texts ----------------------------------------------------------------------------------------------------------
+
+
+def _number(value: float) -> str:
+    """Four digits, powers of ten written out: 1.234 × 10⁻¹²."""
+    body, _, power = f"{value:.4g}".partition("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")) if power else ""
+    return body.replace("-", "−") + (f" × 10{raised}" if power else "")
+
+
+def _galactic(ra: float, dec: float) -> tuple[float, float]:
+    """Galactic longitude and latitude, rad."""
+    theta, phi = hp.Rotator(coord=["C", "G"])(np.pi / 2 - dec, ra)
+    return float(phi) % (2 * np.pi), float(np.pi / 2 - theta)
+
+
+def _place(ra: float, dec: float) -> tuple[str, str, str, str]:
+    """RA, Dec, l, b in degrees as text."""
+    lon, lat = _galactic(ra, dec)
+    around = [f"{round(float(np.degrees(x)), 3) % 360:.3f}" for x in (ra, lon)]
+    up = [f"{np.degrees(x):+.3f}".replace("-", "−") for x in (dec, lat)]
+    return around[0], up[0], around[1], up[1]
+
+
+def _where(values: Floats, pixel: int) -> str:
+    theta, phi = hp.pix2ang(hp.npix2nside(len(values)), pixel)
+    ra, dec, lon, lat = _place(float(phi), float(np.pi / 2 - theta))
+    return f"at RA {ra}°, Dec {dec}° (l {lon}°, b {lat}°)"
+
+
+def _about(layer: Layer) -> str:
+    """The map in words: where it is highest and lowest, before it is degraded."""
+    values = known(layer.values)
+    high, low = int(np.nanargmax(values)), int(np.nanargmin(values))
+    blank = float(np.mean(np.isnan(values)))
+    top, bottom = (f"{_number(values[k])} {layer.unit}".strip() for k in (high, low))
+    absent = f" No value in {100 * blank:.3g} % of the sky." if blank else ""
+    return f"Highest {top} {_where(values, high)}; lowest {bottom}.{absent}"
+
+
+def _storage(layer: Layer, stored: Stored) -> str:
+    """What was lost on the way into the page."""
+    nside, kept = hp.npix2nside(len(layer.values)), hp.npix2nside(len(stored.codes))
+    coarse = (
+        f"Degraded from nside {nside} to {kept} for this page: each pixel is a mean, a marker keeps the hottest. "
+        if nside > kept
+        else f"nside {kept}. "
+    )
+    step = f"{_number(100 * np.log(10) * stored.step)} %" if stored.scale == "log" else _number(stored.step)
+    return (
+        coarse + f"Stored in {stored.bits} bits, in steps of {step}{'' if stored.scale == 'log' else ' ' + layer.unit}."
+    )
+
+
+_LEADING = re.compile(
+    r"[<>≤≥~≈\s]*(?P<body>[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?)(?:\s*[×x]\s*10\^?(?P<power>[+-]?\d+))?(?![\w.])",
+    re.IGNORECASE,
+)
+_RAISED = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹−", "-+0123456789-")
+
+
+def sort_key(text: str) -> float | None:
+    """The number that a text begins with ('< 1.2 × 10⁻⁴', '−3.1 ± 0.2'), None if it begins with none ('3C 273')."""
+    found = _LEADING.match(text.translate(_RAISED).replace(",", ""))
+    if not found or re.match(r"\s*[A-Za-z]+\s*\d", text[found.end("body") :]):
+        return None
+    return float(found["body"]) * 10.0 ** int(found["power"] or 0)
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+
+def _hottest(layer: Layer) -> Marker:
+    """The highest pixel of a map, as exact as it came."""
+    values = known(layer.values)
+    pixel, nside = int(np.nanargmax(values)), hp.npix2nside(len(values))
+    theta, phi = hp.pix2ang(nside, pixel)
+    rows = (("Value", f"{_number(values[pixel])} {layer.unit}".strip()), ("Pixel", f"{pixel} (nside {nside}, RING)"))
+    return Marker(f"Hottest pixel, {layer.name}", float(phi), float(np.pi / 2 - theta), "hottest pixel", rows)
+
+
+def _layer_data(layer: Layer, stored: Stored) -> dict[str, Any]:
+    """What the script needs of a map; ``low`` and ``high`` bound the colours, on the scale."""
+    seen = stored.on_scale()
+    finite = seen[np.isfinite(seen)]
+    low, high = float(finite.min()), float(finite.max())
+    floor = low
+    if layer.scale == "signed":
+        high = float(np.abs(finite).max()) or 1.0
+        low = floor = -high
+    elif layer.scale == "log":
+        low = max(low, high - DECADES)
+    codes = stored.codes.astype(stored.codes.dtype.newbyteorder("<")).tobytes()
+    return {
+        "name": layer.name, "label": plain(layer.label), "unit": plain(layer.unit), "scale": layer.scale,
+        "origin": layer.origin, "about": plain(_about(layer)), "nside": hp.npix2nside(len(stored.codes)),
+        "bits": stored.bits, "offset": stored.offset, "zero": stored.zero, "step": stored.step, "low": low,
+        "high": high if high > low else low + 1.0, "clipped": bool(low > floor or np.any(np.isneginf(seen))),
+        "codes": base64.b64encode(codes).decode("ascii"),
+    }  # fmt: skip
+
+
+def _colours() -> dict[str, str]:
+    """256 colours of each scale, as hexadecimal digits."""
+    from matplotlib import colormaps
+
+    tables = {name: colormaps[cmap](np.arange(256), bytes=True) for name, cmap in _COLOURS.items()}
+    return {name: np.asarray(table)[:, :3].astype(np.uint8).tobytes().hex() for name, table in tables.items()}
+
+
+def _keys(markers: Sequence[Marker]) -> list[str]:
+    """What the address calls each marker: its name, with a number from the second of a name on."""
+    seen: dict[str, int] = {}
+    made = []
+    for marker in markers:
+        seen[marker.name] = seen.get(marker.name, 0) + 1
+        made.append(marker.name if seen[marker.name] == 1 else f"{marker.name} ({seen[marker.name]})")
+    return made
+
+
+def _table(markers: Sequence[Marker]) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:
+    """Headings and cells of the table of markers; a column is numeric where each of its cells begins with a number."""
+    labels = list(dict.fromkeys(label for marker in markers for label, _ in marker.rows))
+    heads = ["Name", "Kind", *_PLACE, *labels]
+    texts = [
+        [one.name, one.kind, *_place(one.ra, one.dec), *(dict(one.rows).get(label, "–") for label in labels)]
+        for one in markers
+    ]
+    keys = [[sort_key(text) if k > 1 and text != "–" else None for k, text in enumerate(row)] for row in texts]
+    numeric = [
+        k > 1 and all(key[k] is not None for key, row in zip(keys, texts, strict=True) if row[k] != "–")
+        for k in range(len(heads))
+    ]
+    cells = [
+        [{"text": plain(text), "sort": key} for text, key in zip(row, row_keys, strict=True)]
+        for row, row_keys in zip(texts, keys, strict=True)
+    ]
+    return [{"label": plain(head), "numeric": n} for head, n in zip(heads, numeric, strict=True)], cells
+
+
+def _embedded(layers: Sequence[Layer]) -> list[Stored]:
+    """The maps as the page holds them: 16 bits, or 8 where that would be too much."""
+    maps = [known(layer.values) for layer in layers]
+    maps = [coarser(values, FINEST) if len(values) > 12 * FINEST**2 else values for values in maps]
+    text = 4 / 3 * sum(len(values) for values in maps)
+    if text > MAP_BYTES:
+        raise InputError(
+            f"{len(layers)} sky maps take {text / 1e6:.1f} MB in one page even in 8 bits; expected at most "
+            f"{MAP_BYTES / 1e6:.1f}: make several pages"
+        )
+    bits: Literal[8, 16] = 16 if 2 * text <= MAP_BYTES else 8
+    return [quantised(values, scale=layer.scale, bits=bits) for layer, values in zip(layers, maps, strict=True)]
+
+
+def _check(layers: Sequence[Layer], origin: str) -> None:
+    faults = []
+    names = [layer.name for layer in layers]
+    if not layers or len(set(names)) != len(names):
+        faults.append(f"maps named {names}; expected at least one, each name once")
+    if origin not in (*ORIGINS, "mixed"):
+        faults.append(f"the origin '{origin}'; expected one of {(*ORIGINS, 'mixed')}")
+    synthetic = [layer.name for layer in layers if layer.origin == "synthetic"]
+    if origin in ("real", "model") and synthetic:
+        faults.append(f"the origin '{origin}' but synthetic maps {synthetic}; call it 'synthetic' or 'mixed'")
+    if faults:
+        raise InputError("the page of sky maps has\n  - " + "\n  - ".join(faults))
+
+
+def sky_map_page(
+    layers: Sequence[Layer],
+    markers: Sequence[Marker],
+    *,
+    title: str,
+    origin: str,
+    caption: str,
+    meta: Mapping[str, str],
+    fallback: bytes = b"",
+) -> str:
+    """An interactive sky map as one HTML page with no outside address at all.
+
+    origin   : of the page: 'real', 'synthetic', 'model' or 'mixed'.    caption : what is shown, in plain words.
+    meta     : provenance, as printed at the foot.    fallback : PNG of the first map, for readers without JavaScript.
+    Maps finer than nside 64 are degraded to it (mean); each then gets a marker with its hottest pixel as it came.
+    Raises InputError with all faults.
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    _check(layers, origin)
+    stored = _embedded(layers)
+    kept = [len(one.codes) for one in stored]
+    markers = [*markers, *(_hottest(a) for a, n in zip(layers, kept, strict=True) if len(a.values) > n)]
+    kinds = list(dict.fromkeys(marker.kind for marker in markers))
+    symbols = {kind: k % len(SYMBOLS) for k, kind in enumerate(kinds)}
+    heads, rows = _table(markers)
+    data = {
+        "layers": [_layer_data(layer, one) for layer, one in zip(layers, stored, strict=True)],
+        "markers": [
+            {
+                "key": key, "name": plain(one.name), "kind": one.kind, "symbol": symbols[one.kind],
+                "ra": float(np.degrees(one.ra) % 360), "dec": float(np.degrees(one.dec)),
+                "extension": float(np.degrees(one.extension)),
+            }
+            for key, one in zip(_keys(markers), markers, strict=True)
+        ],
+        "symbols": SYMBOLS,
+        "colours": _colours(),
+        "to_galactic": np.asarray(hp.Rotator(coord=["C", "G"]).mat).ravel().tolist(),
+        "place_columns": 2 + len(_PLACE),
+    }  # fmt: skip
+    # '<' would let a name such as '</script>' end the element that holds the data.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    shown = [
+        {
+            "name": layer.name, "label": plain(layer.label), "origin": layer.origin,
+            "description": plain(layer.description), "about": plain(_about(layer)),
+            "stored": plain(_storage(layer, one)),
+        }
+        for layer, one in zip(layers, stored, strict=True)
+    ]  # fmt: skip
+    return (
+        Environment(autoescape=True, undefined=StrictUndefined)
+        .from_string(recipe_text("skymap.html.j2"))
+        .render(
+            title=plain(title),
+            origin=origin,
+            caption=plain(caption),
+            any_synthetic=origin in ("synthetic", "mixed"),
+            layers=shown,
+            kinds=[
+                {"name": k, "shape": SYMBOLS[symbols[k]], "number": sum(m.kind == k for m in markers)} for k in kinds
+            ],
+            heads=heads,
+            rows=rows,
+            meta=[(plain(term), plain(said)) for term, said in meta.items()],
+            fallback=base64.b64encode(fallback).decode("ascii"),
+            style=Markup(recipe_text("skymap/style.css")),
+            data=Markup(text),
+            scripts=[Markup(recipe_text(f"skymap/{name}")) for name in _SCRIPTS],
+        )
+    )
