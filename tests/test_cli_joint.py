@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from small_problem import sample
 
 from nuanalysis.workflow import cli, samples
+from nuanalysis.workflow.cli.inference import _split
 
 JOINT = ("joint", "--sample", "cascades-2023", "--signal", "none", "--executor", "serial", "--trials", "100")
 COMPARE = ("compare", *JOINT[1:])
+NUMBER = r"-?[0-9][0-9.e+-]*"
 PAIR = "template:pi0-like,point:83.6,22"
 
 
@@ -43,7 +46,7 @@ def test_joint_gives_one_document_and_the_same_twice(call):
     assert any("SYNTHETIC" in note for note in document["notes"])
     assert [row["hypothesis"] for row in document["hypotheses"]] == ["template:pi0-like", "point:83.6,22"]
     for row in document["hypotheses"]:
-        keys = {"n_s", "n_s_error", "ts", "p_value", "flux", "flux_error", "flux_uncorrected", "bias", "bias_error"}
+        keys = {"n_s", "n_s_error", "ts", "p_value", "flux", "flux_error_fit", "flux_uncorrected", "bias", "bias_error"}
         assert keys <= set(row)
         assert row["index_free"] is False
     for name in ("curvature", "measured", "measured_error"):
@@ -54,12 +57,24 @@ def test_joint_gives_one_document_and_the_same_twice(call):
 
 
 def test_joint_with_free_indices_in_text(call):
-    code, out, _ = call(*JOINT, "--hypotheses", "point:83.6,22,point:266,-29", "--index-free")
+    code, out, _ = call(*JOINT, "--hypotheses", "template:pi0-like,point:266,-29", "--free-index")
     assert code == 0
     assert "SYNTHETIC" in out
-    assert out.count("others profiled") == 2
-    assert out.count("index") >= 2
+    fitted = re.findall(rf"^  n_s {NUMBER} \+- {NUMBER}, index (\S+) \+- \S+; TS {NUMBER}, others profiled$", out, re.M)
+    assert len(fitted) == 2
+    assert len(re.findall(rf"^  corrected n_s {NUMBER} \+- {NUMBER} \(correction \+- {NUMBER}\)$", out, re.M)) == 2
+    assert len(re.findall(rf"^  flux {NUMBER} \+- {NUMBER} TeV cm-2 s-1 \(correction \+- {NUMBER}\)$", out, re.M)) == 2
+    assert len(re.findall(rf"^  coverage {NUMBER}, corrected {NUMBER} .*stated 0\.683", out, re.M)) == 2
     assert "correlation" in out
+
+
+def test_indices_are_held_unless_asked(call):
+    code, out, _ = call(*COMPARE, "--models", "point:83.6,22,point:266,-29", "--json")
+    assert code == 0
+    assert [row["index_free"] for row in json.loads(out)["models"]] == [False, False]
+    code, _, err = call(*JOINT, "--hypotheses", PAIR, "--index-free")
+    assert code == 2
+    assert "--index-free" in err
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -70,13 +85,19 @@ def test_compare_gives_both_ways(call, as_json):
     if not as_json:
         assert "q = TS_B - TS_A" in out
         assert "power at 5 %" in out
+        assert len(re.findall(rf"^[AB]  \S+: TS {NUMBER}, n_s {NUMBER} \+- {NUMBER}$", out, re.M)) == 2
+        assert len(re.findall(rf"^  corrected n_s {NUMBER} \+- {NUMBER} \(correction \+- {NUMBER}\)$", out, re.M)) == 2
+        assert "both have the same TS: of A " in out
         return
     document = json.loads(out)
     assert document["seed"] == 7
     assert document["q"] == pytest.approx(document["models"][1]["ts"] - document["models"][0]["ts"])
-    for record in (document["p_a"], document["p_b"], document["power"]["against_a"], document["power"]["against_b"]):
-        assert 0 < record["p"] <= 1
-        assert record["p_error"] >= 0
+    for record in (document["p_a"], document["p_b"]):
+        # One of (k + 1) / 101, with the binomial error.
+        assert record["p"] * 101 == pytest.approx(round(record["p"] * 101))
+        assert record["p_error"] == pytest.approx((record["p"] * (1 - record["p"]) / 100) ** 0.5)
+    for record in (document["power"]["against_a"], document["power"]["against_b"], document["ties"]["a"]):
+        assert record["share"] * 100 == pytest.approx(round(record["share"] * 100))
         assert record["n_trials"] == 100
 
 
@@ -85,13 +106,33 @@ REFUSED = [
     (JOINT, "--hypotheses", ",", "two or more"),
     (JOINT, "--hypotheses", "template:pi0,template:pi0", "twice"),
     (JOINT, "--hypotheses", "template:pi0,stack:snrr", "Did you mean 'snr'"),
-    (JOINT, "--hypotheses", "template:pi0,nothing", "is not of the form"),
+    (JOINT, "--hypotheses", "nothing,template:pi0", "is not of the form"),
+    (JOINT, "--hypotheses", "tempalte:pi0,stack:snr", "Did you mean 'template'"),
+    (JOINT, "--hypotheses", "template:pi0,nothing", "pi0,nothing"),
+    (COMPARE, "--models", "template:pi0,stak:snr", "pi0,stak:snr"),
     (COMPARE, "--models", "template:pi0", "1 models; expected 2"),
     (COMPARE, "--models", "template:pi0,stack:snr,stack:pwn", "3 models; expected 2"),
     (COMPARE, "--models", "stack:snr,stack:snr", "twice"),
     ((*JOINT, "--trials", "20"), "--hypotheses", "template:pi0,stack:snr", "--trials is 20"),
     ((*COMPARE, "--sample", "cascades-2032"), "--models", "template:pi0,stack:snr", "no sample 'cascades-2032'"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("template:pi0,stack:snr", ["template:pi0", "stack:snr"]),
+        ("point:83.6,22,point:266,-29,template:pi0", ["point:83.6,22", "point:266,-29", "template:pi0"]),
+        ("template:a.fits?energies=1,2,5,each:snr", ["template:a.fits?energies=1,2,5", "each:snr"]),
+        ("template:my,own map.fits, stack:snr", ["template:my,own map.fits", "stack:snr"]),
+        ("tempalte:pi0,stack:snr", ["tempalte:pi0", "stack:snr"]),
+        (",template:pi0,,stack:snr,", ["template:pi0", "stack:snr"]),
+        ("point:1,,2", ["point:1,,2"]),
+        (",", []),
+    ],
+)
+def test_names_may_hold_commas(text, names):
+    assert _split(text) == names
 
 
 @pytest.mark.parametrize(("verb", "option", "value", "said"), REFUSED)

@@ -14,11 +14,13 @@ from astropy.io import fits
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.interpret.regions import ALL_AROUND, Region, share
 from nuanalysis.interpret.template_comparison import compare
+from nuanalysis.response import acceptance, cascades_2023
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky import templates as sky_templates
 from nuanalysis.sky._records import CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template, Windowed
 from nuanalysis.sky.templates import BUILT_IN
 from nuanalysis.sky.templates._recipe import Recipe
+from nuanalysis.sphere import pixel_directions
 from nuanalysis.workflow import cli, templates
 from nuanalysis.workflow.templates import cache_path, fits_bytes, open_template, recipe_of
 
@@ -232,6 +234,7 @@ def test_ls_names_every_template_and_what_it_needs(call: Call) -> None:
     code, out, _ = call("ls")
     assert code == 0
     assert "not here), pi0-like stands in" in out
+    assert all(ending in out for ending in (".fits", ".npy", ".h5", ".csv", ".ecsv"))
 
 
 def test_show_says_what_it_is_made_of(call: Call, tmp_path: Path) -> None:
@@ -313,6 +316,37 @@ def test_check_names_all_faults_at_once(call: Call, tmp_path: Path) -> None:
         assert fault in message
 
 
+def test_check_of_a_name_says_show(call: Call) -> None:
+    for name in ("pi0", "template:pi0-like?nside=16"):
+        code, _, err = call("check", name)
+        assert code == 2
+        assert f"nuanalysis templates show {name}" in err
+
+
+@pytest.mark.parametrize(
+    ("energies", "units", "note"),
+    [("1e3,1e4,1e5,1e6", "GeV-1 cm-2 s-1 sr-1", ""),
+     ("1e3,1e4,1e5,1e6", "MeV-1 cm-2 s-1 sr-1", "whole astrophysical flux: its energies or units are probably"),
+     ("1e3,1e4,1e5,1e6", "GeV cm-2 s-1 sr-1", "expected an index of 1 to 5")],
+)  # fmt: skip
+def test_check_doubts_what_can_hardly_be_meant(
+    call: Call, tmp_path: Path, energies: str, units: str, note: str
+) -> None:
+    lean = 1 + 0.5 * np.linspace(-1, 1, 12 * 16**2)[:, None] * np.array([0.1, 0.2, 0.3, 0.4])
+    np.save(tmp_path / "cube.npy", 3e-19 * lean * 10.0 ** (3.5 * np.array([2.0, 1.0, 0.0, -1.0])))
+    words = f"frame=icrs&ordering=ring&flavour=each&energies_unit=GeV&energies={energies}&units={units}"
+    document = answered(call("check", f"cube.npy?{words}", "--json"))
+    out = call("check", f"cube.npy?{words}")[1]
+    assert "at 30 TeV" in out
+    assert (note in " ".join(document["doubts"])) if note else (document["doubts"] == [])
+    slope = 5.5 if units.startswith("GeV cm") else 3.5
+    assert document["understood"]["index"] == document["index_at_100_tev"] == pytest.approx(slope, abs=1e-6)
+    assert f"E^-{slope:.2f} at 100 TeV" in document["spectrum"]
+    if units.startswith("GeV-1"):
+        # By hand: 4 pi 3e-19 over 4 pi 1.66e-18 at 100 TeV, and 0.3^(2.53 - 3.5) more at 30 TeV.
+        assert document["share_at_30_tev"] == pytest.approx(3e-19 / 1.66e-18 * 0.3 ** (2.53 - 3.5), rel=1e-3)
+
+
 # --- build -------------------------------------------------------------------------------------------------------
 
 
@@ -347,11 +381,13 @@ def test_a_model_that_changes_with_energy_is_written_as_a_flux_at_each(tmp_path:
     with fits.open(path) as units:
         assert units[1].header["TUNIT3"] == "GeV-1 cm-2 s-1 sr-1"
         assert units["ENERGIES"].columns["ENERGY"].unit == "GeV"
-        assert units["ENERGIES"].data["ENERGY"] == pytest.approx([1e3, 1e4, 1e5, 1e6])
-        at_pivot = units[1].data["ENERGY002"]
+        energies, at_nodes = (units["ENERGIES"].data[name] for name in ("ENERGY", "NODE"))
+        assert energies[at_nodes] == pytest.approx([1e3, 1e4, 1e5, 1e6])
+        first, at_100_tev = (f"ENERGY{np.argmin(np.abs(energies - e)):03d}" for e in (1e3, 1e5))
+        at_pivot = units[1].data[at_100_tev]
         # 1.3e-11 TeV = 1.3e-8 GeV of E^2 dN/dE at 1e5 GeV.
         assert at_pivot.mean() * 4 * np.pi == pytest.approx(1.3e-8 / 1e10, rel=1e-9, abs=0.0)
-        assert units[1].data["ENERGY000"] / at_pivot == pytest.approx(
+        assert units[1].data[first] / at_pivot == pytest.approx(
             sky.maps[0] / sky.maps[2] * float(sky.spectrum.shape(np.array(3.0)))
         )
     back = sky_templates.read_template(path)
@@ -359,6 +395,37 @@ def test_a_model_that_changes_with_energy_is_written_as_a_flux_at_each(tmp_path:
     assert back.maps == pytest.approx(sky.maps, rel=1e-9, abs=0.0)
     assert back.flux == pytest.approx(sky.flux, rel=1e-6, abs=0.0)
     assert back.spectrum.shape(sky.log10_energy) == pytest.approx(sky.spectrum.shape(sky.log10_energy), rel=1e-6)
+
+
+def events(sky: Template) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """What a detector sees of a template by pixel, for the flux of the model or one."""
+    response, sin_dec = cascades_2023.response(), np.sin(pixel_directions(sky.nside)[1])
+    parts = sky.parts(sky.spectrum)
+    return (sky.flux or 1.0) * np.sum([part * acceptance(response, own, sin_dec) for part, own in parts], axis=0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["kra-gamma-like-5?nside=16", "pi0-like?nside=16&spectrum=physical", "fermi-bubbles?nside=16&cutoff=50",
+     "fermi-bubbles?nside=16&cutoff=1000", QUICK],
+)  # fmt: skip
+def test_built_and_read_back_it_gives_the_same_events(tmp_path: Path, name: str) -> None:
+    sky = open_template(name)
+    path = tmp_path / "built.fits"
+    path.write_bytes(fits_bytes(sky))
+    back = sky_templates.read_template(path)
+    assert len(back.maps) == len(sky.maps)
+    # Tables come back exactly; a cut-off is interpolated: measured 3e-5.
+    assert events(back) == pytest.approx(events(sky), rel=1e-4 if "cutoff" in name else 1e-9, abs=0.0)
+
+
+def test_a_model_between_power_law_and_maps_reaches_as_far_as_it_did(tmp_path: Path) -> None:
+    sky = made(PowerLaw(2.5), nodes=(4.0, 5.0, 6.0))
+    (tmp_path / "m.fits").write_bytes(fits_bytes(sky))
+    back = sky_templates.read_template(tmp_path / "m.fits")
+    at = np.linspace(2.0, 8.0, 25)
+    assert back.spectrum.shape(at) == pytest.approx(sky.spectrum.shape(at), rel=1e-9)
+    assert (back.maps.shape, back.flux) == (sky.maps.shape, 0.0)
 
 
 @pytest.mark.parametrize("flux", [0.0, 4e-12])
@@ -398,6 +465,20 @@ def test_compare_in_one_document(call: Call, tmp_path: Path) -> None:
     assert rows["b2"]["share_ratio"] == pytest.approx(rows["b2"]["share"][0] / rows["b2"]["share"][1])
     profile = document["longitude_profile"]
     assert len(profile["edges_deg"]) == len(profile["share_per_degree"][0]) + 1
+
+
+def test_compare_says_where_maps_and_tables_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = TabulatedSpectrum(np.array([3.0, 5.0, 6.0]), np.array([5.4, 0.0, -2.7]))
+    built_in(monkeypatch, made(table, nodes=(4.0, 5.0, 6.0), flux=1e-11))
+    ask = ("compare", "made?nside=16", QUICK, "--json", "--energy")
+    assert answered(call(*ask, "500"))["notes"] == []
+    beyond, below = (answered(call(*ask, energy))["notes"] for energy in ("5000", "2"))
+    assert [("no flux" in note, "maps from 10 to 1000 TeV" in note) for note in beyond] == [
+        (True, False),
+        (False, True),
+    ]
+    assert ["maps from 10 to 1000 TeV" in note for note in below] == [True]
+    assert "note: made" in call(*ask[:3], "--energy", "2")[1]
 
 
 def test_two_relative_templates_have_no_ratio_of_fluxes(call: Call) -> None:

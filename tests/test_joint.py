@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,7 +27,9 @@ from nuanalysis.likelihood import (
 from nuanalysis.model import Hypothesis, Terms, prepare, terms
 from nuanalysis.sky._records import PowerLaw, Template, factorised
 from nuanalysis.sphere import pixel_directions
-from nuanalysis.workflow import joint
+from nuanalysis.trials import as_large
+from nuanalysis.workflow import joint, joint_in_words
+from nuanalysis.workflow.ensembles import problem_fingerprint
 from nuanalysis.workflow.executors import Serial, Threads
 from nuanalysis.workflow.inference import Problem
 
@@ -333,6 +336,55 @@ def test_errors_are_those_of_the_curvature_by_differences():
     assert fit.correlation[0, 2] < -0.2  # overlapping templates take from each other
 
 
+def test_errors_with_a_free_index_are_those_of_both_nodes():
+    """Between two nodes n_s is the sum of their strengths and the index their mean: both errors by propagation."""
+    mixtures = 0
+    for seed in range(3, 12):
+        data = experiment(("plane-free",), seed=seed, n_mean=150.0)
+        best = joint_maximum(data)
+        if len(best.nodes[0]) == 1:
+            continue
+        mixtures += 1
+        x, c = columns_at(data, best.nodes[0]), np.array(best.strengths[0])
+        y = x / (1.0 + c @ x)
+        covariance = np.linalg.inv(y @ y.T)
+        index = data.terms[0].index[list(best.nodes[0])]
+        towards = (index - c @ index / c.sum()) / c.sum()
+        found = curvature_at(data, best)
+        assert found.errors[0] == pytest.approx(data.n_events * np.sqrt(covariance.sum()), rel=1e-6)
+        assert found.index_errors[0] == pytest.approx(np.sqrt(towards @ covariance @ towards), rel=1e-6)
+        assert found.errors[0] > data.n_events / np.sqrt((best.mixture(data, 0) ** 2 / (1.0 + c @ x) ** 2).sum())
+    assert mixtures >= 3
+
+
+def columns_at(data, nodes):
+    return np.array([data.row(0, node) for node in nodes])
+
+
+def test_errors_with_free_indices_hold_the_truth_as_often_as_they_say():
+    """With the indices held the same fits have 0.56 and 0.59, below the bounds here by their binomial error.
+
+    Measured 0.645 and 0.658 +- 0.024; the same norms with held indices reach 0.673 on this problem.
+    """
+    held, n_means = problems("plane-free", "stack free"), (150.0, 60.0)
+    names = trials.joint_columns(((0, 1),))
+    rows = dict(zip(names, trials.joint_trials(held, 5, 0, 400, n_means, ((0, 1),)).T, strict=True))
+    n_signal, error, index_error = (
+        np.column_stack([rows[f"{name}_0_{j}"] for j in (0, 1)]) for name in ("n_signal", "error", "index_error")
+    )
+    found = trials.joint_bias(np.array(n_means), n_signal, error)
+    assert np.all(found.coverage_corrected > 0.61)
+    assert np.all(found.coverage_corrected < 0.75)
+    np.testing.assert_allclose(np.median(error, axis=0), found.deviation, rtol=0.15)
+    np.testing.assert_array_equal(np.isfinite(index_error), n_signal > 0)
+
+
+def test_indices_that_are_held_have_no_error():
+    fit = maximise_joint(experiment(("plane", "stack free")))
+    assert np.isnan(fit.index_errors[0])
+    assert 0.05 < fit.index_errors[1] < 2.0
+
+
 def test_hypotheses_at_zero_are_named():
     data = toy(np.array([np.full(100, 0.01) + np.tile([0.3, -0.3], 50), np.tile([-0.4, 0.2], 50)]))
     fit = maximise_joint(data)
@@ -352,7 +404,9 @@ def test_the_same_template_twice_is_said_and_does_not_crash():
     assert fit.correlation[0, 1] == pytest.approx(-1.0, abs=1e-6)
     assert np.isinf(fit.errors).all()
     assert any("template:test" in note and "template:again" in note and "singular" in note for note in fit.notes)
-    np.testing.assert_allclose(fit.ts_each, 0.0, atol=1e-6)
+    assert fit.undetermined == fit.names
+    # Exactly: rounding must not become a test statistic.
+    assert list(fit.ts_each) == [0.0, 0.0]
 
 
 def test_a_mixture_of_two_others_is_not_determined_beside_a_third_that_is():
@@ -366,6 +420,7 @@ def test_a_mixture_of_two_others_is_not_determined_beside_a_third_that_is():
     assert fit.correlation[0, 3] == pytest.approx(-1.0, abs=1e-6)
     [note] = [note for note in fit.notes if "singular" in note]
     assert "'c'" not in note
+    assert fit.undetermined == ("a", "b", "d")
 
 
 def test_an_isotropic_hypothesis_is_refused_with_the_reason():
@@ -463,11 +518,29 @@ def test_at_index_moves_the_signal_of_free_hypotheses_alone():
 
 def test_a_share_of_trials_has_its_error_and_its_bound():
     found = trials.share(np.arange(100) < 20)
-    assert (found.p, found.n_trials, found.is_bound) == (0.2, 100, False)
+    assert (found.p, found.n_trials, found.upper_bound) == (0.2, 100, None)
     assert found.error == pytest.approx(0.04)
-    none = trials.share(np.zeros(99, dtype=bool))
-    assert (none.p, none.is_bound) == (0.01, True)
+    none = trials.share(np.zeros(1000, dtype=bool))
+    # Of a probability at the bound, 1,000 trials show nothing in one of ten cases.
+    assert (none.p, (1 - none.upper_bound) ** 1000) == (0.0, pytest.approx(0.1))
+    assert none.upper_bound == pytest.approx(2.3 / 1000, rel=0.01)
     assert trials.share(np.ones(10, dtype=bool)).p == 1.0
+
+
+@pytest.mark.parametrize(
+    ("ts", "p"), [(2.0, 2 / 5), (2.0 + 9e-7, 2 / 5), (2.0 + 2e-6, 1 / 5), (1.0, 4 / 5), (0.0, 1.0), (3.0, 1 / 5)]
+)
+def test_a_p_value_counts_the_data_and_forgives_rounding(ts, p):
+    found = as_large(np.array([0.0, 1.0, 1.0 - 1e-7, 2.0]), ts)
+    assert found.p == pytest.approx(p)
+    assert found.error == pytest.approx(np.sqrt(p * (1 - p) / 4))
+    assert (found.upper_bound is None) == (p > 1 / 5)
+
+
+def test_ties_are_right_for_neither():
+    found = trials.compare_models(0.0, np.array([-1.0, 0.0, 1e-8, 2.0]), np.array([0.0, 3.0, 3.0, -1e-7]))
+    assert (found.right_a.p, found.ties_a.p, found.right_b.p, found.ties_b.p) == (0.25, 0.5, 0.5, 0.5)
+    assert (found.p_a.p, found.p_b.p) == (4 / 5, 3 / 5)
 
 
 def test_bias_coverage_and_correlation_of_gaussian_fits():
@@ -545,18 +618,73 @@ def test_a_joint_fit_as_a_document(tmp_path):
         assert row["ts"] == pytest.approx(ts)
         p = row["p_value"]
         assert (p["p"] == 1.0) == (ts == 0.0)
-        assert p["kind"].startswith("local") or ts == 0.0
+        assert p["kind"].startswith("local")
+        # The two errors are what they say: the fit's is that of the curvature, the correction's that of its trials.
+        assert 0.5 < row["n_s_corrected_error_fit"] / row["n_s_error"] < 2.0
+        assert row["n_s_corrected_error_correction"] < 0.5 * row["n_s_corrected_error_fit"]
+        assert row["flux_error_fit"] * row["n_s_corrected"] == pytest.approx(
+            row["flux"] * row["n_s_corrected_error_fit"]
+        )
+        assert row["in_models"] is None
+        assert row["index_error"] is None
         per_flux = row["n_s"] / row["flux_uncorrected"] if n else None
         assert n == 0 or row["flux"] * per_flux == pytest.approx(row["n_s_corrected"])
     assert document["correlation"]["curvature"][0][1] == pytest.approx(fit.correlation[0, 1])
 
 
 def test_the_same_twice_as_a_document(tmp_path):
-    """Infinite errors are null in JSON."""
+    """Made differently, so that no fingerprint tells: nothing is said of either norm, and why."""
     document = joint.fit_together(posed(("plane", "again"), tmp_path), "small", 100, Serial(), lambda _: None)
     json.dumps(document, allow_nan=False)
-    assert [row["n_s_error"] for row in document["hypotheses"]] == [None, None]
+    for row in document["hypotheses"]:
+        assert row["undetermined"]
+        assert row["ts"] == 0.0
+        for name in ("n_s_error", "n_s_corrected", "flux", "flux_error_fit", "flux_uncorrected", "bias", "coverage"):
+            assert row[name] is None
+        assert (row["p_value"]["p"], row["p_value"]["sigma"], row["p_value"]["n_trials"]) == (None, None, 0)
+        assert "template:test and template:again" in row["p_value"]["reason"]
     assert any("singular" in note for note in document["notes"])
+    text = joint_in_words.joint(document)
+    assert text.count("not determined: ") == 2
+    assert "local p" not in text
+
+
+def test_one_hypothesis_under_two_names_is_refused(tmp_path):
+    """By what is fitted, not by its name."""
+    held = problem("plane")
+    other = replace(held.hypothesis, name="template:other")
+    parts = tuple(part.sample for part in held.parts)
+    one, two, index = (
+        Problem(prepare(h, parts), problem_fingerprint(h, parts), tmp_path, 5)
+        for h in (held.hypothesis, other, replace(other, index=2.5))
+    )
+    for verb in (joint.fit_together, joint.compare):
+        with pytest.raises(InputError, match=r"'template:test' and 'template:other' are one .*leave one of them out"):
+            verb((one, two), "small", 100, Serial(), lambda _: None)
+    joint.check((one, index))
+
+
+def test_fluxes_are_given_in_units_of_a_model_that_has_one(tmp_path):
+    model, parts = replace(plane(), flux=2e-11), tuple(part.sample for part in problem("plane").parts)
+    held, free = (
+        Problem(prepare(Hypothesis("template:model", model, 2.7, free), parts), f"model {free}", tmp_path, 5)
+        for free in (False, True)
+    )
+    both = (held, *posed(("point",), tmp_path))
+    for verb, rows in ((joint.compare, "models"), (joint.fit_together, "hypotheses")):
+        row, other = verb(both, "small", 100, Serial(), lambda _: None)[rows]
+        assert row["in_models"]["flux"] == 2e-11
+        for name in ("best", "error_fit", "error_correction"):
+            flux = row["flux" if name == "best" else f"flux_{name}"]
+            assert row["in_models"][name] == pytest.approx(flux / 2e-11)
+        assert other["in_models"] is None
+    # A flux of another spectrum is not one in units of the model.
+    truth = joint.Truth(np.array([80.0]), np.array([2.4]), np.array([3.0]), np.array([1.1]))
+    row = joint._strength(free, 88.0, 22.0, 2.4, truth, 0)
+    assert row["in_models"] is None
+    assert "fitted index is held" in row["flux_held"]
+    assert row["n_s_corrected_error_fit"] == pytest.approx(20.0)
+    assert (row["n_s_corrected"], row["n_s_corrected_error_correction"]) == (80.0, 3.0)
 
 
 def test_two_models_as_a_document(tmp_path):
@@ -566,8 +694,18 @@ def test_two_models_as_a_document(tmp_path):
     ts = [maximise(t).ts for t in data.terms]
     assert [row["ts"] for row in document["models"]] == pytest.approx(ts, abs=1e-6)
     assert document["q"] == pytest.approx(ts[1] - ts[0], abs=1e-6)
-    assert 0 < document["p_a"]["p"] <= 1
-    assert set(document["right_model_has_larger_ts"]) == {"a", "b"}
+    bench = joint.Bench(posed(("plane", "point free"), tmp_path), 100, Refusing(), lambda _: None)
+    a, b = (joint.side(bench, data, k).q for k in (0, 1))
+    q = ts[1] - ts[0]
+    assert document["p_a"]["p"] == pytest.approx(((a >= q - 1e-6).sum() + 1) / 101)
+    assert document["p_b"]["p"] == pytest.approx(((b <= q + 1e-6).sum() + 1) / 101)
+    for name, values, right in (("a", a, a < -1e-6), ("b", b, b > 1e-6)):
+        assert document["ties"][name]["share"] == (abs(values) <= 1e-6).mean()
+        assert document["right_model_has_larger_ts"][name]["share"] == right.mean()
+    for row, terms_ in zip(document["models"], data.terms, strict=True):
+        fit = maximise_joint(JointTerms(("one",), (terms_,), (), len(terms_.group), (0,)))
+        assert row["n_s_error"] == pytest.approx(fit.errors[0], rel=1e-6)
+        assert (row["n_s_corrected_error_correction"] > 0) == (row["n_s"] > 0)
 
 
 def test_a_corrected_signal_has_the_median_fit_of_the_data(tmp_path):
@@ -578,7 +716,7 @@ def test_a_corrected_signal_has_the_median_fit_of_the_data(tmp_path):
     medians = []
     for n_means in (truth.n_signal, fitted):
         rows = trials.joint_trials(problems("plane", "point"), 99, 0, 400, tuple(n_means), ((0, 1),))
-        found = trials.joint_bias(n_means, rows[:, [2, 5]], rows[:, [4, 7]])
+        found = trials.joint_bias(n_means, rows[:, [2, 6]], rows[:, [4, 8]])
         medians.append(found.median)
     error = np.hypot(found.median_error, truth.error)
     assert np.all(abs(medians[0] - fitted) < 3.5 * error)

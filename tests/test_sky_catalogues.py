@@ -7,7 +7,7 @@ import pytest
 
 from nuanalysis.errors import InputError
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.sky.catalogues import CATALOGUES, catalogue
+from nuanalysis.sky.catalogues import CATALOGUES, catalogue, listed
 from nuanalysis.sky.catalogues.source_list_2023 import CLASSES
 
 LISTS = "icecube_gp2023_inputs/source_lists"
@@ -83,3 +83,14 @@ def test_source_list_is_the_one_released(mirror):
     for source, row in zip(sources, rows, strict=True):
         assert degrees(source) == pytest.approx((float(row["RA"]), float(row["DEC"])), abs=1e-9, rel=0)
         assert CLASSES[source.name] == row["Types"].upper()
+
+
+def test_lists_as_tables_keep_places_and_say_classes():
+    for name, one in CATALOGUES.items():
+        table = listed(name)
+        assert table.name.tolist() == [source.name for source in one.sources]
+        assert np.array_equal(table.right_ascension, [source.right_ascension for source in one.sources])
+        assert np.array_equal(table.declination, [source.declination for source in one.sources])
+        assert not table.faults
+        expected = CLASSES if name == "list-109" else dict.fromkeys(table.name.tolist(), name.upper())
+        assert dict(zip(table.name.tolist(), table.classes.tolist(), strict=True)) == expected

@@ -15,7 +15,7 @@ from astropy.io import fits
 
 from nuanalysis.errors import InputError
 from nuanalysis.sky._records import TabulatedSpectrum
-from nuanalysis.sky.templates import MapFile, read_template, understood
+from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
 from nuanalysis.sky.templates._cube import sum_up, thin
 from nuanalysis.sky.templates._pickled import read_arrays
 
@@ -200,10 +200,49 @@ def test_all_flavours_are_thirds_and_a_relative_cube_has_no_flux(tmp_path):
     path = save(tmp_path / "m.npy", intensity())
     words = {**SAID, "energies": ENERGIES, "energies_unit": "GeV"}
     is_the_model(read_template(path, **words | {"flavour": "all"}), intensity(), factor=1 / 3)
-    relative = read_template(path, **words | {"units": "relative"})
+    del words["flavour"]
+    relative = read_template(path, **words | {"units": "relative dN/dE"})
     assert relative.flux == 0.0
     assert isinstance(relative.spectrum, TabulatedSpectrum)
-    assert relative.maps == pytest.approx(read_template(path, **words).maps)
+    assert relative.maps == pytest.approx(read_template(path, **words, flavour="each").maps)
+
+
+@pytest.mark.parametrize(
+    ("units", "index"),
+    [("relative dN/dE", 2.5), ("RELATIVE  dn/de", 2.5), ("relative E2 dN/dE", 4.5), ("relative E^2 dN/dE", 4.5)],
+)
+def test_a_relative_cube_says_of_what_it_is_relative(tmp_path, units, index):
+    path = save(tmp_path / "m.npy", intensity())
+    words = {**SAID, "energies": "1e3,1e4,1e5,1e6,1e7", "energies_unit": "GeV", "units": units, "flavour": ""}
+    template, record = understood(MapFile(path, **words))
+    # E^2 dN/dE that falls as E^-2.5 is a dN/dE that falls as E^-4.5.
+    assert record.index == pytest.approx(index, rel=1e-9)
+    assert template.flux == 0.0
+    with pytest.raises(InputError, match=r"5 energies; say units=relative dN/dE or units=relative E2 dN/dE"):
+        understood(MapFile(path, **words | {"units": "relative"}))
+
+
+def test_a_file_that_says_of_what_it_is_relative_is_heard(tmp_path):
+    table = healpix_cards(columns(intensity(), unit=None), UNITS="relative E2 dN/dE")
+    path = write_fits(tmp_path / "m.fits", table, energies_table(ENERGIES, unit="GeV"))
+    assert understood(MapFile(path, units="relative"))[1].index == pytest.approx(4.5, rel=1e-9)
+    with pytest.raises(InputError, match="they must agree"):
+        read_template(path, units="relative dN/dE")
+
+
+@pytest.mark.parametrize("off", [0.0, 3e-7, 3e-6])
+def test_maps_that_are_the_same_at_all_energies_are_one(tmp_path, off):
+    cube = intensity()
+    z = hp.pix2vec(NSIDE, np.arange(N_PIXELS))[2]
+    cube = (2 + z)[:, None] * cube.sum(axis=0)
+    cube[5, 3] *= 1 + off * 3 / (2 + z[5])  # by so much of the brightest pixel
+    words = {**SAID, "energies": "1e3,1e4,1e5,1e6,1e7", "energies_unit": "GeV"}
+    template, record = understood(MapFile(save(tmp_path / "m.npy", cube), **words))
+    one = off < 1e-6
+    assert len(template.maps) == (1 if one else 5)
+    assert any("same at all energies" in note for note in record.notes) is one
+    assert template.spectrum.shape(np.array([3.0])) == pytest.approx([1e5], rel=1e-5)
+    assert template.density == pytest.approx(cube[:, 2] / cube[:, 2].sum() / AREA, rel=1e-9)
 
 
 def test_a_galactic_nested_cube_is_turned_as_its_single_maps_are(tmp_path):
@@ -433,7 +472,9 @@ def spoiled(where, value):
         (intensity(), {"energies": ENERGIES / 1e3}, r"from 1 to 1e\+04 GeV; expected a range that holds 100 TeV"),
         (intensity(), {"energies": ENERGIES * 1e3}, r"from 1e\+06 to 1e\+10 GeV; expected a range"),
         (intensity(), {"energies_unit": "Gev"}, "unit of its energies is said to be 'Gev'. Did you mean 'GeV'"),
-        (intensity(), {"energies": "1e3,1e4,x"}, "its energies are not stated"),
+        (intensity(), {"energies": "1e3,1e4,x"}, "energies are said to be '1e3,1e4,x', which is no list of numbers"),
+        (intensity(), {"nside": "8"}, "in the call it says nside=8, which NumPy array does not use; leave it out"),
+        (intensity(), {"map": "/sky"}, "it says map=/sky, which NumPy array does not use"),
         (intensity(), {"energies_unit": ""}, "unit of its energies is not stated"),
         (intensity(), {"index": 2.7}, "index is said, but the file has 5 energies; leave it out"),
         (intensity(), {"energy": "1TeV"}, "energy is said, but the file has 5 energies"),
@@ -454,7 +495,7 @@ def test_cubes_that_do_not_do(tmp_path, cube, more, message):
 def test_a_toml_file_may_be_wrong_too(tmp_path):
     path = save(tmp_path / "m.npy", intensity())
     (tmp_path / "m.toml").write_text('bins = "middle"\n', encoding="utf-8")
-    with pytest.raises(InputError, match="bins are said to be 'middle', expected one of centres"):
+    with pytest.raises(InputError, match="bins is said to be 'middle', expected one of centres"):
         read_template(path, **SAID, energies=ENERGIES, energies_unit="GeV")
 
 
@@ -506,6 +547,34 @@ def test_nodes_of_a_thinned_file(x):
     widths = (np.append(gaps, 0) + np.append(0, gaps)) / 2
     # Every energy is given away once: the neutrinos of its bin, E dN/dE dlog10 E.
     assert weights.sum(axis=0) == pytest.approx(widths * 10 ** (x - x[0]), rel=1e-12)
+
+
+def test_energies_may_be_said_with_a_plus_and_in_brackets(tmp_path):
+    path = save(tmp_path / "m.npy", intensity())
+    rest = "frame=equatorial&ordering=ring&flavour=each&units=GeV-1+cm-2+s-1+sr-1&energies_unit=GeV"
+    for listed in ("1e+03,1.e+04,1E+5,1e6,1e+07", "[1e3, 1e4,1e5,1e6,1e7]", "(1000,10000,100000,1000000,1e+7)"):
+        is_the_model(read(parse(f"{path}?{rest}&energies={listed}")), intensity())
+
+
+def test_edges_that_the_file_gives_are_not_taken_for_edges_again(tmp_path):
+    cube, low, high = intensity(), ENERGIES / 2, ENERGIES * 2
+    listed = [fits.Column(name, "D", array=e, unit="GeV") for name, e in (("E_MIN", low), ("E_MAX", high))]
+    bounds = fits.BinTableHDU.from_columns(listed, name="EBOUNDS")
+    path = write_fits(tmp_path / "m.fits", healpix_cards(columns(cube)), bounds)
+    with pytest.raises(InputError, match="bins is 'centres' in the file and 'edges' in the call"):
+        read_template(path, flavour="each", bins="edges")
+
+
+@pytest.mark.parametrize(("null", "scale"), [(99, None), (-1, None), (99, 0.5)])
+def test_pixels_that_a_fits_file_marks_as_missing(tmp_path, null, scale):
+    values = np.arange(1, N_PIXELS + 1) % 50 + 1
+    values[:3] = null
+    column = fits.Column("T", "J", array=values, null=null)
+    table = healpix_cards(fits.BinTableHDU.from_columns([column]), UNITS="relative")
+    if scale:
+        table.header["TSCAL1"] = scale
+    with pytest.raises(InputError, match=r"3 pixels are marked as missing \(TNULL\); put 0"):
+        read_template(write_fits(tmp_path / "m.fits", table))
 
 
 def test_thinning_keeps_the_neutrinos_of_every_pixel_and_nearly_every_map(tmp_path):

@@ -159,7 +159,7 @@ def test_a_toml_file_beside_a_list_speaks_for_it(tmp_path):
         ("ra,dec,weight\n1,1,inf\n", {}, "fluxes are not all"),
         ("ra,dec,weight,extension\n1,1,1,-2\n", {}, "extensions are not all between 0 and 90 deg"),
         ("ra,dec,weight,index\n1,1,1,2\n2,2,1,3\n", {}, "sources have 2 indices; a template has one spectrum"),
-        ("ra,dec,weight,index\n1,1,1,12\n", {}, "spectral index is 12; expected a number between 0 and 10"),
+        ("ra,dec,weight,index\n1,1,1,12\n", {}, "spectral index is 12; expected a number between 1 and 4"),
         ("ra,dec,weight,index\n1,1,1,2\n", {"index": 3.0}, "index is said to be 3 and 2; they must agree"),
         ("ra,dec,flux\n1,1,1\n", {}, "units are not stated"),
         (
@@ -174,6 +174,8 @@ def test_a_toml_file_beside_a_list_speaks_for_it(tmp_path):
             "frame is 'equatorial' in the file and 'galactic' in the call",
         ),
         ("ra,dec,weight\n1,1,1\n", {"nside": "100"}, "nside is said to be '100'"),
+        ("ra,dec,weight\n1,1,1\n", {"ordering": "ring"}, "it says ordering=ring, which a list of sources does not use"),
+        ("ra,dec,weight\n1,1,1\n", {"energies": "1e3,1e4"}, "which a map at one energy does not use"),
     ],
 )
 def test_lists_that_do_not_do(tmp_path, text, more, message):

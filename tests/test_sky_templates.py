@@ -203,6 +203,33 @@ def test_pi0_like_has_a_power_law_or_the_physical_spectrum_and_flux(like):
     assert low < over[0] < over[1] < high
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pi0-like?index=2.7000001", "pi0-like?halo_height=3.14159265358979", "galactic-plane-box?l_min=0.1234567",
+        "fermi-bubbles?cutoff=1000000", "fermi-bubbles?cutoff=1e+06&nside=64", "fermi-bubbles?cutoff=1.5e-07",
+    ],
+)  # fmt: skip
+def test_the_name_of_a_template_is_read_back_as_it(text):
+    found = parse_recipe(text, BUILT_IN)
+    assert parse_recipe(found.name, BUILT_IN) == found
+    assert "+" not in found.name
+
+
+@pytest.mark.parametrize("name", ["pi0-like", "isotropic", "galactic-plane-box"])
+@pytest.mark.parametrize("index", ["0.9", "4.1"])
+def test_indices_that_no_fit_holds_are_refused(name, index):
+    with pytest.raises(InputError, match=f"index is {index}; expected 1 to 4"):
+        parse_recipe(f"{name}?index={index}", BUILT_IN)
+
+
+def test_physical_flux_over_the_extrapolated_gamma_rays_with_both_yields():
+    # As the docstring of pi0_like.make has it.
+    for yields, expected in (("kelner", 1.60), ("aafrag", 1.42)):
+        found = built(f"pi0-like?nside=16&spectrum=physical&yields={yields}").flux
+        assert found / 4.53e-12 == pytest.approx(expected, abs=0.006)
+
+
 def test_pi0_like_bends_as_asked(like):
     l, b = galactic(64)  # noqa: E741
     far = (np.abs(b) > np.radians(10)) & (np.abs(b) < np.radians(50)) & (np.abs(l) > np.radians(10))

@@ -14,6 +14,7 @@ from astropy.io import fits
 from nuanalysis.errors import InputError
 from nuanalysis.sky._records import PowerLaw
 from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
+from nuanalysis.sky.templates._file import FINEST_NSIDE
 from nuanalysis.sky.templates._healpix import to_equatorial
 from nuanalysis.sky.templates._suspicion import frame_doubt, ordering_doubt
 
@@ -141,10 +142,42 @@ def test_a_fits_file_that_does_not_say_can_be_told(tmp_path):
 )
 def test_a_hot_galactic_pixel_ends_where_it_should(tmp_path, lon, lat, ra, dec):
     path = save(tmp_path / "hot.npy", one_pixel(lon, lat, nside=128))
-    template = read_template(path, **said("galactic"))
+    template = read_template(path, **said(" Galactic "))
     off = hp.rotator.angdist(centre_of(template), (ra, dec), lonlat=True)
     assert np.degrees(off) < 0.5  # the pixel's own centre may be 0.4 deg away
     assert integral(template.density) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "ra", "dec"),
+    [
+        (0.0, 0.0, 0.0, 0.0),  # vernal equinox
+        (0.0, 90.0, 270.0, 66.561),  # pole of the ecliptic: 90 deg less the obliquity of 23.439
+        (90.0, 0.0, 90.0, 23.439),
+    ],
+)
+def test_a_hot_ecliptic_pixel_ends_where_it_should(tmp_path, lon, lat, ra, dec):
+    path = save_fits(tmp_path / "hot.fits", one_pixel(lon, lat, nside=128), NSIDE=128, COORDSYS="E", UNITS="relative")
+    off = hp.rotator.angdist(centre_of(read_template(path)), (ra, dec), lonlat=True)
+    assert np.degrees(off) < 0.5  # a pixel
+
+
+def test_maps_up_to_nside_512_keep_their_resolution():
+    assert FINEST_NSIDE == 512
+
+
+@pytest.mark.parametrize("ordering", ["ring", "nested"])
+@pytest.mark.parametrize("frame", ["equatorial", "galactic"])
+def test_finer_maps_are_averaged_down_and_say_so(tmp_path, monkeypatch, ordering, frame):
+    monkeypatch.setattr("nuanalysis.sky.templates._file.FINEST_NSIDE", 16)
+    values = positive_map()
+    path = save(tmp_path / "fine.npy", values if ordering == "ring" else hp.reorder(values, r2n=True))
+    template, record = understood(MapFile(path, **said(frame, ordering)))
+    coarse = hp.ud_grade(values, 16)
+    expected = to_equatorial(coarse) if frame == "galactic" else coarse
+    assert template.density == pytest.approx(expected / integral(expected), rel=1e-12)
+    assert (template.nside, record.nside) == (16, 16)
+    assert "averaged from nside 32 down to 16" in record.notes
 
 
 def test_turning_keeps_sign_and_integral_and_large_scales():
@@ -201,6 +234,13 @@ def test_absolute_units_become_a_flux_per_flavour_at_100_tev(tmp_path, units, en
         ({"units": "furlong"}, "units 'furlong' cannot be read; expected such as 'GeV-1 cm-2 s-1 sr-1'"),
         ({"units": "cm-2"}, "units 'cm-2' are no differential flux"),
         ({"units": "cm-2 s-1 sr-1"}, "no differential flux"),
+        ({"units": "ph GeV-1 cm-2 s-1 sr-1"}, r"no differential flux \(they count particles: drop ph\)"),
+        ({"energies": "1e3,1e4"}, "in the call it says energies=1e3,1e4, which a map at one energy does not use"),
+        ({"bins": "edges"}, "it says bins=edges, which a map at one energy does not use"),
+        ({"nside": "32"}, "it says nside=32, which NumPy array does not use"),
+        ({"map": "sky"}, "it says map=sky, which NumPy array does not use"),
+        ({"energy": "1TeV"}, "it says energy=1TeV, which a relative map does not use"),
+        ({"flavour": "all"}, "it says flavour=all, which a relative map does not use"),
         ({"units": "GeV-1 cm-2 s-1"}, r"per pixel\? then say 'per pixel'"),
         ({"units": INTENSITY}, "flavour is not stated; expected one of per-flavour, all-flavours"),
         ({"units": INTENSITY, "flavour": "all"}, "energy at which its units hold is not stated; say energy=100TeV"),
@@ -234,6 +274,8 @@ def test_units_of_the_file_hold_unless_the_map_is_said_to_be_relative(tmp_path):
 def test_quantities_and_numbers_will_do(tmp_path):
     path = save(tmp_path / "m.npy", positive_map())
     words = said(units=INTENSITY, flavour="all")
+    with_plus = read(parse(f"{path}?frame=icrs&ordering=ring&units=GeV-1+cm-2+s-1+sr-1&flavour=all&energy=1e+4GeV"))
+    assert with_plus.flux == read_template(path, **words, energy="1e4GeV").flux
     one = read_template(path, **words, energy=10 * u.TeV, index=2)
     assert one.flux == read_template(path, **words, energy="1e4GeV", index="2.0").flux
     with pytest.raises(InputError, match="Did you mean 'flavour'"):
@@ -345,6 +387,21 @@ def test_a_faint_plane_under_a_bright_halo_is_no_reason_to_doubt():
     assert "within 10 deg" in frame_doubt(faint * (latitude < 60), "equatorial")
 
 
+@pytest.mark.real_data
+def test_a_fine_map_of_gas_is_doubted_as_the_coarse_one_is(mirror):
+    gas = hp.ud_grade(hp.read_map(mirror / GAS[0]), 256)
+    gas *= np.random.default_rng(2).uniform(0.9, 1.1, len(gas))
+    assert ordering_doubt(gas, "ring") == ordering_doubt(nested(gas), "nested") == ""
+    assert "differ" in ordering_doubt(gas, "nested")
+    assert "differ" in ordering_doubt(nested(gas), "ring")
+
+
+def test_a_galactic_map_said_to_be_ecliptic_is_doubted():
+    latitude = hp.pix2ang(32, np.arange(N_PIXELS), lonlat=True)[1]
+    assert "say frame=galactic" in frame_doubt(np.exp(-np.abs(latitude) / 5), "ecliptic")
+    assert frame_doubt(np.ones(N_PIXELS), "ecliptic") == ""
+
+
 def test_the_ordering_of_a_fine_map_is_read_off_some_of_its_pixels():
     longitude, latitude = hp.pix2ang(256, np.arange(12 * 256**2), lonlat=True)
     smooth = 1.2 + np.cos(np.radians(longitude)) * np.cos(np.radians(latitude))
@@ -396,7 +453,7 @@ def test_arrays_that_are_no_map(tmp_path, values, message):
     [
         ({"ORDERING": None}, "ordering is not stated"),
         ({"ORDERING": "SPIRAL"}, "ordering is said to be 'SPIRAL'"),
-        ({"COORDSYS": "E"}, "frame is said to be 'E'"),
+        ({"COORDSYS": "X"}, "frame is said to be 'X'"),
         ({"NSIDE": None}, "NSIDE = None"),
         ({"NSIDE": 16}, r"shape \(12288,\), expected 3072 pixels \(NSIDE = 16\)"),
         ({"NSIDE": 17}, "3468 pixels, expected 12 nside"),
@@ -489,8 +546,10 @@ def test_a_bare_reference_says_nothing():
         ("m.npy?frame=galatic", "Did you mean 'galactic'"),
         ("m.npy?frame", "cannot be read"),
         ("m.npy?index=soft", "'soft' is not a number"),
-        ("m.npy?index=-1", "between 0 and 10"),
-        ("m.npy?index=nan", "between 0 and 10"),
+        ("m.npy?index=-1", "between 1 and 4, where fits are made"),
+        ("m.npy?index=nan", "between 1 and 4"),
+        ("m.npy?index=4.5", "between 1 and 4"),
+        ("m.npy?index=0.5", "between 1 and 4"),
         ("m.npy?flavour=electron", "flavour=electron"),
         ("m.npy?sure=orderin", "Did you mean 'ordering'"),
         ("m.npy?bins=middle", "Known: centers, centres, edges"),
@@ -499,3 +558,20 @@ def test_a_bare_reference_says_nothing():
 def test_references_that_cannot_be_read(text, message):
     with pytest.raises(InputError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(("key", "right"), [("frame", "equatorial"), ("ordering", "ring")])
+def test_a_caller_who_is_sure_overrules_the_file(tmp_path, key, right):
+    values = np.arange(1.0, 12 * 8**2 + 1)
+    said = {
+        "frame": "equatorial",
+        "ordering": "ring",
+        "units": "relative",
+        key: {"frame": "galactic"}.get(key, "nested"),
+    }
+    np.save(tmp_path / "map.npy", values)
+    (tmp_path / "map.toml").write_text("".join(f'{k} = "{v}"\n' for k, v in said.items()))
+    with pytest.raises(InputError, match=f"say sure={key} to overrule"):
+        read(parse(f"{tmp_path}/map.npy?{key}={right}"))
+    told = read(parse(f"{tmp_path}/map.npy?{key}={right}&sure={key}"))
+    assert told.maps[0] == pytest.approx(values / values.mean() / (4 * np.pi))

@@ -248,6 +248,13 @@ def test_the_flux_ratio_follows_the_spectra() -> None:
     assert compare(soft, hard, 3.0).share_ratio == pytest.approx(1.0)
 
 
+def test_beyond_a_table_there_is_no_ratio_of_fluxes() -> None:
+    table = TabulatedSpectrum(np.array([4.0, 5.0, 6.0]), np.array([2.7, 0.0, -2.7]))
+    ended = replace(plane(flux=1e-11), spectrum=table)
+    assert compare(ended, plane(flux=1e-11), 7.0).flux_ratio == pytest.approx(0.0)
+    assert np.isinf(compare(plane(flux=1e-11), ended, 7.0).flux_ratio).all()
+
+
 def test_maps_of_two_resolutions_give_the_same_comparison() -> None:
     coarse, fine = plane(32), plane(64)
     found = compare(coarse, fine)
@@ -297,14 +304,6 @@ def test_smearing_keeps_the_events_and_lowers_the_peak() -> None:
 
 
 # --- measurements ------------------------------------------------------------------------------------------------
-
-
-def test_neutrinos_that_come_with_gamma_rays_by_hand() -> None:
-    # pp: E_nu^2 F per flavour is half of E_gamma^2 F at twice the energy (K = 2: 2/4); p gamma: a quarter.
-    energy, flux = measurements.neutrino_equivalent(np.array([5.0, 6.0]), np.array([1e-9, 4e-10]))
-    assert 10.0**energy == pytest.approx([5e4, 5e5])
-    assert flux == pytest.approx([5e-10, 2e-10], abs=0.0)
-    assert measurements.neutrino_equivalent(np.array(5.0), np.array(1.0), pions=1.0)[1] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("one", [*measurements.INTENSITIES, *measurements.BEST_FITS], ids=lambda m: m.name)

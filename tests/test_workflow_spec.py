@@ -149,9 +149,17 @@ def test_two_of_one_name_would_overwrite_each_other(more: str, said: str) -> Non
     assert said in message
 
 
-@pytest.mark.parametrize("name", ["template:pi0", "template:a/B.npy?frame=galactic", "point:83.63,-22.01", "stack:snr"])
+NAMES = (
+    "template:pi0", "template:a/B.npy", "template:a-b.npy", "template:a/B.npy?frame=galactic", "point:83.63,-22.01",
+    "template:a-b.npy?frame=galactic", "stack:snr", "stack:hgps?rule=flux > 1", "stack:hgps?rule=flux < 1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_names_clash_as_they_do_in_file_names(name: str) -> None:
-    assert _file_form(name) == slug(name)
+    clashing = [other for other in NAMES if _file_form(other) == _file_form(name)]
+    assert clashing == [other for other in NAMES if slug(other) == slug(name)]
+    assert len(slug(name)) < 120
 
 
 def test_what_is_no_toml_and_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from nuanalysis.ingest import (
     hese75,
     icecat1,
     irf_plenum,
+    source_catalogues,
     tracks_dr1,
     tracks_dr2,
     tracks_ic40,
@@ -30,6 +31,7 @@ RELEASES = (
     icecat1.RELEASE,
     galactic_templates.RELEASE,
     irf_plenum.RELEASE,
+    source_catalogues.RELEASE,
 )
 
 __all__ = [

@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.interpret.regions import Region, region
 
-Floats = NDArray[np.float64]
 SCIENCE_2023 = "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818, table 1"
 SEGMENTS_SOURCE = (
     "IceCube Collaboration, 10-year cascades, conference abstract (Chiba, indico event 3, contribution 438)"
@@ -22,11 +20,6 @@ SEGMENTS_NOTE = (
     "printed per m^2 in the abstract; cm^2 is meant: the pi0 best fit of 2023 gives 11.8 and 4.1 in the same unit in "
     "the two segments. Per flavour is assumed, the abstract does not say it"
 )
-# Charged pions per neutral pion in pp collisions; a charged pion gives 3/4 of its energy to three neutrinos, a neutral
-# one all of it to two photons.
-PIONS_PP = 2.0
-NEUTRINO_PART = 0.75
-PHOTON_PER_NEUTRINO = 2.0  # mean energies: 1/2 of the pion's for a photon, 1/4 for a neutrino
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +120,3 @@ SHARES: tuple[GalacticShare, ...] = (
         "agrees with gamma rays and cosmic rays, not measured",
     ),
 )  # fmt: skip
-
-
-def neutrino_equivalent(
-    log10_photon_energy: Floats, photon_e2_flux: Floats, *, pions: float = PIONS_PP
-) -> tuple[Floats, Floats]:
-    """Neutrinos that come with gamma rays from pions: log10(E/GeV) and E^2 dN/dE per flavour, same unit and shape.
-
-    E_nu = E_gamma / 2 and E_nu^2 F_nu = (pions / 4) E_gamma^2 F_gamma per flavour after oscillation over Galactic
-    distances: each of the three takes a third of 3/4 of the energy of the charged pions.
-    pions : charged per neutral pion, 2 in pp collisions, 1 in photon-pion collisions.
-    An upper estimate where part of the gamma rays is leptonic; a lower one where gamma rays were absorbed on the way
-    (above 100 TeV) or where sources were masked.
-    """
-    part = pions * NEUTRINO_PART / 3.0
-    shift = np.log10(PHOTON_PER_NEUTRINO)
-    return np.asarray(log10_photon_energy) - shift, np.asarray(photon_e2_flux) * part

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky._records import GEV_PIVOT_LOG10, PowerLaw, Template
+from nuanalysis.sky.templates._healpix import TO_GALACTIC
+from nuanalysis.sky.templates._units import GEV_PER_TEV
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 ALL_AROUND: Interval = (-np.pi, np.pi)
 SUB_NSIDE = 512  # of the sub-pixels where an edge may cut a pixel: solid angles of REGIONS come out to 0.02 %
 SPLITS = (4, 16)  # sub-pixels along a side, at least and at most; the most makes it 0.1 % at nside 16
-GEV_PER_TEV = 1e3
-_TO_GALACTIC = hp.Rotator(coord=["C", "G"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def covered(part: Region, nside: int) -> Floats:
 
 def _galactic(theta: Floats, phi: Floats) -> tuple[Floats, Floats]:
     """Galactic longitude and latitude, rad, of equatorial colatitude and right ascension."""
-    colatitude, longitude = _TO_GALACTIC(theta, phi)
+    colatitude, longitude = TO_GALACTIC(theta, phi)
     return np.asarray(longitude), np.asarray(np.pi / 2 - colatitude)
 
 

@@ -149,10 +149,11 @@ def compare(
     else:
         found = np.concatenate([shares(density[None], wanted) for density in densities])
     share, of_bins = found[:, : len(regions)], found[:, len(regions) :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = share[0] / share[1]
     known = a.flux > 0 and b.flux > 0
-    whole = [e2_flux(t.spectrum, t.flux, np.asarray(log10_energy)) for t in (a, b)] if known else [np.nan, 1.0]
+    whole = [float(e2_flux(t.spectrum, t.flux, np.asarray(log10_energy))) for t in (a, b)] if known else [np.nan, 1.0]
+    with np.errstate(divide="ignore", invalid="ignore"):  # a region or, beyond its table, a model without flux
+        ratio = share[0] / share[1]
+        flux_ratio = ratio * np.float64(whole[0]) / np.float64(whole[1])
     return Comparison(
         (a.name, b.name),
         log10_energy,
@@ -160,7 +161,7 @@ def compare(
         tuple(regions),
         share,
         ratio,
-        np.asarray(ratio * whole[0] / whole[1]),
+        np.asarray(flux_ratio),
         (_profiles(log10_energy, of_bins[0]), _profiles(log10_energy, of_bins[1])),
     )
 

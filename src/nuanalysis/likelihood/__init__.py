@@ -9,6 +9,7 @@ Trials use sums over the events instead of the events themselves (``_sums``).
 
 from nuanalysis.likelihood._fit import FitResult, maximise, maximise_at, scan, ts_at
 from nuanalysis.likelihood._joint import (
+    TS_TOLERANCE,
     Curvature,
     JointFit,
     JointMaximum,
@@ -20,18 +21,37 @@ from nuanalysis.likelihood._joint import (
     maximise_joint,
     refuse_flat,
 )
+from nuanalysis.likelihood._scan import (
+    FIT_COLUMNS,
+    Circle,
+    SkyEvents,
+    Turned,
+    circle,
+    fit_circle,
+    fit_directions,
+    sky_events,
+    turned,
+)
 from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
 
 __all__ = [
+    "FIT_COLUMNS",
     "REACH_TS",
+    "TS_TOLERANCE",
+    "Circle",
     "Curvature",
     "FitResult",
     "JointFit",
     "JointMaximum",
     "JointTerms",
+    "SkyEvents",
     "Sums",
+    "Turned",
+    "circle",
     "curvature_at",
     "event_numbers",
+    "fit_circle",
+    "fit_directions",
     "joint_maximum",
     "joint_terms",
     "maximise",
@@ -40,8 +60,10 @@ __all__ = [
     "maximise_sums",
     "refuse_flat",
     "scan",
+    "sky_events",
     "sums",
     "thresholds",
     "tilt_log_ratio",
     "ts_at",
+    "turned",
 ]

@@ -33,6 +33,7 @@ _MOST = 100.0  # of n_j / N, as in the single fit
 _FLAT = 1e-3
 _SINGULAR = 1e-9  # smallest eigenvalue of the scaled curvature of hypotheses that can be told apart
 _TURNS = 30
+TS_TOLERANCE = 1e-6  # two maxima of the same likelihood from different starts differ by less
 _GAIN = 1e-7  # of the log-ratio in a turn: less ends the search for indices
 
 
@@ -304,37 +305,56 @@ def joint_maximum(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curvature:
-    """What the curvature of ln L at a maximum says about the norms, indices held.
+    """What the curvature of ln L at a maximum says about the norms, free indices not held.
 
     covariance (j, j) of n_j, correlation (j, j), errors (j,) one standard deviation.  Where the curvature is singular
     covariances and errors are infinite, and the correlation is that of the direction in which ln L is flat.
+    index_errors (j,) : NaN for an index that is held, or of a hypothesis without events.
     undetermined : names of the hypotheses in such directions.
     """
 
     covariance: Floats
     correlation: Floats
     errors: Floats
+    index_errors: Floats
     undetermined: tuple[str, ...]
 
 
+def _slope(data: JointTerms, found: JointMaximum, hypothesis: int) -> Floats | None:
+    """(joined event,) change of (n_j / N) x per unit of index, from the neighbouring nodes; None for no free index."""
+    nodes, index = found.nodes[hypothesis], data.terms[hypothesis].index
+    if len(index) == 1 or found.strength(hypothesis) <= 0.0:
+        return None
+    low, high = nodes if len(nodes) == 2 else (max(nodes[0] - 1, 0), min(nodes[0] + 1, len(index) - 1))
+    change = data.row(hypothesis, high) - data.row(hypothesis, low)
+    return np.asarray(found.strength(hypothesis) / (index[high] - index[low]) * change)
+
+
 def curvature_at(data: JointTerms, found: JointMaximum) -> Curvature:
-    """The curvature in the norms of all members, those without events too; j stands for the members."""
+    """The curvature in the norms of all members, and in their free indices; j stands for the members.
+
+    In an index it is the sum of squared slopes: between nodes a density is linear in it.  Norms of members without
+    events are there too, their indices held.
+    """
     k = len(found.members)
-    x = np.empty((k, data.n_joined))
-    for row, j in zip(x, found.members, strict=True):
-        row[:] = found.mixture(data, j)
-    gradient, curvature = np.empty(k), np.empty((k, k))
-    _kernels.joint_derivatives(x, np.array([found.strength(j) for j in found.members]), gradient, curvature)
+    slopes = {a: slope for a, j in enumerate(found.members) if (slope := _slope(data, found, j)) is not None}
+    x = np.array([*(found.mixture(data, j) for j in found.members), *slopes.values()])
+    c = np.array([*(found.strength(j) for j in found.members), *(0.0 for _ in slopes)])
+    gradient, curvature = np.empty(len(c)), np.empty((len(c), len(c)))
+    _kernels.joint_derivatives(x, c, gradient, curvature)
     size = np.sqrt(np.maximum(np.diag(curvature), 1e-300))
     values, vectors = np.linalg.eigh(curvature / np.outer(size, size))
-    inverse = (vectors / np.maximum(values, 1e-3 * _SINGULAR)) @ vectors.T
+    whole = (vectors / np.maximum(values, 1e-3 * _SINGULAR)) @ vectors.T
+    index_errors = np.full(k, np.nan)
+    index_errors[list(slopes)] = (np.sqrt(np.diag(whole)) / size)[k:]
+    inverse, size = whole[:k, :k], size[:k]
     root = np.sqrt(np.diag(inverse))
     correlation = np.clip(inverse / np.outer(root, root), -1.0, 1.0)
     covariance = inverse / np.outer(size, size) * data.n_events**2
     flat = np.abs(inverse) > 1.0 / _SINGULAR
     covariance[flat] = np.copysign(np.inf, inverse[flat])
     undetermined = tuple(data.names[j] for j, lost in zip(found.members, np.diag(flat), strict=True) if lost)
-    return Curvature(covariance, correlation, np.sqrt(np.diag(covariance)), undetermined)
+    return Curvature(covariance, correlation, np.sqrt(np.diag(covariance)), index_errors, undetermined)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -342,8 +362,9 @@ class JointFit:
     """Hypotheses fitted together.
 
     names (j,).  ts : all free against none.  n_signal (j,), index (j,) fitted or held.
-    ts_each (j,) : all free against n_j = 0 with the others profiled.
-    covariance, correlation (j, j), errors (j,) : from the curvature at the maximum, see ``Curvature``.
+    ts_each (j,) : all free against n_j = 0 with the others profiled; 0 below what the maximum is found to.
+    covariance, correlation (j, j), errors, index_errors (j,) : from the curvature at the maximum, see ``Curvature``.
+    undetermined : names of the hypotheses that the events cannot tell apart; their norms are one choice of many.
     at_bound : names of the hypotheses with n_j = 0; their error is that of the curvature, not an interval.
     notes : what a reader must know, in words.
     """
@@ -356,6 +377,8 @@ class JointFit:
     covariance: Floats
     correlation: Floats
     errors: Floats
+    index_errors: Floats
+    undetermined: tuple[str, ...]
     at_bound: tuple[str, ...]
     converged: bool
     notes: tuple[str, ...]
@@ -370,16 +393,18 @@ def maximise_joint(data: JointTerms) -> JointFit:
     shape = curvature_at(data, best)
     n_signal = best.n_signal(data)
     at_bound = tuple(name for name, n in zip(data.names, n_signal, strict=True) if n == 0.0)
-    ts_less = np.array([one.ts for one in less]) if less else np.zeros(1)
+    ts_each = best.ts - (np.array([one.ts for one in less]) if less else np.zeros(1))
     return JointFit(
         data.names,
         best.ts,
         n_signal,
         best.index(data),
-        np.maximum(best.ts - ts_less, 0.0),
+        np.where(ts_each > TS_TOLERANCE, ts_each, 0.0),
         shape.covariance,
         shape.correlation,
         shape.errors,
+        shape.index_errors,
+        shape.undetermined,
         at_bound,
         best.converged and all(one.converged for one in less),
         _notes(best, at_bound, shape.undetermined),

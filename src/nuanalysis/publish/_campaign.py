@@ -246,14 +246,16 @@ def _joint_rows(record: Row) -> Iterator[CampaignRow]:
     for row in record["hypotheses"]:
         others = ", ".join(name for name in names if name != row["hypothesis"])
         p_value = row["p_value"]
-        bound = "; none of the trials: an upper bound" if p_value["is_upper_bound"] else ""
+        none = ""
+        if p_value["is_upper_bound"]:
+            none = f"; none of the trials: below {p_value['upper_bound_90']:.2g} with 90 %"
         yield CampaignRow(
             f"{record['name']}: local p-value of {row['hypothesis']}, TS {row['ts']:.2f}, {others} profiled",
             "local",
             ours=_number(p_value, "p"),
-            error=_NONE if bound else _number(p_value, "p_error"),
+            error=_number(p_value, "p_error"),
             trials=_number(p_value, "n_trials"),
-            note=f"{said}, n_s {row['n_s']:.1f}{bound}",
+            note="; ".join(filter(None, (f"{said}, n_s {row['n_s']:.1f}{none}", _reason(p_value)))),
         )
 
 

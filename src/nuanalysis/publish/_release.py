@@ -174,7 +174,7 @@ _FIT_NUMBERS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "flux_best": (
         ("flux", "best"),
         _FLUX,
-        "E^2 dN/dE at 100 TeV, per flavour, whole sky or all sources, for E^-2.7 unless the spec says otherwise",
+        "E^2 dN/dE at 100 TeV, per flavour, whole sky or all sources, for the spectrum of the hypothesis",
     ),
     "flux_low_68": (("flux", "low_68"), _FLUX, "lower end of the 68 % interval"),
     "flux_high_68": (("flux", "high_68"), _FLUX, "upper end of the 68 % interval"),

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from nuanalysis import simulate
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import JointMaximum, JointTerms, curvature_at, event_numbers, joint_maximum, joint_terms
+from nuanalysis.likelihood import (
+    TS_TOLERANCE,
+    JointMaximum,
+    JointTerms,
+    curvature_at,
+    event_numbers,
+    joint_maximum,
+    joint_terms,
+)
 from nuanalysis.model import Prepared, terms
 from nuanalysis.model._kernels import draw_uniform, trial_key
 from nuanalysis.trials._injection import backgrounds, emissions, signal_events, with_signal
@@ -97,11 +105,14 @@ def check_same_events(problems: tuple[Prepared, ...]) -> None:
 
 
 def joint_columns(models: tuple[Model, ...]) -> tuple[str, ...]:
-    """Columns of ``joint_trials``: for each model ts_m, converged_m, and n_signal_m_j, index_m_j, error_m_j."""
+    """Columns of ``joint_trials``, for each model ts_m and converged_m, and of each of its hypotheses NAME_m_j.
+
+    NAME is n_signal, index, error (of n_signal) and index_error.
+    """
     out: list[str] = []
     for m, model in enumerate(models):
         out += [f"ts_{m}", f"converged_{m}"]
-        out += [f"{name}_{m}_{j}" for j in model for name in ("n_signal", "index", "error")]
+        out += [f"{name}_{m}_{j}" for j in model for name in ("n_signal", "index", "error", "index_error")]
     return tuple(out)
 
 
@@ -118,10 +129,10 @@ def _row(data: JointTerms, models: tuple[Model, ...]) -> list[float]:
     row: list[float] = []
     for model, found in zip(models, _fits(data, models), strict=True):
         n_signal, index = found.n_signal(data), found.index(data)
-        errors = curvature_at(data, found).errors
+        shape = curvature_at(data, found)
         row += [found.ts, float(found.converged)]
-        for j, error in zip(model, errors, strict=True):
-            row += [float(n_signal[j]), float(index[j]), float(error)]
+        for j, error, index_error in zip(model, shape.errors, shape.index_errors, strict=True):
+            row += [float(n_signal[j]), float(index[j]), float(error), float(index_error)]
     return row
 
 
@@ -150,22 +161,36 @@ def joint_trials(
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of the trials in which something happened, with its binomial error.
+    """The part p of the trials in which something happened, with its binomial error.
 
-    p : that part; where no trial did, the upper bound (k + 1) / (n + 1), and ``is_bound`` says so.
+    upper_bound : where it happened in none, the 90 % upper bound of its probability, 2.3 / n for large n; else None.
     """
 
     p: float
     error: float
     n_trials: int
-    is_bound: bool
+    upper_bound: float | None
+
+
+def _counted(p: float, met: NDArray[np.bool_]) -> Share:
+    n = len(met)
+    bound = None if met.any() else float(1.0 - 0.1 ** (1.0 / n))
+    return Share(p, float(np.sqrt(p * (1.0 - p) / n)), n, bound)
 
 
 def share(met: NDArray[np.bool_]) -> Share:
-    """The share of trials (trial,) in which ``met`` is true."""
-    n, k = len(met), int(met.sum())
-    p = k / n if k else 1.0 / (n + 1)
-    return Share(p, float(np.sqrt(p * (1.0 - p) / n)), n, k == 0)
+    """The share of trials (trial,) in which ``met`` is true, k / n."""
+    return _counted(float(met.mean()), met)
+
+
+def tail(met: NDArray[np.bool_]) -> Share:
+    """A p-value from trials (trial,) that ``met`` says to be as extreme as the data: (k + 1) / (n + 1).
+
+    The data count as one of the experiments, so that P(p <= a) <= a for any number of trials drawn from the truth;
+    trials drawn from a fit promise it only as far as the fit is the truth (Phipson and Smyth 2010,
+    Stat. Appl. Genet. Mol. Biol. 9, 39).
+    """
+    return _counted(float((met.sum() + 1.0) / (len(met) + 1.0)), met)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,6 +255,7 @@ class Comparison:
     p_a : P(q >= observed | A).  p_b : P(q <= observed | B).
     power_against_a : share of experiments of B above the 95 % quantile of A; power_against_b : of A below the 5 %
         quantile of B.  right_a, right_b : share of the experiments of A (B) in which A (B) has the larger TS.
+    ties_a, ties_b : share of the experiments of A (B) in which neither has, both without events as a rule.
     Errors of powers hold that of the quantile.
     """
 
@@ -240,6 +266,8 @@ class Comparison:
     power_against_b: Share
     right_a: Share
     right_b: Share
+    ties_a: Share
+    ties_b: Share
 
 
 def _power(null: Floats, other: Floats, level: float) -> Share:
@@ -253,14 +281,21 @@ def _power(null: Floats, other: Floats, level: float) -> Share:
     return replace(found, error=max(found.error, float(np.std(again, ddof=1))))
 
 
+def as_large(values: Floats, observed: float) -> Share:
+    """p-value of a test statistic, or of a difference of two: how often experiments (trial,) have as much."""
+    return tail(values >= observed - TS_TOLERANCE)
+
+
 def compare_models(q: float, q_a: Floats, q_b: Floats, level: float = 0.05) -> Comparison:
     """Compare two models from q observed and from q of pseudo-experiments under A and under B, (trial,) each."""
     return Comparison(
         q,
-        share(q_a >= q),
-        share(q_b <= q),
+        as_large(q_a, q),
+        as_large(-q_b, -q),
         _power(q_a, q_b, level),
         _power(-q_b, -q_a, level),
-        share(q_a < 0.0),
-        share(q_b > 0.0),
+        share(q_a < -TS_TOLERANCE),
+        share(q_b > TS_TOLERANCE),
+        share(np.abs(q_a) <= TS_TOLERANCE),
+        share(np.abs(q_b) <= TS_TOLERANCE),
     )

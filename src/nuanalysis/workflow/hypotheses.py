@@ -7,7 +7,7 @@ import numpy as np
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis
 from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
-from nuanalysis.sky.catalogues import catalogue
+from nuanalysis.workflow.catalogues import check_catalogue, is_own_file, open_catalogue
 from nuanalysis.workflow.templates import check_template, open_template
 
 _KINDS = ("template", "stack", "point")
@@ -34,7 +34,7 @@ def check_name(name: str) -> tuple[str, str]:
             f"point:RA,DEC.{did_you_mean(kind, _KINDS)}"
         )
     if kind == "stack":
-        catalogue(rest)
+        check_catalogue(rest)
     elif kind == "point":
         _point(rest)
     else:
@@ -53,7 +53,7 @@ def read_hypothesis(name: str, *, index: float | None = None, index_free: bool |
     if kind == "template":
         target: Template | Catalogue = open_template(rest)
     elif kind == "stack":
-        target = catalogue(rest)
+        target = open_catalogue(rest)
     else:
         target = _point(rest)
     free = kind != "template" if index_free is None else index_free
@@ -70,7 +70,7 @@ def read_hypotheses(name: str, *, index: float | None = None, index_free: bool |
     """As read_hypothesis; ``each:NAME`` stands for every source of a catalogue, each a hypothesis of its own."""
     if not name.startswith("each:"):
         return (read_hypothesis(name, index=index, index_free=index_free),)
-    listed = catalogue(name.removeprefix("each:"))
+    listed = open_catalogue(name.removeprefix("each:"))
     return tuple(
         Hypothesis(
             f"each:{listed.name}/{source.name}",
@@ -86,4 +86,6 @@ def model_origin(hypothesis: Hypothesis) -> str:
     """'published', 'built-in', 'user file' or 'user direction'."""
     if isinstance(hypothesis.target, Template):
         return hypothesis.target.origin
-    return "user direction" if hypothesis.name.startswith("point:") else "published"
+    if hypothesis.name.startswith("point:"):
+        return "user direction"
+    return "user file" if is_own_file(hypothesis.name.partition(":")[2]) else "published"

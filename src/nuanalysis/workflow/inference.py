@@ -458,9 +458,8 @@ def infer(
     """Everything the package says about one hypothesis on one sample."""
     started = time.monotonic()
     best, data = fit(problem)
-    progress(
-        f"{sample_name} {problem.hypothesis.name}: TS {best.ts:.2f}, n_s {best.n_signal:.1f}, index {best.index:.2f}"
-    )
+    spectrum = "own spectrum" if best.index == OWN_SPECTRUM else f"index {best.index:.2f}"
+    progress(f"{sample_name} {problem.hypothesis.name}: TS {best.ts:.2f}, n_s {best.n_signal:.1f}, {spectrum}")
     background = scrambles(problem, n_scrambles, max(best.ts + 2.0, REACH_TS), executor, progress)
     spread = float(
         trials.uncertainty(problem.prepared)[int(np.argmin(abs(problem.prepared.index - problem.hypothesis.index)))]

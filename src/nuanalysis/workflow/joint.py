@@ -23,8 +23,17 @@ from scipy.stats import norm
 from nuanalysis import store, trials
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
-from nuanalysis.likelihood import JointFit, JointTerms, joint_maximum, maximise_joint, refuse_flat
-from nuanalysis.model import OWN_SPECTRUM, Prepared
+from nuanalysis.likelihood import (
+    TS_TOLERANCE,
+    JointFit,
+    JointMaximum,
+    JointTerms,
+    curvature_at,
+    joint_maximum,
+    maximise_joint,
+    refuse_flat,
+)
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared
 from nuanalysis.workflow import inference
 from nuanalysis.workflow.ensembles import Progress, _open_problem, problem_path
 from nuanalysis.workflow.executors import Executor, Threads
@@ -125,12 +134,12 @@ def check_names(names: tuple[str, ...], *, exactly: int = 0) -> None:
     if len(set(names)) < len(names):
         twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
         raise InputError(f"{option} names {', '.join(twice)} twice; expected different hypotheses")
+    for name in names:
+        check_name(name)
     if exactly and len(names) != exactly:
         raise InputError(f"{option} holds {len(names)} models; expected {exactly}, for example template:pi0,stack:snr")
     if len(names) < 2:
         raise InputError(f"{option} holds {', '.join(names) or 'nothing'}; expected two or more hypotheses")
-    for name in names:
-        check_name(name)
 
 
 def check_trials(n: int) -> None:
@@ -144,11 +153,17 @@ def check_trials(n: int) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """Signal to inject: n_signal and index of each hypothesis, and the error of the correction, (j,) each."""
+    """Signal to inject: n_signal and index of each hypothesis, (j,) each.
+
+    error : Monte Carlo error of the correction that led to n_signal, without that of the fit.
+    factor : median fit over injected signal where the correction was read; 1 below two standard deviations of fits,
+        where the bound at zero makes that ratio no scale.
+    """
 
     n_signal: Floats
     index: Floats
     error: Floats
+    factor: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,12 +200,15 @@ def _moved(truth: Truth, fitted: Floats, found: xr.Dataset, model: Model) -> Tru
     """The signal moved by how far the median fit of its pseudo-experiments is from the fit of the data."""
     n_signal = _column(found, "n_signal", 0, model, len(fitted))
     bias = trials.joint_bias(truth.n_signal, n_signal, np.ones_like(n_signal))
-    return Truth(np.maximum(truth.n_signal + fitted - bias.median, 0.0), truth.index, bias.median_error)
+    known = (truth.n_signal > 2.0 * bias.deviation) & (bias.median > 0.0)
+    factor = np.where(known, bias.median / np.where(known, truth.n_signal, 1.0), 1.0)
+    moved = np.maximum(truth.n_signal + fitted - bias.median, 0.0)
+    return Truth(moved, truth.index, bias.median_error / factor, factor)
 
 
 def corrected(bench: Bench, fitted: Floats, index: Floats, model: Model, stage: int, rounds: int = 2) -> Truth:
     """The signal whose median fit, with this model, is the fitted one; from short ensembles, two rounds by default."""
-    truth = Truth(fitted, index, np.zeros(len(fitted)))
+    truth = Truth(fitted, index, np.zeros(len(fitted)), np.ones(len(fitted)))
     if not fitted.any():
         return truth
     n = max(bench.n_trials // _PILOT_PART, _LEAST_PILOT)
@@ -199,14 +217,29 @@ def corrected(bench: Bench, fitted: Floats, index: Floats, model: Model, stage: 
     return truth
 
 
+def _bound(found: trials.Share) -> dict[str, Any]:
+    return {
+        "n_trials": found.n_trials,
+        "is_upper_bound": found.upper_bound is not None,
+        "upper_bound_90": found.upper_bound,
+    }
+
+
 def _share(found: trials.Share) -> dict[str, Any]:
-    return {"p": found.p, "p_error": found.error, "n_trials": found.n_trials, "is_upper_bound": found.is_bound}
+    return {"share": found.p, "share_error": found.error, **_bound(found)}
 
 
 def _p_value(found: trials.Share) -> dict[str, Any]:
     """A p-value for people: with its significance, as local."""
     sigma = float(norm.isf(found.p)) if found.p < 1.0 else None
-    return {**_share(found), "sigma": sigma, "kind": LOCAL, "method": METHOD}
+    return {"p": found.p, "p_error": found.error, **_bound(found), "sigma": sigma, "kind": LOCAL, "method": METHOD}
+
+
+def _without_trials(p: float | None, why: dict[str, str]) -> dict[str, Any]:
+    """The record of a p-value that no trial can change."""
+    error = None if p is None else 0.0
+    bound = {"n_trials": 0, "is_upper_bound": False, "upper_bound_90": None}
+    return {"p": p, "p_error": error, **bound, "sigma": None, "kind": LOCAL, **why}
 
 
 # --- the joint fit ----------------------------------------------------------------------------------------------------
@@ -219,32 +252,66 @@ def _flux_per_event(prepared: Prepared, index: float) -> float:
     return float(np.interp(index, prepared.index, fluxes.E2_PER_DNDE / prepared.expected))
 
 
-def _convention(problem: Problem, index: float) -> str:
-    """What the flux is; with a free index at the fitted one."""
+def _quoted(problem: Problem, index: float) -> Hypothesis:
+    """The hypothesis whose flux is quoted: with a free index at the fitted one."""
     if not problem.hypothesis.index_free:
-        return fluxes.convention(problem.hypothesis)
-    return fluxes.convention(replace(problem.hypothesis, index=float(np.round(index, 3))))
+        return problem.hypothesis
+    return replace(problem.hypothesis, index=float(np.round(index, 3)))
 
 
-def _null(bench: Bench, data: JointTerms, ts: float, j: int) -> dict[str, Any]:
-    """How often the others alone give a TS as large for hypothesis j.
+def _held(problem: Problem) -> str:
+    """What the error of a flux takes as known."""
+    if problem.hypothesis.index_free:
+        return (
+            "errors of n_s hold no index; where events become a flux the fitted index is held, so errors of the flux "
+            "are those of n_s alone"
+        )
+    return "the spectrum is held"
+
+
+def _strength(problem: Problem, n: float, n_error: float, index: float, truth: Truth, j: int) -> dict[str, Any]:
+    """n_s as fitted and corrected for its bias, and both as fluxes.
+
+    Errors of the corrected have two parts: _fit is that of the fit, divided by the bias; _correction is that of the
+    trials behind the correction.
+    """
+    per_event = _flux_per_event(problem.prepared, index)
+    flux = float(truth.n_signal[j]) * per_event
+    fit, correction = n_error / float(truth.factor[j]), float(truth.error[j])
+    errors = {"error_fit": _number(fit * per_event), "error_correction": correction * per_event}
+    quoted = _quoted(problem, index)
+    return {
+        "n_s": n,
+        "n_s_error": _number(n_error),
+        "n_s_corrected": float(truth.n_signal[j]),
+        "n_s_corrected_error_fit": _number(fit),
+        "n_s_corrected_error_correction": correction,
+        "flux_uncorrected": n * per_event,
+        "flux": flux,
+        **{f"flux_{name}": value for name, value in errors.items()},
+        "flux_convention": fluxes.convention(quoted),
+        "flux_held": _held(problem),
+        "in_models": inference._in_models(quoted, {"best": flux, **errors}),
+    }
+
+
+def null(bench: Bench, data: JointTerms, ts: float, j: int) -> dict[str, Any]:
+    """How often the others alone give a TS as large for hypothesis j; data are the terms of the observed events.
 
     The others hold the signal of their own fit with n_j = 0, corrected for its bias.
     """
-    if ts <= 0.0:
-        return {"p": 1.0, "p_error": 0.0, "n_trials": 0, "is_upper_bound": False, "sigma": None, "kind": LOCAL,
-                "method": "the test statistic is zero: every experiment has at least as much"}  # fmt: skip
+    if ts <= TS_TOLERANCE:
+        return _without_trials(1.0, {"method": "the test statistic is zero: every experiment has at least as much"})
     others = tuple(k for k in bench.everyone if k != j)
     alone = joint_maximum(data, others)
     stage = 10 * (j + 1)
     truth = corrected(bench, alone.n_signal(data), alone.index(data), others, stage)
     found = bench.draw(truth, (bench.everyone, others), stage + 5)
     each = found["ts_0"].values - found["ts_1"].values
-    record = _p_value(trials.share(each >= ts))
     return {
-        **record,
+        **_p_value(trials.as_large(each, ts)),
         "others_injected": {bench.problems[k].hypothesis.name: float(truth.n_signal[k]) for k in others},
-        "share_at_zero": float((each < 1e-9).mean()),
+        "share_at_zero": float((each <= TS_TOLERANCE).mean()),
         "not_converged": int((found["converged_0"].values * found["converged_1"].values < 1).sum()),
     }
 
@@ -258,46 +325,89 @@ def _matrix(values: Floats) -> list[list[float | None]]:
     return [[_number(v) for v in row] for row in values]
 
 
-def _row(problem: Problem, fit: JointFit, bias: trials.JointBias, truth: Truth, j: int) -> dict[str, Any]:
-    """One hypothesis of a joint fit."""
-    n, index = float(fit.n_signal[j]), float(fit.index[j])
-    per_event = _flux_per_event(problem.prepared, index)
-    injected = float(bias.n_injected[j])
-    factor = float(bias.median[j]) / injected if injected > 0 else None
-    scale = 1.0 / factor if factor else 1.0
-    free = problem.hypothesis.index_free
+def _named(problem: Problem) -> dict[str, Any]:
     described = inference.describe(problem, "")
+    return {key: described[key] for key in ("hypothesis", "label", "model_origin", "model_reference", "fingerprint")}
+
+
+def _indices(problem: Problem, n: float, index: float, error: float) -> dict[str, Any]:
+    free = problem.hypothesis.index_free
     return {
-        **{key: described[key] for key in ("hypothesis", "label", "model_origin", "model_reference", "fingerprint")},
-        "n_s": n,
-        "n_s_error": _number(fit.errors[j]),
-        "at_bound": fit.names[j] in fit.at_bound,
         "index": index if index != OWN_SPECTRUM and (n > 0 or not free) else None,
+        "index_error": _number(error),
         "index_free": free,
-        "ts": float(fit.ts_each[j]),
+    }
+
+
+def _bias(bias: trials.JointBias, j: int) -> dict[str, Any]:
+    """What the pseudo-experiments with the fitted signal say about one norm."""
+    injected = float(bias.n_injected[j])
+    ratios = {
+        "bias": bias.median[j],
+        "bias_error": bias.median_error[j],
+        "bias_of_mean": bias.mean[j],
+        "bias_of_mean_error": bias.mean_error[j],
+    }
+    return {
         "n_injected": injected,
-        "bias": factor,
-        "bias_error": float(bias.median_error[j]) / injected if injected > 0 else None,
-        "bias_of_mean": float(bias.mean[j]) / injected if injected > 0 else None,
-        "bias_of_mean_error": float(bias.mean_error[j]) / injected if injected > 0 else None,
+        **{name: float(value) / injected if injected > 0 else None for name, value in ratios.items()},
         "n_fitted_deviation": float(bias.deviation[j]),
         "coverage": float(bias.coverage[j]),
         "coverage_corrected": float(bias.coverage_corrected[j]),
         "coverage_error": float(bias.coverage_error[j]),
-        "n_s_corrected": float(truth.n_signal[j]),
-        "n_s_corrected_error": float(truth.error[j]) * scale,
-        "flux_uncorrected": n * per_event,
-        "flux": float(truth.n_signal[j]) * per_event,
-        "flux_error": _number(fit.errors[j] * scale * per_event),
-        "flux_convention": _convention(problem, index),
     }
 
 
+def _index_coverage(problem: Problem, found: xr.Dataset, truth: Truth, j: int) -> float | None:
+    """How often the fitted index is within its error of the injected one; None where it is held or never fitted."""
+    index, error = (found[f"{name}_0_{j}"].values for name in ("index", "index_error"))
+    known = np.isfinite(error)
+    if not problem.hypothesis.index_free or not known.any():
+        return None
+    injected = trials.at_index(problem.prepared, float(truth.index[j])).hypothesis.index
+    return float((np.abs(index - injected) <= error)[known].mean())
+
+
+_LOST = "the events cannot tell {names} apart: only the sum of their norms is determined; leave one of them out"
+# What has no meaning for a norm that is one choice of many.
+_MEANINGLESS = (
+    "n_s_error", "n_s_corrected", "n_s_corrected_error_fit", "n_s_corrected_error_correction", "flux_uncorrected",
+    "flux", "flux_error_fit", "flux_error_correction", "in_models", "index_error", "index_coverage", "bias",
+    "bias_error", "bias_of_mean", "bias_of_mean_error", "coverage", "coverage_corrected", "coverage_error",
+)  # fmt: skip
+
+
+def _row(
+    problem: Problem, fit: JointFit, found: xr.Dataset, bias: trials.JointBias, first: Truth, truth: Truth, j: int
+) -> dict[str, Any]:
+    """One hypothesis of a joint fit: all but its p-value."""
+    n, index = float(fit.n_signal[j]), float(fit.index[j])
+    row = {
+        **_named(problem),
+        **_strength(problem, n, float(fit.errors[j]), index, truth, j),
+        "at_bound": fit.names[j] in fit.at_bound,
+        "undetermined": fit.names[j] in fit.undetermined,
+        **_indices(problem, n, index, float(fit.index_errors[j])),
+        "index_coverage": _index_coverage(problem, found, first, j),
+        "ts": float(fit.ts_each[j]),
+        **_bias(bias, j),
+    }
+    if not row["undetermined"]:
+        return row
+    why = _LOST.format(names=" and ".join(fit.undetermined))
+    return {**row, **dict.fromkeys(_MEANINGLESS), "reason": why, "p_value": _without_trials(None, {"reason": why})}
+
+
+_ERRORS = (
+    "n_s_error is one standard deviation from the curvature of ln L, the other norms and every free index free too",
+    "n_s_corrected is the signal whose median fit is that of the data: its error_fit is n_s_error over the bias, its "
+    "error_correction that of the experiments behind the correction",
+    "p is (k + 1) / (n + 1) for k of n experiments with as much; where k = 0 the probability lies below upper_bound_90",
+)
 _NOTES = (
-    "n_s_error is one standard deviation from the curvature of ln L, the other norms free and all indices held; "
-    "coverage is how often it holds the truth (stated: 0.683)",
-    "bias is the median fit over what was injected; n_s_corrected is the signal whose median fit is that of the data, "
-    "and its error that of the correction, without that of the fit",
+    *_ERRORS,
+    "coverage is how often fit and error hold the truth in the experiments (stated: 0.683), coverage_corrected the "
+    "same after the correction, index_coverage that of an index; bias is the median fit over what was injected",
     "ts of a hypothesis: all free against its n_s = 0, the others fitted again",
 )
 
@@ -312,7 +422,16 @@ def _head(problems: tuple[Problem, ...], sample_name: str) -> dict[str, Any]:
 
 
 def check(problems: tuple[Problem, ...]) -> None:
-    """Raise InputError for hypotheses that cannot be fitted together."""
+    """Raise InputError for hypotheses that cannot be fitted together, or told apart."""
+    seen: dict[str, str] = {}
+    for problem in problems:
+        name = problem.hypothesis.name
+        if problem.fingerprint in seen:
+            raise InputError(
+                f"'{seen[problem.fingerprint]}' and '{name}' are one hypothesis under two names: the same map or "
+                "sources, and the same spectrum; leave one of them out"
+            )
+        seen[problem.fingerprint] = name
     prepared = tuple(p.prepared for p in problems)
     trials.check_same_events(prepared)
     refuse_flat(prepared)
@@ -335,9 +454,9 @@ def fit_together(
     truth = _moved(first, fit.n_signal, found, bench.everyone)
     rows = []
     for j, problem in enumerate(problems):
-        row = _row(problem, fit, bias, truth, j)
+        row = _row(problem, fit, found, bias, first, truth, j)
         progress(f"{row['hypothesis']}: TS {row['ts']:.2f} with the others profiled")
-        rows.append({**row, "p_value": _null(bench, data, row["ts"], j)})
+        rows.append(row if row["undetermined"] else {**row, "p_value": null(bench, data, row["ts"], j)})
     head = _head(problems, sample_name)
     return {
         **head,
@@ -361,6 +480,33 @@ def fit_together(
 
 # --- two models -------------------------------------------------------------------------------------------------------
 
+_ALONE: tuple[Model, ...] = ((0,), (1,))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One of two models: its own fit of the data, and experiments with that signal, corrected for its bias.
+
+    q (trial,) : TS_B - TS_A of the experiments.  not_converged : how many of them.
+    """
+
+    best: JointMaximum
+    truth: Truth
+    q: Floats
+    not_converged: int
+
+
+def side(bench: Bench, data: JointTerms, k: int) -> Side:
+    """Fit model k, 0 for A and 1 for B, and draw experiments of it; data are the terms of the observed events."""
+    best, stage = joint_maximum(data, _ALONE[k]), 1000 * (k + 1)
+    truth = corrected(bench, best.n_signal(data), best.index(data), _ALONE[k], stage)
+    bench.progress(
+        f"{bench.problems[k].hypothesis.name}: TS {best.ts:.2f}; experiments with {truth.n_signal[k]:.1f} events"
+    )
+    found = bench.draw(truth, _ALONE, stage + 5)
+    lost = int((found["converged_0"].values * found["converged_1"].values < 1).sum())
+    return Side(best, truth, found["ts_1"].values - found["ts_0"].values, lost)
+
 
 def compare(
     problems: tuple[Problem, ...], sample_name: str, n_trials: int, executor: Executor, progress: Progress
@@ -370,27 +516,19 @@ def compare(
     check(problems)
     bench = Bench(problems, n_trials, executor, progress)
     data = trials.joint_data(tuple(p.prepared for p in problems))
-    models: tuple[Model, ...] = ((0,), (1,))
-    best = [joint_maximum(data, model) for model in models]
-    truths, qs, lost = [], [], 0
-    for k, (model, fit) in enumerate(zip(models, best, strict=True)):
-        truth = corrected(bench, fit.n_signal(data), fit.index(data), model, 1000 * (k + 1))
-        progress(f"{problems[k].hypothesis.name}: TS {fit.ts:.2f}; experiments with {truth.n_signal[k]:.1f} events")
-        found = bench.draw(truth, models, 1000 * (k + 1) + 5)
-        truths.append(truth)
-        qs.append(found["ts_1"].values - found["ts_0"].values)
-        lost += int((found["converged_0"].values * found["converged_1"].values < 1).sum())
-    answer = trials.compare_models(best[1].ts - best[0].ts, qs[0], qs[1])
+    a, b = side(bench, data, 0), side(bench, data, 1)
+    answer = trials.compare_models(b.best.ts - a.best.ts, a.q, b.q)
     head = _head(problems, sample_name)
     notes = [
-        f"the best fit of {problems[k].hypothesis.name} is n_s = 0: its experiments hold no signal"
-        for k in (0, 1)
-        if not truths[k].n_signal.any()
+        f"the best fit of {problem.hypothesis.name} is n_s = 0: its experiments hold no signal"
+        for problem, one in zip(problems, (a, b), strict=True)
+        if not one.truth.n_signal.any()
     ]
+    levels = [0.05, 0.16, 0.5, 0.84, 0.95]
     return {
         **head,
-        "notes": [*head["notes"], *notes, "q = TS_B - TS_A on the same events; A is the first model, B the second"],
-        "models": [_model(problems[k], best[k].n_signal(data)[k], best[k], data, truths[k], k) for k in (0, 1)],
+        "notes": [*head["notes"], *notes, *_NOTES_OF_TWO],
+        "models": [_model(problems[k], data, one, k) for k, one in enumerate((a, b))],
         "q": answer.q,
         "p_a": {**_p_value(answer.p_a), "of": "P(q >= observed | A)"},
         "p_b": {**_p_value(answer.p_b), "of": "P(q <= observed | B)"},
@@ -400,31 +538,36 @@ def compare(
             "against_b": {**_share(answer.power_against_b), "of": "experiments of A below the 5 % quantile of q of B"},
         },
         "right_model_has_larger_ts": {"a": _share(answer.right_a), "b": _share(answer.right_b)},
+        "ties": {"a": _share(answer.ties_a), "b": _share(answer.ties_b)},
         "q_quantiles": {
-            "levels": [0.05, 0.16, 0.5, 0.84, 0.95],
-            **{n: np.quantile(q, [0.05, 0.16, 0.5, 0.84, 0.95]).tolist() for n, q in zip("ab", qs, strict=True)},
+            "levels": levels,
+            **{name: np.quantile(one.q, levels).tolist() for name, one in (("a", a), ("b", b))},
         },
         "n_trials": n_trials,
-        "not_converged": lost,
+        "not_converged": a.not_converged + b.not_converged,
         "flux_unit": fluxes.UNIT,
         "seconds": time.monotonic() - started,
     }
 
 
-def _model(problem: Problem, n: float, best: Any, data: JointTerms, truth: Truth, k: int) -> dict[str, Any]:
+_NOTES_OF_TWO = (
+    "q = TS_B - TS_A on the same events; A is the first model, B the second",
+    "ties: experiments in which both have the same TS, as a rule zero; they count as equal for p-values, and as right "
+    "for neither",
+    *_ERRORS,
+    "p-values are those at the fitted strength of each model; checked on small samples they are not uniform "
+    "(docs/decisions/0013-joint-fits.md)",
+)
+
+
+def _model(problem: Problem, data: JointTerms, one: Side, k: int) -> dict[str, Any]:
     """One of two models: its own fit."""
-    index, free = float(best.index(data)[k]), problem.hypothesis.index_free
-    per_event = _flux_per_event(problem.prepared, index)
-    described = inference.describe(problem, "")
+    n, index = float(one.best.n_signal(data)[k]), float(one.best.index(data)[k])
+    shape = curvature_at(data, one.best)
     return {
-        **{key: described[key] for key in ("hypothesis", "label", "model_origin", "model_reference", "fingerprint")},
-        "ts": best.ts,
-        "n_s": float(n),
-        "n_s_corrected": float(truth.n_signal[k]),
-        "index": index if index != OWN_SPECTRUM and (n > 0 or not free) else None,
-        "index_free": free,
-        "converged": best.converged,
-        "flux_uncorrected": float(n) * per_event,
-        "flux": float(truth.n_signal[k]) * per_event,
-        "flux_convention": _convention(problem, index),
+        **_named(problem),
+        "ts": one.best.ts,
+        **_strength(problem, n, float(shape.errors[0]), index, one.truth, k),
+        **_indices(problem, n, index, float(shape.index_errors[0])),
+        "converged": one.best.converged,
     }

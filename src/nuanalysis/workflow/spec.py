@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky.catalogues import catalogue
+from nuanalysis.workflow.catalogues import check_catalogue
 from nuanalysis.workflow.hypotheses import check_name
 
 EACH = "each:"  # every source of a catalogue, see hypotheses.read_hypotheses
@@ -159,7 +159,8 @@ class AnalysisSpec(_Record):
 
 
 def _file_form(name: str) -> str:
-    return re.sub(r"[^a-z0-9._+-]+", "-", name.lower().replace(",", "_")).strip("-.")
+    """What tells file names apart; a name with parameters has its checksum in them."""
+    return name if "?" in name else re.sub(r"[^a-z0-9._+-]+", "-", name.lower().replace(",", "_")).strip("-.")
 
 
 def _sentence(fault: dict[str, Any]) -> str:
@@ -227,7 +228,7 @@ def leave_out_unknown(spec: AnalysisSpec) -> AnalysisSpec:
     for asked in spec.together:
         names = tuple(n for n in asked.hypotheses if n not in unknown)
         for name in names:
-            catalogue(name.removeprefix(EACH)) if name.startswith(EACH) else check_name(name)
+            check_catalogue(name.removeprefix(EACH)) if name.startswith(EACH) else check_name(name)
         if len(names) > 1 or (names and names[0].startswith(EACH)):
             together.append(asked.model_copy(update={"hypotheses": names}))
         else:

@@ -23,14 +23,16 @@ import xarray as xr
 
 from nuanalysis import publish
 from nuanalysis.errors import DataError, StepMissing
-from nuanalysis.ingest import RELEASES, find, holdings, verify
+from nuanalysis.ingest import RELEASES, find, holdings, source_catalogues, verify
 from nuanalysis.interpret.contributions import ts_density
 from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.plot import slug, standard_figures
 from nuanalysis.schema import TRIALS, dataset
+from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
 from nuanalysis.workflow import campaign, ensembles, inference, joint, samples
+from nuanalysis.workflow.catalogues import content_of
 from nuanalysis.workflow.executors import Executor
 from nuanalysis.workflow.hypotheses import check_name, read_hypotheses, read_hypothesis
 from nuanalysis.workflow.provenance import code_fingerprint
@@ -73,10 +75,11 @@ def data_fingerprint(spec: AnalysisSpec) -> str:
                 digest.update(f"{release.name} {file.path} {file.sha256}".encode())
     published = published_pi0()
     digest.update(sha256_file(published).encode() if published else b"no published map")
-    compared = [name for name in spec.compared if not name.startswith(EACH)]
-    for name in dict.fromkeys([*(h.name for h in spec.hypothesis), *compared]):
-        kind, rest = check_name(name)
-        if kind == "template" and is_file(rest):
+    for name in dict.fromkeys([*(h.name for h in spec.hypothesis), *spec.compared]):
+        kind, rest = ("stack", name.removeprefix(EACH)) if name.startswith(EACH) else check_name(name)
+        if kind == "stack":
+            digest.update(content_of(rest).encode())
+        elif kind == "template" and is_file(rest):
             path = parse(rest).path
             digest.update(f"{sha256_file(path)} {sorted(sidecar(path).items())}".encode())
     return digest.hexdigest()
@@ -466,8 +469,10 @@ def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
     used = {name for sample in book["seasons"] for name in _USED[sample]}
     models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
     models += spec.compared
-    theirs = ("stack:", "each:")
-    return used | {"cascades-2023" for name in models if name.startswith(theirs) or name == "template:pi0"}
+    sources = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}
+    if sources & set(CATALOGUES) or "template:pi0" in models:
+        used |= {"cascades-2023"}
+    return used | ({"source-catalogues"} if sources & set(source_catalogues.LAYOUTS) else set())
 
 
 def _inputs(used: set[str]) -> list[dict[str, Any]]:
@@ -484,7 +489,8 @@ def _inputs(used: set[str]) -> list[dict[str, Any]]:
         except DataError:
             opened = []
         else:
-            opened = [f for f in report.files if f.sha256 and f.kind in _OPENED]
+            kinds = (*_OPENED, "table") if release.name == source_catalogues.RELEASE.name else _OPENED
+            opened = [f for f in report.files if f.sha256 and f.kind in kinds]
         if release.name == "cascades-2023":
             opened = [f for f in opened if f.path == PI0_MAP.as_posix()]
         out.append(

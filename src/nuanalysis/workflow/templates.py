@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,16 +22,17 @@ from nuanalysis.ingest import cascades_2023 as release_2023
 from nuanalysis.ingest import find, galactic_templates
 from nuanalysis.ingest._find import cache_root
 from nuanalysis.interpret import template_comparison
-from nuanalysis.interpret.regions import region_fluxes
+from nuanalysis.interpret.regions import galactic_fraction, region_fluxes
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky import templates
 from nuanalysis.sky._records import GEV_PIVOT_LOG10, CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template
 from nuanalysis.sky.galaxy import GAS, SOURCES
-from nuanalysis.sky.templates import pi0_hybrid
-from nuanalysis.sky.templates._recipe import Built, Recipe, parameter, parse_recipe
+from nuanalysis.sky.templates import PREFIX, brightest, local_index, pi0_hybrid
+from nuanalysis.sky.templates._formats import NODE_COLUMN
+from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
+from nuanalysis.sky.templates._units import GEV_PER_TEV, RELATIVE, RELATIVE_FLUX
 from nuanalysis.store import atomic_write, sha256_file
 
-PREFIX = "template:"
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
 HYBRID = "pi0-hybrid"
 HYBRID_COLUMN = "hi4pi_nh"
@@ -167,7 +167,7 @@ class HybridParameters:
     gas: str = parameter("bronfman-ferriere", "gas model of distances and molecules", choices=tuple(GAS))
     sources: str = parameter("case-1998", "where cosmic rays come from", choices=tuple(SOURCES))
     halo_height: float = parameter(4.0, "half-height of the halo of cosmic rays, kpc", low=1.0, high=20.0)
-    index: float = parameter(2.7, "index of the power law", low=1.0, high=5.0)
+    index: float = index_parameter(2.7)
 
 
 def hybrid_recipe() -> Recipe:
@@ -307,17 +307,19 @@ def _spectrum_of(record: dict[str, Any]) -> Spectrum:
 
 # ---- as HEALPix FITS ----------------------------------------------------------------------------------------------
 
-GEV_PER_TEV = 1e3
-RELATIVE = "relative"
 DENSITY_UNIT = "sr-1"
 ABSOLUTE_UNIT = "GeV-1 cm-2 s-1 sr-1"
-SPECTRUM_STEP = 0.2  # in log10 E, of the maps that carry a spectrum that no index names
-SPECTRUM_REACH = (2.0, 8.0)  # log10(E/GeV), where such a spectrum is written
+SPECTRUM_REACH = (2.0, 8.0)  # log10(E/GeV): where a spectrum is written that has no table of its own
+SPECTRUM_STEP = 0.1  # in log10 E, of a spectrum with a cut-off
+FADED = 1.5  # above the cut-off, in log10 E: where exp(-E / cut-off) is 2e-14, the last energy that is written
+SAME_ENERGY = 1e-6  # in log10 E
 CARD_ROOM = 60  # characters of value and comment together
 
 
 def fits_bytes(template: Template, *, packed: bool = False) -> bytes:
     """A template as HEALPix FITS: equatorial RING, one column an energy, energies in GeV in a table of their own.
+
+    The column NODE of that table says which energies the template has maps at; the others are for the spectrum.
 
     One map with a power law: its density, relative, and the index; or dN/dE per sr and flavour at 100 TeV where the
     model has a flux.  Otherwise dN/dE at several energies: the spectrum is then in the maps.
@@ -346,25 +348,37 @@ def fits_bytes(template: Template, *, packed: bool = False) -> bytes:
     table.header.add_comment(_plain(template.reference))
     units = [fits.PrimaryHDU(), table]
     if len(cube):
+        at_node = [bool(np.min(np.abs(template.log10_energy - energy)) < SAME_ENERGY) for energy in cube]
         energies = fits.Column("ENERGY", "D", unit="GeV", array=10.0**cube)
-        units.append(fits.BinTableHDU.from_columns([energies], name="ENERGIES"))
+        nodes = fits.Column(NODE_COLUMN, "L", array=np.array(at_node))
+        units.append(fits.BinTableHDU.from_columns([energies, nodes], name="ENERGIES"))
     buffer = io.BytesIO()
     fits.HDUList(units).writeto(buffer)
     return gzip.compress(buffer.getvalue(), mtime=0) if packed else buffer.getvalue()
 
 
 def _written_energies(template: Template) -> NDArray[np.float64]:
-    """log10(E/GeV) at which dN/dE is written, (energy,); empty where one map and an index say everything."""
-    if len(template.maps) > 1:
-        return template.log10_energy
+    """log10(E/GeV) at which dN/dE is written, (energy,); empty where one map and an index say everything.
+
+    The energies of the maps and those that the spectrum needs to come out as it is: all of a table's, none of a power
+    law but its ends, a fine grid of any other.
+    """
+    low, high = SPECTRUM_REACH
     match template.spectrum:
-        case PowerLaw():
+        case PowerLaw() if len(template.maps) == 1:
             return np.empty(0)
+        case PowerLaw():
+            needed = np.array([low, high])
         case TabulatedSpectrum(log10_energy, _):
-            low, high = max(float(log10_energy[0]), SPECTRUM_REACH[0]), min(float(log10_energy[-1]), SPECTRUM_REACH[1])
+            needed, (low, high) = log10_energy, (float(log10_energy[0]), float(log10_energy[-1]))
+        case CutOffPowerLaw(_, cutoff):
+            high = min(high, max(cutoff + FADED, GEV_PIVOT_LOG10 + SPECTRUM_STEP))
+            needed = np.linspace(low, high, 1 + round((high - low) / SPECTRUM_STEP))
         case _:
-            low, high = SPECTRUM_REACH
-    return np.linspace(low, high, 1 + max(1, round((high - low) / SPECTRUM_STEP)))
+            needed = np.linspace(low, high, 1 + round((high - low) / SPECTRUM_STEP))
+    own = template.log10_energy if len(template.maps) > 1 else np.array([GEV_PIVOT_LOG10])
+    wanted = np.sort(np.concatenate([needed, own[(own >= low) & (own <= high)]]))
+    return np.asarray(wanted[np.append(True, np.diff(wanted) > SAME_ENERGY)])
 
 
 def _cards(template: Template, *, alone: bool) -> list[tuple[str, Any, str]]:
@@ -378,7 +392,7 @@ def _cards(template: Template, *, alone: bool) -> list[tuple[str, Any, str]]:
         ("FIRSTPIX", 0, "first pixel"),
         ("LASTPIX", 12 * template.nside**2 - 1, "last pixel"),
         ("INDXSCHM", "IMPLICIT", "full sky"),
-        ("UNITS", RELATIVE if relative else ABSOLUTE_UNIT, "of the values"),
+        ("UNITS", (RELATIVE if alone else RELATIVE_FLUX) if relative else ABSOLUTE_UNIT, "of the values"),
         ("FLAVOUR", "per-flavour", "nu + nubar"),
         ("TEMPLATE", _plain(template.name), "name of the template"),
         ("ORIGIN", template.origin, "published, built-in or user file"),
@@ -401,6 +415,8 @@ def _plain(text: str) -> str:
 # ---- in words and numbers -----------------------------------------------------------------------------------------
 
 TABLE_LOG10_ENERGIES = (float(np.log10(5e3)), 5.0)  # GeV; of the intensities that are shown
+SHARE_LOG10_ENERGY = float(np.log10(30e3))  # GeV; where the share of all astrophysical neutrinos is shown
+PLAUSIBLE_INDEX = (1.0, 5.0)  # at 100 TeV; outside, a template is commented on
 
 
 def spectrum_in_words(spectrum: Spectrum) -> str:
@@ -412,8 +428,47 @@ def spectrum_in_words(spectrum: Spectrum) -> str:
             return f"E^-{index:g}, cut off exponentially at {10.0 ** (cutoff - 3.0):g} TeV"
         case TabulatedSpectrum(log10_energy, _):
             low, high = (10.0 ** (end - 3.0) for end in (log10_energy[0], log10_energy[-1]))
-            return f"tabulated at {len(log10_energy)} energies from {low:g} to {high:g} TeV"
+            index = local_index(spectrum)
+            slope = f", E^-{index:.2f} at 100 TeV" if np.isfinite(index) else ""
+            return f"tabulated at {len(log10_energy)} energies from {low:g} to {high:g} TeV{slope}"
     return type(spectrum).__name__
+
+
+def doubts(template: Template) -> list[str]:
+    """What about a template can hardly be meant: more flux than all there is, or a strange slope."""
+    said = []
+    share = share_at_30_tev(template)
+    if share is not None and share > 1.0:
+        said.append(
+            f"its flux at 30 TeV is {share:.3g} times the whole astrophysical flux: its energies or units are probably "
+            "misstated"
+        )
+    index, (low, high) = local_index(template.spectrum), PLAUSIBLE_INDEX
+    if np.isfinite(index) and not low <= index <= high:
+        said.append(
+            f"its spectrum at 100 TeV goes as E^-{index:.2f}; expected an index of {low:g} to {high:g}: check the "
+            "energies, their unit and whether the values are dN/dE or E^2 dN/dE"
+        )
+    return said
+
+
+def share_at_30_tev(template: Template) -> float | None:
+    """The model's flux over the whole astrophysical flux at 30 TeV; None for a relative map."""
+    return galactic_fraction(template, template.flux, SHARE_LOG10_ENERGY) if template.flux else None
+
+
+def out_of_reach(template: Template, log10_energy: float) -> list[str]:
+    """What to know of a template at an energy where its table or its maps have ended."""
+    said = []
+    if not float(template.spectrum.shape(np.array(log10_energy))) > 0:
+        said.append(f"{template.name} has no flux at this energy: its spectrum has ended")
+    low, high = template.log10_energy[0], template.log10_energy[-1]
+    if len(template.maps) > 1 and not low - SAME_ENERGY <= log10_energy <= high + SAME_ENERGY:
+        said.append(
+            f"{template.name} has maps from {10 ** (low - 3):g} to {10 ** (high - 3):g} TeV; the nearest stands for "
+            "this energy"
+        )
+    return said
 
 
 def described(template: Template, *, flux: float = 0.0) -> dict[str, Any]:
@@ -423,8 +478,8 @@ def described(template: Template, *, flux: float = 0.0) -> dict[str, Any]:
     """
     chosen = flux or template.flux
     found = region_fluxes(template, flux=chosen, log10_energy=TABLE_LOG10_ENERGIES)
-    vector = hp.pix2vec(template.nside, int(np.argmax(template.density)))
-    longitude, latitude = hp.vec2ang(np.array(hp.Rotator(coord=["C", "G"])(*vector)), lonlat=True)
+    longitude, latitude = brightest(template)
+    index = local_index(template.spectrum)
     regions = [
         {
             "name": part.name,
@@ -445,11 +500,14 @@ def described(template: Template, *, flux: float = 0.0) -> dict[str, Any]:
         "nside": template.nside,
         "energies_tev": [float(10.0 ** (e - 3.0)) for e in template.log10_energy] if len(template.maps) > 1 else [],
         "spectrum": spectrum_in_words(template.spectrum),
+        "index_at_100_tev": index if np.isfinite(index) else None,
         "flux": template.flux or None,
+        "share_at_30_tev": share_at_30_tev(template),
         "flux_of_table": chosen or None,
         "flux_unit": "E^2 dN/dE at 100 TeV, TeV cm^-2 s^-1, per flavour, nu + nubar, whole sky",
-        "brightest": {"l_deg": float((longitude[0] + 180.0) % 360.0 - 180.0), "b_deg": float(latitude[0])},
+        "brightest": {"l_deg": longitude, "b_deg": latitude},
         "regions": regions,
+        "doubts": doubts(template),
     }
 
 

@@ -1,11 +1,65 @@
-"""Lists of sources, one file per publication.  To add one: write the file, add a line to ``CATALOGUES``."""
+"""Lists of sources, one file per publication, and what is needed to make one from a table of sources.
+
+To add a list: write the file, add a line to ``CATALOGUES``.  A user's own: ``read_sources`` a table, ``select`` with a
+``Choice`` of rule, weight and duplicates.
+"""
 
 from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.sky._records import Catalogue
-from nuanalysis.sky.catalogues.source_list_2023 import LIST_109
+from nuanalysis.sky.catalogues._duplicates import Group, Match, match
+from nuanalysis.sky.catalogues._select import (
+    DUPLICATES,
+    WEIGHTS,
+    Choice,
+    Selection,
+    chosen_rows,
+    duplicate_faults,
+    found_duplicates,
+    part,
+    seen_shares,
+    select,
+)
+from nuanalysis.sky.catalogues._table import (
+    COLUMN_KEYS,
+    KEYS,
+    STANDARD,
+    Column,
+    SourceTable,
+    check_map,
+    from_catalogue,
+    read_sources,
+)
+from nuanalysis.sky.catalogues.source_list_2023 import CLASSES, LIST_109
 from nuanalysis.sky.catalogues.stacking_2023 import PWN, SNR, UNID
+
+__all__ = [
+    "CATALOGUES",
+    "COLUMN_KEYS",
+    "DUPLICATES",
+    "KEYS",
+    "STANDARD",
+    "WEIGHTS",
+    "Choice",
+    "Column",
+    "Group",
+    "Match",
+    "Selection",
+    "SourceTable",
+    "catalogue",
+    "check_map",
+    "chosen_rows",
+    "duplicate_faults",
+    "found_duplicates",
+    "from_catalogue",
+    "listed",
+    "match",
+    "part",
+    "read_sources",
+    "seen_shares",
+    "select",
+]
 
 CATALOGUES: dict[str, Catalogue] = {
     "snr": SNR,
@@ -13,6 +67,7 @@ CATALOGUES: dict[str, Catalogue] = {
     "unid": UNID,
     "list-109": LIST_109,
 }
+_CLASS_OF_STACK = {"snr": "SNR", "pwn": "PWN", "unid": "UNID"}
 
 
 def catalogue(name: str) -> Catalogue:
@@ -20,3 +75,10 @@ def catalogue(name: str) -> Catalogue:
     if name not in CATALOGUES:
         raise InputError(f"there is no catalogue '{name}'.{did_you_mean(name, CATALOGUES)}")
     return CATALOGUES[name]
+
+
+def listed(name: str) -> SourceTable:
+    """The sources of a built-in catalogue as a table to which a rule can be applied.  Raises InputError."""
+    found = catalogue(name)
+    of_stack = _CLASS_OF_STACK.get(name)
+    return from_catalogue(found, CLASSES if of_stack is None else {s.name: of_stack for s in found.sources})

@@ -18,9 +18,10 @@ from nuanalysis.sky.templates import (
     pi0_like,
     pi0_published,
 )
-from nuanalysis.sky.templates._file import MapFile, Understood, parse, read, read_template, understood
+from nuanalysis.sky.templates._file import PREFIX, MapFile, Understood, parse, read, read_template, understood
 from nuanalysis.sky.templates._formats import sidecar
 from nuanalysis.sky.templates._recipe import Recipe
+from nuanalysis.sky.templates._summary import brightest, local_index
 
 PUBLISHED: dict[str, Callable[[Path], Template]] = {
     "pi0": pi0_published.read_template,
@@ -39,10 +40,13 @@ STAND_IN: dict[str, str] = {
 
 __all__ = [
     "BUILT_IN",
+    "PREFIX",
     "PUBLISHED",
     "STAND_IN",
     "MapFile",
     "Understood",
+    "brightest",
+    "local_index",
     "parse",
     "read",
     "read_template",

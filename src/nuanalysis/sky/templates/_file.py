@@ -11,14 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import healpy as hp
 import numpy as np
 from astropy import units as u
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky._records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template
+from nuanalysis.sky._records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import _points
 from nuanalysis.sky.templates._cube import Summed, sum_up, thin
 from nuanalysis.sky.templates._formats import (
@@ -33,18 +32,24 @@ from nuanalysis.sky.templates._formats import (
 )
 from nuanalysis.sky.templates._healpix import (
     Floats,
+    as_ring,
     fault,
     is_healpix_size,
     normalised,
     refuse,
     sources,
-    to_ring,
     turned,
 )
-from nuanalysis.sky.templates._suspicion import frame_doubt, ordering_doubt
+from nuanalysis.sky.templates._recipe import INDEX_RANGE, pairs
+from nuanalysis.sky.templates._summary import brightest, local_index
+from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, frame_doubt, ordering_doubt
 from nuanalysis.sky.templates._units import (
     EXAMPLES,
     FLAVOURS,
+    GEV_PER_TEV,
+    RELATIVE,
+    RELATIVE_FLUX,
+    RELATIVE_WEIGHTED,
     Units,
     energy_unit,
     read_energy,
@@ -56,16 +61,19 @@ from nuanalysis.sky.templates._units import (
 PREFIX = "template:"
 DEFAULT_INDEX = 2.7
 DEFAULT_NSIDE = 128  # of a list of sources
+FINEST_NSIDE = 512  # finer maps are averaged down; its pixels, 0.11 deg, are finer than any event is measured
+SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
 PIVOT = 10.0**GEV_PIVOT_LOG10
 FRAMES = {
     "equatorial": "equatorial", "icrs": "equatorial", "celestial": "equatorial", "equ": "equatorial",
     "cel": "equatorial", "eq": "equatorial", "c": "equatorial", "q": "equatorial", "galactic": "galactic",
-    "gal": "galactic", "g": "galactic",
+    "gal": "galactic", "g": "galactic", "ecliptic": "ecliptic", "ecl": "ecliptic", "e": "ecliptic",
 }  # fmt: skip
 ORDERINGS = {"ring": "ring", "nested": "nested", "nest": "nested"}
 FLAVOUR_WORDS = {word: "per-flavour" if factor == 1.0 else "all-flavours" for word, factor in FLAVOURS.items()}
 BINS = {"centres": "centres", "centers": "centres", "edges": "edges"}
 SURE = ("ordering", "frame")
+IN_THE_FILE = "in the file"
 WORDS = {"frame": FRAMES, "ordering": ORDERINGS, "flavour": FLAVOUR_WORDS, "bins": BINS}
 HOW_TO_SAY = (
     "Correct the map; say what is missing as keywords of read_template, in the name ('template:map.npy?frame=galactic&"
@@ -79,8 +87,9 @@ HOW_TO_SAY = (
 class MapFile:
     """A map file and what was said about it, in words; '' where nothing was said.
 
-    frame, ordering : 'equatorial' (ICRS) or 'galactic'; 'ring' or 'nested'.
-    units           : of the values, dN/dE or E^2 dN/dE, per sr (or 'per pixel'); or 'relative'.
+    frame, ordering : 'equatorial' (ICRS), 'galactic' or 'ecliptic' (J2000); 'ring' or 'nested'.
+    units           : of the values, dN/dE or E^2 dN/dE, per sr (or 'per pixel'); or 'relative', where there are
+        several energies 'relative dN/dE' or 'relative E2 dN/dE'.
     flavour         : 'per-flavour' or 'all-flavours' (1:1:1 at Earth), nu + nubar.
     energy, index   : of a map without an energy axis: where it holds, such as '100TeV', and its power law.
     energies        : a list '1e3,1e4' in ``energies_unit``, or the path of a dataset of an HDF5 file.
@@ -112,6 +121,7 @@ class Understood:
         0) for a relative map.
     integral  : over the sky, in the file's own unit times sr (or summed over pixels or sources), at 100 TeV or at the
         one energy.
+    index     : of the spectrum at 100 TeV: -dlog(dN/dE)/dlog(E); NaN where there is no flux around it.
     brightest : Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg.
     """
 
@@ -123,6 +133,7 @@ class Understood:
     energies: tuple[int, float, float]
     nside: int
     integral: float
+    index: float
     brightest: tuple[float, float]
     notes: tuple[str, ...]
 
@@ -130,18 +141,19 @@ class Understood:
 def parse(text: str) -> MapFile:
     """The file named by 'template:FILE?frame=...&units=...'; prefix and query may be absent, + or %20 are blanks.
 
-    Raises InputError for an unknown or repeated key, an unknown word, or an index that is no number.
+    A + between the digits of a number, as in 1e+05, is a plus.
+    Raises InputError for an unknown or repeated key, an unknown word, or an index that is no number or out of range.
     """
     name, _, query = text.removeprefix(PREFIX).partition("?")
     try:
-        pairs = parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else []
+        found = pairs(query, strict=True) if query else []
     except ValueError as error:
         raise InputError(f"'{text}' cannot be read: {error}; expected FILE?key=value&key=value") from error
     said: dict[str, str] = {}
-    for key, value in pairs:
+    for key, value in found:
         if key in said:
             raise InputError(f"'{text}' says '{key}' twice; say it once")
-        said[key] = value
+        said[key] = value.strip()
     _check_words(said, f"'{text}'")
     if not name:
         raise InputError(f"'{text}' names no file; expected {PREFIX}FILE")
@@ -159,12 +171,13 @@ def read_template(path: str | Path, **said: str | float | Iterable[float] | u.Qu
     path : HEALPix .fits, .fit (also .gz), .npy (also .gz), .h5, .hdf5, or a list of sources in .csv or .ecsv.
     said : what the file does not state, by the names of the fields of ``MapFile``; numbers, lists of numbers and
         astropy quantities of energy will do where they make sense.
-    The maps are scaled to integrate to one and turned to equatorial pixel by pixel, keeping their resolution.  A map
-    without an energy axis has a power law of ``index`` (default 2.7), maps at many energies the spectrum of their sum.
+    The maps are scaled to integrate to one and turned to equatorial pixel by pixel, keeping their resolution up to
+    nside 512; finer ones are averaged down to it.  A map without an energy axis has a power law of ``index`` (default
+    2.7), maps at many energies the spectrum of their sum; maps that are the same at all energies become one.
     Name: the file's stem; sha256: of the file's bytes.
     Raises InputError that lists all faults.
     """
-    words = {key: _said(value) for key, value in said.items()}
+    words = {key: _said(value).strip() for key, value in said.items()}
     if isinstance(said.get("energies"), u.Quantity):
         words["energies_unit"] = "GeV"
     _check_words(words, f"the call for {path}")
@@ -202,7 +215,7 @@ class _Said:
     def with_file(self, stored: Stored) -> _Said:
         words = dict(self.words)
         for key, word in stored.stated.items():
-            words[key] = (*words.get(key, ()), (word, "in the file"))
+            words[key] = (*words.get(key, ()), (word, IN_THE_FILE))
         return _Said(words, stored.conventions, self.faults)
 
     def word(self, key: str) -> str:
@@ -210,14 +223,21 @@ class _Said:
         return self.words[key][0][0] if self.words.get(key) else self.conventions.get(key, "")
 
     def settle(self, key: str, known: dict[str, str]) -> str:
-        """The one meaning that all who speak agree on; '' and a fault where there is none."""
+        """The one meaning that all who speak agree on; '' and a fault where there is none.
+
+        A caller who is sure overrules the file.
+        """
         said = self.words.get(key, ())
-        unknown = [word for word, _ in said if word.lower() not in known]
+        unknown = [word for word, _ in said if word.strip().lower() not in known]
         self.faults.extend(f"its {key} is said to be '{word}', expected one of {', '.join(known)}" for word in unknown)
-        found = {known[word.lower()] for word, _ in said if word.lower() in known}
+        found = {known[word.strip().lower()] for word, _ in said if word.strip().lower() in known}
         if len(found) > 1:
             (one, there), (other, here) = said[-1], said[0]
-            self.faults.append(f"its {key} is '{one}' {there} and '{other}' {here}; they must agree")
+            if key in self.word("sure") and other.strip().lower() in known:
+                return known[other.strip().lower()]
+            self.faults.append(
+                f"its {key} is '{one}' {there} and '{other}' {here}; they must agree, or say sure={key} to overrule it"
+            )
         if not said and key in self.conventions:
             return known[self.conventions[key].lower()]
         if not said:
@@ -225,10 +245,12 @@ class _Said:
         return next(iter(found)) if len(found) == 1 else ""
 
     def units(self, *, of_sources: bool = False) -> Units | None:
-        """The units all agree on; a caller who says 'relative' does not use those of the file."""
+        """The units all agree on; a caller who says 'relative' does not use absolute ones of the file."""
         said = list(dict.fromkeys(self.words.get("units", ())))
-        if said and said[0][0].lower() == "relative":
-            return Units("relative")
+        if said and _is_relative(said[0][0]):
+            said = [one for one in said if _is_relative(one[0])]
+            # Who says of what it is relative says more.
+            said = [one for one in said if one[0].strip().lower() != RELATIVE] or said
         read_out = [read_units(word, self.faults, of_sources=of_sources) for word, _ in said]
         known = [one for one in read_out if one is not None]
         if len(known) > 1 and not all(same_units(known[0], one) for one in known):
@@ -242,13 +264,18 @@ class _Said:
         return known[0] if known else None
 
 
+def _is_relative(word: str) -> bool:
+    units = read_units(word, [])
+    return units is not None and units.relative
+
+
 def _check_words(said: dict[str, str], where: str) -> None:
     """Raise InputError for an unknown key or a word that cannot be right."""
     for key in said:
         if key not in KEYS:
             raise InputError(f"{where} says '{key}'.{did_you_mean(key, KEYS)}")
     for key, known in WORDS.items():
-        if key in said and said[key].lower() not in known:
+        if key in said and said[key].strip().lower() not in known:
             raise InputError(f"{where} says {key}={said[key]}.{did_you_mean(said[key], known)}")
     for word in said.get("sure", "").split(","):
         if word.strip() not in ("", *SURE):
@@ -267,8 +294,8 @@ def _said(value: Any) -> str:
 def _gathered(file: MapFile) -> _Said:
     words: dict[str, tuple[tuple[str, str], ...]] = {}
     for field in fields(file):
-        if field.name != "path" and getattr(file, field.name):
-            words[field.name] = ((getattr(file, field.name), "in the call"),)
+        if field.name != "path" and (word := getattr(file, field.name).strip()):
+            words[field.name] = ((word, "in the call"),)
     beside = {} if file.path.name.lower().endswith(FITS_ENDINGS) else sidecar(file.path)
     for key, word in beside.items():
         words[key] = (*words.get(key, ()), (word, "in the .toml file"))
@@ -281,12 +308,14 @@ def _first(words: dict[str, tuple[tuple[str, str], ...]], key: str) -> str:
 
 
 def _index(value: str) -> float:
+    low, high = INDEX_RANGE
+    expected = f"between {low:g} and {high:g}, where fits are made"
     try:
         index = float(value)
     except ValueError as error:
-        raise InputError(f"the spectral index '{value}' is not a number; expected one between 0 and 10") from error
-    if not 0.0 <= index <= 10.0:
-        raise InputError(f"the spectral index is {index:g}; expected a number between 0 and 10")
+        raise InputError(f"the spectral index '{value}' is not a number; expected one {expected}") from error
+    if not low <= index <= high:
+        raise InputError(f"the spectral index is {index:g}; expected a number {expected}")
     return index
 
 
@@ -327,8 +356,14 @@ def _physics(said: _Said, units: Units | None, stored: Stored) -> _Physics:
     absolute = units is not None and not units.relative
     flux_meant = absolute or (units is None and bool(said.word("units")))
     flavour = said.settle("flavour", FLAVOUR_WORDS) if flux_meant else ""
-    units = units or Units("relative")
+    _refuse_unused(said, stored, absolute=flux_meant)
+    units = units or Units(RELATIVE)
     if stored.n_energies > 1:
+        if units.text == RELATIVE and said.words.get("units") and not flux_meant:
+            said.faults.append(
+                f"its units are '{RELATIVE}', but there are {stored.n_energies} energies; say units={RELATIVE_FLUX} or "
+                f"units={RELATIVE_WEIGHTED}: what the values are relative to each other in"
+            )
         for key in ("energy", "index"):
             if said.words.get(key):
                 said.faults.append(f"{key} is said, but the file has {stored.n_energies} energies; leave it out")
@@ -337,6 +372,26 @@ def _physics(said: _Said, units: Units | None, stored: Stored) -> _Physics:
     if not absolute:
         return _Physics(units, "", np.empty(0), index)
     return _Physics(units, flavour, _one_energy(said, stored), index)
+
+
+def _refuse_unused(said: _Said, stored: Stored, *, absolute: bool) -> None:
+    """Add a fault for each key that a person said and nobody reads; what a file says of itself does no harm."""
+    unused = {key: stored.kind for key in ("map", "nside") if key not in stored.uses}
+    if stored.n_energies == 1:
+        own = ("energy",) if len(stored.energies) == 1 else ("energies_unit",)
+        unused |= dict.fromkeys(("energies", "bins", *own), "a map at one energy")
+    if not absolute:
+        keys = ("flavour", "energy", "energies_unit") if stored.n_energies == 1 else ("flavour",)
+        unused |= dict.fromkeys(keys, "a relative map")
+    _add_unused(said, unused)
+
+
+def _add_unused(said: _Said, unused: dict[str, str]) -> None:
+    for key, what in unused.items():
+        words = [(word, where) for word, where in said.words.get(key, ()) if where != IN_THE_FILE]
+        said.faults.extend(
+            f"{where} it says {key}={word}, which {what} does not use; leave it out" for word, where in words
+        )
 
 
 def _one_index(said: _Said) -> float:
@@ -370,6 +425,11 @@ def _energies(said: _Said, stored: Stored) -> Floats:
     faults = said.faults
     before = len(faults)
     listed = read_numbers(said.word("energies"))
+    if listed is None and said.word("energies") and "energies" not in stored.uses:
+        faults.append(
+            f"its energies are said to be '{said.word('energies')}', which is no list of numbers such as 1e3,1e4,1e5"
+        )
+        return np.empty(0)
     if listed is not None and len(stored.energies) and not _alike(listed, stored.energies):
         faults.append("its energies are said to be others than those in the file; they must agree")
     energies = stored.energies if listed is None else listed
@@ -381,8 +441,8 @@ def _energies(said: _Said, stored: Stored) -> Floats:
         return np.empty(0)
     if not said.word("energies_unit"):
         faults.append("the unit of its energies is not stated; say energies_unit=GeV or what it is")
-    if said.word("bins") and said.word("bins").lower() not in BINS:
-        faults.append(f"its bins are said to be '{said.word('bins')}', expected one of {', '.join(BINS)}")
+    if said.words.get("bins"):
+        said.settle("bins", BINS)
     unit = energy_unit(said.word("energies_unit") or "GeV", faults)
     energies = _centres(energies * unit, said, stored.n_energies)
     if len(energies) != stored.n_energies:
@@ -424,8 +484,9 @@ def _from_maps(file: MapFile, said: _Said, stored: Stored) -> tuple[Template, Un
     # A file whose shape is at fault has nothing to say about energies.
     physics = _physics(said, units, stored if shaped else Stored(stored.kind))
     cube = len(physics.energies) > 1
-    nodes, weights = thin(np.log10(physics.energies)) if cube else (np.array([GEV_PIVOT_LOG10]), np.eye(1))
+    nodes, weights = np.array([GEV_PIVOT_LOG10]), np.eye(1)
     if cube:
+        nodes, weights = _nodes(stored, np.log10(physics.energies))
         weights = weights * physics.per_value
     elif stored.n_energies > 1:
         weights = np.ones((1, stored.n_energies))
@@ -438,6 +499,13 @@ def _from_maps(file: MapFile, said: _Said, stored: Stored) -> tuple[Template, Un
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
     refuse(f"the map {file.path}", said.faults, HOW_TO_SAY)
     return _made(file, said, stored, physics, nodes, summed, frame, ordering)
+
+
+def _nodes(stored: Stored, log10_energy: Floats) -> tuple[Floats, Floats]:
+    """The energies whose maps are kept, and what every energy gives to each; see ``thin``."""
+    if len(stored.nodes) == len(log10_energy) and stored.nodes.any():
+        return log10_energy[stored.nodes], np.eye(len(log10_energy))[stored.nodes]
+    return thin(log10_energy)
 
 
 def _nearest(nodes: Floats, summed: Summed) -> int:
@@ -470,7 +538,7 @@ def _doubts(said: _Said, values: Floats, frame: str, ordering: str) -> None:
     if doubt and "ordering" not in sure:
         said.faults.append(doubt)
     if frame and "frame" not in sure:
-        doubt = frame_doubt(to_ring(values) if nested else values, frame)
+        doubt = frame_doubt(as_ring(values, nested=nested, finest=LARGEST_NSIDE), frame)
         said.faults.extend([doubt] if doubt else [])
 
 
@@ -484,25 +552,32 @@ def _made(
     frame: str,
     ordering: str,
 ) -> tuple[Template, Understood]:
-    used = summed.maps.any(axis=1)
-    nodes, maps = nodes[used], summed.maps[used]
-    nside = hp.npix2nside(stored.n_pixels)
-    where = sources(nside) if frame == "galactic" else None
-    for k, values in enumerate(maps):
-        ring = values if ordering == "ring" else to_ring(values)
-        maps[k] = normalised(ring if where is None else turned(ring, where))
+    used = np.flatnonzero(summed.maps.any(axis=1))
+    nodes = nodes[used]
+    nside = min(int(hp.npix2nside(stored.n_pixels)), FINEST_NSIDE)
+    where = None if frame == "equatorial" else sources(nside, frame=frame)
+    maps = np.empty((len(used), 12 * nside**2))
+    for row, k in zip(maps, used, strict=True):
+        ring = as_ring(summed.maps[k], nested=ordering == "nested", finest=nside)
+        row[:] = normalised(ring if where is None else turned(ring, where))
     area = 4 * np.pi / stored.n_pixels if physics.units.per == "sr" or physics.units.relative else 1.0
     notes = _notes(said, stored, nodes, summed.totals)
+    if len(maps) > 1 and np.max(np.abs(maps - maps[0])) <= SAME * maps[0].max():
+        maps, nodes = factorised(maps[int(np.argmin(np.abs(nodes - GEV_PIVOT_LOG10)))].copy())
+        notes = (*notes, "the map is the same at all energies: read as one map with a spectrum")
     return _finished(file, said, physics, nodes, maps, summed.totals * area, frame, ordering, stored.kind, notes)
 
 
 def _notes(said: _Said, stored: Stored, nodes: Floats, totals: Floats) -> tuple[str, ...]:
     notes = list(stored.notes)
+    if (nside := int(hp.npix2nside(stored.n_pixels))) > FINEST_NSIDE:
+        notes.append(f"averaged from nside {nside} down to {FINEST_NSIDE}")
     assumed = [f"{key} {word}" for key, word in stored.conventions.items() if not said.words.get(key)]
     if assumed:
         notes.append(f"by the convention of this format: {', '.join(assumed)}")
     if stored.n_energies > len(nodes):
-        notes.append(f"thinned {stored.n_energies} energies to {len(nodes)} maps; the spectrum keeps all")
+        how = "as the file says" if stored.nodes.any() else "thinned"
+        notes.append(f"{how} {stored.n_energies} energies to {len(nodes)} maps; the spectrum keeps all")
     if stored.n_energies > 1 and totals[-1] == 0:
         notes.append(f"the flux ends {np.count_nonzero(totals == 0)} energies before the last")
     if sure := said.word("sure"):
@@ -539,7 +614,6 @@ def _finished(
         _sha256(file.path),
         flux,
     )
-    longitude, latitude = _brightest(template)
     energies = physics.energies
     record = Understood(
         kind,
@@ -550,7 +624,8 @@ def _finished(
         (len(energies), float(energies[0]), float(energies[-1])) if len(energies) else (0, 0.0, 0.0),
         template.nside,
         integral,
-        (longitude, latitude),
+        local_index(spectrum),
+        brightest(template),
         notes,
     )
     return template, record
@@ -558,7 +633,7 @@ def _finished(
 
 def _spectrum(physics: _Physics, totals: Floats) -> tuple[PowerLaw | TabulatedSpectrum, float, float]:
     """Spectrum, E^2 dN/dE at 100 TeV in TeV cm^-2 s^-1 per flavour (0 if relative), and the integral as stored."""
-    absolute = 0.0 if physics.units.relative else 1e-3 * PIVOT**2
+    absolute = 0.0 if physics.units.relative else PIVOT**2 / GEV_PER_TEV
     if len(physics.energies) < 2:
         law = PowerLaw(physics.index)
         at = (
@@ -574,13 +649,6 @@ def _spectrum(physics: _Physics, totals: Floats) -> tuple[PowerLaw | TabulatedSp
     raw = pivot + (2 * GEV_PIVOT_LOG10 if physics.units.weighted else 0.0)
     one = physics.units.scale * FLAVOURS.get(physics.flavour, 1.0)
     return TabulatedSpectrum(x, values - pivot), absolute * 10.0**pivot, 10.0**raw / one
-
-
-def _brightest(template: Template) -> tuple[float, float]:
-    """Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg."""
-    theta, phi = hp.pix2ang(template.nside, int(np.argmax(template.density)))
-    theta, phi = hp.Rotator(coord=["C", "G"])(theta, phi)
-    return float(np.degrees(phi) + 180.0) % 360.0 - 180.0, float(90.0 - np.degrees(theta))
 
 
 def _sha256(path: Path) -> str:
@@ -602,7 +670,8 @@ def _from_points(file: MapFile, said: _Said) -> tuple[Template, Understood]:
     if points is None:
         raise fault(f"the list {file.path}", said.faults, HOW_TO_SAY)
     stated = {"frame": points.frame, "index": points.index, "units": "relative" if points.relative else points.units}
-    stored = Stored("list of sources", stated={key: word for key, word in stated.items() if word})
+    stored = Stored("list of sources", stated={key: word for key, word in stated.items() if word}, uses=("nside",))
+    _add_unused(said, dict.fromkeys(("ordering", "sure"), "a list of sources"))
     said = said.with_file(stored)
     frame = said.settle("frame", FRAMES)
     physics = _physics(said, said.units(of_sources=True), stored)

@@ -37,6 +37,7 @@ POINT_ENDINGS = (".csv", ".ecsv")
 ENDINGS = (*FITS_ENDINGS, *NPY_ENDINGS, *HDF5_ENDINGS, *POINT_ENDINGS)
 GZIP_MAGIC = b"\x1f\x8b"
 NPY_MAGIC = b"\x93NUMPY"
+NODE_COLUMN = "NODE"
 
 KEYS = (
     "frame", "ordering", "units", "flavour", "energy", "index", "energies", "energies_unit", "bins", "map", "nside",
@@ -62,6 +63,9 @@ class Stored:
     stated        : what the file itself states, by key.
     conventions   : what holds in this format unless somebody says otherwise.
     energies      : (energy,) or the (energy + 1,) edges of their bins; empty where the file has none.
+    nodes         : (energy,) whether the map of an energy is one of those the template was made of, as our own files
+        say; empty where nothing is said.
+    uses          : which of map, nside and (as the path of a dataset) energies the reader asks for.
     """
 
     kind: str
@@ -73,6 +77,8 @@ class Stored:
     energies: Floats = field(default_factory=lambda: np.empty(0))
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    nodes: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def sidecar(path: Path) -> dict[str, str]:
     for key in said:
         if key not in KEYS:
             raise InputError(f"{beside} says '{key}'.{did_you_mean(key, KEYS)}")
-    return {key: as_text(value) for key, value in said.items()}
+    return {key: as_text(value).strip() for key, value in said.items()}
 
 
 def as_text(value: object) -> str:
@@ -321,8 +327,9 @@ def _from_table(table: Any, stated: dict[str, str]) -> Stored:
     if any(column.dtype.kind not in "fiu" for column in columns):
         return Stored(kind, stated=stated, faults=("it has columns that are not real numbers; keep those of the map",))
     n_pixels = 12 * nside**2
-    if size_faults(n_pixels):
-        return Stored(kind, stated=stated, faults=tuple(size_faults(n_pixels)))
+    faults = size_faults(n_pixels) or _missing(table)
+    if faults:
+        return Stored(kind, stated=stated, faults=tuple(faults))
     if all(column.size == n_pixels for column in columns):
         flat = [column.reshape(-1) for column in columns]
         return Stored(
@@ -334,6 +341,18 @@ def _from_table(table: Any, stated: dict[str, str]) -> Stored:
     shapes = ", ".join(str(column.shape) for column in columns[:4])
     fault = f"its columns have shape {shapes}, expected {n_pixels} pixels (NSIDE = {nside}) in each"
     return Stored(kind, stated=stated, faults=(fault,))
+
+
+def _missing(table: Any) -> list[str]:
+    """The fault of pixels that TNULL marks as missing: astropy hands their number out as if it were a value."""
+    n_missing = 0
+    for column in table.columns:
+        if isinstance(column.null, int):
+            zero, scale = (
+                x if isinstance(x, int | float) else default for x, default in ((column.bzero, 0), (column.bscale, 1))
+            )
+            n_missing += int(np.count_nonzero(np.asarray(table.data[column.name]) == column.null * scale + zero))
+    return [f"{n_missing} pixels are marked as missing (TNULL); put 0 where nothing shines"] if n_missing else []
 
 
 def _one_table_per_energy(tables: list[Any], stated: dict[str, str], *, hermes: bool) -> Stored:
@@ -365,10 +384,12 @@ def _with_energies(stored: Stored, table: Any) -> Stored:
     if len(bounds) == 2:
         low, high = (np.asarray(table.data[names[name]], np.float64).ravel() for name in bounds)
         energies, column = np.sqrt(low * high), names[bounds[0]]
+        stored.stated["bins"] = "centres"
     else:
         column = table.columns.names[0]
         energies = np.asarray(table.data[column], np.float64).ravel()
     unit = str(table.columns[column].unit or "").strip()
+    said = names.get(NODE_COLUMN)
     return Stored(
         stored.kind + f" with {table.name.upper()}",
         stored.n_pixels,
@@ -376,6 +397,7 @@ def _with_energies(stored: Stored, table: Any) -> Stored:
         stored.values,
         stored.stated | ({"energies_unit": unit} if unit else {}),
         energies=energies,
+        nodes=np.empty(0, dtype=bool) if said is None else np.asarray(table.data[said], dtype=bool),
     )
 
 
@@ -403,7 +425,7 @@ def _from_hdf5(file: Any, hints: Hints) -> Stored:
     if name not in numbers:
         why = f"it has no dataset '{hints.map}'" if hints.map else "its datasets do not show which of them is the map"
         listed = ", ".join(f"/{n} {node.shape}" for n, node in list(found.items())[:8])
-        return Stored("HDF5", faults=(f"{why}; say map=/PATH (found {listed or 'none'})",))
+        return Stored("HDF5", faults=(f"{why}; say map=/PATH (found {listed or 'none'})",), uses=("map", "energies"))
     chosen = numbers[name]
     lists = {
         n: np.asarray(node[()]) for n, node in numbers.items() if n != name and node.ndim == 1 and node.size < 4096
@@ -429,6 +451,7 @@ def _from_hdf5(file: Any, hints: Hints) -> Stored:
         stated | ({"energies_unit": unit} if unit else {}),
         energies=energies,
         faults=tuple(faults),
+        uses=("map", "energies"),
     )
 
 
@@ -453,7 +476,7 @@ def _attribute(node: Any, *names: str) -> str:
     for name in names:
         if name in node.attrs:
             value = node.attrs[name]
-            return value.decode() if isinstance(value, bytes) else as_text(value)
+            return (value.decode() if isinstance(value, bytes) else as_text(value)).strip()
     return ""
 
 
@@ -464,7 +487,9 @@ def _kra_gamma(flux: Any, hints: Hints) -> Stored:
     n_pixels, rest = divmod(size, max(n_energies, 1))
     if rest or not is_healpix_size(n_pixels):
         return Stored(
-            kind, faults=(f"/flux has {size} values, expected {n_energies} energies times 12 nside^2; say nside=...",)
+            kind,
+            faults=(f"/flux has {size} values, expected {n_energies} energies times 12 nside^2; say nside=...",),
+            uses=("nside",),
         )
     column = flux.fields("value")
     return Stored(
@@ -477,4 +502,5 @@ def _kra_gamma(flux: Any, hints: Hints) -> Stored:
             "energies_unit": "GeV", "bins": "centres",
         },
         energies=10.0 * 1.1 ** np.arange(n_energies),
+        uses=("nside",),
     )  # fmt: skip

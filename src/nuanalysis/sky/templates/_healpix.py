@@ -15,12 +15,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
 
-_TO_GALACTIC = hp.Rotator(coord=["C", "G"])
+TO_GALACTIC = hp.Rotator(coord=["C", "G"])
+HEALPIX_FRAMES = {"equatorial": "C", "galactic": "G", "ecliptic": "E"}
 
 
 def galactic(nested: Ints, *, nside: int) -> tuple[Floats, Floats]:
     """Galactic longitude and latitude, rad, of the centres of equatorial NESTED pixels; longitude in [-pi, pi]."""
-    theta, phi = _TO_GALACTIC(*hp.pix2ang(nside, nested, nest=True))
+    theta, phi = TO_GALACTIC(*hp.pix2ang(nside, nested, nest=True))
     return np.asarray((phi + np.pi) % (2 * np.pi) - np.pi), np.asarray(np.pi / 2 - theta)
 
 
@@ -60,23 +61,34 @@ def to_equatorial(galactic_map: Floats, *, split: int = 2) -> Floats:
     return turned(galactic_map, sources(hp.npix2nside(len(galactic_map)), split=split))
 
 
-def sources(nside: int, *, split: int = 2) -> NDArray[np.int32]:
-    """Where the sub-pixels of equatorial pixels lie: Galactic RING pixels, (equatorial RING pixel, split^2)."""
+def sources(nside: int, *, split: int = 2, frame: str = "galactic") -> NDArray[np.int32]:
+    """Where the sub-pixels of equatorial pixels lie: RING pixels in the frame, (equatorial RING pixel, split^2)."""
+    rotation = hp.Rotator(coord=["C", HEALPIX_FRAMES[frame]]).mat
     parents = hp.ring2nest(nside, np.arange(12 * nside**2))
     found = np.empty((len(parents), split**2), dtype=np.int32)
     step = max(1, DIRECTIONS_PER_PASS // split**2)
     for start in range(0, len(parents), step):
         fine = parents[start : start + step, None] * split**2 + np.arange(split**2)
-        longitude, latitude = galactic(fine.ravel(), nside=nside * split)
-        found[start : start + step] = hp.ang2pix(nside, np.pi / 2 - latitude, longitude).reshape(-1, split**2)
+        # By vectors: angles in between would cost three times as much.
+        there = rotation @ np.array(hp.pix2vec(nside * split, fine.ravel(), nest=True))
+        found[start : start + step] = hp.vec2pix(nside, *there).reshape(-1, split**2)
     return found
 
 
-def turned(galactic_map: Floats, where: NDArray[np.int32]) -> Floats:
-    """A Galactic RING map read at the sub-pixels that ``sources`` gives, with its integral kept."""
-    mean = galactic_map[where].mean(axis=1)
+def turned(ring: Floats, where: NDArray[np.int32]) -> Floats:
+    """A RING map of another frame read at the sub-pixels that ``sources`` gives, with its integral kept."""
+    mean = ring[where].mean(axis=1)
     total = mean.sum()
-    return np.asarray(mean * (galactic_map.sum() / total if total > 0 else 1.0), dtype=np.float64)
+    return np.asarray(mean * (ring.sum() / total if total > 0 else 1.0), dtype=np.float64)
+
+
+def as_ring(values: Floats, *, nested: bool, finest: int) -> Floats:
+    """A map in RING order, as it is up to nside ``finest``, else averaged down to it."""
+    nside = hp.npix2nside(len(values))
+    if nside <= finest:
+        return to_ring(values) if nested else values
+    children = values if nested else hp.reorder(values, r2n=True)
+    return to_ring(children.reshape(-1, (nside // finest) ** 2).mean(axis=1))
 
 
 def normalised(relative: Floats) -> Floats:

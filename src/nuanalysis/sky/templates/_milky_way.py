@@ -12,6 +12,7 @@ from nuanalysis.sky._records import GEV_PIVOT_LOG10, TabulatedSpectrum
 from nuanalysis.sky.galaxy import sight
 from nuanalysis.sky.galaxy.sight import Lines
 from nuanalysis.sky.templates import _healpix
+from nuanalysis.sky.templates._units import GEV_PER_TEV
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -19,7 +20,6 @@ Ints = NDArray[np.int64]
 SUB_NSIDES = ((np.radians(2.0), 2048), (np.radians(10.0), 512), (np.pi, 256))
 ENERGIES = 2.0 + np.arange(97) / 16  # log10(E/GeV) of the spectra: 100 GeV to 100 PeV
 AT_PIVOT = int(np.flatnonzero(ENERGIES == GEV_PIVOT_LOG10)[0])
-GEV_PER_TEV = 1e3
 
 
 def sub_pixels(nside: int) -> Iterator[tuple[Ints, Floats, Floats]]:

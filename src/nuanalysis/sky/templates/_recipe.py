@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.sky._records import Template
 
 NSIDES = (16, 32, 64, 128, 256, 512)
+INDEX_RANGE = (1.0, 4.0)  # of a power law: what a hypothesis may be fitted with
 DEFAULT_NSIDE = 128
 
 
@@ -22,6 +24,20 @@ def parameter(
 ) -> Any:
     """A field of a recipe's parameters: a number within [low, high], or one of several words."""
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
+
+
+def index_parameter(default: float) -> Any:
+    """A field of a recipe's parameters: the index of its power law."""
+    low, high = INDEX_RANGE
+    return parameter(default, f"index of the power law; fits hold {low:g} to {high:g}", low=low, high=high)
+
+
+def pairs(query: str, *, strict: bool = False) -> list[tuple[str, str]]:
+    """The (key, value) of 'key=value&key=value'; + is a blank, but not in a number such as 1e+05.
+
+    strict : raise ValueError for what is not of this form, rather than leave it out.
+    """
+    return parse_qsl(re.sub(r"(?<=[\d.][eE])\+(?=\d)", "%2B", query), strict_parsing=strict, keep_blank_values=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,7 @@ class Built:
     def name(self) -> str:
         """The name with what differs from the defaults, in the order of the fields."""
         given = [
-            f"{f.name}={value:g}" if isinstance(value, float) else f"{f.name}={value}"
+            f"{f.name}={_exactly(value) if isinstance(value, float) else value}"
             for f in fields(self.recipe.parameters)
             if (value := getattr(self.parameters, f.name)) != f.default
         ]
@@ -84,7 +100,7 @@ def parse_recipe(text: str, known: dict[str, Recipe]) -> Built:
     kinds: dict[str, Field[Any]] = {f.name: f for f in fields(recipe.parameters)}
     values: dict[str, Any] = {}
     faults: list[str] = []
-    for key, word in parse_qsl(query, keep_blank_values=True):
+    for key, word in pairs(query):
         if key in values:
             faults.append(f"'{key}' is given twice")
         elif key == "nside":
@@ -99,6 +115,12 @@ def parse_recipe(text: str, known: dict[str, Recipe]) -> Built:
         raise InputError(f"the template '{text}' cannot be built:\n  - " + "\n  - ".join(faults))
     nside = values.pop("nside", DEFAULT_NSIDE)
     return Built(recipe, recipe.parameters(**values), nside)
+
+
+def _exactly(value: float) -> str:
+    """The shortest text that is read back as this number, without a + that a query would take for a blank."""
+    short = f"{value:g}"
+    return (short if float(short) == value else repr(value)).replace("e+", "e")
 
 
 def _nside(word: str, faults: list[str]) -> int:

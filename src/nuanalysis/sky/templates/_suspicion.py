@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from nuanalysis.sky.templates._healpix import Floats
+from nuanalysis.sky.templates._healpix import HEALPIX_FRAMES, Floats
 
 N_BLOCKS = 48  # of consecutive pixels: belts of the sky in RING order, compact fields in NESTED order
 FEWEST_BLOCKS = 24  # with structure in them; a single box or a few points cannot tell
 ROUGHER = 1.7  # legitimate maps reach 1.2 (with noise along rings 1.3); misread maps of gas and pions start at 2.2
 SMALLEST_NSIDE = 8
-LARGEST_NSIDE = 128  # roughness of finer maps is that of every n-th pixel
+LARGEST_NSIDE = 128  # roughness of finer maps is that of every n-th pixel, with ranks among them
+N_RANKS = 4096  # of finer maps
+PIXELS_PER_PASS = 1 << 20
 PLANE = np.radians(10.0)
 N_SECTORS = 12  # of longitude, 30 deg each
 CONTRAST = 1.5  # of the mean within 10 deg of the plane over that at 10 to 50 deg
 MOST_SECTORS, FEWEST_SECTORS = 10, 7
 LEAST_SHARE = 0.3  # of the flux within 10 deg of the plane, where isotropy has 0.17 and maps of gas have 0.6 and more
-
-_TO_GALACTIC = hp.Rotator(coord=["C", "G"])
 
 
 def ordering_doubt(values: Floats, said: str) -> str:
@@ -42,7 +42,8 @@ def ordering_doubt(values: Floats, said: str) -> str:
         return ""
     return (
         f"its ordering is said to be {said.upper()}, but neighbouring pixels differ {factor:.1f} times less when it is "
-        f"read as {other}; say ordering={other.lower()}, or sure=ordering if it is right as it is"
+        f"read as {other}; say ordering={other.lower()} (and sure=ordering if the file says otherwise), or "
+        "sure=ordering alone if it is right as it is"
     )
 
 
@@ -56,28 +57,32 @@ def frame_doubt(ring: Floats, said: str) -> str:
     nside = hp.npix2nside(len(ring))
     if nside < SMALLEST_NSIDE:
         return ""
-    own = np.array(hp.pix2ang(nside, np.arange(len(ring))))
-    readings = {"galactic": own, "equatorial": np.array(_TO_GALACTIC(*own))}
-    sectors = {frame: _sectors_on_the_plane(ring, *where) for frame, where in readings.items()}
-    if sectors[_other(said)] < MOST_SECTORS or sectors[said] > FEWEST_SECTORS:
+    as_said = _galactic(nside, said)
+    if _sectors_on_the_plane(ring, *as_said) > FEWEST_SECTORS:
         return ""
-    share = {frame: _share_on_the_plane(ring, where[0]) for frame, where in readings.items()}
-    if share[_other(said)] < LEAST_SHARE:
-        return ""
-    return (
-        f"its frame is said to be {said}, but {share[_other(said)]:.0%} of its flux lies within 10 deg of the Galactic "
-        f"plane, all around it, when it is read as {_other(said)}, and {share[said]:.0%} as said; say "
-        f"frame={_other(said)}, or sure=frame if it is right as it is"
-    )
+    for other in HEALPIX_FRAMES:
+        where = _galactic(nside, other)
+        if other == said or _sectors_on_the_plane(ring, *where) < MOST_SECTORS:
+            continue
+        share = _share_on_the_plane(ring, where[0])
+        if share >= LEAST_SHARE:
+            return (
+                f"its frame is said to be {said}, but {share:.0%} of its flux lies within 10 deg of the Galactic "
+                f"plane, all around it, when it is read as {other}, and {_share_on_the_plane(ring, as_said[0]):.0%} "
+                f"as said; say frame={other} (and sure=frame if the file says otherwise), or sure=frame alone if it "
+                "is right as it is"
+            )
+    return ""
 
 
-def _other(frame: str) -> str:
-    return "galactic" if frame == "equatorial" else "equatorial"
+def _galactic(nside: int, frame: str) -> Floats:
+    """Galactic colatitude and longitude, rad, of the centres of RING pixels in a frame, (2, pixel)."""
+    return np.array(hp.Rotator(coord=[HEALPIX_FRAMES[frame], "G"])(*hp.pix2ang(nside, np.arange(12 * nside**2))))
 
 
 def _rougher(values: Floats, said: str) -> float:
     """How many times rougher the map is as said than in the other order: the median over blocks with structure."""
-    ranks = rankdata(values, method="dense").astype(np.float64)
+    ranks = _ranks(values)
     edges = np.linspace(0, len(values), N_BLOCKS, endpoint=False).astype(np.int64)
     structured = np.maximum.reduceat(ranks, edges) > np.minimum.reduceat(ranks, edges)
     if np.count_nonzero(structured) < FEWEST_BLOCKS:
@@ -89,6 +94,31 @@ def _rougher(values: Floats, said: str) -> float:
     return (1 + middle) / max(1 - middle, 1e-3)
 
 
+def _ranks(values: Floats) -> Floats:
+    """Ranks of the values; of fine maps interpolated between quantiles of some of them, which needs no sorting."""
+    stride = _stride(values)
+    if stride == 1:
+        return np.asarray(rankdata(values, method="dense"), dtype=np.float64)
+    quantiles = np.unique(np.quantile(values[::stride], np.linspace(0.0, 1.0, N_RANKS)))
+    return np.asarray(np.interp(values, quantiles, np.arange(len(quantiles), dtype=np.float64)))
+
+
+def _stride(values: Floats) -> int:
+    return max(1, int(hp.npix2nside(len(values))) // LARGEST_NSIDE) ** 2
+
+
+def _ring_means(ranks: Floats, *, nest: bool) -> Floats:
+    """Mean of each ring, (ring + 1,): rings are counted from 1."""
+    nside = hp.npix2nside(len(ranks))
+    total, count = np.zeros(4 * nside), np.zeros(4 * nside)
+    for start in range(0, len(ranks), PIXELS_PER_PASS):
+        some = ranks[start : start + PIXELS_PER_PASS]
+        ring = hp.pix2ring(nside, np.arange(start, start + len(some)), nest=nest)
+        total += np.bincount(ring, some, 4 * nside)
+        count += np.bincount(ring, None, 4 * nside)
+    return np.asarray(total / np.maximum(count, 1))
+
+
 def _steps_down(ranks: Floats, *, nest: bool, edges: NDArray[np.int64]) -> Floats:
     """Sum over the pixels of each block of the steps down to their four neighbours, the mean of each ring taken off.
 
@@ -96,12 +126,16 @@ def _steps_down(ranks: Floats, *, nest: bool, edges: NDArray[np.int64]) -> Float
     other along a ring fill a compact field there.
     """
     nside = hp.npix2nside(len(ranks))
-    ring = hp.pix2ring(nside, np.arange(len(ranks)), nest=nest)
-    ranks = ranks - (np.bincount(ring, ranks) / np.maximum(np.bincount(ring), 1))[ring]
-    stride = max(1, nside // LARGEST_NSIDE) ** 2
+    means = _ring_means(ranks, nest=nest)
+
+    def off_the_mean(pixels: NDArray[np.int64]) -> Floats:
+        rings = hp.pix2ring(nside, pixels.ravel(), nest=nest).reshape(pixels.shape)
+        return np.asarray(ranks[pixels] - means[rings])
+
+    stride = _stride(ranks)
     some = np.arange(0, len(ranks), stride)
     neighbours = hp.get_all_neighbours(nside, some, nest=nest)[::2]
-    steps = np.maximum(ranks[some] - ranks[np.where(neighbours >= 0, neighbours, some)], 0.0).sum(axis=0)
+    steps = np.maximum(off_the_mean(some) - off_the_mean(np.where(neighbours >= 0, neighbours, some)), 0.0).sum(axis=0)
     return np.asarray(np.add.reduceat(steps, edges // stride))
 
 

@@ -11,7 +11,10 @@ from astropy import units as u
 from nuanalysis.errors import did_you_mean
 from nuanalysis.sky.templates._healpix import Floats
 
+GEV_PER_TEV = 1e3
 RELATIVE = "relative"
+RELATIVE_FLUX = "relative dN/dE"
+RELATIVE_WEIGHTED = "relative E2 dN/dE"
 EXAMPLES = "'GeV-1 cm-2 s-1 sr-1', 'TeV cm-2 s-1 sr-1' (E^2 dN/dE), 'GeV-1 cm-2 s-1 per pixel' or 'relative'"
 POINT_EXAMPLES = "'GeV-1 cm-2 s-1', 'TeV cm-2 s-1' (E^2 dN/dE) or 'relative'"
 PER_PIXEL = re.compile(r"\s*(?:/|\bper)\s*pix(?:el)?\s*$", re.IGNORECASE)
@@ -21,7 +24,7 @@ FLAVOURS = {
     "all flavors": 1 / 3, "all": 1 / 3,
 }  # fmt: skip
 ENERGY_UNITS = {
-    "eV": 1e-9, "keV": 1e-6, "MeV": 1e-3, "GeV": 1.0, "TeV": 1e3, "PeV": 1e6, "EeV": 1e9,
+    "eV": 1e-9, "keV": 1e-6, "MeV": 1e-3, "GeV": 1.0, "TeV": GEV_PER_TEV, "PeV": 1e6, "EeV": 1e9,
     "J": 1.0 / 1.602176634e-10,  # exact by the definition of the eV (SI brochure, 9th edition)
 }  # fmt: skip
 
@@ -31,7 +34,7 @@ class Units:
     """What one value of a map is.
 
     scale    : GeV^-1 cm^-2 s^-1 (dN/dE) or GeV cm^-2 s^-1 (E^2 dN/dE), times sr^-1 or per pixel or source.
-    weighted : the values are E^2 dN/dE.
+    weighted : the values are E^2 dN/dE; for 'relative' alone it is not known, and one map has no need of it.
     per      : 'sr', 'pixel', 'source' or, for a relative map, ''.
     """
 
@@ -52,8 +55,9 @@ def read_units(text: str, faults: list[str], *, of_sources: bool = False) -> Uni
     of_sources : values are fluxes of sources, which have no sr^-1.
     """
     words = text.strip()
-    if words.lower() == RELATIVE:
-        return Units(RELATIVE)
+    relative = {one.lower().replace(" ", ""): one for one in (RELATIVE, RELATIVE_FLUX, RELATIVE_WEIGHTED)}
+    if (named := relative.get(words.lower().replace(" ", "").replace("^", ""))) is not None:
+        return Units(named, weighted=named == RELATIVE_WEIGHTED)
     examples = POINT_EXAMPLES if of_sources else EXAMPLES
     rest, per_pixel = PER_PIXEL.subn("", words)
     try:
@@ -67,6 +71,8 @@ def read_units(text: str, faults: list[str], *, of_sources: bool = False) -> Uni
         if unit.is_equivalent(wanted):
             return Units(words, float(unit.to(wanted)), weighted, per)
     hint = " (per pixel? then say 'per pixel')" if per == "sr" and u.sr not in unit.bases else ""
+    if u.ph in unit.bases:
+        hint = " (they count particles: drop ph)"
     faults.append(f"its units '{text}' are no differential flux{hint}; expected such as {examples}")
     return None
 
@@ -92,9 +98,9 @@ def read_energy(text: str, faults: list[str]) -> float:
 
 
 def read_numbers(text: str) -> Floats | None:
-    """The numbers of a list '1e3,1e4,1e5', or None where the text is no such list."""
+    """The numbers of a list '1e3,1e4,1e5' or '[1e3, 1e4]', or None where the text is no such list."""
     try:
-        return np.array([float(word) for word in text.split(",")])
+        return np.array([float(word) for word in text.strip().strip("[]()").split(",")])
     except ValueError:
         return None
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.sky._records import PowerLaw, Template, factorised
-from nuanalysis.sky.templates._recipe import Recipe, parameter
+from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
 from nuanalysis.sky.templates._regions import uniform
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ class Parameters:
     latitude: float = parameter(5.0, "half-width of the box in latitude, deg", low=0.1, high=90.0)
     l_min: float = parameter(-180.0, "where it begins in longitude, deg", low=-180.0, high=360.0)
     l_max: float = parameter(180.0, "where it ends in longitude, deg", low=-180.0, high=360.0)
-    index: float = parameter(2.7, "index of the power law", low=1.0, high=5.0)
+    index: float = index_parameter(2.7)
 
 
 def make(parameters: Parameters, nside: int) -> Template:

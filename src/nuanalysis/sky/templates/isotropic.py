@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.sky._records import PowerLaw, Template, factorised
-from nuanalysis.sky.templates._recipe import Recipe, parameter
+from nuanalysis.sky.templates._recipe import Recipe, index_parameter
 
 # E^2 dN/dE at 100 TeV is 1.66e-18 GeV^-1 cm^-2 s^-1 sr^-1, per flavour, with index 2.53 there.
 REFERENCE = "uniform; index of IceCube Collaboration, Phys. Rev. Lett. 125, 121104 (2020), arXiv:2001.09520"
@@ -17,7 +17,7 @@ REFERENCE = "uniform; index of IceCube Collaboration, Phys. Rev. Lett. 125, 1211
 class Parameters:
     """Its spectrum."""
 
-    index: float = parameter(2.53, "index of the power law", low=1.0, high=5.0)
+    index: float = index_parameter(2.53)
 
 
 def make(parameters: Parameters, nside: int) -> Template:

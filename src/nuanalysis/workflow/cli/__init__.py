@@ -11,7 +11,20 @@ from typing import Any
 import typer
 
 from nuanalysis.errors import NuanalysisError
-from nuanalysis.workflow.cli import bench, bias, data, inference, joint, kernels, notebooks, release, run, templates
+from nuanalysis.workflow.cli import (
+    bench,
+    bias,
+    catalogues,
+    data,
+    inference,
+    joint,
+    kernels,
+    notebooks,
+    release,
+    run,
+    scan,
+    templates,
+)
 from nuanalysis.workflow.executors import ONE_THREAD
 
 app = typer.Typer(
@@ -22,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(catalogues.app, name="catalogues")
 app.add_typer(data.app, name="data")
 app.add_typer(notebooks.app, name="notebooks")
 app.add_typer(release.app, name="release")
@@ -32,6 +46,7 @@ bias.register(app)
 bench.register(app)
 kernels.register(app)
 joint.register(app)
+scan.register(app)
 
 
 def _version(value: bool) -> None:

@@ -21,7 +21,7 @@ HypothesisOption = Annotated[
     typer.Option(
         "--hypothesis",
         help="template:NAME[?parameter=value&..] or template:FILE[?frame=galactic&..] (see nuanalysis templates), "
-        "stack:snr|pwn|unid, point:RA,DEC.",
+        "stack:snr|pwn|unid or stack:CATALOGUE?rule=..&weight=.. (see nuanalysis catalogues), point:RA,DEC.",
     ),
 ]
 IndexOption = Annotated[
@@ -59,6 +59,7 @@ SmearOption = Annotated[
 ]
 _FEWEST_TRIALS = 200
 _FEWEST_INJECTIONS = 300
+_BEGINNINGS = ("template:", "stack:", "point:", "each:")
 _MOST_TS = 64.0  # 8 sigma: tilts reach a little further
 
 
@@ -224,14 +225,17 @@ def _tolerated(precision: float) -> float:
 
 
 def _split(text: str) -> list[str]:
-    """Hypotheses between commas; the comma of point:RA,DEC belongs to it."""
+    """Hypotheses between commas; a word that begins none belongs to the name before it, comma and all.
+
+    So names may hold commas: point:RA,DEC, lists of numbers, names of files.
+    """
     names: list[str] = []
     for word in text.split(","):
-        if names and names[-1].startswith("point:") and "," not in names[-1]:
+        if names and not word.strip().startswith(_BEGINNINGS):
             names[-1] += f",{word}"
         elif word.strip():
-            names.append(word.strip())
-    return names
+            names.append(word)
+    return [name.strip(" ,") for name in names]
 
 
 def global_pvalue(

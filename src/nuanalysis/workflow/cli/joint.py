@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,20 +24,63 @@ from nuanalysis.workflow.cli.inference import (
 )
 
 if TYPE_CHECKING:
-    from nuanalysis.model import Hypothesis
+    from nuanalysis.workflow.executors import Executor
+    from nuanalysis.workflow.inference import Problem
 
 TrialsOption = Annotated[int, typer.Option("--trials", help="Pseudo-experiments of each kind; 100 or more.")]
 FreeOption = Annotated[
-    bool, typer.Option("--index-free", help="The index of every hypothesis free in [1, 4]; default: all held.")
+    bool, typer.Option("--free-index/--fixed-index", help="Indices of all hypotheses, free in [1, 4]; default: fixed.")
 ]
 
 
-def _read(sample: str, names: tuple[str, ...], index: float | None, free: bool) -> list[Hypothesis]:
-    from nuanalysis.workflow import samples
-    from nuanalysis.workflow.hypotheses import read_hypothesis
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Hypotheses of a call, checked, and what they are asked of."""
 
-    samples.seasons(sample)
-    return [read_hypothesis(name, index=index, index_free=free) for name in names]
+    names: tuple[str, ...]
+    trials: int
+    sample: str
+    seed: int
+    signal: str
+    n_signal: float
+
+    def pose(self, index: float | None, free: bool) -> tuple[Problem, ...]:
+        """Prepare all of them."""
+        from nuanalysis.workflow import samples
+        from nuanalysis.workflow.hypotheses import read_hypothesis
+
+        samples.seasons(self.sample)
+        asked = [read_hypothesis(name, index=index, index_free=free) for name in self.names]
+        return _pose_all(self.sample, asked, self.seed, self.signal, self.n_signal)
+
+
+def _answer(verb: str, asked: _Asked, index: float | None, free: bool, chosen: Executor, as_json: bool) -> None:
+    from nuanalysis.workflow import joint as work
+    from nuanalysis.workflow import joint_in_words as in_words
+
+    make, words = {
+        "joint": (work.fit_together, in_words.joint),
+        "compare": (work.compare, in_words.comparison),
+    }[verb]
+    problems = asked.pose(index, free)
+    with chosen as pool:
+        document = make(problems, asked.sample, asked.trials, pool, say)
+    answer(document, as_json=as_json, text=words(document))
+
+
+def _checked(names: str, trials: int, exactly: int = 0) -> tuple[str, ...]:
+    from nuanalysis.workflow import joint as work
+
+    found = tuple(_split(names))
+    work.check_names(found, exactly=exactly)
+    work.check_trials(trials)
+    return found
+
+
+def _executor(name: str, workers: int, scheduler: str, cluster: str) -> Executor:
+    from nuanalysis.workflow.executors import open_executor
+
+    return open_executor(name, workers=workers, scheduler=scheduler or None, cluster=Path(cluster) if cluster else None)
 
 
 def joint(
@@ -55,20 +99,8 @@ def joint(
     json: JsonFlag = False,
 ) -> None:
     """Fit several hypotheses together: a norm each, their correlation, and each with the others profiled."""
-    from nuanalysis.workflow import joint as work
-    from nuanalysis.workflow import joint_in_words as in_words
-    from nuanalysis.workflow.executors import open_executor
-
-    names = tuple(_split(hypotheses))
-    work.check_names(names)
-    work.check_trials(trials)
-    chosen = open_executor(
-        executor, workers=workers, scheduler=scheduler or None, cluster=Path(cluster) if cluster else None
-    )
-    problems = _pose_all(sample, _read(sample, names, index, free), seed, signal, n_signal)
-    with chosen as pool:
-        document = work.fit_together(problems, sample, trials, pool, say)
-    answer(document, as_json=json, text=in_words.joint(document))
+    asked = _Asked(_checked(hypotheses, trials), trials, sample, seed, signal, n_signal)
+    _answer("joint", asked, index, free, _executor(executor, workers, scheduler, cluster), json)
 
 
 def compare(
@@ -87,20 +119,8 @@ def compare(
     json: JsonFlag = False,
 ) -> None:
     """Compare two models by their likelihood ratio on the same events, with pseudo-experiments of both."""
-    from nuanalysis.workflow import joint as work
-    from nuanalysis.workflow import joint_in_words as in_words
-    from nuanalysis.workflow.executors import open_executor
-
-    names = tuple(_split(models))
-    work.check_names(names, exactly=2)
-    work.check_trials(trials)
-    chosen = open_executor(
-        executor, workers=workers, scheduler=scheduler or None, cluster=Path(cluster) if cluster else None
-    )
-    problems = _pose_all(sample, _read(sample, names, index, free), seed, signal, n_signal)
-    with chosen as pool:
-        document = work.compare(problems, sample, trials, pool, say)
-    answer(document, as_json=json, text=in_words.comparison(document))
+    asked = _Asked(_checked(models, trials, exactly=2), trials, sample, seed, signal, n_signal)
+    _answer("compare", asked, index, free, _executor(executor, workers, scheduler, cluster), json)
 
 
 def register(app: typer.Typer) -> None:

@@ -50,7 +50,11 @@ def ls(as_json: JsonFlag = False) -> None:
         needs = f"; needs the release {row.needs} ({'here' if row.here else 'not here'})" if row.needs else ""
         instead = f", {row.stand_in} stands in" if row.stand_in and not row.here else ""
         lines += [f"{row.name:<20} {row.origin:<10} {row.summary}{needs}{instead}"]
-    lines += ["", "A file of your own: FILE.fits or FILE.npy; 'nuanalysis templates check FILE' says what is read."]
+    lines += [
+        "",
+        "A file of your own: a map as .fits, .npy or HDF5 (.h5), a list of sources as .csv or .ecsv; 'nuanalysis "
+        "templates check FILE' says what is read.",
+    ]
     answer({"templates": [asdict(row) for row in rows]}, as_json=as_json, text="\n".join(lines))
 
 
@@ -78,11 +82,13 @@ def show(name: Name, flux: FluxOption = 0.0, figure: FigureOption = None, as_jso
 def _read(file: str) -> tuple[Template, dict[str, Any]]:
     """The template of a user's file, and what was understood of it."""
     from dataclasses import asdict
+    from math import isfinite
 
     from nuanalysis.sky import templates
 
     template, understood = templates.understood(templates.parse(file))
-    return template, {"understood": asdict(understood)}
+    index = understood.index if isfinite(understood.index) else None
+    return template, {"understood": asdict(understood) | {"index": index}}
 
 
 @app.command("check")
@@ -93,8 +99,14 @@ def check(
     as_json: JsonFlag = False,
 ) -> None:
     """Read a map of your own and say what was understood; all faults in one message and exit code 2 otherwise."""
-    from nuanalysis.workflow.templates import described
+    from nuanalysis.errors import InputError
+    from nuanalysis.workflow.templates import described, is_file
 
+    if not is_file(file):
+        raise InputError(
+            f"'{file}' is the name of a template, not a file of your own: run 'nuanalysis templates show {file}' (for "
+            "a file of this name say ./ before it)"
+        )
     started = time.monotonic()
     template, read_as = _read(file)
     _finish({"asked": file, **described(template, flux=flux), **read_as}, template, figure, started, as_json)
@@ -150,8 +162,10 @@ def compare(
 
     started = time.monotonic()
     first, second = templates.open_template(a), templates.open_template(b)
-    found = template_comparison.compare(first, second, float(np.log10(energy) + 3.0))
-    document: dict[str, Any] = {"asked": [a, b], **templates.compared(found)}
+    at = float(np.log10(energy) + 3.0)
+    found = template_comparison.compare(first, second, at)
+    notes = [note for template in (first, second) for note in templates.out_of_reach(template, at)]
+    document: dict[str, Any] = {"asked": [a, b], **templates.compared(found), "notes": notes}
     if figure is not None:
         from nuanalysis import plot
 
@@ -190,6 +204,7 @@ def _shown_rows(document: dict[str, Any]) -> list[str]:
         else "the same map at all energies"
     )  # fmt: skip
     known = document["flux"]
+    share = document["share_at_30_tev"]
     said = f"{known:.3g} TeV cm-2 s-1 at 100 TeV (E^2 dN/dE, per flavour, all sky)" if known else "relative"
     lines = [
         f"{document['name']}: {document['label']} ({document['origin']})",
@@ -197,8 +212,10 @@ def _shown_rows(document: dict[str, Any]) -> list[str]:
         f"  map         equatorial RING, nside {document['nside']}; {morphology}",
         f"  spectrum    {document['spectrum']}",
         f"  flux        {said}",
+        *([f"  at 30 TeV   {share:.3g} of the whole astrophysical flux"] if share is not None else []),
         f"  brightest   l = {document['brightest']['l_deg']:.2f}, b = {document['brightest']['b_deg']:.2f} deg",
         f"  sha256      {document['sha256']}",
+        *(f"  note        {note}" for note in document["doubts"]),
     ]
     if "understood" in document:
         lines += _understood_rows(document["understood"])
@@ -232,6 +249,7 @@ def _understood_rows(read: dict[str, Any]) -> list[str]:
         f"  units       {read['units']}" + (f", {read['flavour']}" if read["flavour"] else ""),
         f"  energies    {energies}",
         f"  integral    {read['integral']:.4g} over the sky, in these units, at 100 TeV or the one energy",
+        *([] if read["index"] is None else [f"  index       {read['index']:.2f} at 100 TeV"]),
         *(f"  note        {note}" for note in read["notes"]),
     ]
 
@@ -243,7 +261,8 @@ def _end(value: float | None) -> str:
 def _compared_rows(document: dict[str, Any]) -> list[str]:
     """A comparison, for people."""
     a, b = document["templates"]
-    lines = [f"A = {a}, B = {b}, at {document['energy_tev']:g} TeV", "", "cosine similarity"]
+    lines = [f"A = {a}, B = {b}, at {document['energy_tev']:g} TeV"]
+    lines += [*(f"  note: {note}" for note in document["notes"]), "", "cosine similarity"]
     for row in document["cosine"]:
         width = f"both smeared by {row['width_deg']:g} deg" if row["width_deg"] else "as they are"
         lines += [f"  {width:<28}{row['cosine']:.4f}"]

@@ -1,0 +1,563 @@
+"""Catalogues of gamma-ray sources: the free ones as released, and a user's table in any common format.
+
+A file becomes an astropy Table with every column it has and the unit it states.  What the columns mean is said in the
+words of a column map (``Layout.columns``); where a catalogue spreads a meaning over several columns or tables, one
+column is added here: ``extension_sigma`` (deg), ``distance_kpc``, ``class_3pc``.  Nothing is converted or dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis.errors import DataError, InputError, did_you_mean
+from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.ingest._table import REPAIR, located, present
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+Floats = NDArray[np.float64]
+Other = Callable[[str], "Table | None"]
+
+FITS_ENDINGS = (".fits", ".fit")
+VOTABLE_ENDINGS = (".vot", ".votable", ".xml")
+DELIMITED_ENDINGS = (".csv", ".tsv")
+ECSV_ENDING = ".ecsv"
+ENDINGS = (*FITS_ENDINGS, *VOTABLE_ENDINGS, *DELIMITED_ENDINGS, ECSV_ENDING)
+GZIP_MAGIC = b"\x1f\x8b"
+PSRCAT_MISSING = "*"
+
+R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))  # radius that holds 68 per cent of a round Gaussian, in sigma
+DISC = 0.5  # sigma of the Gaussian with the mean square radius of a disc, in radii
+SHELL_INNER = 0.95  # inner radius over outer, where only the outer is given; gammapy assumes the same
+
+# ---- the release --------------------------------------------------------------------------------------------------
+
+HGPS, FGL, FHL = "hgps_catalog_v1.fits.gz", "4FGL-DR2_gll_psc_v27.fit.gz", "3FHL_gll_psch_v13.fit.gz"
+PULSARS, GAMMA_CAT, GAMMA_CAT_TEXT = "3PC_Catalog+SEDs_20230803.fits.gz", "gammacat.fits.gz", "gammacat.ecsv"
+_DATA = "https://raw.githubusercontent.com/gammapy/gammapy-data/{}/catalogs/{}"
+_GAMMA_CAT = "https://raw.githubusercontent.com/gammapy/gamma-cat/e4d09c06e746/output"
+
+RELEASE = UpstreamRelease(
+    name="source-catalogues",
+    title="Gamma-ray source catalogues with free licences: HGPS, 4FGL-DR2, 3FHL, 3PC, gamma-cat",
+    folder="source_catalogues",
+    doi="",
+    doi_confirmed=False,
+    licence="CC BY 4.0 (HGPS); CC0 (Fermi-LAT); BSD-3-Clause (gamma-cat)",
+    citation=(
+        "H.E.S.S. Collaboration 2018, A&A 612, A1; Ballet et al. 2020, arXiv:2005.11208; Ajello et al. 2017, ApJS 232, "
+        "18; Smith et al. 2023, ApJ 958, 191; gamma-cat, github.com/gammapy/gamma-cat"
+    ),
+    files=(
+        UpstreamFile(
+            HGPS,
+            "80bf91206281d441528e8053131e68c08403b323c645de79226eb7d00c79cbbf",
+            url=_DATA.format("fbafe93016c6", "hgps_catalog_v1.fits.gz"),
+        ),
+        UpstreamFile(
+            FGL,
+            "5c619fca5ba3ecdaf33a3e3b5afedecc0b6d38851dba79b73d4f98e3d747b40e",
+            url=_DATA.format("39c4dcb4a2f0", "fermi/gll_psc_v27.fit.gz"),
+            member="gll_psc_v27.fit.gz",
+        ),
+        UpstreamFile(
+            FHL,
+            "3d9363d9355349c1eed6ab6595e5a8746aab051acbf1f3c0ebfa5a1dde7a3a66",
+            url=_DATA.format("fbafe93016c6", "fermi/gll_psch_v13.fit.gz"),
+            member="gll_psch_v13.fit.gz",
+        ),
+        UpstreamFile(
+            PULSARS,
+            "df6e610774d3de90213eff933662b30046709c85d37aa3486bc8f352bb5bab10",
+            url=_DATA.format("fbafe93016c6", "fermi/3PC_Catalog%2BSEDs_20230803.fits.gz"),
+        ),
+        UpstreamFile(
+            GAMMA_CAT,
+            "c317eeb18c045f628bd477c1e37227c1ac7ef346220d3faa1a9d87703a0a5747",
+            url=f"{_GAMMA_CAT}/gammacat.fits.gz",
+            either="gamma-cat",
+        ),
+        UpstreamFile(
+            GAMMA_CAT_TEXT,
+            "9f1c75389f55eb3317d776cfcc015dcc327c1dfe952ba86c512374516761030d",
+            url=f"{_GAMMA_CAT}/gammacat.ecsv",
+            either="gamma-cat",
+        ),
+    ),
+    notes="A collection of files, no archive. Each catalogue is of use without the others.",
+)
+
+# ---- what the columns of each catalogue mean ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one catalogue lies in its file, and what its columns mean.
+
+    files   : in the release, the first that is there is read.
+    table   : name of the table in a FITS file; '' where it is the only one.
+    rows    : the published number.
+    columns : the column map, in the words a user would write it in.
+    marks   : columns by which a copy of it, or a later data release, is told.
+    join    : adds the columns that are made from several; (table, other table of the file by name) -> notes.
+    """
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+    table: str
+    rows: int
+    columns: Mapping[str, str]
+    marks: frozenset[str]
+    reference: str
+    join: Callable[[Table, Other], list[str]]
+
+
+def _numbers(table: Table, name: str) -> Floats:
+    """A column as numbers, NaN where it is masked."""
+    column = table[name]
+    values = np.array(column, dtype=np.float64)
+    values[np.asarray(getattr(column, "mask", np.zeros(len(values), dtype=bool)))] = np.nan
+    return values
+
+
+def _words(table: Table, name: str) -> list[str]:
+    """A column as words without blanks at the ends, '' where it is masked."""
+    return ["" if word is np.ma.masked else str(word).strip() for word in table[name]]
+
+
+def _add(table: Table, name: str, values: Any, unit: str | None, description: str) -> None:
+    from astropy.table import Column
+
+    table[name] = Column(values, unit=unit, description=description)
+
+
+def shell_sigma(outer: Floats, inner: Floats) -> Floats:
+    """Sigma of the Gaussian with the mean square radius of a homogeneous shell seen on the sky; any shape, any unit."""
+    return np.asarray(np.sqrt((outer**5 - inner**5) / (5.0 * (outer**3 - inner**3))))
+
+
+def _join_hgps(table: Table, other: Other) -> list[str]:
+    """Extension from Size and Spatial_Model: the sigma of Gaussians, the outer radius of shells, 0 for points."""
+    size, model = _numbers(table, "Size"), np.array(_words(table, "Spatial_Model"))
+    shell, none = model == "Shell", ~np.isfinite(size)
+    sigma = np.where(shell, shell_sigma(size, SHELL_INNER * size), size)
+    sigma[none] = 0.0  # point-like, or with an upper limit on the size only
+    _add(table, "extension_sigma", sigma, "deg", "Gaussian sigma; of shells the one with their mean square radius")
+    known = other("HGPS_IDENTIFICATIONS")
+    distance = dict(zip(_words(known, "Source_Name"), _numbers(known, "Distance"), strict=True)) if known else {}
+    kpc = np.array([distance.get(name, np.nan) for name in _words(table, "Source_Name")])
+    _add(table, "distance_kpc", kpc, "kpc", "of the identified object, HGPS_IDENTIFICATIONS")
+    return [
+        f"extension 0 for the {none.sum()} sources of which no size or only a limit is given; sigma = "
+        f"{shell_sigma(np.array(1.0), np.array(SHELL_INNER)):.3f} outer radii for the {shell.sum()} shells"
+    ]
+
+
+def _join_fermi(table: Table, other: Other) -> list[str]:
+    """Extension of extended sources from the table of them; 0 for all others.
+
+    The size is the radius of discs, the radius that holds 68 per cent of Gaussians and an approximate radius of maps
+    and rings (4FGL, Abdollahi et al. 2020, ApJS 247, 33, table of extended sources).
+    """
+    known = other("ExtendedSources")
+    sigma = {"": 0.0}
+    if known is not None:
+        axes = (_numbers(known, "Model_SemiMajor"), _numbers(known, "Model_SemiMinor"))
+        radius = np.sqrt((axes[0] ** 2 + axes[1] ** 2) / 2.0)
+        gauss = np.array(_words(known, "Model_Form")) == "2D Gaussian"
+        sigma |= dict(zip(_words(known, "Source_Name"), np.where(gauss, radius / R68, DISC * radius), strict=True))
+    named = _words(table, "Extended_Source_Name")
+    values = np.array([sigma.get(name, np.nan) for name in named])
+    _add(
+        table, "extension_sigma", values, "deg", "Gaussian sigma; of discs and maps that with their mean square radius"
+    )
+    return [f"extension of the {sum(map(bool, named))} extended sources as Gaussian sigma, 0 for all others"]
+
+
+def _join_4fgl(table: Table, other: Other) -> list[str]:
+    notes = _join_fermi(table, other)
+    release = int(np.nanmax(_numbers(table, "DataRelease"))) if "DataRelease" in table.colnames else 1
+    table.meta["title"] = "Fermi-LAT 4FGL" + (f"-DR{release}" if release > 1 else "")
+    return notes
+
+
+def _join_3pc(table: Table, other: Other) -> list[str]:
+    """Distances without limits, and classes: millisecond pulsars are those with an m in CHAR_Code."""
+    distance = np.array([_number_or_nan(word) for word in _words(table, "D3PC")])
+    _add(table, "distance_kpc", distance, "kpc", "D3PC; limits left out")
+    classes = ["MSP" if "m" in code else "PSR" for code in _words(table, "CHAR_Code")]
+    _add(table, "class_3pc", classes, None, "MSP where CHAR_Code has an m, else PSR")
+    _add(table, "extension_sigma", np.zeros(len(table)), "deg", "pulsars are points")
+    return [f"{int(np.count_nonzero(~np.isfinite(distance)))} distances are limits or missing, and left out"]
+
+
+def _join_gamma_cat(table: Table, other: Other) -> list[str]:
+    """Extension from the morphology: Gaussians, shells (one radius: the outer; two: inner and outer), points 0."""
+    kind = np.array(_words(table, "morph_type"))
+    first, second = (_numbers(table, name) for name in ("morph_sigma", "morph_sigma2"))
+    minor = np.where(np.isfinite(second), second, first)
+    outer = np.where(np.isfinite(second), second, first)
+    inner = np.where(np.isfinite(second), first, SHELL_INNER * first)
+    sigma = np.full(len(table), np.nan)
+    for name, values in (
+        ("point", np.zeros(len(table))),
+        ("gauss", np.sqrt((first**2 + minor**2) / 2.0)),
+        ("shell", shell_sigma(outer, inner)),
+    ):
+        sigma[kind == name] = values[kind == name]
+    _add(table, "extension_sigma", sigma, "deg", "Gaussian sigma; missing where no morphology is given")
+    return ["ra and dec are those of SIMBAD, complete; the fitted ones, pos_ra and pos_dec, are not"]
+
+
+def _nothing(table: Table, other: Other) -> list[str]:
+    return []
+
+
+def _number_or_nan(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return float("nan")
+
+
+_FERMI = {"name": "Source_Name", "ra": "RAJ2000", "dec": "DEJ2000", "l": "GLON", "b": "GLAT", "frame": "icrs"}
+_ABOVE_1_TEV = "above 1 TeV"
+
+_LAYOUTS = (
+    Layout(
+        "hgps",
+        "H.E.S.S. Galactic plane survey",
+        (HGPS,),
+        "HGPS_SOURCES",
+        78,
+        {
+            **_FERMI,
+            "class": "Source_Class",
+            "extension": "extension_sigma",
+            "flux": "Flux_Spec_Int_1TeV",
+            "flux_band": _ABOVE_1_TEV,
+            "distance": "distance_kpc",
+        },
+        frozenset({"Source_Name", "Source_Class", "Spatial_Model", "Size", "Flux_Spec_Int_1TeV"}),
+        "H.E.S.S. Collaboration 2018, A&A 612, A1, doi:10.1051/0004-6361/201732098",
+        _join_hgps,
+    ),
+    Layout(
+        "snrcat",
+        "supernova remnants of SNRcat, as used by the H.E.S.S. Galactic plane survey",
+        (HGPS,),
+        "SNRCAT",
+        282,
+        {"name": "Source_Name", "l": "GLON", "b": "GLAT", "frame": "galactic", "class": "Type", "distance": "Distance"},
+        frozenset({"Source_Name", "GLON", "GLAT", "Type", "Distance", "Distance_Min", "Distance_Max"}),
+        "Ferrand & Safi-Harb 2012, AdSpR 49, 1313; table SNRCAT of H.E.S.S. Collaboration 2018, A&A 612, A1",
+        _nothing,
+    ),
+    Layout(
+        "4fgl-dr2",
+        "Fermi-LAT 4FGL-DR2",
+        (FGL,),
+        "LAT_Point_Source_Catalog",
+        5788,
+        {
+            **_FERMI,
+            "class": "CLASS1",
+            "extension": "extension_sigma",
+            "flux": "Energy_Flux100",
+            "flux_band": "100 MeV to 100 GeV",
+        },
+        frozenset({"Source_Name", "CLASS1", "Energy_Flux100", "Extended_Source_Name"}),
+        "Abdollahi et al. 2020, ApJS 247, 33; Ballet et al. 2020, arXiv:2005.11208",
+        _join_4fgl,
+    ),
+    Layout(
+        "3fhl",
+        "Fermi-LAT 3FHL",
+        (FHL,),
+        "LAT_Point_Source_Catalog",
+        1556,
+        {
+            **_FERMI,
+            "class": "CLASS",
+            "extension": "extension_sigma",
+            "flux": "Flux",
+            "flux_band": "10 GeV to 1 TeV",
+        },
+        frozenset({"Source_Name", "CLASS", "Flux", "Extended_Source_Name", "HEP_Energy"}),
+        "Ajello et al. 2017, ApJS 232, 18",
+        _join_fermi,
+    ),
+    Layout(
+        "3pc",
+        "Fermi-LAT third pulsar catalogue",
+        (PULSARS,),
+        "PULSARS_BIGFILE",
+        294,
+        {
+            "name": "PSRJ", "ra": "RAJD", "dec": "DECJD", "l": "Gl", "b": "Gb", "frame": "icrs", "unit": "deg",
+            "class": "class_3pc", "extension": "extension_sigma", "flux": "G100", "flux_unit": "erg cm-2 s-1",
+            "flux_band": "above 100 MeV", "distance": "distance_kpc",
+        },
+        frozenset({"PSRJ", "RAJD", "DECJD", "CHAR_Code", "D3PC", "G100"}),
+        "Smith et al. 2023, ApJ 958, 191",
+        _join_3pc,
+    ),
+    Layout(
+        "gamma-cat",
+        "gamma-cat, TeV sources, 2018-07",
+        (GAMMA_CAT, GAMMA_CAT_TEXT),
+        "",
+        166,
+        {
+            "name": "common_name", "ra": "ra", "dec": "dec", "l": "glon", "b": "glat", "frame": "icrs",
+            "class": "classes", "extension": "extension_sigma", "flux": "spec_flux_1TeV", "flux_band": _ABOVE_1_TEV,
+        },
+        frozenset({"common_name", "classes", "morph_type", "morph_sigma", "morph_sigma2", "spec_flux_1TeV"}),
+        "gamma-cat, github.com/gammapy/gamma-cat",
+        _join_gamma_cat,
+    ),
+)  # fmt: skip
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _LAYOUTS}
+
+
+def recognised(columns: Iterable[str]) -> Layout | None:
+    """The catalogue whose columns these are; None where they are a user's own."""
+    there = set(columns)
+    return next((layout for layout in _LAYOUTS if layout.marks <= there), None)
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A table of a file: its name, its columns, and how to read it."""
+
+    name: str
+    columns: tuple[str, ...]
+    load: Callable[[], Table]
+
+
+def holds(folder: Path, name: str) -> bool:
+    """Whether the folder of the release has the file of a catalogue."""
+    return lying(folder, name) is not None
+
+
+def lying(folder: Path, name: str) -> Path | None:
+    """Where the file of a catalogue lies in the folder of the release; None where it does not."""
+    files = [next(file for file in RELEASE.files if file.path == path) for path in LAYOUTS[name].files]
+    return next((path for file in files if (path := present(folder, file)) is not None), None)
+
+
+def read_catalogue(folder: Path, name: str) -> Table:
+    """A released catalogue with all its columns; see ``read_table`` for what ``meta`` says.
+
+    Raises InputError for an unknown name, DataError for a missing or damaged file or another number of rows.
+    """
+    if name not in LAYOUTS:
+        raise InputError(f"there is no released catalogue '{name}'.{did_you_mean(name, LAYOUTS)}")
+    layout = LAYOUTS[name]
+    path = lying(folder, name) or located(folder, RELEASE, layout.files[0])
+    try:
+        table = read_table(path, layout.table)
+    except InputError as error:
+        raise DataError(f"{error} {REPAIR}") from error
+    if len(table) != layout.rows or table.meta["layout"] != name:
+        raise DataError(
+            f"{path} holds {len(table):,} rows of {table.meta['title']}, expected {layout.rows:,} of {layout.title}: "
+            f"it is not the published file. {REPAIR}"
+        )
+    return table
+
+
+def read_table(path: Path, table: str = "") -> Table:
+    """A table with all its columns from FITS, VOTable, ECSV, CSV or TSV, gzipped or not.
+
+    table : name or number (from 0) of one of several tables in the file.
+    CSV: commas, or semicolons where the line of names has them, as psrcat writes it (a line of units in brackets, '*'
+    where there is no value).  A column of numbers has no other words in it.
+    meta : file, sha256 (of the file as it lies), table, format, title, reference, layout (name of the catalogue whose
+    columns these are, or ''), columns (its column map), notes (what was done, for a person).
+    Raises InputError for a file that is missing, damaged, of no known format or with several tables to choose from.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"the catalogue {path} cannot be read: {error.strerror}; check the name") from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    plain, ending = _unpacked(path, content)
+    notes: list[str] = []
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            tables = _tables(plain, ending)
+            held = _chosen(path, tables, table)
+            found = held.load()
+            layout = recognised(found.colnames)
+            found.meta = {"title": path.name, "reference": f"user's file {path.name}"}
+            if layout is not None:
+                found.meta |= {"title": layout.title, "reference": layout.reference}
+                notes += layout.join(found, lambda other: _named(tables, other))
+    except InputError:
+        raise
+    except Exception as error:  # the readers of astropy raise many kinds
+        raise InputError(
+            f"the catalogue {path} cannot be read as {ending[1:].upper()}: {type(error).__name__}: {error}."
+        ) from error
+    if said:
+        notes.append(f"the file departs from its format in {len(said)} places, the first: {said[0].message}")
+    found.meta |= {
+        "file": path.name,
+        "sha256": sha256,
+        "table": held.name,
+        "format": ending[1:].upper(),
+        "layout": layout.name if layout else "",
+        "columns": dict(layout.columns) if layout else {},
+        "notes": notes,
+    }
+    return found
+
+
+def _named(tables: list[_Held], name: str) -> Table | None:
+    """The table of that name, capitals aside: some writers of FITS change them."""
+    return next((one.load() for one in tables if one.name.lower() == name.lower()), None)
+
+
+def _unpacked(path: Path, content: bytes) -> tuple[bytes, str]:
+    """The uncompressed bytes and the ending that tells the format."""
+    name = path.name.lower().removesuffix(".gz")
+    ending = next((e for e in sorted(ENDINGS, key=len, reverse=True) if name.endswith(e)), "")
+    if not ending:
+        raise InputError(f"the catalogue {path} ends in none of {', '.join(ENDINGS)} (or with .gz); save it as one")
+    if not content.startswith(GZIP_MAGIC):
+        return content, ending
+    try:
+        return gzip.decompress(content), ending
+    except (EOFError, zlib.error, OSError) as error:
+        raise InputError(f"the catalogue {path} is truncated or damaged: {error}; copy it again.") from error
+
+
+def _tables(content: bytes, ending: str) -> list[_Held]:
+    if ending in FITS_ENDINGS:
+        return _fits_tables(content)
+    if ending in VOTABLE_ENDINGS:
+        return _votables(content)
+    text = content.decode("utf-8-sig")
+    if ending == ECSV_ENDING:
+        from astropy.table import Table
+
+        table = Table.read(text.splitlines(), format="ascii.ecsv")
+    else:
+        table = _delimited(text, "\t" if ending == ".tsv" else "")
+    return [_Held("", tuple(table.colnames), lambda: table)]
+
+
+def _fits_tables(content: bytes) -> list[_Held]:
+    from astropy.io import fits
+    from astropy.table import Table
+
+    units = fits.open(io.BytesIO(content), memmap=False)
+    found = [(k, unit) for k, unit in enumerate(units) if isinstance(unit, fits.BinTableHDU | fits.TableHDU)]
+    return [
+        _Held(unit.name or str(k), tuple(unit.columns.names), lambda unit=unit: Table.read(unit))  # type: ignore[misc]
+        for k, unit in found
+    ]
+
+
+def _votables(content: bytes) -> list[_Held]:
+    from astropy.io import votable
+
+    tables = list(votable.parse(io.BytesIO(content)).iter_tables())
+    return [
+        _Held(
+            str(one.name or one.ID or k),
+            tuple(field.name for field in one.fields),
+            lambda one=one: one.to_table(use_names_over_ids=True),  # type: ignore[misc]
+        )
+        for k, one in enumerate(tables)
+    ]
+
+
+def _chosen(path: Path, tables: list[_Held], asked: str) -> _Held:
+    names = [one.name for one in tables]
+    if not tables:
+        raise InputError(f"the catalogue {path} holds no table; expected one with a row for each source")
+    if asked:
+        found = [one for one in tables if one.name.lower() == asked.lower()]
+        found = found or (tables[int(asked) : int(asked) + 1] if asked.isdigit() else [])
+        if not found:
+            raise InputError(f"{path} holds no table '{asked}'.{did_you_mean(asked, names)}")
+        return found[0]
+    known = [one for one in tables if recognised(one.columns)]
+    if len(tables) > 1 and not known:
+        raise InputError(f"{path} holds {len(names)} tables: {', '.join(names)}; say which, such as table={names[0]}")
+    return known[0] if known else tables[0]
+
+
+def _delimited(text: str, delimiter: str) -> Table:
+    """A table of text whose first line names the columns."""
+    from astropy.table import Table
+
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("# ", "##"))]
+    if not lines:
+        raise InputError("the catalogue is empty; expected a line of column names and one line a source")
+    delimiter = delimiter or (";" if ";" in lines[0] else ",")
+    rows = [[word.strip() for word in row] for row in csv.reader(lines, delimiter=delimiter)]
+    names, rows = [name.lstrip("#").strip() for name in rows[0]], rows[1:]
+    psrcat = delimiter == ";" and lines[0].startswith("#")
+    if psrcat:
+        names[0] = names[0] or "number"
+    while names and not names[-1]:  # psrcat ends its lines with the delimiter
+        names.pop()
+    units = _units_line(rows, len(names)) if psrcat else []
+    rows = rows[1:] if units else rows
+    ragged = [k for k, row in enumerate(rows, start=1) if len(row) < len(names) or any(row[len(names) :])]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    numbers = [name for name in names if not np.isnan(_number_or_nan(name))]
+    if ragged or twice or numbers or "" in names:
+        faults = [f"row {ragged[0]} has not {len(names)} values, as the line of names has"] if ragged else []
+        faults += [f"its first line has the number {numbers[0]} where the columns are named"] if numbers else []
+        faults += [f"the column '{name}' is named twice" for name in twice]
+        faults += ["a column has no name"] if "" in names else []
+        raise InputError(f"the catalogue cannot be read: {'; '.join(faults)}; correct the file")
+    table = Table()
+    for k, name in enumerate(names):
+        words = [row[k] for row in rows]
+        table[name] = _guessed([("" if psrcat and word == PSRCAT_MISSING else word) for word in words])
+        if units and units[k]:
+            table[name].unit = units[k]
+    return table
+
+
+def _units_line(rows: list[list[str]], columns: int) -> list[str]:
+    """The units in psrcat's line of them, '' where it has none that is known; [] where the first row is no such line.
+
+    Directions in hours or degrees, minutes and seconds keep no unit: they are words.
+    """
+    first = rows[0][:columns] if rows else []
+    if not any(word.startswith("(") for word in first) or any(w and not w.startswith("(") for w in first):
+        return []
+    words = [word.strip("()") for word in first]
+    return [word if word in ("deg", "s", "kpc", "mJy", "cm^-3 pc", "ms") else "" for word in words]
+
+
+def _guessed(words: list[str]) -> Any:
+    """Numbers where every word is one or is missing, else the words."""
+    try:
+        return np.array([float(word) if word else np.nan for word in words], dtype=np.float64)
+    except ValueError:
+        return np.array(words, dtype=np.str_)

@@ -1,0 +1,186 @@
+"""``nuanalysis scan`` and ``sources``: one document, maps that say what they are, resumed skies, early refusals."""
+
+from __future__ import annotations
+
+import json
+
+import healpy as hp
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from small_problem import sample
+
+from nuanalysis import trials
+from nuanalysis.sky import catalogues
+from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.workflow import cli, samples
+from nuanalysis.workflow import scan as work
+
+THREE = Catalogue(
+    "three",
+    "three sources",
+    (PointSource("a", 1.0, 0.2), PointSource("b", 1.02, 0.2), PointSource("c", 4.0, -0.9, 0.02)),
+    (1.0, 1.0, 1.0),
+    "by hand",
+)
+SCAN = ("scan", "--sample", "cascades-2023", "--signal", "none", "--nside", "8", "--local-trials", "200")
+SOURCES = ("sources", "--sample", "cascades-2023", "--signal", "none", "--catalogue", "three", "--local-trials", "200")
+NODES = np.radians([-60.0, 0.0, 60.0])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One cache for the module: what a command left behind the next one finds."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def small(cache, monkeypatch):
+    """A part of the twin stands for the sample, three declinations for the table; no public files."""
+    monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
+    monkeypatch.setattr(samples, "load", lambda spec, seed: (sample(1200),))
+    monkeypatch.setattr(work, "TABLE_DECLINATIONS", NODES)
+    monkeypatch.setitem(catalogues.CATALOGUES, "three", THREE)
+
+
+@pytest.fixture
+def call(capfd):
+    def run(*arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main(list(map(str, arguments)))
+        out, err = capfd.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return run
+
+
+def never(*arguments, **named):
+    raise AssertionError("work was done again")
+
+
+def test_scan_writes_maps_and_one_document_and_resumes(call, tmp_path, monkeypatch):
+    code, out, err = call(*SCAN, "--skies", "4", "--plane", "--output", tmp_path, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert "SYNTHETIC" in err
+    assert (document["origin"], document["seed"], document["n_skies"], document["pixels"]) == ("synthetic", 1, 4, 768)
+    assert [spot["hemisphere"] for spot in document["hottest"]] == ["south", "north"]
+    with fits.open(document["files"]["map"]) as units:
+        table, header = units[1].data.copy(), units[1].header
+    assert (header["NSIDE"], header["ORDERING"], header["COORDSYS"], header["OBJECT"]) == (8, "RING", "C", "SYNTHETIC")
+    for spot in document["hottest"]:
+        pixel = hp.ang2pix(8, spot["ra_deg"], spot["dec_deg"], lonlat=True)
+        assert table["TS"][pixel] == pytest.approx(spot["ts"])
+        assert 10 ** -table["LOG10_P_LOCAL"][pixel] == pytest.approx(spot["p_local"]["p"])
+        half = hp.pix2ang(8, np.arange(768), lonlat=True)[1] < 0
+        mine = half if spot["hemisphere"] == "south" else ~half
+        assert np.nanmax(table["LOG10_P_LOCAL"][mine]) == table["LOG10_P_LOCAL"][pixel]
+        lon, lat = hp.Rotator(coord=["C", "G"])(spot["ra_deg"], spot["dec_deg"], lonlat=True)
+        assert (spot["l_deg"], spot["b_deg"]) == pytest.approx((float(lon) % 360, float(lat)))
+        assert spot["p_local"]["kind"].startswith("local")
+        assert spot["p_global"]["kind"].startswith("global")
+        assert spot["p_global"]["n_skies"] == 4
+    assert json.loads((tmp_path / "scan.json").read_text()) == document
+
+    monkeypatch.setattr(trials, "sky_trials", never)
+    monkeypatch.setattr(trials, "local_p", never)
+    again = json.loads(call(*SCAN, "--skies", "4", "--plane", "--output", tmp_path, "--json")[1])
+    clocks = dict.fromkeys(("seconds", "seconds_scan", "seconds_skies"), 0)
+    assert {**again, **clocks} == {**document, **clocks}
+
+    monkeypatch.undo()
+
+
+def test_the_multi_order_map_and_the_plane_hold_the_same_values(call, tmp_path):
+    code, out, _ = call(*SCAN, "--skies", "0", "--plane", "--output", tmp_path)
+    assert code == 0
+    assert "global p not asked for" in out
+    assert "SYNTHETIC" in out
+    with fits.open(tmp_path / "skymap.fits") as units:
+        ring = units[1].data["TS"].copy()
+    with fits.open(tmp_path / "skymap.multiorder.fits") as units:
+        uniq, ts = units[1].data["UNIQ"].copy(), units[1].data["TS"].copy()
+        assert (units[1].header["ORDERING"], units[1].header["MOCORDER"]) == ("NUNIQ", 3)
+    back = np.full(768, np.nan)
+    for number, value in zip(uniq, ts, strict=True):
+        nside = 2 ** int(np.log2(number // 4) // 2)
+        many = (8 // nside) ** 2
+        nested = (number - 4 * nside**2) * many + np.arange(many)
+        assert np.isnan(back[hp.nest2ring(8, nested)]).all()  # no pixel twice
+        back[hp.nest2ring(8, nested)] = value
+    assert np.array_equal(back, ring)
+    assert np.all(np.diff(uniq) > 0)
+    with fits.open(tmp_path / "plane.fits") as units:
+        image, wcs = units["TS"].data.copy(), WCS(units["TS"].header)
+    for lon, lat in ((0.0, 0.0), (120.0, -7.0), (300.0, 9.0)):
+        x, y = (int(np.rint(v)) for v in wcs.all_world2pix(lon, lat, 0))
+        there = wcs.all_pix2world(x, y, 0)
+        ra, dec = hp.Rotator(coord=["G", "C"])(float(there[0]), float(there[1]), lonlat=True)
+        assert image[y, x] == ring[hp.ang2pix(8, float(ra), float(dec), lonlat=True)]
+
+
+def test_empty_pixels_are_merged_and_no_others():
+    """Ring 3 of nside 4 and all below it empty but for one pixel: parents where four are empty, nothing lost."""
+    ts = np.zeros(192)
+    ts[[5, 100]] = 3.0, 4.0
+    log10_p = np.where(np.arange(192) == 0, np.nan, 0.0)
+    found = work.SkyMap(4, ts, ts, ts, log10_p)
+    uniq, _ = work.multi_order(found)
+    assert len(uniq) < 192
+    sizes = {int(n): 2 ** int(np.log2(n // 4) // 2) for n in uniq}
+    assert sum((4 // nside) ** 2 for nside in sizes.values()) == 192
+    whole = [n for n in uniq if sizes[int(n)] == 1]
+    assert 0 < len(whole) < 12
+    fine = {int(hp.nest2ring(4, n - 64)) for n in uniq if sizes[int(n)] == 4}
+    assert {0, 5, 100} <= fine
+
+
+def test_sources_give_every_source_and_both_tests(call, monkeypatch):
+    code, out, err = call(*SOURCES, "--skies", "40", "--json")
+    assert code == 0
+    assert "SYNTHETIC" in err
+    document = json.loads(out)
+    assert document["n_sources"] == 3
+    rows = document["sources"]
+    assert {row["source"] for row in rows} == {"a", "b", "c"}
+    p = [row["p_local"]["p"] for row in rows]
+    assert p == sorted(p)
+    assert document["best"]["source"] == rows[0]["source"]
+    assert document["best"]["p_local"] == rows[0]["p_local"]
+    for record in (document["best"]["p_global"], document["population"]["p_global"]):
+        assert record["kind"].startswith("global")
+        assert record["n_skies"] == 40
+        assert 0.0 < record["p"] <= 1.0
+    assert document["best"]["p_global"]["p"] >= rows[0]["p_local"]["p"] / 2  # never far below the local one
+    row = next(row for row in rows if row["extension_deg"] == 0)
+    place = f"point:{row['ra_deg']:.12g},{row['dec_deg']:.12g}"
+    arguments = ("fit", "--sample", "cascades-2023", "--signal", "none", "--injections", "0", "--hypothesis", place)
+    assert json.loads(call(*arguments, "--json")[1])["ts"] == pytest.approx(row["ts"], abs=1e-6)
+    monkeypatch.setattr(trials, "source_trials", never)
+    code, out, _ = call(*SOURCES, "--skies", "40")
+    assert code == 0
+    assert "population:" in out
+    assert "local p" in out
+
+
+REFUSED = [
+    ((*SCAN, "--output", "x", "--nside", "48"), "--nside is 48; expected one of"),
+    ((*SCAN, "--output", "x", "--skies", "-1"), "--skies is -1"),
+    ((*SCAN, "--output", "x", "--sample", "cascades-2032"), "no sample 'cascades-2032'"),
+    ((*SOURCES, "--catalogue", "list-190"), "Did you mean 'list-109'"),
+    ((*SOURCES, "--skies", "-3"), "--skies is -3"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), REFUSED)
+def test_wrong_input_is_refused_before_work_starts(call, monkeypatch, arguments, said):
+    monkeypatch.setattr(samples, "load", never)
+    code, out, err = call(*arguments, "--json")
+    assert code == 2
+    document = json.loads(out)["error"]
+    assert document["kind"] == "InputError"
+    assert said in document["message"]
+    assert "Traceback" not in err
