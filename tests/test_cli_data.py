@@ -40,7 +40,7 @@ def test_ls_lists_every_release_and_marks_doubtful_dois(call):
     assert "10.21234/B4159R (unconfirmed)" in out
     document = json.loads(call("ls", "--json")[1])
     status = {entry["name"]: entry["status"] for entry in document["releases"]}
-    assert len(status) == 10
+    assert len(status) == 11
     assert set(status.values()) == {"absent"}
 
 

@@ -113,10 +113,15 @@ def seen(kind, free=True):
 
 
 @pytest.mark.parametrize("kind", READY)
-def test_directions_are_stand_alone_fits(kind):
-    ra, dec = directions(12, 3)
+@pytest.mark.parametrize("few", [0, 20])
+def test_directions_are_stand_alone_fits(kind, few, monkeypatch):
+    """With events sorted by right ascension (few = 0), as in scans, and without, as for a few directions."""
+    monkeypatch.setattr(room, "FEW", few)
+    ra, dec = directions(6, 3)
+    loud = np.argsort(-READY[kind]()[-1].array("log10_energy"))[:2]
+    ra[:2], dec[:2] = (READY[kind]()[-1].array(name)[loud] for name in ("right_ascension", "declination"))
     if kind == "pile":
-        ra[:3], dec[:3] = np.radians([80.0, 80.6, 79.0]), np.radians([20.0, 19.5, 21.0])
+        ra[2:5], dec[2:5] = np.radians([80.0, 80.6, 79.0]), np.radians([20.0, 19.5, 21.0])
     events = seen(kind)
     found = fit_directions(events, turned(events.right_ascension()), ra, dec)
     for row, a, d in zip(found, ra, dec, strict=True):
@@ -205,6 +210,7 @@ def test_a_template_or_a_stack_is_refused():
 def test_whole_samples_agree_with_stand_alone_fits(name, mirror, monkeypatch):
     """The 59,592 events of the synthetic twin, and 268,355 real tracks of three seasons jointly."""
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    monkeypatch.setattr(room, "FEW", 0)
     ready = known.load(SampleSpec(name=name, signal="none"), 1)
     events = sky_events(bare(point(0.0, 0.0), ready))
     ra, dec = directions(4, 11)
@@ -311,11 +317,11 @@ def test_smeared_skies_are_those_of_the_engine():
 
 
 @pytest.mark.parametrize(
-    ("kind", "search", "n", "lost"),
-    [("cascades", trials.Search(8, 16, 0.2), 6, 0), ("narrow", trials.Search(16, 64, 0.02, 0.02), 3, 1)],
+    ("kind", "search", "n", "decades"),
+    [("cascades", trials.Search(8, 16, 0.2), 6, 0.02), ("narrow", trials.Search(16, 64, 0.02, 0.02), 3, 0.5)],
 )
-def test_the_search_finds_the_hottest_pixel_of_the_whole_grid(kind, search, n, lost):
-    """A few skies: the same pixel in each hemisphere; narrow kernels may lose half a decade in one of six."""
+def test_the_search_finds_the_hottest_pixel_of_the_whole_grid(kind, search, n, decades):
+    """A few skies: the same pixel in each hemisphere but one, and there little less in log10 p."""
     events = seen(kind)
     skies = [trials.draw_sky(events, 2, k) for k in range(n)]
     found = trials.hottest_spots(events, table(), search, skies)
@@ -325,8 +331,8 @@ def test_the_search_finds_the_hottest_pixel_of_the_whole_grid(kind, search, n, l
         expected.append(trials.hottest(search.fine, pixels, log_p, fits))
     less = (found[:, :, 0] - np.array(expected)[:, :, 0]) / np.log(10)
     assert less.min() > -1e-9  # a search cannot find more than there is
-    assert (less > 1e-9).sum() <= lost
-    assert less.max() < 0.5
+    assert (less > 1e-9).sum() <= 1
+    assert less.max() < decades
 
 
 def test_scores_are_high_where_events_pile_up():

@@ -43,7 +43,9 @@ def _look(sample: str, seed: int, signal: str, n_signal: float) -> Sky:
 
 def scan(
     sample: SampleOption,
-    output: Annotated[Path, typer.Option("--output", help="Folder for the maps (HEALPix FITS) and scan.json.")],
+    output: Annotated[
+        Path, typer.Option("--output", help="Folder for the maps (HEALPix FITS), scan.json and sky.html.")
+    ],
     nside: Annotated[int, typer.Option("--nside", help="HEALPix resolution; a power of 2 up to 256.")] = 64,
     skies: SkiesOption = 100,
     plane: Annotated[bool, typer.Option("--plane", help="Write images of the Galactic plane too.")] = False,
@@ -56,9 +58,11 @@ def scan(
     json: JsonFlag = False,
 ) -> None:
     """Fit a point source in every direction; the hottest spot of each hemisphere, local and global p-values."""
+    from nuanalysis.store import atomic_write
     from nuanalysis.workflow import samples
     from nuanalysis.workflow import scan as work
     from nuanalysis.workflow.executors import Threads
+    from nuanalysis.workflow.sky_page import sky_page
 
     samples.seasons(sample)
     work.check(nside, skies, smear)
@@ -67,13 +71,20 @@ def scan(
         document, found = work.scan_record(
             sky, sample, nside, skies, pool, say, smear=math.radians(smear), local_trials=local_trials
         )
+    atomic_write(output / "sky.html", sky_page(document, found).encode())
     document = work.write(output, document, found, plane=plane)
+    document["files"]["page"] = str(output / "sky.html")
     answer(document, as_json=json, text=work.scan_in_words(document))
 
 
 def sources(
     sample: SampleOption,
-    catalogue: Annotated[str, typer.Option("--catalogue", help="A list of sources: list-109, snr, pwn, unid.")],
+    catalogue: Annotated[
+        str,
+        typer.Option(
+            "--catalogue", help="A list of sources: list-109, snr, hgps?rule=.., or a file; see nuanalysis catalogues."
+        ),
+    ],
     skies: SkiesOption = 1000,
     smear: SmearOption = 0.0,
     local_trials: LocalTrialsOption = 1000,
@@ -84,14 +95,14 @@ def sources(
     json: JsonFlag = False,
 ) -> None:
     """Fit every source of a list: local p-values, the global one of the best, and the binomial population test."""
-    from nuanalysis.sky.catalogues import catalogue as listed
     from nuanalysis.workflow import samples
     from nuanalysis.workflow import scan as work
+    from nuanalysis.workflow.catalogues import open_catalogue
     from nuanalysis.workflow.executors import Threads
 
     samples.seasons(sample)
     work.check(1, skies, smear)
-    found = listed(catalogue)
+    found = open_catalogue(catalogue)
     with Threads(workers) as pool:
         sky = _look(sample, seed, signal, n_signal)
         document = work.sources_record(
