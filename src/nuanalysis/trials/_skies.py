@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import FIT_COLUMNS, SkyEvents, Turned, circle, fit_circle, sky_events, turned
+from nuanalysis.likelihood import FIT_COLUMNS, Circle, SkyEvents, Turned, circle, fit_circle, sky_events, turned
 from nuanalysis.likelihood._scan import FEW
 from nuanalysis.model._kernels import draw_uniform, trial_key
 from nuanalysis.sphere import rings, vmf_norm
@@ -131,13 +131,17 @@ def fit_pixels(
     theta, _ = hp.pix2ang(nside, grid.start[used])
     declination = np.pi / 2 - theta
     for ring, dec, share in zip(used, declination, events.shares(declination), strict=True):
-        most = max(cut[ring + 1] - cut[ring] for cut in cuts)
-        where = circle(events, float(dec), share, extension, sorting=most > FEW)
+        circles: dict[bool, Circle] = {}
         for sky, pixels, cut, rows in zip(skies, wanted, cuts, out, strict=True):
             mine = slice(cut[ring], cut[ring + 1])
-            if mine.stop > mine.start:
-                _, phi = hp.pix2ang(nside, pixels[mine])
-                rows[mine] = fit_circle(where, sky, np.asarray(phi))
+            if mine.stop == mine.start:
+                continue
+            # Each sky decides for itself: the last bits of a fit must not depend on the skies that share a call.
+            sorting = bool(mine.stop - mine.start > FEW)
+            if sorting not in circles:
+                circles[sorting] = circle(events, float(dec), share, extension, sorting=sorting)
+            _, phi = hp.pix2ang(nside, pixels[mine])
+            rows[mine] = fit_circle(circles[sorting], sky, np.asarray(phi))
     return out
 
 

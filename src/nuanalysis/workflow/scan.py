@@ -224,8 +224,8 @@ def background_skies(
 
 
 def _chance(met: NDArray[np.bool_], what: str) -> dict[str, Any]:
-    """The share of background skies in which something happened, as a p-value."""
-    found = trials.share(met)
+    """The chance of what happened in some of the background skies, the data counted as one of them."""
+    found = trials.tail(met)
     sigma = float(norm.isf(found.p)) if 0.0 < found.p < 1.0 else None
     return {
         "p": found.p,
@@ -580,11 +580,12 @@ def plane_fits(map_: SkyMap, document: dict[str, Any], *, half_height: float = 1
     return _fits_bytes(images)
 
 
-def write(output: Path, document: dict[str, Any], map_: SkyMap, *, plane: bool) -> dict[str, Any]:
-    """Write the maps and the document into a folder; returns the document with the names of its files."""
+def write(output: Path, document: dict[str, Any], map_: SkyMap, page: str, *, plane: bool) -> dict[str, Any]:
+    """Write the maps, a page to look at and the document into a folder; returns it with the names of its files."""
     import json
 
-    files = {"map": "skymap.fits", "multi_order": "skymap.multiorder.fits", "document": "scan.json"}
+    files = {"map": "skymap.fits", "multi_order": "skymap.multiorder.fits", "page": "sky.html", "document": "scan.json"}
+    store.atomic_write(output / files["page"], page.encode())
     store.atomic_write(output / files["map"], map_fits(map_, document))
     store.atomic_write(output / files["multi_order"], multi_order_fits(map_, document))
     if plane:

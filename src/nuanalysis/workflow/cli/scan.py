@@ -58,7 +58,6 @@ def scan(
     json: JsonFlag = False,
 ) -> None:
     """Fit a point source in every direction; the hottest spot of each hemisphere, local and global p-values."""
-    from nuanalysis.store import atomic_write
     from nuanalysis.workflow import samples
     from nuanalysis.workflow import scan as work
     from nuanalysis.workflow.executors import Threads
@@ -71,9 +70,7 @@ def scan(
         document, found = work.scan_record(
             sky, sample, nside, skies, pool, say, smear=math.radians(smear), local_trials=local_trials
         )
-    atomic_write(output / "sky.html", sky_page(document, found).encode())
-    document = work.write(output, document, found, plane=plane)
-    document["files"]["page"] = str(output / "sky.html")
+    document = work.write(output, document, found, sky_page(document, found), plane=plane)
     answer(document, as_json=json, text=work.scan_in_words(document))
 
 
