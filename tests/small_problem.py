@@ -9,6 +9,7 @@ import xarray as xr
 
 from nuanalysis import simulate
 from nuanalysis.model import Binning, Hypothesis, Sample
+from nuanalysis.model._space import Seen
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
 from nuanalysis.sky.templates import BUILT_IN
@@ -64,3 +65,8 @@ def sample(
     kept = Sample(name, name, part, cascades_2023.response(), BINNING, nside, energy, declination)
     passed = np.flatnonzero(kept.passes(kept.array("declination"), kept.array("log10_energy")))
     return Sample(name, name, take(part, passed), kept.response, BINNING, nside, energy, declination)
+
+
+def seen_alike(declination, error) -> Seen:
+    """Events of which the class of energy does not matter, for a space that has one; (event,) rad."""
+    return Seen(declination, error, np.zeros(len(declination), dtype=np.int64))

@@ -11,6 +11,7 @@ from small_problem import (
     catalogue,
     plane,
     sample,
+    seen_alike,
     stack_hypothesis,
     take,
     template_hypothesis,
@@ -20,7 +21,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, _kernels, expected_events, prepare, space_nodes, terms
 from nuanalysis.model._background import _row_groups, background, cells, grouping, smoother
-from nuanalysis.model._space import StackSpace, place, seen_alike
+from nuanalysis.model._space import StackSpace, place
 from nuanalysis.response import energy_density
 from nuanalysis.sky._records import PointSource, PowerLaw
 from nuanalysis.sphere import regrade

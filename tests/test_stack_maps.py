@@ -5,14 +5,14 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from small_problem import SOURCES, catalogue, sample, stack_hypothesis, take
+from small_problem import SOURCES, catalogue, sample, seen_alike, stack_hypothesis, take
 
 from nuanalysis import trials
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare
 from nuanalysis.model._background import Cells
 from nuanalysis.model._prepare import energy_terms, join
-from nuanalysis.model._space import StackPlace, StackSpace, TemplatePlace, TemplateSpace, place, seen_alike, stack_space
+from nuanalysis.model._space import StackPlace, StackSpace, TemplatePlace, TemplateSpace, place, stack_space
 from nuanalysis.response import acceptance
 from nuanalysis.sky._records import PointSource, PowerLaw
 from nuanalysis.sphere import pixel_directions

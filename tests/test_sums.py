@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.stats import chi2
-from small_problem import SOURCES, sample, stack_hypothesis, take, template_hypothesis
+from small_problem import SOURCES, sample, seen_alike, stack_hypothesis, take, template_hypothesis
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import (
@@ -27,7 +27,7 @@ from nuanalysis.likelihood._sums import _add_four, _add_one
 from nuanalysis.model import prepare, space_nodes
 from nuanalysis.model._kernels import SATURATION, draw_uniform, expected_ts, trial_key
 from nuanalysis.model._prepare import EnergyTerms, join
-from nuanalysis.model._space import StackPlace, TemplatePlace, place, seen_alike
+from nuanalysis.model._space import StackPlace, TemplatePlace, place
 from nuanalysis.trials import PLAIN, Tilt, correlated_trials, scrambled
 from nuanalysis.trials._scrambles import _draw
 

@@ -6,14 +6,14 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy.stats import binom, chi2, chisquare, kstest, norm
-from small_problem import BINNING, SOURCES, sample, stack_hypothesis, template_hypothesis
+from small_problem import BINNING, SOURCES, sample, seen_alike, stack_hypothesis, template_hypothesis
 
 from nuanalysis import trials
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import maximise, ts_at
 from nuanalysis.model import Binning, prepare
 from nuanalysis.model._kernels import draw_uniform, trial_key
-from nuanalysis.model._space import place, seen_alike
+from nuanalysis.model._space import place
 from nuanalysis.trials import PLAIN, Tilt
 from nuanalysis.trials._scrambles import _component, _smeared_declinations
 

@@ -2,7 +2,7 @@
 
 Published (IceCube 2023, table S3): n_s 218.6, 279.6, 238.4 and p 5.9e-4, 5.9e-4, 3.4e-4 for SNR, PWN, UNID.  Where
 these lie among skies that hold no source is printed.  Fitted together with the diffuse template, the stacks are back
-at the null: half of them at zero, the rest half a chi-square.
+near the null: half of them at zero, the rest half a chi-square.
 """
 
 import numpy as np

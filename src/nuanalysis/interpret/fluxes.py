@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, expected_events
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, expected_events, own_index
 from nuanalysis.response import acceptance
 from nuanalysis.sky._records import PowerLaw, Template
 
@@ -30,12 +30,8 @@ def model_flux(hypothesis: Hypothesis) -> float:
     It belongs to the model's own spectrum: with another one there is no such flux.
     """
     target = hypothesis.target
-    own = isinstance(target, Template) and hypothesis.index == _own_index(target)
+    own = isinstance(target, Template) and hypothesis.index == own_index(target)
     return target.flux if own and isinstance(target, Template) else 0.0
-
-
-def _own_index(template: Template) -> float:
-    return template.spectrum.index if isinstance(template.spectrum, PowerLaw) else OWN_SPECTRUM
 
 
 def events_per_flux(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> float:

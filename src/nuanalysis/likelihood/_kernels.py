@@ -110,6 +110,40 @@ def _log_pair(x, y, a, b):  # type: ignore[no-untyped-def]
     return total
 
 
+@nb.njit(
+    "(float64[::1], float64[::1], float64, float64, float64, float64, float64, float64, float64)",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def _pair_step(x, y, a, b, ga, gb, haa, hab, hbb):  # type: ignore[no-untyped-def]
+    """One Newton step from (a, b) with the given slopes, kept where a, b >= 0 and every near density is positive.
+
+    Returns (a, b, moved, derivatives of the near events there); moved is -1 where (a, b) is the maximum already.
+    """
+    nothing = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    det = haa * hbb - hab * hab
+    if det <= 1e-12 * haa * hbb:
+        return a, b, -1.0, nothing  # the two nodes cannot be told apart
+    da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
+    length = 1.0
+    if a + da < 0.0:
+        length = min(length, a / -da)
+    if b + db < 0.0:
+        length = min(length, b / -db)
+    if length < 1e-12:
+        return a, b, -1.0, nothing  # on the border, pushed outwards: the maximum lies there
+    trial = nothing
+    na, nb_ = a, b
+    for _ in range(40):
+        na, nb_ = a + length * da, b + length * db
+        trial = _pair_derivatives(x, y, na, nb_)
+        if trial[5] > 0.005 and na + nb_ <= _LARGEST:
+            break
+        length *= 0.5
+    return max(na, 0.0), max(nb_, 0.0), abs(na - a) + abs(nb_ - b), trial
+
+
 @nb.njit("(float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy")
 def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
     """Maximise the jointly concave sum of ln(1 + a x + b y) over a, b >= 0, from the one-node optimum (c, 0).
@@ -122,27 +156,10 @@ def maximise_pair(x, y, c):  # type: ignore[no-untyped-def]
     if gb <= 1e-9 * max(1.0, abs(hbb)) ** 0.5:
         return a, b, False, True
     for _ in range(60):
-        det = haa * hbb - hab * hab
-        if det <= 1e-12 * haa * hbb:
-            return a, b, True, True  # the two nodes cannot be told apart
-        da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
-        length = 1.0
-        if a + da < 0.0:
-            length = min(length, a / -da)
-        if b + db < 0.0:
-            length = min(length, b / -db)
-        if length < 1e-12:
-            return a, b, True, True  # on the border, pushed outwards: the maximum lies there
-        # Stay where every density is positive.
-        for _ in range(40):
-            na, nb_ = a + length * da, b + length * db
-            trial = _pair_derivatives(x, y, na, nb_)
-            if trial[5] > 0.005 and na + nb_ <= _LARGEST:
-                break
-            length *= 0.5
-        moved = abs(na - a) + abs(nb_ - b)
-        a, b = max(na, 0.0), max(nb_, 0.0)
-        ga, gb, haa, hab, hbb = trial[:5]
+        a, b, moved, near = _pair_step(x, y, a, b, ga, gb, haa, hab, hbb)
+        if moved < 0.0:
+            return a, b, True, True
+        ga, gb, haa, hab, hbb = near[:5]
         if moved <= 1e-8 * (a + b):
             return a, b, True, True
     return a, b, True, False
@@ -459,33 +476,16 @@ def maximise_pair_sums(x, y, px, py, cross, c, largest_x, largest_y):  # type: i
         return a, b, 0.0, False, True, True
     converged, inside = False, True
     for _ in range(60):
-        ga, gb = near[0] + far[0], near[1] + far[1]
-        haa, hab, hbb = near[2] + far[2], near[3] + far[3], near[4] + far[4]
-        det = haa * hbb - hab * hab
-        if det <= 1e-12 * haa * hbb:
-            converged = True  # the two nodes cannot be told apart
+        slopes = near[0] + far[0], near[1] + far[1]
+        bends = near[2] + far[2], near[3] + far[3], near[4] + far[4]
+        a, b, moved, near = _pair_step(x, y, a, b, slopes[0], slopes[1], bends[0], bends[1], bends[2])
+        if moved < 0.0:
+            converged = True
             break
-        da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
-        length = 1.0
-        if a + da < 0.0:
-            length = min(length, a / -da)
-        if b + db < 0.0:
-            length = min(length, b / -db)
-        if length < 1e-12:
-            converged = True  # on the border, pushed outwards: the maximum lies there
-            break
-        for _ in range(40):
-            na, nb_ = a + length * da, b + length * db
-            trial = _pair_derivatives(x, y, na, nb_)
-            if trial[5] > 0.005 and na + nb_ <= _LARGEST:
-                break
-            length *= 0.5
-        moved = abs(na - a) + abs(nb_ - b)
-        a, b = max(na, 0.0), max(nb_, 0.0)
         if a / largest_x + b / largest_y > 1.0:
             inside = False
             break
-        near, far = trial, _pair_far(px, py, cross, a, b)
+        far = _pair_far(px, py, cross, a, b)
         if moved <= 1e-8 * (a + b):
             converged = True
             break

@@ -16,9 +16,9 @@ import numba as nb
 import numpy as np
 
 from nuanalysis.likelihood._kernels import (
-    _LARGEST,
     _log_pair,
     _pair_derivatives,
+    _pair_step,
     log_ratio_sums,
     maximise_sums,
 )
@@ -257,33 +257,16 @@ def maximise_pair_groups(x, y, p, q, moments, c, largest_x, largest_y):  # type:
         return a, b, 0.0, False, True, True
     converged, inside = False, True
     for _ in range(60):
-        ga, gb = near[0] + far[0], near[1] + far[1]
-        haa, hab, hbb = near[2] + far[2], near[3] + far[3], near[4] + far[4]
-        det = haa * hbb - hab * hab
-        if det <= 1e-12 * haa * hbb:
-            converged = True  # the two nodes cannot be told apart
+        slopes = near[0] + far[0], near[1] + far[1]
+        bends = near[2] + far[2], near[3] + far[3], near[4] + far[4]
+        a, b, moved, near = _pair_step(x, y, a, b, slopes[0], slopes[1], bends[0], bends[1], bends[2])
+        if moved < 0.0:
+            converged = True
             break
-        da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
-        length = 1.0
-        if a + da < 0.0:
-            length = min(length, a / -da)
-        if b + db < 0.0:
-            length = min(length, b / -db)
-        if length < 1e-12:
-            converged = True  # on the border, pushed outwards: the maximum lies there
-            break
-        for _ in range(40):
-            na, nb_ = a + length * da, b + length * db
-            trial = _pair_derivatives(x, y, na, nb_)
-            if trial[5] > 0.005 and na + nb_ <= _LARGEST:
-                break
-            length *= 0.5
-        moved = abs(na - a) + abs(nb_ - b)
-        a, b = max(na, 0.0), max(nb_, 0.0)
         if a / largest_x + b / largest_y > 1.0:
             inside = False
             break
-        near, far = trial, _pair_far(p, q, a, b, moments)
+        far = _pair_far(p, q, a, b, moments)
         if moved <= 1e-8 * (a + b):
             converged = True
             break

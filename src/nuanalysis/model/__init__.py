@@ -5,7 +5,7 @@ events are.  Several samples are joined into one set of Terms with one n_s.
 """
 
 from nuanalysis.model._prepare import Prepared, energy_terms, expected_events, prepare, space_nodes, spectra_of, terms
-from nuanalysis.model._records import OWN_SPECTRUM, Binning, Hypothesis, Sample, Terms
+from nuanalysis.model._records import OWN_SPECTRUM, Binning, Hypothesis, Sample, Terms, own_index
 
 __all__ = [
     "OWN_SPECTRUM",
@@ -16,6 +16,7 @@ __all__ = [
     "Terms",
     "energy_terms",
     "expected_events",
+    "own_index",
     "prepare",
     "space_nodes",
     "spectra_of",

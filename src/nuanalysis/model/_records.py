@@ -75,6 +75,11 @@ class Sample:
 OWN_SPECTRUM = 0.0
 
 
+def own_index(template: Template) -> float:
+    """The index that stands for the spectrum a template brings: that of its power law, else OWN_SPECTRUM."""
+    return template.spectrum.index if isinstance(template.spectrum, PowerLaw) else OWN_SPECTRUM
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Hypothesis:
     """What is tested: a template or a stack, with one spectrum or with the index of a power law free in [1, 4].

@@ -301,11 +301,6 @@ class Seen:
         return Seen(self.declination[chosen], self.error[chosen], self.energy_class[chosen])
 
 
-def seen_alike(declination: Floats, error: Floats) -> Seen:
-    """Events of which the class of energy does not matter, for a space that has one; (event,) rad."""
-    return Seen(declination, error, np.zeros(len(declination), dtype=np.int64))
-
-
 def place(space: Space, events: Seen, number: Ints | None = None) -> Place:
     """Look the events up.  number : which events of the sample they are, by default all in order."""
     number = np.arange(len(events.declination)) if number is None else number

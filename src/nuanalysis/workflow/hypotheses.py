@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.model import OWN_SPECTRUM, Hypothesis
-from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis, own_index
+from nuanalysis.sky._records import Catalogue, PointSource, Template
 from nuanalysis.workflow.catalogues import check_catalogue, is_own_file, open_catalogue
 from nuanalysis.workflow.templates import check_template, open_template
 
@@ -57,13 +57,12 @@ def read_hypothesis(name: str, *, index: float | None = None, index_free: bool |
     else:
         target = _point(rest)
     free = kind != "template" if index_free is None else index_free
-    return Hypothesis(name, target, _own_index(target, free) if index is None else index, free)
+    return Hypothesis(name, target, _default_index(target, free) if index is None else index, free)
 
 
-def _own_index(target: Template | Catalogue, free: bool) -> float:
-    if isinstance(target, Template) and isinstance(target.spectrum, PowerLaw):
-        return target.spectrum.index
-    return OWN_SPECTRUM if isinstance(target, Template) and not free else DEFAULT_INDEX
+def _default_index(target: Template | Catalogue, free: bool) -> float:
+    own = own_index(target) if isinstance(target, Template) else DEFAULT_INDEX
+    return DEFAULT_INDEX if free and own == OWN_SPECTRUM else own
 
 
 def read_hypotheses(name: str, *, index: float | None = None, index_free: bool | None = None) -> tuple[Hypothesis, ...]:
