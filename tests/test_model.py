@@ -21,7 +21,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, _kernels, expected_events, prepare, space_nodes, terms
 from nuanalysis.model._background import _row_groups, background, cells, grouping, smoother
-from nuanalysis.model._space import StackSpace, place
+from nuanalysis.model._space import exact_stack, place
 from nuanalysis.response import energy_density
 from nuanalysis.sky._records import PointSource, PowerLaw
 from nuanalysis.sphere import regrade
@@ -309,7 +309,7 @@ def test_stack_lookup_is_a_plain_sum_over_sources():
     u, dec, error = rng.random(60), np.arcsin(rng.uniform(-1, 1, 60)), rng.uniform(0.02, 0.6, 60)
     ra, source_dec, extension2 = rng.uniform(0, 6, 5), rng.uniform(-1.5, 1.5, 5), np.array([0, 0, 0.01, 0.0001, 0])
     weights = rng.dirichlet(np.ones(5), 2)
-    out = place(StackSpace(ra, source_dec, extension2, weights), seen_alike(dec, error)).at(u)
+    out = place(exact_stack(ra, source_dec, extension2, weights, error), seen_alike(dec, error)).at(u)
     for i in range(60):
         for p in range(2):
             wanted = 0.0

@@ -12,7 +12,15 @@ from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare
 from nuanalysis.model._background import Cells
 from nuanalysis.model._prepare import energy_terms, join
-from nuanalysis.model._space import StackPlace, StackSpace, TemplatePlace, TemplateSpace, place, stack_space
+from nuanalysis.model._space import (
+    StackPlace,
+    StackSpace,
+    TemplatePlace,
+    TemplateSpace,
+    exact_stack,
+    place,
+    stack_space,
+)
 from nuanalysis.response import acceptance
 from nuanalysis.sky._records import PointSource, PowerLaw
 from nuanalysis.sphere import pixel_directions
@@ -52,7 +60,8 @@ def exact_space(chosen, weights, spectra):
     ra, dec = (np.array([getattr(s, a) for s in chosen]) for a in ("right_ascension", "declination"))
     shares = np.array([np.array(weights) * acceptance(events().response, s, np.sin(dec)) for s in spectra])
     extension = np.array([s.extension for s in chosen])
-    return StackSpace(ra, dec, extension**2, shares / shares.sum(axis=1, keepdims=True))
+    errors = events().array("angular_error")
+    return exact_stack(ra, dec, extension**2, shares / shares.sum(axis=1, keepdims=True), errors)
 
 
 def exact(name):

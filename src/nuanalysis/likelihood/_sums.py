@@ -93,11 +93,12 @@ def sums(
         else:
             add = _add_one if len(difference) == 1 else _add_four
             chosen = add(difference, energy, limit, ratio, prepared.mixing, power, cross)
-        weight = ratio[:, energy.group[chosen]] * energy.scale[chosen]
-        near.append(weight * (prepared.mixing @ difference[:, chosen]))
-        floor.append(weight * (prepared.mixing @ part.lookup.mean[:, chosen]))
-    joined = [np.ascontiguousarray(np.concatenate(v, axis=1)) for v in (near, floor)]
-    return Sums(joined[0], np.maximum(joined[1], 1e-300), power, cross, largest, prepared.index, prepared.n_events)
+        near.append(np.empty((nodes, len(chosen))))
+        floor.append(np.empty((nodes, len(chosen))))
+        where = energy.group, energy.scale, chosen
+        _kernels.near_terms(difference, part.lookup.mean, *where, ratio, prepared.mixing, near[-1], floor[-1])
+    joined = [v[0] if len(v) == 1 else np.concatenate(v, axis=1) for v in (near, floor)]
+    return Sums(joined[0], joined[1], power, cross, largest, prepared.index, prepared.n_events)
 
 
 def _add_four(

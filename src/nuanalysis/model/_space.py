@@ -37,7 +37,13 @@ Strength = tuple[Floats, Ints, Floats]  # ratio (group,), group (event,), scale 
 CLASS_RATIO = 1.1  # neighbouring classes of angular error; an event is at most 5 per cent from its class
 _REACH = 40.0  # kernels below exp(-40) of their peak count as zero
 _PIXELS_IN_ERROR = 4.0
-_PIXELS_IN_KERNEL = 2.0  # a stack is summed to maps where 99 per cent of the kernels are wider than so many pixels
+_CELL_CLASS_RATIO = 1.5  # of angular error in neighbouring classes of SourceCells
+_ROWS_A_REACH = 0.2
+_HEIGHTS = (float(np.radians(0.4)), float(np.radians(10.0)))  # of the rows of cells, least and most
+_BELOW_ONE = float(np.nextafter(1.0, 0.0))
+_PAIRS = 400_000  # of events and sources whose means are worked out at once
+_PIXELS_IN_KERNEL = 2.0  # kernels wider than so many pixels may be summed to maps
+_FEW_SOURCES = 40  # that are summed for each event, unless 99 per cent of the kernels are wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +82,96 @@ class TemplateSpace:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SourceCells:
+    """Which sources an event can reach, by its angular error and where it is.
+
+    Events fall into classes of angular error; a class has rows in declination, and a row has cells in right ascension,
+    of a part of the reach of its kernels.
+
+    largest : (class,) errors in rad that the classes hold; the last has no bound and reaches everywhere.
+    height : (class,) of its rows, rad; first_row : (class,).
+    columns, cell : (row,) cells of a row, and the number of its first.
+    first, near : near[first[c] : first[c + 1]] are the sources in reach of some event in cell c.
+    row_first, row_near : the same for all cells of a row together.
+    """
+
+    largest: Floats
+    height: Floats
+    first_row: Ints
+    columns: Floats
+    cell: Ints
+    first: Ints
+    near: Ints
+    row_first: Ints
+    row_near: Ints
+
+    def rows(self, declination: Floats, error: Floats) -> Ints:
+        """The row of each event, (event,)."""
+        klass = np.searchsorted(self.largest[:-1], error)
+        row = np.floor((declination + np.pi / 2) / self.height[klass]).astype(np.int64)
+        last = np.append(self.first_row[1:], len(self.cell)) - 1
+        return np.asarray(np.clip(self.first_row[klass] + row, self.first_row[klass], last[klass]))
+
+
+def _lists(place: Ints, source: Ints, n: int) -> tuple[Ints, Ints]:
+    """Sources listed by place, (place + 1,) and (entry,)."""
+    order = np.argsort(place, kind="stable")
+    return np.searchsorted(place[order], np.arange(n + 1)), source[order]
+
+
+def _cells_of_class(ra: Floats, dec: Floats, reach: Floats) -> tuple[float, Ints, tuple[Ints, Ints], tuple[Ints, Ints]]:
+    """Height and columns (row,) of a class whose kernels reach so far from the sources, and (place, source) pairs of
+    rows and of cells."""
+    height = float(np.clip(_ROWS_A_REACH * np.median(reach), *_HEIGHTS))
+    n = int(np.ceil(np.pi / height))
+    height = np.pi / n
+    middle = (np.arange(n) + 0.5) * height - np.pi / 2
+    columns = np.maximum(1, np.floor(2 * np.pi * np.cos(middle) / height)).astype(np.int64)
+    # An event of the row lies at most half a height from the middle of the row at its own right ascension.
+    wide = np.minimum(reach + 0.5 * height, np.pi)
+    source, row = np.nonzero(np.abs(dec[:, None] - middle) <= wide[:, None])
+    product = np.maximum(np.cos(dec[source]) * np.cos(middle[row]), 1e-12)
+    cosine = (np.cos(wide[source]) - np.sin(dec[source]) * np.sin(middle[row])) / product
+    half = np.where(wide[source] >= np.pi, np.pi, np.arccos(np.clip(cosine, -1.0, 1.0)))
+    low, high = (np.floor((ra[source] + s * half) / (2 * np.pi) * columns[row]).astype(np.int64) for s in (-1, 1))
+    many = np.minimum(high - low + 1, columns[row])
+    entry = np.repeat(np.arange(len(source)), many)
+    along = np.arange(len(entry)) - np.repeat(np.cumsum(many) - many, many)
+    column = (low[entry] + along) % columns[row[entry]]
+    begin = np.cumsum(columns) - columns
+    return height, columns, (row, source), (begin[row[entry]] + column, source[entry])
+
+
+def source_cells(ra: Floats, dec: Floats, extension2: Floats, errors: Floats) -> SourceCells:
+    """Cells for sources, (source,) rad and rad^2, seen with angular errors in rad, (event,)."""
+    n_class = max(1, int(np.ceil(np.log(errors.max() / errors.min()) / np.log(_CELL_CLASS_RATIO))))
+    largest = errors.max() * _CELL_CLASS_RATIO ** -np.arange(n_class - 1.0, -1.0, -1.0)
+    heights, first_row, columns, cell = [], [], [], []
+    rows, cells = ([], []), ([], [])  # type: tuple[list[Ints], list[Ints]], tuple[list[Ints], list[Ints]]
+    n_rows = n_cells = 0
+    for error in np.append(largest, np.inf):
+        reach = np.arccos(np.clip(1.0 - _REACH * (error**2 + extension2), -1.0, 1.0))
+        height, many, of_row, of_cell = _cells_of_class(ra, dec, reach)
+        heights.append(height)
+        first_row.append(n_rows)
+        columns.append(many)
+        cell.append(n_cells + np.cumsum(many) - many)
+        for into, (where, source), offset in ((rows, of_row, n_rows), (cells, of_cell, n_cells)):
+            into[0].append(where + offset)
+            into[1].append(source)
+        n_rows, n_cells = n_rows + len(many), n_cells + int(many.sum())
+    return SourceCells(
+        np.append(largest, np.inf),
+        np.array(heights),
+        np.array(first_row),
+        np.concatenate(columns).astype(np.float64),
+        np.concatenate(cell),
+        *_lists(np.concatenate(cells[0]), np.concatenate(cells[1]), n_cells),
+        *_lists(np.concatenate(rows[0]), np.concatenate(rows[1]), n_rows),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StackSpace:
     """Sources with exact kernels; weights (p, source), rows sum to 1.  Extension adds in quadrature.
 
@@ -86,6 +182,24 @@ class StackSpace:
     dec: Floats
     extension2: Floats
     weights: Floats
+    cells: SourceCells
+
+
+def exact_stack(ra: Floats, dec: Floats, extension2: Floats, weights: Floats, errors: Floats) -> StackSpace:
+    """The sources, with cells for events of the given angular errors in rad, (event,)."""
+    return StackSpace(ra, dec, extension2, weights, source_cells(ra, dec, extension2, errors))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedSpace:
+    """Many sources: exact kernels for narrow events, maps for those with an angular error in rad of at least ``least``.
+
+    The wide ones would else each be compared with most of the sources.
+    """
+
+    narrow: StackSpace
+    wide: TemplateSpace
+    least: float
 
 
 def _grid_of(error: float, nside: int) -> int:
@@ -181,11 +295,16 @@ def stack_space(catalogue: Catalogue, sample: Sample, spectra: tuple[Spectrum, .
     weights = np.array([np.array(catalogue.weights) * acceptance(sample.response, s, np.sin(dec)) for s in spectra])
     weights /= weights.sum(axis=1, keepdims=True)
     extension = np.array([s.extension for s in catalogue.sources])
-    pixel = np.sqrt(4 * np.pi / (12 * sample.nside**2))
-    if len(ra) > 1 and np.quantile(errors, 0.01) > _PIXELS_IN_KERNEL * pixel:
-        alms = [point_harmonics(ra, dec, w, extension, 3 * sample.nside - 1) for w in weights]
+    least = _PIXELS_IN_KERNEL * float(np.sqrt(4 * np.pi / (12 * sample.nside**2)))
+    wide = errors >= least
+    few, all_wide = len(ra) <= _FEW_SOURCES, float(wide.mean()) > 0.99
+    if len(ra) == 1 or not wide.any() or (few and not all_wide):
+        return exact_stack(ra, dec, extension**2, weights, errors)
+    alms = [point_harmonics(ra, dec, w, extension, 3 * sample.nside - 1) for w in weights]
+    if all_wide:
         return _maps_of(alms, sample.nside, errors)
-    return StackSpace(ra, dec, extension**2, weights)
+    narrow = exact_stack(ra, dec, extension**2, weights, errors[~wide])
+    return MixedSpace(narrow, _maps_of(alms, sample.nside, errors[wide]), least)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,7 +349,7 @@ class StackPlace:
     """Events near enough to some source of a StackSpace.
 
     axis (2, event) cos and sin of declination; kappa and norm (event,); mean and ceiling (p, event);
-    near[first[i] : first[i + 1]] are the sources that event i can reach at some right ascension.
+    cell and columns (event,) the first cell and the cells of an event's row in space.cells.
     number (event,): which events of the sample these are.
     With a single source its extension is part of kappa and norm, and extension2 is zero.
     """
@@ -241,24 +360,25 @@ class StackPlace:
     axis: Floats
     kappa: Floats
     norm: Floats
-    first: Ints
-    near: Ints
+    cell: Ints
+    columns: Floats
     mean: Floats
     ceiling: Floats
 
+    def _difference(self, u: Floats, number: Ints, mean: Floats) -> Floats:
+        s, out = self.space, np.empty(mean.shape)
+        where = (self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
+        _kernels.stack_difference(u, number, *where, s.ra, s.dec, self.extension2, s.weights, mean, out)
+        return out
+
     def at(self, u: Floats) -> Floats:
         """(p, event) density at right ascension 2 pi u."""
-        s = self.space
-        out = np.empty((len(s.weights), len(u)))
-        _kernels.stack_space(
-            u, self.axis, self.kappa, self.norm, self.first, self.near, s.ra, s.dec, self.extension2, s.weights, out
-        )
-        return out
+        return self._difference(u, np.arange(len(u)), np.zeros(self.mean.shape))
 
     def difference(self, u: Floats) -> Floats:
         """(p, event) S - <S> with u (sample event,) of all events of the sample."""
         if len(self.space.dec) > 1:
-            return self.at(u[self.number]) - self.mean
+            return self._difference(u, self.number, self.mean)
         out, s = np.empty(self.mean.shape), self.space
         _kernels.point_difference(
             u, self.number, self.axis, self.kappa, self.norm, s.ra[0], s.dec[0], self.mean[0], out[0]
@@ -267,12 +387,12 @@ class StackPlace:
 
     def position(self, ra: Floats) -> Floats:
         """u of each event's right ascension."""
-        return np.asarray(ra / (2 * np.pi))
+        return np.asarray(np.minimum(ra / (2 * np.pi), _BELOW_ONE))
 
     def tilt(self, key: np.uint64, strength: Strength, mixing: Floats, out: Floats) -> None:
         """Redraw the looked-up events in out (sample event,), the plain draw, from 1 + strength (S - <S>)."""
         s = self.space
-        where = (self.number, self.axis, self.kappa, self.norm, self.first, self.near)
+        where = (self.number, self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
         sources = (s.ra, s.dec, self.extension2, mixing @ s.weights)
         _kernels.stack_tilt(key, strength, *where, *sources, _two(mixing), self.mean, self.ceiling, out)
 
@@ -284,8 +404,48 @@ def _two(mixing: Floats) -> tuple[int, int, float, float]:
     return p, q, float(mixing[p]), float(mixing[q]) if q != p else 0.0
 
 
-Place = TemplatePlace | StackPlace
-Space = TemplateSpace | StackSpace
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedPlace:
+    """Events looked up in a MixedSpace: the wide in its maps, the narrow among its sources.
+
+    pieces : which of the events, and where they were looked up.  Else as TemplatePlace and StackPlace.
+    """
+
+    number: Ints
+    pieces: tuple[tuple[Ints | slice, TemplatePlace | StackPlace], ...]
+    mean: Floats
+    ceiling: Floats
+
+    def at(self, u: Floats) -> Floats:
+        """(p, event) density at right ascension 2 pi u."""
+        out = np.empty(self.mean.shape)
+        for which, there in self.pieces:
+            out[:, which] = there.at(u[which])
+        return out
+
+    def difference(self, u: Floats) -> Floats:
+        """(p, event) S - <S> with u (sample event,) of all events of the sample."""
+        out = np.empty(self.mean.shape)
+        for which, there in self.pieces:
+            out[:, which] = there.difference(u)
+        return out
+
+    def position(self, ra: Floats) -> Floats:
+        """u of each event's right ascension, for the wide ones that of their pixel."""
+        out = np.empty(len(ra))
+        for which, there in self.pieces:
+            out[which] = there.position(ra[which])
+        return out
+
+    def tilt(self, key: np.uint64, strength: Strength, mixing: Floats, out: Floats) -> None:
+        """Redraw the looked-up events in out (sample event,), the plain draw, from 1 + strength (S - <S>)."""
+        ratio, group, scale = strength
+        for which, there in self.pieces:
+            there.tilt(key, (ratio, group[which], scale[which]), mixing, out)
+
+
+Place = TemplatePlace | StackPlace | MixedPlace
+Space = TemplateSpace | StackSpace | MixedSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,6 +466,8 @@ def place(space: Space, events: Seen, number: Ints | None = None) -> Place:
     number = np.arange(len(events.declination)) if number is None else number
     if isinstance(space, StackSpace):
         return _place_stack(space, events.declination, events.error, number)
+    if isinstance(space, MixedSpace):
+        return _place_mixed(space, events, number)
     grid, ring, klass = space.rows(events.declination, events.error)
     start, count, shift = np.empty(len(ring), dtype=np.int64), np.empty(len(ring)), np.empty(len(ring))
     for k, rows in enumerate(space.grids):
@@ -317,36 +479,74 @@ def place(space: Space, events: Seen, number: Ints | None = None) -> Place:
     return TemplatePlace(space, number, shift, space.first_pixel[at] + start, count, mean, ceiling)
 
 
-def _reach(space: StackSpace, declination: Floats, error: Floats) -> NDArray[np.bool_]:
-    """Whether some right ascension brings an event near a source, (event, source)."""
-    gap = 1.0 - np.cos(declination[:, None] - space.dec)
-    return np.asarray(gap < _REACH * (error[:, None] ** 2 + space.extension2))
+def _sums_over_sources(space: StackSpace, declination: Floats, error: Floats, row: Ints) -> tuple[Floats, Floats]:
+    """Mean over right ascension and its ceiling, the sum of what each source gives at most, (p, event) each."""
+    cells = space.cells
+    mean, ceiling = np.zeros((2, len(space.weights), len(declination)))
+    many = cells.row_first[row + 1] - cells.row_first[row]
+    ends = np.cumsum(many)
+    start = 0
+    while start < len(row):
+        stop = max(start + 1, int(np.searchsorted(ends, ends[start] - many[start] + _PAIRS)))
+        n = many[start:stop]
+        event = np.repeat(np.arange(start, stop), n)
+        along = np.arange(len(event)) - np.repeat(np.cumsum(n) - n, n)
+        source = cells.row_near[cells.row_first[row[event]] + along]
+        kappa = 1.0 / (error[event] ** 2 + space.extension2[source])
+        dec, weights = space.dec[source], space.weights[:, source]
+        found = np.flatnonzero(n)
+        edges = (np.cumsum(n) - n)[found]
+        if len(event):
+            for out, values in (
+                (mean, vmf_ra_mean(declination[event], dec, kappa)),
+                (ceiling, vmf_density(np.cos(declination[event] - dec), kappa)),
+            ):
+                out[:, start + found] = np.add.reduceat(weights * values, edges, axis=1)
+        start = stop
+    return mean, ceiling
 
 
 def _place_stack(space: StackSpace, declination: Floats, error: Floats, number: Ints) -> StackPlace:
-    mean = np.zeros((len(space.weights), len(declination)))
-    ceiling = np.zeros_like(mean)
-    for k, (dec, extension2) in enumerate(zip(space.dec, space.extension2, strict=True)):
-        kappa = 1.0 / (error**2 + extension2)
-        mean += space.weights[:, k, None] * vmf_ra_mean(declination, dec, kappa)
-        ceiling += space.weights[:, k, None] * vmf_density(np.cos(declination - dec), kappa)
-    reach = _reach(space, declination, error)
-    first = np.concatenate([[0], np.cumsum(reach.sum(axis=1))])
+    row = space.cells.rows(declination, error)
+    mean, ceiling = _sums_over_sources(space, declination, error, row)
     axis = np.array([np.cos(declination), np.sin(declination)])
     single = len(space.dec) == 1
     kappa = 1.0 / (error**2 + (space.extension2[0] if single else 0.0))
     extension2 = np.zeros(1) if single else space.extension2
-    near = np.nonzero(reach)[1]
-    return StackPlace(space, number, extension2, axis, kappa, vmf_norm(kappa), first, near, mean, ceiling)
+    where = space.cells.cell[row], space.cells.columns[row]
+    return StackPlace(space, number, extension2, axis, kappa, vmf_norm(kappa), *where, mean, ceiling)
+
+
+def _place_mixed(space: MixedSpace, events: Seen, number: Ints) -> MixedPlace:
+    wide = events.error >= space.least
+    pieces: list[tuple[Ints | slice, TemplatePlace | StackPlace]] = []
+    mean, ceiling = np.empty((2, len(space.narrow.weights), len(number)))
+    for one, chosen in ((space.wide, np.flatnonzero(wide)), (space.narrow, np.flatnonzero(~wide))):
+        if not len(chosen):
+            continue
+        there = place(one, events.take(chosen), number[chosen])
+        assert not isinstance(there, MixedPlace)
+        together = chosen[-1] - chosen[0] + 1 == len(chosen)
+        which = slice(int(chosen[0]), int(chosen[-1]) + 1) if together else chosen
+        mean[:, which], ceiling[:, which] = there.mean, there.ceiling
+        pieces.append((which, there))
+    return MixedPlace(number, tuple(pieces), mean, ceiling)
 
 
 def in_reading_order(space: Space, events: Seen) -> Ints:
     """Numbers of the events whose signal density can differ from zero at some right ascension.
 
-    For a template all of them, in the order of the map rows they read: neighbours in memory are then read together.
+    For a template all of them, in the order of the map rows they read, for a stack in that of the rows of its cells:
+    neighbours in memory are then read together.
     """
     if isinstance(space, TemplateSpace):
         _, ring, klass = space.rows(events.declination, events.error)
         energy_class = np.minimum(events.energy_class, len(space.first_pixel) - 1)
         return np.lexsort((ring, space.first_pixel[energy_class, klass]))
-    return np.flatnonzero(_reach(space, events.declination, events.error).any(axis=1))
+    if isinstance(space, MixedSpace):
+        wide = events.error >= space.least
+        pieces = (space.wide, np.flatnonzero(wide)), (space.narrow, np.flatnonzero(~wide))
+        return np.concatenate([mine[in_reading_order(one, events.take(mine))] for one, mine in pieces])
+    row = space.cells.rows(events.declination, events.error)
+    order = np.argsort(row, kind="stable")
+    return np.asarray(order[(space.cells.row_first[row + 1] > space.cells.row_first[row])[order]])
