@@ -29,7 +29,10 @@ from nuanalysis.likelihood._scan import (
     circle,
     fit_circle,
     fit_directions,
+    largest_tilt,
     sky_events,
+    tilt_ratios,
+    tilted,
     turned,
 )
 from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
@@ -54,6 +57,7 @@ __all__ = [
     "fit_directions",
     "joint_maximum",
     "joint_terms",
+    "largest_tilt",
     "maximise",
     "maximise_at",
     "maximise_joint",
@@ -64,6 +68,8 @@ __all__ = [
     "sums",
     "thresholds",
     "tilt_log_ratio",
+    "tilt_ratios",
+    "tilted",
     "ts_at",
     "turned",
 ]

@@ -18,6 +18,7 @@ from nuanalysis.likelihood import _scan_kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
 from nuanalysis.model import Prepared, Terms, energy_terms
 from nuanalysis.model._background import background, cells
+from nuanalysis.model._kernels import SATURATION
 from nuanalysis.model._prepare import EnergyTerms
 from nuanalysis.response import acceptance
 from nuanalysis.sky._records import Catalogue
@@ -296,6 +297,59 @@ def fit_circle(where: Circle, sky: Turned, at: Floats) -> Floats:
     for k in np.flatnonzero(found[:, 4] < 0):
         fit = _from_all(where, placed, float(at[k]))
         out[k] = fit.ts, fit.n_signal, fit.index, fit.converged
+    return out
+
+
+def largest_tilt(where: Circle) -> Floats:
+    """The largest n_s of a tilt at each node, (node,): as far as sums serve."""
+    return np.asarray(where.largest[-1] * where.n_events)
+
+
+def tilt_ratios(where: Circle, sky: Turned, at: Floats, node: Ints, n_signal: Floats) -> Floats:
+    """ln of the density of skies tilted towards ``at`` (direction,) rad over the plain one, (direction, tilt).
+
+    node, n_signal (tilt,): spectral node and n_s of each tilt.  That is ln L(n_s) / L(0) but for events whose share of
+    signal would exceed 0.9: it is held there, in the ratio as in the draw (``tilted``).
+    Raises InputError for a strength beyond ``largest_tilt``.
+    """
+    c = n_signal / where.n_events
+    if (n_signal > largest_tilt(where)[node] * (1 + 1e-9)).any():
+        raise InputError(f"a tilt of {n_signal.max():.4g} events is stronger than the sums serve; see largest_tilt")
+    level = 0 if (c <= where.largest[0, node]).all() else 1
+    placed, out = _placed(where, sky), np.empty((len(at), len(node)))
+    strongest = (where.ratio[node] * c[:, None]).max(axis=0)
+    _scan_kernels.ratio_circle(
+        where.wide,
+        where.first,
+        *placed.wide[1:],
+        *placed.narrow,
+        *placed.bins,
+        where.base,
+        where.ratio,
+        where.limit[level],
+        np.flatnonzero(strongest[where.wide_group] * where.wide[3] > SATURATION),
+        node,
+        c,
+        at,
+        out,
+    )
+    return out
+
+
+def tilted(where: Circle, at: float, node: int, n_signal: float, ra: Floats, rng: np.random.Generator) -> Floats:
+    """Right ascensions of a sky tilted towards one direction of a circle, from those of a plain one, (event,) rad.
+
+    An event's density 1 + c x is that of the plain draw, less the share c w <S>, plus this share of its kernel: a von
+    Mises density about the direction.  So each event is, with this probability, at most 0.9, drawn anew from that;
+    exact up to kernels below exp(-40).
+    """
+    number = np.concatenate([where.wide_number, where.narrow_number])
+    group = np.concatenate([where.wide_group, where.narrow_group])
+    line, mean = (np.concatenate([where.wide[k], where.narrow[k]]) for k in (0, 3))
+    share = np.minimum(n_signal / where.n_events * where.ratio[node, group] * mean, SATURATION)
+    drawn = np.flatnonzero(rng.random(len(number)) < share)
+    out = ra.copy()
+    out[number[drawn]] = (at + rng.vonmises(0.0, line[drawn])) % _TURN
     return out
 
 

@@ -19,10 +19,11 @@ from nuanalysis.likelihood._kernels import (
     _log_pair,
     _pair_derivatives,
     _pair_step,
+    log_ratio,
     log_ratio_sums,
     maximise_sums,
 )
-from nuanalysis.model._kernels import _exp_smooth
+from nuanalysis.model._kernels import SATURATION, _exp_smooth
 
 ORDERS = 6
 
@@ -377,6 +378,73 @@ def fit_circle(  # type: ignore[no-untyped-def]
             if inside:
                 out[d, 0], out[d, 1], out[d, 2], out[d, 3], out[d, 4] = c, position, value, 1.0 if good else 0.0, level
                 break
+
+
+@nb.njit(
+    "(float64[:, ::1], int64[::1], float64[::1], float64[::1], "
+    "float64[:, ::1], int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], "
+    "float64[:, ::1], float64[:, ::1], float64[::1], int64[::1], int64[::1], float64[::1], float64[::1], "
+    "float64[:, ::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def ratio_circle(  # type: ignore[no-untyped-def]
+    wide,
+    first,
+    wide_cos,
+    wide_sin,
+    narrow,
+    narrow_group,
+    narrow_cos,
+    narrow_sin,
+    start,
+    bins,
+    first_bin,
+    reach,
+    base,
+    ratio,
+    limit,
+    saturating,
+    node,
+    strength,
+    at,
+    out,
+):
+    """Sum of ln(1 + c_i x_i) of given tilts for every direction ``at`` (direction,) of a circle, out (direction, tilt).
+
+    node and strength (tilt,): spectral node and c = n_s / N, for which limit (group,) serves.  c_i is c, but for the
+    wide events ``saturating`` the smaller of it and SATURATION over their w <S>.  Else as fit_circle.
+    """
+    n, m = first[-1], narrow_group.shape[0]
+    e, scratch, kernel, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
+    near_e, near_group = np.empty(n + m + 1), np.empty(n + m + 1, dtype=np.int64)
+    moments, x, strong = np.empty(base.shape), np.empty(n + m + 1), np.empty(saturating.shape[0])
+    group = np.empty(saturating.shape[0], dtype=np.int64)
+    for j in range(saturating.shape[0]):
+        group[j] = np.searchsorted(first, saturating[j], side="right") - 1
+    for d in range(at.shape[0]):
+        fill(wide, wide_cos, wide_sin, np.cos(at[d]), np.sin(at[d]), e)
+        for j in range(saturating.shape[0]):
+            strong[j] = e[saturating[j]]
+            e[saturating[j]] = 0.0
+        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, kernel, found)
+        moments[:] = base
+        k = sum_wide(e, first, limit, moments, near_e, near_group)
+        k = sum_narrow(kernel[:seen], found[:seen], narrow, narrow_group, limit, moments, near_e, near_group, k)
+        for t in range(node.shape[0]):
+            g, c = node[t], strength[t]
+            for i in range(k):
+                x[i] = near_e[i] * ratio[g, near_group[i]]
+            total, factor = log_ratio(x[:k], c), c
+            sums = _node_powers(ratio[g], moments)
+            for j in range(6):
+                total += factor * sums[j] / (j + 1)
+                factor *= -c
+            for j in range(saturating.shape[0]):
+                held = min(c * ratio[g, group[j]], SATURATION / wide[3, saturating[j]])
+                total += np.log(1.0 + held * strong[j])
+            out[d, t] = total
 
 
 @nb.njit(
