@@ -1,0 +1,182 @@
+"""Sources injected as Poisson events from the response into scrambled samples come back: n_s, index, and their errors.
+
+On the synthetic cascades (SYNTHETIC, 59,592 events) and on the public tracks (real events, right ascensions scrambled);
+soft (E^-3.2) and hard (E^-2), north, south, near both poles, and extended by 1.5 degrees.  Fits with a free index are
+biased, for two reasons that ``test_a_source_that_is_as_the_likelihood_says_is_fitted_without_bias`` takes away:
+events of a source have smaller angular errors than background of the same energy, which the likelihood does not use
+(IceCube's neither: 748.0 fitted, 671.1 corrected), and the background is estimated from declination bins and a kernel
+wider than the source, from events that hold the signal.  The bias is measured by such injections and corrected in what
+is reported; printed here, and held within bounds.  Once corrected, a fit has the spread that its stated error says:
+of ln n_s, since with a free index n_s itself is skew, and of the index, widths of pulls are 0.7 to 1.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from nuanalysis import simulate, trials
+from nuanalysis.likelihood import maximise
+from nuanalysis.model import Hypothesis, energy_terms, prepare
+from nuanalysis.model._background import cells
+from nuanalysis.model._kernels import draw_uniform, trial_key
+from nuanalysis.model._prepare import join
+from nuanalysis.model._space import place
+from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sphere import offset, vmf_draw
+from nuanalysis.trials._injection import signal_events
+from nuanalysis.workflow import samples
+from nuanalysis.workflow.spec import sample_spec
+
+N_TRIALS, SEED = 240, 5
+SIGMAS = 6.0  # injected strength in standard deviations of n_s under the null
+SAMPLES = ("cascades-2023", "tracks")
+PLACES = {"north": (40.0, 0.0), "south": (-40.0, 0.0), "north pole": (78.0, 0.0), "south pole": (-78.0, 0.0),
+          "extended north": (40.0, 1.5), "extended south": (-40.0, 1.5)}  # fmt: skip
+INDICES = (3.2, 2.0)
+# Widest pulls; one for all, and one known exception: 12 degrees from the pole background of the same declination is
+# nearly all subtracted again as signal, so single energetic events have densities down to a tenth of the background's
+# and the curvature there promises too much (coverage 0.52 for a stated 0.683).
+WIDEST, EXCEPTIONS = 1.45, {("cascades-2023", "south pole", 2.0): 2.1}
+
+
+@lru_cache
+def ready(name, mirror):
+    """The samples; tracks are read from the public files."""
+    return samples.load(sample_spec(name=name, signal="none"), 1)
+
+
+def source(where, index):
+    dec, extension = PLACES[where]
+    one = PointSource(where, 2.0, float(np.radians(dec)), float(np.radians(extension)))
+    return Hypothesis(f"point:{where}", Catalogue(where, where, (one,), (1.0,), "here"), index, True)
+
+
+def strength(problem, sigmas):
+    return float(sigmas * trials.uncertainty(problem)[int(np.argmin(abs(problem.index - problem.hypothesis.index)))])
+
+
+def mean_and_error(values):
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sources_come_back(name, where, index, mirror, capsys):
+    problem = prepare(source(where, index), ready(name, mirror))
+    n = strength(problem, SIGMAS)
+    rows = trials.joint_trials((problem,), SEED, 0, N_TRIALS, (n,), ((0,),))
+    found = dict(zip(trials.joint_columns(((0,),)), rows.T, strict=True))
+    n_fit, n_error, fit, fit_error = (found[f"{c}_0_0"] for c in ("n_signal", "error", "index", "index_error"))
+    ratio, ratio_error = mean_and_error(n_fit / n)
+    shift, shift_error = mean_and_error(fit - index)
+    # The correction comes from one half of the trials, the pulls from the other.
+    known, asked = np.arange(N_TRIALS) % 2 == 0, np.arange(N_TRIALS) % 2 == 1
+    sure = asked & np.isfinite(fit_error) & (n_fit > 0.0)
+    factor, bias = np.median(n_fit[known]) / n, np.median(fit[known] - index)
+    pulls = {
+        "n_s": (n_fit[sure] / factor - n) / (n_error[sure] / factor),
+        "ln n_s": np.log(n_fit[sure] / factor / n) / (n_error[sure] / n_fit[sure]),
+        "index": (fit[sure] - bias - index) / fit_error[sure],
+    }
+    said = [
+        f"{name} {where} E^-{index:g}: {n:.1f} events injected; mean fit / injected {ratio:.3f} +- {ratio_error:.3f}, "
+        f"median {factor:.3f}, spread {np.std(n_fit / n):.3f}; index {shift:+.3f} +- {shift_error:.3f}, "
+        f"median {bias:+.3f}, spread {fit.std():.3f}",
+        "  corrected, pulls: "
+        + "; ".join(
+            f"{what} {p.mean():+.2f} +- {p.std() / np.sqrt(len(p)):.2f}, width {p.std(ddof=1):.2f}"
+            for what, p in pulls.items()
+        )
+        + f"; {np.mean(found['converged_0'] < 1):.3f} not converged, {np.mean(n_fit == 0.0):.3f} at zero",
+    ]
+    with capsys.disabled():
+        print("\n" + "\n".join(said))
+    assert 0.85 < ratio < 1.8
+    assert abs(shift) < 0.45
+    # Half of the trials give the correction, half the pulls: both means have an error of about 1 / sqrt(120).
+    # A skew distribution has a mean off its median: 0.25 of a width is allowed.
+    for what in ("ln n_s", "index"):
+        pull = pulls[what]
+        assert abs(pull.mean()) < 0.25 + 3.0 * np.sqrt(2.0 / (N_TRIALS / 2)) * pull.std()
+        assert 0.6 < pull.std(ddof=1) < EXCEPTIONS.get((name, where, index), WIDEST)
+
+
+# --- where the bias comes from ---------------------------------------------------------------------------------------
+
+
+def matched(problem, part, drawn, rng):
+    """The drawn energies; errors as those of background events of the same cell, directions as the fit assumes."""
+    [one] = problem.hypothesis.target.sources
+    at = np.full(len(drawn), one.right_ascension), np.full(len(drawn), one.declination)
+    own = part.groups.group[part.where.cell]
+    order = np.argsort(own, kind="stable")
+    first = np.searchsorted(own[order], np.arange(len(part.groups.row) + 1))
+    group = part.groups.group[cells(at[1], drawn.log10_energy, part.sample.binning).cell]
+    pick = order[first[group] + (rng.random(len(drawn)) * np.diff(first)[group]).astype(np.int64)]
+    error = part.sample.array("angular_error")[pick]
+    psi = vmf_draw(1.0 / (error**2 + one.extension**2), rng)
+    ra, dec = offset(*at, psi, rng.uniform(0.0, 2 * np.pi, len(drawn)))
+    return simulate.Drawn(ra, dec, drawn.log10_energy, error)
+
+
+def fit_of(problem, sources, n_mean, trial, *, errors, background):
+    """n_s and index of one pseudo-experiment of a single sample.
+
+    errors : angular errors of the source are those of background events.  background : it is known, that of the
+    sample plus the mean of the injected signal, at each event's own declination and energy.
+    """
+    rng = np.random.Generator(np.random.Philox(key=[SEED, trial]))
+    [part], [drawn] = problem.parts, signal_events(problem, sources, rng, n_mean)
+    drawn = matched(problem, part, drawn, rng) if errors else drawn
+    u = np.empty(len(part.active))
+    draw_uniform(np.uint64(trial_key(SEED, trial, 0)), u)
+    new = cells(drawn.declination, drawn.log10_energy, part.sample.binning)
+    there = place(part.space, part.seen(drawn.declination, drawn.angular_error, new))
+    difference = np.concatenate(
+        [part.lookup.at(u) - part.lookup.mean, there.at(there.position(drawn.right_ascension)) - there.mean], axis=1
+    )
+    [estimate] = [part.base] if background else trials._injection.backgrounds(problem, [drawn])
+    seen = [np.concatenate([getattr(part.where, name)[part.active], getattr(new, name)]) for name in ("fine", "cell")]
+    energy = energy_terms(part.signal_energy, part.groups, type(new)(*seen), estimate)
+    n_own, n_all = len(part.where.fine), len(part.where.fine) + len(drawn)
+    if background:
+        mean = np.concatenate([part.lookup.mean[0], there.mean[0]])
+        added = energy.at(trials.flux_node(problem)) * mean * len(drawn)
+        energy = replace(energy, scale=energy.scale * n_all / (n_own + added))
+    fit = maximise(join(problem, [difference], [energy], [n_all]))
+    return fit.n_signal / n_mean, fit.index - problem.hypothesis.index
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("where", ["north", "south"])
+def test_a_source_that_is_as_the_likelihood_says_is_fitted_without_bias(where, index, mirror, capsys):
+    """Without either cause n_s is right to 7 per cent and the index to 0.07; with both it is not.
+
+    What is left are bins of sin(declination) and energy, and bands of the effective area that events cross.
+    """
+    problem = prepare(source(where, index), ready("cascades-2023", mirror))
+    n, sources, count = strength(problem, 12.0), trials.emissions(problem), 120
+    means = {}
+    for errors in (False, True):
+        for background in (False, True):
+            found = np.array(
+                [fit_of(problem, sources, n, k, errors=errors, background=background) for k in range(count)]
+            )
+            means[errors, background] = [mean_and_error(column) for column in found.T]
+    with capsys.disabled():
+        print(f"\ncascades-2023 {where} E^-{index:g}, {n:.0f} events, {count} trials: mean fit / injected, index")
+        for (errors, background), ((ratio, e_ratio), (shift, e_shift)) in means.items():
+            cause = f"errors {'as background' if errors else 'of the response':<15}, background " + (
+                "known" if background else "estimated"
+            )
+            print(f"  {cause:<58} {ratio:.3f} +- {e_ratio:.3f}  {shift:+.3f} +- {e_shift:.3f}")
+    (ratio, e_ratio), (shift, e_shift) = means[True, True]
+    assert abs(ratio - 1.0) < 0.07 + 3 * e_ratio
+    assert abs(shift) < 0.07 + 3 * e_shift
+    plain, cured = means[False, False], means[True, True]
+    assert abs(plain[1][0]) > abs(cured[1][0])
