@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import healpy as hp
 import numpy as np
 import pytest
+from astropy.io import fits as fits_files
 from astropy.table import Table
 
-from nuanalysis import publish
-from nuanalysis.errors import StepMissing
-from nuanalysis.workflow import campaign, steps
+from nuanalysis import publish, trials
+from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.publish._campaign import published_list
+from nuanalysis.sky import catalogues
+from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.store import read_zip, write_zip
+from nuanalysis.workflow import campaign, scan, steps
 from nuanalysis.workflow.executors import Processes, Serial, Threads
 from nuanalysis.workflow.spec import AnalysisSpec, leave_out_unknown, parse_spec, read_spec
 
@@ -57,14 +63,35 @@ hypotheses = ["template:pi0", "template:tomorrow"]
 name = "apart"
 hypotheses = ["template:pi0", "stack:snr"]
 trials = 100
+
+[[scan]]
+name = "sky"
+nside = 4
+skies = 6
+local_trials = 200
+
+[[sources]]
+name = "few"
+catalogue = "three"
+skies = 40
+local_trials = 200
 """
+THREE = Catalogue(
+    "three",
+    "three sources",
+    (PointSource("a", 1.0, 0.2), PointSource("b", 1.02, 0.2), PointSource("c", 4.0, -0.9, 0.02)),
+    (1.0, 1.0, 1.0),
+    "by hand",
+)
 SPECS = Path(__file__).parents[1] / "specs"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No mirror, an empty cache."""
+    """No mirror, an empty cache; a short list, and three declinations for the local p-values of a scan."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan, "TABLE_DECLINATIONS", np.radians([-60.0, 0.0, 60.0]))
+        patch.setitem(catalogues.CATALOGUES, "three", THREE)
         patch.delenv("NUANALYSIS_DATA", raising=False)
         patch.setenv("NUANALYSIS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -138,7 +165,7 @@ def test_every_part_has_its_cost(finished: Run) -> None:
     costs = finished.results["costs"]
     assert [(c["part"], c["name"]) for c in costs] == [
         ("fit", "template:pi0"), ("fit", "stack:snr"), ("published ts", "template:pi0"), ("together", "two"),
-        ("joint", "apart"),
+        ("joint", "apart"), ("scan", "sky"), ("sources", "few"),
     ]  # fmt: skip
     assert all(c["core_seconds"] > 0 and c["measured"] == "CPU time" for c in costs)
 
@@ -146,18 +173,18 @@ def test_every_part_has_its_cost(finished: Run) -> None:
 def test_called_again_nothing_is_computed(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [
         p
-        for stem in ("together", "published-ts", "joint")
+        for stem in ("together", "published-ts", "joint", "scan", "sources")
         for p in (finished.folder / "results").glob(f"{stem}-*.json")
     ]
     watched = [*parts, finished.folder / "results.json", finished.folder / "campaign.ecsv"]
-    assert len(watched) == 5
+    assert len(watched) == 7
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in parts}
     results = (finished.folder / "results.json").read_bytes()
     monkeypatch.setattr(steps.inference, "pose", lambda *args: pytest.fail("posed again"))
     said: list[str] = []
     steps.compare_hypotheses(finished.spec, finished.folder, Serial(), said.append)
     steps.collect_results(finished.spec, finished.folder)
-    assert sum("unchanged, kept" in line for line in said) == 3
+    assert sum("unchanged, kept" in line for line in said) == 5
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in parts} == before
     assert (finished.folder / "results.json").read_bytes() == results
 
@@ -169,7 +196,7 @@ def test_another_precision_is_another_part(finished: Run, tmp_path: Path, monkey
     monkeypatch.setattr(steps.campaign, "together", lambda problems, *rest: posed.append("together") or {})
     steps.compare_hypotheses(leave_out_unknown(other), folder, Serial(), posed.append)
     assert "together" in posed
-    assert sum("unchanged, kept" in line for line in posed) == 2
+    assert sum("unchanged, kept" in line for line in posed) == 4
 
 
 def test_a_spec_of_single_fits_asks_for_no_comparison(finished: Run, tmp_path: Path) -> None:
@@ -180,6 +207,82 @@ def test_a_spec_of_single_fits_asks_for_no_comparison(finished: Run, tmp_path: P
 
 
 COMPARED = ("together", "at_published_ts")
+
+
+def test_a_scan_and_a_source_list_stand_in_results_with_local_and_global(finished: Run) -> None:
+    [sky], [few] = finished.results["scans"], finished.results["source_lists"]
+    assert (sky["name"], sky["sample"], sky["origin"], sky["seed"]) == ("sky", "cascades-2023", "synthetic", 3)
+    assert (sky["pixels"], sky["n_skies"], sky["local_trials"]) == (192, 6, 200)
+    assert [spot["hemisphere"] for spot in sky["hottest"]] == ["south", "north"]
+    for spot in sky["hottest"]:
+        assert spot["p_local"]["kind"].startswith("local")
+        assert spot["p_global"]["kind"].startswith("global")
+        assert spot["p_global"]["n_skies"] == 6
+    assert (few["name"], few["n_sources"], few["n_skies"], few["local_trials"]) == ("few", 3, 40, 200)
+    assert {row["source"] for row in few["sources"]} == {"a", "b", "c"}
+    assert few["population"]["p_global"]["n_skies"] == 40
+    assert not [key for one in (sky, few) for key in one if key.startswith("seconds")]
+
+
+def test_the_product_of_a_scan_is_its_map_and_its_document(finished: Run) -> None:
+    found, document = publish.read_sky(finished.folder / "products" / "sky-cascades-2023-sky.zip")
+    [sky] = finished.results["scans"]
+    assert document == sky
+    attrs = read_zip(finished.folder / "products" / "sky-cascades-2023-sky.zip").attrs
+    assert (attrs["nside"], attrs["ordering"], attrs["frame"], attrs["origin"]) == (4, "RING", "ICRS", "synthetic")
+    assert len(found.ts) == 192
+    for spot in sky["hottest"]:
+        pixel = hp.ang2pix(4, spot["ra_deg"], spot["dec_deg"], lonlat=True)
+        assert (found.ts[pixel], found.n_signal[pixel]) == pytest.approx((spot["ts"], spot["n_s"]))
+        assert 10 ** -found.log10_p[pixel] == pytest.approx(spot["p_local"]["p"])
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "results/scan-cascades-2023-sky.json",
+        "products/sky-cascades-2023-sky.zip",
+        "results/sources-cascades-2023-few.json",
+    ],
+)
+def test_what_was_lost_is_made_again_from_the_trials_that_are_there(
+    finished: Run, tmp_path: Path, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "small"))
+    before = {path: (folder / path).read_bytes() for path in (lost, "results.json")}
+    (folder / lost).unlink()
+    for name in ("sky_trials", "source_trials", "local_p"):
+        monkeypatch.setattr(trials, name, lambda *args: pytest.fail("trials were made again"))
+    said: list[str] = []
+    steps.compare_hypotheses(finished.spec, folder, Serial(), said.append)
+    steps.collect_results(finished.spec, folder)
+    assert sum("unchanged, kept" in line for line in said) == 4
+    assert without_costs((folder / "results.json").read_bytes()) == without_costs(before["results.json"])
+    if lost.startswith("products"):
+        assert (folder / lost).read_bytes() == before[lost]
+
+
+def without_costs(results: bytes) -> dict[str, Any]:
+    return {key: value for key, value in json.loads(results).items() if key not in ("costs", "created")}
+
+
+def test_more_skies_are_another_part_and_a_scan_no_longer_asked_for_leaves_no_product(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "small"))
+    more = leave_out_unknown(parse_spec(SPEC.replace("skies = 40", "skies = 45")))
+    asked: list[tuple[int, int]] = []
+    real = trials.source_trials
+    monkeypatch.setattr(trials, "source_trials", lambda *args: asked.append((args[3], args[4])) or real(*args))
+    steps.compare_hypotheses(more, folder, Serial(), lambda line: None)
+    assert [last for _, last in asked] == [45]  # of a batch that had been cut short; others are kept
+    steps.collect_results(more, folder)
+    [few] = publish.load_results(folder)["source_lists"]
+    assert few["n_skies"] == few["best"]["p_global"]["n_skies"] == 45
+    none = leave_out_unknown(parse_spec(SPEC.partition("[[scan]]")[0]))
+    steps.collect_results(none, folder)
+    assert not list((folder / "products").glob("sky-*"))
+    assert publish.load_results(folder)["scans"] == []
 
 
 # --- table, report, release -------------------------------------------------------------------------------------------
@@ -202,7 +305,7 @@ def test_the_table_holds_published_and_ours_and_ends_in_the_core_hours_of_both(f
     assert 0 < apart[0].ours <= 1
     absent = [row for row in rows.values() if row.note.startswith("not in this version")]
     assert [row.quantity.split(":")[0] for row in absent] == [
-        "template", "templates", "hottest point of the northern sky", "hottest point of the southern sky",
+        "template", "templates",
     ]  # fmt: skip
     total = list(rows.values())[-1]
     spent = [row.core_hours for row in list(rows.values())[:-1] if np.isfinite(row.core_hours)]
@@ -255,6 +358,125 @@ def test_a_joint_fit_of_the_spec_is_in_the_results_and_in_the_report(finished: R
     assert section.count("SYNTHETIC") >= 1
     assert f"{one['hypotheses'][0]['n_s']:.1f}" in section
     assert "Correlation with 2" in section
+
+
+def test_the_table_has_the_hottest_spots_and_the_list_beside_the_published(finished: Run) -> None:
+    rows = {row.quantity: row for row in publish.campaign_rows(finished.results)}
+    [sky], [few] = finished.results["scans"], finished.results["source_lists"]
+    for spot, published in zip(sky["hottest"], (0.46, 0.28), strict=True):
+        name = f"sky: hottest point of the {spot['hemisphere']}ern sky"
+        found, local = rows[f"{name}: global p-value"], rows[f"{name}: local p-value"]
+        assert (found.published, found.trials_published, found.kind) == (published, 1000, "global")
+        assert (found.ours, found.error) == (spot["p_global"]["p"], spot["p_global"]["p_error"])
+        assert (found.trials, found.origin, found.seed) == (6, "synthetic", 3)
+        assert (local.ours, local.trials, local.kind) == (spot["p_local"]["p"], 200, "local")
+    best = rows["few: global p-value, best of 3 sources"]
+    assert (best.ours, best.trials, best.kind) == (few["best"]["p_global"]["p"], 40, "global")
+    assert np.isnan(best.published)  # of another list
+    listed = {**few, "name": "all", "catalogue": "list-109"}
+    rows = {row.quantity: row for row in publish.campaign_rows({**finished.results, "source_lists": [listed]})}
+    best = rows["all: global p-value, best of 3 sources"]
+    assert (best.published, best.trials_published) == (0.22, 100_000)
+    assert rows["all: local p-value of the best"].published == 0.002
+    assert published_list({**listed, "sample": "tracks"}) == {}
+
+
+def test_the_published_sources_are_those_of_the_list() -> None:
+    published = published_list({"catalogue": "list-109", "sample": "cascades-2023"})
+    assert set(published) <= {source.name for source in catalogues.LIST_109.sources}
+
+
+@pytest.mark.parametrize("scans", [[], None])
+def test_without_a_scan_the_hottest_spots_are_not_asked_for(finished: Run, scans: list[Any] | None) -> None:
+    results = {**finished.results, "scans": scans or []}
+    if scans is None:
+        del results["scans"]  # as older results are
+    publish.check_results(results, source="results.json")
+    spots = [row for row in publish.campaign_rows(results) if row.quantity.startswith("hottest point")]
+    assert [row.published for row in spots] == [0.28, 0.46]
+    assert {row.note for row in spots} == {"not asked for: no [[scan]] in this spec"}
+    assert "no [[scan]] in this spec" in publish.campaign_text(results)
+
+
+def test_no_skies_no_global_p_value_anywhere(finished: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "small"))
+    results = json.loads((folder / "results.json").read_text())
+    for spot in results["scans"][0]["hottest"]:
+        spot["p_global"] = None
+    results["scans"][0] |= {"p_global_all_sky": None, "n_skies": 0}
+    results["source_lists"][0]["best"]["p_global"] = results["source_lists"][0]["population"]["p_global"] = None
+    results["source_lists"][0]["n_skies"] = 0
+    (folder / "results.json").write_text(json.dumps(results))
+    publish.report(folder)
+    section = sky_section(folder)
+    assert section.count("not asked for") == 5
+    rows = [row for row in publish.campaign_rows(results) if row.note.startswith("not asked for: no background skies")]
+    assert len(rows) == 4
+    assert publish.verify(steps.build_release(folder)).ok
+
+
+def sky_section(folder: Path) -> str:
+    report = (folder / "report" / "index.html").read_text()
+    return report.partition('<section id="sky"')[2].partition("</section>")[0]
+
+
+def test_the_report_shows_the_sky_with_local_and_global_and_published(finished: Run) -> None:
+    section = sky_section(finished.folder)
+    [sky], [few] = finished.results["scans"], finished.results["source_lists"]
+    assert section.count("<img ") == 1
+    alt = section.partition('<img alt="')[2].partition('"')[0]
+    caption = section.partition("<figcaption>")[2].partition("</figcaption>")[0]
+    for words in ("SYNTHETIC", "local p", "global p", f"dec {sky['hottest'][0]['dec_deg']:.1f}"):
+        assert words in alt
+        assert words in caption
+    for words in ("337.9, 17.6", "248.1, −50.9", ">0.28<", ">0.46<", "6 background skies", "Binomial population test"):
+        assert words in section, words
+    for row in few["sources"]:
+        assert f'<th scope="row">{row["source"]}</th>' in section
+    assert "http" not in section
+    assert section.count("SYNTHETIC") >= 4
+    assert 'href="#sky"' in (finished.folder / "report" / "index.html").read_text()
+
+
+def test_the_release_holds_the_sky_in_every_form_with_origin_and_release_in_the_headers(finished: Run) -> None:
+    stem = "maps/sky-cascades-2023-sky-synthetic"
+    listed = {item["path"]: item for item in json.loads((finished.release / "manifest.json").read_text())["files"]}
+    found, _ = publish.read_sky(finished.folder / "products" / "sky-cascades-2023-sky.zip")
+    for ending in (".fits", ".multiorder.fits", ".plane.fits"):
+        assert listed[stem + ending]["origin"] == "synthetic"
+        with fits_files.open(finished.release / (stem + ending), checksum=True) as units:
+            for unit in units:
+                assert (unit.header["ORIGIN"], unit.header["RELEASE"]) == ("synthetic", "nuanalysis-small-DR0.1")
+    for number, values in enumerate((found.ts, found.n_signal, found.index)):
+        np.testing.assert_array_equal(hp.read_map(finished.release / f"{stem}.fits", field=number, dtype=float), values)
+    page = (finished.release / f"{stem}.html").read_text()
+    assert "never to be taken for IceCube data" in page
+    table = Table.read(finished.release / "fits" / "sources-cascades-2023-few-synthetic.ecsv", format="ascii.ecsv")
+    [few] = finished.results["source_lists"]
+    assert list(table["p_local"]) == [row["p_local"]["p"] for row in few["sources"]]
+    assert (table.meta["ORIGIN"], table.meta["SEED"], table.meta["N_SKIES"]) == ("synthetic", 3, 40)
+    assert table.meta["RELEASE"] == "nuanalysis-small-DR0.1"
+    assert "sky-cascades-2023-sky-synthetic.html" in (finished.release / "README.md").read_text()
+
+
+def test_built_twice_a_release_with_a_sky_is_the_same_bytes(finished: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "small"))
+    again = steps.build_release(folder)
+    assert publish.verify(again).digest == publish.verify(finished.release).digest
+
+
+def test_a_product_that_is_no_scan_stops_the_build(finished: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "small"))
+    path = folder / "products" / "sky-cascades-2023-sky.zip"
+    write_zip(path, read_zip(path).drop_vars("index"))
+    with pytest.raises(DataError, match="is no scan of the sky"):
+        steps.build_release(folder)
+
+
+def test_the_end_of_a_run_names_the_hottest_spots_and_the_best_source(finished: Run) -> None:
+    lines = [line for line in steps.headline(finished.folder) if "hottest" in line or "best of" in line]
+    assert len(lines) == 3
+    assert all("local p " in line and "global p " in line and "[SYNTHETIC]" in line for line in lines)
 
 
 def test_numbers_that_are_not_there_are_null_in_json(finished: Run) -> None:
@@ -341,7 +563,10 @@ def test_the_spec_of_the_campaign_is_good_and_holds_what_the_paper_tested() -> N
     at = {h.name: h.published_ts for h in spec.hypothesis}
     assert [at[name] for name in ("template:pi0", *sorted(kra, key=len))] == [22.19, 19.06, 15.56]
     together = {t.name: t.hypotheses for t in spec.together}
-    assert set(together) == {"templates", "fermi-bubbles", "stacks", "stacks-smeared", "source-list"}
+    assert set(together) == {"templates", "fermi-bubbles", "stacks", "stacks-smeared"}
+    [sky], [listed] = spec.scan, spec.sources
+    assert (sky.nside, sky.skies) == (64, 1000)
+    assert (listed.catalogue, listed.skies) == ("list-109", 3000)
     assert len(together["fermi-bubbles"]) == 4
     here = leave_out_unknown(spec)
     assert not here.left_out

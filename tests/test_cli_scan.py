@@ -8,10 +8,12 @@ import healpy as hp
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from small_problem import sample
 
-from nuanalysis import trials
+from nuanalysis import publish, trials
+from nuanalysis.publish._sky_files import multi_order
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.workflow import cli, samples
@@ -127,8 +129,8 @@ def test_empty_pixels_are_merged_and_no_others():
     ts = np.zeros(192)
     ts[[5, 100]] = 3.0, 4.0
     log10_p = np.where(np.arange(192) == 0, np.nan, 0.0)
-    found = work.SkyMap(4, ts, ts, ts, log10_p)
-    uniq, _ = work.multi_order(found)
+    found = publish.SkyMap(4, ts, ts, ts, log10_p)
+    uniq, _ = multi_order(found)
     assert len(uniq) < 192
     sizes = {int(n): 2 ** int(np.log2(n // 4) // 2) for n in uniq}
     assert sum((4 // nside) ** 2 for nside in sizes.values()) == 192
@@ -138,8 +140,8 @@ def test_empty_pixels_are_merged_and_no_others():
     assert {0, 5, 100} <= fine
 
 
-def test_sources_give_every_source_and_both_tests(call, monkeypatch):
-    code, out, err = call(*SOURCES, "--skies", "40", "--json")
+def test_sources_give_every_source_and_both_tests(call, tmp_path, monkeypatch):
+    code, out, err = call(*SOURCES, "--skies", "40", "--output", tmp_path, "--json")
     assert code == 0
     assert "SYNTHETIC" in err
     document = json.loads(out)
@@ -155,6 +157,15 @@ def test_sources_give_every_source_and_both_tests(call, monkeypatch):
         assert record["n_skies"] == 40
         assert 0.0 < record["p"] <= 1.0
     assert document["best"]["p_global"]["p"] >= rows[0]["p_local"]["p"] / 2  # never far below the local one
+    assert json.loads((tmp_path / "sources.json").read_text()) == document
+    table = Table.read(document["files"]["table"], format="ascii.ecsv")
+    assert list(table["source"]) == [row["source"] for row in rows]
+    assert list(table["p_local"]) == p
+    assert str(table["ra_deg"].unit) == "deg"
+    said = table.meta
+    assert (said["ORIGIN"], said["SEED"], said["N_SKIES"], said["LOCAL_TRIALS"]) == ("synthetic", 1, 40, 200)
+    assert table["p_local"].description.startswith("p-value, local")
+    assert "from 40 background skies" in said["P_GLOBAL_OF_BEST"]
     row = next(row for row in rows if row["extension_deg"] == 0)
     place = f"point:{row['ra_deg']:.12g},{row['dec_deg']:.12g}"
     arguments = ("fit", "--sample", "cascades-2023", "--signal", "none", "--injections", "0", "--hypothesis", place)

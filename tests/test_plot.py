@@ -24,11 +24,12 @@ from scipy.stats import chi2
 
 from nuanalysis import plot
 from nuanalysis.errors import InputError, StepMissing
-from nuanalysis.plot import _canvas, _page, _results, _samples, _sky
+from nuanalysis.plot import _canvas, _page, _results, _samples, _sky, _standard
 from nuanalysis.publish import PUBLISHED
 from nuanalysis.schema import TRIALS, dataset
 
 NSIDE = 32
+MARKS = (_sky.Mark("north, far left", 1.4, 0.4), _sky.Mark("south, far right", 1.6, -0.3))
 
 
 def ensemble(ts: NDArray[np.float64], log_weight: NDArray[np.float64]) -> xr.Dataset:
@@ -68,6 +69,7 @@ def every_figure(origin: str) -> dict[str, Figure]:
     named = {"label": "A name", "origin": origin}
     return {
         "sky_map": plot.sky_map(values, unit="TS (sr⁻¹)", **named),
+        "marked_map": plot.sky_map(values, unit="TS (sr⁻¹)", marks=MARKS, **named),
         "plane_crop": plot.plane_crop(values, unit="TS (sr⁻¹)", **named),
         "ts_distribution": plot.ts_distribution(trials, observed_ts=4.0, **named),
         "marginals": plot.marginals(
@@ -157,7 +159,7 @@ def test_pyplot_learns_of_nothing() -> None:
 
 def test_the_same_figure_gives_the_same_bytes() -> None:
     first, second = every_figure("synthetic"), every_figure("synthetic")
-    for name in ("sky_map", "ts_distribution", "flux_comparison"):
+    for name in ("sky_map", "marked_map", "ts_distribution", "flux_comparison"):
         assert _page.png(first[name]) == _page.png(second[name]), name
 
 
@@ -185,6 +187,45 @@ def test_the_centre_is_in_the_middle_and_longitude_grows_to_the_left() -> None:
     centre = [0.5 * (found.min() + found.max()) for found in np.nonzero(blue)]
     assert columns.mean() < centre[1] - 50  # l = 60 is left of the centre
     assert rows.mean() < centre[0] - 20  # b = 20 is above it
+
+
+@pytest.mark.parametrize(("longitude", "latitude"), [(0.0, 0.0), (90.0, 0.0), (266.0, -29.0), (179.9, 60.0)])
+def test_a_mark_is_where_its_direction_is_on_the_map(longitude: float, latitude: float) -> None:
+    where = SkyCoord(longitude, latitude, unit="deg", frame="galactic").icrs
+    x, y = _sky._on_map(np.array([where.ra.rad]), np.array([where.dec.rad]))
+    wrapped = (longitude + 180.0) % 360.0 - 180.0
+    assert np.degrees(x) == pytest.approx([-wrapped], abs=0.01)  # the Galactic frames differ by less
+    assert np.degrees(y) == pytest.approx([latitude], abs=0.01)
+
+
+def test_the_names_of_marks_stay_inside_the_figure(synthetic: dict[str, Figure]) -> None:
+    figure = synthetic["marked_map"]
+    names = [text for text in texts(figure) if text.get_text() in {mark.name for mark in MARKS}]
+    assert len(names) == len(MARKS)
+    for name in names:
+        box = name.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, name.get_text()
+
+
+LOCAL = {"p": 6.2e-4, "p_error": 5e-5, "extrapolated": False}
+GLOBAL = {"p": 0.54, "p_error": 0.06, "upper_bound_90": None, "n_skies": 1000}
+NONE_OF_THEM = {"p": 0.01, "p_error": 0.01, "upper_bound_90": 0.023, "n_skies": 100}
+
+
+@pytest.mark.parametrize(
+    ("local", "of_all", "said"),
+    [
+        (LOCAL, GLOBAL, "local p 0.00062 ± 5e-05, global p 0.54 ± 0.06 from 1,000 background skies"),
+        (LOCAL, None, "local p 0.00062 ± 5e-05, no global p asked for"),
+        (LOCAL, NONE_OF_THEM, "local p 0.00062 ± 5e-05, global p below 0.023 (90 %) from 100 background skies"),
+        (
+            {"p": 1e-7, "p_error": None, "extrapolated": True}, GLOBAL,
+            "local p 1e-07 (extrapolated), global p 0.54 ± 0.06 from 1,000 background skies",
+        ),
+    ],
+)  # fmt: skip
+def test_a_hottest_spot_in_words(local: dict[str, object], of_all: dict[str, object] | None, said: str) -> None:
+    assert _standard._chance_words({"p_local": local, "p_global": of_all}) == said
 
 
 def test_the_names_of_longitudes() -> None:

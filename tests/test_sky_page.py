@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import healpy as hp
 import numpy as np
 import pytest
 
-from nuanalysis.workflow.scan import SkyMap
-from nuanalysis.workflow.sky_page import sky_page
+from nuanalysis.publish import SkyMap, sky_page
+from nuanalysis.sky.catalogues import CATALOGUES
 
 
 def document(**more):
@@ -40,3 +41,32 @@ def test_only_synthetic_skies_are_called_so(origin):
     page = sky_page(document(origin=origin), sky())
     banner = "never to be taken for IceCube data"
     assert (banner in page) == (origin == "synthetic")
+
+
+def test_a_listed_source_shows_the_fit_of_the_pixel_it_lies_in():
+    found = sky()
+    source = CATALOGUES["snr"].sources[0]
+    pixel = hp.ang2pix(8, np.pi / 2 - source.declination, source.right_ascension)
+    page = sky_page(document(), found)
+    row = page.partition("<table")[2].partition(source.name)[2].partition("</tr>")[0]
+    for words in (
+        f"{found.ts[pixel]:.2f}",
+        f"{found.n_signal[pixel]:.1f}",
+        "2.50",
+        f"{10 ** -found.log10_p[pixel]:.3g}",
+    ):
+        assert words in row, words
+    for words in ("TS of pixel", "local p of pixel", "not a fit at its position"):
+        assert words in page
+
+
+def test_a_source_without_signal_or_beyond_reach_has_no_index_and_no_p():
+    found = sky()
+    none = np.zeros_like(found.ts)
+    blank = np.full_like(none, np.nan)
+    blank[0] = 1.0
+    page = sky_page(document(), SkyMap(8, none, none, found.index, blank))
+    row = page.partition("<table")[2].partition("Vela X")[2].partition("</tr>")[0]
+    assert "2.50" not in row
+    assert "nan" not in row
+    assert "0.00" in row

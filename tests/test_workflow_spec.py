@@ -198,6 +198,10 @@ def leaves() -> list[tuple[str, str]]:
         ("index = 2.7", "index = 2.7\noptional = true"),
         ("index = 2.7", "index = 2.7\npublished_ts = 22.19"),
         ("[trials]", "[[together]]\nname = 'a'\nhypotheses = ['template:pi0', 'stack:snr']\n[trials]"),
+        ("[trials]", "[[scan]]\nname = 'a'\n[trials]"),
+        ("[trials]", "[[scan]]\nname = 'a'\nskies = 7\n[trials]"),
+        ("[trials]", "[[sources]]\nname = 'a'\ncatalogue = 'snr'\n[trials]"),
+        ("[trials]", "[[sources]]\nname = 'a'\ncatalogue = 'pwn'\n[trials]"),
     ]
 
 
@@ -235,6 +239,71 @@ def test_a_fault_of_a_comparison_is_named(old: str, new: str, said: str) -> None
     message = refusal(GOOD + TOGETHER.replace(old, new, 1))
     assert said in message
     assert message.count("\n  - ") == 1, message
+
+
+SKY = """
+[[scan]]
+name = "all"
+nside = 32
+skies = 20
+
+[[sources]]
+name = "list"
+catalogue = "list-109"
+skies = 50
+local_trials = 300
+"""
+
+
+def test_a_scan_and_a_source_list_are_read_with_their_defaults() -> None:
+    spec = parse_spec(GOOD + SKY)
+    assert spec.is_campaign
+    [scan], [listed] = spec.scan, spec.sources
+    assert (scan.nside, scan.skies, scan.smear_declination_deg, scan.local_trials) == (32, 20, 0.0, 2000)
+    assert (listed.catalogue, listed.skies, listed.smear_declination_deg, listed.local_trials) == (
+        "list-109",
+        50,
+        0.0,
+        300,
+    )
+    bare = parse_spec(GOOD + SKY.replace("nside = 32\nskies = 20", "").replace("skies = 50\nlocal_trials = 300", ""))
+    assert (bare.scan[0].nside, bare.scan[0].skies) == (64, 100)
+    assert (bare.sources[0].skies, bare.sources[0].local_trials) == (1000, 1000)
+    for alone in SKY.split("\n\n"):
+        assert parse_spec(GOOD + alone).is_campaign
+    assert leave_out_unknown(spec) == spec
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("nside = 32", "nsid = 32", "unknown key 'scan.0.nsid'. Did you mean 'nside'?"),
+        ("nside = 32", "nside = 48", "nside of scan 'all' is 48; expected one of 1, 2, 4"),
+        ("nside = 32", "nside = 32.0", "'scan.0.nside': Input should be a valid integer"),
+        ("skies = 20", "skies = -1", "'scan.0.skies': Input should be greater than or equal to 0 (found -1)"),
+        ("skies = 20", "smear_declination_deg = 11", "'scan.0.smear_declination_deg'"),
+        ("skies = 20", "local_trials = 100", "'scan.0.local_trials'"),
+        ('"all"', '"All of it"', "'scan.0.name': String should match pattern"),
+        ("catalogue", "catalog", "unknown key 'sources.0.catalog'. Did you mean 'catalogue'?"),
+        ("skies = 50", "skies = true", "'sources.0.skies': Input should be a valid integer"),
+        ("local_trials = 300", "local_trials = 199", "'sources.0.local_trials'"),
+    ],
+)
+def test_a_fault_of_a_scan_or_a_source_list_is_named(old: str, new: str, said: str) -> None:
+    message = refusal(GOOD + SKY.replace(old, new, 1))
+    assert said in message
+    assert message.endswith("Nothing was run.")
+
+
+@pytest.mark.parametrize("kind", ["scan", "sources"])
+def test_two_scans_or_lists_of_one_name_are_refused(kind: str) -> None:
+    [twice] = [part for part in SKY.split("\n\n") if f"[[{kind}]]" in part]
+    assert "named twice" in refusal(GOOD + twice + "\n" + twice)
+
+
+def test_an_unknown_catalogue_is_refused_before_work() -> None:
+    with pytest.raises(InputError, match=r"no catalogue 'list-190'. Did you mean 'list-109'"):
+        leave_out_unknown(parse_spec(GOOD + SKY.replace("list-109", "list-190")))
 
 
 @pytest.mark.parametrize(

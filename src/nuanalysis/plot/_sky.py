@@ -5,6 +5,9 @@ Longitude grows to the left, as one sees the sky; the Galactic Centre is in the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import healpy as hp
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +22,15 @@ Floats = NDArray[np.float64]
 COLOURS = "cividis"
 _LONGITUDES = np.arange(-150, 151, 30)  # deg, of the ticks
 _PIXELS_ACROSS = 720
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A named place on a map; right ascension and declination in rad, ICRS."""
+
+    name: str
+    ra: float
+    dec: float
 
 
 def _values_at(values: Floats, longitude: Floats, latitude: Floats) -> Floats:
@@ -54,12 +66,50 @@ def _colour_bar(figure: Figure, axes: Axes, drawn: ScalarMappable, unit: str) ->
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
 
 
+def _on_map(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
+    """x (longitude to the left, -pi to pi) and y of directions (direction,) in rad, ICRS."""
+    theta, phi = (np.atleast_1d(a) for a in hp.Rotator(coord=["C", "G"])(np.pi / 2 - dec, ra))
+    return np.pi - (phi + np.pi) % (2 * np.pi), np.pi / 2 - theta
+
+
+def _draw_marks(axes: Axes, marks: Sequence[Mark]) -> None:
+    """Rings with names, and the celestial equator that divides the hemispheres they are named after."""
+    around = np.linspace(0.0, 2 * np.pi, 721)
+    x, y = _on_map(around, np.zeros_like(around))
+    order = np.argsort(x)
+    axes.plot(x[order], y[order], color="white", linestyle="--", linewidth=1.0)
+    for mark in marks:
+        [at_x], [at_y] = _on_map(np.array([mark.ra]), np.array([mark.dec]))
+        axes.plot(at_x, at_y, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", markeredgewidth=3.0)
+        axes.plot(at_x, at_y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
+        inwards = -1 if at_x > 0 else 1
+        away = np.sign(at_y) if abs(at_y) < 1.0 else -np.sign(at_y)  # from the ticks, which lie along b = 0
+        axes.annotate(
+            mark.name,
+            (at_x, at_y),
+            xytext=(10 * inwards, 12 * away),
+            textcoords="offset points",
+            horizontalalignment="left" if inwards > 0 else "right",
+            verticalalignment="center",
+            fontsize=SMALL,
+            bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6},
+        )
+
+
 def sky_map(
-    values: Floats, *, label: str, unit: str, origin: str, low: float | None = None, high: float | None = None
+    values: Floats,
+    *,
+    label: str,
+    unit: str,
+    origin: str,
+    low: float | None = None,
+    high: float | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Figure:
     """Whole sky, Mollweide projection, Galactic coordinates.
 
     values : (12 nside^2,) HEALPix RING in ICRS; NaN is left white.    unit : quantity and unit of the colour scale.
+    marks  : places ringed and named; with them the celestial equator is drawn, dashed.
     """
     x_edges = np.linspace(-np.pi, np.pi, _PIXELS_ACROSS + 1)
     y_edges = np.linspace(-np.pi / 2, np.pi / 2, _PIXELS_ACROSS // 2 + 1)
@@ -76,6 +126,8 @@ def sky_map(
     axes.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"])
     axes.tick_params(labelsize=SMALL)
     axes.grid(visible=True, color="white", alpha=0.35, linewidth=0.6)
+    if marks:
+        _draw_marks(axes, marks)
     axes.set_xlabel("Galactic longitude l (ticks inside), grows to the left", fontsize=10)
     axes.set_ylabel("Galactic latitude b", fontsize=10, labelpad=8)
     title(figure, label, origin)

@@ -30,7 +30,7 @@ from nuanalysis.plot._results import (
     ts_grid,
 )
 from nuanalysis.plot._samples import cut_flow
-from nuanalysis.plot._sky import plane_crop, sky_map
+from nuanalysis.plot._sky import Mark, plane_crop, sky_map
 
 Row = Mapping[str, Any]
 Drawn = tuple[Figure, Sidecar, Any]
@@ -90,6 +90,70 @@ def _map_figures(row: Row, path: Path) -> Iterator[Drawn]:
             Sidecar(f"plane-{_tag(row)}", "The Galactic plane of this map. " + alt, caption, row["origin"], "maps"),
             None,
         )
+
+
+def _chance_words(spot: Row) -> str:
+    p, of_all = spot["p_local"], spot["p_global"]
+    local = f"local p {p['p']:.2g}" + (" (extrapolated)" if p["extrapolated"] else f" ± {p['p_error']:.1g}")
+    if of_all is None:
+        return f"{local}, no global p asked for"
+    bound = of_all["upper_bound_90"]
+    found = f"below {bound:.2g} (90 %)" if bound is not None else f"{of_all['p']:.2g} ± {of_all['p_error']:.1g}"
+    return f"{local}, global p {found} from {of_all['n_skies']:,} background skies"
+
+
+_SPOT_COLUMNS = ("hemisphere", "ra_deg", "dec_deg", "l_deg", "b_deg", "n_s", "ts")
+
+
+def _sky_figure(one: Row, path: Path) -> Drawn:
+    """The map of a scan, the hottest spot of each hemisphere marked."""
+    from nuanalysis.store import read_zip
+
+    log10_p = np.asarray(read_zip(path)["log10_p"].values, dtype=np.float64)
+    what = f"{'SYNTHETIC' if one['origin'] == 'synthetic' else 'real'} sample {one['sample']}"
+    spots = "; ".join(
+        f"hottest spot of the {spot['hemisphere']} at RA {spot['ra_deg']:.1f}°, dec {spot['dec_deg']:.1f}° "
+        f"(l {spot['l_deg']:.1f}°, b {spot['b_deg']:.1f}°), TS {spot['ts']:.2f}, {_chance_words(spot)}"
+        for spot in one["hottest"]
+    )
+    caption = (
+        f"Point-source scan of the {what}, {one['n_events']:,} events: −log₁₀ of the local p-value of every direction, "
+        f"not corrected for the number of directions; HEALPix nside {one['nside']}; Galactic coordinates, Galactic "
+        "Centre in the middle, longitude grows to the left; white: within 8° of a celestial pole, no p-value; dashed: "
+        f"celestial equator. {spots[0].upper()}{spots[1:]}. Seed {one['seed']}."
+    )
+    alt = f"All-sky map of −log₁₀ local p, {what}: up to {np.nanmax(log10_p):.2f}; {spots}"
+    marks = [
+        Mark(f"hottest, {spot['hemisphere']}", *map(math.radians, (spot["ra_deg"], spot["dec_deg"])))
+        for spot in one["hottest"]
+    ]
+    drawn = sky_map(
+        log10_p,
+        label=f"Point-source scan, {one['sample']}",
+        unit="−log₁₀ of the local p-value",
+        origin=one["origin"],
+        low=0.0,
+        marks=marks,
+    )
+    columns: dict[str, Any] = {key: [spot[key] for spot in one["hottest"]] for key in _SPOT_COLUMNS}
+    columns |= {
+        f"p_{kind}{end}": [number(spot, f"p_{kind}", f"p{end}") for spot in one["hottest"]]
+        for kind in ("local", "global")
+        for end in ("", "_error")
+    }
+    table = _table(columns, origin=one["origin"], description=caption)
+    return (
+        drawn,
+        Sidecar(f"sky-{one['sample']}-{one['name']}{_mark(one['origin'])}", alt, caption, one["origin"], "maps"),
+        table,
+    )
+
+
+def _sky_figures(document: Row, folder: Path) -> Iterator[Drawn]:
+    for one in document.get("scans", ()):
+        path = folder / "products" / f"sky-{one['sample']}-{one['name']}.zip"
+        if path.is_file():
+            yield _sky_figure(one, path)
 
 
 def _trials_figure(row: Row, path: Path) -> Drawn:
@@ -225,6 +289,7 @@ def standard_figures(run_folder: Path, published: Mapping[str, Published]) -> li
     results = document["results"]
     drawn = [
         *(_overview(results, published) if results else ()),
+        *_sky_figures(document, run_folder),
         *(figure for row in results for figure in _result_figures(row, run_folder)),
         *_sample_figures(document),
     ]

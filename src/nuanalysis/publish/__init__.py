@@ -12,7 +12,10 @@ from nuanalysis.publish._published import PUBLISHED, Published
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
 from nuanalysis.publish._run import check_results, load_results, recipe, results_schema
+from nuanalysis.publish._sky_files import SkyMap, map_fits, multi_order_fits, plane_fits, read_sky, sky_product
+from nuanalysis.publish._sky_page import sky_page
 from nuanalysis.publish._skymap import Layer, Marker, sky_map_page
+from nuanalysis.publish._source_list import source_list_table
 
 __all__ = [
     "PUBLISHED",
@@ -20,6 +23,7 @@ __all__ = [
     "Layer",
     "Marker",
     "Published",
+    "SkyMap",
     "Verification",
     "build",
     "campaign_rows",
@@ -27,9 +31,16 @@ __all__ = [
     "campaign_text",
     "check_results",
     "load_results",
+    "map_fits",
+    "multi_order_fits",
+    "plane_fits",
+    "read_sky",
     "recipe",
     "report",
     "results_schema",
     "sky_map_page",
+    "sky_page",
+    "sky_product",
+    "source_list_table",
     "verify",
 ]

@@ -9,13 +9,13 @@ from typing import Any
 
 from nuanalysis.publish._compare import scientific, shown
 from nuanalysis.publish._fits import ecsv
-from nuanalysis.publish._published import BUBBLES, CAMPAIGN_2023, PUBLISHED, Published
+from nuanalysis.publish._published import BUBBLES, CAMPAIGN_2023, NO_SPOT, PUBLISHED, Published, PublishedSpot
 
 Row = Mapping[str, Any]
 _NONE = math.nan
 _UNIT = 1e-12
 _FLUX = "1e-12 TeV cm-2 s-1"
-_NOT_HERE = "not in this version"
+_NOT_HERE, _NOT_ASKED = "not in this version", "not asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class CampaignRow:
         return (what, self._form(self.published), ours, *trials, *spent)
 
     def _absent(self) -> str:
-        return _NOT_HERE if self.note.startswith(_NOT_HERE) else shown(self.ours)
+        return next((why for why in (_NOT_HERE, _NOT_ASKED) if self.note.startswith(why)), shown(self.ours))
 
     def _form(self, value: float, error: float = _NONE) -> str:
         if self.kind:
@@ -123,7 +123,7 @@ def _fit_rows(row: Row, theirs: Published) -> Iterator[CampaignRow]:
     name, flux = row["hypothesis"], row.get("flux") or {}
     low, high = (_number(flux, key) / _UNIT for key in ("low_68", "high_68"))
     p_value = row.get("p_value") or {}
-    own = _OWN_FIT if row["origin"] == "synthetic" else "from the fit to these events"
+    own = _whose(row)
     yield CampaignRow(
         f"{name}: local p-value of the fit, TS {row['fit']['ts']:.2f}",
         "local",
@@ -209,8 +209,7 @@ def _published_global(hypotheses: list[str]) -> float:
 
 
 def _together_rows(record: Row) -> Iterator[CampaignRow]:
-    smear = _number(record, "smear_declination_deg")
-    how = f", declinations smeared by {smear:g} deg" if smear > 0 else ""
+    how = _smeared(record)
     trials, names = _number(record, "n_trials"), record["hypotheses"]
     best = record.get("best")
     said = f"best: {best}" if best else _reason(record)
@@ -242,7 +241,7 @@ def _together_rows(record: Row) -> Iterator[CampaignRow]:
 def _joint_rows(record: Row) -> Iterator[CampaignRow]:
     """Each hypothesis of a joint fit, the others profiled; nothing of the kind was published."""
     names = [row["hypothesis"] for row in record["hypotheses"]]
-    said = _OWN_FIT if record["origin"] == "synthetic" else "from the fit to these events"
+    said = _whose(record)
     for row in record["hypotheses"]:
         others = ", ".join(name for name in names if name != row["hypothesis"])
         p_value = row["p_value"]
@@ -259,6 +258,98 @@ def _joint_rows(record: Row) -> Iterator[CampaignRow]:
         )
 
 
+def _chance_row(quantity: str, chance: Row | None, **more: Any) -> CampaignRow:
+    """The global p-value from background skies, or why there is none."""
+    said = more.pop("note", "")
+    if chance is None:
+        return CampaignRow(quantity, "global", note=f"{_NOT_ASKED}: no background skies in this spec", **more)
+    bound = chance["upper_bound_90"]
+    none = f"none of the skies: below {bound:.2g} with 90 %" if bound is not None else ""
+    return CampaignRow(
+        quantity,
+        "global",
+        ours=_number(chance, "p"),
+        error=_number(chance, "p_error"),
+        trials=_number(chance, "n_skies"),
+        note="; ".join(filter(None, (said, none))),
+        **more,
+    )
+
+
+def _local_row(quantity: str, record: Row, trials: float, **more: Any) -> CampaignRow:
+    """A local p-value, which may lie beyond what its trials reach."""
+    beyond = "extrapolated beyond the trials" if record["extrapolated"] else ""
+    more["note"] = "; ".join(filter(None, (more.get("note", ""), beyond)))
+    ours, error = _number(record, "p"), _number(record, "p_error")
+    return CampaignRow(quantity, "local", ours=ours, error=error, trials=trials, **more)
+
+
+def _whose(record: Row) -> str:
+    return _OWN_FIT if record["origin"] == "synthetic" else "from the fit to these events"
+
+
+def _smeared(record: Row) -> str:
+    smear = _number(record, "smear_declination_deg")
+    return f", declinations smeared by {smear:g} deg" if smear > 0 else ""
+
+
+def _scan_rows(record: Row) -> Iterator[CampaignRow]:
+    """The hottest spot of each hemisphere; the number of trials of a local p-value is that at each declination."""
+    published = CAMPAIGN_2023.hot_spots if record["sample"] == CAMPAIGN_2023.sample else {}
+    for spot in record["hottest"]:
+        theirs = published.get(spot["hemisphere"], NO_SPOT)
+        name = f"{record['name']}: hottest point of the {spot['hemisphere']}ern sky"
+        at = f"RA {spot['ra_deg']:.1f}, dec {spot['dec_deg']:.1f} deg, n_s {spot['n_s']:.1f}; {_whose(record)}"
+        yield _chance_row(
+            f"{name}: global p-value{_smeared(record)}",
+            spot["p_global"],
+            published=theirs.p_global,
+            trials_published=CAMPAIGN_2023.scans if published else _NONE,
+            note=at,
+        )
+        yield _local_row(
+            f"{name}: local p-value", spot["p_local"], _number(record, "local_trials"), published=theirs.p_local
+        )
+
+
+def published_list(record: Row) -> dict[str, PublishedSpot]:
+    """Published fits of the sources of a list, empty where these are not that list and sample."""
+    same = (record["catalogue"], record["sample"]) == (CAMPAIGN_2023.list_name, CAMPAIGN_2023.sample)
+    return CAMPAIGN_2023.list_sources if same else {}
+
+
+def _source_list_rows(record: Row) -> Iterator[CampaignRow]:
+    """The best source of a list, locally and globally, and the population test."""
+    best, population, published = record["best"], record["population"], published_list(record)
+    each = f"each:{record['catalogue']}"
+    yield _chance_row(
+        f"{record['name']}: global p-value, best of {record['n_sources']} sources{_smeared(record)}",
+        best["p_global"],
+        published=CAMPAIGN_2023.p[each] if published else _NONE,
+        trials_published=CAMPAIGN_2023.list_skies if published else _NONE,
+        note=f"best: {best['source']}; {_whose(record)}",
+    )
+    first = min(published, key=lambda name: _or_one(published[name].p_local), default="")
+    yield _local_row(
+        f"{record['name']}: local p-value of the best",
+        best["p_local"],
+        _number(record, "local_trials"),
+        published=published[first].p_local if first else _NONE,
+        trials_published=CAMPAIGN_2023.trials[each] if published else _NONE,
+        note=f"{best['source']}; published: {first}" if first else best["source"],
+    )
+    yield _chance_row(
+        f"{record['name']}: global p-value of the binomial population test",
+        population["p_global"],
+        note=f"{population['k']} sources with local p at most {population['p_threshold']:.3g}, "
+        f"binomial probability {population['p_binomial']:.3g}",
+    )
+
+
+def _or_one(p: float) -> float:
+    return p if math.isfinite(p) else 1.0
+
+
 def _left_out_rows(run: Row) -> Iterator[CampaignRow]:
     for name, reason in run.get("left_out_hypotheses", {}).items():
         one = name.removeprefix("together:")
@@ -270,13 +361,15 @@ def _left_out_rows(run: Row) -> Iterator[CampaignRow]:
             trials_published=CAMPAIGN_2023.trials.get(one, _NONE),
             note=f"{_NOT_HERE}: {reason}",
         )
-    for side, p in CAMPAIGN_2023.hot_spots.items():
+    if any(one["sample"] == CAMPAIGN_2023.sample for one in run.get("scans", ())):
+        return
+    for side, spot in CAMPAIGN_2023.hot_spots.items():
         yield CampaignRow(
-            f"hottest point of the {side} sky: global p-value",
+            f"hottest point of the {side}ern sky: global p-value",
             "global",
-            published=p,
+            published=spot.p_global,
             trials_published=CAMPAIGN_2023.scans,
-            note=f"{_NOT_HERE}: no sky scan",
+            note=f"{_NOT_ASKED}: no [[scan]] in this spec",
         )
 
 
@@ -318,6 +411,10 @@ def campaign_rows(run: Row) -> tuple[CampaignRow, ...]:
     for one in run.get("joint", ()):
         cost = _core_hours(run, "joint", one["name"], one["sample"])
         rows += _of_part(_joint_rows(one), cost, one)
+    for one in run.get("scans", ()):
+        rows += _of_part(_scan_rows(one), _core_hours(run, "scan", one["name"], one["sample"]), one)
+    for one in run.get("source_lists", ()):
+        rows += _of_part(_source_list_rows(one), _core_hours(run, "sources", one["name"], one["sample"]), one)
     return (*rows, *_left_out_rows(run), _total(run))
 
 
@@ -363,7 +460,7 @@ def campaign_text(run: Row) -> str:
         )
         for row in table
     ]
-    notes = [f"{row.quantity}: {row.note}" for row in rows if row.note.startswith(_NOT_HERE)]
+    notes = [f"{row.quantity}: {row.note}" for row in rows if row.note.startswith((_NOT_HERE, _NOT_ASKED))]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *notes])
 
 

@@ -114,7 +114,8 @@ def event_fields(events: xr.Dataset) -> list[Field]:
     return fields
 
 
-def _table_hdu(name: str, fields: Sequence[Field], cards: Sequence[tuple[str, Any, str]]) -> Any:
+def table_hdu(name: str, fields: Sequence[Field], cards: Sequence[tuple[str, Any, str]]) -> Any:
+    """A binary table of the fields, the cards in its header."""
     from astropy.io import fits
 
     formats = {"f": "D", "i": "K", "u": "K", "b": "L"}
@@ -130,11 +131,11 @@ def _table_hdu(name: str, fields: Sequence[Field], cards: Sequence[tuple[str, An
         hdu.header.comments[f"TTYPE{number}"] = _ascii(field.meaning)[:47]
         if field.ucd:
             hdu.header.set(f"TUCD{number}", field.ucd, "IVOA UCD1+")
-    _add_cards(hdu.header, cards)
+    add_cards(hdu.header, cards)
     return hdu
 
 
-def _add_cards(header: Any, cards: Sequence[tuple[str, Any, str]]) -> None:
+def add_cards(header: Any, cards: Sequence[tuple[str, Any, str]]) -> None:
     """Add the cards; a text too long for a card goes on in HISTORY-like COMMENT lines instead of being cut."""
     for key, value, comment in cards:
         if isinstance(value, str) and len(_ascii(value)) > _TEXT:
@@ -146,14 +147,14 @@ def _add_cards(header: Any, cards: Sequence[tuple[str, Any, str]]) -> None:
             )
 
 
-def _bytes(hdus: Sequence[Any], stamp: Stamp) -> bytes:
+def hdu_file(hdus: Sequence[Any], stamp: Stamp) -> bytes:
     """The file: origin and release in every header, checksums dated with the results."""
     from astropy.io import fits
 
     listed = fits.HDUList([fits.PrimaryHDU(), *hdus])
     listed.update_extend()
     for hdu in listed:
-        _add_cards(hdu.header, stamp.cards())
+        add_cards(hdu.header, stamp.cards())
         hdu.add_checksum(when=stamp.created[:19])
     buffer = io.BytesIO()
     listed.writeto(buffer, output_verify="exception")
@@ -178,7 +179,7 @@ def _event_cards(events: xr.Dataset) -> list[tuple[str, Any, str]]:
 
 def events_fits(events: xr.Dataset, stamp: Stamp) -> bytes:
     """A dataset of schema EVENTS as binary table EVENTS."""
-    return _bytes([_table_hdu("EVENTS", event_fields(events), _event_cards(events))], stamp)
+    return hdu_file([table_hdu("EVENTS", event_fields(events), _event_cards(events))], stamp)
 
 
 def _band_fields(edges: NDArray[Any], number: int) -> list[Field]:
@@ -245,13 +246,13 @@ def response_fits(response: xr.Dataset, stamp: Stamp) -> bytes:
         ("NOTES", str(response.attrs.get("notes", "")) or "none", "stand-ins and changes"),
     ]
     hdus = [
-        _table_hdu(name, fields, [("HDUCLAS2", kind, ""), *shared]) for name, kind, fields in _response_tables(response)
+        table_hdu(name, fields, [("HDUCLAS2", kind, ""), *shared]) for name, kind, fields in _response_tables(response)
     ]
     for name in sorted(str(name) for name in set(response.variables) - _COVERED):
         image = fits.ImageHDU(np.asarray(response[name].values), name=name.upper())
-        _add_cards(image.header, [("BUNIT", str(response[name].attrs.get("units", "")), ""), *shared])
+        add_cards(image.header, [("BUNIT", str(response[name].attrs.get("units", "")), ""), *shared])
         hdus.append(image)
-    return _bytes(hdus, stamp)
+    return hdu_file(hdus, stamp)
 
 
 def _field_of(dataset: xr.Dataset, name: str) -> Field:
@@ -285,7 +286,7 @@ def map_fits(sky: xr.Dataset, stamp: Stamp, *, title: str) -> bytes:
     ]
     if frame == "icrs":
         cards.append(("RADESYS", "ICRS", "frame"))
-    return _bytes([_table_hdu("HEALPIX", fields, cards)], stamp)
+    return hdu_file([table_hdu("HEALPIX", fields, cards)], stamp)
 
 
 def trials_fits(trials: xr.Dataset, stamp: Stamp, *, title: str) -> bytes:
@@ -298,7 +299,7 @@ def trials_fits(trials: xr.Dataset, stamp: Stamp, *, title: str) -> bytes:
         ("KIND", str(trials.attrs["kind"]), "of ensemble"),
         ("SEED", str(trials.attrs["seed"]), "of the random numbers"),
     ]
-    return _bytes([_table_hdu("TRIALS", fields, cards)], stamp)
+    return hdu_file([table_hdu("TRIALS", fields, cards)], stamp)
 
 
 def ecsv(columns: Mapping[str, tuple[Any, str, str]], meta: Mapping[str, Any]) -> bytes:

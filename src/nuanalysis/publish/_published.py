@@ -74,20 +74,41 @@ UNPUBLISHED = Published("", *(NOT_PUBLISHED,) * 4, "nothing was published")
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedSpot:
+    """A direction that was published with its fit: the hottest of a hemisphere, or a source of a list."""
+
+    p_local: float
+    n_signal: float = NOT_PUBLISHED
+    index: float = NOT_PUBLISHED
+    ra_deg: float = NOT_PUBLISHED
+    dec_deg: float = NOT_PUBLISHED
+    p_global: float = NOT_PUBLISHED
+
+
+NO_SPOT = PublishedSpot(NOT_PUBLISHED)
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedCampaign:
     """What the whole published analysis took, and the numbers of it that belong to no row of ``PUBLISHED``.
 
     trials : scrambles behind the p-value of each hypothesis (of each source, for each:NAME).
     p : p-values of hypotheses; each is local, but for that of a list, which is global.
     core_hours : of all of it; only the sum is known.
+    sample : whose numbers these are.  hot_spots : of each hemisphere, from so many background ``scans``.
+    list_sources : sources of the list ``list_name`` whose fits were printed; list_skies : correlated trials of it.
     """
 
     core_hours: float
     trials: dict[str, float]
     p: dict[str, float]
     p_best_template: float
-    hot_spots: dict[str, float]
+    sample: str
+    hot_spots: dict[str, PublishedSpot]
     scans: float
+    list_name: str
+    list_sources: dict[str, PublishedSpot]
+    list_skies: float
     source: str
 
 
@@ -102,7 +123,21 @@ CAMPAIGN_2023 = PublishedCampaign(
         "each:list-109": 0.22,
     },
     p_best_template=3.78e-6,  # 1 - (1 - 1.26e-6)^3, counting three independent templates
-    hot_spots={"northern": 0.28, "southern": 0.46},
+    sample="cascades-2023",
+    hot_spots={
+        "north": PublishedSpot(3.92e-4, 213.7, 3.6, 337.9, 17.6, 0.28),
+        "south": PublishedSpot(1.31e-3, 90.2, 2.9, 248.1, -50.9, 0.46),
+    },
     scans=1000.0,
+    list_name="list-109",
+    list_sources={
+        "PMN J1650-5044": PublishedSpot(0.002, 88.1, 2.9), "IC 678": PublishedSpot(0.005),
+        "Arp 220": PublishedSpot(0.009), "PMN J1603-4904": PublishedSpot(0.010), "G343.1-2.3": PublishedSpot(0.011),
+        "B2 1520+31": PublishedSpot(0.013), "RGB J2243+203": PublishedSpot(0.022),
+        "Galactic Centre": PublishedSpot(0.022, 58.7, 2.7), "4C +01.28": PublishedSpot(0.025),
+        "TXS 1714-336": PublishedSpot(0.028), "TXS 0506+056": PublishedSpot(NOT_PUBLISHED, 0.0),
+        "NGC 1068": PublishedSpot(0.252, 87.1, 4.0),
+    },
+    list_skies=1e5,
     source=f"{SCIENCE_2023}, tables 1, S1 and S5, and its supplement",
 )  # fmt: skip

@@ -15,12 +15,14 @@ from typing import Any
 import xarray as xr
 
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.publish import _texts
+from nuanalysis.publish import _sky_files, _texts
 from nuanalysis.publish._campaign import campaign_table
 from nuanalysis.publish._fits import Stamp, ecsv, events_ecsv_gz, events_fits, map_fits, response_fits, trials_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
 from nuanalysis.publish._report import render
 from nuanalysis.publish._run import Recipe, Row, load_figures, load_results, recipe, recipe_text
+from nuanalysis.publish._sky_page import sky_page
+from nuanalysis.publish._source_list import source_list_table
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, check
 from nuanalysis.store import read_zip, sha256_file, write_zip
 
@@ -151,6 +153,26 @@ def _add_maps(draft: Draft) -> None:
         name = f"maps/{_marked(path.stem, origin)}"
         draft.write(f"{name}.fits", map_fits(sky, draft.stamp(origin), title=path.stem.removeprefix("map-")))
         write_zip(draft.folder / f"{name}.zarr.zip", sky.assign_attrs(origin=origin))
+
+
+def _add_skies(draft: Draft) -> None:
+    """The scans: maps in three forms, the page, and the product as it is."""
+    for path in draft.products("sky"):
+        found, document = _sky_files.read_sky(path)
+        origin = str(document["origin"])
+        stamp = draft.stamp(origin)
+        name = f"maps/{_marked(path.stem, origin)}"
+        draft.write(f"{name}.fits", _sky_files.map_fits(found, document, stamp))
+        draft.write(f"{name}.multiorder.fits", _sky_files.multi_order_fits(found, document, stamp))
+        draft.write(f"{name}.plane.fits", _sky_files.plane_fits(found, document, stamp))
+        draft.write(f"{name}.html", sky_page(document, found).encode())
+        write_zip(draft.folder / f"{name}.zarr.zip", read_zip(path))
+
+
+def _add_source_lists(draft: Draft) -> None:
+    for one in draft.run.get("source_lists", ()):
+        name = f"fits/{_marked('sources-' + one['sample'] + '-' + one['name'], one['origin'])}.ecsv"
+        draft.write(name, source_list_table(one, _header(draft, one["origin"])))
 
 
 def _add_trials(draft: Draft) -> None:
@@ -331,8 +353,8 @@ def _write_manifest(draft: Draft) -> None:
 
 
 PARTS: tuple[Callable[[Draft], None], ...] = (
-    _add_events, _add_responses, _add_maps, _add_trials, _add_fits, _add_campaign, _add_cut_flow,
-    _add_figures, _add_run_files, _add_texts, _refuse_foreign, _write_manifest,
+    _add_events, _add_responses, _add_maps, _add_skies, _add_trials, _add_fits, _add_source_lists, _add_campaign,
+    _add_cut_flow, _add_figures, _add_run_files, _add_texts, _refuse_foreign, _write_manifest,
 )  # fmt: skip
 
 

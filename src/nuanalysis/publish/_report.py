@@ -10,6 +10,7 @@ from typing import Any
 from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._compare import compare, remarks, sources
 from nuanalysis.publish._run import Row, Shown, doi_text, load_figures, load_results, plain, recipe, recipe_text
+from nuanalysis.publish._sky_report import scan_words, source_list_words
 from nuanalysis.store import atomic_write, sha256_file
 
 
@@ -17,7 +18,8 @@ def _picture(shown: Shown) -> dict[str, Any]:
     """What the template needs of a figure; the size in CSS pixels, so that nothing jumps while it loads."""
     data = shown.path.read_bytes()
     width, height = struct.unpack(">II", data[16:24])
-    texts = {"alt": plain(shown.alt), "caption": plain(shown.caption), "origin": shown.origin, "section": shown.section}
+    section = "sky" if shown.slug.startswith("sky-") else shown.section  # a scan's map stands with its tables
+    texts = {"alt": plain(shown.alt), "caption": plain(shown.caption), "origin": shown.origin, "section": section}
     return {**texts, "picture": base64.b64encode(data).decode("ascii"), "width": width // 2, "height": height // 2}
 
 
@@ -28,20 +30,16 @@ def _compared(row: Row) -> dict[str, Any]:
     return {"row": said, "lines": lines, "by": {line.key: line for line in lines}, "remarks": told}
 
 
-def _sections(figures: list[dict[str, Any]], *, stacks: bool, campaign: bool) -> list[tuple[str, str]]:
-    drawn = {figure["section"] for figure in figures}
-    always = {"headline", "samples", "inputs", "provenance"} | ({"stacking"} if stacks else set())
-    always |= {"campaign"} if campaign else set()
+def _sections(figures: list[dict[str, Any]], more: dict[str, bool]) -> list[tuple[str, str]]:
+    """Anchor and name of every section there is; more: those that hang on results, not on figures."""
+    drawn = {figure["section"] for figure in figures} - more.keys()
+    always = {"headline", "samples", "inputs", "provenance"} | {anchor for anchor, there in more.items() if there}
     names = {
-        "headline": "Headline numbers", "campaign": "Campaign", "maps": "Sky maps", "trials": "Test statistic",
-        "stacking": "Stacking", "samples": "Samples", "other": "Further figures", "inputs": "Inputs",
-        "provenance": "Provenance",
+        "headline": "Headline numbers", "campaign": "Campaign", "sky": "Sky", "maps": "Sky maps",
+        "trials": "Test statistic", "stacking": "Stacking", "samples": "Samples", "other": "Further figures",
+        "inputs": "Inputs", "provenance": "Provenance",
     }  # fmt: skip
-    return [
-        (anchor, name)
-        for anchor, name in names.items()
-        if anchor in always or (anchor in drawn and anchor != "stacking")
-    ]
+    return [(anchor, name) for anchor, name in names.items() if anchor in always | drawn]
 
 
 def _inputs(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,6 +57,9 @@ def render(run_folder: Path) -> str:
     stacks = [one for one in compared if one["row"]["hypothesis"].startswith("stack:")]
     origins = {sample["sample"]: sample["origin"] for sample in run["samples"]}
     rows = campaign_rows(run)
+    scans = [scan_words(one) for one in run.get("scans", [])]
+    lists = [source_list_words(one) for one in run.get("source_lists", [])]
+    there = {"campaign": bool(rows), "sky": bool(scans or lists), "stacking": bool(stacks)}
     drawn = [figure["origin"] != "real" for figure in figures]
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters.update(plain=plain, doi=doi_text)
@@ -70,9 +71,11 @@ def render(run_folder: Path) -> str:
         campaign=[(row, row.words(), plain(row.note)) for row in rows],
         together=run.get("together", []),
         joint=run.get("joint", []),
+        scans=scans,
+        lists=lists,
         origins=origins,
         sources=sources(run["results"]),
-        sections=_sections(figures, stacks=bool(stacks), campaign=bool(rows)),
+        sections=_sections(figures, there),
         any_synthetic="synthetic" in origins.values()
         or any(drawn)
         or any(r["origin"] == "synthetic" for r in run["results"]),

@@ -41,7 +41,7 @@ def origin_of_file(path: str, run: Row) -> str:
         return "synthetic"
     if folder == "response":
         return "derived from published tables"
-    if folder in ("events", "maps", "trials", "figures"):
+    if folder in ("events", "maps", "trials", "figures") or (folder == "fits" and name.startswith("sources-")):
         return "real"
     if folder in ("fits", "cut-flow", "report", "notebooks", "results.json"):
         origins = sorted({sample["origin"] for sample in run["samples"]})

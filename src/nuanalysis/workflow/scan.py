@@ -7,7 +7,7 @@ way, is *global*.  Background skies go through the trial store: a killed call go
 from __future__ import annotations
 
 import hashlib
-import io
+import json
 import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
@@ -22,7 +22,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from nuanalysis import store, trials
+from nuanalysis import publish, store, trials
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.population import population, smallest_binomial
 from nuanalysis.likelihood import FIT_COLUMNS, SkyEvents, fit_directions, sky_events, turned
@@ -30,7 +30,7 @@ from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.workflow import inference
 from nuanalysis.workflow.ensembles import Progress
-from nuanalysis.workflow.executors import Executor, Serial
+from nuanalysis.workflow.executors import Executor, Threads
 from nuanalysis.workflow.inference import Problem
 
 Floats = NDArray[np.float64]
@@ -127,7 +127,8 @@ def _ensemble(
 ) -> tuple[Floats, Floats]:
     """TS and log-weights of tilted scrambles of one direction, from the store where they are there."""
     problem = inference.pose(where, samples, folder, seed)
-    found = inference.scrambles(problem, n_trials, reach, Serial(), lambda line: None)
+    # A thread shares the problem; any other executor would keep 10 MB a direction as a file.
+    found = inference.scrambles(problem, n_trials, reach, Threads(1), lambda line: None)
     return found["ts"].values, found["log_weight"].values
 
 
@@ -151,9 +152,12 @@ def local_table(
         kept = store.read_zip(path)
         return trials.LocalP(*(kept[name].values for name in ("declination", "root_ts", "log_p", "error", "reach")))
     found: list[tuple[Floats, Floats]] = [(np.empty(0), np.empty(0))] * len(where)
-    work = partial(_ensemble, samples, folder, seed, n_trials, _REACH_TS)
+    work, said = partial(_ensemble, samples, folder, seed, n_trials, _REACH_TS), 0.0
     for done, (position, rows) in enumerate(executor.map(work, where), start=1):
         found[position] = rows
+        if time.monotonic() - said < 2.0 and done < len(where):
+            continue
+        said = time.monotonic()
         progress(f"  local p-values: {done} of {len(where)} declinations, {n_trials} trials each")
     table = trials.local_p(declination, found, MOST_TS)
     dims = {"declination": "node", "root_ts": "step", "log_p": ("node", "step"), "error": ("node", "step")}
@@ -280,17 +284,6 @@ def _spot(which: str, row: Floats, table: trials.LocalP, skies: xr.Dataset | Non
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SkyMap:
-    """Fits of all pixels (RING, ICRS), (pixel,) each; log10_p: -log10 of the local p-value, NaN beyond 82 deg."""
-
-    nside: int
-    ts: Floats
-    n_signal: Floats
-    index: Floats
-    log10_p: Floats
-
-
 def _head(sky: Sky, sample_name: str) -> dict[str, Any]:
     described = inference.describe(sky.anywhere, sample_name)
     return {key: described[key] for key in ("sample", "origin", "n_events", "seed", "injected", "notes", "fingerprint")}
@@ -306,7 +299,7 @@ def scan_record(
     *,
     smear: float = 0.0,
     local_trials: int = LOCAL_TRIALS,
-) -> tuple[dict[str, Any], SkyMap]:
+) -> tuple[dict[str, Any], publish.SkyMap]:
     """Everything the package says about the sky of a sample, and its map; smear in rad."""
     started = time.monotonic()
     fits = scan(sky, nside, executor, progress)
@@ -324,7 +317,7 @@ def scan_record(
     if skies is not None:
         least = np.minimum(*(skies[f"log_p_{which}"].values for which in trials.HEMISPHERES))
         anywhere = _chance(least <= found[:, 0].min(), GLOBAL + ", both hemispheres")
-    map_ = SkyMap(nside, fits[:, 0], fits[:, 1], fits[:, 2], -log_p / np.log(10.0))
+    map_ = publish.SkyMap(nside, fits[:, 0], fits[:, 1], fits[:, 2], 0.0 - log_p / np.log(10.0))  # no minus before 0
     document = {
         **_head(sky, sample_name),
         "nside": nside,
@@ -463,136 +456,30 @@ def _population_record(p_local: Floats, background: Floats | None) -> dict[str, 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
-_COLUMNS = (
-    ("TS", "", "ts"),
-    ("N_S", "events", "n_signal"),
-    ("INDEX", "", "index"),
-    ("LOG10_P_LOCAL", "-log10", "log10_p"),
-)
 
-
-def _fits_bytes(hdus: list[Any]) -> bytes:
-    from astropy.io import fits
-
-    out = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(out)
-    return out.getvalue()
-
-
-def _stamp(header: Any, document: dict[str, Any]) -> None:
-    """What every file says of itself; events that are simulated are called so."""
-    header["OBJECT"] = ("SYNTHETIC" if document["origin"] == "synthetic" else "REAL", "events")
-    header["SAMPLE"] = document["sample"]
-    header["NEVENTS"] = document["n_events"]
-    header["SEED"] = document["seed"]
-    header["COMMENT"] = f"LOG10_P_LOCAL is -log10 of the p-value, {LOCAL}; NaN beyond declination 82 deg"
-
-
-def map_fits(map_: SkyMap, document: dict[str, Any]) -> bytes:
-    """The map as HEALPix FITS, RING, ICRS."""
-    from astropy.io import fits
-
-    columns = [fits.Column(name, "D", unit=unit or None, array=getattr(map_, field)) for name, unit, field in _COLUMNS]
-    hdu = fits.BinTableHDU.from_columns(columns, name="SKYMAP")
-    for key, value in (
-        ("PIXTYPE", "HEALPIX"),
-        ("ORDERING", "RING"),
-        ("COORDSYS", "C"),
-        ("NSIDE", map_.nside),
-        ("FIRSTPIX", 0),
-        ("LASTPIX", len(map_.ts) - 1),
-        ("INDXSCHM", "IMPLICIT"),
-    ):
-        hdu.header[key] = value
-    _stamp(hdu.header, document)
-    return _fits_bytes([hdu])
-
-
-def multi_order(map_: SkyMap) -> tuple[Ints, Ints]:
-    """UNIQ numbers, rising, and the NEST pixel whose values each stands for.
-
-    Four pixels that all hold TS 0, so the same fit, become their parent; nothing else is merged, so nothing is lost.
-    """
-    nest = np.asarray(hp.ring2nest(map_.nside, np.arange(len(map_.ts))))
-    order = np.argsort(nest)
-    empty = (map_.ts[order] <= 0.0) & ~np.isnan(map_.log10_p[order])
-    uniq, at = [], []
-    nside, first = map_.nside, np.arange(len(order))
-    while True:
-        whole = empty.reshape(-1, 4).all(axis=1) if nside > 1 else np.zeros(0, dtype=bool)
-        kept = ~np.repeat(whole, 4) if nside > 1 else np.ones(len(first), dtype=bool)
-        kept &= first >= 0
-        uniq.append(4 * nside**2 + np.flatnonzero(kept))
-        at.append(first[kept])
-        if nside == 1:
-            break
-        first = np.where(whole, first.reshape(-1, 4)[:, 0], -1)
-        nside, empty = nside // 2, np.asarray(whole)
-    numbers, pixels = np.concatenate(uniq), np.concatenate(at)
-    rising = np.argsort(numbers)
-    return numbers[rising], pixels[rising]
-
-
-def multi_order_fits(map_: SkyMap, document: dict[str, Any]) -> bytes:
-    """The map as multi-order HEALPix FITS (UNIQ, ICRS); see ``multi_order``."""
-    from astropy.io import fits
-
-    uniq, nested = multi_order(map_)
-    ring = np.asarray(hp.nest2ring(map_.nside, nested))
-    columns = [fits.Column("UNIQ", "K", array=uniq)]
-    columns += [
-        fits.Column(name, "D", unit=unit or None, array=getattr(map_, field)[ring]) for name, unit, field in _COLUMNS
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="SKYMAP")
-    for key, value in (
-        ("PIXTYPE", "HEALPIX"),
-        ("ORDERING", "NUNIQ"),
-        ("COORDSYS", "C"),
-        ("MOCORDER", int(np.log2(map_.nside))),
-        ("INDXSCHM", "EXPLICIT"),
-    ):
-        hdu.header[key] = value
-    _stamp(hdu.header, document)
-    return _fits_bytes([hdu])
-
-
-def plane_fits(map_: SkyMap, document: dict[str, Any], *, half_height: float = 10.0, step: float = 0.25) -> bytes:
-    """The Galactic plane as images (latitude, longitude), deg, plate carrée, longitude 180 to -180; nearest pixels."""
-    from astropy.io import fits
-
-    lon = np.arange(180.0 - step / 2, -180.0, -step)
-    lat = np.arange(-half_height + step / 2, half_height, step)
-    grid_lon, grid_lat = np.meshgrid(lon, lat)
-    ra, dec = hp.Rotator(coord=["G", "C"])(grid_lon.ravel(), grid_lat.ravel(), lonlat=True)
-    pixel = np.asarray(hp.ang2pix(map_.nside, ra, dec, lonlat=True)).reshape(grid_lon.shape)
-    images = []
-    for name, unit, field in _COLUMNS:
-        hdu = fits.ImageHDU(getattr(map_, field)[pixel], name=name)
-        for axis, kind, at, delta in ((1, "GLON-CAR", 0.0, -step), (2, "GLAT-CAR", 0.0, step)):
-            values = (kind, "deg", at, delta, (lon if axis == 1 else lat))
-            hdu.header[f"CTYPE{axis}"], hdu.header[f"CUNIT{axis}"] = values[0], values[1]
-            hdu.header[f"CRVAL{axis}"], hdu.header[f"CDELT{axis}"] = at, delta
-            hdu.header[f"CRPIX{axis}"] = float((at - values[4][0]) / delta + 1.0)
-        if unit:
-            hdu.header["BUNIT"] = unit
-        _stamp(hdu.header, document)
-        images.append(hdu)
-    return _fits_bytes(images)
-
-
-def write(output: Path, document: dict[str, Any], map_: SkyMap, page: str, *, plane: bool) -> dict[str, Any]:
+def write(output: Path, document: dict[str, Any], map_: publish.SkyMap, *, plane: bool) -> dict[str, Any]:
     """Write the maps, a page to look at and the document into a folder; returns it with the names of its files."""
-    import json
-
-    files = {"map": "skymap.fits", "multi_order": "skymap.multiorder.fits", "page": "sky.html", "document": "scan.json"}
-    store.atomic_write(output / files["page"], page.encode())
-    store.atomic_write(output / files["map"], map_fits(map_, document))
-    store.atomic_write(output / files["multi_order"], multi_order_fits(map_, document))
+    files = {"map": "skymap.fits", "multi_order": "skymap.multiorder.fits", "page": "sky.html"}
+    store.atomic_write(output / files["page"], publish.sky_page(document, map_).encode())
+    store.atomic_write(output / files["map"], publish.map_fits(map_, document))
+    store.atomic_write(output / files["multi_order"], publish.multi_order_fits(map_, document))
     if plane:
         files["plane"] = "plane.fits"
-        store.atomic_write(output / files["plane"], plane_fits(map_, document))
-    said = {**document, "files": {kind: str(output / name) for kind, name in files.items()}}
-    store.atomic_write(output / files["document"], json.dumps(said, indent=2, allow_nan=False).encode())
+        store.atomic_write(output / files["plane"], publish.plane_fits(map_, document))
+    return _with_document(output, document, files, "scan.json")
+
+
+def write_sources(output: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Write the table of a source list and the document into a folder; returns it with the names of its files."""
+    files = {"table": "sources.ecsv"}
+    store.atomic_write(output / files["table"], publish.source_list_table(document))
+    return _with_document(output, document, files, "sources.json")
+
+
+def _with_document(output: Path, document: dict[str, Any], files: dict[str, str], name: str) -> dict[str, Any]:
+    """The document with the names of all files, written among them."""
+    said = {**document, "files": {kind: str(output / at) for kind, at in {**files, "document": name}.items()}}
+    store.atomic_write(output / name, json.dumps(said, indent=2, allow_nan=False).encode())
     return said
 
 
@@ -648,4 +535,5 @@ def sources_in_words(document: dict[str, Any], *, rows: int = 10) -> str:
         f"{r['ts']:7.2f}  {r['p_local']['p']:.3g}"
         for r in document["sources"][:rows]
     ]
+    lines += [f"{kind}: {path}" for kind, path in document.get("files", {}).items()]
     return "\n".join(lines)

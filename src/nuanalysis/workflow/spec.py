@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.workflow.catalogues import check_catalogue
 from nuanalysis.workflow.hypotheses import check_name
+from nuanalysis.workflow.scan import DEFAULT_SKIES, LOCAL_TRIALS, NSIDES, SOURCE_TRIALS
 
 EACH = "each:"  # every source of a catalogue, see hypotheses.read_hypotheses
 SAMPLE_NAMES = ("cascades-2023", "tracks")
@@ -115,6 +116,41 @@ class JointSpec(_Record):
         return self
 
 
+class ScanSpec(_Record):
+    """A point source fitted in every direction: a map, and the hottest spot of each hemisphere.
+
+    skies : background skies for its global p-value, 0 for local ones alone.  local_trials : at each declination of the
+    table of local p-values.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+    nside: int = 64
+    skies: Annotated[int, Field(ge=0, le=10_000_000)] = DEFAULT_SKIES
+    smear_declination_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
+    local_trials: Annotated[int, Field(ge=200, le=10_000_000)] = LOCAL_TRIALS
+
+    @model_validator(mode="after")
+    def _a_resolution(self) -> Self:
+        if self.nside not in NSIDES:
+            raise ValueError(
+                f"nside of scan '{self.name}' is {self.nside}; expected one of {', '.join(map(str, NSIDES))}"
+            )
+        return self
+
+
+class SourcesSpec(_Record):
+    """Every source of a catalogue fitted alone: local p-values, the best's global one, and the population test.
+
+    catalogue : as after 'stack:' of a hypothesis.  local_trials : at each source.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+    catalogue: Annotated[str, Field(min_length=1)]
+    skies: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
+    smear_declination_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
+    local_trials: Annotated[int, Field(ge=200, le=10_000_000)] = SOURCE_TRIALS
+
+
 class AnalysisSpec(_Record):
     """All that decides the numbers of a run."""
 
@@ -125,6 +161,8 @@ class AnalysisSpec(_Record):
     trials: TrialsSpec = TrialsSpec()
     together: Annotated[tuple[TogetherSpec, ...], Field(strict=False)] = ()
     joint: Annotated[tuple[JointSpec, ...], Field(strict=False)] = ()
+    scan: Annotated[tuple[ScanSpec, ...], Field(strict=False)] = ()
+    sources: Annotated[tuple[SourcesSpec, ...], Field(strict=False)] = ()
     left_out: dict[str, str] = Field({}, exclude=True, description="by leave_out_unknown alone: name and reason")
 
     @model_validator(mode="after")
@@ -134,10 +172,9 @@ class AnalysisSpec(_Record):
         hypotheses = [_file_form(h.name) for h in self.hypothesis]
         twice = [n for n in dict.fromkeys(samples) if samples.count(n) > 1]
         twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]
-        together = [t.name for t in self.together]
-        twice += [n for n in dict.fromkeys(together) if together.count(n) > 1]
-        fitted = [j.name for j in self.joint]
-        twice += [n for n in dict.fromkeys(fitted) if fitted.count(n) > 1]
+        for asked in (self.together, self.joint, self.scan, self.sources):
+            names = [one.name for one in asked]
+            twice += [n for n in dict.fromkeys(names) if names.count(n) > 1]
         if twice:
             raise ValueError(f"named twice, or the same in file names: {', '.join(twice)}; give each a spec of its own")
         return self
@@ -145,7 +182,8 @@ class AnalysisSpec(_Record):
     @property
     def is_campaign(self) -> bool:
         """Whether hypotheses are compared with each other or with published values beyond their own fits."""
-        return bool(self.together) or bool(self.joint) or any(h.published_ts is not None for h in self.hypothesis)
+        asked = (*self.together, *self.joint, *self.scan, *self.sources)
+        return bool(asked) or any(h.published_ts is not None for h in self.hypothesis)
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -168,7 +206,7 @@ def _sentence(fault: dict[str, Any]) -> str:
     if fault["type"] == "value_error":
         return f"{place or 'the spec'}: {fault['ctx']['error']}"
     if fault["type"] == "extra_forbidden":
-        models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec, JointSpec)
+        models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec, JointSpec, ScanSpec, SourcesSpec)
         known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
@@ -237,6 +275,8 @@ def leave_out_unknown(spec: AnalysisSpec) -> AnalysisSpec:
     for fitted in spec.joint:
         for name in fitted.hypotheses:
             check_name(name)
+    for listed in spec.sources:
+        check_catalogue(listed.catalogue)
     return spec.model_copy(update={"hypothesis": known, "together": tuple(together), "left_out": {**unknown, **alone}})
 
 

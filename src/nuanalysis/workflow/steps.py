@@ -1,7 +1,7 @@
 """The steps of a run: each takes the spec and the run folder, writes into the folder, and may be called again.
 
-    fill_event_store -> select_samples -> fit_hypothesis (one a sample and hypothesis) -> compare_hypotheses
-    -> collect_results -> publish
+    fill_event_store -> select_samples -> fit_hypothesis (one a sample and hypothesis) -> compare_hypotheses (with the
+    scans of the sky and the source lists) -> collect_results -> publish
 
 A step reads only what an earlier one wrote.  Finished parts are found by what they were made from and kept.
 """
@@ -13,7 +13,7 @@ import json
 import math
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -31,12 +31,21 @@ from nuanalysis.schema import TRIALS, dataset
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
-from nuanalysis.workflow import campaign, ensembles, inference, joint, samples
-from nuanalysis.workflow.catalogues import content_of
+from nuanalysis.workflow import campaign, ensembles, inference, joint, samples, scan
+from nuanalysis.workflow.catalogues import content_of, open_catalogue
 from nuanalysis.workflow.executors import Executor
 from nuanalysis.workflow.hypotheses import check_name, read_hypotheses, read_hypothesis
 from nuanalysis.workflow.provenance import code_fingerprint
-from nuanalysis.workflow.spec import EACH, AnalysisSpec, HypothesisSpec, JointSpec, SampleSpec, TogetherSpec
+from nuanalysis.workflow.spec import (
+    EACH,
+    AnalysisSpec,
+    HypothesisSpec,
+    JointSpec,
+    SampleSpec,
+    ScanSpec,
+    SourcesSpec,
+    TogetherSpec,
+)
 from nuanalysis.workflow.templates import PI0_MAP, is_file, published_pi0
 
 Progress = Callable[[str], None]
@@ -46,6 +55,7 @@ _USED = {
     "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum"),
 }
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
+_ASKED = ("hypothesis", "together", "joint", "scan", "sources")  # of the events; they do not decide them
 _PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
 
 
@@ -82,6 +92,8 @@ def data_fingerprint(spec: AnalysisSpec) -> str:
         elif kind == "template" and is_file(rest):
             path = parse(rest).path
             digest.update(f"{sha256_file(path)} {sorted(sidecar(path).items())}".encode())
+    for listed in spec.sources:
+        digest.update(content_of(listed.catalogue).encode())
     return digest.hexdigest()
 
 
@@ -90,7 +102,7 @@ def _events_key(spec: AnalysisSpec) -> str:
     content = {
         "seed": spec.seed,
         "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
-        "data": data_fingerprint(spec.model_copy(update={"hypothesis": (), "together": (), "joint": ()})),
+        "data": data_fingerprint(spec.model_copy(update=dict.fromkeys(_ASKED, ()))),
         "version": code_fingerprint(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -267,11 +279,13 @@ def fit_hypothesis(
         _write_products(problem, sample.name, wanted.scrambles, folder, executor, progress, result)
         return result
 
+    stem = f"{sample.name}-{slug(hypothesis.name)}"
     part = Part(
         result_path(folder, sample.name, hypothesis.name),
         f"{sample.name} {hypothesis.name}",
         _key(fingerprint, spec.seed, wanted.model_dump()),
         _FITS,
+        tuple(_product(folder, f"{kind}-{stem}") for kind in ("trials", "map")),
     )
     result = _kept_or_made(part, make, executor, progress)
     ensembles.problem_path(folder, fingerprint).unlink(missing_ok=True)  # up to 150 MB, and made again in seconds
@@ -283,12 +297,16 @@ _FITS, _COMPARISONS = "03_template_fits and 04_stacking", "nuanalysis run SPEC"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A finished piece of a run: its file, its name for people, what it is made from, and the step that makes it."""
+    """A finished piece of a run: its file, its name for people, what it is made from, and the step that makes it.
+
+    products : files that are written with it; where one is gone it is made again.
+    """
 
     path: Path
     name: str
     key: str
     step: str
+    products: tuple[Path, ...] = ()
 
 
 def _key(*content: object) -> str:
@@ -301,7 +319,7 @@ def _kept_or_made(
     """The result of a part, from its file where that was made from the same; else made, and kept with its cost."""
     if part.path.is_file():
         held: dict[str, Any] = _read_json(part.path, part.step)
-        if held["key"] == part.key:
+        if held["key"] == part.key and all(product.is_file() for product in part.products):
             progress(f"{part.name}: unchanged, kept")
             return dict(held["result"])
     with campaign.costing(executor) as cost:
@@ -311,7 +329,7 @@ def _kept_or_made(
 
 
 def compare_hypotheses(spec: AnalysisSpec, folder: Path, executor: Executor, progress: Progress) -> None:
-    """P-values at published test statistics and global p-values, as the spec asks for, on every sample held.
+    """P-values at published test statistics, global ones, joint fits, scans and source lists, on every sample held.
 
     Each is kept as it ends.  Problems are large and are not sent elsewhere faster than they are made: threads serve
     best.
@@ -331,6 +349,10 @@ def compare_hypotheses(spec: AnalysisSpec, folder: Path, executor: Executor, pro
             _together(spec, folder, sample.name, asked, hypotheses, ready, executor, progress)
         for wanted in spec.joint:
             _joint(spec, folder, sample.name, wanted, ready, executor, progress)
+        for region in spec.scan:
+            _scan(spec, folder, sample.name, region, ready, executor, progress)
+        for listed in spec.sources:
+            _sources(spec, folder, sample.name, listed, ready, executor, progress)
 
 
 def _published_ts_path(folder: Path, sample: str, hypothesis: HypothesisSpec) -> Path:
@@ -418,6 +440,93 @@ def _joint(
     _kept_or_made(part, make, executor, progress)
 
 
+def _scan_path(folder: Path, sample: str, asked: ScanSpec) -> Path:
+    return folder / "results" / f"scan-{sample}-{asked.name}.json"
+
+
+def _sources_path(folder: Path, sample: str, asked: SourcesSpec) -> Path:
+    return folder / "results" / f"sources-{sample}-{asked.name}.json"
+
+
+def _without_clocks(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without its durations: the same run gives the same bytes, and costs are kept beside it."""
+    return {key: value for key, value in document.items() if not key.startswith("seconds")}
+
+
+def _scan(
+    spec: AnalysisSpec,
+    folder: Path,
+    sample: str,
+    asked: ScanSpec,
+    ready: tuple[Sample, ...],
+    executor: Executor,
+    progress: Progress,
+) -> None:
+    events = ensembles.problem_fingerprint(scan.direction(0.0, 0.0), ready)
+    product = _product(folder, f"sky-{sample}-{asked.name}")
+    part = Part(
+        _scan_path(folder, sample, asked),
+        f"{sample} sky scan {asked.name}",
+        _key(events, spec.seed, asked.model_dump(exclude={"name"})),
+        _COMPARISONS,
+        (product,),
+    )
+
+    def make() -> dict[str, Any]:
+        progress(f"{part.name}: nside {asked.nside}, {asked.skies} background skies")
+        document, found = scan.scan_record(
+            scan.look_at(ready, folder, spec.seed),
+            sample,
+            asked.nside,
+            asked.skies,
+            executor,
+            progress,
+            smear=math.radians(asked.smear_declination_deg),
+            local_trials=asked.local_trials,
+        )
+        result = {"name": asked.name, **_without_clocks(document)}
+        write_zip(product, publish.sky_product(found, result))
+        return result
+
+    _kept_or_made(part, make, executor, progress)
+
+
+def _sources(
+    spec: AnalysisSpec,
+    folder: Path,
+    sample: str,
+    asked: SourcesSpec,
+    ready: tuple[Sample, ...],
+    executor: Executor,
+    progress: Progress,
+) -> None:
+    events = ensembles.problem_fingerprint(scan.direction(0.0, 0.0), ready)
+    catalogue = open_catalogue(asked.catalogue)
+    listed = [astuple(source) for source in catalogue.sources]
+    part = Part(
+        _sources_path(folder, sample, asked),
+        f"{sample} source list {asked.name}",
+        _key(events, spec.seed, listed, catalogue.reference, asked.model_dump(exclude={"name"})),
+        _COMPARISONS,
+    )
+
+    def make() -> dict[str, Any]:
+        progress(f"{part.name}: {len(listed)} sources of {asked.catalogue}, {asked.skies} background skies")
+        document = scan.sources_record(
+            scan.look_at(ready, folder, spec.seed),
+            sample,
+            catalogue,
+            asked.skies,
+            executor,
+            progress,
+            smear=math.radians(asked.smear_declination_deg),
+            local_trials=asked.local_trials,
+        )
+        return {"name": asked.name, **_without_clocks(document)}
+
+    _kept_or_made(part, make, executor, progress)
+
+
 def _compared(spec: AnalysisSpec, name: str) -> tuple[Hypothesis, ...]:
     """The hypotheses of a name in a comparison, with the index of the hypothesis of the spec that has this name."""
     given = next((h for h in spec.hypothesis if h.name == name), None)
@@ -470,6 +579,7 @@ def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
     models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
     models += spec.compared
     sources = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}
+    sources |= {asked.catalogue.removeprefix("stack:").partition("?")[0] for asked in spec.sources}
     if sources & set(CATALOGUES) or "template:pi0" in models:
         used |= {"cascades-2023"}
     return used | ({"source-catalogues"} if sources & set(source_catalogues.LAYOUTS) else set())
@@ -512,12 +622,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
-def _drop_stale_products(folder: Path, selection: dict[str, Any], results: list[dict[str, Any]]) -> None:
-    """Remove products of hypotheses that are no longer in the spec: they would end up in the release."""
+def _drop_stale_products(
+    folder: Path, selection: dict[str, Any], results: list[dict[str, Any]], scans: list[dict[str, Any]]
+) -> None:
+    """Remove products of hypotheses and scans that are no longer in the spec: they would end up in the release."""
     seasons = [season["name"] for sample in selection["samples"] for season in sample["seasons"]]
     tested = [f"{row['sample']}-{slug(row['hypothesis'])}" for row in results]
     wanted = {f"{kind}-{name}.zip" for kind in ("events", "response") for name in seasons}
     wanted |= {f"{kind}-{name}.zip" for kind in ("trials", "map") for name in tested}
+    wanted |= {f"sky-{one['sample']}-{one['name']}.zip" for one in scans}
     for path in (folder / "products").glob("*.zip"):
         if path.name not in wanted:
             path.unlink()
@@ -533,10 +646,14 @@ def _comparisons(spec: AnalysisSpec, folder: Path, fits: list[dict[str, Any]]) -
     at_ts = [_read_json(_published_ts_path(folder, s, h), _COMPARISONS) for s in held for h in asked]
     shared = [_read_json(_together_path(folder, s, t), _COMPARISONS) for s in held for t in spec.together]
     fitted = [_read_json(_joint_path(folder, s, j), _COMPARISONS) for s in held for j in spec.joint]
+    scans = [_read_json(_scan_path(folder, s, a), _COMPARISONS) for s in held for a in spec.scan]
+    listed = [_read_json(_sources_path(folder, s, a), _COMPARISONS) for s in held for a in spec.sources]
     named = [("fit", one["result"]["hypothesis"], one) for one in fits]
     named += [("published ts", one["result"]["hypothesis"], one) for one in at_ts]
     named += [("together", one["result"]["name"], one) for one in shared]
     named += [("joint", one["result"]["name"], one) for one in fitted]
+    named += [("scan", one["result"]["name"], one) for one in scans]
+    named += [("sources", one["result"]["name"], one) for one in listed]
     costs = [
         {"part": part, "name": name, "sample": one["result"]["sample"], **one["cost"]}
         for part, name, one in named
@@ -547,6 +664,8 @@ def _comparisons(spec: AnalysisSpec, folder: Path, fits: list[dict[str, Any]]) -
         "at_published_ts": [one["result"] for one in at_ts],
         "together": [one["result"] for one in shared],
         "joint": [one["result"] for one in fitted],
+        "scans": [one["result"] for one in scans],
+        "source_lists": [one["result"] for one in listed],
         "costs": costs,
     }
 
@@ -558,7 +677,8 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     held = held_samples(spec, folder)
     fits = [_read_json(result_path(folder, s.name, h.name), _FITS) for s in held for h in spec.hypothesis]
     results = [one["result"] for one in fits]
-    _drop_stale_products(folder, selection, results)
+    compared = _comparisons(spec, folder, fits)
+    _drop_stale_products(folder, selection, results, compared.get("scans", []))
     path = folder / "results.json"
     body = {
         "schema_version": "1",
@@ -570,7 +690,7 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
         "left_out": book["left_out"],
         **selection,
         "results": results,
-        **_comparisons(spec, folder, fits),
+        **compared,
     }
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if path.is_file():
@@ -599,13 +719,27 @@ def build_release(folder: Path, release_version: str = "") -> Path:
 
 
 def headline(folder: Path) -> list[str]:
-    """One line a result, for the end of a run."""
-    lines = []
-    for row in _read_json(folder / "results.json", "05_data_release")["results"]:
+    """One line a result, hottest spot and source list, for the end of a run."""
+    lines, results = [], _read_json(folder / "results.json", "05_data_release")
+    for row in results["results"]:
         p, flux = row["p_value"], row["flux"]
         sigma = f"{p['sigma']:.2f} +- {p['sigma_error']:.2f} sigma local" if p["sigma"] is not None else f"p {p['p']}"
         limit = f"< {flux['upper_limit_90']:.3g} (90 %)" if flux["upper_limit_90"] is not None else "no limit"
         mark = " [SYNTHETIC]" if row["origin"] == "synthetic" else " [real]"
         fit = f"TS {row['fit']['ts']:6.2f}  n_s {row['fit']['n_signal']:7.1f}"
         lines.append(f"{row['sample']:<14} {row['hypothesis']:<14} {fit}  {sigma}, flux {limit} {flux['unit']}{mark}")
+    for one in results.get("scans", []):
+        for spot in one["hottest"]:
+            what = f"hottest {spot['hemisphere']}, RA {spot['ra_deg']:.1f} dec {spot['dec_deg']:.1f} deg"
+            lines.append(_of_the_best(one, f"{one['name']}: {what}", spot))
+    for one in results.get("source_lists", []):
+        what = f"best of {one['n_sources']} sources, {one['best']['source']}"
+        lines.append(_of_the_best(one, f"{one['name']}: {what}", one["best"]))
     return lines
+
+
+def _of_the_best(record: dict[str, Any], what: str, best: dict[str, Any]) -> str:
+    """A line with the local and the global p-value of the best of many."""
+    mark = "[SYNTHETIC]" if record["origin"] == "synthetic" else "[real]"
+    found = f"{scan._p_words(best['p_local'], 'local')}, {scan._p_words(best['p_global'], 'global')}"
+    return f"{record['sample']:<14} {what}: {found} {mark}"

@@ -61,7 +61,6 @@ def scan(
     from nuanalysis.workflow import samples
     from nuanalysis.workflow import scan as work
     from nuanalysis.workflow.executors import Threads
-    from nuanalysis.workflow.sky_page import sky_page
 
     samples.seasons(sample)
     work.check(nside, skies, smear)
@@ -70,7 +69,7 @@ def scan(
         document, found = work.scan_record(
             sky, sample, nside, skies, pool, say, smear=math.radians(smear), local_trials=local_trials
         )
-    document = work.write(output, document, found, sky_page(document, found), plane=plane)
+    document = work.write(output, document, found, plane=plane)
     answer(document, as_json=json, text=work.scan_in_words(document))
 
 
@@ -82,6 +81,7 @@ def sources(
             "--catalogue", help="A list of sources: list-109, snr, hgps?rule=.., or a file; see nuanalysis catalogues."
         ),
     ],
+    output: Annotated[Path | None, typer.Option("--output", help="Folder for sources.json and sources.ecsv.")] = None,
     skies: SkiesOption = 1000,
     smear: SmearOption = 0.0,
     local_trials: LocalTrialsOption = 1000,
@@ -105,6 +105,8 @@ def sources(
         document = work.sources_record(
             sky, sample, found, skies, pool, say, smear=math.radians(smear), local_trials=local_trials
         )
+    if output is not None:
+        document = work.write_sources(output, document)
     answer(document, as_json=json, text=work.sources_in_words(document))
 
 
