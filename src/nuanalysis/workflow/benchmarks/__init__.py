@@ -31,6 +31,7 @@ from nuanalysis.workflow.benchmarks._rows import (
     work_of_a_worker,
 )
 from nuanalysis.workflow.benchmarks._scaling import curves
+from nuanalysis.workflow.benchmarks._sky_rows import ROWS as SKY_ROWS
 from nuanalysis.workflow.benchmarks._twins import (
     Twin,
     TwinFit,
@@ -103,7 +104,7 @@ def _cpu_model() -> str:
 def run(*, quick: bool, say: Progress) -> Report:
     """Measure.  quick : some rows only, less than a minute; else all rows, memory and the curves, some minutes."""
     here, effort = machine(), QUICK if quick else FULL
-    rows, missing = measure(QUICK_ROWS if quick else FULL_ROWS, effort, say)
+    rows, missing = measure(QUICK_ROWS if quick else (*FULL_ROWS, *SKY_ROWS), effort, say)
     for ts in (_PUBLISHED_TS,) if quick else (_PUBLISHED_TS, _FIVE_SIGMA_TS):
         say(f"  p-value at TS {ts:g}")
         rows.append(pvalue(ts, effort))

@@ -20,6 +20,9 @@ the best. A ratio above 1 means that the reference needs more.
   pixels and sources of a stack share classes 10 % apart, so that the two differ by some per cent of TS.
 - **numpy twin, brute force**: a p-value from plain scrambles of the twin to the same precision, two cores; their number
   is 1 / (p e²) for a relative error e. Extrapolated from the time of a few, not run.
+- **stand-alone fits, pixel by pixel**: the same fits as of a scan, each direction prepared by itself. Extrapolated from
+  the time of one.
+- **every pixel of every sky**: background skies fitted whole instead of where they are promising. Extrapolated.
 - **import numpy**, **import of its dependencies**: a fresh Python process that imports just these.\
 """
 

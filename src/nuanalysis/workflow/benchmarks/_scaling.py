@@ -1,4 +1,4 @@
-"""How the cost grows: with events, with trials, with stacked sources."""
+"""How the cost grows: with events, with trials, with stacked sources, with pixels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from nuanalysis.workflow.benchmarks import _problems
 from nuanalysis.workflow.benchmarks._clock import Stopwatch, race
 from nuanalysis.workflow.benchmarks._records import Curve
 from nuanalysis.workflow.benchmarks._rows import TWIN, Effort, Progress, our_trials, twin_trials
+from nuanalysis.workflow.benchmarks._sky_rows import over_pixels
 from nuanalysis.workflow.benchmarks._twins import make_twin
 
 OURS = "nuanalysis"
@@ -65,7 +66,7 @@ def over_sources(effort: Effort) -> tuple[Curve, ...]:
     return _curves("stack trial, free index", SOURCES, [float(n) for n in _N_SOURCES], pairs, 0.0, first=1)
 
 
-FAMILIES: tuple[Callable[[Effort], tuple[Curve, ...]], ...] = (over_events, over_trials, over_sources)
+FAMILIES: tuple[Callable[[Effort], tuple[Curve, ...]], ...] = (over_events, over_trials, over_sources, over_pixels)
 
 
 def curves(effort: Effort, say: Progress) -> tuple[Curve, ...]:
