@@ -49,7 +49,12 @@ class TemplateFitParameters(FitParameters):
 
 
 class StackingParameters(FitParameters):
-    """04: source catalogues."""
+    """04: source catalogues, and what a diffuse component alone does to them."""
+
+    diffuse: str = Field("template:pi0", min_length=1, description="diffuse component of the skies without sources")
+    skies: int = Field(
+        100, ge=0, le=100_000, description="skies without sources; 0: none", json_schema_extra={"unit": "skies"}
+    )
 
 
 class DataReleaseParameters(Parameters):
@@ -75,6 +80,20 @@ class TemplatesParameters(Parameters):
     )
 
 
+class SkyMapParameters(Parameters):
+    """07: the whole sky and a list of sources; not part of a run."""
+
+    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is scanned")
+    nside: int = Field(32, ge=1, le=256, description="HEALPix resolution, a power of 2")
+    skies: int = Field(
+        40, ge=0, le=100_000, description="background skies of the scan", json_schema_extra={"unit": "skies"}
+    )
+    catalogue: str = Field("list-109", min_length=1, description="list of sources, or a file with a rule")
+    list_skies: int = Field(
+        200, ge=0, le=1_000_000, description="background skies of the list", json_schema_extra={"unit": "skies"}
+    )
+
+
 Models = Mapping[str, type[BaseModel]]
 
 PARAMETERS: dict[str, type[BaseModel]] = {
@@ -84,6 +103,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
     "04_stacking": StackingParameters,
     "05_data_release": DataReleaseParameters,
     "06_templates": TemplatesParameters,
+    "07_sky_map": SkyMapParameters,
 }
 
 
