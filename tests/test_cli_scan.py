@@ -195,3 +195,27 @@ def test_wrong_input_is_refused_before_work_starts(call, monkeypatch, arguments,
     assert document["kind"] == "InputError"
     assert said in document["message"]
     assert "Traceback" not in err
+
+
+def test_tilted_skies_give_global_p_values_that_plain_ones_do_not_reach(call, tmp_path):
+    code, out, _ = call(*SCAN, "--skies", "60", "--deep", "60", "--output", tmp_path, "--json")
+    document = json.loads(out)
+    assert code == 0
+    for spot in (*document["hottest"], None):
+        deep = spot["p_global_deep"] if spot else document["p_global_deep_all_sky"]
+        plain = spot["p_global"] if spot else document["p_global_all_sky"]
+        assert deep["kind"].startswith("global")
+        assert (deep["n_skies"], plain["n_skies"]) == (60, 60)
+        assert deep["p"] == pytest.approx(plain["p"], abs=4 * np.hypot(deep["p_error"], max(plain["p_error"], 0.02)))
+    code, out, _ = call(*SCAN, "--skies", "60", "--deep", "60", "--output", tmp_path)
+    assert out.count("global, tilted skies: p") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(("--deep", "10"), "at least 50"), (("--deep", "60", "--smear-declination", "3"), "exclude each other")],
+)
+def test_tilted_skies_that_cannot_be_drawn_are_refused_before_work(call, tmp_path, options, said):
+    code, _, err = call(*SCAN, *options, "--output", tmp_path)
+    assert code == 2
+    assert said in err

@@ -49,9 +49,11 @@ _POLAR = (60.0, 66.0, 71.0, 75.0, 79.0, 82.0)
 TABLE_DECLINATIONS = np.radians([*(-d for d in reversed(_POLAR)), *np.arange(-50.0, 51.0, 10.0), *_POLAR])
 MOST_TS = 49.0  # of the table; beyond, ln p goes on straight in TS
 _REACH_TS = 36.0  # the ensembles behind it
+LEAST_DEEP = 50
 _SKIES_A_BATCH, _LIST_A_BATCH = 20, 50
 _PORTIONS = 48
 _SKY_SEED = 32_452_843  # background skies have seeds of their own
+_DEEP_SEED = 49_979_687
 
 
 # --- what is scanned -------------------------------------------------------------------------------------------------
@@ -85,9 +87,13 @@ def look_at(samples: tuple[Sample, ...], folder: Path, seed: int) -> Sky:
     return Sky(anywhere, sky_events(anywhere.prepared))
 
 
-def check(nside: int, skies: int, smear: float) -> None:
+def check(nside: int, skies: int, smear: float, deep: int = 0) -> None:
     """Raise InputError, with all faults, for a scan that cannot be made.  smear in deg."""
     faults = []
+    if deep < 0 or 0 < deep < LEAST_DEEP:
+        faults.append(f"--deep is {deep}; expected 0, or at least {LEAST_DEEP} skies")
+    if deep and smear:
+        faults.append("--deep and --smear-declination exclude each other: tilted skies keep their declinations")
     if nside not in NSIDES:
         faults.append(f"--nside is {nside}; expected one of {', '.join(map(str, NSIDES))}")
     if skies < 0:
@@ -227,6 +233,47 @@ def background_skies(
     return _stored(sky, "skies", decides, trials.SKY_COLUMNS, n, _SKIES_A_BATCH, rows, executor, progress)
 
 
+def deep_skies(
+    sky: Sky, table: trials.LocalP, nside: int, n: int, ts: float, executor: Executor, progress: Progress
+) -> xr.Dataset:
+    """Hottest spots of n skies tilted for spots of about this TS, with their weights: ``trials.DEEP_COLUMNS``."""
+    search, seed = trials.search_for(sky.events, nside), (sky.anywhere.seed + _DEEP_SEED) % 2**63
+    ts = float(np.ceil(ts / 4.0)) * 4.0  # upwards, so that slightly different requests share an ensemble
+    tilts = trials.sky_tilts(sky.events, nside, ts)
+
+    def rows(first: int, last: int) -> Floats:
+        return trials.deep_sky_trials(sky.events, table, search, tilts, seed, first, last)
+
+    decides = (_digest(table), search, ts)
+    return _stored(sky, "deep-skies", decides, trials.DEEP_COLUMNS, n, _SKIES_A_BATCH, rows, executor, progress)
+
+
+def _deep_chance(met: NDArray[np.bool_], log_weight: Floats, what: str) -> dict[str, Any]:
+    """The chance of what happened in some of the tilted skies, weighted back to the null."""
+    weight = np.where(met, np.exp(log_weight), 0.0)
+    p, error = float(weight.mean()), float(weight.std(ddof=1) / np.sqrt(len(weight)))
+    return {
+        "p": p,
+        "p_error": error,
+        "sigma": float(norm.isf(p)) if 0.0 < p < 1.0 else None,
+        "n_skies": len(weight),
+        "ess": float(weight.sum() ** 2 / max((weight**2).sum(), 1e-300)),
+        "kind": what + "; from tilted skies weighted back to the null",
+    }
+
+
+def _add_deep(spots: list[dict[str, Any]], found: Floats, deep: xr.Dataset) -> dict[str, Any]:
+    """Give each spot its chance from tilted skies, ``p_global_deep``; returns that of the better one anywhere."""
+    least = []
+    for spot, row in zip(spots, found, strict=True):
+        values = deep[f"log_p_{spot['hemisphere']}"].values
+        what = GLOBAL + f", {spot['hemisphere']}"
+        spot["p_global_deep"] = _deep_chance(values <= row[0], deep["log_weight"].values, what)
+        least.append(values)
+    met = np.minimum(*least) <= found[:, 0].min()
+    return _deep_chance(met, deep["log_weight"].values, GLOBAL + ", both hemispheres")
+
+
 def _chance(met: NDArray[np.bool_], what: str) -> dict[str, Any]:
     """The chance of what happened in some of the background skies, the data counted as one of them."""
     found = trials.tail(met)
@@ -299,8 +346,12 @@ def scan_record(
     *,
     smear: float = 0.0,
     local_trials: int = LOCAL_TRIALS,
+    n_deep: int = 0,
 ) -> tuple[dict[str, Any], publish.SkyMap]:
-    """Everything the package says about the sky of a sample, and its map; smear in rad."""
+    """Everything the package says about the sky of a sample, and its map; smear in rad.
+
+    n_deep : skies tilted towards hot spots, for global p-values that plain skies do not reach.
+    """
     started = time.monotonic()
     fits = scan(sky, nside, executor, progress)
     seconds_scan = time.monotonic() - started
@@ -317,6 +368,10 @@ def scan_record(
     if skies is not None:
         least = np.minimum(*(skies[f"log_p_{which}"].values for which in trials.HEMISPHERES))
         anywhere = _chance(least <= found[:, 0].min(), GLOBAL + ", both hemispheres")
+    tilted: dict[str, Any] = {}
+    if n_deep:
+        deep = deep_skies(sky, table, nside, n_deep, float(found[:, 1].max()), executor, progress)
+        tilted = {"n_deep": n_deep, "p_global_deep_all_sky": _add_deep(spots, found, deep)}
     map_ = publish.SkyMap(nside, fits[:, 0], fits[:, 1], fits[:, 2], 0.0 - log_p / np.log(10.0))  # no minus before 0
     document = {
         **_head(sky, sample_name),
@@ -327,6 +382,7 @@ def scan_record(
         "hottest": spots,
         "p_global_all_sky": anywhere,
         "n_skies": n_skies,
+        **tilted,
         "smear_declination_deg": float(np.degrees(smear)),
         "search": "spots are looked for at declinations up to 82 deg; local p-values exist there alone",
         "method": METHOD,
@@ -515,6 +571,8 @@ def scan_in_words(document: dict[str, Any]) -> str:
             f"  n_s {spot['n_s']:.1f}, index {_number(spot['index'], '.2f')}, TS {spot['ts']:.2f}",
             f"  {_p_words(spot['p_local'], 'local')}; {_p_words(spot['p_global'], 'global')}",
         ]
+        if "p_global_deep" in spot:
+            lines.append(f"  {_p_words(spot['p_global_deep'], 'global, tilted skies:')}")
     lines += [f"{kind}: {path}" for kind, path in document.get("files", {}).items()]
     return "\n".join(lines)
 

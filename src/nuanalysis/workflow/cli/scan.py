@@ -48,6 +48,9 @@ def scan(
     ],
     nside: Annotated[int, typer.Option("--nside", help="HEALPix resolution; a power of 2 up to 256.")] = 64,
     skies: SkiesOption = 100,
+    deep: Annotated[
+        int, typer.Option("--deep", help="Skies tilted towards hot spots, for small global p-values; 0 for none.")
+    ] = 0,
     plane: Annotated[bool, typer.Option("--plane", help="Write images of the Galactic plane too.")] = False,
     smear: SmearOption = 0.0,
     local_trials: LocalTrialsOption = 2000,
@@ -63,11 +66,11 @@ def scan(
     from nuanalysis.workflow.executors import Threads
 
     samples.seasons(sample)
-    work.check(nside, skies, smear)
+    work.check(nside, skies, smear, deep)
     with Threads(workers) as pool:
         sky = _look(sample, seed, signal, n_signal)
         document, found = work.scan_record(
-            sky, sample, nside, skies, pool, say, smear=math.radians(smear), local_trials=local_trials
+            sky, sample, nside, skies, pool, say, smear=math.radians(smear), local_trials=local_trials, n_deep=deep
         )
     document = work.write(output, document, found, plane=plane)
     answer(document, as_json=json, text=work.scan_in_words(document))
