@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -52,9 +53,14 @@ def marked(label: str, origin: str) -> str:
     return words[origin]
 
 
+_LETTERS_AN_INCH = 11.0  # at 11 points
+
+
 def title(figure: Figure, label: str, origin: str) -> None:
-    """Put the title above everything; a synthetic one is framed."""
-    text = figure.suptitle(marked(label, origin), fontsize=11)
+    """Put the title above everything, in as many lines as it takes; a synthetic one is framed."""
+    letters = int(_LETTERS_AN_INCH * figure.get_figwidth())
+    lines = [line for part in marked(label, origin).split("\n") for line in wrap(part, letters)]
+    text = figure.suptitle("\n".join(lines), fontsize=11)
     if origin != "real":
         text.set_bbox({"boxstyle": "square,pad=0.3", "facecolor": "#fdf3cf", "edgecolor": "#7a5c00", "linewidth": 1.0})
 
