@@ -1,0 +1,303 @@
+"""Point sources against declination: the same numbers as one question at a time, exact small cases, identities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp, norm
+from small_problem import BINNING, EVERYWHERE, sample, take, twin
+
+from nuanalysis import trials
+from nuanalysis.errors import InputError
+from nuanalysis.interpret import fluxes
+from nuanalysis.likelihood import sky_events
+from nuanalysis.model import Sample
+from nuanalysis.response import cascades_2023
+from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.workflow import declinations as work
+from nuanalysis.workflow import ensembles, inference, potentials
+from nuanalysis.workflow.executors import Serial
+from nuanalysis.workflow.hypotheses import read_hypothesis
+
+SEED = 3
+
+
+def no(line):
+    """Progress that nobody reads."""
+
+
+def alone(*parts):
+    """One group of the given samples."""
+    return work.Group("small", tuple(parts))
+
+
+@lru_cache
+def whole():
+    return sample(900)
+
+
+def halves():
+    """The same events as two samples, every other event in each, both with half of the livetime."""
+    events = whole().events
+    out = []
+    for k in range(2):
+        half = take(events, np.arange(k, events.sizes["event"], 2))
+        half = half.assign_attrs(livetime_s=events.attrs["livetime_s"] / 2)
+        out.append(replace(whole(), name=f"half {k}", events=half))
+    return tuple(out)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("ensembles")
+
+
+@pytest.fixture(scope="module")
+def curves(folder):
+    """curves(asked, sample, ..): one group of samples, every index."""
+
+    @lru_cache
+    def run(asked, *parts):
+        return work.curves(asked, (alone(*parts),), folder, Serial(), no)[0]
+
+    return run
+
+
+def asked(*declinations, indices=(2.0,), **named):
+    return work.Asked(declinations, indices, seed=SEED, **{"n_trials": 400, "n_injections": 700, **named})
+
+
+def flux(curve, node=0):
+    """Sensitivity and its error as a flux."""
+    here = curve.least[node]
+    return np.array([here.n_signal, here.error]) / curve.found[node].per_flux
+
+
+def apart(a, b):
+    """How many standard deviations two numbers with errors are apart."""
+    return float(abs(a[0] - b[0]) / np.hypot(a[1], b[1]))
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_a_point_of_the_curve_is_what_one_question_says(curves, folder, free):
+    """Background trials: the very same.  Strengths: other injections, so within 3 of their errors."""
+    question = asked(20.0, indices=(2.4,), index_free=free)
+    (curve,) = curves(question, whole())
+    found = curve.found[0]
+    problem = inference.pose(read_hypothesis("point:0,20", index=2.4, index_free=free), (whole(),), folder, SEED)
+    background = inference.scrambles(problem, question.n_trials, inference.REACH_TS, Serial(), no)
+    assert np.array_equal(found.background["ts"].values, background["ts"].values)
+    assert np.array_equal(found.background["log_weight"].values, background["log_weight"].values)
+    injected = inference.injections(problem, 800, 12.0, Serial(), no)
+    said = inference.sensitivities(problem, background, injected)
+    theirs = said["sensitivity"]
+    # The median of their background adds to their error; ours is in ours.
+    assert apart(flux(curve), (theirs["flux"], 1.3 * theirs["flux_error"])) < 3.0
+    ours = work._discovery_record(found, 2.4)
+    (theirs,) = potentials.potentials(background, injected, found.per_flux, (5.0,))
+    assert ours["threshold_ts"] == theirs["threshold_ts"]
+    assert apart((ours["flux"], ours["flux_error"]), (theirs["flux"], theirs["flux_error"])) < 3.0
+    assert len(problem.prepared.index) == (1 if not free else 16)
+
+
+def test_plain_scrambles_are_fits_of_scrambled_events_and_those_of_the_store(curves, folder):
+    question = asked(20.0)
+    (problem, _) = work._problems((whole(),), folder, question, np.radians(20.0))[0]
+    plain = work.plain_ts(problem, 60)
+    seed = SEED + work._SKY_SEED
+    events = sky_events(problem.prepared)
+    for k, place in ((0, 0), (3, 5)):
+        drawn = trials.draw_sky(events, seed, k).right_ascension
+        turned = (drawn - place * 2 * np.pi / 24) % (2 * np.pi)
+        moved_events = whole().events.assign(right_ascension=("event", turned))
+        (moved, _) = work._problems((replace(whole(), events=moved_events),), folder, question, np.radians(20.0))[0]
+        assert inference.fit(moved)[0].ts == pytest.approx(plain[k, place], abs=1e-6)
+    plan = ensembles.Plan(11, 1000)
+    stored = ensembles.run(problem.prepared, plan, folder, Serial(), no, fingerprint=problem.fingerprint)
+    assert ks_2samp(plain[:, ::3].ravel(), stored["ts"].values).pvalue > 0.001
+
+
+def test_flux_times_acceptance_times_livetime_is_the_number_of_events(curves):
+    """By hand: dN/dE = F / E^2 (E / 100 TeV)^(2 - index), times area and livetime, summed over true energy."""
+    (curve,) = curves(asked(20.0, indices=(3.0,)), whole())
+    response = whole().response
+    edges = 10.0 ** response.array("log10_true_edges")
+    band = np.searchsorted(response.array("sin_dec_edges"), np.sin(np.radians(20.0))) - 1
+    # The integral of E^-3 over a bin, with dN/dE = F 1e3 GeV / (1e5 GeV)^2 at 1e5 GeV.
+    number = 1e3 / 1e10 * 1e15 * (edges[:-1] ** -2.0 - edges[1:] ** -2.0) / 2.0
+    by_hand = float(response.array("effective_area")[band] @ number) * whole().livetime
+    assert curve.found[0].per_flux == pytest.approx(by_hand, rel=2e-3)  # the package integrates in steps of log E
+    assert curve.per_flux(np.radians(20.0)) == pytest.approx(curve.found[0].per_flux)
+    record = work._point(curve, 0)["sensitivity"]
+    assert record["flux"] * curve.found[0].per_flux == pytest.approx(record["n_signal"])
+    assert record["flux_1_tev"] == pytest.approx(100.0 * record["flux"])
+
+
+def test_soft_signal_in_many_events_is_normal(curves):
+    """A fixed index: a normal fit n, TS > 0 where n > 0, so 90 % of the skies of the sensitivity have n > 0.
+
+    Without signal fewer than half do (the fit is skewed), which shifts the mean.  Signal adds its own Poisson noise.
+    To 20 %: fits are biased by up to 14 % (60 pilot skies), the statistical error is 5 %.
+    """
+    (curve,) = curves(asked(-20.0, indices=(3.6,), index_free=False), sample(4000))
+    found, n = curve.found[0], curve.least[0].n_signal
+    assert found.median == 0.0
+    spreads = norm.ppf(0.9) - norm.ppf((found.plain > 0).mean())
+    assert n == pytest.approx(spreads * np.sqrt(found.spread**2 + n), rel=0.2)
+
+
+def test_north_and_south_of_a_symmetric_problem_agree(curves):
+    """Events mirrored at the equator, area averaged with its mirror image."""
+    events = take(twin(), np.arange(0, 1400, 2))
+    mirrored = {
+        name: ("event", np.concatenate([events[name].values, (-1.0 if name == "declination" else 1.0) * v]))
+        for name in ("right_ascension", "declination", "log10_energy", "angular_error")
+        for v in (events[name].values,)
+    }
+    both = events.isel(event=np.tile(np.arange(events.sizes["event"]), 2)).assign(mirrored)
+    both = both.assign_attrs(livetime_s=events.attrs["livetime_s"] * 1400 / twin().sizes["event"])
+    response = cascades_2023.response()
+    area = response.dataset["effective_area"]
+    even = response.dataset.assign(effective_area=area.copy(data=0.5 * (area.values + area.values[::-1])))
+    mirror = Sample("mirror", "mirror", both, replace(response, dataset=even), BINNING, 32, (0.0, 10.0), EVERYWHERE)
+    (curve,) = curves(asked(-35.0, 35.0), mirror)
+    assert curve.found[0].per_flux == pytest.approx(curve.found[1].per_flux)
+    assert apart(flux(curve, 0), flux(curve, 1)) < 3.0
+    assert flux(curve)[1] < 0.12 * flux(curve)[0]  # an error that says nothing would pass
+
+
+def test_two_halves_jointly_are_the_whole_and_better_than_one(curves):
+    question = asked(-20.0, indices=(3.0,))
+    (joint,), (one,), (all_of,) = (curves(question, *parts) for parts in (halves(), halves()[:1], (whole(),)))
+    assert joint.found[0].per_flux == pytest.approx(all_of.found[0].per_flux)
+    assert apart(flux(joint), flux(all_of)) < 3.0
+    assert flux(joint)[0] < flux(one)[0]
+    strong = [(c.upper_limit(np.radians(-20.0), 9.0), c.found[0].per_flux) for c in (joint, one)]
+    (both, its_error), (single, other_error) = ((s.n_signal / f, s.error / f) for s, f in strong)
+    assert both + 3.0 * np.hypot(its_error, other_error) < single
+
+
+def test_no_sensitivity_is_below_ln_5_events(curves):
+    """Half of the skies without a signal event stay below the median: 1 - exp(-n) / 2 >= 0.9."""
+    (curve,) = curves(asked(50.0, indices=(1.0,)), sample(300))
+    assert curve.least[0].n_signal > np.log(5.0) - 3.0 * curve.least[0].error
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_limit_at_a_node_is_that_of_fit_and_never_below_the_sensitivity(curves):
+    (curve,) = curves(asked(-35.0, 20.0), whole())
+    at = np.radians(20.0)
+    found = curve.found[1]
+    said = [curve.upper_limit(at, ts).n_signal for ts in (0.0, found.median, 4.0, 9.0)]
+    assert said[0] == said[1] == curve.least[1].n_signal
+    assert said == sorted(said)
+    assert len(set(said)) == 3
+    n_injected, ts = found.injected["n_injected"].values, found.injected["ts"].values
+    assert said[2] == trials.strength_for(n_injected, ts, threshold=4.0, fraction=0.9).n_signal
+    near = np.unique(n_injected)[np.argmin(np.abs(np.unique(n_injected) - said[2]))]
+    share = (ts[n_injected == near] > 4.0).mean()
+    assert share == pytest.approx(0.9, abs=0.15)  # some 30 skies there: 3 errors of 0.055
+
+
+def test_limits_between_nodes_are_between_theirs_and_stay_beyond_them(curves):
+    (curve,) = curves(asked(-35.0, 20.0), whole())
+    low, high = (curve.upper_limit(d, 4.0) for d in np.radians([-35.0, 20.0]))
+    middle = np.arcsin(0.5 * curve.sin_dec.sum())
+    found = curve.upper_limit(middle, 4.0)
+    assert found.n_signal == pytest.approx(0.5 * (low.n_signal + high.n_signal))
+    assert found.error == pytest.approx(0.5 * np.hypot(low.error, high.error))
+    assert curve.upper_limit(np.radians(70.0), 4.0) == high
+
+
+def test_between_nodes_samples_together_follow_their_own_sensitivities():
+    """By hand: two samples whose events per flux change by a factor between nodes, and a joint one at their quadrature.
+
+    The joint number of events is that of the quadrature at the nodes, so it is everywhere; straight lines between the
+    nodes would be up to twice as much.
+    """
+
+    class Known(work.Curve):
+        """A curve whose events per flux are given, as a function of declination."""
+
+        def per_flux(self, declination):
+            return self.index[0](declination)
+
+    def curve(per_flux, *least, parts=()):
+        found = tuple(SimpleNamespace(median=0.0) for _ in least)
+        strengths = tuple(trials.Strength(n, 0.1) for n in least)
+        return Known(alone(), work.Asked((-30.0, 30.0)), (per_flux,), found, strengths, parts)
+
+    first, second = curve(lambda d: 4.0, 8.0, 8.0), curve(lambda d: 10.0 ** (2.0 * np.sin(d)), 3.0, 3.0)
+
+    def together(d):
+        return 4.0 + 10.0 ** (2.0 * np.sin(d))
+
+    def quadrature(d):
+        return together(d) / np.hypot(4.0 / 8.0, 10.0 ** (2.0 * np.sin(d)) / 3.0)
+
+    edges = np.radians([-30.0, 30.0])
+    joint = curve(together, *(float(quadrature(d)) for d in edges), parts=(first, second))
+    for d in np.radians([-30.0, -12.0, 0.0, 20.0]):
+        assert joint.upper_limit(d, 0.0).n_signal == pytest.approx(quadrature(d))
+    assert quadrature(0.0) > 1.2 * np.mean([quadrature(d) for d in edges])
+
+
+def test_limits_of_a_list_are_those_of_the_curve(folder):
+    question = asked(-35.0, 20.0, indices=(2.0, 3.0))
+    points = (PointSource("a", 1.0, 0.3), PointSource("b", 2.0, -0.5), PointSource("beyond", 2.0, 1.2))
+    listed = Catalogue("three", "three", points, (1.0,) * 3, "by hand")
+    document = work.record(question, (alone(whole()),), listed, folder, Serial(), no)
+    first, second = document["curves"]
+    assert [row["ts"] for row in first["limits"]] == [row["ts"] for row in second["limits"]]
+    problem = inference.pose(
+        read_hypothesis(f"point:{np.degrees(1.0):.12g},{np.degrees(0.3):.12g}"), (whole(),), folder, 1
+    )
+    assert first["limits"][0]["ts"] == pytest.approx(inference.fit(problem)[0].ts, abs=1e-6)
+    for curve in document["curves"]:
+        assert [row["beyond_the_curve"] for row in curve["limits"]] == [False, False, True]
+        for row in curve["limits"]:
+            hypothesis = question.hypothesis(np.radians(row["dec_deg"]), curve["index"])
+            per_flux = fluxes.events_per_flux(hypothesis, (whole(),))
+            assert row["flux"] == pytest.approx(row["n_signal"] / per_flux)
+            assert row["flux_1_tev"] == pytest.approx(row["flux"] * 100.0 ** (curve["index"] - 2.0))
+        at = np.interp(np.sin(0.3), curve["line"]["sin_dec"], curve["line"]["sensitivity"])
+        assert curve["limits"][0]["flux"] >= 0.99 * at  # the line is drawn in steps
+
+
+def test_what_lies_beyond_the_injections_is_no_number_but_a_reason(curves):
+    (curve,) = curves(asked(20.0), whole())
+    row = work._limit_row(curve, "loud", 0.0, np.radians(20.0), np.array([900.0, 300.0, 2.0, 1.0]))
+    assert row["flux"] is None
+    assert "beyond the largest" in row["reason"]
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+REFUSED = [
+    ({"declinations": ()}, "empty"),
+    ({"declinations": (10.0, -10.0)}, "do not rise"),
+    ({"declinations": (-84.0, 0.0)}, "beyond 82 degrees"),
+    ({"declinations": (float("nan"),)}, "beyond 82 degrees"),
+    ({"indices": (2.0, 2.0)}, "not all different"),
+    ({"indices": (0.5,)}, "outside 1 to 4"),
+    ({"n_trials": 50}, "--trials is 50"),
+    ({"n_injections": 50}, "--injections is 50"),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), REFUSED)
+def test_wrong_input_is_refused(values, said):
+    with pytest.raises(InputError, match=said):
+        work.Asked(**values)
+
+
+def test_extended_sources_are_refused():
+    wide = Catalogue("wide", "", (PointSource("a", 1.0, 0.2, 0.1),), (1.0,), "")
+    with pytest.raises(InputError, match=r"1 sources of 'wide' are extended \(a\)"):
+        work.check_sources(wide)
