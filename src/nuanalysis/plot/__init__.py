@@ -6,10 +6,14 @@ Every colour is told apart in grey too, by line style or marker, and no letter i
 
 from __future__ import annotations
 
+from nuanalysis.plot._declinations import declination_figure, declination_sidecar
+from nuanalysis.plot._extended import ExtensionStrip, extended_figure
+from nuanalysis.plot._leak import leak, leak_words
 from nuanalysis.plot._page import Sidecar, figure_html, save, show
 from nuanalysis.plot._results import flux_comparison, likelihood_scan, stacking, ts_distribution
 from nuanalysis.plot._samples import cut_flow, marginals
-from nuanalysis.plot._sky import plane_crop, sky_map
+from nuanalysis.plot._sky import Mark, plane_crop, sky_map
+from nuanalysis.plot._stack import stack_figure
 from nuanalysis.plot._standard import slug, standard_figures
 from nuanalysis.plot._templates import (
     Fitted,
@@ -22,14 +26,21 @@ from nuanalysis.plot._templates import (
 )
 
 __all__ = [
+    "ExtensionStrip",
     "Fitted",
+    "Mark",
     "PlanePanel",
     "Sidecar",
     "comparison_figure",
     "cut_flow",
+    "declination_figure",
+    "declination_sidecar",
     "energy_name",
+    "extended_figure",
     "figure_html",
     "flux_comparison",
+    "leak",
+    "leak_words",
     "likelihood_scan",
     "marginals",
     "plane_crop",
@@ -39,6 +50,7 @@ __all__ = [
     "show",
     "sky_map",
     "slug",
+    "stack_figure",
     "stacking",
     "standard_figures",
     "template_figure",

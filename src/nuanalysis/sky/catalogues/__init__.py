@@ -31,6 +31,7 @@ from nuanalysis.sky.catalogues._table import (
     from_catalogue,
     read_sources,
 )
+from nuanalysis.sky.catalogues.extended_tev import EXTENDED_TEV
 from nuanalysis.sky.catalogues.source_list_2023 import CLASSES, LIST_109
 from nuanalysis.sky.catalogues.stacking_2023 import PWN, SNR, UNID
 
@@ -66,8 +67,9 @@ CATALOGUES: dict[str, Catalogue] = {
     "pwn": PWN,
     "unid": UNID,
     "list-109": LIST_109,
+    "extended-tev": EXTENDED_TEV,
 }
-_CLASS_OF_STACK = {"snr": "SNR", "pwn": "PWN", "unid": "UNID"}
+_CLASS_OF_STACK = {"snr": "SNR", "pwn": "PWN", "unid": "UNID", "extended-tev": "EXTENDED-TEV"}
 
 
 def catalogue(name: str) -> Catalogue:

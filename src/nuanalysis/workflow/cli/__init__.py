@@ -16,13 +16,17 @@ from nuanalysis.workflow.cli import (
     bias,
     catalogues,
     data,
+    declinations,
+    extended,
     inference,
     joint,
     kernels,
+    leak,
     notebooks,
     release,
     run,
     scan,
+    stack,
     templates,
 )
 from nuanalysis.workflow.executors import ONE_THREAD
@@ -47,6 +51,10 @@ bench.register(app)
 kernels.register(app)
 joint.register(app)
 scan.register(app)
+declinations.register(app)
+leak.register(app)
+extended.register(app)
+stack.register(app)
 
 
 def _version(value: bool) -> None:
