@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,9 @@ from nuanalysis.workflow.scan import GLOBAL, Sky
 
 if TYPE_CHECKING:
     from astropy.table import Table
+    from matplotlib.figure import Figure
+
+    from nuanalysis.plot import Sidecar
 
 Floats = NDArray[np.float64]
 
@@ -227,23 +230,8 @@ def background_list(
     sky: Sky, catalogue: Catalogue, n: int, local_trials: int, executor: Executor, progress: Progress
 ) -> Floats:
     """The smallest ln p of a list on n background skies, (sky,): the skies and tables of ``scan.sources_record``."""
-    at = scan._sources(catalogue)
-    where = tuple(source_of(s.extension, s.declination) for s in catalogue.sources)
-    where = tuple(
-        replace(h, target=Catalogue(s.name, s.name, (s,), (1.0,), ""))
-        for h, s in zip(where, catalogue.sources, strict=True)
-    )
-    table = scan.local_table(sky, where, at[1], local_trials, executor, progress)
-    names = tuple(f"ts_{k}" for k in range(len(catalogue.sources)))
-    seed = _sky_seed(sky)
-
-    def rows(first: int, last: int) -> Floats:
-        return trials.source_trials(sky.events, at, seed, first, last)
-
-    decides = (tuple(map(astuple, catalogue.sources)), 0.0)
-    found = scan._stored(sky, "list", decides, names, n, scan._LIST_A_BATCH, rows, executor, progress)
-    log_p = scan._own_log_p(table, np.stack([found[name].values for name in names], axis=1))
-    return np.asarray(log_p.min(axis=1))
+    table = scan.list_table(sky, catalogue, local_trials, executor, progress)
+    return np.asarray(scan.list_skies(sky, catalogue, table, n, 0.0, executor, progress).min(axis=1))
 
 
 def _sky_seed(sky: Sky) -> int:
@@ -409,11 +397,9 @@ def list_table(document: dict[str, Any]) -> Table:
     return Table(columns, units=dict.fromkeys(("l", "b", "ra", "dec", "extension"), "deg"), meta=_meta(document))
 
 
-def write(output: Path, document: dict[str, Any], plane: tuple[Fitted, ...]) -> dict[str, Any]:
-    """Write the document, the two tables and the figure into a folder; returns it with the names of its files."""
-    import io
-
-    from nuanalysis.plot import ExtensionStrip, Sidecar, extended_figure, save
+def draw(document: dict[str, Any], plane: tuple[Fitted, ...]) -> tuple[Figure, Sidecar]:
+    """The figure of both searches, and what is said with it."""
+    from nuanalysis.plot import ExtensionStrip, Sidecar, extended_figure
 
     strips = [
         ExtensionStrip(
@@ -433,7 +419,16 @@ def write(output: Path, document: dict[str, Any], plane: tuple[Fitted, ...]) -> 
         origin=document["origin"],
     )
     alt, caption = _said(document)
-    sidecar = Sidecar(_SLUG, alt, caption, document["origin"], "maps")
+    return figure, Sidecar(_SLUG, alt, caption, document["origin"], "maps")
+
+
+def write(output: Path, document: dict[str, Any], plane: tuple[Fitted, ...]) -> dict[str, Any]:
+    """Write the document, the two tables and the figure into a folder; returns it with the names of its files."""
+    import io
+
+    from nuanalysis.plot import save
+
+    figure, sidecar = draw(document, plane)
     picture = save(figure, output, sidecar, table=fits_table(plane, document))
     text = io.StringIO()
     list_table(document).write(text, format="ascii.ecsv")

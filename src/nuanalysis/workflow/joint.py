@@ -409,8 +409,8 @@ _NOTES = (
     "coverage is how often fit and error hold the truth in the experiments (stated: 0.683), coverage_corrected the "
     "same after the correction, index_coverage that of an index; bias is the median fit over what was injected",
     "ts of a hypothesis: all free against its n_s = 0, the others fitted again",
-    "a free index is as fitted, not corrected for its bias: injected sources of 6 standard deviations come back 0.39 too "
-    "hard to 0.23 too soft (validation/test_injected_sources.py)",
+    "a free index is as fitted, not corrected for its bias: injected sources of 6 standard deviations come back 0.39 "
+    "too hard to 0.23 too soft (validation/test_injected_sources.py)",
 )
 
 

@@ -94,6 +94,19 @@ class SkyMapParameters(Parameters):
     )
 
 
+class ExtendedSourcesParameters(Parameters):
+    """08: extended sources along the plane and of a list; not part of a run."""
+
+    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is searched")
+    extensions: str = Field("0.5,1,1.5,2", min_length=1, description="Gaussian sigmas in deg, commas between")
+    width: float = Field(
+        3.0, gt=0, le=90, description="largest Galactic latitude of positions", json_schema_extra={"unit": "deg"}
+    )
+    declination: str = Field("", description="LO,HI: declinations of positions and sources, deg; empty: all")
+    catalogue: str = Field("extended-tev", min_length=1, description="list of sources at their own extensions")
+    skies: int = Field(40, ge=0, le=100_000, description="background skies", json_schema_extra={"unit": "skies"})
+
+
 Models = Mapping[str, type[BaseModel]]
 
 PARAMETERS: dict[str, type[BaseModel]] = {
@@ -104,6 +117,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
     "05_data_release": DataReleaseParameters,
     "06_templates": TemplatesParameters,
     "07_sky_map": SkyMapParameters,
+    "08_extended_sources": ExtendedSourcesParameters,
 }
 
 

@@ -401,6 +401,36 @@ def _sources(catalogue: Catalogue) -> tuple[Floats, Floats, Floats]:
     return ra, dec, extension
 
 
+def list_table(sky: Sky, catalogue: Catalogue, n_trials: int, executor: Executor, progress: Progress) -> trials.LocalP:
+    """Local p-values at every source, each from an ensemble of its own."""
+    where = tuple(
+        Hypothesis(f"each:{catalogue.name}/{s.name}", Catalogue(s.name, s.name, (s,), (1.0,), ""), 2.7, True)
+        for s in catalogue.sources
+    )
+    return local_table(sky, where, _sources(catalogue)[1], n_trials, executor, progress)
+
+
+def list_skies(
+    sky: Sky,
+    catalogue: Catalogue,
+    table: trials.LocalP,
+    n: int,
+    smear: float,
+    executor: Executor,
+    progress: Progress,
+) -> Floats:
+    """ln of the local p-value of every source on n background skies, (sky, source); smear in rad."""
+    at, seed = _sources(catalogue), (sky.anywhere.seed + _SKY_SEED) % 2**63
+
+    def rows(first: int, last: int) -> Floats:
+        return trials.source_trials(sky.events, at, seed, first, last, smear)
+
+    names = tuple(f"ts_{k}" for k in range(len(catalogue.sources)))
+    decides = (tuple(map(astuple, catalogue.sources)), smear)
+    found = _stored(sky, "list", decides, names, n, _LIST_A_BATCH, rows, executor, progress)
+    return _own_log_p(table, np.stack([found[name].values for name in names], axis=1))
+
+
 def sources_record(
     sky: Sky,
     sample_name: str,
@@ -420,23 +450,9 @@ def sources_record(
     at = _sources(catalogue)
     fits = fit_directions(sky.events, turned(sky.events.right_ascension()), *at)
     progress(f"{sample_name}: {len(fits)} sources of {catalogue.name} fitted, largest TS {fits[:, 0].max():.2f}")
-    where = tuple(
-        Hypothesis(f"each:{catalogue.name}/{s.name}", Catalogue(s.name, s.name, (s,), (1.0,), ""), 2.7, True)
-        for s in catalogue.sources
-    )
-    table = local_table(sky, where, at[1], local_trials, executor, progress)
+    table = list_table(sky, catalogue, local_trials, executor, progress)
     local = _own_log_p(table, fits[None, :, 0])[0]
-    seed = (sky.anywhere.seed + _SKY_SEED) % 2**63
-
-    def rows(first: int, last: int) -> Floats:
-        return trials.source_trials(sky.events, at, seed, first, last, smear)
-
-    background = None
-    if n_skies:
-        names = tuple(f"ts_{k}" for k in range(len(fits)))
-        decides = (tuple(map(astuple, catalogue.sources)), smear)
-        found = _stored(sky, "list", decides, names, n_skies, _LIST_A_BATCH, rows, executor, progress)
-        background = _own_log_p(table, np.stack([found[name].values for name in names], axis=1))
+    background = list_skies(sky, catalogue, table, n_skies, smear, executor, progress) if n_skies else None
     order = np.argsort(local, kind="stable")
     listed = [_source_row(catalogue.sources[k], fits[k], float(local[k]), table, int(k)) for k in order]
     best = int(order[0])
