@@ -35,7 +35,8 @@ def answer(
     else:
         background = inference.scrambles(problem, _NULL_TRIALS, 1.0, executor, progress)
     spread = float(trials.uncertainty(problem.prepared)[trials.flux_node(problem.prepared)])
-    reach = max(_LEAST_REACH, float(np.ceil(best.n_signal / spread + 2.5)))
+    # With signal the spread grows: a limit on a strong one needs injections well beyond it.
+    reach = max(_LEAST_REACH, float(np.ceil(1.25 * best.n_signal / spread + 2.5)))
     injected = inference.injections(problem, n_injections, min(reach, 40.0), executor, progress)
     flux = inference.flux_record(problem, best, data, background, injected, injected)
     return {

@@ -18,7 +18,7 @@ from nuanalysis.workflow import scan
 from nuanalysis.workflow.benchmarks import _problems
 from nuanalysis.workflow.benchmarks._clock import Stopwatch, cpu, race
 from nuanalysis.workflow.benchmarks._records import Curve, Row
-from nuanalysis.workflow.benchmarks._rows import Effort, our_trials, trial_row
+from nuanalysis.workflow.benchmarks._rows import CPU, Effort, our_trials, trial_row
 from nuanalysis.workflow.executors import Threads
 
 Floats = NDArray[np.float64]
@@ -131,6 +131,34 @@ def _skies(case: _Case, effort: Effort) -> Row:
     )
 
 
+def pixel(effort: Effort) -> Row:
+    """Row: a pixel of a scan of the cascade sample, all of a scan included."""
+    case = _cascades()
+    sky, nside = scan.look_at(case.samples, Path(), 1), case.nside // 2
+    data, pixels = [turned(sky.events.right_ascension())], np.arange(12 * nside**2)
+
+    def whole(first: int, last: int) -> None:
+        for _ in range(first, last):
+            trials.fit_pixels(sky.events, data, nside, [pixels])
+
+    ours, one = race((cpu(whole), _one_by_one(case)), rounds=min(effort.rounds, 3), seconds=0.0)
+    return Row(
+        "sky-pixel",
+        f"sky pixel of a scan (nside {nside}), exact in declination, n_s and index free, {case.events}",
+        case.origin,
+        CPU,
+        "ms",
+        1e3 * ours.best / len(pixels),
+        ours.spread,
+        "stand-alone fits, pixel by pixel",
+        1e3 * one.best,
+        0.5,
+        ours.rounds,
+        len(pixels),
+        "what all pixels of a circle share is in it",
+    )
+
+
 def scan_cascades(effort: Effort) -> Row:
     """Row: the scan of the cascade sample."""
     return _scan(_cascades(), effort)
@@ -177,4 +205,4 @@ def over_pixels(effort: Effort) -> tuple[Curve, ...]:
     return (Curve("scan", PIXELS, "nuanalysis", tuple(12.0 * n**2 for n in nsides), tuple(cost), 1.0),)
 
 
-ROWS = (stack_tracks, scan_cascades, scan_tracks, skies_cascades, skies_tracks)
+ROWS = (stack_tracks, pixel, scan_cascades, scan_tracks, skies_cascades, skies_tracks)
