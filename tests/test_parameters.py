@@ -52,7 +52,7 @@ def test_defaults_hold_for_every_notebook_and_satisfy_their_own_model() -> None:
 
 
 def test_a_given_value_is_taken_and_the_model_never_changes() -> None:
-    chosen = validate("04_stacking", {"workers": 4, "executor": "dask"})
+    chosen = validate("03_template_fits", {"workers": 4, "executor": "dask"})
     assert chosen.model_dump() == {
         "spec": "specs/default.toml", "run_folder": "runs/default", "executor": "dask", "workers": 4, "scheduler": "",
         "cluster": "",
