@@ -53,7 +53,7 @@ class StackingParameters(FitParameters):
 
     diffuse: str = Field("template:pi0", min_length=1, description="diffuse component of the skies without sources")
     skies: int = Field(
-        100, ge=0, le=100_000, description="skies without sources; 0: none", json_schema_extra={"unit": "skies"}
+        60, ge=0, le=100_000, description="skies without sources; 0: none", json_schema_extra={"unit": "skies"}
     )
 
 
