@@ -37,6 +37,7 @@ FEW = 12  # hypotheses for which a pilot is worth its cost
 _LIST_TRIALS = 2000
 REACH_TS = 34.0  # 5 sigma with a free index, and a little
 _INJECTED_REACH = 7.0  # standard deviations of n_s
+_ALIKE, _LEAST_ALIKE = 1.3, 30  # factor in fitted n_s, and fewest injected skies, behind the shift of an index
 _SEED_STEP = 7919  # injection trials use another seed than scrambles
 
 
@@ -403,6 +404,33 @@ def fit_record(problem: Problem, best: FitResult) -> dict[str, Any]:
         "index": best.index if best.index != OWN_SPECTRUM and (best.n_signal > 0 or not free) else None,
         "index_free": free,
         "converged": best.converged,
+    }
+
+
+def index_record(problem: Problem, best: FitResult, injected: xr.Dataset) -> dict[str, Any] | None:
+    """How a free index comes back in injected skies whose fit has about as many events; None where it is not free.
+
+    shift : median fitted minus injected index, with its error; spread : half the 68 % range of the fitted one.  The
+    shift is measured at the injected index, that of the quoted flux; ``corrected`` is the fit less the shift.
+    """
+    if not problem.hypothesis.index_free or best.n_signal <= 0:
+        return None
+    n_signal, index = injected["n_signal"].values, injected["index"].values
+    near = (n_signal > best.n_signal / _ALIKE) & (n_signal < best.n_signal * _ALIKE) & (injected["n_injected"] > 0)
+    found, truth = index[np.asarray(near)], problem.hypothesis.index
+    if len(found) < _LEAST_ALIKE:
+        nothing = dict.fromkeys(("shift", "shift_error", "spread", "corrected"))
+        reason = f"{len(found)} injected skies have about as many fitted events; expected at least {_LEAST_ALIKE}"
+        return {**nothing, "injected": truth, "n_trials": len(found), "reason": reason}
+    low, middle, high = np.quantile(found, [0.16, 0.5, 0.84])
+    spread = 0.5 * float(high - low)
+    return {
+        "shift": float(middle - truth),
+        "shift_error": 1.2533 * spread / np.sqrt(len(found)),  # of a median
+        "spread": spread,
+        "corrected": float(np.clip(best.index - (middle - truth), 1.0, 4.0)),
+        "injected": truth,
+        "n_trials": len(found),
     }
 
 

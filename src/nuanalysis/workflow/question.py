@@ -44,6 +44,7 @@ def answer(
         "n_s": best.n_signal,
         **{k: v for k, v in inference.fit_record(problem, best).items() if k != "n_signal"},
         "p_value": _p_value(best, background),
+        "index_bias": inference.index_record(problem, best, injected),
         "flux": flux,
         "energy_range": inference.energy_range_record(problem),
         "share_at_30_tev": inference.share_at_30_tev(problem, flux["best"]),

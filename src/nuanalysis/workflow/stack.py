@@ -296,7 +296,14 @@ def _term(value: float) -> str:
 def _index_words(answer: Row) -> str:
     held = "" if answer["index_free"] else " (held)"
     edge = " (the end of the range)" if answer["index_free"] and answer["index"] in (1.0, 4.0) else ""
-    return _number(answer["index"], ".2f") + held + edge
+    back = answer.get("index_bias")
+    words = _number(answer["index"], ".2f") + held + edge
+    if back is None or back["shift"] is None:
+        return words
+    return (
+        f"{words} +- {back['spread']:.2f}; injected at {back['injected']:.2g} it comes back "
+        f"{back['shift']:+.2f} +- {back['shift_error']:.2f}: corrected {back['corrected']:.2f}"
+    )
 
 
 def _answer_in_words(answer: Row, rows: int) -> list[str]:
