@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from nuanalysis import trials
 from nuanalysis.errors import PrecisionError
@@ -37,6 +38,7 @@ FEW = 12  # hypotheses for which a pilot is worth its cost
 _LIST_TRIALS = 2000
 REACH_TS = 34.0  # 5 sigma with a free index, and a little
 _INJECTED_REACH = 7.0  # standard deviations of n_s
+_DOUBLINGS = 3  # of the range of injections, where they do not reach
 _ALIKE, _LEAST_ALIKE = 1.3, 30  # factor in fitted n_s, and fewest injected skies, behind the shift of an index
 _SEED_STEP = 7919  # injection trials use another seed than scrambles
 
@@ -222,6 +224,28 @@ def injections(
         systematics=systematics,
     )
     return ensembles.run(problem.prepared, plan, problem.folder, executor, progress, fingerprint=problem.fingerprint)
+
+
+def injections_reaching(
+    problem: Problem, background: xr.Dataset, n: int, sigma: float, executor: Executor, progress: Progress
+) -> xr.Dataset:
+    """Injection trials up to a strength at which half of the skies reach a local significance.
+
+    The expected standard deviation of n_s may be that of one rare event, far below what a typical sky has: the range
+    is doubled, up to three times, where the strongest skies do not reach.
+    """
+    reach = potentials.reach_strength(sigma)
+    ts, log_weight = background["ts"].values, background["log_weight"].values
+    threshold = trials.weighted_quantile(ts, log_weight, float(norm.sf(sigma)))
+    found = injections(problem, n, reach, executor, progress)
+    for _ in range(_DOUBLINGS):
+        injected = found["n_injected"].values
+        if np.median(found["ts"].values[injected == injected.max()]) >= threshold:
+            break
+        reach *= 2.0
+        progress(f"  injections up to {injected.max():.3g} events do not reach {sigma:g} sigma; twice as many")
+        found = injections(problem, n, reach, executor, progress)
+    return found
 
 
 def systematics_of(problem: Problem) -> Systematics:

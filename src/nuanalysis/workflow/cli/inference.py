@@ -336,7 +336,7 @@ def sensitivity(
     with chosen as pool:
         reach = potentials.reach_ts(max(sigmas))
         background = inference.scrambles(problem, trials, reach, pool, say)
-        injected = inference.injections(problem, trials, potentials.reach_strength(max(sigmas)), pool, say)
+        injected = inference.injections_reaching(problem, background, trials, max(sigmas), pool, say)
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     document = {
         **inference.describe(problem, sample),
