@@ -68,10 +68,13 @@ def check(diffuse: str, catalogues: Sequence[str], n_diffuse: float | None) -> N
             faults.append(f"--catalogue names {name.removeprefix(PREFIX)} twice; expected different ones")
     if n_diffuse is not None and not 0.0 < n_diffuse < np.inf:
         faults.append(f"--n-diffuse is {n_diffuse:g}; expected a positive number of events")
+    for name in dict.fromkeys((diffuse, *names)):
+        try:
+            check_name(name)
+        except InputError as error:
+            faults.append(str(error))
     if faults:
         raise InputError("; ".join(faults))
-    for name in (diffuse, *names):
-        check_name(name)
 
 
 def read(diffuse: str, catalogues: Sequence[str]) -> tuple[Hypothesis, ...]:
