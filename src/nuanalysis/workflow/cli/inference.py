@@ -141,10 +141,16 @@ def fit(
 
 
 def _answer_lines(document: dict[str, Any]) -> list[str]:
-    """p-value, flux and limit of a fit, in words."""
+    """p-value, index, flux and limit of a fit, in words."""
     p, flux = document["p_value"], document["flux"]
     lines = [f"p-value (local)  {_words(p['p'])} +- {_words(p['p_error'])}: {_words(p['sigma'])} sigma"]
     in_models = flux["in_models"]
+    back = document["index_bias"]
+    if back is not None and back["shift"] is not None:
+        lines.append(
+            f"index            injected at {back['injected']:.2g} it comes back {back['shift']:+.2f} +- "
+            f"{back['shift_error']:.2f}, spread {back['spread']:.2f}: corrected {back['corrected']:.2f}"
+        )
     rows = (("flux", "best", ""), ("68 % interval", "low_68", "high_68"), ("90 % limit", "upper_limit_90", ""))
     for name, low, high in rows:
         value = _words(flux[low]) + (f" to {_words(flux[high])}" if high else "")
