@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,24 @@ def mirror() -> Path:
     if not _MIRROR or not Path(_MIRROR).is_dir():
         pytest.skip("NUANALYSIS_DATA does not name a folder of public data files")
     return Path(_MIRROR)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the module: what a command left behind the next one finds."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The command line with these arguments: exit code, stdout and stderr."""
+    from nuanalysis.workflow import cli
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main(list(map(str, arguments)))
+        out, err = capfd.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return run

@@ -13,8 +13,8 @@ from small_problem import sample
 from nuanalysis import plot
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.workflow import cli, samples, scan
 from nuanalysis.workflow import declinations as work
+from nuanalysis.workflow import samples, scan
 
 POINTS = (PointSource("a", 1.0, 0.2), PointSource("b", 4.0, -0.3))
 TWO = Catalogue("two", "two sources", POINTS, (1.0, 1.0), "by hand")
@@ -37,18 +37,6 @@ def small(cache, monkeypatch):
     monkeypatch.setattr(samples, "load", lambda spec, seed: (of_name[spec.name],))
     monkeypatch.setitem(catalogues.CATALOGUES, "two", TWO)
     monkeypatch.setitem(catalogues.CATALOGUES, "wide", WIDE)
-
-
-@pytest.fixture
-def call(capfd):
-    def run(*arguments):
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main(list(map(str, arguments)))
-        out, err = capfd.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return run
 
 
 def never(*arguments, **named):

@@ -16,7 +16,7 @@ from nuanalysis import publish, trials
 from nuanalysis.publish._sky_files import multi_order
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.workflow import cli, samples
+from nuanalysis.workflow import samples
 from nuanalysis.workflow import scan as work
 
 THREE = Catalogue(
@@ -31,12 +31,6 @@ SOURCES = ("sources", "--sample", "cascades-2023", "--signal", "none", "--catalo
 NODES = np.radians([-60.0, 0.0, 60.0])
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """One cache for the module: what a command left behind the next one finds."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
 def small(cache, monkeypatch):
     """A part of the twin stands for the sample, three declinations for the table; no public files."""
@@ -45,18 +39,6 @@ def small(cache, monkeypatch):
     monkeypatch.setattr(samples, "load", lambda spec, seed: (sample(1200),))
     monkeypatch.setattr(work, "TABLE_DECLINATIONS", NODES)
     monkeypatch.setitem(catalogues.CATALOGUES, "three", THREE)
-
-
-@pytest.fixture
-def call(capfd):
-    def run(*arguments):
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main(list(map(str, arguments)))
-        out, err = capfd.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return run
 
 
 def never(*arguments, **named):

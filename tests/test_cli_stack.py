@@ -20,7 +20,7 @@ from nuanalysis.errors import DataError, InputError
 from nuanalysis.plot._page import png
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue
-from nuanalysis.workflow import cli, samples
+from nuanalysis.workflow import samples
 from nuanalysis.workflow import stack as work
 from nuanalysis.workflow.catalogues import open_catalogue
 
@@ -30,12 +30,6 @@ STACK = ("stack", "--sample", "cascades-2023", "--fixed-index", "--injections", 
 FIT = ("fit", "--sample", "cascades-2023", "--fixed-index", "--injections", "300")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """One cache for the module: what a command left behind the next one finds."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
 def small(cache, monkeypatch):
     """A part of a twin with signal stands for the sample; no public files."""
@@ -43,18 +37,6 @@ def small(cache, monkeypatch):
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
     monkeypatch.setattr(samples, "load", lambda spec, seed: (lit("exact", 1500, expected=25.0),))
     monkeypatch.setitem(catalogues.CATALOGUES, "three", THREE)
-
-
-@pytest.fixture
-def call(capfd):
-    def run(*arguments):
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main(list(map(str, arguments)))
-        out, err = capfd.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture

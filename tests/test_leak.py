@@ -14,7 +14,7 @@ from small_problem import sample, stack_hypothesis, template_hypothesis
 from nuanalysis import plot, trials
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import TS_TOLERANCE, joint_maximum
-from nuanalysis.workflow import cli, inference, leak, samples
+from nuanalysis.workflow import inference, leak, samples
 from nuanalysis.workflow.executors import Serial
 from nuanalysis.workflow.joint import Bench
 
@@ -26,12 +26,6 @@ def quiet(_):
     """Say nothing."""
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """One cache for the module: what a command left behind the next one finds."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
 def small(cache, monkeypatch):
     """A part of the twin stands for the sample, few scrambles for many; no public files."""
@@ -39,18 +33,6 @@ def small(cache, monkeypatch):
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
     monkeypatch.setattr(samples, "load", lambda spec, seed: (sample(800),))
     monkeypatch.setattr(leak, "SCRAMBLES", 300)
-
-
-@pytest.fixture
-def call(capfd):
-    def run(*arguments):
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main(list(map(str, arguments)))
-        out, err = capfd.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 ALL_AROUND: Interval = (-np.pi, np.pi)
 SUB_NSIDE = 512  # of the sub-pixels where an edge may cut a pixel: solid angles of REGIONS come out to 0.02 %
+SHARE_LOG10_ENERGY = float(np.log10(30e3))  # GeV; where the share of all astrophysical neutrinos is quoted
 SPLITS = (4, 16)  # sub-pixels along a side, at least and at most; the most makes it 0.1 % at nside 16
 
 

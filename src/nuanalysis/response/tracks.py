@@ -18,7 +18,6 @@ BANDS = ("south_-90_-10", "horizon_-10_+10", "north_+10_+90")
 STAND_IN = (
     "energy migration and point spread are derived IC86-II tables (PLEnuM, BSD-2), not the season's own smearing matrix"
 )
-_PSF_LIMIT = 9.0  # deg^2, where the derived point-spread tables end
 _POINTS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-DEFAULT_CATALOGUE = "extended-tev"
 LEAST_EXTENSION, MOST_EXTENSION = 0.05, 5.0  # deg
 LOCAL_TRIALS = 1000  # tilted scrambles at each declination of the table of an extension
 _MOST_DECLINATION = float(np.degrees(trials.MOST_DECLINATION))

@@ -18,7 +18,7 @@ from nuanalysis import trials
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.energy_range import energy_range
-from nuanalysis.interpret.regions import galactic_fraction
+from nuanalysis.interpret.regions import SHARE_LOG10_ENERGY, galactic_fraction
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, Terms, prepare, terms
 from nuanalysis.response import NONE, Systematics, cascades_2023
@@ -501,7 +501,7 @@ def share_at_30_tev(problem: Problem, flux: float | None) -> float | None:
     if flux is None or not isinstance(target, Template):
         return None
     own = replace(target, spectrum=problem.hypothesis.spectrum)
-    return galactic_fraction(own, flux, float(np.log10(30e3)))
+    return galactic_fraction(own, flux, SHARE_LOG10_ENERGY)
 
 
 def infer(

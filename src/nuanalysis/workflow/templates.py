@@ -22,7 +22,7 @@ from nuanalysis.ingest import cascades_2023 as release_2023
 from nuanalysis.ingest import find, galactic_templates
 from nuanalysis.ingest._find import cache_root
 from nuanalysis.interpret import template_comparison
-from nuanalysis.interpret.regions import galactic_fraction, region_fluxes
+from nuanalysis.interpret.regions import SHARE_LOG10_ENERGY, galactic_fraction, region_fluxes
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky import templates
 from nuanalysis.sky._records import GEV_PIVOT_LOG10, CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template
@@ -415,7 +415,6 @@ def _plain(text: str) -> str:
 # ---- in words and numbers -----------------------------------------------------------------------------------------
 
 TABLE_LOG10_ENERGIES = (float(np.log10(5e3)), 5.0)  # GeV; of the intensities that are shown
-SHARE_LOG10_ENERGY = float(np.log10(30e3))  # GeV; where the share of all astrophysical neutrinos is shown
 PLAUSIBLE_INDEX = (1.0, 5.0)  # at 100 TeV; outside, a template is commented on
 
 
