@@ -251,7 +251,7 @@ def test_p_values_of_a_hypothesis_that_is_not_there_are_uniform(tmp_path, capsys
     assert zero / 300 == pytest.approx(np.mean(expected), abs=4 * np.sqrt(0.25 / 300))
 
 
-@pytest.mark.xfail(reason="known: they crowd the middle, see docs/decisions/0013", strict=False)
+@pytest.mark.xfail(reason="known: they crowd the middle, see docs/decisions/0013", strict=True)
 @pytest.mark.parametrize("true", BOTH)
 def test_p_values_of_the_true_model_are_uniform(true, tmp_path, capsys):
     """P(q >= observed | A) in experiments of A, P(q <= observed | B) in those of B."""
