@@ -15,20 +15,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nuanalysis.workflow.executors import ONE_THREAD
+from nuanalysis.engine.executors import ONE_THREAD
 
 os.environ.update(ONE_THREAD)  # before numpy is loaded
 
 from skyllh_client import SkyllhMissing, analysis
 from skyllh_export import export
 
+from nuanalysis import benchmarks
+from nuanalysis.benchmarks import Effort, NotMeasured, Report, Row, Stopwatch
+from nuanalysis.library import samples
+from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Sample, prepare, terms
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.workflow import benchmarks, samples
-from nuanalysis.workflow.benchmarks import Effort, NotMeasured, Report, Row, Stopwatch
-from nuanalysis.workflow.hypotheses import read_hypothesis
-from nuanalysis.workflow.spec import SampleSpec
 
 SOURCE = "point:266.4,-29"  # as the other rows of a point source
 BOX_DEG = 10.0  # the default of SkyLLH's published point-source analyses

@@ -32,7 +32,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def call(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """The command line with these arguments: exit code, stdout and stderr."""
-    from nuanalysis.workflow import cli
+    from nuanalysis import cli
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capfd.readouterr()

@@ -11,12 +11,8 @@ import small_problem as small
 import typer
 from typer.testing import CliRunner
 
-from nuanalysis import trials
-from nuanalysis.errors import EnvironmentFault
-from nuanalysis.likelihood import maximise
-from nuanalysis.model import prepare, terms
-from nuanalysis.workflow import benchmarks
-from nuanalysis.workflow.benchmarks import (
+from nuanalysis import benchmarks, trials
+from nuanalysis.benchmarks import (
     Curve,
     Effort,
     Machine,
@@ -29,7 +25,10 @@ from nuanalysis.workflow.benchmarks import (
     _rows,
     _scaling,
 )
-from nuanalysis.workflow.cli import bench
+from nuanalysis.cli import bench
+from nuanalysis.errors import EnvironmentFault
+from nuanalysis.likelihood import maximise
+from nuanalysis.model import prepare, terms
 
 SHORT = Effort(rounds=1, seconds=0.0, processes=1)
 ROW = Row(
@@ -158,7 +157,7 @@ def test_rounds_are_as_long_as_asked_for():
 
 def test_memory_of_a_fresh_process_is_its_own():
     ballast = np.ones(30_000_000)
-    peak = float(_clock.fresh("from nuanalysis.workflow.benchmarks import _clock; print(_clock.peak_megabytes())"))
+    peak = float(_clock.fresh("from nuanalysis.benchmarks import _clock; print(_clock.peak_megabytes())"))
     assert 10 < peak < _clock.peak_megabytes() - 100
     assert ballast.nbytes == 240_000_000
 
@@ -226,7 +225,7 @@ def test_the_text_says_what_is_not_met_and_what_is_missing():
 
 
 def test_numbers_are_short():
-    from nuanalysis.workflow.benchmarks._page import number
+    from nuanalysis.benchmarks._page import number
 
     assert [number(v) for v in (0.012345, 0.5, 12.34, 1234.5, 7.1e8)] == ["0.0123", "0.5", "12.3", "1,234", "7.1e+08"]
 

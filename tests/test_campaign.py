@@ -18,13 +18,14 @@ from astropy.io import fits as fits_files
 from astropy.table import Table
 
 from nuanalysis import publish, trials
+from nuanalysis.answers import campaign, scan
+from nuanalysis.engine.executors import Processes, Serial, Threads
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.publish._campaign import published_list
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.store import read_zip, write_zip
-from nuanalysis.workflow import campaign, scan, steps
-from nuanalysis.workflow.executors import Processes, Serial, Threads
+from nuanalysis.workflow import steps
 from nuanalysis.workflow.spec import AnalysisSpec, leave_out_unknown, parse_spec, read_spec
 
 SPEC = """

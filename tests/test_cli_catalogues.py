@@ -10,13 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nuanalysis import cli
 from nuanalysis.errors import InputError
-from nuanalysis.response import acceptance
-from nuanalysis.response.cascades_2023 import response
-from nuanalysis.sky._records import PowerLaw
-from nuanalysis.sky.catalogues import CATALOGUES
-from nuanalysis.workflow import cli
-from nuanalysis.workflow.catalogues import (
+from nuanalysis.library.catalogues import (
     check_catalogue,
     content_of,
     file_of,
@@ -27,6 +23,10 @@ from nuanalysis.workflow.catalogues import (
     parse_catalogue,
     weights_ecsv,
 )
+from nuanalysis.response import acceptance
+from nuanalysis.response.cascades_2023 import response
+from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.catalogues import CATALOGUES
 
 Call = Callable[..., tuple[int, str, str]]
 MINE = """name,ra,dec,class,flux,extension

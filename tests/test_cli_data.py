@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nuanalysis.workflow import cli
+from nuanalysis import cli
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ def test_a_release_without_an_address_says_what_to_do(call):
 
 def test_help_does_not_import_the_heavy_libraries():
     program = (
-        "import sys\nfrom nuanalysis.workflow.cli import data\n"
+        "import sys\nfrom nuanalysis.cli import data\n"
         "heavy = {'numpy', 'xarray', 'requests', 'pooch', 'pyarrow'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)\n"
     )

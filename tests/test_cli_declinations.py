@@ -11,10 +11,11 @@ from PIL import Image
 from small_problem import sample
 
 from nuanalysis import plot
+from nuanalysis.answers import declinations as work
+from nuanalysis.answers import scan
+from nuanalysis.library import samples
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.workflow import declinations as work
-from nuanalysis.workflow import samples, scan
 
 POINTS = (PointSource("a", 1.0, 0.2), PointSource("b", 4.0, -0.3))
 TWO = Catalogue("two", "two sources", POINTS, (1.0, 1.0), "by hand")
@@ -135,7 +136,7 @@ def test_the_usual_declinations_are_those_of_the_scan():
 
 
 def test_steps_are_even_in_sine_and_stay_off_the_poles():
-    from nuanalysis.workflow.cli.declinations import _declinations
+    from nuanalysis.cli.declinations import _declinations
 
     found = np.sin(np.radians(_declinations("", 0.11)))
     assert np.diff(found) == pytest.approx(0.11)

@@ -10,10 +10,10 @@ from astropy.table import Table
 from small_problem import sample
 
 from nuanalysis import trials
+from nuanalysis.answers import scan as work
+from nuanalysis.library import samples
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.workflow import samples
-from nuanalysis.workflow import scan as work
 
 THREE = Catalogue(
     "three",

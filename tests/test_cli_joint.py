@@ -8,8 +8,9 @@ import re
 import pytest
 from small_problem import sample
 
-from nuanalysis.workflow import cli, samples
-from nuanalysis.workflow.cli.inference import _split
+from nuanalysis import cli
+from nuanalysis.cli.inference import _split
+from nuanalysis.library import samples
 
 JOINT = ("joint", "--sample", "cascades-2023", "--signal", "none", "--executor", "serial", "--trials", "100")
 COMPARE = ("compare", *JOINT[1:])

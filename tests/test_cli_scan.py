@@ -13,11 +13,11 @@ from astropy.wcs import WCS
 from small_problem import sample
 
 from nuanalysis import publish, trials
+from nuanalysis.answers import scan as work
+from nuanalysis.library import samples
 from nuanalysis.publish._sky_files import multi_order
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.workflow import samples
-from nuanalysis.workflow import scan as work
 
 THREE = Catalogue(
     "three",

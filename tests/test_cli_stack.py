@@ -16,13 +16,13 @@ from small_problem import SOURCES
 from test_stack_terms import lit
 
 from nuanalysis import plot, trials
+from nuanalysis.answers import stack as work
 from nuanalysis.errors import DataError, InputError
+from nuanalysis.library import samples
+from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.plot._page import png
 from nuanalysis.sky import catalogues
 from nuanalysis.sky._records import Catalogue
-from nuanalysis.workflow import samples
-from nuanalysis.workflow import stack as work
-from nuanalysis.workflow.catalogues import open_catalogue
 
 THREE = Catalogue("three", "three sources", SOURCES, (1.0, 2.0, 1.0), "by hand")
 DARK = Catalogue("dark", "two sources elsewhere", tuple(s for s in SOURCES[1:]), (1.0, 1.0), "by hand")

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from nuanalysis import cli
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.interpret.regions import ALL_AROUND, Region, share
 from nuanalysis.interpret.template_comparison import compare
+from nuanalysis.library import templates
+from nuanalysis.library.templates import cache_path, fits_bytes, open_template, recipe_of
 from nuanalysis.response import acceptance, cascades_2023
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky import templates as sky_templates
@@ -21,8 +24,6 @@ from nuanalysis.sky._records import CutOffPowerLaw, PowerLaw, TabulatedSpectrum,
 from nuanalysis.sky.templates import BUILT_IN
 from nuanalysis.sky.templates._recipe import Recipe
 from nuanalysis.sphere import pixel_directions
-from nuanalysis.workflow import cli, templates
-from nuanalysis.workflow.templates import cache_path, fits_bytes, open_template, recipe_of
 
 Call = Callable[..., tuple[int, str, str]]
 QUICK = "galactic-plane-box?nside=16"

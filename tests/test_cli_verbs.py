@@ -41,7 +41,7 @@ import healpy as hp
 import numpy as np
 import pytest
 
-from nuanalysis.workflow import cli
+from nuanalysis import cli
 
 Call = Callable[..., tuple[int, str, str]]
 ON_CASCADES = ("--sample", "cascades-2023", "--signal", "none")

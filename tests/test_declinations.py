@@ -12,16 +12,17 @@ from scipy.stats import ks_2samp, norm
 from small_problem import BINNING, EVERYWHERE, sample, take, twin
 
 from nuanalysis import trials
+from nuanalysis.answers import declinations as work
+from nuanalysis.answers import inference, potentials
+from nuanalysis.engine import ensembles
+from nuanalysis.engine.executors import Serial
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
+from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.likelihood import sky_events
 from nuanalysis.model import Sample
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.workflow import declinations as work
-from nuanalysis.workflow import ensembles, inference, potentials
-from nuanalysis.workflow.executors import Serial
-from nuanalysis.workflow.hypotheses import read_hypothesis
 
 SEED = 3
 

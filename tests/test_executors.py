@@ -19,8 +19,7 @@ import dask
 import psutil
 import pytest
 
-from nuanalysis.errors import EnvironmentFault, InputError
-from nuanalysis.workflow.executors import (
+from nuanalysis.engine.executors import (
     ONE_THREAD,
     DaskExecutor,
     Executor,
@@ -30,9 +29,10 @@ from nuanalysis.workflow.executors import (
     open_executor,
     queues,
 )
-from nuanalysis.workflow.executors import dask as dask_executors
-from nuanalysis.workflow.executors._cluster_file import read_cluster_file
-from nuanalysis.workflow.executors.queues import QUEUES, make_job
+from nuanalysis.engine.executors import dask as dask_executors
+from nuanalysis.engine.executors._cluster_file import read_cluster_file
+from nuanalysis.engine.executors.queues import QUEUES, make_job
+from nuanalysis.errors import EnvironmentFault, InputError
 
 
 class OddError(Exception):
@@ -649,7 +649,7 @@ SCRIPT = """
     import sys
     from pathlib import Path
     from test_executors import sleep_long, square
-    from nuanalysis.workflow.executors import open_executor
+    from nuanalysis.engine.executors import open_executor
 
     if __name__ == "__main__":
         cluster = Path("cluster.toml") if sys.argv[1] == "slurm" else None

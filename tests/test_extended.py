@@ -17,17 +17,17 @@ from scipy.stats import kstest
 from small_problem import sample
 
 from nuanalysis import plot, simulate, trials
+from nuanalysis.answers import extended as work
+from nuanalysis.answers import scan
 from nuanalysis.errors import InputError
+from nuanalysis.library import samples as known
+from nuanalysis.library.catalogues import open_table, parse_catalogue
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, maximise, sky_events, turned
 from nuanalysis.model import Hypothesis, _prepare, prepare, terms
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw
 from nuanalysis.sky.catalogues import catalogue, extended_tev, match
-from nuanalysis.workflow import extended as work
-from nuanalysis.workflow import samples as known
-from nuanalysis.workflow import scan
-from nuanalysis.workflow.catalogues import open_table, parse_catalogue
-from nuanalysis.workflow.spec import SampleSpec
 
 EXTENSIONS = np.radians([0.5, 1.0, 1.5, 2.0])
 # As in test_scan: the far events' series leaves 5e-10 an event at its end; largest difference seen here: 2e-9.

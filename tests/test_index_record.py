@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from nuanalysis.answers.inference import index_record
 from nuanalysis.likelihood import FitResult
-from nuanalysis.workflow.inference import index_record
 
 
 def asked(*, free=True):

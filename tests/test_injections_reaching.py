@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
-from nuanalysis.workflow import inference
+from nuanalysis.answers import inference
 
 BACKGROUND = xr.Dataset(
     {"ts": ("trial", np.random.default_rng(1).chisquare(1, 20_000)), "log_weight": ("trial", np.zeros(20_000))}

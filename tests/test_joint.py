@@ -12,6 +12,10 @@ from scipy.stats import norm
 from small_problem import SOURCES, plane, sample, stack_hypothesis, template_hypothesis
 
 from nuanalysis import trials
+from nuanalysis.answers import joint, joint_in_words
+from nuanalysis.answers.inference import Problem
+from nuanalysis.engine.ensembles import problem_fingerprint
+from nuanalysis.engine.executors import Serial, Threads
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import (
     JointTerms,
@@ -28,10 +32,6 @@ from nuanalysis.model import Hypothesis, Terms, prepare, terms
 from nuanalysis.sky._records import PowerLaw, Template, factorised
 from nuanalysis.sphere import pixel_directions
 from nuanalysis.trials import as_large
-from nuanalysis.workflow import joint, joint_in_words
-from nuanalysis.workflow.ensembles import problem_fingerprint
-from nuanalysis.workflow.executors import Serial, Threads
-from nuanalysis.workflow.inference import Problem
 
 NSIDE = 32
 

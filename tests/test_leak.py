@@ -12,11 +12,12 @@ from scipy.stats import chi2
 from small_problem import sample, stack_hypothesis, template_hypothesis
 
 from nuanalysis import plot, trials
+from nuanalysis.answers import inference, leak
+from nuanalysis.answers.joint import Bench
+from nuanalysis.engine.executors import Serial
 from nuanalysis.errors import InputError
+from nuanalysis.library import samples
 from nuanalysis.likelihood import TS_TOLERANCE, joint_maximum
-from nuanalysis.workflow import inference, leak, samples
-from nuanalysis.workflow.executors import Serial
-from nuanalysis.workflow.joint import Bench
 
 CALL = ("leak", "--sample", "cascades-2023", "--diffuse", "template:pi0-like?nside=32", "--trials", "100")
 TWO = ("--catalogue", "snr", "--catalogue", "pwn")
@@ -66,7 +67,7 @@ def test_fits_of_a_sky_are_the_joint_fits_of_that_sky(bench, drawn):
     table = leak.local_table(bench.problems[1], 9.0, Serial(), quiet)
     fits = leak.fits_of(drawn, 1, 0, table)
     prepared = tuple(p.prepared for p in bench.problems)
-    from nuanalysis.workflow.joint import _SEED_STEP
+    from nuanalysis.answers.joint import _SEED_STEP
 
     seed = bench.problems[0].seed + leak._SKIES * _SEED_STEP
     sources = tuple(trials.emissions(p) for p in prepared)

@@ -202,7 +202,7 @@ def test_worker_processes_can_be_used_in_a_notebook_and_none_is_left(folder: Pat
     path = write(
         folder,
         "01_first",
-        "import math\nfrom nuanalysis.workflow.executors import open_executor\n"
+        "import math\nfrom nuanalysis.engine.executors import open_executor\n"
         "with open_executor('processes', workers=2, scheduler=None) as executor:\n"
         "    print(sorted(executor.map(math.factorial, range(4))))",
     )
@@ -345,7 +345,7 @@ def test_outputs_long_cells_and_absolute_paths_are_faults(folder: Path) -> None:
 
 
 def test_the_command_line_lists_shows_and_checks(tmp_path: Path) -> None:
-    from nuanalysis.workflow.cli.notebooks import app
+    from nuanalysis.cli.notebooks import app
 
     command = CliRunner()
     shown = command.invoke(app, ["params", "03_template_fits", "--json"])

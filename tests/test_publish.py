@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from nuanalysis import plot, publish
+from nuanalysis.cli import release as verbs
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.publish import _compare
 from nuanalysis.publish._manifest import release_files, write_sums
 from nuanalysis.publish._run import plain, recipe_text
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, dataset
 from nuanalysis.store import read_zip, write_zip
-from nuanalysis.workflow.cli import release as verbs
 
 PUBLISHED_MAP = b"stands for the published pi0 map"
 SCIENCE_DOI = "10.21234/8v5d-rn16"

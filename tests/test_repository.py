@@ -214,6 +214,6 @@ def test_import_guard_sees_a_heavy_module():
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["data", "--help"], ["fit", "--help"]], ids=" ".join)
 def test_help_is_cheap(arguments):
-    call = f"from nuanalysis.workflow.cli import main\ntry:\n    main({arguments!r})\n"
+    call = f"from nuanalysis.cli import main\ntry:\n    main({arguments!r})\n"
     code = call + "except SystemExit as end:\n    assert not end.code\n"
     assert imported_by(code) & HEAVY == set()

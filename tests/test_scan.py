@@ -17,6 +17,8 @@ from small_problem import sample, take
 from nuanalysis import trials
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.population import population, smallest_binomial
+from nuanalysis.library import samples as known
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import (
     Circle,
     circle,
@@ -31,8 +33,6 @@ from nuanalysis.likelihood import _scan_kernels as kernels
 from nuanalysis.model import Hypothesis, _prepare, prepare, terms
 from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.trials import _skies
-from nuanalysis.workflow import samples as known
-from nuanalysis.workflow.spec import SampleSpec
 
 # TS of a direction and of the stand-alone fit.  The far events' series leaves 5e-10 an event at its end, far less on
 # the whole; the kernel's exponential has 1e-9.  Largest difference seen in 24 directions: 2.6e-9.

@@ -13,13 +13,13 @@ from small_problem import sample, stack_hypothesis, template_hypothesis
 from typer.testing import CliRunner
 
 from nuanalysis import trials
+from nuanalysis.answers import bias, potentials
+from nuanalysis.cli import bias as bias_verb
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, ts_at
 from nuanalysis.model import Terms, prepare
 from nuanalysis.response import NOMINAL, NONE, Systematics, draw_variation
 from nuanalysis.trials._smooth import hat, smooth
-from nuanalysis.workflow import bias, potentials
-from nuanalysis.workflow.cli import bias as bias_verb
 
 STEPS = np.array([0.0, 0.1, 0.25, 0.5, 0.75, *np.arange(1.0, 4.1, 0.5), 5.0, 6.0, 7.0])
 

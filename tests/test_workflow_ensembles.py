@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 
 from nuanalysis import store, trials
+from nuanalysis.engine import ensembles
+from nuanalysis.engine.ensembles import Plan
+from nuanalysis.engine.executors import Serial, open_executor
 from nuanalysis.errors import DataError
+from nuanalysis.library import samples
+from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.model import Prepared, Sample, prepare
-from nuanalysis.workflow import ensembles, samples
-from nuanalysis.workflow.ensembles import Plan
-from nuanalysis.workflow.executors import Serial, open_executor
-from nuanalysis.workflow.hypotheses import read_hypothesis
-from nuanalysis.workflow.spec import SampleSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,8 +227,8 @@ def test_the_fingerprint_of_a_problem_is_of_all_that_its_trials_depend_on(sample
 RUNNER = """
 import pickle, sys
 from pathlib import Path
-from nuanalysis.workflow import ensembles
-from nuanalysis.workflow.executors import open_executor
+from nuanalysis.engine import ensembles
+from nuanalysis.engine.executors import open_executor
 
 if __name__ == "__main__":
     prepared, plan, fingerprint = pickle.loads(Path(sys.argv[1]).read_bytes())

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from nuanalysis.errors import InputError
+from nuanalysis.library.hypotheses import model_origin, read_hypothesis
+from nuanalysis.library.templates import PI0_MAP, published_pi0
 from nuanalysis.plot import slug
 from nuanalysis.sky._records import Catalogue, Template
-from nuanalysis.workflow.hypotheses import model_origin, read_hypothesis
-from nuanalysis.workflow.templates import PI0_MAP, published_pi0
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nuanalysis.errors import InputError
+from nuanalysis.library.samples import sample_spec
 from nuanalysis.plot import slug
 from nuanalysis.workflow.spec import (
     AnalysisSpec,
@@ -16,7 +17,6 @@ from nuanalysis.workflow.spec import (
     open_run,
     parse_spec,
     read_spec,
-    sample_spec,
 )
 
 GOOD = """

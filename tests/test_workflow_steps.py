@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 
 from nuanalysis import publish
+from nuanalysis.engine.executors import Serial
 from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.library import samples
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.store import EventStore, read_zip
-from nuanalysis.workflow import samples, steps
-from nuanalysis.workflow.executors import Serial
-from nuanalysis.workflow.spec import AnalysisSpec, SampleSpec, parse_spec
+from nuanalysis.workflow import steps
+from nuanalysis.workflow.spec import AnalysisSpec, parse_spec
 
 SPEC = """
 name = "tiny"

@@ -12,11 +12,11 @@ from scipy.stats import chi2, kstest
 
 from nuanalysis import simulate, trials
 from nuanalysis.interpret import fluxes
+from nuanalysis.library.samples import CASCADE_BINNING
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky._records import PowerLaw
 from nuanalysis.sky.templates import PUBLISHED, pi0_published
-from nuanalysis.workflow.samples import CASCADE_BINNING
 
 N_PLAIN, N_TILTED, N_INJECTED = 20_000, 6_000, 12_000
 

@@ -9,13 +9,13 @@ import pytest
 from scipy.stats import chi2, kstest
 
 from nuanalysis import simulate, trials
+from nuanalysis.library.samples import CASCADE_BINNING
 from nuanalysis.likelihood import maximise, scan
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky._records import PowerLaw
 from nuanalysis.sky.templates import BUILT_IN
 from nuanalysis.sky.templates._recipe import parse_recipe
-from nuanalysis.workflow.samples import CASCADE_BINNING
 
 N_EXPERIMENTS, PER_STRENGTH = 3000, 1500
 

@@ -22,13 +22,14 @@ import numpy as np
 import pytest
 
 from nuanalysis import trials
+from nuanalysis.answers import declinations as work
+from nuanalysis.answers import inference, potentials
+from nuanalysis.engine.executors import open_executor
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
+from nuanalysis.library import samples
+from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import maximise
-from nuanalysis.workflow import declinations as work
-from nuanalysis.workflow import inference, potentials, samples
-from nuanalysis.workflow.executors import open_executor
-from nuanalysis.workflow.spec import sample_spec
 
 pytestmark = pytest.mark.real_data
 DECLINATIONS = (-71.0, -51.0, -31.0, -11.0, 9.0, 29.0, 49.0, 71.0)

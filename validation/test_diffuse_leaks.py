@@ -10,9 +10,10 @@ any signal, so their p-values come from these skies.
 import numpy as np
 import pytest
 
-from nuanalysis.workflow import inference, leak, samples
-from nuanalysis.workflow.executors import Threads
-from nuanalysis.workflow.spec import sample_spec
+from nuanalysis.answers import inference, leak
+from nuanalysis.engine.executors import Threads
+from nuanalysis.library import samples
+from nuanalysis.library.samples import sample_spec
 
 N = 600
 SEED = 2027

@@ -14,13 +14,13 @@ import pytest
 from scipy.stats import ks_2samp
 
 from nuanalysis import trials
+from nuanalysis.answers import extended as work
+from nuanalysis.library import samples
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, sky_events, turned
 from nuanalysis.model import Hypothesis, prepare
 from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.trials._injection import emissions, signal_events
-from nuanalysis.workflow import extended as work
-from nuanalysis.workflow import samples
-from nuanalysis.workflow.spec import SampleSpec
 
 EXTENSIONS = np.radians([0.5, 1.0, 1.5, 2.0])
 # Half-width, longitudes, extensions and nside, deg: small enough for hundreds of skies.

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 
 from nuanalysis import simulate, trials
+from nuanalysis.library import samples
+from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, energy_terms, prepare
 from nuanalysis.model._background import cells
@@ -28,8 +30,6 @@ from nuanalysis.model._space import place
 from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.sphere import offset, vmf_draw
 from nuanalysis.trials._injection import signal_events
-from nuanalysis.workflow import samples
-from nuanalysis.workflow.spec import sample_spec
 
 N_TRIALS, SEED = 240, 5
 SIGMAS = 6.0  # injected strength in standard deviations of n_s under the null

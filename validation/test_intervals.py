@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from nuanalysis import simulate, trials
+from nuanalysis.engine.executors import open_executor
 from nuanalysis.interpret import fluxes
+from nuanalysis.library.samples import CASCADE_BINNING
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import NONE, cascades_2023
 from nuanalysis.sky._records import PowerLaw
 from nuanalysis.sky.templates import PUBLISHED, pi0_published
-from nuanalysis.workflow.executors import open_executor
-from nuanalysis.workflow.samples import CASCADE_BINNING
 
 pytestmark = pytest.mark.real_data
 TRUTH, FITTED = 671.1, 748.0

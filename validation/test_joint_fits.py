@@ -19,15 +19,16 @@ import xarray as xr
 from scipy.stats import chi2, kstest
 
 from nuanalysis import trials
+from nuanalysis.answers import joint
+from nuanalysis.answers.inference import Problem
+from nuanalysis.engine.executors import Threads
+from nuanalysis.library import samples
+from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import curvature_at, joint_maximum
 from nuanalysis.model import Hypothesis, prepare
 from nuanalysis.sky._records import Template, factorised
 from nuanalysis.trials import as_large
-from nuanalysis.workflow import joint, samples
-from nuanalysis.workflow.executors import Threads
-from nuanalysis.workflow.hypotheses import read_hypothesis
-from nuanalysis.workflow.inference import Problem
-from nuanalysis.workflow.spec import sample_spec
 
 N_TRIALS = 2000
 PAIRS = {"pi0-like + the same 10 deg wider": (1500.0, 1500.0), "pi0-like + stack:snr": (500.0, 150.0)}

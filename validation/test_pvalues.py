@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from nuanalysis import trials
+from nuanalysis.library import samples
+from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.model import prepare
-from nuanalysis.workflow import samples
-from nuanalysis.workflow.hypotheses import read_hypothesis
-from nuanalysis.workflow.spec import SampleSpec
 
 N_PLAIN, PORTION = 1_000_000, 2_000
 N_REPEATS, PER_REPEAT = 200, 600

@@ -12,11 +12,11 @@ import pytest
 from scipy.stats import ks_2samp
 
 from nuanalysis import trials
+from nuanalysis.answers import scan as work
+from nuanalysis.library import samples
+from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, maximise, sky_events, turned
 from nuanalysis.model import prepare, terms
-from nuanalysis.workflow import samples
-from nuanalysis.workflow import scan as work
-from nuanalysis.workflow.spec import SampleSpec
 
 NSIDE = {"cascades-2023": 64, "tracks": 128}
 N_WHOLE = 20  # skies that are scanned as a whole too

@@ -22,8 +22,11 @@ _SUBMODULES = (
     "likelihood",
     "trials",
     "interpret",
-    "publish",
+    "library",
+    "engine",
     "plot",
+    "publish",
+    "answers",
     "workflow",
 )
 __all__ = ["__version__", *_SUBMODULES]

@@ -1,5 +1,5 @@
 """``python -m nuanalysis``: the command line."""
 
-from nuanalysis.workflow.cli import main
+from nuanalysis.cli import main
 
 main()

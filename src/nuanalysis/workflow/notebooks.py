@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nuanalysis import errors
+from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
 from nuanalysis.workflow.parameters import PARAMETERS, Models, check_notebook, code_cells, model_of, validate
-from nuanalysis.workflow.provenance import code_fingerprint
 
 Progress = Callable[[str], None]
 

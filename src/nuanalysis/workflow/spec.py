@@ -7,57 +7,28 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.workflow.catalogues import check_catalogue
-from nuanalysis.workflow.hypotheses import check_name
-from nuanalysis.workflow.scan import DEFAULT_SKIES, LOCAL_TRIALS, NSIDES, SOURCE_TRIALS
+from nuanalysis.answers.scan import DEFAULT_SKIES, LOCAL_TRIALS, NSIDES, SOURCE_TRIALS
+from nuanalysis.errors import InputError
+from nuanalysis.library.catalogues import check_catalogue
+from nuanalysis.library.hypotheses import check_name
+from nuanalysis.library.samples import SampleSpec
+from nuanalysis.records import Settings, faults_in_words
 
 EACH = "each:"  # every source of a catalogue, see hypotheses.read_hypotheses
-SAMPLE_NAMES = ("cascades-2023", "tracks")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SampleSpec(_Record):
-    """One sample and the user's cuts on it; signal and n_signal belong to the synthetic sample alone."""
-
-    name: Literal["cascades-2023", "tracks"]
-    signal: str = Field("template:pi0", description="hypothesis injected into the synthetic sample, or 'none'")
-    n_signal: Annotated[float, Field(ge=0, le=10000)] = 671.1
-    min_log10_energy: Annotated[float, Field(ge=0, le=10)] = 0.0
-    max_log10_energy: Annotated[float, Field(ge=0, le=10)] = 10.0
-    min_declination_deg: Annotated[float, Field(ge=-90, le=90)] = -90.0
-    max_declination_deg: Annotated[float, Field(ge=-90, le=90)] = 90.0
-
-    @model_validator(mode="after")
-    def _ranges_hold_something(self) -> Self:
-        faults = [
-            f"min_{what} is {low:g} and max_{what} {high:g}; expected min below max"
-            for what, low, high in (
-                ("log10_energy", self.min_log10_energy, self.max_log10_energy),
-                ("declination_deg", self.min_declination_deg, self.max_declination_deg),
-            )
-            if low >= high
-        ]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
-
-class TrialsSpec(_Record):
+class TrialsSpec(Settings):
     """How many trials a hypothesis gets on each sample."""
 
     scrambles: Annotated[int, Field(ge=200, le=100_000_000)] = 4000
     injections: Annotated[int, Field(ge=100, le=10_000_000)] = 1500
 
 
-class HypothesisSpec(_Record):
+class HypothesisSpec(Settings):
     """One hypothesis: template:NAME, template:FILE, stack:NAME or point:RA,DEC (deg)."""
 
     name: Annotated[str, Field(min_length=3)]
@@ -72,7 +43,7 @@ class HypothesisSpec(_Record):
     )
 
 
-class TogetherSpec(_Record):
+class TogetherSpec(Settings):
     """Hypotheses whose best one gets a global p-value, from scrambles that all of them share.
 
     hypotheses : names, with the index of the [[hypothesis]] of that name if there is one; each:NAME stands for every
@@ -97,7 +68,7 @@ class TogetherSpec(_Record):
         return self
 
 
-class JointSpec(_Record):
+class JointSpec(Settings):
     """Hypotheses that are fitted together: a norm each, all of them free at once.
 
     trials : pseudo-experiments of each kind.  index_free : of every hypothesis.
@@ -116,7 +87,7 @@ class JointSpec(_Record):
         return self
 
 
-class ScanSpec(_Record):
+class ScanSpec(Settings):
     """A point source fitted in every direction: a map, and the hottest spot of each hemisphere.
 
     skies : background skies for its global p-value, 0 for local ones alone.  local_trials : at each declination of the
@@ -138,7 +109,7 @@ class ScanSpec(_Record):
         return self
 
 
-class SourcesSpec(_Record):
+class SourcesSpec(Settings):
     """Every source of a catalogue fitted alone: local p-values, the best's global one, and the population test.
 
     catalogue : as after 'stack:' of a hypothesis.  local_trials : at each source.
@@ -151,7 +122,7 @@ class SourcesSpec(_Record):
     local_trials: Annotated[int, Field(ge=200, le=10_000_000)] = SOURCE_TRIALS
 
 
-class AnalysisSpec(_Record):
+class AnalysisSpec(Settings):
     """All that decides the numbers of a run."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,60}$")]
@@ -196,29 +167,14 @@ class AnalysisSpec(_Record):
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
+_MODELS = (
+    AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec, JointSpec, ScanSpec, SourcesSpec,
+)  # fmt: skip
+
+
 def _file_form(name: str) -> str:
     """What tells file names apart; a name with parameters has its checksum in them."""
     return name if "?" in name else re.sub(r"[^a-z0-9._+-]+", "-", name.lower().replace(",", "_")).strip("-.")
-
-
-def _sentence(fault: dict[str, Any]) -> str:
-    place = ".".join(str(p) for p in fault["loc"])
-    if fault["type"] == "value_error":
-        return f"{place or 'the spec'}: {fault['ctx']['error']}"
-    if fault["type"] == "extra_forbidden":
-        models = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec, JointSpec, ScanSpec, SourcesSpec)
-        known = {name for model in models for name in model.model_fields}
-        return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
-    found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
-    return f"'{place}': {fault['msg']}{found}"
-
-
-def _faults(error: ValidationError) -> str:
-    """All faults, one a line; an array that is 'too short' only because its items are bad is not one of them."""
-    faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors()]
-    inside = {fault["loc"][:1] for fault in faults if len(fault["loc"]) > 1}
-    kept = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
-    return "\n  - ".join(_sentence(fault) for fault in kept)
 
 
 def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
@@ -231,15 +187,9 @@ def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
-        raise InputError(f"{source} is not a valid analysis spec:\n  - {_faults(error)}\nNothing was run.") from error
-
-
-def sample_spec(**values: object) -> SampleSpec:
-    """One sample from options.  Raises InputError with all faults in one message."""
-    try:
-        return SampleSpec.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"the sample cannot be made as asked:\n  - {_faults(error)}\nNothing was run.") from error
+        raise InputError(
+            f"{source} is not a valid analysis spec:\n  - {faults_in_words(error, _MODELS)}\nNothing was run."
+        ) from error
 
 
 def read_spec(path: Path) -> AnalysisSpec:

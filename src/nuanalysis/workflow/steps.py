@@ -22,31 +22,33 @@ from typing import Any
 import xarray as xr
 
 from nuanalysis import publish
+from nuanalysis.answers import campaign, inference, joint, scan
+from nuanalysis.engine import ensembles
+from nuanalysis.engine.executors import Executor
+from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.ingest import RELEASES, find, holdings, source_catalogues, verify
 from nuanalysis.interpret.contributions import ts_density
+from nuanalysis.library import samples
+from nuanalysis.library.catalogues import content_of, open_catalogue
+from nuanalysis.library.hypotheses import check_name, read_hypotheses, read_hypothesis
+from nuanalysis.library.samples import SampleSpec
+from nuanalysis.library.templates import PI0_MAP, is_file, published_pi0
 from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.plot import slug, standard_figures
 from nuanalysis.schema import TRIALS, dataset
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
-from nuanalysis.workflow import campaign, ensembles, inference, joint, samples, scan
-from nuanalysis.workflow.catalogues import content_of, open_catalogue
-from nuanalysis.workflow.executors import Executor
-from nuanalysis.workflow.hypotheses import check_name, read_hypotheses, read_hypothesis
-from nuanalysis.workflow.provenance import code_fingerprint
 from nuanalysis.workflow.spec import (
     EACH,
     AnalysisSpec,
     HypothesisSpec,
     JointSpec,
-    SampleSpec,
     ScanSpec,
     SourcesSpec,
     TogetherSpec,
 )
-from nuanalysis.workflow.templates import PI0_MAP, is_file, published_pi0
 
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"

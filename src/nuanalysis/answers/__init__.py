@@ -1,0 +1,1 @@
+"""One file per question: what is asked, what is answered, and the function between them."""

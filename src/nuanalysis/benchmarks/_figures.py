@@ -1,0 +1,82 @@
+"""The two figures of the benchmarks: growth of the cost, and ratios to the references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nuanalysis.benchmarks._records import Curve, Report, Row
+from nuanalysis.benchmarks._scaling import OURS
+from nuanalysis.plot._canvas import REFERENCE, SERIES, canvas, grid, title
+
+_DPI = 150
+
+
+def scaling(curves: tuple[Curve, ...]) -> Figure:
+    """Cost over size, one panel for each quantity, with a line of the budgeted power through ours."""
+    quantities = list(dict.fromkeys(curve.quantity for curve in curves))
+    figure = canvas(height=2.9 * len(quantities) + 0.4)
+    title(figure, "CPU time of one core", "synthetic")
+    panels = figure.subplots(len(quantities), 1, squeeze=False)[:, 0]
+    for axes, quantity in zip(panels, quantities, strict=True):
+        _panel(axes, [curve for curve in curves if curve.quantity == quantity])
+    return figure
+
+
+def _panel(axes: Axes, curves: list[Curve]) -> None:
+    for curve in curves:
+        style = SERIES[0] if curve.label == OURS else REFERENCE
+        axes.plot(curve.x, curve.y, color=style.colour, linestyle="-", marker=style.marker, label=curve.label)
+        if curve.exponent_budget is not None:
+            _slope(axes, curve)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(f"number of {curves[0].quantity}")
+    axes.set_ylabel(f"{curves[0].name} (ms)")
+    axes.legend(fontsize=9, frameon=False)
+    grid(axes)
+
+
+def _slope(axes: Axes, curve: Curve) -> None:
+    power = curve.exponent_budget or 0.0
+    x = np.array([curve.x[curve.first], curve.x[-1]])
+    label = "flat" if power == 0 else f"slope {power:g}"
+    axes.plot(x, curve.y[curve.first] * (x / x[0]) ** power, color="#7a7b7d", linestyle=":", linewidth=1.2, label=label)
+
+
+def ratios(rows: tuple[Row, ...]) -> Figure:
+    """Reference over ours of each row, as bars on a logarithmic axis."""
+    shown = [row for row in rows if row.unit == "ms"]
+    figure = canvas(height=0.42 * len(shown) + 1.3)
+    origins = {row.origin for row in shown}
+    title(figure, "reference time / our time", origins.pop() if len(origins) == 1 else "mixed")
+    axes = figure.subplots()
+    place = np.arange(len(shown))[::-1]
+    colours = [SERIES[0].colour if "twin" in row.reference_name else SERIES[1].colour for row in shown]
+    axes.barh(place, [row.ratio - 1.0 for row in shown], left=1.0, color=colours, height=0.6)
+    for k, row in zip(place, shown, strict=True):
+        axes.annotate(
+            f"{row.ratio:.3g} ×", (row.ratio, k), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    axes.set_yticks(place, [f"{row.name}\nbeside {row.reference_name}" for row in shown], fontsize=9)
+    axes.set_xscale("log")
+    axes.set_xlim(min(0.9, *(0.7 * row.ratio for row in shown)), 4.0 * max(row.ratio for row in shown))
+    axes.axvline(1.0, color="#7a7b7d", linewidth=1.0)
+    axes.set_xlabel("times faster than the reference, same run, one core")
+    grid(axes)
+    return figure
+
+
+def draw(report: Report, folder: Path) -> dict[str, str]:
+    """Write the figures of a report into a folder; returns {file name: caption}."""
+    folder.mkdir(parents=True, exist_ok=True)
+    out = {"ratios.png": (ratios(report.rows), "Reference time over our time, trials only.")}
+    if report.curves:
+        caption = "CPU time over events, trials in one call, and stacked sources; dotted: the budgeted power."
+        out["scaling.png"] = (scaling(report.curves), caption)
+    for name, (figure, _) in out.items():
+        figure.savefig(folder / name, dpi=_DPI)
+    return {name: caption for name, (_, caption) in out.items()}

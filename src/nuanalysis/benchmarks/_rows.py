@@ -1,0 +1,404 @@
+"""The rows of the table: one function for each, ours and its reference measured in turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nuanalysis import trials
+from nuanalysis.benchmarks import _problems
+from nuanalysis.benchmarks._clock import (
+    Stopwatch,
+    call,
+    cpu,
+    cpu_of,
+    cpu_of_children,
+    fresh,
+    peak_megabytes,
+    race,
+)
+from nuanalysis.benchmarks._records import NotMeasured, Row, Timing
+from nuanalysis.benchmarks._twins import Twin, make_twin, scramble, tilted_scramble
+from nuanalysis.errors import DataError
+from nuanalysis.model import Hypothesis, Sample, prepare
+from nuanalysis.trials import Tilt
+
+Progress = Callable[[str], None]
+CPU = "CPU of one core"
+TWIN = "numpy twin"
+_REACH_TS = 27.0  # tilts up to 5 sigma
+_PRECISION = 0.05  # relative error of the p-value
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is spent on a row: rounds, CPU seconds of each contender in a round, fresh processes for wall clock."""
+
+    rounds: int
+    seconds: float
+    processes: int
+
+
+FULL = Effort(rounds=7, seconds=0.25, processes=3)
+QUICK = Effort(rounds=5, seconds=0.08, processes=1)
+
+
+# --- trials ----------------------------------------------------------------------------------------------------------
+
+
+def our_trials(hypothesis: Hypothesis, samples: tuple[Sample, ...], reach_ts: float = 0.0) -> Stopwatch:
+    """Our scrambles, plain or as a mixture of tilts that reaches ``reach_ts``; prepared outside the clock."""
+    prepared = prepare(hypothesis, samples)
+    tilts = trials.choose_tilts(prepared, reach_ts) if reach_ts else trials.PLAIN
+    return cpu(lambda first, last: trials.scramble_trials(prepared, 1, first, last, tilts))
+
+
+def twin_trials(twin: Twin, tilts: tuple[Tilt, ...] = ()) -> Stopwatch:
+    """Scrambles of the plain twin."""
+    if tilts:
+        return cpu(lambda first, last: [tilted_scramble(twin, tilts, i) for i in range(first, last)])
+    return cpu(lambda first, last: [scramble(twin, i) for i in range(first, last)])
+
+
+def trial_row(
+    name: str,
+    what: str,
+    contenders: tuple[Stopwatch, Stopwatch],
+    effort: Effort,
+    *,
+    budget: float | None,
+    origin: str = "synthetic",
+    reference: str = TWIN,
+    note: str = "",
+) -> Row:
+    """Milliseconds of CPU of one trial, ours beside a reference."""
+    ours, other = race(contenders, rounds=effort.rounds, seconds=effort.seconds)
+    return Row(
+        name,
+        what,
+        origin,
+        CPU,
+        "ms",
+        1e3 * ours.best,
+        ours.spread,
+        reference,
+        1e3 * other.best,
+        budget,
+        ours.rounds,
+        ours.repetitions,
+        note,
+    )
+
+
+def template(effort: Effort) -> Row:
+    """Row: a plain scramble of the template."""
+    samples, hypothesis = _problems.cascades(), _problems.template()
+    contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
+    return trial_row("template", "template trial, 59,592 events, plain scramble", contenders, effort, budget=0.5)
+
+
+def template_tilted(effort: Effort) -> Row:
+    """Row: a scramble of the template from the mixture that p-values are made with, and its weight."""
+    samples, hypothesis = _problems.cascades(), _problems.template()
+    tilts = trials.choose_tilts(prepare(hypothesis, samples), _REACH_TS)
+    contenders = our_trials(hypothesis, samples, _REACH_TS), twin_trials(make_twin(hypothesis, samples), tilts)
+    note = f"a mixture of {len(tilts)} tilts that reaches 5 sigma; each trial has its fit and its weight"
+    what = "template trial, 59,592 events, tilted mixture"
+    return trial_row("template-tilted", what, contenders, effort, budget=0.5, note=note)
+
+
+def template_changing(effort: Effort) -> Row:
+    """Row: a template whose morphology changes with energy, beside one whose does not."""
+    samples = _problems.cascades()
+    contenders = our_trials(_problems.changing_template(), samples), our_trials(_problems.template(), samples)
+    what = "template that changes with energy (kra-gamma-like-5), plain scramble, 59,592 events"
+    return trial_row(
+        "template-changing", what, contenders, effort, budget=0.5, reference="ours, a template with one map"
+    )
+
+
+def template_large(effort: Effort) -> Row:
+    """Row: the template on 1.13 million events."""
+    samples, hypothesis = (_problems.copies(_problems.cascades()[0], _problems.LARGE),), _problems.template()
+    contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
+    n = samples[0].events.sizes["event"]
+    note = f"the synthetic sample {_problems.LARGE} times over, directions moved"
+    return trial_row("template-large", f"template trial, {n:,} events", contenders, effort, budget=8.0, note=note)
+
+
+def template_joint(effort: Effort) -> Row:
+    """Row: the template on the three seasons of real tracks.  Raises DataError where they are not here."""
+    samples, hypothesis = _problems.tracks(), _problems.template()
+    contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
+    n = sum(s.events.sizes["event"] for s in samples)
+    what = f"template trial, {len(samples)} samples jointly, {n:,} real tracks"
+    return trial_row("template-joint", what, contenders, effort, budget=None, origin="real")
+
+
+_STACK_NOTE = "the twin has the exact kernel of every source and event"
+
+
+def stack_12(effort: Effort) -> Row:
+    """Row: the stack of twelve supernova remnants, index free."""
+    samples, hypothesis = _problems.cascades(), _problems.supernova_remnants()
+    contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
+    what = "stack of 12 sources, free index, 59,592 events"
+    return trial_row("stack-12", what, contenders, effort, budget=3.0, note=_STACK_NOTE)
+
+
+def stack_1000(effort: Effort) -> Row:
+    """Row: a stack of a thousand sources, index free."""
+    samples, hypothesis = _problems.cascades(), _problems.plane_sources(1000)
+    contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
+    what = "stack of 1,000 sources, free index, 59,592 events"
+    return trial_row("stack-1000", what, contenders, effort, budget=3.0, note=_STACK_NOTE)
+
+
+def point_free(effort: Effort) -> Row:
+    """Row: one source, index free."""
+    samples, hypothesis = _problems.cascades(), _problems.point(index_free=True)
+    contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
+    what = "point source, free index, 59,592 events"
+    return trial_row("point", what, contenders, effort, budget=3.0, note="budget as for the stack of 12")
+
+
+def point_fixed(effort: Effort) -> Row:
+    """Row: one direction of the sky as a scramble of its own, index fixed, exact in declination."""
+    samples, hypothesis = _problems.cascades(), _problems.point(index_free=False)
+    contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
+    what = "point source, index fixed, 59,592 events"
+    return trial_row(
+        "point-fixed", what, contenders, effort, budget=None, note="pixels of a scan are in rows of their own"
+    )
+
+
+def point_beside(reference: str, other: Stopwatch, effort: Effort, note: str) -> Row:
+    """Row: one source, index free, beside another program that keeps its own time."""
+    contenders = our_trials(_problems.point(index_free=True), _problems.cascades()), other
+    what = "point source, free index, 59,592 events"
+    return trial_row("point", what, contenders, effort, budget=3.0, reference=reference, note=note)
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+def importing(effort: Effort) -> Row:
+    """Row: CPU of a fresh process that imports the package, beside one that imports numpy."""
+    contenders = cpu_of("import nuanalysis"), cpu_of("import numpy")
+    ours, other = race(contenders, rounds=effort.rounds, seconds=0.0)
+    what = "import nuanalysis, start of the interpreter included"
+    note = "rooms are imported on first use"
+    return _seconds_row("import", what, ours, "import numpy", other, 0.5, note)
+
+
+def importing_trials(effort: Effort) -> Row:
+    """Row: CPU of a fresh process that imports all a trial needs, beside one that imports what that is made from."""
+    ours, other = race(
+        (
+            cpu_of("import nuanalysis.trials"),
+            cpu_of("import numpy, scipy.optimize, scipy.stats, numba, healpy, xarray"),
+        ),
+        rounds=effort.rounds,
+        seconds=0.0,
+    )
+    what = "import nuanalysis.trials: everything a trial needs"
+    note = "compiled code is read from its cache"
+    return _seconds_row("import-trials", what, ours, "import of its dependencies", other, None, note)
+
+
+def _seconds_row(
+    name: str, what: str, ours: Timing, reference: str, other: Timing, budget: float | None, note: str
+) -> Row:
+    return Row(
+        name, what, "synthetic", CPU, "s", ours.best, ours.spread, reference, other.best, budget, ours.rounds, 1, note
+    )
+
+
+def _pvalue_command(ts: float, n_trials: int, cache: Path) -> tuple[float, float, dict[str, Any]]:
+    """Wall and CPU seconds and answer of one call of the command line, in a fresh process with an empty cache."""
+    command = [sys.executable, "-m", "nuanalysis", "pvalue", "--sample", "cascades-2023"]
+    command += ["--hypothesis", "template:pi0", "--ts", f"{ts:g}", "--json"]
+    command += ["--trials", str(n_trials)] if n_trials else []
+    environment: Mapping[str, str] = {**os.environ, "NUANALYSIS_CACHE": str(cache)}
+    start, used = time.monotonic(), cpu_of_children()
+    answer = call(command, environment)
+    return time.monotonic() - start, cpu_of_children() - used, json.loads(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Calls of one command: wall and CPU seconds of each, and the last answer."""
+
+    wall: tuple[float, ...]
+    cpu: tuple[float, ...]
+    answer: dict[str, Any]
+
+
+def _pvalue_runs(ts: float, n_trials: int, count: int) -> _Answers:
+    """Call the command count times; n_trials 0: as many as it takes by itself."""
+    wall: list[float] = []
+    used: list[float] = []
+    answer: dict[str, Any] = {}
+    for _ in range(count):
+        with TemporaryDirectory() as cache:
+            seconds, cpu_seconds, answer = _pvalue_command(ts, n_trials, Path(cache))
+        wall.append(seconds)
+        used.append(cpu_seconds)
+    return _Answers(tuple(wall), tuple(used), answer)
+
+
+def user_map(effort: Effort) -> Row:
+    """Row: the command that takes a user's map to TS, p-value, flux and limit."""
+    wall: list[float] = []
+    answer: dict[str, Any] = {}
+    for _ in range(effort.processes):
+        with TemporaryDirectory() as folder:
+            path = _problems.map_file(Path(folder))
+            command = [sys.executable, "-m", "nuanalysis", "fit", "--sample", "cascades-2023"]
+            command += ["--hypothesis", f"template:{path}", "--json"]
+            start = time.monotonic()
+            answer = json.loads(call(command, {**os.environ, "NUANALYSIS_CACHE": folder}))
+            wall.append(time.monotonic() - start)
+    (one,) = race((twin_trials(make_twin(_problems.template(), _problems.cascades())),), rounds=3, seconds=0.1)
+    p = answer["p_value"]
+    needed = p["p"] / p["p_error"] ** 2
+    best = min(wall)
+    note = (
+        f"TS {answer['ts']:.1f}, p = {p['p']:.2g} to {100 * p['p_error'] / p['p']:.0f} % from {p['n_trials']:,} "
+        f"scrambles, flux and limit from {answer['flux']['n_trials']:,} injections; reference: {needed:.2g} plain "
+        "scrambles on two cores for that p-value alone"
+    )
+    what = (
+        "nuanalysis fit on a FITS map of nside 128: file in, TS, p-value, flux, limit out; fresh process, empty cache"
+    )
+    return Row(
+        "user-map", what, "synthetic", "wall clock, two workers", "s", best, statistics.median(wall) / best - 1.0,
+        f"{TWIN}, brute force", needed * one.best / 2, 30.0, len(wall), 1, note,
+    )  # fmt: skip
+
+
+def _trials_wanted(answer: dict[str, Any]) -> int:
+    """Trials for 5 per cent of the p-value, from an answer with its own; 0 where that is precise enough."""
+    error = answer["p_error"] / answer["p"]
+    return 0 if error <= _PRECISION else int(1.1 * answer["n_trials"] * (error / _PRECISION) ** 2) + 1
+
+
+def pvalue(ts: float, effort: Effort) -> Row:
+    """Row: the command that gives a p-value to 5 per cent, beside as many plain scrambles of the twin as that needs."""
+    runs = _pvalue_runs(ts, 0, effort.processes)
+    more = _trials_wanted(runs.answer)
+    runs = _pvalue_runs(ts, more, effort.processes) if more else runs
+    twin = make_twin(_problems.template(), _problems.cascades())
+    (one,) = race((twin_trials(twin),), rounds=effort.rounds, seconds=effort.seconds)
+    answer, best = runs.answer, min(runs.wall)
+    error = answer["p_error"] / answer["p"]
+    needed = 1.0 / (answer["p"] * error**2)
+    note = (
+        f"p = {answer['p']:.3g} ({answer['sigma']:.2f} sigma) to {100 * error:.1f} % from {answer['n_trials']:,} trials"
+        f"{' (--trials)' if more else ''}, {min(runs.cpu):.1f} s of CPU in all; reference: {needed:.2g} plain "
+        f"scrambles on two cores, extrapolated from the time of {one.repetitions}"
+    )
+    return Row(
+        f"pvalue-{ts:g}",
+        f"nuanalysis pvalue at TS {ts:g} to 5 %, fresh process, empty cache",
+        "synthetic",
+        "wall clock, two workers",
+        "s",
+        best,
+        statistics.median(runs.wall) / best - 1.0,
+        f"{TWIN}, brute force",
+        needed * one.best / 2,
+        10.0,
+        len(runs.wall),
+        1,
+        note,
+    )
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+def work_of_a_worker(path: str) -> None:
+    """What a worker does, for a process of its own: open a problem, do trials, print the peak memory in MB."""
+    problem = pickle.loads(Path(path).read_bytes())
+    if isinstance(problem, Twin):
+        scramble(problem, 0)
+    else:
+        trials.scramble_trials(problem, 1, 0, 4)
+        trials.scramble_trials(problem, 1, 0, 4, trials.choose_tilts(problem, _REACH_TS))
+        trials.injection_trials(problem, 1, 0, 2, (100.0,))
+    print(peak_megabytes())
+
+
+def _worker_peak(problem: object, folder: Path) -> float:
+    path = folder / "problem"
+    path.write_bytes(pickle.dumps(problem, protocol=5))
+    code = "import sys; from nuanalysis.benchmarks import work_of_a_worker; work_of_a_worker(sys.argv[1])"
+    return float(fresh(code, (str(path),)))
+
+
+def memory() -> Row:
+    """Row: peak memory of a worker with 1.13 million events."""
+    samples, hypothesis = (_problems.copies(_problems.cascades()[0], _problems.LARGE),), _problems.template()
+    with TemporaryDirectory() as folder:
+        ours = _worker_peak(prepare(hypothesis, samples), Path(folder))
+        other = _worker_peak(make_twin(hypothesis, samples), Path(folder))
+    what = f"a worker with {samples[0].events.sizes['event']:,} events: open the problem, scrambles, injections"
+    note = "the twin does one scramble only"
+    measure = "peak resident memory"
+    return Row("memory", what, "synthetic", measure, "MB", ours, 0.0, TWIN, other, 1000.0, 1, 1, note)
+
+
+# --- all -------------------------------------------------------------------------------------------------------------
+
+Maker = Callable[[Effort], Row]
+QUICK_ROWS: tuple[Maker, ...] = (template, template_tilted, stack_12, point_free, point_fixed, importing)
+FULL_ROWS: tuple[Maker, ...] = (
+    template,
+    template_tilted,
+    template_changing,
+    template_large,
+    template_joint,
+    stack_12,
+    stack_1000,
+    point_free,
+    point_fixed,
+    importing,
+    importing_trials,
+)
+ELSEWHERE = (
+    NotMeasured(
+        "set-up",
+        "set-up on a fresh machine",
+        "s",
+        120.0,
+        "needs a machine without it: time 'make env' in a fresh clone",
+    ),
+    NotMeasured("main-job", "main job on the embedded default", "s", 300.0, "'make run' prints its seconds at the end"),
+    NotMeasured("test-suite", "test suite", "s", 600.0, "'make test' prints its seconds at the end"),
+    NotMeasured("binder", "memory of a Binder session", "MB", 2000.0, "needs a Binder session"),
+)
+
+
+def measure(makers: tuple[Maker, ...], effort: Effort, say: Progress) -> tuple[list[Row], list[NotMeasured]]:
+    """Measure some rows, one after the other; what cannot be measured here is named with its reason."""
+    rows: list[Row] = []
+    missing: list[NotMeasured] = []
+    for maker in makers:
+        say(f"  {maker.__name__.replace('_', ' ')}")
+        try:
+            rows.append(maker(effort))
+        except DataError:
+            what = (maker.__doc__ or "").removeprefix("Row: ").partition(".")[0]
+            reason = "its data are not here; 'nuanalysis data ls' shows what there is"
+            missing.append(NotMeasured(maker.__name__.replace("_", "-"), what, "ms", None, reason))
+    return rows, missing

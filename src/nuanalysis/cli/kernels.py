@@ -1,0 +1,20 @@
+"""compile: make the compiled kernels now instead of with the first question."""
+
+from __future__ import annotations
+
+import typer
+
+from nuanalysis.cli._face import JsonFlag, answer, say
+
+
+def compile_kernels(json: JsonFlag = False) -> None:
+    """Compile every kernel once; 'make env' does so, after 'pip install' it is up to you."""
+    from nuanalysis.library.kernels import compile_kernels as work
+
+    seconds = work(say)
+    answer({"seconds": seconds}, as_json=json, text=f"kernels ready after {seconds:.1f} s")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("compile")(compile_kernels)

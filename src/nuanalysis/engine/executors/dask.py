@@ -1,0 +1,240 @@
+"""Dask: workers of its own on this machine, those of a scheduler at an address, or jobs (see ``queues``)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from multiprocessing import resource_tracker
+from types import TracebackType
+from typing import Any, Self
+
+from nuanalysis.engine.executors._children import (
+    ONE_THREAD,
+    environment,
+    interrupts_blocked,
+    one_thread_for_children,
+    restore_environment,
+)
+from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Result, check_workers
+from nuanalysis.errors import EnvironmentFault, InputError
+
+CONNECT_SECONDS = 5.0
+WORKER_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client of a scheduler, and how one leaves it.
+
+    width : the number of workers that the items under way are meant for
+    close : leave, given whether there is work under way; ends whatever was started for this connection
+    disposable : True where work under way is stopped by ending the workers; elsewhere they are waited for
+    """
+
+    client: Any
+    width: Callable[[], int]
+    close: Callable[[bool], None]
+    disposable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DaskExecutor:
+    """The workers behind a connection, which is made on entering or by the first map.
+
+    At most two items per worker are under way, so memory stays bounded.  Dask does the item of a lost worker again;
+    EnvironmentFault when that goes on, or when the scheduler cannot be reached.
+    """
+
+    workers: int
+    connect: Callable[[int], Connection]
+    _open: list[Connection] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_workers(self.workers)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
+        connection = self.connection()
+        client = connection.client
+        waiting = enumerate(items)
+        positions: dict[Any, int] = {}
+        done = distributed().as_completed(loop=client.loop)
+
+        def submit_next() -> None:
+            if (following := next(waiting, None)) is not None:
+                future = client.submit(function, following[1], pure=False)
+                positions[future] = following[0]
+                done.add(future)
+
+        try:
+            for _ in range(2 * connection.width()):
+                submit_next()
+            while positions:
+                future = next(done)
+                position = positions.pop(future)
+                result = _result(future, position)
+                future.release()
+                submit_next()
+                yield position, result
+        finally:
+            if positions:
+                self._abandon(connection, list(positions))
+
+    def connection(self) -> Connection:
+        """The open connection, made now if there is none."""
+        if not self._open:
+            self._open.append(self.connect(self.workers))
+        return self._open[0]
+
+    def _abandon(self, connection: Connection, futures: list[Any]) -> None:
+        """Stop work under way: Dask cannot, so disposable workers are ended (the next map starts others)."""
+        if connection not in self._open:
+            return
+        if connection.disposable:
+            self._close(kill=True)
+        else:
+            with suppress(Exception):
+                connection.client.cancel(futures, force=True)
+
+    def _close(self, *, kill: bool) -> None:
+        while self._open:
+            self._open.pop().close(kill)
+
+    def __enter__(self) -> Self:
+        self.connection()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(kill=kind is not None)
+
+
+def distributed() -> Any:
+    """The package, imported on first use: it takes half a second."""
+    return import_module("distributed")
+
+
+def _result(future: Any, position: int) -> Any:
+    try:
+        return future.result()
+    except distributed().KilledWorker as error:
+        raise EnvironmentFault(
+            f"item {position} lost its Dask worker again and again. "
+            "If memory ran out, use fewer workers or smaller batches."
+        ) from error
+    except CancelledError as error:
+        raise EnvironmentFault(
+            f"the Dask scheduler was lost while item {position} was under way; start it again"
+        ) from error
+
+
+def at_address(address: str, workers: int) -> Connection:
+    """The workers, as many as there are, of a scheduler that somebody else started."""
+    client = None
+    try:
+        client = distributed().Client(address, set_as_default=False, timeout=CONNECT_SECONDS)
+        client.wait_for_workers(1, timeout=WORKER_SECONDS)
+    except ValueError as error:
+        raise InputError(f"{address!r} is no scheduler address ({error}); write it as tcp://host:port") from error
+    except OSError as error:
+        if client is not None:
+            close_in_time(client)
+        raise EnvironmentFault(f"no Dask scheduler with a worker answers at {address} ({error})") from error
+    return Connection(
+        client,
+        width=lambda: sum(client.ncores().values()),
+        close=lambda kill: close_in_time(client),
+        disposable=False,
+    )
+
+
+def close_in_time(connected: Any) -> None:
+    """Close a client or a cluster; what does not manage it in time is left to the end of this process."""
+    with suppress(TimeoutError):
+        connected.close(timeout=GRACE_SECONDS)
+
+
+def local_cluster(workers: int) -> Connection:
+    """Spawned processes on this machine."""
+    import dask
+
+    distributed()  # before dask.config.set, whose end would take away the settings made by a first import within it
+    # Nannies write these into the environment of this process and leave them there.
+    before = environment((*ONE_THREAD, "PYTHONHASHSEED", "MALLOC_TRIM_THRESHOLD_"))
+    settings = {
+        "distributed.worker.multiprocessing-method": "spawn",
+        "distributed.nanny.pre-spawn-environ": ONE_THREAD,
+    }
+    resource_tracker.ensure_running()
+    with dask.config.set(settings), one_thread_for_children(), interrupts_blocked():
+        cluster = distributed().LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            scheduler_kwargs={
+                "dashboard_address": "127.0.0.1:0"
+            },  # without it: port 8787, and a warning if it is taken
+            silence_logs=logging.CRITICAL,
+        )
+        client = distributed().Client(cluster, set_as_default=False)
+    return Connection(
+        client, width=lambda: workers, close=partial(_end_local_cluster, client, cluster, before), disposable=True
+    )
+
+
+def _end_local_cluster(client: Any, cluster: Any, before: dict[str, str | None], kill: bool) -> None:
+    try:
+        _end_workers(client, cluster, kill=kill)
+    finally:
+        restore_environment(before)
+
+
+def _end_workers(client: Any, cluster: Any, *, kill: bool) -> None:
+    """Close in order.  Busy workers (``kill``) and those left after a close that failed are killed: a task is pure."""
+    nannies = list(cluster.workers.values())
+    workers = {nanny.process for nanny in nannies}  # a nanny whose closing fails forgets its process
+    if kill:
+        hush()
+        for nanny in nannies:
+            nanny.close_gracefully()  # says only: do not start another worker
+        _kill(workers)
+    until = time.monotonic()
+    try:
+        client.close(timeout=GRACE_SECONDS)
+        cluster.close(timeout=GRACE_SECONDS)
+    except Exception:  # a worker may be starting just now, in place of a lost one: wait for its process
+        until = time.monotonic() + 1.0
+    while workers:
+        workers |= {nanny.process for nanny in nannies}
+        _kill(workers)
+        if time.monotonic() > until:
+            break
+        time.sleep(0.05)
+
+
+def hush() -> None:
+    """Keep what Dask's loop says about its ended workers, even after the cluster is closed, off the terminal.
+
+    A filter, since closing a cluster sets the level of the handlers back while the loop still has something to say.
+    """
+    for handler in logging.getLogger("distributed").handlers:
+        handler.addFilter(_is_critical)
+
+
+def _is_critical(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.CRITICAL
+
+
+def _kill(workers: set[Any]) -> None:
+    for process_id in filter(None, (worker and worker.pid for worker in workers)):
+        with suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)

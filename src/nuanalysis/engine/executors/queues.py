@@ -1,0 +1,259 @@
+"""SLURM and HTCondor: Dask workers that come as jobs of a batch system.
+
+The Dask scheduler runs in this process, so call where the workers reach it: on a submit node, or in a job of its own.
+Jobs start in the working directory; this folder, the run folder and the Python environment must be the same files here
+and there.  Why not everything is left to dask-jobqueue: docs/decisions/0010.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nuanalysis.engine.executors._children import ONE_THREAD, interrupts_blocked
+from nuanalysis.engine.executors._contract import check_workers
+from nuanalysis.engine.executors.dask import Connection, DaskExecutor, close_in_time, distributed, hush
+from nuanalysis.errors import EnvironmentFault, InputError
+
+if TYPE_CHECKING:
+    from nuanalysis.engine.executors._cluster_file import JobOptions
+
+LOOK_SECONDS = 10.0
+FIRST_WORKER_SECONDS = 60.0
+COMMAND_SECONDS = 120.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A batch system: dask-jobqueue's class for it, the command that takes jobs, the one that shows them."""
+
+    cluster_class: str
+    submit: str
+    show: str
+
+
+QUEUES = {
+    "slurm": Queue("SLURMCluster", "sbatch", "squeue"),
+    "htcondor": Queue("HTCondorCluster", "condor_submit", "condor_q"),
+}
+
+
+def queue_executor(name: str, workers: int, cluster: Path | None) -> DaskExecutor:
+    """The executor of a batch system; what cannot work is refused here, before anything starts."""
+    from nuanalysis.engine.executors._cluster_file import read_cluster_file
+
+    check_workers(workers)
+    if cluster is None:
+        raise InputError(
+            f"the executor '{name}' needs a cluster file (--cluster FILE.toml) that says what a job asks for, "
+            'at least: memory = "4 GB"'
+        )
+    options = read_cluster_file(name, cluster)
+    if missing := [package for package in ("dask_jobqueue", "cryptography") if find_spec(package) is None]:
+        raise EnvironmentFault(
+            f"the executor '{name}' needs {' and '.join(missing)}, not installed: pip install 'nuanalysis[cluster]'"
+        )
+    if shutil.which(QUEUES[name].submit) is None:
+        raise EnvironmentFault(f"there is no '{QUEUES[name].submit}' on this machine; call on a submit node")
+    return DaskExecutor(workers, partial(connect, QUEUES[name], options))
+
+
+def make_job(queue: Queue, options: JobOptions, scheduler: str, name: str, security: Any = None) -> Any:
+    """dask-jobqueue's job, which brings ``cores`` workers to the scheduler; ``job_script()`` is what is handed in."""
+    kind = getattr(_dask_jobqueue(), queue.cluster_class).job_cls
+    place = f"cd {shlex.quote(str(Path.cwd()))}"
+    one_thread = "export " + " ".join(f"{variable}={number}" for variable, number in ONE_THREAD.items())
+    return kind(
+        scheduler,
+        name,
+        protocol="tls://" if security else None,
+        security=security,
+        python=shlex.quote(sys.executable),
+        job_script_prologue=[*options.job_script_prologue, place, one_thread],
+        **options.arguments(),
+    )
+
+
+def _dask_jobqueue() -> Any:
+    """The package, imported on first use, and Ctrl-C as before: importing it makes of a Ctrl-C an exit with code 0."""
+    if "dask_jobqueue" in sys.modules:
+        return sys.modules["dask_jobqueue"]
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        return import_module("dask_jobqueue")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def connect(queue: Queue, options: JobOptions, workers: int) -> Connection:
+    """Start a scheduler here and hand in the jobs; leaving cancels them.
+
+    Returns before any worker is there: jobs may wait in the queue, and items are done as workers come.
+    """
+    n_jobs = math.ceil(workers / options.cores)
+    with ExitStack() as opened:
+        ours, theirs = opened.enter_context(_certificates())
+        cluster = opened.enter_context(_scheduler(options, ours))
+        jobs = _Jobs(partial(make_job, queue, options, cluster.scheduler_address, security=theirs))
+        opened.callback(jobs.cancel_all)
+        for _ in range(n_jobs):
+            jobs.submit()
+        client = distributed().Client(cluster, set_as_default=False)
+        opened.callback(close_in_time, client)
+        opened.enter_context(_replaced(jobs, cluster, queue))
+        opened.callback(hush)
+        leave = opened.pop_all()
+    return Connection(client, width=lambda: n_jobs * options.cores, close=lambda kill: leave.close(), disposable=False)
+
+
+@contextmanager
+def _certificates() -> Iterator[tuple[Any, Any]]:
+    """Encryption for one connection, here and for the workers, who read the key in the shared working directory.
+
+    A Dask scheduler runs what it is sent, and others on the cluster's network reach its port.
+    """
+    ours = distributed().Security.temporary()
+    names = {"ca_file": "tls_ca_file", "cert": "tls_worker_cert", "key": "tls_worker_key"}
+    with tempfile.TemporaryDirectory(prefix=".nuanalysis-key-", dir=Path.cwd()) as folder:  # readable by its owner
+        files = {name: Path(folder) / name for name in names}
+        for name, file in files.items():
+            file.write_text(ours.get_tls_config_for_role("worker")[name])
+        paths = {names[name]: f"{file.parent.name}/{file.name}" for name, file in files.items()}  # seen from there
+        yield ours, distributed().Security(require_encryption=True, **paths)
+
+
+@contextmanager
+def _scheduler(options: JobOptions, security: Any) -> Iterator[Any]:
+    settings = {
+        "protocol": "tls://",
+        "security": security,
+        "interface": options.interface,
+        "dashboard_address": "127.0.0.1:0",
+    }
+    kind = {"cls": distributed().Scheduler, "options": settings}
+    try:
+        with interrupts_blocked():
+            cluster = distributed().SpecCluster(
+                workers={}, scheduler=kind, security=security, silence_logs=logging.CRITICAL
+            )
+    except RuntimeError as error:
+        raise EnvironmentFault(f"no Dask scheduler could be started: {error}") from error
+    try:
+        yield cluster
+    finally:
+        close_in_time(cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jobs:
+    """The jobs that may be in the queue or running, {name: (job, number in the batch system)}."""
+
+    make: Callable[[str], Any]
+    _there: dict[str, tuple[Any, str]] = field(default_factory=dict, init=False)
+    _numbers: Iterator[int] = field(default_factory=count, init=False)
+
+    def submit(self) -> None:
+        """Hand in one more job.  Raises EnvironmentFault with what the batch system says against it."""
+        name = f"job{next(self._numbers)}"
+        job = self.make(name)
+        with job.job_file() as file:
+            said = _call([*shlex.split(job.submit_command), file])
+        number = re.search(r"(?:batch job|submitted to cluster) (\d+)", said)
+        if number is None:
+            raise EnvironmentFault(f"'{job.submit_command.strip()}' gave no job number; it said: {said}")
+        self._there[name] = job, number[1]
+
+    def names(self) -> set[str]:
+        return set(self._there)
+
+    def cancel(self, name: str) -> None:
+        job, number = self._there.pop(name)
+        self._remove(job, [number])
+
+    def cancel_all(self) -> None:
+        jobs = list(self._there.values())
+        self._there.clear()
+        if jobs:
+            self._remove(jobs[0][0], [number for _, number in jobs])
+
+    def _remove(self, job: Any, numbers: Iterable[str]) -> None:
+        try:
+            _call([*shlex.split(job.cancel_command), *numbers])
+        except EnvironmentFault as fault:  # ended meanwhile, mostly; otherwise its workers leave with the scheduler
+            _log.debug("%s", fault)
+
+
+def _call(command: list[str]) -> str:
+    try:
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=COMMAND_SECONDS, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EnvironmentFault(f"'{command[0]}' cannot be called: {error}") from error
+    if run.returncode:
+        raise EnvironmentFault(f"'{command[0]}' says: {(run.stderr or run.stdout).strip()}")
+    return run.stdout
+
+
+@contextmanager
+def _replaced(jobs: _Jobs, cluster: Any, queue: Queue) -> Iterator[None]:
+    """While open, a job whose workers have gone (walltime, preemption, a lost node) is followed by another."""
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=_look_after, args=(jobs, cluster.scheduler, queue, stop), name="nuanalysis-jobs", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _look_after(jobs: _Jobs, scheduler: Any, queue: Queue, stop: threading.Event) -> None:
+    seen: set[str] = set()
+    gone: set[str] = set()
+    patience = time.monotonic() + FIRST_WORKER_SECONDS
+    while not stop.wait(LOOK_SECONDS):
+        there = {str(worker.name).partition("-")[0] for worker in list(scheduler.workers.values())}
+        seen |= there
+        gone_before, gone = gone, (seen & jobs.names()) - there  # twice: a worker that starts again is not lost
+        for name in gone & gone_before:
+            _replace(jobs, name)
+        if not seen and time.monotonic() > patience:
+            patience = math.inf
+            _log.warning(
+                "no worker has come yet from %d jobs; '%s' shows whether they wait, and their output "
+                "(log_directory in the cluster file) why they ended",
+                len(jobs.names()),
+                queue.show,
+            )
+
+
+def _replace(jobs: _Jobs, name: str) -> None:
+    try:
+        jobs.submit()
+        jobs.cancel(name)
+    except EnvironmentFault as fault:
+        _log.warning("a job has ended and another is not taken, tried again in %.0f s: %s", LOOK_SECONDS, fault)

@@ -1,0 +1,1 @@
+"""From a name to an object: samples, templates, catalogues, hypotheses."""

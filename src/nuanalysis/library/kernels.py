@@ -1,0 +1,47 @@
+"""Compile every kernel once, on a small problem of each kind, so that the first question is answered at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from nuanalysis import trials
+from nuanalysis.library import samples
+from nuanalysis.library.samples import SampleSpec
+from nuanalysis.model import Hypothesis, Sample, prepare
+from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.templates import BUILT_IN
+from nuanalysis.sky.templates._recipe import parse_recipe
+
+_EVENTS = 400
+
+
+def _targets() -> tuple[Hypothesis, ...]:
+    sources = tuple(PointSource(str(k), 1.0 + k, -0.8 + 0.5 * k) for k in range(3))
+    return (
+        Hypothesis("template:warm", parse_recipe("pi0-like?nside=16", BUILT_IN).make(), 2.7, False),
+        Hypothesis("stack:warm", Catalogue("warm", "warm", sources, (1.0,) * 3, "none"), 2.7, True),
+        Hypothesis("point:warm", Catalogue("warm", "warm", sources[:1], (1.0,), "none"), 2.7, True),
+    )
+
+
+def compile_kernels(progress: Callable[[str], None]) -> float:
+    """Run two plain, two tilted and one injection trial of each kind; returns the seconds it took.
+
+    Numba keeps the machine code beside the sources, or in the user's cache folder where that cannot be written.
+    """
+    started = time.monotonic()
+    [sample] = samples.load(SampleSpec(name="cascades-2023", signal="none"), 1)
+    few = sample.events.isel(event=slice(0, _EVENTS))
+    for nside in (16, 64):  # a stack is summed exactly on the coarse grid, to maps on the fine one
+        small = Sample("warm", "warm", few, sample.response, sample.binning, nside)
+        for hypothesis in _targets():
+            progress(f"compiling: {hypothesis.name.partition(':')[0]}, nside {nside}")
+            prepared = prepare(hypothesis, (small,))
+            tilts = trials.pilot_tilts((prepared,), np.array([4.0]))
+            trials.scramble_trials(prepared, 0, 0, 2)
+            trials.scramble_trials(prepared, 0, 0, 2 * len(tilts), tilts)
+            trials.injection_trials(prepared, 0, 0, 1, (5.0,))
+    return time.monotonic() - started
