@@ -19,7 +19,7 @@ from nuanalysis.response import tracks as track_response
 from nuanalysis.selection import NO_RUNS, Check, Cut, CutFlow, Range, Runs, apply
 from nuanalysis.selection import cascades_2023 as select_cascades
 from nuanalysis.selection import tracks as select_tracks
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 
 SAMPLE_NAMES = ("cascades-2023", "tracks")
 _TRACKS = {"tracks-ic40": tracks_ic40, "tracks-ic79": tracks_ic79, "tracks-ic86-2011": tracks_ic86_2011}
