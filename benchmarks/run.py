@@ -29,7 +29,7 @@ from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Sample, prepare, terms
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 SOURCE = "point:266.4,-29"  # as the other rows of a point source
 BOX_DEG = 10.0  # the default of SkyLLH's published point-source analyses

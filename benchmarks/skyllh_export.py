@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.model import Sample
 from nuanalysis.response import acceptance, energy_density
-from nuanalysis.sky._records import PointSource
+from nuanalysis.sky.records import PointSource
 
 Floats = NDArray[np.float64]
 _STEPS = 8  # pseudo-events in each bin of true energy

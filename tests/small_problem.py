@@ -12,7 +12,7 @@ from nuanalysis.library.samples import Samples
 from nuanalysis.model import Binning, Hypothesis, Sample
 from nuanalysis.model._space import Seen
 from nuanalysis.response import cascades_2023
-from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw, Template
+from nuanalysis.sky.records import Catalogue, PointSource, PowerLaw, Template
 from nuanalysis.sky.templates import BUILT_IN
 from nuanalysis.sky.templates._recipe import parse_recipe
 

@@ -23,7 +23,7 @@ from nuanalysis.engine.executors import Processes, Serial, Threads
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.publish._campaign import published_list
 from nuanalysis.sky import catalogues
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.store import read_zip, write_zip
 from nuanalysis.workflow import steps
 from nuanalysis.workflow.spec import AnalysisSpec, leave_out_unknown, parse_spec, read_spec

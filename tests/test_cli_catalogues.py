@@ -25,8 +25,8 @@ from nuanalysis.library.catalogues import (
 )
 from nuanalysis.response import acceptance
 from nuanalysis.response.cascades_2023 import response
-from nuanalysis.sky._records import PowerLaw
 from nuanalysis.sky.catalogues import CATALOGUES
+from nuanalysis.sky.records import PowerLaw
 
 Call = Callable[..., tuple[int, str, str]]
 MINE = """name,ra,dec,class,flux,extension

@@ -15,7 +15,7 @@ from nuanalysis.answers import declinations as work
 from nuanalysis.answers import scan
 from nuanalysis.library import samples
 from nuanalysis.sky import catalogues
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 POINTS = (PointSource("a", 1.0, 0.2), PointSource("b", 4.0, -0.3))
 TWO = Catalogue("two", "two sources", POINTS, (1.0, 1.0), "by hand")

@@ -13,7 +13,7 @@ from nuanalysis import trials
 from nuanalysis.answers import scan as work
 from nuanalysis.library import samples
 from nuanalysis.sky import catalogues
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 THREE = Catalogue(
     "three",

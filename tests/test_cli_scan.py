@@ -17,7 +17,7 @@ from nuanalysis.answers import scan as work
 from nuanalysis.library import samples
 from nuanalysis.publish._sky_files import multi_order
 from nuanalysis.sky import catalogues
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 THREE = Catalogue(
     "three",

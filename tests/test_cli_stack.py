@@ -22,7 +22,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.plot._page import png
 from nuanalysis.sky import catalogues
-from nuanalysis.sky._records import Catalogue
+from nuanalysis.sky.records import Catalogue
 
 THREE = Catalogue("three", "three sources", SOURCES, (1.0, 2.0, 1.0), "by hand")
 DARK = Catalogue("dark", "two sources elsewhere", tuple(s for s in SOURCES[1:]), (1.0, 1.0), "by hand")

@@ -20,7 +20,7 @@ from nuanalysis.library.templates import cache_path, fits_bytes, open_template, 
 from nuanalysis.response import acceptance, cascades_2023
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky import templates as sky_templates
-from nuanalysis.sky._records import CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template, Windowed
+from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template, Windowed
 from nuanalysis.sky.templates import BUILT_IN
 from nuanalysis.sky.templates._recipe import Recipe
 from nuanalysis.sphere import pixel_directions

@@ -22,7 +22,7 @@ from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.likelihood import sky_events
 from nuanalysis.model import Sample
 from nuanalysis.response import cascades_2023
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 SEED = 3
 

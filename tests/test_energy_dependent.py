@@ -15,7 +15,7 @@ from nuanalysis.likelihood import maximise
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, expected_events, prepare, terms
 from nuanalysis.model._prepare import energy_classes
 from nuanalysis.response import acceptance, acceptance_by_energy, cascades_2023, detected, energy_density
-from nuanalysis.sky._records import (
+from nuanalysis.sky.records import (
     CutOffPowerLaw,
     PowerLaw,
     TabulatedSpectrum,

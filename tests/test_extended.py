@@ -26,8 +26,8 @@ from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, maximise, sky_events, turned
 from nuanalysis.model import Hypothesis, _prepare, prepare, terms
 from nuanalysis.response import cascades_2023
-from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw
 from nuanalysis.sky.catalogues import catalogue, extended_tev, match
+from nuanalysis.sky.records import Catalogue, PointSource, PowerLaw
 
 EXTENSIONS = np.radians([0.5, 1.0, 1.5, 2.0])
 # As in test_scan: the far events' series leaves 5e-10 an event at its end; largest difference seen here: 2e-9.

@@ -12,7 +12,7 @@ from nuanalysis.interpret.contributions import event_contributions, ts_density
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, Sample, expected_events, prepare, terms
 from nuanalysis.response import cascades_2023
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 from nuanalysis.sky.templates import PUBLISHED, pi0_published
 from nuanalysis.trials import injection_trials, uncertainty
 

@@ -29,7 +29,7 @@ from nuanalysis.likelihood import (
     refuse_flat,
 )
 from nuanalysis.model import Hypothesis, Terms, prepare, terms
-from nuanalysis.sky._records import PowerLaw, Template, factorised
+from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sphere import pixel_directions
 from nuanalysis.trials import as_large
 

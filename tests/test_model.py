@@ -19,11 +19,11 @@ from small_problem import (
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
-from nuanalysis.model import Hypothesis, _kernels, expected_events, prepare, space_nodes, terms
+from nuanalysis.model import Hypothesis, expected_events, kernels, prepare, space_nodes, terms
 from nuanalysis.model._background import _row_groups, background, cells, grouping, smoother
 from nuanalysis.model._space import exact_stack, place
 from nuanalysis.response import energy_density
-from nuanalysis.sky._records import PointSource, PowerLaw
+from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import regrade
 
 NSIDE = 16
@@ -269,17 +269,17 @@ def key_of(seed, trial, stream):
 
 def test_scrambles_are_splitmix64_of_key_and_event():
     for arguments in ((0, 0, 0), (7, 3, 1), (2**40, 12_345, 2)):
-        key = _kernels.trial_key(*arguments)
+        key = kernels.trial_key(*arguments)
         assert int(key) == key_of(*arguments)
         out = np.empty(50)
-        _kernels.draw_uniform(np.uint64(key), out)
+        kernels.draw_uniform(np.uint64(key), out)
         assert out.tolist() == [uniform(int(key), 2 * i) for i in range(50)]
 
 
 def test_uniforms_of_neighbouring_trials_are_uniform_and_uncorrelated():
     out = np.empty((40, 2000))
     for trial in range(40):
-        _kernels.draw_uniform(np.uint64(_kernels.trial_key(1, trial, 0)), out[trial])
+        kernels.draw_uniform(np.uint64(kernels.trial_key(1, trial, 0)), out[trial])
     assert out.mean() == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / out.size))
     correlation = np.corrcoef(out) - np.eye(40)
     assert np.abs(correlation).max() < 5 / np.sqrt(2000)
@@ -290,17 +290,17 @@ def test_template_lookup_is_a_plain_indexing():
     maps = rng.random((1000, 3)).astype(np.float32)
     u, base, count = rng.random(40), rng.integers(0, 900, 40), rng.integers(1, 100, 40).astype(float)
     out = np.empty((3, 40))
-    _kernels.template_space(u, base, count, maps, out)
+    kernels.template_space(u, base, count, maps, out)
     wanted = [[float(m[base[i] + int(u[i] * count[i])]) for i in range(40)] for m in maps.T]
     assert out.tolist() == wanted
     # The same events in another order, their u found by number, and the mean taken off.
     number, mean = rng.permutation(40), rng.random((3, 40))
     everywhere = np.empty(40)
     everywhere[number] = u
-    _kernels.template_difference(everywhere, number, base, count, maps, mean, out)
+    kernels.template_difference(everywhere, number, base, count, maps, mean, out)
     assert out.tolist() == (np.array(wanted) - mean).tolist()
     alone, one = np.empty((1, 40)), np.ascontiguousarray(maps[:, :1])
-    _kernels.template_difference(everywhere, number, base, count, one, mean[:1], alone)
+    kernels.template_difference(everywhere, number, base, count, one, mean[:1], alone)
     assert alone.tolist() == out[:1].tolist()
 
 
@@ -339,12 +339,12 @@ def test_tilted_draws_of_a_template_are_plain_rejection():
     ring = [maps[b : b + int(c)].astype(float) for b, c in zip(base, count, strict=True)]
     mean, ceiling = np.array([r.mean() for r in ring]), np.array([r.max() for r in ring])
     strength, out, key = rng.uniform(0, 4.0, n), np.empty(n), key_of(5, 6, 0)
-    _kernels.draw_uniform(np.uint64(key), out)
+    kernels.draw_uniform(np.uint64(key), out)
     given, shape = (np.ones(1), np.zeros(n, dtype=np.int64), strength.copy()), (0, 0, 1.0, 0.0)
     where = (np.arange(n), base, count, maps[:, None])
-    _kernels.template_tilt(np.uint64(key), given, *where, shape, mean[None], ceiling[None], out)
-    assert (strength * mean > _kernels.SATURATION).any()
-    strength = np.minimum(strength, _kernels.SATURATION / mean)
+    kernels.template_tilt(np.uint64(key), given, *where, shape, mean[None], ceiling[None], out)
+    assert (strength * mean > kernels.SATURATION).any()
+    strength = np.minimum(strength, kernels.SATURATION / mean)
     wanted = rejection(
         key,
         range(n),
@@ -360,10 +360,10 @@ def test_tilted_draws_of_a_stack_are_plain_rejection(few):
     n, key, there = len(part.active), key_of(8, 9, 0), part.lookup
     strength = np.random.default_rng(5).uniform(0, 0.4, n)
     everywhere = np.empty(len(few.array("declination")))
-    _kernels.draw_uniform(np.uint64(key), everywhere)
+    kernels.draw_uniform(np.uint64(key), everywhere)
     there.tilt(np.uint64(key), (np.ones(1), np.zeros(n, dtype=np.int64), strength), np.ones(1), everywhere)
     out = everywhere[part.active]
-    strength = np.minimum(strength, _kernels.SATURATION / there.mean[0])
+    strength = np.minimum(strength, kernels.SATURATION / there.mean[0])
     dec, error = few.array("declination")[part.active], few.array("angular_error")[part.active]
     one = [place(part.space, seen_alike(dec[[i]], error[[i]])) for i in range(n)]
     wanted = rejection(

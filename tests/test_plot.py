@@ -24,7 +24,7 @@ from scipy.stats import chi2
 
 from nuanalysis import plot
 from nuanalysis.errors import InputError, StepMissing
-from nuanalysis.plot import _canvas, _page, _results, _samples, _sky, _standard
+from nuanalysis.plot import _page, _results, _samples, _sky, _standard, canvas
 from nuanalysis.publish import PUBLISHED
 from nuanalysis.schema import TRIALS, dataset
 
@@ -146,9 +146,9 @@ def test_tick_labels_do_not_overlap(synthetic: dict[str, Figure]) -> None:
 
 
 def test_series_differ_in_grey_or_in_marker_and_line() -> None:
-    grey = [float(np.dot(to_rgb(series.colour), (0.299, 0.587, 0.114))) for series in _canvas.SERIES]
+    grey = [float(np.dot(to_rgb(series.colour), (0.299, 0.587, 0.114))) for series in canvas.SERIES]
     assert abs(grey[0] - grey[1]) > 0.3
-    assert len({series.marker for series in _canvas.SERIES}) == len(_canvas.SERIES)
+    assert len({series.marker for series in canvas.SERIES}) == len(canvas.SERIES)
 
 
 def test_pyplot_learns_of_nothing() -> None:

@@ -20,7 +20,7 @@ from nuanalysis.interpret import measurements
 from nuanalysis.interpret.regions import region, region_fluxes
 from nuanalysis.interpret.template_comparison import compare, profiles
 from nuanalysis.plot import Fitted, PlanePanel
-from nuanalysis.sky._records import PowerLaw, Template
+from nuanalysis.sky.records import PowerLaw, Template
 
 NSIDE = 16
 Floats = NDArray[np.float64]

@@ -24,7 +24,7 @@ from nuanalysis.response import (
     energy_density,
     tracks,
 )
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 
 SIN_DEC = np.linspace(-1, 1, 20)
 LOG10_ENERGY = np.linspace(np.log10(500.0), 8.001, 20)

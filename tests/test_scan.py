@@ -31,7 +31,7 @@ from nuanalysis.likelihood import (
 from nuanalysis.likelihood import _scan as room
 from nuanalysis.likelihood import _scan_kernels as kernels
 from nuanalysis.model import Hypothesis, _prepare, prepare, terms
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.trials import _skies
 
 # TS of a direction and of the stand-alone fit.  The far events' series leaves 5e-10 an event at its end, far less on

@@ -19,7 +19,7 @@ from nuanalysis.response import (
     energy_density,
     point_spread,
 )
-from nuanalysis.sky._records import PointSource, PowerLaw
+from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import cos_separation, harmonics, pixel_directions, smoothed
 
 SEEDS = (1, 2, 3)

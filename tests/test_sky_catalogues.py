@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.sky.catalogues import CATALOGUES, catalogue, listed
 from nuanalysis.sky.catalogues.source_list_2023 import CLASSES
+from nuanalysis.sky.records import Catalogue, PointSource
 
 LISTS = "icecube_gp2023_inputs/source_lists"
 # Where the released list differs from the printed Table S4, which we follow.

@@ -14,7 +14,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky._records import TabulatedSpectrum
+from nuanalysis.sky.records import TabulatedSpectrum
 from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
 from nuanalysis.sky.templates._cube import sum_up, thin
 from nuanalysis.sky.templates._pickled import read_arrays

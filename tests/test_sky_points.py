@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
 from nuanalysis.sphere import vmf_density
 

@@ -9,8 +9,8 @@ import pytest
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest.galactic_templates import read_gas_map, read_kra_spectrum
-from nuanalysis.sky._records import CutOffPowerLaw, PowerLaw
 from nuanalysis.sky.galaxy import GAS, sight
+from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw
 from nuanalysis.sky.templates import (
     BUILT_IN,
     PUBLISHED,

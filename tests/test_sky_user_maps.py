@@ -12,7 +12,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
 from nuanalysis.sky.templates._file import FINEST_NSIDE
 from nuanalysis.sky.templates._healpix import to_equatorial

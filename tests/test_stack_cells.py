@@ -11,7 +11,7 @@ from nuanalysis import trials
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare, terms
 from nuanalysis.model._space import MixedPlace, MixedSpace, StackSpace, TemplateSpace, exact_stack, place, stack_space
-from nuanalysis.sky._records import PointSource, PowerLaw
+from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import cos_separation
 from nuanalysis.trials import PLAIN, Tilt
 

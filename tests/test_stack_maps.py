@@ -22,7 +22,7 @@ from nuanalysis.model._space import (
     stack_space,
 )
 from nuanalysis.response import acceptance
-from nuanalysis.sky._records import PointSource, PowerLaw
+from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import pixel_directions
 from nuanalysis.trials import PLAIN, Tilt
 from nuanalysis.trials._scrambles import _draw

@@ -19,7 +19,7 @@ from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, expected_events, prepare, terms
 from nuanalysis.model._space import StackSpace, TemplateSpace
 from nuanalysis.response import acceptance
-from nuanalysis.sky._records import PointSource, PowerLaw
+from nuanalysis.sky.records import PointSource, PowerLaw
 
 # Kernels wide against the pixels are summed to maps; errors of a tenth are not, and reach few sources.
 SPACES = {"maps": (64, 1.0, TemplateSpace), "exact": (16, 1.0, StackSpace), "narrow": (64, 0.1, StackSpace)}

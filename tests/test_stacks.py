@@ -22,8 +22,8 @@ from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, expected_events, prepare, terms
 from nuanalysis.model._space import MixedSpace, StackSpace, TemplateSpace
 from nuanalysis.response import acceptance, cascades_2023
-from nuanalysis.sky._records import Catalogue, PointSource, PowerLaw
 from nuanalysis.sky.catalogues import CATALOGUES
+from nuanalysis.sky.records import Catalogue, PointSource, PowerLaw
 from nuanalysis.trials._injection import signal_events
 
 LISTS = ("snr", "list-109", "thousand")

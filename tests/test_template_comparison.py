@@ -24,7 +24,7 @@ from nuanalysis.interpret.template_comparison import (
     smeared,
 )
 from nuanalysis.response import acceptance, cascades_2023
-from nuanalysis.sky._records import PowerLaw, TabulatedSpectrum, Template, factorised
+from nuanalysis.sky.records import PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import PUBLISHED, pi0_published
 from nuanalysis.sphere import pixel_directions
 

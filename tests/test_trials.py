@@ -12,8 +12,8 @@ from nuanalysis import trials
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import maximise, ts_at
 from nuanalysis.model import Binning, prepare
-from nuanalysis.model._kernels import draw_uniform, trial_key
 from nuanalysis.model._space import place
+from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.trials import PLAIN, Tilt
 from nuanalysis.trials._scrambles import _component, _smeared_declinations
 

@@ -11,7 +11,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.library.hypotheses import model_origin, read_hypothesis
 from nuanalysis.library.templates import PI0_MAP, published_pi0
 from nuanalysis.plot import slug
-from nuanalysis.sky._records import Catalogue, Template
+from nuanalysis.sky.records import Catalogue, Template
 
 
 @pytest.fixture(autouse=True)

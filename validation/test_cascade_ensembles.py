@@ -15,7 +15,7 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.library.samples import CASCADE_BINNING
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 from nuanalysis.sky.templates import PUBLISHED, pi0_published
 
 N_PLAIN, N_TILTED, N_INJECTED = 20_000, 6_000, 12_000

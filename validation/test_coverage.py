@@ -13,7 +13,7 @@ from nuanalysis.library.samples import CASCADE_BINNING
 from nuanalysis.likelihood import maximise, scan
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 from nuanalysis.sky.templates import BUILT_IN
 from nuanalysis.sky.templates._recipe import parse_recipe
 

@@ -19,7 +19,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, sky_events, turned
 from nuanalysis.model import Hypothesis, prepare
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.trials._injection import emissions, signal_events
 
 EXTENSIONS = np.radians([0.5, 1.0, 1.5, 2.0])

@@ -21,7 +21,7 @@ from nuanalysis.library.samples import CASCADE_BINNING
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import NONE, cascades_2023
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 from nuanalysis.sky.templates import PUBLISHED, pi0_published
 
 pytestmark = pytest.mark.real_data

@@ -27,7 +27,7 @@ from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import curvature_at, joint_maximum
 from nuanalysis.model import Hypothesis, prepare
-from nuanalysis.sky._records import Template, factorised
+from nuanalysis.sky.records import Template, factorised
 from nuanalysis.trials import as_large
 
 N_TRIALS = 2000

@@ -17,6 +17,7 @@ from nuanalysis.response import (
     Spectrum,
     Variation,
     acceptance,
+    band_of,
     band_rates,
     cascades_2023,
     detected,
@@ -26,9 +27,8 @@ from nuanalysis.response import (
     draw_true_energy,
     folded_atmosphere,
 )
-from nuanalysis.response._records import band_of
 from nuanalysis.schema import EVENTS, dataset
-from nuanalysis.sky._records import Catalogue, PowerLaw, Template
+from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 from nuanalysis.sphere import offset, pixel_directions
 
 Floats = NDArray[np.float64]

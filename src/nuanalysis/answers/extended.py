@@ -28,7 +28,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.likelihood import FIT_COLUMNS, turned
 from nuanalysis.model import Hypothesis
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 if TYPE_CHECKING:
     from astropy.table import Table

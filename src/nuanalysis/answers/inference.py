@@ -27,7 +27,7 @@ from nuanalysis.library.hypotheses import model_origin
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, Terms, prepare, terms
 from nuanalysis.response import NONE, Systematics, cascades_2023
-from nuanalysis.sky._records import Template
+from nuanalysis.sky.records import Template
 
 Floats = NDArray[np.float64]
 METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"

@@ -23,7 +23,7 @@ from scipy.stats import norm
 from nuanalysis import store, trials
 from nuanalysis.answers import inference
 from nuanalysis.answers.inference import Problem
-from nuanalysis.engine.ensembles import Progress, _open_problem, problem_path
+from nuanalysis.engine.ensembles import Progress, open_problem, problem_path
 from nuanalysis.engine.executors import Executor, Threads
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
@@ -70,7 +70,7 @@ def run_trials(problems: tuple[Prepared, ...], plan: JointPlan, batch: int, k: i
 
 def run_batch(problem: str, plan: JointPlan, batch: int, k: int) -> Floats:
     """As run_trials, on the problems of a file."""
-    return run_trials(_open_problem(problem), plan, batch, k)
+    return run_trials(open_problem(problem), plan, batch, k)
 
 
 def _batch_size(problems: tuple[Prepared, ...], plan: JointPlan) -> int:

@@ -31,7 +31,7 @@ from nuanalysis.library.hypotheses import check_name, read_hypothesis
 from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
 from nuanalysis.publish import PUBLISHED
-from nuanalysis.sky._records import Catalogue
+from nuanalysis.sky.records import Catalogue
 
 Floats = NDArray[np.float64]
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)

@@ -17,8 +17,8 @@ from nuanalysis.interpret.template_comparison import seen_by
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import Terms
 from nuanalysis.plot import Fitted, PlanePanel
-from nuanalysis.sky._records import Template
-from nuanalysis.sky.templates._healpix import to_equatorial
+from nuanalysis.sky.records import Template
+from nuanalysis.sky.templates import to_equatorial
 
 TYPICAL_WIDTH = float(np.radians(7.0))
 _SURVEYS = (

@@ -31,7 +31,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.interpret.population import population, smallest_binomial
 from nuanalysis.likelihood import FIT_COLUMNS, SkyEvents, fit_directions, sky_events, turned
 from nuanalysis.model import Hypothesis, Sample
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

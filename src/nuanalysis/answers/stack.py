@@ -31,7 +31,7 @@ from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import save, slug, stack_figure
 from nuanalysis.sky import catalogues
-from nuanalysis.sky._records import Catalogue
+from nuanalysis.sky.records import Catalogue
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nuanalysis.benchmarks._records import Curve, Report, Row
 from nuanalysis.benchmarks._scaling import OURS
-from nuanalysis.plot._canvas import REFERENCE, SERIES, canvas, grid, title
+from nuanalysis.plot.canvas import REFERENCE, SERIES, canvas, grid, title
 
 _DPI = 150
 

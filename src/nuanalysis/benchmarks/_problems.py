@@ -15,7 +15,7 @@ from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.library.templates import fits_bytes, open_template
 from nuanalysis.model import Hypothesis, Sample
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 Floats = NDArray[np.float64]
 POSITION = (266.4, -29.0)  # deg, near the Galactic centre

@@ -18,7 +18,7 @@ from scipy.special import i0e, ive, logsumexp
 
 from nuanalysis.model import Binning, Hypothesis, Sample, expected_events, space_nodes, spectra_of
 from nuanalysis.response import acceptance, energy_density
-from nuanalysis.sky._records import Catalogue, PowerLaw, Template
+from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 from nuanalysis.trials import Tilt
 
 Floats = NDArray[np.float64]

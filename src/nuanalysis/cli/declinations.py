@@ -98,7 +98,7 @@ def declinations(
     from nuanalysis.answers import declinations as work
     from nuanalysis.engine.executors import open_executor
     from nuanalysis.errors import InputError
-    from nuanalysis.ingest._find import cache_root
+    from nuanalysis.ingest import cache_root
     from nuanalysis.library import samples
     from nuanalysis.library.catalogues import open_catalogue
 

@@ -65,7 +65,7 @@ _MOST_TS = 64.0  # 8 sigma: tilts reach a little further
 
 def _pose_all(sample: str, asked: list[Hypothesis], seed: int, signal: str, n_signal: float) -> tuple[Problem, ...]:
     from nuanalysis.answers import inference
-    from nuanalysis.ingest._find import cache_root
+    from nuanalysis.ingest import cache_root
     from nuanalysis.library import samples
     from nuanalysis.library.samples import sample_spec
 

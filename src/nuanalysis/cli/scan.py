@@ -31,7 +31,7 @@ LocalTrialsOption = Annotated[
 
 def _look(sample: str, seed: int, signal: str, n_signal: float) -> Sky:
     from nuanalysis.answers import scan as work
-    from nuanalysis.ingest._find import cache_root
+    from nuanalysis.ingest import cache_root
     from nuanalysis.library import samples
     from nuanalysis.library.samples import sample_spec
 

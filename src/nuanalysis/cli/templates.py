@@ -11,7 +11,7 @@ import typer
 from nuanalysis.cli._face import JsonFlag, answer, say
 
 if TYPE_CHECKING:
-    from nuanalysis.sky._records import Template
+    from nuanalysis.sky.records import Template
 
 app = typer.Typer(
     help="Templates of diffuse emission: list, show, build, check, compare.",
@@ -187,7 +187,7 @@ def _finish(document: dict[str, Any], template: Template, figure: Path | None, s
 
 def _draw(path: Path, figure: Any) -> None:
     from nuanalysis.errors import InputError
-    from nuanalysis.plot._page import png
+    from nuanalysis.plot import png
     from nuanalysis.store import atomic_write
 
     if path.suffix != ".png":

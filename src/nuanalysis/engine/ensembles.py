@@ -25,7 +25,7 @@ from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import DataError
 from nuanalysis.model import Hypothesis, Prepared, Sample
 from nuanalysis.response import NONE, Systematics
-from nuanalysis.sky._records import Template
+from nuanalysis.sky.records import Template
 
 Progress = Callable[[str], None]
 _BATCH_SECONDS = 1.5
@@ -123,7 +123,7 @@ def _batch_size(problems: tuple[Prepared, ...], plan: Plan) -> int:
 
 
 @lru_cache(maxsize=1)
-def _open_problem(path: str) -> tuple[Prepared, ...]:
+def open_problem(path: str) -> tuple[Prepared, ...]:
     """The problem of a path named by its content: opened once per process."""
     try:
         problem: tuple[Prepared, ...] = pickle.loads(Path(path).read_bytes())
@@ -134,7 +134,7 @@ def _open_problem(path: str) -> tuple[Prepared, ...]:
 
 def run_batch(problem: str, plan: Plan, batch: int, k: int) -> NDArray[np.float64]:
     """Trials of batch k of a plan, (trial, column)."""
-    return run_trials(_open_problem(problem), plan, batch, k)
+    return run_trials(open_problem(problem), plan, batch, k)
 
 
 def run_trials(problems: tuple[Prepared, ...], plan: Plan, batch: int, k: int) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from nuanalysis.ingest import (
     tracks_ic86_2011,
 )
 from nuanalysis.ingest._download import Patience
-from nuanalysis.ingest._find import FileReport, ReleaseReport, fetch, find, holdings, import_files, verify
+from nuanalysis.ingest._find import FileReport, ReleaseReport, cache_root, fetch, find, holdings, import_files, verify
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 
 RELEASES = (
@@ -41,6 +41,7 @@ __all__ = [
     "ReleaseReport",
     "UpstreamFile",
     "UpstreamRelease",
+    "cache_root",
     "fetch",
     "find",
     "holdings",

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis import simulate
-from nuanalysis.model import Prepared, energy_terms
-from nuanalysis.model._background import cells
-from nuanalysis.model._space import place
-from nuanalysis.sky._records import Catalogue, Template, Windowed, factorised
+from nuanalysis.model import Prepared, cells, energy_terms, place
+from nuanalysis.sky.records import Catalogue, Template, Windowed, factorised
 from nuanalysis.trials import flux_node
 
 Floats = NDArray[np.float64]

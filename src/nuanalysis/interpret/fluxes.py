@@ -10,7 +10,7 @@ import numpy as np
 
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, expected_events, own_index
 from nuanalysis.response import acceptance
-from nuanalysis.sky._records import PowerLaw, Template
+from nuanalysis.sky.records import PowerLaw, Template
 
 UNIT = "TeV cm-2 s-1"
 # (1e5 GeV)^2 dN/dE in GeV^-1 is E^2 dN/dE in GeV; 1e-3 turns GeV into TeV.

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import Spectrum
-from nuanalysis.sky._records import GEV_PIVOT_LOG10, PowerLaw, Template
-from nuanalysis.sky.templates._healpix import TO_GALACTIC
-from nuanalysis.sky.templates._units import GEV_PER_TEV
+from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template
+from nuanalysis.sky.templates import GEV_PER_TEV, TO_GALACTIC
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]

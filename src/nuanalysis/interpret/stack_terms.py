@@ -10,12 +10,10 @@ from scipy.special import i0e
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import FitResult
-from nuanalysis.model import Hypothesis, Prepared, Sample, Terms, space_nodes
-from nuanalysis.model._prepare import PreparedSample
-from nuanalysis.model._space import _REACH, StackSpace
+from nuanalysis.model import REACH, Hypothesis, Prepared, PreparedSample, Sample, StackSpace, Terms, space_nodes
 from nuanalysis.response import Spectrum, acceptance
-from nuanalysis.sky._records import Catalogue
 from nuanalysis.sky.catalogues import seen_shares
+from nuanalysis.sky.records import Catalogue
 from nuanalysis.sphere import vmf_norm
 
 Floats = NDArray[np.float64]
@@ -108,7 +106,7 @@ def _blocks(
         if reach:
             low, high, widest = event_dec[events].min(), event_dec[events].max(), error[events].max()
             gap = np.maximum(np.maximum(low - dec, dec - high), 0.0)
-            within = 1.0 - np.cos(gap) < _REACH * (widest**2 + extension2)
+            within = 1.0 - np.cos(gap) < REACH * (widest**2 + extension2)
             near = shining[within[shining]]
         yield events, near
 

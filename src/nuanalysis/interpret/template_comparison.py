@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nuanalysis.interpret.regions import REGIONS, Region, e2_flux, shares
 from nuanalysis.response import Response, acceptance
 from nuanalysis.schema import Spectrum
-from nuanalysis.sky._records import GEV_PIVOT_LOG10, Template
+from nuanalysis.sky.records import GEV_PIVOT_LOG10, Template
 from nuanalysis.sphere import harmonics, pixel_directions, regrade
 
 Floats = NDArray[np.float64]

@@ -19,8 +19,8 @@ from nuanalysis.ingest import find, source_catalogues, tracks_ic40, tracks_ic79,
 from nuanalysis.response import acceptance
 from nuanalysis.response.cascades_2023 import LIVETIME_S
 from nuanalysis.sky import catalogues
-from nuanalysis.sky._records import Catalogue, PowerLaw
 from nuanalysis.sky.catalogues import Choice, Match, Selection, SourceTable
+from nuanalysis.sky.records import Catalogue, PowerLaw
 from nuanalysis.store import sha256_file
 
 if TYPE_CHECKING:

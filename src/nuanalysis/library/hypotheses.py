@@ -8,7 +8,7 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.catalogues import check_catalogue, is_own_file, open_catalogue
 from nuanalysis.library.templates import check_template, open_template
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, own_index
-from nuanalysis.sky._records import Catalogue, PointSource, Template
+from nuanalysis.sky.records import Catalogue, PointSource, Template
 
 _KINDS = ("template", "stack", "point")
 DEFAULT_INDEX = 2.7

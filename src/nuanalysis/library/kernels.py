@@ -11,9 +11,8 @@ from nuanalysis import trials
 from nuanalysis.library import samples
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.model import Hypothesis, Sample, prepare
-from nuanalysis.sky._records import Catalogue, PointSource
-from nuanalysis.sky.templates import BUILT_IN
-from nuanalysis.sky.templates._recipe import parse_recipe
+from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.sky.templates import BUILT_IN, parse_recipe
 
 _EVENTS = 400
 

@@ -18,19 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError, EnvironmentFault, InputError, did_you_mean
+from nuanalysis.ingest import cache_root, find, galactic_templates
 from nuanalysis.ingest import cascades_2023 as release_2023
-from nuanalysis.ingest import find, galactic_templates
-from nuanalysis.ingest._find import cache_root
 from nuanalysis.interpret import template_comparison
 from nuanalysis.interpret.regions import SHARE_LOG10_ENERGY, galactic_fraction, region_fluxes
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky import templates
-from nuanalysis.sky._records import GEV_PIVOT_LOG10, CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template
 from nuanalysis.sky.galaxy import GAS, SOURCES
-from nuanalysis.sky.templates import PREFIX, brightest, local_index, pi0_hybrid
-from nuanalysis.sky.templates._formats import NODE_COLUMN
-from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
-from nuanalysis.sky.templates._units import GEV_PER_TEV, RELATIVE, RELATIVE_FLUX
+from nuanalysis.sky.records import GEV_PIVOT_LOG10, CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template
+from nuanalysis.sky.templates import (
+    GEV_PER_TEV,
+    NODE_COLUMN,
+    PREFIX,
+    RELATIVE,
+    RELATIVE_FLUX,
+    Built,
+    Recipe,
+    brightest,
+    index_parameter,
+    local_index,
+    parameter,
+    parse_recipe,
+    pi0_hybrid,
+)
 from nuanalysis.store import atomic_write, sha256_file
 
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"

@@ -22,6 +22,7 @@ from nuanalysis.likelihood._joint import (
     refuse_flat,
 )
 from nuanalysis.likelihood._scan import (
+    FEW,
     FIT_COLUMNS,
     Circle,
     SkyEvents,
@@ -38,6 +39,7 @@ from nuanalysis.likelihood._scan import (
 from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
 
 __all__ = [
+    "FEW",
     "FIT_COLUMNS",
     "REACH_TS",
     "TS_TOLERANCE",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from nuanalysis.model._kernels import SATURATION, fill_x
+from nuanalysis.model.kernels import SATURATION, fill_x
 
 _LARGEST = 100.0
 

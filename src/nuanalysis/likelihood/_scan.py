@@ -16,12 +16,10 @@ from scipy.special import i0e
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _scan_kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
-from nuanalysis.model import Prepared, Terms, energy_terms
-from nuanalysis.model._background import background, cells
-from nuanalysis.model._kernels import SATURATION
-from nuanalysis.model._prepare import EnergyTerms
+from nuanalysis.model import EnergyTerms, Prepared, Terms, background, cells, energy_terms
+from nuanalysis.model.kernels import SATURATION
 from nuanalysis.response import acceptance
-from nuanalysis.sky._records import Catalogue
+from nuanalysis.sky.records import Catalogue
 from nuanalysis.sphere import vmf_norm
 
 Floats = NDArray[np.float64]

@@ -23,7 +23,7 @@ from nuanalysis.likelihood._kernels import (
     log_ratio_sums,
     maximise_sums,
 )
-from nuanalysis.model._kernels import SATURATION, _exp_smooth
+from nuanalysis.model.kernels import SATURATION, exp_smooth
 
 ORDERS = 6
 
@@ -43,7 +43,7 @@ def fill(shape, cos_ra, sin_ra, cos_at, sin_at, out):  # type: ignore[no-untyped
     line, offset, height, mean = shape[0], shape[1], shape[2], shape[3]
     for i in range(out.shape[0]):
         exponent = line[i] * (cos_ra[i] * cos_at + sin_ra[i] * sin_at) + offset[i]
-        out[i] = height[i] * _exp_smooth(min(max(exponent, -40.0), 0.0)) - mean[i]
+        out[i] = height[i] * exp_smooth(min(max(exponent, -40.0), 0.0)) - mean[i]
 
 
 @nb.njit("(float64[::1], int64, int64, float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -130,7 +130,7 @@ def _exponents(shape, cos_ra, sin_ra, cos_at, sin_at, start, out):  # type: igno
 @nb.njit("(float64[::1],)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _to_kernel(exponent):  # type: ignore[no-untyped-def]
     for i in range(exponent.shape[0]):
-        exponent[i] = _exp_smooth(min(max(exponent[i], -40.0), 0.0))
+        exponent[i] = exp_smooth(min(max(exponent[i], -40.0), 0.0))
 
 
 @nb.njit(

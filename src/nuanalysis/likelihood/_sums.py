@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
-from nuanalysis.model import Prepared
-from nuanalysis.model._kernels import SATURATION
-from nuanalysis.model._prepare import EnergyTerms, PreparedSample, join
+from nuanalysis.model import EnergyTerms, Prepared, PreparedSample, join
+from nuanalysis.model.kernels import SATURATION
 
 Floats = NDArray[np.float64]
 REACH_TS = 100.0

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.model import _kernels
+from nuanalysis.model import kernels
 from nuanalysis.model._background import Background, Cells, Grouping, Smoother, background, cells, grouping, smoother
 from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
 from nuanalysis.model._space import Place, Seen, Space, in_reading_order, place, stack_space, template_space
 from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_density
-from nuanalysis.sky._records import Catalogue, Template
+from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import pixel_directions, regrade
 
 Floats = NDArray[np.float64]
@@ -247,7 +247,7 @@ def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
         spread[g] = prepared.n_events / np.sqrt(max(square, 1e-300))
         strength[0, g] = spread[g] * _STEPS
         cs = strength[0, g] / prepared.n_events
-        strength[1, g] = [sum(_kernels.expected_ts(x, floor, c) for x in xs) / looks for c in cs]
+        strength[1, g] = [sum(kernels.expected_ts(x, floor, c) for x in xs) / looks for c in cs]
     strength[1] = np.maximum.accumulate(strength[1], axis=1)
     return spread, strength
 

@@ -9,9 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.model import _kernels
+from nuanalysis.model import kernels
 from nuanalysis.response import Response, Spectrum
-from nuanalysis.sky._records import Catalogue, PowerLaw, Template
+from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 
 Floats = NDArray[np.float64]
 
@@ -136,5 +136,5 @@ class Terms:
     def x(self, node: int) -> Floats:
         """(event,) x_i at one spectral node."""
         out = np.empty(len(self.group))
-        _kernels.fill_x(self.ratio[node], self.group, self.scale, self.mixing[node], self.difference, out)
+        kernels.fill_x(self.ratio[node], self.group, self.scale, self.mixing[node], self.difference, out)
         return out

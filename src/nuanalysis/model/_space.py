@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.model import _kernels
+from nuanalysis.model import kernels
 from nuanalysis.model._records import Sample
 from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy
-from nuanalysis.sky._records import Catalogue, Template
+from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import (
     Rings,
     harmonics,
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Strength = tuple[Floats, Ints, Floats]  # ratio (group,), group (event,), scale (event,): s_i = ratio[group_i] scale_i
 CLASS_RATIO = 1.1  # neighbouring classes of angular error; an event is at most 5 per cent from its class
-_REACH = 40.0  # kernels below exp(-40) of their peak count as zero
+REACH = 40.0  # kernels below exp(-40) of their peak count as zero
 _PIXELS_IN_ERROR = 4.0
 _CELL_CLASS_RATIO = 1.5  # of angular error in neighbouring classes of SourceCells
 _ROWS_A_REACH = 0.2
@@ -150,7 +150,7 @@ def source_cells(ra: Floats, dec: Floats, extension2: Floats, errors: Floats) ->
     rows, cells = ([], []), ([], [])  # type: tuple[list[Ints], list[Ints]], tuple[list[Ints], list[Ints]]
     n_rows = n_cells = 0
     for error in np.append(largest, np.inf):
-        reach = np.arccos(np.clip(1.0 - _REACH * (error**2 + extension2), -1.0, 1.0))
+        reach = np.arccos(np.clip(1.0 - REACH * (error**2 + extension2), -1.0, 1.0))
         height, many, of_row, of_cell = _cells_of_class(ra, dec, reach)
         heights.append(height)
         first_row.append(n_rows)
@@ -325,13 +325,13 @@ class TemplatePlace:
     def at(self, u: Floats) -> Floats:
         """(p, event) density at right ascension 2 pi u."""
         out = np.empty((len(self.mean), len(u)))
-        _kernels.template_space(u, self.base, self.count, self.space.maps, out)
+        kernels.template_space(u, self.base, self.count, self.space.maps, out)
         return out
 
     def difference(self, u: Floats) -> Floats:
         """(p, event) S - <S> with u (sample event,) of all events of the sample."""
         out = np.empty(self.mean.shape)
-        _kernels.template_difference(u, self.number, self.base, self.count, self.space.maps, self.mean, out)
+        kernels.template_difference(u, self.number, self.base, self.count, self.space.maps, self.mean, out)
         return out
 
     def position(self, ra: Floats) -> Floats:
@@ -341,7 +341,7 @@ class TemplatePlace:
     def tilt(self, key: np.uint64, strength: Strength, mixing: Floats, out: Floats) -> None:
         """Redraw the looked-up events in out (sample event,), the plain draw, from 1 + strength (S - <S>)."""
         where = (self.number, self.base, self.count)
-        _kernels.template_tilt(key, strength, *where, self.space.maps, _two(mixing), self.mean, self.ceiling, out)
+        kernels.template_tilt(key, strength, *where, self.space.maps, _two(mixing), self.mean, self.ceiling, out)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -368,7 +368,7 @@ class StackPlace:
     def _difference(self, u: Floats, number: Ints, mean: Floats) -> Floats:
         s, out = self.space, np.empty(mean.shape)
         where = (self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
-        _kernels.stack_difference(u, number, *where, s.ra, s.dec, self.extension2, s.weights, mean, out)
+        kernels.stack_difference(u, number, *where, s.ra, s.dec, self.extension2, s.weights, mean, out)
         return out
 
     def at(self, u: Floats) -> Floats:
@@ -380,7 +380,7 @@ class StackPlace:
         if len(self.space.dec) > 1:
             return self._difference(u, self.number, self.mean)
         out, s = np.empty(self.mean.shape), self.space
-        _kernels.point_difference(
+        kernels.point_difference(
             u, self.number, self.axis, self.kappa, self.norm, s.ra[0], s.dec[0], self.mean[0], out[0]
         )
         return out
@@ -394,7 +394,7 @@ class StackPlace:
         s = self.space
         where = (self.number, self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
         sources = (s.ra, s.dec, self.extension2, mixing @ s.weights)
-        _kernels.stack_tilt(key, strength, *where, *sources, _two(mixing), self.mean, self.ceiling, out)
+        kernels.stack_tilt(key, strength, *where, *sources, _two(mixing), self.mean, self.ceiling, out)
 
 
 def _two(mixing: Floats) -> tuple[int, int, float, float]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
 from nuanalysis.plot._leak import leak, leak_words
-from nuanalysis.plot._page import Sidecar, figure_html, save, show
-from nuanalysis.plot._results import flux_comparison, likelihood_scan, stacking, ts_distribution
+from nuanalysis.plot._page import Sidecar, figure_html, png, save, show
+from nuanalysis.plot._results import flux_comparison, likelihood_scan, origin_of, stacking, ts_distribution
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
 from nuanalysis.plot._stack import stack_figure
@@ -43,8 +43,10 @@ __all__ = [
     "leak_words",
     "likelihood_scan",
     "marginals",
+    "origin_of",
     "plane_crop",
     "plane_panels",
+    "png",
     "region_figure",
     "save",
     "show",

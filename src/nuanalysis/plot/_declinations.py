@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._canvas import MARKED, SERIES, SMALL, WIDTH, Series, canvas, grid, title
 from nuanalysis.plot._page import Sidecar
 from nuanalysis.plot._standard import _mark
+from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Series, canvas, grid, title
 
 _LABEL = "Point sources against declination"
 _BELOW = "90 % upper limit of the data"

@@ -15,8 +15,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._canvas import SERIES, SMALL, canvas, grid, title
 from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
+from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _ACROSS, _UP = 1440, 81

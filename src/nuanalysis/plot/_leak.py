@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _BINS = 24

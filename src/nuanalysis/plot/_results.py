@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._canvas import MARKED, REFERENCE, SERIES, SMALL, canvas, grid, log_ticks, title
+from nuanalysis.plot.canvas import MARKED, REFERENCE, SERIES, SMALL, canvas, grid, log_ticks, title
 
 Floats = NDArray[np.float64]
 FLUX_SCALE = 1e-12

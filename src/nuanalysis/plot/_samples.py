@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._canvas import SERIES, SMALL, canvas, grid, log_ticks, title
+from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, log_ticks, title
 
 Floats = NDArray[np.float64]
 

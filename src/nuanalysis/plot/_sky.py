@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._canvas import SMALL, canvas, title
+from nuanalysis.plot.canvas import SMALL, canvas, title
 
 Floats = NDArray[np.float64]
 COLOURS = "cividis"

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._canvas import SERIES, SMALL, canvas, grid, marked, title
 from nuanalysis.plot._page import Sidecar
 from nuanalysis.plot._results import number
 from nuanalysis.plot._standard import _mark, _said, _worded
+from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, marked, title
 
 Row = Mapping[str, Any]
 Style = dict[str, Any]

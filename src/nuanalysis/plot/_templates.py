@@ -21,9 +21,9 @@ from nuanalysis.errors import InputError
 from nuanalysis.interpret.measurements import Intensity
 from nuanalysis.interpret.regions import Region, RegionFluxes
 from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
-from nuanalysis.plot._canvas import SERIES, SMALL, Series, canvas, grid, log_ticks, marked, title
 from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
-from nuanalysis.sky._records import Template
+from nuanalysis.plot.canvas import SERIES, SMALL, Series, canvas, grid, log_ticks, marked, title
+from nuanalysis.sky.records import Template
 from nuanalysis.sphere import regrade
 
 Floats = NDArray[np.float64]

@@ -7,6 +7,7 @@ leave a half-built release that looks whole.  Reads a run folder only: results.j
 from __future__ import annotations
 
 from nuanalysis.publish._campaign import CampaignRow, campaign_rows, campaign_table, campaign_text
+from nuanalysis.publish._fits import ecsv
 from nuanalysis.publish._manifest import Verification, verify
 from nuanalysis.publish._published import PUBLISHED, Published
 from nuanalysis.publish._release import build
@@ -30,6 +31,7 @@ __all__ = [
     "campaign_table",
     "campaign_text",
     "check_results",
+    "ecsv",
     "load_results",
     "map_fits",
     "multi_order_fits",

@@ -10,8 +10,8 @@ import numpy as np
 
 from nuanalysis.publish._sky_files import SkyMap
 from nuanalysis.publish._skymap import Layer, Marker, sky_map_page
-from nuanalysis.sky._records import PointSource
 from nuanalysis.sky.catalogues import CATALOGUES
+from nuanalysis.sky.records import PointSource
 
 _STACKS = ("snr", "pwn", "unid")
 _NONE = "–"

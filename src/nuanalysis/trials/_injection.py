@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 from nuanalysis import simulate
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise, maximise_at, scan
-from nuanalysis.model import Prepared, Terms, energy_terms
-from nuanalysis.model._background import Background, background, cells
-from nuanalysis.model._kernels import draw_uniform, trial_key
-from nuanalysis.model._prepare import join
-from nuanalysis.model._space import place
+from nuanalysis.model import Background, Prepared, Terms, background, cells, energy_terms, join, place
+from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
 from nuanalysis.trials._mixture import uncertainty
 from nuanalysis.trials._scrambles import Tilt, scrambled

@@ -19,7 +19,7 @@ from nuanalysis.likelihood import (
     joint_terms,
 )
 from nuanalysis.model import Prepared, terms
-from nuanalysis.model._kernels import draw_uniform, trial_key
+from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.trials._injection import backgrounds, emissions, signal_events, with_signal
 
 Floats = NDArray[np.float64]

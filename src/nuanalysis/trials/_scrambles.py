@@ -10,11 +10,18 @@ from scipy.special import logsumexp
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import Sums, maximise_sums, sums, thresholds, tilt_log_ratio
-from nuanalysis.model import Prepared, Terms, energy_terms
-from nuanalysis.model._background import background, cells
-from nuanalysis.model._kernels import draw_uniform, trial_key
-from nuanalysis.model._prepare import PreparedSample, join
-from nuanalysis.model._space import in_reading_order, place
+from nuanalysis.model import (
+    Prepared,
+    PreparedSample,
+    Terms,
+    background,
+    cells,
+    energy_terms,
+    in_reading_order,
+    join,
+    place,
+)
+from nuanalysis.model.kernels import draw_uniform, trial_key
 
 Floats = NDArray[np.float64]
 SCRAMBLE_COLUMNS = ("ts", "n_signal", "index", "log_weight", "converged")

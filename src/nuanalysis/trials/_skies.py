@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import FIT_COLUMNS, Circle, SkyEvents, Turned, circle, fit_circle, sky_events, turned
-from nuanalysis.likelihood._scan import FEW
-from nuanalysis.model._kernels import draw_uniform, trial_key
+from nuanalysis.likelihood import FEW, FIT_COLUMNS, Circle, SkyEvents, Turned, circle, fit_circle, sky_events, turned
+from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.sphere import rings, vmf_norm
 from nuanalysis.trials._scrambles import _POLE_CAP, _smeared_declinations
 

@@ -20,7 +20,7 @@ from nuanalysis.response import tracks as track_response
 from nuanalysis.selection import NO_RUNS, Check, Cut, CutFlow, Range, Runs, apply
 from nuanalysis.selection import cascades_2023 as select_cascades
 from nuanalysis.selection import tracks as select_tracks
-from nuanalysis.sky._records import PowerLaw
+from nuanalysis.sky.records import PowerLaw
 
 __all__ = [
     "CASCADE_BINNING",

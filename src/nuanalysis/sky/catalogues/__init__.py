@@ -7,7 +7,6 @@ To add a list: write the file, add a line to ``CATALOGUES``.  A user's own: ``re
 from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky._records import Catalogue
 from nuanalysis.sky.catalogues._duplicates import Group, Match, match
 from nuanalysis.sky.catalogues._select import (
     DUPLICATES,
@@ -34,6 +33,7 @@ from nuanalysis.sky.catalogues._table import (
 from nuanalysis.sky.catalogues.extended_tev import EXTENDED_TEV
 from nuanalysis.sky.catalogues.source_list_2023 import CLASSES, LIST_109
 from nuanalysis.sky.catalogues.stacking_2023 import PWN, SNR, UNID
+from nuanalysis.sky.records import Catalogue
 
 __all__ = [
     "CATALOGUES",

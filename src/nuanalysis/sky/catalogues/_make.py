@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 Row = tuple[str, float, float]
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky._records import Catalogue, PointSource
 from nuanalysis.sky.catalogues._duplicates import Group, duplicates, vectors
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
 from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, nearest_name, some
+from nuanalysis.sky.records import Catalogue, PointSource
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -21,7 +21,7 @@ from nuanalysis.sphere import cos_separation
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from nuanalysis.sky._records import Catalogue
+    from nuanalysis.sky.records import Catalogue
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.str_]

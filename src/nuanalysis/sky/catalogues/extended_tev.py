@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nuanalysis.sky._records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource
 
 REFERENCE = (
     "H.E.S.S. Collaboration 2018, A&A 612, A1; gamma-cat, github.com/gammapy/gamma-cat, 2018-07; Albert et al. 2020, "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from nuanalysis.sky._records import Template
+from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import (
     fermi_bubbles,
     galactic_plane_box,
@@ -19,9 +19,11 @@ from nuanalysis.sky.templates import (
     pi0_published,
 )
 from nuanalysis.sky.templates._file import PREFIX, MapFile, Understood, parse, read, read_template, understood
-from nuanalysis.sky.templates._formats import sidecar
-from nuanalysis.sky.templates._recipe import Recipe
+from nuanalysis.sky.templates._formats import NODE_COLUMN, sidecar
+from nuanalysis.sky.templates._healpix import TO_GALACTIC, to_equatorial
+from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
 from nuanalysis.sky.templates._summary import brightest, local_index
+from nuanalysis.sky.templates._units import GEV_PER_TEV, RELATIVE, RELATIVE_FLUX
 
 PUBLISHED: dict[str, Callable[[Path], Template]] = {
     "pi0": pi0_published.read_template,
@@ -40,16 +42,27 @@ STAND_IN: dict[str, str] = {
 
 __all__ = [
     "BUILT_IN",
+    "GEV_PER_TEV",
+    "NODE_COLUMN",
     "PREFIX",
     "PUBLISHED",
+    "RELATIVE",
+    "RELATIVE_FLUX",
     "STAND_IN",
+    "TO_GALACTIC",
+    "Built",
     "MapFile",
+    "Recipe",
     "Understood",
     "brightest",
+    "index_parameter",
     "local_index",
+    "parameter",
     "parse",
+    "parse_recipe",
     "read",
     "read_template",
     "sidecar",
+    "to_equatorial",
     "understood",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 from astropy import units as u
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky._records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
+from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import _points
 from nuanalysis.sky.templates._cube import Summed, sum_up, thin
 from nuanalysis.sky.templates._formats import (

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from nuanalysis.sky._records import GEV_PIVOT_LOG10, TabulatedSpectrum
 from nuanalysis.sky.galaxy import sight
 from nuanalysis.sky.galaxy.sight import Lines
+from nuanalysis.sky.records import GEV_PIVOT_LOG10, TabulatedSpectrum
 from nuanalysis.sky.templates import _healpix
 from nuanalysis.sky.templates._units import GEV_PER_TEV
 

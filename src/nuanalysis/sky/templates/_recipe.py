@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import nuanalysis.sky
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky._records import Template
+from nuanalysis.sky.records import Template
 
 NSIDES = (16, 32, 64, 128, 256, 512)
 INDEX_RANGE = (1.0, 4.0)  # of a power law: what a hypothesis may be fitted with

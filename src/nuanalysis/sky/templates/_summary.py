@@ -6,7 +6,7 @@ import healpy as hp
 import numpy as np
 
 from nuanalysis.schema import Spectrum
-from nuanalysis.sky._records import GEV_PIVOT_LOG10, PowerLaw, Template
+from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template
 from nuanalysis.sky.templates._healpix import TO_GALACTIC
 
 HALF_STEP = 0.05  # in log10 E, of the difference that stands for the slope

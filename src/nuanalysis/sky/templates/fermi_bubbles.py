@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.schema import Spectrum
-from nuanalysis.sky._records import CutOffPowerLaw, PowerLaw, Template, factorised
+from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw, Template, factorised
 from nuanalysis.sky.templates._recipe import Recipe, parameter
 from nuanalysis.sky.templates._regions import uniform
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky._records import PowerLaw, Template, factorised
+from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
 from nuanalysis.sky.templates._regions import uniform
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuanalysis.sky._records import PowerLaw, Template, factorised
+from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._recipe import Recipe, index_parameter
 
 # E^2 dN/dE at 100 TeV is 1.66e-18 GeV^-1 cm^-2 s^-1 sr^-1, per flavour, with index 2.53 there.

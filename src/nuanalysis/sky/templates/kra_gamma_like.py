@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from nuanalysis.sky._records import Template
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, cosmic_rays, emissivity, sight, transport
+from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._milky_way import ENERGIES
 from nuanalysis.sky.templates._recipe import Recipe, parameter

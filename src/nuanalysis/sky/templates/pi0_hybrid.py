@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky._records import PowerLaw, Template, factorised
 from nuanalysis.sky.galaxy import GAS, SOURCES, sight
+from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _healpix, _milky_way, pi0_like
 from nuanalysis.sky.templates._healpix import refuse, value_faults
 

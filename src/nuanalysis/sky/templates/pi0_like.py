@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.schema import Spectrum
-from nuanalysis.sky._records import PowerLaw, Template, factorised
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, emissivity, sight, transport
 from nuanalysis.sky.galaxy._frame import R_SUN
 from nuanalysis.sky.galaxy.sight import Lines
+from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
 

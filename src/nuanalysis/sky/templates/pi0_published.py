@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
-from nuanalysis.sky._records import PowerLaw, Template, factorised
+from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import value_faults
 
 NSIDE = 128

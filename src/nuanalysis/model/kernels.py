@@ -93,7 +93,7 @@ def _sin_half_turn(r):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, inline="always")
-def _exp_smooth(x):  # type: ignore[no-untyped-def]
+def exp_smooth(x):  # type: ignore[no-untyped-def]
     """exp(x) for -40 <= x <= 0 to 1e-9, without a table so that the compiler may use wide registers."""
     y = x * 0.015625
     e = 1.0 + y / 10.0 * (1.0 + y / 11.0)
@@ -127,7 +127,7 @@ def point_difference(u, number, axis, kappa, norm, ra, dec, mean, out):  # type:
         s = _sin_half_turn(r)
         product = axis[0, i] * cos_dec
         exponent = kappa[i] * (product + axis[1, i] * sin_dec - 1.0 - 2.0 * product * s * s)
-        value = _exp_smooth(min(max(exponent, -40.0), 0.0))
+        value = exp_smooth(min(max(exponent, -40.0), 0.0))
         out[i] = (norm[i] * value if exponent > -40.0 else 0.0) - mean[i]
 
 
