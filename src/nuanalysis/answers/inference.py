@@ -23,10 +23,11 @@ from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.energy_range import energy_range
 from nuanalysis.interpret.regions import SHARE_LOG10_ENERGY, galactic_fraction
+from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import model_origin
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, scan
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, Terms, prepare, terms
-from nuanalysis.response import NONE, Systematics, cascades_2023
+from nuanalysis.response import NONE, Systematics
 from nuanalysis.sky.records import Template
 
 Floats = NDArray[np.float64]
@@ -251,8 +252,7 @@ def injections_reaching(
 
 def systematics_of(problem: Problem) -> Systematics:
     """How far the detectors may differ from their responses; NONE where no public numbers say."""
-    known = {sample.name: cascades_2023.SYSTEMATICS for sample in problem.samples if sample.name == cascades_2023.NAME}
-    return known[cascades_2023.NAME] if len(known) == len(problem.samples) else NONE
+    return samples.systematics_of(problem.samples)
 
 
 def p_value_record(background: xr.Dataset, ts: float, precision: float = np.inf) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _load(name: str, asked: Asked, signal: str, n_signal: float) -> tuple[str, t
     from nuanalysis.library.samples import sample_spec
 
     ready = samples.load(sample_spec(name=name, signal=signal, n_signal=n_signal), asked.seed).seasons
-    if samples.is_synthetic(name):
+    if samples.recipe(name).origin == "synthetic":
         say(f"{name}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {asked.seed}")
     return name, ready
 
@@ -61,7 +61,7 @@ def declinations(
         list[str],
         typer.Option(
             "--sample",
-            help="cascades-2023 (SYNTHETIC twin) or tracks (real); given twice, each alone and both jointly.",
+            help="A sample; an unknown name lists all. Given several times, each alone and all jointly.",
         ),
     ],
     index: Annotated[str, typer.Option("--index", help="Indices of the injected power laws, commas between.")] = "2,3",
@@ -104,8 +104,7 @@ def declinations(
 
     if len(set(sample)) < len(sample):
         raise InputError(f"--sample is {', '.join(sample)}; expected different ones")
-    for name in sample:
-        samples.seasons(name)
+    samples.refuse_shared_events([samples.recipe(name) for name in sample])
     indices = _numbers("--index", index, "2,3")
     asked = work.Asked(_declinations(declinations, step), indices, free, trials, injections, seed)
     listed = None if sources == "none" else open_catalogue(sources)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nuanalysis.answers.inference import Problem
     from nuanalysis.model import Hypothesis
 
-SampleOption = Annotated[str, typer.Option("--sample", help="cascades-2023 (SYNTHETIC twin) or tracks (real).")]
+SampleOption = Annotated[str, typer.Option("--sample", help="A sample; an unknown name lists all.")]
 HypothesisOption = Annotated[
     str,
     typer.Option(
@@ -69,10 +69,10 @@ def _pose_all(sample: str, asked: list[Hypothesis], seed: int, signal: str, n_si
     from nuanalysis.library import samples
     from nuanalysis.library.samples import sample_spec
 
-    samples.seasons(sample)
+    samples.recipe(sample)
     spec = sample_spec(name=sample, signal=signal, n_signal=n_signal)
     ready = samples.load(spec, seed).seasons
-    if samples.is_synthetic(sample):
+    if samples.recipe(sample).origin == "synthetic":
         say(f"{sample}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {seed}")
     return tuple(inference.pose(one, ready, cache_root() / "ensembles", seed) for one in asked)
 
@@ -405,7 +405,7 @@ def expect(
         raise InputError(f"--index is {index:g}; expected 1 to 4")
     if flux is not None and not 0 < flux < 1:
         raise InputError(f"--flux is {flux:g}; expected a positive flux, for example 1e-11 (TeV cm-2 s-1)")
-    samples.seasons(sample)
+    samples.recipe(sample)
     isotropic = hypothesis == "isotropic"
     asked = read_hypothesis("template:isotropic" if isotropic else hypothesis, index=index)
     wanted = fluxes.model_flux(asked) if flux is None and not isotropic else flux

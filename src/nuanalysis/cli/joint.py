@@ -49,7 +49,7 @@ class _Asked:
         from nuanalysis.library import samples
         from nuanalysis.library.hypotheses import read_hypothesis
 
-        samples.seasons(self.sample)
+        samples.recipe(self.sample)
         asked = [read_hypothesis(name, index=index, index_free=free) for name in self.names]
         return _pose_all(self.sample, asked, self.seed, self.signal, self.n_signal)
 

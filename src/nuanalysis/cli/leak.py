@@ -55,7 +55,7 @@ def leak(
     from nuanalysis.library import samples
 
     names = catalogue or DEFAULT_CATALOGUES
-    samples.seasons(sample)
+    samples.recipe(sample)
     work.check(diffuse, names, n_diffuse)
     joint.check_trials(trials)
     problems = _pose_all(sample, list(work.read(diffuse, names)), seed, signal, n_signal)

@@ -36,7 +36,7 @@ def _look(sample: str, seed: int, signal: str, n_signal: float) -> Sky:
     from nuanalysis.library.samples import sample_spec
 
     ready = samples.load(sample_spec(name=sample, signal=signal, n_signal=n_signal), seed).seasons
-    if samples.is_synthetic(sample):
+    if samples.recipe(sample).origin == "synthetic":
         say(f"{sample}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {seed}")
     return work.look_at(ready, cache_root() / "ensembles", seed)
 
@@ -65,7 +65,7 @@ def scan(
     from nuanalysis.engine.executors import Threads
     from nuanalysis.library import samples
 
-    samples.seasons(sample)
+    samples.recipe(sample)
     work.check(nside, skies, smear, deep)
     with Threads(workers) as pool:
         sky = _look(sample, seed, signal, n_signal)
@@ -100,7 +100,7 @@ def sources(
     from nuanalysis.library import samples
     from nuanalysis.library.catalogues import open_catalogue
 
-    samples.seasons(sample)
+    samples.recipe(sample)
     work.check(1, skies, smear)
     found = open_catalogue(catalogue)
     with Threads(workers) as pool:

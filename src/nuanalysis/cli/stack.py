@@ -66,7 +66,7 @@ def stack(
     from nuanalysis.library.samples import sample_spec
 
     def check_sample() -> None:
-        samples.seasons(sample)
+        samples.recipe(sample)
         sample_spec(name=sample, signal=signal, n_signal=n_signal)
 
     checks: list[Callable[[], object]] = [

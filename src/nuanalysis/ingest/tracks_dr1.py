@@ -9,7 +9,7 @@ import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import _tracks, tracks_ic40
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import located
+from nuanalysis.ingest._table import located, present
 
 FLOOR_DEG = 0.2
 ROWS = {
@@ -85,7 +85,7 @@ def read_events(folder: Path, season: str) -> xr.Dataset:
     """
     response_season(season)
     table = _tracks.read_event_table(located(folder, RELEASE, f"events/{season}_exp.csv"), rows=None)
-    livetime_s = float(read_uptime(folder, season).attrs["livetime_s"])
+    livetime_s = read_livetime(folder, season)
     sample = f"tracks-dr1-{season.lower().replace('_', '-')}"
     return _tracks.events(table, release=RELEASE, sample=sample, livetime_s=livetime_s, floor_deg=FLOOR_DEG)
 
@@ -97,11 +97,22 @@ def read_uptime(folder: Path, season: str) -> xr.Dataset:
     return _tracks.read_good_runs(path, season=season, reference=RELEASE.reference)
 
 
+def read_livetime(folder: Path, season: str) -> float:
+    """Return the livetime of one season in s."""
+    return float(read_uptime(folder, season).attrs["livetime_s"])
+
+
 def read_effective_area(folder: Path, season: str) -> xr.Dataset:
     """Return effective_area (sin_dec 50, log10_true 40) in cm^2 with its edges, of the tables that serve the season."""
     serving = response_season(season)
     path = located(folder, RELEASE, f"irfs/{serving}_effectiveArea.csv")
     return _tracks.read_declination_area(path, name=f"{RELEASE.name}-{serving}", reference=RELEASE.reference)
+
+
+def smearing_path(folder: Path, season: str) -> Path | None:
+    """Return where the smearing matrix that serves the season lies, or None: the release is complete without it."""
+    serving = response_season(season)
+    return present(folder, next(file for file in RELEASE.files if file.path == f"irfs/{serving}_smearing.csv"))
 
 
 def read_smearing(folder: Path, season: str) -> xr.Dataset:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import Table, located, within
+from nuanalysis.ingest._table import Table, located, present, within
 
 FLOOR_DEG = 0.2
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI")
@@ -105,11 +105,23 @@ def read_uptime(folder: Path, season: str) -> xr.Dataset:
     return _tracks.read_good_runs(path, season=season, reference=RELEASE.reference)
 
 
+def read_livetime(folder: Path, season: str) -> float:
+    """Return the livetime of one season in s, less what earlier seasons cover."""
+    uptimes = [read_uptime(folder, name) for name in SEASONS[: SEASONS.index(season) + 1]]
+    return _tracks.livetime_beyond(uptimes[-1], uptimes[:-1])
+
+
 def read_effective_area(folder: Path, season: str) -> xr.Dataset:
     """Return effective_area (sin_dec, log10_true) in cm^2 with its edges, of the tables that serve the season."""
     serving = response_season(season)
     path = located(folder, RELEASE, f"irfs/{serving}_effectiveArea.csv")
     return _tracks.read_declination_area(path, name=f"{RELEASE.name}-{serving}", reference=RELEASE.reference)
+
+
+def smearing_path(folder: Path, season: str) -> Path | None:
+    """Return where the smearing matrix that serves the season lies, or None: the release is complete without it."""
+    serving = response_season(season)
+    return present(folder, next(file for file in RELEASE.files if file.path == f"irfs/{serving}_smearing.csv"))
 
 
 def read_smearing(folder: Path, season: str) -> xr.Dataset:

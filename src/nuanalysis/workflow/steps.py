@@ -77,7 +77,7 @@ def _read_json(path: Path, step: str) -> Any:
 def data_fingerprint(spec: AnalysisSpec) -> str:
     """sha256 of every upstream and user file that the numbers of a run depend on."""
     digest = hashlib.sha256()
-    used = {name for sample in spec.sample for name in samples.RELEASES_OF[sample.name]}
+    used = {name for sample in spec.sample for name in samples.recipe(sample.name).releases}
     for release in RELEASES:
         if release.name in used and holdings(release)[0]:
             for file in verify(release).files:
@@ -142,7 +142,7 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
         try:
             events = samples.make_events(sample, spec.seed)
         except DataError as error:
-            if samples.is_synthetic(sample.name) or "is not here" not in str(error):
+            if samples.recipe(sample.name).origin == "synthetic" or "is not here" not in str(error):
                 raise
             left_out[sample.name] = str(error)
             progress(f"{sample.name}: left out, {error}")
@@ -572,7 +572,7 @@ def _write_products(
 
 def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
     """Names of the upstream releases behind the samples, the hypotheses and the injected signal of a run."""
-    used = {name for sample in book["seasons"] for name in samples.RELEASES_OF[sample]}
+    used = {name for sample in book["seasons"] for name in samples.recipe(sample).releases}
     models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
     models += spec.compared
     sources = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}

@@ -25,6 +25,7 @@ class Samples:
     seed : of a synthetic sample; None for real events.
     signal : what was injected into a synthetic sample, in words; '' for nothing.
     releases : names of the upstream releases it is made of.
+    holds : its real events, named by detector season and kind; samples that name the same one share events.
     systematics : how far the detector may differ from the responses; NONE where no public numbers say.
     """
 
@@ -34,6 +35,7 @@ class Samples:
     seed: int | None = None
     signal: str = ""
     releases: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
     systematics: Systematics = NONE
 
     @property
