@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -34,15 +32,6 @@ from nuanalysis.plot._sky import Mark, plane_crop, sky_map
 
 Row = Mapping[str, Any]
 Drawn = tuple[Figure, Sidecar, Any]
-
-
-def slug(hypothesis: str) -> str:
-    """File-name form of a hypothesis: 'template:pi0' -> 'template-pi0', 'point:83.6,-22' -> 'point-83.6_-22'."""
-    short = re.sub(r"[^a-z0-9._+-]+", "-", hypothesis.lower().replace(",", "_")).strip("-.")
-    if "?" not in hypothesis:
-        return short
-    # Rules and parameters may be long, and differ in what a file name cannot hold.
-    return f"{short[:60].rstrip('-.')}-{hashlib.sha256(hypothesis.encode()).hexdigest()[:8]}"
 
 
 def _table(columns: Mapping[str, Any], *, origin: str, description: str) -> Any:
