@@ -50,7 +50,7 @@ def _load(name: str, asked: Asked, signal: str, n_signal: float) -> tuple[str, t
     from nuanalysis.library import samples
     from nuanalysis.library.samples import sample_spec
 
-    ready = samples.load(sample_spec(name=name, signal=signal, n_signal=n_signal), asked.seed)
+    ready = samples.load(sample_spec(name=name, signal=signal, n_signal=n_signal), asked.seed).seasons
     if samples.is_synthetic(name):
         say(f"{name}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {asked.seed}")
     return name, ready

@@ -71,7 +71,7 @@ def _pose_all(sample: str, asked: list[Hypothesis], seed: int, signal: str, n_si
 
     samples.seasons(sample)
     spec = sample_spec(name=sample, signal=signal, n_signal=n_signal)
-    ready = samples.load(spec, seed)
+    ready = samples.load(spec, seed).seasons
     if samples.is_synthetic(sample):
         say(f"{sample}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {seed}")
     return tuple(inference.pose(one, ready, cache_root() / "ensembles", seed) for one in asked)
@@ -411,7 +411,7 @@ def expect(
     wanted = fluxes.model_flux(asked) if flux is None and not isotropic else flux
     if not wanted:
         raise InputError(f"'{hypothesis}' has no absolute flux of its own; say one with --flux")
-    ready = samples.load(sample_spec(name=sample, signal="none"), 1)
+    ready = samples.load(sample_spec(name=sample, signal="none"), 1).seasons
     document: dict[str, Any] = {
         "sample": sample,
         "hypothesis": hypothesis,

@@ -35,7 +35,7 @@ def _look(sample: str, seed: int, signal: str, n_signal: float) -> Sky:
     from nuanalysis.library import samples
     from nuanalysis.library.samples import sample_spec
 
-    ready = samples.load(sample_spec(name=sample, signal=signal, n_signal=n_signal), seed)
+    ready = samples.load(sample_spec(name=sample, signal=signal, n_signal=n_signal), seed).seasons
     if samples.is_synthetic(sample):
         say(f"{sample}: SYNTHETIC events, signal {signal} ({n_signal:g} events expected), seed {seed}")
     return work.look_at(ready, cache_root() / "ensembles", seed)

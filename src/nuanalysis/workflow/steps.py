@@ -32,7 +32,7 @@ from nuanalysis.interpret.contributions import ts_density
 from nuanalysis.library import samples
 from nuanalysis.library.catalogues import content_of, open_catalogue
 from nuanalysis.library.hypotheses import check_name, read_hypotheses, read_hypothesis
-from nuanalysis.library.samples import SampleSpec
+from nuanalysis.library.samples import Samples, SampleSpec
 from nuanalysis.library.templates import PI0_MAP, is_file, published_pi0
 from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.plot import slug, standard_figures
@@ -52,10 +52,6 @@ from nuanalysis.workflow.spec import (
 
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"
-_USED = {
-    "cascades-2023": ("cascades-2023",),
-    "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum"),
-}
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
 _ASKED = ("hypothesis", "together", "joint", "scan", "sources")  # of the events; they do not decide them
 _PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
@@ -81,8 +77,9 @@ def _read_json(path: Path, step: str) -> Any:
 def data_fingerprint(spec: AnalysisSpec) -> str:
     """sha256 of every upstream and user file that the numbers of a run depend on."""
     digest = hashlib.sha256()
+    used = {name for sample in spec.sample for name in samples.RELEASES_OF[sample.name]}
     for release in RELEASES:
-        if release.name in {name for sample in spec.sample for name in _USED[sample.name]} and holdings(release)[0]:
+        if release.name in used and holdings(release)[0]:
             for file in verify(release).files:
                 digest.update(f"{release.name} {file.path} {file.sha256}".encode())
     published = published_pi0()
@@ -189,8 +186,8 @@ def held_samples(spec: AnalysisSpec, folder: Path) -> tuple[SampleSpec, ...]:
     return tuple(s for s in spec.sample if s.name in book["seasons"])
 
 
-def selected_samples(spec: SampleSpec, folder: Path) -> tuple[Sample, ...]:
-    """Samples ready for analysis."""
+def selected_samples(spec: SampleSpec, folder: Path) -> Samples:
+    """The sample ready for analysis."""
     kept, _ = samples.select(spec, stored_events(spec, folder))
     return samples.assemble(kept, spec)
 
@@ -201,7 +198,7 @@ def select_samples(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path
     for sample in held_samples(spec, folder):
         kept, cut_flows = samples.select(sample, stored_events(sample, folder))
         ready = samples.assemble(kept, sample)
-        for season in ready:
+        for season in ready.seasons:
             write_zip(_product(folder, f"events-{season.name}"), season.events)
             described_response = season.response.dataset.assign_attrs(notes="; ".join(season.response.notes))
             write_zip(_product(folder, f"response-{season.name}"), described_response)
@@ -218,7 +215,7 @@ def select_samples(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path
                 for row in flow
             ]
             progress(f"{season.name}: {season.events.sizes['event']:,} events in {season.livetime / 86400:.2f} d")
-        described.append(_sample_record(sample.name, ready))
+        described.append(_sample_record(ready))
     return _json(folder / "selection.json", {"samples": described, "cut_flow": flows})
 
 
@@ -228,20 +225,18 @@ def _product(folder: Path, stem: str) -> Path:
     return path
 
 
-def _sample_record(name: str, ready: tuple[Sample, ...]) -> dict[str, Any]:
-    origin = ready[0].origin
-    label = "cascades 2023, synthetic twin" if origin == "synthetic" else "IceCube tracks, three seasons"
-    notes = sorted({note for s in ready for note in (*s.response.notes, str(s.events.attrs.get("note", ""))) if note})
+def _sample_record(ready: Samples) -> dict[str, Any]:
     return {
-        "sample": name,
-        "origin": origin,
-        "label": label,
-        "n_events": sum(s.events.sizes["event"] for s in ready),
-        "livetime_s": sum(s.livetime for s in ready),
-        "reference": "; ".join(sorted({str(s.events.attrs["reference"]) for s in ready})),
-        "note": " ".join(notes),
+        "sample": ready.name,
+        "origin": ready.origin,
+        "label": ready.label,
+        "n_events": ready.n_events,
+        "livetime_s": ready.livetime,
+        "reference": ready.reference,
+        "note": " ".join(ready.notes),
         "seasons": [
-            {"name": s.name, "n_events": s.events.sizes["event"], "livetime_d": s.livetime / 86400} for s in ready
+            {"name": s.name, "n_events": s.events.sizes["event"], "livetime_d": s.livetime / 86400}
+            for s in ready.seasons
         ],
     }
 
@@ -264,7 +259,7 @@ def fit_hypothesis(
     A finished result of the same problem, seed and trials is returned as it is.
     """
     asked = read_hypothesis(hypothesis.name, index=hypothesis.index, index_free=hypothesis.index_free)
-    ready = selected_samples(sample, folder)
+    ready = selected_samples(sample, folder).seasons
     wanted = hypothesis.trials or spec.trials
     fingerprint = ensembles.problem_fingerprint(asked, ready)
 
@@ -342,7 +337,7 @@ def compare_hypotheses(spec: AnalysisSpec, folder: Path, executor: Executor, pro
     names = dict.fromkeys([*published, *(n for asked in spec.together for n in asked.hypotheses)])
     read = {name: _compared(spec, name) for name in names}  # once: a map takes seconds
     for sample in held_samples(spec, folder):
-        ready = selected_samples(sample, folder)
+        ready = selected_samples(sample, folder).seasons
         for name, hypothesis in published.items():
             [asked_for] = read[name]
             _at_published_ts(spec, folder, sample.name, hypothesis, asked_for, ready, executor, progress)
@@ -577,7 +572,7 @@ def _write_products(
 
 def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
     """Names of the upstream releases behind the samples, the hypotheses and the injected signal of a run."""
-    used = {name for sample in book["seasons"] for name in _USED[sample]}
+    used = {name for sample in book["seasons"] for name in samples.RELEASES_OF[sample]}
     models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
     models += spec.compared
     sources = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}

@@ -12,18 +12,41 @@ from nuanalysis import simulate
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import find, irf_plenum, tracks_ic40, tracks_ic79, tracks_ic86_2011
 from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples._samples import Samples
 from nuanalysis.model import OWN_SPECTRUM, Binning, Sample
 from nuanalysis.records import Settings, faults_in_words
-from nuanalysis.response import Response, cascades_2023
+from nuanalysis.response import NONE, Response, cascades_2023
 from nuanalysis.response import tracks as track_response
 from nuanalysis.selection import NO_RUNS, Check, Cut, CutFlow, Range, Runs, apply
 from nuanalysis.selection import cascades_2023 as select_cascades
 from nuanalysis.selection import tracks as select_tracks
 from nuanalysis.sky.records import PowerLaw
 
+__all__ = [
+    "CASCADE_BINNING",
+    "RELEASES_OF",
+    "SAMPLE_NAMES",
+    "TRACK_BINNING",
+    "SampleSpec",
+    "Samples",
+    "assemble",
+    "is_synthetic",
+    "load",
+    "make_events",
+    "response_of",
+    "sample_spec",
+    "seasons",
+    "select",
+    "user_cuts",
+]
+
 SAMPLE_NAMES = ("cascades-2023", "tracks")
 _TRACKS = {"tracks-ic40": tracks_ic40, "tracks-ic79": tracks_ic79, "tracks-ic86-2011": tracks_ic86_2011}
 _LABELS = {"tracks-ic40": "IC40 tracks", "tracks-ic79": "IC79 tracks", "tracks-ic86-2011": "IC86-2011 tracks"}
+RELEASES_OF = {
+    "cascades-2023": ("cascades-2023",),
+    "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum"),
+}
 
 CASCADE_BINNING = Binning(
     np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3
@@ -138,8 +161,8 @@ def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, x
     return kept, flows
 
 
-def assemble(events: dict[str, xr.Dataset], spec: SampleSpec) -> tuple[Sample, ...]:
-    """Samples ready for analysis, one a season; the events have passed ``select``."""
+def assemble(events: dict[str, xr.Dataset], spec: SampleSpec) -> Samples:
+    """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
     out = []
     energy = (spec.min_log10_energy, spec.max_log10_energy)
     declination = (float(np.radians(spec.min_declination_deg)), float(np.radians(spec.max_declination_deg)))
@@ -148,10 +171,19 @@ def assemble(events: dict[str, xr.Dataset], spec: SampleSpec) -> tuple[Sample, .
         cascade = season == cascades_2023.NAME
         binning, nside = (CASCADE_BINNING, 64) if cascade else (TRACK_BINNING, 128)
         out.append(Sample(season, response.label, dataset, response, binning, nside, energy, declination))
-    return tuple(out)
+    synthetic, signal = is_synthetic(spec.name), str(out[0].events.attrs.get("signal", ""))
+    return Samples(
+        spec.name,
+        "cascades 2023, synthetic twin" if synthetic else "IceCube tracks, three seasons",
+        tuple(out),
+        seed=int(out[0].events.attrs["seed"]) if synthetic else None,
+        signal="" if signal == "none" else signal,
+        releases=RELEASES_OF[spec.name],
+        systematics=cascades_2023.SYSTEMATICS if synthetic else NONE,
+    )
 
 
-def load(spec: SampleSpec, seed: int) -> tuple[Sample, ...]:
+def load(spec: SampleSpec, seed: int) -> Samples:
     """Make or read, select and assemble in one go, without a run folder."""
     kept, _ = select(spec, make_events(spec, seed))
     return assemble(kept, spec)
