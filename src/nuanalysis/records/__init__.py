@@ -1,7 +1,49 @@
-"""Records that leave a room: settings that are checked at once, and what is wrong with them in words."""
+"""Records that leave a room: settings that are checked at once, and answers that show themselves.
+
+Nothing here computes.  A record is frozen and finite; what could not be computed is ``Unknown``, with its reason.
+"""
 
 from __future__ import annotations
 
-from nuanalysis.records._settings import Settings, faults_in_words
+from nuanalysis.records._kinds import (
+    CERTAIN,
+    Chance,
+    Interval,
+    Measured,
+    Position,
+    Provenance,
+    Scope,
+    Unknown,
+    certain,
+    known,
+)
+from nuanalysis.records._layout import html, said_of, text
+from nuanalysis.records._record import Record, carried, shown
+from nuanalysis.records._settings import Settings, faults_in_words, setting
+from nuanalysis.records._table import rows_of, table
+from nuanalysis.records._words import with_error
 
-__all__ = ["Settings", "faults_in_words"]
+__all__ = [
+    "CERTAIN",
+    "Chance",
+    "Interval",
+    "Measured",
+    "Position",
+    "Provenance",
+    "Record",
+    "Scope",
+    "Settings",
+    "Unknown",
+    "carried",
+    "certain",
+    "faults_in_words",
+    "html",
+    "known",
+    "rows_of",
+    "said_of",
+    "setting",
+    "shown",
+    "table",
+    "text",
+    "with_error",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nuanalysis.errors import did_you_mean
 
@@ -14,6 +14,22 @@ class Settings(BaseModel):
     """A frozen record of settings; unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def setting(
+    default: Any = ...,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    unit: str = "",
+    help: str = "",
+) -> Any:
+    """One setting: default, range with its ends (above: without it), unit, and a sentence of help.
+
+    The same field is a key of the spec, an option of the verb, a parameter of the notebook and a keyword in Python.
+    """
+    return Field(default, ge=low, le=high, gt=above, description=help, json_schema_extra={"unit": unit})
 
 
 def _sentence(fault: dict[str, Any], models: Sequence[type[BaseModel]]) -> str:

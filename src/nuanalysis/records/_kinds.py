@@ -1,0 +1,183 @@
+"""The small records that answers are made of."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import computed_field
+
+from nuanalysis.records._record import Record, shown
+from nuanalysis.records._words import number, with_error
+
+Scope = Literal["local", "global"]
+
+
+class Unknown(Record):
+    """What could not be computed, and why."""
+
+    reason: str = shown("why it is not known")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return f"not known: {self.reason}"
+
+    def cell(self, form: str = "") -> str:
+        """For a column."""
+        return "-"
+
+
+def known(value: float, reason: str) -> float | Unknown:
+    """The value where it is finite, else Unknown with the reason."""
+    return float(value) if math.isfinite(value) else Unknown(reason=reason)
+
+
+class Measured(Record):
+    """A value with its statistical error."""
+
+    value: float = shown("value")
+    error: float | Unknown = shown("statistical error, one standard deviation")
+    unit: str = shown("unit", "")
+
+    def words(self, form: str = ".4g") -> str:
+        """For one line."""
+        if isinstance(self.error, Unknown):
+            return " ".join(filter(None, (number(self.value, form), self.unit, f"(error {self.error.words()})")))
+        return " ".join(filter(None, (with_error(self.value, self.error), self.unit)))
+
+    def cell(self, form: str = ".4g") -> str:
+        """For a column."""
+        return number(self.value, form) if isinstance(self.error, Unknown) else with_error(self.value, self.error)
+
+    def times(self, factor: float, unit: str = "") -> Measured:
+        """Value and error in another unit."""
+        error = self.error if isinstance(self.error, Unknown) else self.error * factor
+        return Measured(value=self.value * factor, error=error, unit=unit)
+
+
+class Interval(Record):
+    """An interval that holds the true value with probability ``level``."""
+
+    low: float = shown("lower end")
+    high: float = shown("upper end")
+    level: float = shown("probability that it holds the truth")
+    unit: str = shown("unit", "")
+
+    def words(self, form: str = ".4g") -> str:
+        """For one line."""
+        return f"{self.cell(form)} {self.unit}".rstrip() + f" ({100 * self.level:.0f} %)"
+
+    def cell(self, form: str = ".4g") -> str:
+        """For a column."""
+        return f"{number(self.low, form)} to {number(self.high, form)}"
+
+    def times(self, factor: float, unit: str = "") -> Interval:
+        """The interval in another unit."""
+        return Interval(low=self.low * factor, high=self.high * factor, level=self.level, unit=unit)
+
+
+class Chance(Record):
+    """A probability under a null hypothesis, or a share of trials, with its statistical error.
+
+    scope : 'local', of this question alone, or 'global', of the best of all that were asked.
+    bound : where no trial was counted, the value that the probability is below with 90 %.
+    extrapolated : beyond what the trials reach.
+    """
+
+    p: float = shown("probability")
+    error: float | Unknown = shown("its statistical error")
+    n_trials: int = shown("trials behind it")
+    ess: float | None = shown("effective trials that were counted, (sum w)^2 / sum w^2", None)
+    bound: float | None = shown("where no trial was counted: it is below this with 90 %", None)
+    extrapolated: bool = shown("whether it lies beyond what the trials reach", False)
+    scope: Scope = shown("of this question alone (local), or of the best of all that were asked (global)", "local")
+    of: str = shown("what it is the chance of", "")
+    method: str = shown("how it was found", "")
+    not_converged: int = shown("trials whose fit did not converge", 0)
+
+    @computed_field(description="one-sided significance; null where p is 0 or 1")  # type: ignore[prop-decorator]
+    @property
+    def sigma(self) -> float | None:
+        """One-sided significance; None where p is 0 or 1."""
+        from scipy.special import ndtri
+
+        return float(-ndtri(self.p)) if 0.0 < self.p < 1.0 else None
+
+    @computed_field(description="statistical error of sigma")  # type: ignore[prop-decorator]
+    @property
+    def sigma_error(self) -> float | None:
+        """Statistical error of sigma."""
+        if self.sigma is None or isinstance(self.error, Unknown):
+            return None
+        return self.error * math.sqrt(2.0 * math.pi) * math.exp(0.5 * self.sigma**2)
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        if self.bound is not None:
+            return f"{self.scope} p < {self.bound:.2g} (90 %: none of {self.n_trials:,} trials)"
+        if self.n_trials == 0:
+            return f"{self.scope} p {self.p:.3g}" + (f" ({self.method})" if self.method else "")
+        if self.extrapolated or isinstance(self.error, Unknown):
+            said = f"{self.p:.2g} (extrapolated)" if self.extrapolated else f"{self.p:.3g}"
+        else:
+            said = with_error(self.p, self.error)
+        sigma = "" if self.sigma is None else f", {self.sigma:.2f} sigma"
+        return f"{self.scope} p {said}{sigma}, {self.n_trials:,} trials"
+
+    def cell(self, form: str = "") -> str:
+        """For a column."""
+        return f"< {self.bound:.2g}" if self.bound is not None else f"{self.p:.2g}" + "~" * self.extrapolated
+
+
+CERTAIN = "the test statistic is zero: every trial has at least as much"
+
+
+def certain(scope: Scope = "local", why: str = CERTAIN) -> Chance:
+    """A probability of one that no trial can change."""
+    return Chance(p=1.0, error=0.0, n_trials=0, scope=scope, method=why)
+
+
+class Position(Record):
+    """A direction in the sky, ICRS and Galactic."""
+
+    ra_deg: float = shown("right ascension, ICRS", unit="deg", form=".2f", short="RA")
+    dec_deg: float = shown("declination, ICRS", unit="deg", form=".2f", short="dec")
+    l_deg: float = shown("Galactic longitude", unit="deg", form=".2f", short="l")
+    b_deg: float = shown("Galactic latitude", unit="deg", form=".2f", short="b")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return f"RA {self.ra_deg:.2f}, dec {self.dec_deg:.2f} deg (l {self.l_deg:.2f}, b {self.b_deg:.2f})"
+
+    def cell(self, form: str = "") -> str:
+        """For a column."""
+        return f"{self.ra_deg:.2f} {self.dec_deg:+.2f}"
+
+
+class Provenance(Record):
+    """Whose events an answer is about, and what it rests on.
+
+    origin : 'real', 'synthetic', or 'mixed' for several samples.  injected : the signal in synthetic events.
+    remarks : what must be read first, such as a stand-in for a template that is not here.
+    """
+
+    sample: str = shown("sample")
+    origin: Literal["real", "synthetic", "mixed"] = shown("real, synthetic or mixed")
+    n_events: int = shown("events")
+    seed: int = shown("seed of synthetic events and of trials")
+    injected: str = shown("signal in the synthetic events", "")
+    remarks: tuple[str, ...] = shown("to be read first", ())
+    notes: tuple[str, ...] = shown("what the responses and samples say of themselves", (), hidden=True)
+    fingerprint: str = shown("sha256 of all that the trials depend on", "", hidden=True)
+    version: str = shown("version of nuanalysis", "", hidden=True)
+
+    @property
+    def stamp(self) -> str:
+        """'SYNTHETIC', 'real' or 'SYNTHETIC and real'."""
+        return {"synthetic": "SYNTHETIC", "real": "real", "mixed": "SYNTHETIC and real"}[self.origin]
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        injected = f", injected: {self.injected}" if self.injected else ""
+        remarks = "".join(f" [{remark}]" for remark in self.remarks)
+        return f"{self.sample}: {self.n_events:,} {self.stamp} events{injected}, seed {self.seed}{remarks}"

@@ -1,0 +1,176 @@
+"""A record on a screen: rows of label and value, grids of many records, as text of 80 columns or as HTML."""
+
+from __future__ import annotations
+
+import html as _html
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from nuanalysis.records._kinds import Provenance
+from nuanalysis.records._record import Record
+from nuanalysis.records._words import WIDTH, number
+
+SHOWN_ROWS = 12  # of a grid
+_NAME_WIDTH = 26
+_LABEL_WIDTH = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A labelled value."""
+
+    label: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Many records, one a line; left_out : how many more there are."""
+
+    title: str
+    heads: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    left_out: int
+
+
+def said_of(field: FieldInfo, key: str) -> str:
+    """What the field says of itself: 'unit', 'form' or 'short'."""
+    extra = field.json_schema_extra
+    return str(extra.get(key, "")) if isinstance(extra, dict) else ""
+
+
+def _words(value: Any, field: FieldInfo) -> str:
+    """A value for one line."""
+    form, unit = said_of(field, "form") or ".4g", said_of(field, "unit")
+    if hasattr(value, "words"):
+        return str(value.words(form))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,} {unit}".rstrip()
+    if isinstance(value, float):
+        return f"{number(value, form)} {unit}".rstrip()
+    if isinstance(value, tuple):
+        return ", ".join(_words(one, field) for one in value) or "none"
+    return str(value)
+
+
+def _cell(value: Any, field: FieldInfo) -> str:
+    """A value for a column: no unit, nothing longer than needed."""
+    if value is None:
+        return "-"
+    return str(value.cell(said_of(field, "form"))) if hasattr(value, "cell") else _words(value, field).split(" deg")[0]
+
+
+def _flat(record: Record) -> Iterator[tuple[str, str]]:
+    """Heads and cells of a record that is one line of a grid; records inside it without a cell are spread out."""
+    for name, field in type(record).model_fields.items():
+        value = getattr(record, name)
+        if not field.repr or (isinstance(value, tuple) and value and isinstance(value[0], Record)):
+            continue
+        if isinstance(value, Record) and not hasattr(value, "cell"):
+            yield from _flat(value)
+        else:
+            yield said_of(field, "short") or name, _cell(value, field)
+
+
+def _grid(title: str, records: Sequence[Record]) -> Grid:
+    lines = [dict(_flat(record)) for record in records[:SHOWN_ROWS]]
+    heads = tuple(dict.fromkeys(head for line in lines for head in line))
+    cells = tuple(tuple(line.get(head, "-") for head in heads) for line in lines)
+    return Grid(title, heads, cells, len(records) - len(lines))
+
+
+def layout(record: Record) -> list[Row | Grid]:
+    """What is shown of a record, in the order of its fields; fields that are hidden, None or empty are left out."""
+    out: list[Row | Grid] = []
+    for name, field in type(record).model_fields.items():
+        value, label = getattr(record, name), field.description or name
+        if not field.repr or value is None or value in ((), "") or isinstance(value, Provenance):
+            continue
+        if isinstance(value, tuple) and isinstance(value[0], Record):
+            out.append(_grid(label, value))
+        elif isinstance(value, Record) and not hasattr(value, "words"):
+            out += [Row(f"{label}: {one.label}", one.words) if isinstance(one, Row) else one for one in layout(value)]
+        else:
+            out.append(Row(label, _words(value, field)))
+    return out
+
+
+def opening(record: Record) -> list[str]:
+    """The sentences before the values: whose events, and the answer in words, where the record has them."""
+    provenance = getattr(record, "provenance", None)
+    first = [provenance.words()] if isinstance(provenance, Provenance) else []
+    return [*first, *getattr(record, "headline", tuple)()]
+
+
+def _wrapped(words: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(words, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [first]
+
+
+def _row_lines(rows: list[Row]) -> list[str]:
+    width = min(max((len(row.label) for row in rows), default=0), _LABEL_WIDTH)
+    lines: list[str] = []
+    for row in rows:
+        label = textwrap.wrap(row.label, width, break_on_hyphens=False) or [""]
+        lines += [f"  {part}" for part in label[:-1]]
+        lines += _wrapped(row.words, f"  {label[-1]:<{width}}  ", " " * (width + 4))
+    return lines
+
+
+def _grid_lines(grid: Grid) -> list[str]:
+    widths = [
+        min(max(len(head), *(len(line[k]) for line in grid.cells)), _NAME_WIDTH) for k, head in enumerate(grid.heads)
+    ]
+    kept = len(widths)
+    while kept > 1 and sum(widths[:kept]) + 2 * kept > WIDTH:
+        kept -= 1
+
+    def line(cells: Sequence[str]) -> str:
+        short = [c if len(c) <= w else c[: w - 1] + "~" for c, w in zip(cells, widths, strict=True)]
+        first = f"  {short[0]:<{widths[0]}}"
+        return first + "".join(f"  {c:>{w}}" for c, w in list(zip(short, widths, strict=True))[1:kept])
+
+    lines = [*_wrapped(grid.title, "", "  "), line(grid.heads), *(line(cells) for cells in grid.cells)]
+    if grid.left_out:
+        lines.append(f"  ... and {grid.left_out:,} more")
+    return lines
+
+
+def text(record: Record) -> str:
+    """The record for a terminal of 80 columns."""
+    lines = [line for sentence in opening(record) for line in _wrapped(sentence, "", "  ")]
+    rows: list[Row] = []
+    for part in layout(record):
+        if isinstance(part, Row):
+            rows.append(part)
+            continue
+        lines += [*_row_lines(rows), *_grid_lines(part)]
+        rows = []
+    return "\n".join([*lines, *_row_lines(rows)])
+
+
+def _html_cells(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{_html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def html(record: Record) -> str:
+    """The record for Jupyter: its sentences, then tables; synthetic events are stamped."""
+    provenance = getattr(record, "provenance", None)
+    out = []
+    if isinstance(provenance, Provenance):
+        colour = "#1b5e20" if provenance.origin == "real" else "#b71c1c"
+        out.append(f'<span style="border:2px solid {colour};color:{colour};padding:1px 6px">{provenance.stamp}</span> ')
+    out += [f"<p>{_html.escape(sentence)}</p>" for sentence in opening(record)]
+    for part in layout(record):
+        if isinstance(part, Row):
+            out.append(f"<table>{_html_cells((part.label, part.words), 'td')}</table>")
+            continue
+        more = f"<p>... and {part.left_out:,} more</p>" if part.left_out else ""
+        body = "".join(_html_cells(cells, "td") for cells in part.cells)
+        out.append(f"<p>{_html.escape(part.title)}</p><table>{_html_cells(part.heads, 'th')}{body}</table>{more}")
+    return "\n".join(out).replace("</table>\n<table>", "").replace(" +- ", " ± ")
