@@ -34,7 +34,7 @@ _DOUBLINGS = 3  # of the range of injections, where they do not reach
 
 
 class Wanted(Settings):
-    """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing of declinations in rad."""
+    """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing in rad."""
 
     precision: float = setting(PRECISION)
     n_trials: int = setting(0)

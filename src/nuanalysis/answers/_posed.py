@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import version
 
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
-from nuanalysis.library.hypotheses import model_origin, open_hypothesis
+from nuanalysis.errors import InputError
+from nuanalysis.library.hypotheses import model_origin, read_hypotheses, read_hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, maximise
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Terms, prepare, terms
@@ -18,8 +20,17 @@ def pose(asked: object, samples: Samples, *, index: float | None = None, index_f
 
     index, index_free : see ``library.hypothesis``.
     """
-    hypothesis = open_hypothesis(asked, index=index, index_free=index_free)
-    return prepared_on(hypothesis, samples)
+    return prepared_on(open_hypothesis(asked, index=index, index_free=index_free), samples)
+
+
+def open_hypothesis(asked: object, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
+    """A hypothesis from its name, from a template, or as it is."""
+    if isinstance(asked, str):
+        return read_hypothesis(asked, index=index, index_free=index_free)
+    if not isinstance(asked, Hypothesis):
+        raise InputError(f"expected a name or a hypothesis, found {type(asked).__name__}")
+    held = asked.index if index is None else index
+    return replace(asked, index=held, index_free=asked.index_free if index_free is None else index_free)
 
 
 def prepared_on(hypothesis: Hypothesis, samples: Samples) -> Problem:
@@ -103,7 +114,10 @@ def open_all(
     asked: Iterable[object], samples: Samples, *, index: float | None = None, index_free: bool | None = None
 ) -> tuple[Problem, ...]:
     """Several hypotheses prepared on the same events; each:CATALOGUE stands for every source of it."""
-    from nuanalysis.library.hypotheses import open_hypotheses
-
-    found = [h for one in asked for h in open_hypotheses(one, index=index, index_free=index_free)]
+    found: list[Hypothesis] = []
+    for one in asked:
+        if isinstance(one, str):
+            found += read_hypotheses(one, index=index, index_free=index_free)
+        else:
+            found.append(open_hypothesis(one, index=index, index_free=index_free))
     return tuple(prepared_on(h, samples) for h in found)

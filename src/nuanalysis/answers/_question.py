@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import xarray as xr
 from pydantic import BeforeValidator, PlainSerializer
 
 from nuanalysis.engine.bench import Bench
@@ -89,6 +90,11 @@ class Answer(Record):
     def files(self) -> Mapping[str, bytes]:
         """Files besides figures, table and JSON, by name."""
         return {}
+
+    def products(self) -> dict[str, xr.Dataset]:
+        """Large datasets that belong to the answer, by the name of the field that carries them."""
+        carried = {name: getattr(self, name) for name, field in type(self).model_fields.items() if field.exclude}
+        return {name: one for name, one in carried.items() if isinstance(one, xr.Dataset)}
 
     def write(self, folder: str | Path) -> tuple[Path, ...]:
         """Write JSON, table, figures and whatever else belongs to the answer into a folder; returns the paths.

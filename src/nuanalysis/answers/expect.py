@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nuanalysis.answers._posed import provenance_of
+from nuanalysis.answers._posed import open_hypothesis, provenance_of
 from nuanalysis.answers._question import Answer, Question
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
-from nuanalysis.library.hypotheses import open_hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.records import setting, shown
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import xarray as xr
 from pydantic import model_validator
-from pydantic.json_schema import SkipJsonSchema
 
 from nuanalysis.answers._chance import chance_or_reason
 from nuanalysis.answers._ensembles import MOST_REACH, Wanted, injections, p_value_ensemble, scrambles, spread_of
@@ -29,7 +28,7 @@ from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, scan
 from nuanalysis.model import Terms
 from nuanalysis.plot import Drawn, Sidecar, likelihood_scan, slug
-from nuanalysis.records import Chance, Measured, Unknown, carried, setting, shown
+from nuanalysis.records import Carried, Chance, Measured, Unknown, carried, setting, shown
 
 FEWEST_INJECTIONS = 300
 _NULL_TRIALS = 400
@@ -69,9 +68,9 @@ class FitAnswer(Answer):
     flux: Flux | Unknown = shown("flux")
     energies: tuple[Energies, ...] = shown("energies that the sensitivity comes from", ())
     share_at_30_tev: float | None = shown("part of the astrophysical flux at 30 TeV", None, form=".3f")
-    problem: SkipJsonSchema[Problem | None] = carried()
-    samples: SkipJsonSchema[Samples | None] = carried()
-    background: SkipJsonSchema[xr.Dataset | None] = carried()
+    problem: Carried[Problem] = carried()
+    samples: Carried[Samples] = carried()
+    background: Carried[xr.Dataset] = carried()
 
     def headline(self) -> tuple[str, ...]:
         index = "" if self.fitted.index is None else f", index {self.fitted.index:.2f}"
@@ -145,7 +144,7 @@ def background_of(problem: Problem, ts: float, wanted: Wanted, bench: Bench) -> 
 
 
 def reach_of(problem: Problem, best: FitResult) -> float:
-    """Standard deviations of n_s to inject for a limit: with signal the spread grows, so well beyond what was fitted."""
+    """Standard deviations of n_s to inject for a limit: with signal the spread grows, so well beyond the fit."""
     return min(max(_LEAST_REACH, float(np.ceil(1.25 * best.n_signal / spread_of(problem) + 2.5))), MOST_REACH)
 
 

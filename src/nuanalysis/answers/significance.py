@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
-from pydantic.json_schema import SkipJsonSchema
 
 from nuanalysis.answers._chance import chance_of
 from nuanalysis.answers._ensembles import PRECISION, Wanted
@@ -18,7 +17,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, ts_figure
-from nuanalysis.records import Chance, carried, setting, shown
+from nuanalysis.records import Carried, Chance, carried, setting, shown
 
 MOST_TS = 64.0  # 8 sigma: tilts reach a little further
 FEWEST_TRIALS = 200
@@ -64,7 +63,7 @@ class SignificanceAnswer(Answer):
     ts: float = shown("test statistic TS", form=".2f")
     chance: Chance = shown("chance")
     smear_declination: float = shown("declinations of scrambles smeared by", unit="deg", form="g")
-    background: SkipJsonSchema[xr.Dataset | None] = carried()
+    background: Carried[xr.Dataset] = carried()
 
     def headline(self) -> tuple[str, ...]:
         return (f"{self.tested.hypothesis}: TS {self.ts:.2f} has {self.chance.words()}.",)

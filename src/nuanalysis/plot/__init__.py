@@ -10,7 +10,8 @@ from nuanalysis.plot._curves import bias_figure, chances_figure, median_signific
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
 from nuanalysis.plot._leak import leak, leak_words
-from nuanalysis.plot._page import Drawn, Sidecar, figure_html, png, save, show, slug
+from nuanalysis.plot._maps import ts_maps
+from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, png, save, show, slug
 from nuanalysis.plot._results import (
     FluxRow,
     StackRow,
@@ -23,7 +24,6 @@ from nuanalysis.plot._results import (
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
 from nuanalysis.plot._stack import stack_figure
-from nuanalysis.plot._standard import standard_figures
 from nuanalysis.plot._templates import (
     Fitted,
     PlanePanel,
@@ -57,6 +57,7 @@ __all__ = [
     "leak_words",
     "likelihood_scan",
     "marginals",
+    "mark",
     "median_significance",
     "origin_of",
     "plane_crop",
@@ -69,8 +70,8 @@ __all__ = [
     "slug",
     "stack_figure",
     "stacking",
-    "standard_figures",
     "template_figure",
     "ts_distribution",
     "ts_figure",
+    "ts_maps",
 ]

@@ -60,6 +60,11 @@ def slug(hypothesis: str) -> str:
     return f"{short[:60].rstrip('-.')}-{hashlib.sha256(hypothesis.encode()).hexdigest()[:8]}"
 
 
+def mark(origin: str) -> str:
+    """Ending of a file name: anything synthetic inside is named."""
+    return {"real": "", "synthetic": "-synthetic", "mixed": "-real-and-synthetic"}[origin]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
     """A figure, what stands beside it, and the table behind it where there is one (an astropy Table)."""

@@ -15,7 +15,7 @@ from nuanalysis.store._ensembles import (
     write_batch,
 )
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, sha256_file
+from nuanalysis.store._files import atomic_write, sha256_file, table_ecsv
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "read_ensemble",
     "read_zip",
     "sha256_file",
+    "table_ecsv",
     "write_batch",
     "write_zip",
 ]

@@ -161,7 +161,7 @@ def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, x
     return kept, flows
 
 
-def assemble(events: dict[str, xr.Dataset], spec: SampleSpec) -> Samples:
+def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> Samples:
     """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
     out = []
     energy = (spec.min_log10_energy, spec.max_log10_energy)
@@ -176,7 +176,7 @@ def assemble(events: dict[str, xr.Dataset], spec: SampleSpec) -> Samples:
         spec.name,
         "cascades 2023, synthetic twin" if synthetic else "IceCube tracks, three seasons",
         tuple(out),
-        seed=int(out[0].events.attrs["seed"]) if synthetic else None,
+        seed=seed,
         signal="" if signal == "none" else signal,
         releases=RELEASES_OF[spec.name],
         systematics=cascades_2023.SYSTEMATICS if synthetic else NONE,
@@ -186,4 +186,4 @@ def assemble(events: dict[str, xr.Dataset], spec: SampleSpec) -> Samples:
 def load(spec: SampleSpec, seed: int) -> Samples:
     """Make or read, select and assemble in one go, without a run folder."""
     kept, _ = select(spec, make_events(spec, seed))
-    return assemble(kept, spec)
+    return assemble(kept, spec, seed)

@@ -22,7 +22,7 @@ DAY = 86400.0
 class Samples:
     """A sample ready for analysis: its seasons, and where they are from.
 
-    seed : of a synthetic sample; None for real events.
+    seed : of a synthetic sample, and of the trials on any.
     signal : what was injected into a synthetic sample, in words; '' for nothing.
     releases : names of the upstream releases it is made of.
     systematics : how far the detector may differ from the responses; NONE where no public numbers say.
@@ -31,7 +31,7 @@ class Samples:
     name: str
     label: str
     seasons: tuple[Sample, ...]
-    seed: int | None = None
+    seed: int = 1
     signal: str = ""
     releases: tuple[str, ...] = ()
     systematics: Systematics = NONE
@@ -94,7 +94,7 @@ class Samples:
             ("livetime", f"{self.livetime / DAY:,.2f} d"),
             ("seasons", seasons),
             ("signal", self.signal),
-            ("seed", "" if self.seed is None else str(self.seed)),
+            ("seed", str(self.seed)),
             ("reference", self.reference),
         ]
         return [row for row in rows if row[1]]
