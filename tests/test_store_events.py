@@ -19,7 +19,8 @@ import zarr
 
 from nuanalysis import schema
 from nuanalysis.errors import DataError, EnvironmentFault, InputError, StepMissing, StoreLocked
-from nuanalysis.store import EventStore, _locked, read_zip, sha256_file, write_zip
+from nuanalysis.store import EventStore, read_zip, sha256_file, write_zip
+from nuanalysis.store._files import locked
 
 ATTRS = {"sample": "toy", "origin": "synthetic", "livetime_s": 86400.0, "reference": "doi:10.1/toy"}
 
@@ -310,7 +311,7 @@ def sha256_tree(folder: Path) -> dict[str, str]:
 
 def test_the_lock_times_out_naming_the_holder(copied: EventStore) -> None:
     hurried = EventStore(copied.path, lock_timeout_s=0.1)
-    with _locked(copied.path, 1.0):
+    with locked(copied.path, 1.0):
         for action in (lambda: hurried.append("A", events(3), "m"), lambda: hurried.tag("x"), hurried.compact):
             with pytest.raises(StoreLocked, match=f"process {os.getpid()} on .*waited 0.1 s"):
                 action()

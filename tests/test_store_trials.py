@@ -19,7 +19,6 @@ import zarr
 from nuanalysis import schema
 from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked
 from nuanalysis.store import (
-    _locked,
     create_ensemble,
     ensemble_digest,
     ensemble_layout,
@@ -27,6 +26,7 @@ from nuanalysis.store import (
     read_ensemble,
     write_batch,
 )
+from nuanalysis.store._files import locked
 
 COLUMNS = ("ts", "n_signal", "index", "log_weight", "converged")
 PROBLEM: dict[str, Any] = {"fingerprint": "a" * 64, "columns": COLUMNS, "attrs": {"seed": 7, "kind": "null"}}
@@ -223,8 +223,8 @@ def test_a_beginning_cut_short_is_begun_again(tmp_path: Path) -> None:
 
 
 def test_beginning_waits_for_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nuanalysis.store.LOCK_TIMEOUT_S", 0.1)
-    with _locked(tmp_path / "t", 1.0), pytest.raises(StoreLocked):
+    monkeypatch.setattr("nuanalysis.store._ensembles.LOCK_TIMEOUT_S", 0.1)
+    with locked(tmp_path / "t", 1.0), pytest.raises(StoreLocked):
         create_ensemble(tmp_path / "t", n_trials=25, batch=10, **PROBLEM)
 
 

@@ -13,14 +13,11 @@ from nuanalysis.likelihood._joint import (
     Curvature,
     JointFit,
     JointMaximum,
-    JointTerms,
     curvature_at,
-    event_numbers,
     joint_maximum,
-    joint_terms,
     maximise_joint,
-    refuse_flat,
 )
+from nuanalysis.likelihood._joint_terms import JointTerms, event_numbers, joint_terms, refuse_flat
 from nuanalysis.likelihood._scan import (
     FEW,
     FIT_COLUMNS,

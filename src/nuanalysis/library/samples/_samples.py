@@ -22,7 +22,7 @@ DAY = 86400.0
 class Samples:
     """A sample ready for analysis: its seasons, and where they are from.
 
-    seed : of a synthetic sample; None for real events.
+    seed : of a synthetic sample, and of the trials on any.
     signal : what was injected into a synthetic sample, in words; '' for nothing.
     releases : names of the upstream releases it is made of.
     holds : its real events, named by detector season and kind; samples that name the same one share events.
@@ -32,7 +32,7 @@ class Samples:
     name: str
     label: str
     seasons: tuple[Sample, ...]
-    seed: int | None = None
+    seed: int = 1
     signal: str = ""
     releases: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class Samples:
             ("livetime", f"{self.livetime / DAY:,.2f} d"),
             ("seasons", seasons),
             ("signal", self.signal),
-            ("seed", "" if self.seed is None else str(self.seed)),
+            ("seed", str(self.seed)),
             ("reference", self.reference),
         ]
         return [row for row in rows if row[1]]

@@ -1,0 +1,143 @@
+"""Numbers printed by others, to be put beside ours.  Quoted, with where they stand; never a test target of a fit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+NOT_PUBLISHED = math.nan
+# Our morphology with the published spectrum: only then is one model of ours comparable with one model of theirs.
+KRA_5, KRA_50 = (f"kra-gamma-like-{cutoff}?spectrum=published" for cutoff in (5, 50))
+BUBBLES = "template:fermi-bubbles"  # the best of four cut-offs, corrected for having tried four
+SCIENCE_2023 = "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One row of a published table; NaN where nothing was published.
+
+    flux, flux_low, flux_high, sensitivity : E^2 dN/dE at 100 TeV per flavour, TeV cm^-2 s^-1.
+    in_models, low_in_models, high_in_models, sensitivity_in_models : the same in units of the template's own model.
+    energies : ((low, high), (low, high)) TeV between which 5 and 16 per cent of the sensitivity are lost.
+    flux_confirmed : False where the unit of the flux could not be confirmed: quoted, not compared.
+    sample : sample whose numbers these are; other samples share the flux only.
+    """
+
+    sample: str
+    n_signal: float
+    p: float
+    sigma: float
+    flux: float
+    source: str
+    n_signal_corrected: float = NOT_PUBLISHED
+    index: float = NOT_PUBLISHED
+    ts: float = NOT_PUBLISHED
+    flux_low: float = NOT_PUBLISHED
+    flux_high: float = NOT_PUBLISHED
+    flux_confirmed: bool = True
+    sensitivity: float = NOT_PUBLISHED
+    in_models: float = NOT_PUBLISHED
+    low_in_models: float = NOT_PUBLISHED
+    high_in_models: float = NOT_PUBLISHED
+    sensitivity_in_models: float = NOT_PUBLISHED
+    energies: tuple[tuple[float, float], ...] = ((NOT_PUBLISHED, NOT_PUBLISHED),) * 2
+
+
+def _stack(n_signal: float, index: float, p: float, sigma: float, flux: float) -> Published:
+    """A stacked catalogue; the release does not state the unit of its flux beyond doubt."""
+    source = f"{SCIENCE_2023}, tables 1 and S3"
+    return Published("cascades-2023", n_signal, p, sigma, flux, source, index=index, flux_confirmed=False)
+
+
+PUBLISHED: dict[str, Published] = {
+    "template:pi0": Published(
+        "cascades-2023", 748.0, 1.26e-6, 4.71, 21.8e-12, f"{SCIENCE_2023}, table 1",
+        n_signal_corrected=671.1, index=2.7, ts=22.19, flux_low=16.9e-12, flux_high=27.1e-12, sensitivity=5.98e-12,
+        energies=((1.5, 282.0), (3.6, 99.0)),
+    ),
+    f"template:{KRA_5}": Published(
+        "cascades-2023", 275.6, 6.13e-6, 4.37, NOT_PUBLISHED, f"{SCIENCE_2023}, table 1", n_signal_corrected=242.9,
+        ts=19.06, in_models=0.55, low_in_models=0.40, high_in_models=0.73, sensitivity_in_models=0.16,
+        energies=((5.2, 145.0), (10.2, 81.0)),
+    ),
+    f"template:{KRA_50}": Published(
+        "cascades-2023", 211.1, 3.72e-5, 3.96, NOT_PUBLISHED, f"{SCIENCE_2023}, table 1", n_signal_corrected=184.8,
+        ts=15.56, in_models=0.37, low_in_models=0.26, high_in_models=0.50, sensitivity_in_models=0.11,
+        energies=((6.9, 357.0), (18.0, 162.0)),
+    ),
+    "stack:snr": _stack(218.6, 2.75, 5.90e-4, 3.24, 6.22e-12),
+    "stack:pwn": _stack(279.6, 3.00, 5.93e-4, 3.24, 3.80e-12),
+    "stack:unid": _stack(238.4, 2.85, 3.39e-4, 3.40, 5.03e-12),
+}  # fmt: skip
+
+UNPUBLISHED = Published("", *(NOT_PUBLISHED,) * 4, "nothing was published")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSpot:
+    """A direction that was published with its fit: the hottest of a hemisphere, or a source of a list."""
+
+    p_local: float
+    n_signal: float = NOT_PUBLISHED
+    index: float = NOT_PUBLISHED
+    ra_deg: float = NOT_PUBLISHED
+    dec_deg: float = NOT_PUBLISHED
+    p_global: float = NOT_PUBLISHED
+
+
+NO_SPOT = PublishedSpot(NOT_PUBLISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCampaign:
+    """What the whole published analysis took, and the numbers of it that belong to no row of ``PUBLISHED``.
+
+    trials : scrambles behind the p-value of each hypothesis (of each source, for each:NAME).
+    p : p-values of hypotheses; each is local, but for that of a list, which is global.
+    core_hours : of all of it; only the sum is known.
+    sample : whose numbers these are.  hot_spots : of each hemisphere, from so many background ``scans``.
+    list_sources : sources of the list ``list_name`` whose fits were printed; list_skies : correlated trials of it.
+    """
+
+    core_hours: float
+    trials: dict[str, float]
+    p: dict[str, float]
+    p_best_template: float
+    sample: str
+    hot_spots: dict[str, PublishedSpot]
+    scans: float
+    list_name: str
+    list_sources: dict[str, PublishedSpot]
+    list_skies: float
+    source: str
+
+
+CAMPAIGN_2023 = PublishedCampaign(
+    core_hours=41_000.0,
+    trials={
+        "template:pi0": 5e8, f"template:{KRA_5}": 3e8, f"template:{KRA_50}": 3e8,
+        "stack:snr": 2e6, "stack:pwn": 2e6, "stack:unid": 2e6, "each:list-109": 1e6,
+    },
+    p={
+        f"template:{KRA_5}": 6.13e-6, f"template:{KRA_50}": 3.72e-5, BUBBLES: 0.06,
+        "each:list-109": 0.22,
+    },
+    p_best_template=3.78e-6,  # 1 - (1 - 1.26e-6)^3, counting three independent templates
+    sample="cascades-2023",
+    hot_spots={
+        "north": PublishedSpot(3.92e-4, 213.7, 3.6, 337.9, 17.6, 0.28),
+        "south": PublishedSpot(1.31e-3, 90.2, 2.9, 248.1, -50.9, 0.46),
+    },
+    scans=1000.0,
+    list_name="list-109",
+    list_sources={
+        "PMN J1650-5044": PublishedSpot(0.002, 88.1, 2.9), "IC 678": PublishedSpot(0.005),
+        "Arp 220": PublishedSpot(0.009), "PMN J1603-4904": PublishedSpot(0.010), "G343.1-2.3": PublishedSpot(0.011),
+        "B2 1520+31": PublishedSpot(0.013), "RGB J2243+203": PublishedSpot(0.022),
+        "Galactic Centre": PublishedSpot(0.022, 58.7, 2.7), "4C +01.28": PublishedSpot(0.025),
+        "TXS 1714-336": PublishedSpot(0.028), "TXS 0506+056": PublishedSpot(NOT_PUBLISHED, 0.0),
+        "NGC 1068": PublishedSpot(0.252, 87.1, 4.0),
+    },
+    list_skies=1e5,
+    source=f"{SCIENCE_2023}, tables 1, S1 and S5, and its supplement",
+)  # fmt: skip

@@ -1,0 +1,130 @@
+"""Files at rest: whole writes, locks between processes, checksums.  POSIX only."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from nuanalysis.errors import DataError, EnvironmentFault, StoreLocked
+
+LOCK_TIMEOUT_S = 60.0
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def refusal(path: Path, error: BaseException) -> EnvironmentFault:
+    """Return the error for a write that the machine did not let through."""
+    return EnvironmentFault(
+        f"cannot write {path}: {getattr(error, 'strerror', None) or first_line(error)}. "
+        "What was there before is intact; make room on that disk (or allow writing there) and call again."
+    )
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the disk is full or closed to us; icechunk's errors carry no errno, only the words '(os error 28)'."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _REFUSALS
+    return any(f"(os error {number})" in str(error) for number in _REFUSALS)
+
+
+def first_line(error: BaseException) -> str:
+    lines = [line.strip(" |x-`>") for line in str(error).splitlines()]
+    return next((line for line in lines if line), type(error).__name__)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Yield a scratch file beside ``path``; renamed onto it at the end, removed if the block fails.
+
+    Raises EnvironmentFault where the system refuses the write; ``path`` is then as before.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield scratch
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut may leave the new name on an empty file
+        scratch.replace(path)
+    except OSError as error:
+        raise refusal(path, error) from error
+    finally:
+        with suppress(OSError):  # gone (renamed), or never made
+            scratch.unlink()
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, which at any moment holds the old bytes or the new ones, whole.
+
+    Folders are made as needed.  Raises EnvironmentFault (disk full, no permission), the old file then untouched.
+    """
+    with beside(path) as scratch:
+        scratch.write_bytes(data)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits.  Raises DataError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; fetch or make it again.") from error
+
+
+@contextmanager
+def locked(path: Path, timeout_s: float) -> Iterator[None]:
+    """Hold the exclusive lock ``<path>.lock``.  The kernel frees it if the holder is killed.
+
+    Raises StoreLocked, naming the holder, after ``timeout_s``; EnvironmentFault if no lock file can be made.
+    """
+    lock = path.with_name(path.name + ".lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise refusal(lock, error) from error
+    try:
+        _wait_for(handle, path, timeout_s)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # said aloud: a forked child would keep the lock beyond close
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int, path: Path, timeout_s: float) -> None:
+    """Take the lock on ``handle`` and sign it with our process id."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            if time.monotonic() >= end:
+                holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
+                raise StoreLocked(
+                    f"{path} is being written by {holder}; waited {timeout_s:g} s for it. "
+                    "Wait for that process or stop it, then call again."
+                ) from error
+            time.sleep(0.02)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    except OSError:
+        return  # a full disk: the signature is a courtesy, the lock holds without it
+
+
+def table_ecsv(table: Any) -> bytes:
+    """An astropy table as the bytes of an ECSV file."""
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    return text.getvalue().encode()

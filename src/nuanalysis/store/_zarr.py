@@ -1,0 +1,163 @@
+"""Datasets as zarr v3 groups, and whole ones in a zip whose bytes depend on the dataset alone."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore
+
+from nuanalysis.errors import DataError, InputError
+from nuanalysis.store._files import beside, first_line
+
+CHUNK = 65_536  # values a chunk: half a megabyte of float64, so that a time window costs little
+_CHUNKS_PER_SHARD = 16
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: bytes must not depend on the clock
+
+
+def plain(value: object, where: str) -> Any:
+    """Return an attribute as JSON holds it: numpy scalars and arrays and tuples become plain.
+
+    Raises InputError for anything else, NaN and infinity included: it would not come back as it went.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist(), where)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, where) for item in value]
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and np.isfinite(value)):
+        return value
+    raise InputError(
+        f"attribute '{where}' is {value!r}, which JSON cannot hold; give a text, a finite number, a list or a table."
+    )
+
+
+def for_disk(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with plain attributes, without the encoding of the file it came from.
+
+    Raises InputError for what would not come back as it went: dates, complex numbers, objects other than text.
+    """
+    out = dataset.drop_encoding()
+    out.attrs = {str(key): plain(value, str(key)) for key, value in dataset.attrs.items()}
+    for name, variable in out.variables.items():
+        variable.attrs = {str(key): plain(value, f"{name}.{key}") for key, value in variable.attrs.items()}
+        if variable.dtype.kind not in "biufUT" and not all(isinstance(value, str) for value in variable.values.flat):
+            raise InputError(f"'{name}' is {variable.dtype}; store numbers (times as MJD in days, float64) or text.")
+    converted = {name: variable.astype(_disk_dtype(variable.dtype)) for name, variable in out.variables.items()}
+    return out.assign({name: new for name, new in converted.items() if new.dtype != out[name].dtype})
+
+
+def _disk_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype to store: variable-length text (v3 has no other), native byte order (FITS is big-endian)."""
+    return np.dtype(object) if dtype.kind in "UT" else dtype.newbyteorder("=")
+
+
+def _encoding(dataset: xr.Dataset, *, chunk: int | None) -> dict[str, dict[str, object]]:
+    """Return the encoding of each variable: zstd and a checksum for each chunk, sharded if ``chunk`` is None."""
+    encoding: dict[str, dict[str, object]] = {}
+    for name, variable in dataset.variables.items():
+        described: dict[str, object] = {"compressors": (ZstdCodec(level=3), Crc32cCodec())}
+        if variable.dtype.kind in "fiu":
+            described["_FillValue"] = None  # NaN is a value like any other here
+        if variable.ndim and chunk is not None:
+            described["chunks"] = (chunk,) * variable.ndim
+        elif variable.ndim:
+            described["chunks"], described["shards"] = _shards(variable.shape)
+        encoding[str(name)] = described
+    return encoding
+
+
+def _shards(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return chunk and shard shape: whole trailing axes, at most CHUNK values a chunk along the first axis."""
+    row = max(1, int(np.prod(shape[1:])))
+    rows = min(max(1, shape[0]), max(1, CHUNK // row))
+    trailing = tuple(max(1, n) for n in shape[1:])
+    per_shard = min(_CHUNKS_PER_SHARD, -(-max(1, shape[0]) // rows))
+    return (rows, *trailing), (rows * per_shard, *trailing)
+
+
+def write_group(store: object, group: str, dataset: xr.Dataset, *, chunk: int | None = None) -> None:
+    """Write a dataset as one new zarr v3 group: no consolidated metadata, which the v3 specification lacks."""
+    dataset.to_zarr(
+        store,  # type: ignore[call-overload]
+        group=group or None,
+        mode="w-",
+        zarr_format=3,
+        consolidated=False,
+        encoding=_encoding(dataset, chunk=chunk),
+    )
+
+
+def open_group(store: object, group: str) -> xr.Dataset:
+    """Open one group lazily: values as stored, no decoding of units named like times, names in order."""
+    dataset = xr.open_zarr(
+        store,  # type: ignore[arg-type]
+        group=group or None,
+        consolidated=False,
+        zarr_format=3,
+        chunks=None,
+        mask_and_scale=False,
+        decode_times=False,
+        decode_timedelta=False,
+    )
+    in_order = {name: dataset[name] for name in sorted(dataset.data_vars, key=str)}
+    return xr.Dataset(in_order, coords=dataset.coords, attrs=dataset.attrs)
+
+
+def load(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the dataset in memory, text as fixed-width numpy text, free of the store's encoding."""
+    loaded = dataset.load().drop_encoding()
+    texts = {
+        name: variable.astype(object).astype(np.str_)
+        for name, variable in loaded.variables.items()
+        if variable.dtype.kind in "TO"
+    }
+    return loaded.assign(texts)
+
+
+def to_buffer(data: bytes) -> Any:
+    return default_buffer_prototype().buffer.from_bytes(data)
+
+
+def write_buffers(path: Path, files: Mapping[str, Any]) -> None:
+    """Write zarr keys and buffers as a stored zip: sorted, dated 1980, no compression of its own."""
+    with beside(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, files[name].to_bytes())
+
+
+def write_zip(path: Path, dataset: xr.Dataset) -> Path:
+    """Write any dataset of numbers and text as a zarr v3 zip (sharded, zstd, checksums) and return its path.
+
+    Units and all attributes are kept.  Equal datasets give equal bytes (with the same zarr).  Held in memory while
+    it is written.  Raises InputError (dates, attributes that JSON cannot hold), EnvironmentFault (disk full).
+    """
+    files: dict[str, Any] = {}
+    write_group(MemoryStore(files), "", for_disk(dataset))
+    write_buffers(path, files)
+    return path
+
+
+def read_zip(path: Path) -> xr.Dataset:
+    """Return the dataset of a zarr zip, in memory, variables in alphabetical order.
+
+    Raises DataError if the file is missing, truncated, damaged (every byte is under a checksum) or no zarr v3.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = {name: to_buffer(archive.read(name)) for name in archive.namelist()}
+        return load(open_group(MemoryStore(files, read_only=True), ""))
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
+        raise DataError(
+            f"{path} is not a readable zarr zip ({first_line(error)}); fetch it again, or run the step that makes it."
+        ) from error
