@@ -10,7 +10,7 @@ import xarray as xr
 
 from nuanalysis import trials
 from nuanalysis.errors import PrecisionError
-from nuanalysis.publish import PUBLISHED
+from nuanalysis.interpret.published import PUBLISHED
 
 _MARGIN = 2.5  # standard deviations beyond the largest fit to correct
 

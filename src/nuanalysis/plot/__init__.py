@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
+from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import leak, leak_words
-from nuanalysis.plot._page import Sidecar, figure_html, png, save, show
+from nuanalysis.plot._page import Sidecar, figure_html, plain, png, save, show
 from nuanalysis.plot._results import flux_comparison, likelihood_scan, origin_of, stacking, ts_distribution
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
+from nuanalysis.plot._sky_page import HotSpot, sky_page
+from nuanalysis.plot._skymap import sky_map_page
 from nuanalysis.plot._stack import stack_figure
 from nuanalysis.plot._standard import slug, standard_figures
 from nuanalysis.plot._templates import (
@@ -28,7 +31,10 @@ from nuanalysis.plot._templates import (
 __all__ = [
     "ExtensionStrip",
     "Fitted",
+    "HotSpot",
+    "Layer",
     "Mark",
+    "Marker",
     "PlanePanel",
     "Sidecar",
     "comparison_figure",
@@ -44,6 +50,7 @@ __all__ = [
     "likelihood_scan",
     "marginals",
     "origin_of",
+    "plain",
     "plane_crop",
     "plane_panels",
     "png",
@@ -51,6 +58,8 @@ __all__ = [
     "save",
     "show",
     "sky_map",
+    "sky_map_page",
+    "sky_page",
     "slug",
     "stack_figure",
     "stacking",

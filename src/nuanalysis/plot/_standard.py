@@ -280,7 +280,7 @@ def standard_figures(run_folder: Path, published: Mapping[str, Published]) -> li
     """Draw every standard figure of the run into ``figures/``; return the PNG paths, in the order of the report.
 
     Reads results.json and products/ only; figures of results that are gone go too.
-    published : {hypothesis: row}, such as ``publish.PUBLISHED``.
+    published : {hypothesis: row}, such as ``interpret.published.PUBLISHED``.
     """
     file = run_folder / "results.json"
     if not file.is_file():
