@@ -27,8 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
-from nuanalysis.sky.catalogues._table import nearest_name
+from nuanalysis.errors import InputError, did_you_mean
 
 Bools = NDArray[np.bool_]
 Values = NDArray[Any]
@@ -254,7 +253,7 @@ def apply_rule(rule: Rule, columns: Callable[[str], Values | None], known: Itera
             name = _name(node, rule.columns)
             values = columns(name)
             if values is None:
-                faults.append(f"there is no column '{name}'.{nearest_name(name, known)}")
+                faults.append(f"there is no column '{name}'.{did_you_mean(name, known)}")
             else:
                 found[name] = values
     evaluation = _Evaluation(rule, found)
@@ -368,7 +367,7 @@ class _Evaluation:
             if not (column == value).any():
                 name = _name(beside, self.rule.columns)
                 there = sorted(set(column.tolist()) - {""})
-                self.notes.append(f"no source has the {name} '{value}'.{nearest_name(value, there)}")
+                self.notes.append(f"no source has the {name} '{value}'.{did_you_mean(value, there)}")
         return np.array(value)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.sky.catalogues._duplicates import Group, duplicates, vectors
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
-from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, nearest_name, some
+from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, some
 from nuanalysis.sky.records import Catalogue, PointSource
 
 Floats = NDArray[np.float64]
@@ -236,7 +236,7 @@ def _weights(table: SourceTable, taken: list[Ints], asked: str) -> tuple[Floats,
     values = table.column(name)
     if values is None:
         known = [*WEIGHTS, *(n for n in table.names() if n not in STANDARD)]
-        return np.ones(len(taken)), [f"there is no weight '{asked}'.{nearest_name(asked, known)}"]
+        return np.ones(len(taken)), [f"there is no weight '{asked}'.{did_you_mean(asked, known)}"]
     if values.dtype.kind == "U":
         return np.ones(len(taken)), [f"the weight '{asked}' is a column of words, expected numbers"]
     values = np.asarray(values, dtype=np.float64)
