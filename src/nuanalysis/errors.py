@@ -56,6 +56,13 @@ class PrecisionError(NuanalysisError):
     exit_code = 7
 
 
+def refuse(faults: Iterable[str], what: str, remedy: str = "", *, error: type[NuanalysisError] = InputError) -> None:
+    """Raise one error that lists every fault once, between what cannot be and what to do; nothing without faults."""
+    found = list(dict.fromkeys(faults))
+    if found:
+        raise error(f"{what}:\n  - " + "\n  - ".join(found) + (f"\n{remedy}" if remedy else ""))
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint at the name that was meant: one that differs in capitals, a close one, or the first twenty there are."""
     known = sorted(known)

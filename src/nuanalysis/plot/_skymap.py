@@ -17,7 +17,7 @@ import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
+from nuanalysis.errors import InputError, refuse
 from nuanalysis.plot._layers import ORIGINS, Layer, Marker, Stored, coarser, known, quantised
 from nuanalysis.plot._page import plain
 
@@ -212,8 +212,7 @@ def _check(layers: Sequence[Layer], origin: str) -> None:
     synthetic = [layer.name for layer in layers if layer.origin == "synthetic"]
     if origin in ("real", "model") and synthetic:
         faults.append(f"the origin '{origin}' but synthetic maps {synthetic}; call it 'synthetic' or 'mixed'")
-    if faults:
-        raise InputError("the page of sky maps has\n  - " + "\n  - ".join(faults))
+    refuse(faults, "the page of sky maps has")
 
 
 def sky_map_page(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import did_you_mean, refuse
 from nuanalysis.sky.catalogues._table import STANDARD, Column, Floats, SourceTable, Words, some, turned
 from nuanalysis.sphere import cos_separation
 
@@ -88,8 +88,7 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
     distance = reading.scaled("distance", LENGTHS, "kpc", "kpc")
     reading.not_below_zero("extension", extension)
     reading.not_below_zero("distance", distance)
-    if reading.faults:
-        raise InputError(f"the catalogue {table.meta['file']} cannot be used:\n  - " + "\n  - ".join(reading.faults))
+    refuse(reading.faults, f"the catalogue {table.meta['file']} cannot be used")
     ra, dec, doubts = reading.placed(name, *longitude_latitude)
     used = reading.used
     return SourceTable(

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import InputError, did_you_mean, refuse
 
 Bools = NDArray[np.bool_]
 Values = NDArray[Any]
@@ -97,8 +97,7 @@ def parse_rule(text: str) -> Rule:
         raise InputError(f"the rule is nested deeper than {DEEPEST} times; write it with fewer brackets")
     faults: list[str] = []
     _check_condition(tree, columns, faults)
-    if faults:
-        raise InputError(f"the rule {text!r} cannot be used:\n  - " + "\n  - ".join(dict.fromkeys(faults)))
+    refuse(faults, f"the rule {text!r} cannot be used")
     return Rule(text, tree, columns)
 
 
@@ -259,10 +258,7 @@ def apply_rule(rule: Rule, columns: Callable[[str], Values | None], known: Itera
     evaluation = _Evaluation(rule, found)
     if not faults or found:
         evaluation.check(rule.tree, faults)
-    if faults:
-        raise InputError(
-            f"the rule {rule.text!r} does not fit the catalogue:\n  - " + "\n  - ".join(dict.fromkeys(faults))
-        )
+    refuse(faults, f"the rule {rule.text!r} does not fit the catalogue")
     true, false = evaluation.condition(rule.tree)
     return Outcome(true, ~(true | false), tuple(dict.fromkeys(evaluation.notes)))
 

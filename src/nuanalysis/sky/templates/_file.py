@@ -26,10 +26,8 @@ from nuanalysis.sky.templates._hdf5 import open_hdf5
 from nuanalysis.sky.templates._healpix import (
     Floats,
     as_ring,
-    fault,
     is_healpix_size,
     normalised,
-    refuse,
     sources,
     turned,
 )
@@ -43,12 +41,6 @@ from nuanalysis.sky.templates._units import FLAVOURS, GEV_PER_TEV, read_numbers
 DEFAULT_NSIDE = 128  # of a list of sources
 FINEST_NSIDE = 512  # finer maps are averaged down; its pixels, 0.11 deg, are finer than any event is measured
 SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
-HOW_TO_SAY = (
-    "Correct the map; say what is missing as keywords of read_template, in the name ('template:map.npy?frame=galactic&"
-    "ordering=ring&units=GeV-1 cm-2 s-1 sr-1&flavour=all&energy=100TeV&index=2.7'; units=relative where the map has no "
-    "absolute scale), in the FITS header (COORDSYS, ORDERING, UNITS, FLAVOUR, ENERGY, INDEX), or in a .toml file of "
-    "the same name beside the map."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +154,13 @@ def _from_maps(path: Path, said: Said, stored: Stored) -> tuple[Template, Unders
     elif stored.n_energies > 1:
         weights = np.ones((1, stored.n_energies))
     if not shaped:
-        refuse(f"the map {path}", said.faults, HOW_TO_SAY)
+        said.refuse(f"the map {path}")
     summed = sum_up(stored.values, weights, stored.n_pixels)
     said.faults.extend(summed.census.faults())
     _spectral_faults(said, physics, summed)
     if summed.census.sound and is_healpix_size(stored.n_pixels):
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
-    refuse(f"the map {path}", said.faults, HOW_TO_SAY)
+    said.refuse(f"the map {path}")
     return _made(_Read(path, stored.kind, frame, ordering, physics), said, stored, nodes, summed)
 
 
@@ -306,16 +298,14 @@ def _sha256(path: Path) -> str:
 
 def _from_points(path: Path, said: Said) -> tuple[Template, Understood]:
     nside = read_nside(said, DEFAULT_NSIDE)
-    points = _points.read_points(path, said.faults)
-    if points is None:
-        raise fault(f"the list {path}", said.faults, HOW_TO_SAY)
+    points = _points.read_points(path, said)
     stated = {"frame": points.frame, "index": points.index, "units": "relative" if points.relative else points.units}
     stored = Stored("list of sources", stated={key: word for key, word in stated.items() if word}, uses=("nside",))
     add_unused(said, dict.fromkeys(("ordering", "sure"), "a list of sources"))
     said = said.with_file(stored)
     frame = said.settle("frame", FRAMES)
     physics = physics_of(said, said.units(of_sources=True), stored)
-    refuse(f"the list {path}", said.faults, HOW_TO_SAY)
+    said.refuse(f"the list {path}")
     notes = (f"{len(points.weight)} sources, {np.count_nonzero(points.extension)} of them extended",)
     maps, nodes = factorised(normalised(_points.map_of(points, nside)))
     found = _Read(path, stored.kind, frame, "", physics)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.sky.templates._formats import FITS_ENDINGS, KEYS, Stored, as_text, sidecar
 from nuanalysis.sky.templates._healpix import is_healpix_size
 from nuanalysis.sky.templates._recipe import INDEX_RANGE, pairs
@@ -25,6 +25,12 @@ ORDERINGS = {"ring": "ring", "nested": "nested", "nest": "nested"}
 FLAVOUR_WORDS = {word: "per-flavour" if factor == 1.0 else "all-flavours" for word, factor in FLAVOURS.items()}
 BINS = {"centres": "centres", "centers": "centres", "edges": "edges"}
 SURE = ("ordering", "frame")
+HOW_TO_SAY = (
+    "Correct the map; say what is missing as keywords of read_template, in the name ('template:map.npy?frame=galactic&"
+    "ordering=ring&units=GeV-1 cm-2 s-1 sr-1&flavour=all&energy=100TeV&index=2.7'; units=relative where the map has no "
+    "absolute scale), in the FITS header (COORDSYS, ORDERING, UNITS, FLAVOUR, ENERGY, INDEX), or in a .toml file of "
+    "the same name beside the map."
+)
 IN_THE_FILE = "in the file"
 WORDS = {"frame": FRAMES, "ordering": ORDERINGS, "flavour": FLAVOUR_WORDS, "bins": BINS}
 
@@ -88,6 +94,10 @@ class Said:
     words: dict[str, tuple[tuple[str, str], ...]]
     conventions: dict[str, str]
     faults: list[str]
+
+    def refuse(self, source: str) -> None:
+        """Raise InputError with all faults, if there are any."""
+        refuse(self.faults, f"{source} cannot be used as a template", HOW_TO_SAY)
 
     def with_file(self, stored: Stored) -> Said:
         words = dict(self.words)
