@@ -59,23 +59,23 @@ def _plain(model: type[BaseModel], name: str, value: Any) -> Any:
     return float(value) if whole and field is not None and "float" in str(field.annotation) else value
 
 
-def _sentence(fault: dict[str, Any], models: Sequence[type[BaseModel]]) -> str:
+def _sentence(fault: dict[str, Any], known: set[str]) -> str:
     place = ".".join(str(p) for p in fault["loc"])
     if fault["type"] == "value_error":
         return f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"])
     if fault["type"] == "extra_forbidden":
-        known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
     return f"'{place}': {fault['msg']}{found}"
 
 
-def faults_in_words(error: ValidationError, models: Sequence[type[BaseModel]]) -> str:
+def faults_in_words(error: ValidationError, models: Sequence[type[BaseModel]], more: Sequence[str] = ()) -> str:
     """All faults, one a line; an array that is 'too short' only because its items are bad is not one of them.
 
-    models : the records whose keys a wrong key may have meant.
+    models, more : the records whose keys a wrong key may have meant, and further keys.
     """
+    known = {name for model in models for name in model.model_fields} | set(more)
     faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors()]
     inside = {fault["loc"][:1] for fault in faults if len(fault["loc"]) > 1}
     kept = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
-    return "\n  - ".join(_sentence(fault, models) for fault in kept)
+    return "\n  - ".join(_sentence(fault, known) for fault in kept)
