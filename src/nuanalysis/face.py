@@ -1,4 +1,4 @@
-"""What a notebook imports: nouns in, nouns out.  ``import nuanalysis as nu``, then ``nu.fit(nu.sample("tracks"), ...)``."""
+"""What a notebook imports: nouns in, nouns out; see ``nuanalysis`` itself."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
     if isinstance(events, Answer):
         posed, events = getattr(events, "problem", None), getattr(events, "samples", None)
         if posed is None or events is None:
-            raise InputError("this answer was read from a file or is of another question; give the sample and hypothesis")
+            raise InputError(
+                "this answer was read from a file or is of another question; give the sample and hypothesis"
+            )
         settings = {"hypothesis": posed.hypothesis, **settings}
     asked = kind.of(**settings)
     several = list(events) if isinstance(events, list | tuple) else [events]
@@ -130,5 +132,3 @@ def run(spec: str | Path, *, runs: str | Path = "runs", bench: Bench | None = No
     with where.executor:
         steps.everything(asked, folder, where)
     return folder
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -108,7 +108,7 @@ def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnsw
     """The answer for a problem that is prepared."""
     best, data = fit_data(problem)
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
-    known = {
+    known: dict[str, Any] = {
         "provenance": provenance_of(samples, problem),
         "tested": tested(problem),
         "fitted": fitted(problem, best),

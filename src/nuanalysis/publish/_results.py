@@ -150,7 +150,10 @@ def results_schema() -> dict[str, Any]:
         for name, kind in kinds.items()
     ]
     defs["Entry"] = {**entry, "oneOf": pairs}
-    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json of nuanalysis, version 2"}
+    about = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "results.json of nuanalysis, version 2",
+    }
     return {**about, **defs.pop("Results"), "$defs": defs}
 
 

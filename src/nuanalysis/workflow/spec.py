@@ -82,7 +82,9 @@ class AnalysisSpec(Settings):
     def _names_differ(self) -> AnalysisSpec:
         """Results and products of a run are found by these names, in the form they have in file names."""
         if not self.hypothesis and not self.asked:
-            raise ValueError("the spec asks nothing; give a [[hypothesis]] or a section of a question, such as [[scan]]")
+            raise ValueError(
+                "the spec asks nothing; give a [[hypothesis]] or a section of a question, such as [[scan]]"
+            )
         hypotheses = [_file_form(h.name) for h in self.hypothesis]
         twice = _twice([s.name for s in self.sample])
         twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]

@@ -179,7 +179,9 @@ def selected_samples(spec: SampleSpec, folder: Path, seed: int) -> Samples:
     return samples.assemble(kept, spec, seed)
 
 
-def select_samples(spec: AnalysisSpec, folder: Path, progress: Progress) -> tuple[tuple[SampleCard, ...], tuple[CutRow, ...]]:
+def select_samples(
+    spec: AnalysisSpec, folder: Path, progress: Progress
+) -> tuple[tuple[SampleCard, ...], tuple[CutRow, ...]]:
     """Apply the selections; write events, responses and ``selection.json``; returns samples and cut flow."""
     cards: list[SampleCard] = []
     flows: list[CutRow] = []
@@ -242,9 +244,7 @@ def _sampled(asked: Asked, held: tuple[SampleSpec, ...]) -> tuple[tuple[SampleSp
     return (held,) if asked.question.several else tuple((one,) for one in held)
 
 
-def ask(
-    spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ...], bench: Bench
-) -> Entry:
+def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ...], bench: Bench) -> Entry:
     """The answer to a question of the spec on samples; one made from the same is returned as it is."""
     name = " + ".join(one.name for one in on)
     path = part_path(folder, asked, name)

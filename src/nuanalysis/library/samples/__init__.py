@@ -208,6 +208,7 @@ def own(
     name: str = "own",
     units: Mapping[str, str] | None = None,
     reference: str = "events of the user",
+    seed: int = 1,
 ) -> Samples:
     """A user's own events as a sample of one season.
 
@@ -216,6 +217,7 @@ def own(
         there, azimuth, zenith, run, event_id; others are left alone.  A column brings its unit (a Quantity, ``unit``,
         attribute ``units``), or ``units`` says it by column; mjd is in d and log10_energy in log10(E/GeV).
     response : see ``detector``.    livetime : with a unit.    origin : 'real' or 'synthetic'; never assumed.
+    seed : of the trials on it.
     Raises InputError with every fault of the table in one message.
     """
     if name in names() or not _PLAIN.fullmatch(name):
@@ -224,7 +226,7 @@ def own(
     events = own_events(table, livetime=livetime, origin=origin, name=name, units=units or {}, reference=reference)
     label = f"{name}, seen as {seen_by.response.label}"
     season = Sample(name, label, events, seen_by.response, seen_by.binning, seen_by.nside)
-    return Samples(name, label, (season,), systematics=seen_by.systematics)
+    return Samples(name, label, (season,), seed, systematics=seen_by.systematics)
 
 
 def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from textwrap import wrap
+from typing import Literal
 
 import astropy.units as u
 import numpy as np
@@ -39,7 +40,7 @@ class Samples:
     systematics: Systematics = NONE
 
     @property
-    def origin(self) -> str:
+    def origin(self) -> Literal["real", "synthetic"]:
         """'synthetic' if any season is, else 'real'."""
         return "synthetic" if any(season.origin == "synthetic" for season in self.seasons) else "real"
 
