@@ -29,8 +29,7 @@ def _checked(given: object) -> object:
     """A name that can be told without reading a map, or one of our own nouns."""
     if isinstance(given, str):
         try:
-            if not given.startswith("each:"):
-                check_name(given)
+            check_name(given.replace("each:", "stack:", 1) if given.startswith("each:") else given)
         except InputError as error:
             raise ValueError(str(error)) from error
         return given
