@@ -46,9 +46,11 @@ class Question(Settings):
     """What is asked: one record is a section of the spec, the options of a verb and the arguments in Python.
 
     several : whether it is asked of several samples at once.
+    example : settings with which it is answered in seconds, for examples and tests.
     """
 
     several: ClassVar[bool] = False
+    example: ClassVar[Mapping[str, Any]] = {}
 
     def ask(self, samples: Samples, bench: Bench) -> Answer:
         """The answer.  Raises InputError for what cannot be asked of these samples."""

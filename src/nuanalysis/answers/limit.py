@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nuanalysis.answers._ensembles import injections, scrambles
 from nuanalysis.answers._flux import Flux, Strength, background_median, flux_of, strength_above
@@ -20,6 +21,7 @@ from nuanalysis.records import Interval, Measured, Unknown, setting, shown
 class Limit(Question):
     """90 % upper limit on the flux of a hypothesis, its 68 % interval, and the sensitivity."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "injections": 300}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     injections: int = setting(
         1500, low=FEWEST_INJECTIONS, high=10_000_000, help="injected skies, and scrambles for the median"
