@@ -14,15 +14,7 @@ from nuanalysis.response._records import (
     folded_atmosphere,
     point_spread,
 )
-from nuanalysis.response._variations import (
-    NOMINAL,
-    NONE,
-    Shifted,
-    Systematics,
-    Variation,
-    band_rates,
-    draw_variation,
-)
+from nuanalysis.response._variations import NOMINAL, NONE, Shifted, Systematics, Variation, band_rates, draw_variation
 from nuanalysis.schema import Spectrum
 
 __all__ = [

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from nuanalysis.response._records import Floats, Response, fit_mixture
-from nuanalysis.schema import RESPONSE, dataset
+from nuanalysis.response._records import Response, fit_mixture
+from nuanalysis.schema import RESPONSE, Floats, dataset
 
 BANDS = ("south_-90_-10", "horizon_-10_+10", "north_+10_+90")
 STAND_IN = (
