@@ -1,5 +1,7 @@
 """Datasets at rest: events in a versioned store, trials in a resumable one, products in zarr zips.
 
+For other people's programs: ``store.fits`` (FITS, ECSV) and ``store.sky_maps``.
+
 The only room that knows Zarr and icechunk.  It refuses data against the schema, half-written files and stores of
 other versions; every write is a commit or a rename, so a reader sees the old state or the new one, never a mixture.
 POSIX only (file locks).  Spawn worker processes, never fork them: a forked icechunk hangs.
