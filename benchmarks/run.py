@@ -47,7 +47,7 @@ def source() -> PointSource:
 def load(n_signal: float) -> Sample:
     """The synthetic sample with a number of expected signal events at the source."""
     signal = SOURCE if n_signal else "none"
-    return samples.load(SampleSpec(name="cascades-2023", signal=signal, n_signal=n_signal), seed=1)[0]
+    return samples.load(SampleSpec(name="cascades-2023", signal=signal, n_signal=n_signal), seed=1).seasons[0]
 
 
 def beside_skyllh(effort: Effort, folder: Path) -> tuple[Row, str]:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from nuanalysis import simulate
+from nuanalysis.library.samples import Samples
 from nuanalysis.model import Binning, Hypothesis, Sample
 from nuanalysis.model._space import Seen
 from nuanalysis.response import cascades_2023
@@ -65,6 +66,11 @@ def sample(
     kept = Sample(name, name, part, cascades_2023.response(), BINNING, nside, energy, declination)
     passed = np.flatnonzero(kept.passes(kept.array("declination"), kept.array("log10_energy")))
     return Sample(name, name, take(part, passed), kept.response, BINNING, nside, energy, declination)
+
+
+def whole(*seasons: Sample) -> Samples:
+    """Seasons as the sample that a user opens."""
+    return Samples("small", "a small sample", seasons, seed=1)
 
 
 def seen_alike(declination, error) -> Seen:

@@ -495,7 +495,7 @@ def test_a_long_list_gives_a_global_p_value_near_that_of_a_common_mixture(
 ) -> None:
     """Both mixtures on the same hypotheses."""
     [sample] = steps.held_samples(finished.spec, finished.folder)
-    ready = steps.selected_samples(sample, finished.folder)
+    ready = steps.selected_samples(sample, finished.folder).seasons
     names = ("point:266.4,-29.0", "point:83.6,22.0", "stack:snr")
     asked = [steps.read_hypothesis(name, index_free=False) for name in names]
     problems = tuple(steps.inference.pose(one, ready, finished.folder, 3) for one in asked)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from PIL import Image
-from small_problem import sample
+from small_problem import sample, whole
 
 from nuanalysis import plot
 from nuanalysis.answers import declinations as work
@@ -35,7 +35,7 @@ def small(cache, monkeypatch):
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
     of_name = {"cascades-2023": sample(400), "tracks": sample(300, seed=8, name="other")}
-    monkeypatch.setattr(samples, "load", lambda spec, seed: (of_name[spec.name],))
+    monkeypatch.setattr(samples, "load", lambda spec, seed: whole(of_name[spec.name]))
     monkeypatch.setitem(catalogues.CATALOGUES, "two", TWO)
     monkeypatch.setitem(catalogues.CATALOGUES, "wide", WIDE)
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from astropy.table import Table
-from small_problem import sample
+from small_problem import sample, whole
 
 from nuanalysis import trials
 from nuanalysis.answers import scan as work
@@ -34,7 +34,7 @@ def small(cache, monkeypatch):
     """A part of the twin stands for the sample, three declinations for the table; no public files."""
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
-    monkeypatch.setattr(samples, "load", lambda spec, seed: (sample(1200),))
+    monkeypatch.setattr(samples, "load", lambda spec, seed: whole(sample(1200)))
     monkeypatch.setattr(work, "TABLE_DECLINATIONS", NODES)
     monkeypatch.setitem(catalogues.CATALOGUES, "three", THREE)
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from small_problem import sample
+from small_problem import sample, whole
 
 from nuanalysis import cli
 from nuanalysis.cli.inference import _split
@@ -23,7 +23,7 @@ def small(tmp_path, monkeypatch):
     """A part of the twin stands for the sample; no public files, a cache of our own."""
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(samples, "load", lambda spec, seed: (sample(1200),))
+    monkeypatch.setattr(samples, "load", lambda spec, seed: whole(sample(1200)))
 
 
 @pytest.fixture

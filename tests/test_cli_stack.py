@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from PIL import Image
-from small_problem import SOURCES
+from small_problem import SOURCES, whole
 from test_stack_terms import lit
 
 from nuanalysis import plot, trials
@@ -35,7 +35,7 @@ def small(cache, monkeypatch):
     """A part of a twin with signal stands for the sample; no public files."""
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
-    monkeypatch.setattr(samples, "load", lambda spec, seed: (lit("exact", 1500, expected=25.0),))
+    monkeypatch.setattr(samples, "load", lambda spec, seed: whole(lit("exact", 1500, expected=25.0)))
     monkeypatch.setitem(catalogues.CATALOGUES, "three", THREE)
 
 

@@ -115,7 +115,7 @@ def test_an_extension_that_shrinks_becomes_a_point(kind):
 def test_positions_on_real_tracks_are_stand_alone_fits(mirror, monkeypatch):
     """268,355 tracks of three seasons jointly."""
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
-    tracks = known.load(SampleSpec(name="tracks", signal="none"), 1)
+    tracks = known.load(SampleSpec(name="tracks", signal="none"), 1).seasons
     seen = sky_events(bare(work.source_of(0.0, 0.0), tracks))
     ra, dec = np.radians([307.2, 90.0, 287.0]), np.radians([41.0, 24.0, 6.4])
     for extension in EXTENSIONS:

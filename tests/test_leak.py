@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from astropy.table import Table
 from scipy.stats import chi2
-from small_problem import sample, stack_hypothesis, template_hypothesis
+from small_problem import sample, stack_hypothesis, template_hypothesis, whole
 
 from nuanalysis import plot, trials
 from nuanalysis.answers import inference, leak
@@ -32,7 +32,7 @@ def small(cache, monkeypatch):
     """A part of the twin stands for the sample, few scrambles for many; no public files."""
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
-    monkeypatch.setattr(samples, "load", lambda spec, seed: (sample(800),))
+    monkeypatch.setattr(samples, "load", lambda spec, seed: whole(sample(800)))
     monkeypatch.setattr(leak, "SCRAMBLES", 300)
 
 

@@ -211,7 +211,7 @@ def test_whole_samples_agree_with_stand_alone_fits(name, mirror, monkeypatch):
     """The 59,592 events of the synthetic twin, and 268,355 real tracks of three seasons jointly."""
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
     monkeypatch.setattr(room, "FEW", 0)
-    ready = known.load(SampleSpec(name=name, signal="none"), 1)
+    ready = known.load(SampleSpec(name=name, signal="none"), 1).seasons
     events = sky_events(bare(point(0.0, 0.0), ready))
     ra, dec = directions(4, 11)
     found = fit_directions(events, turned(events.right_ascension()), ra, dec)

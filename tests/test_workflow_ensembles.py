@@ -69,7 +69,7 @@ def chunks(folder: Path) -> dict[Path, int]:
 @pytest.fixture(scope="module")
 def sample() -> Sample:
     spec = SampleSpec(name="cascades-2023", signal="none", min_log10_energy=3.5)
-    [one] = samples.load(spec, 1)
+    [one] = samples.load(spec, 1).seasons
     return one
 
 

@@ -87,7 +87,16 @@ def test_the_spec_of_the_main_job_is_good_and_holds_what_the_issue_asks_for() ->
         ("index = 2.7", "index_free = 1", "'hypothesis.0.index_free': Input should be a valid boolean"),
         ("200", "199", "'trials.scrambles': Input should be greater than or equal to 200 (found 199)"),
         ("100", "99", "'trials.injections'"),
-        ("cascades-2023", "cascade-2023", "'sample.0.name': Input should be 'cascades-2023' or 'tracks'"),
+        (
+            "cascades-2023",
+            "cascade-2023",
+            "sample.0.name: there is no sample 'cascade-2023'. Did you mean",
+        ),
+        (
+            "cascades-2023",
+            "hese75",
+            "sample.0.name: the sample 'hese75' cannot be analysed: its",
+        ),
         ('"tiny"', '"Tiny run"', "'name': String should match pattern"),
         ('"tiny"', '"../tiny"', "'name': String should match pattern"),
         ('name = "tiny"', "", "'name': Field required"),

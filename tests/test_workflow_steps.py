@@ -447,7 +447,7 @@ def test_real_tracks_are_held_whole_and_give_an_upper_limit(
 def test_cuts_of_the_user_reach_events_and_analysis(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
     spec = SampleSpec(name="tracks", min_declination_deg=-5, max_declination_deg=30, min_log10_energy=3)
-    for one in samples.load(spec, 1):
+    for one in samples.load(spec, 1).seasons:
         assert np.degrees(one.array("declination")).min() >= -5
         assert np.degrees(one.array("declination")).max() <= 30
         assert one.array("log10_energy").min() >= 3

@@ -54,7 +54,7 @@ def no(line):
 
 @pytest.fixture(scope="module")
 def cascades(mirror):
-    return samples.load(sample_spec(name="cascades-2023", signal="none"), 1)
+    return samples.load(sample_spec(name="cascades-2023", signal="none"), 1).seasons
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ STACKS = ("snr", "pwn", "unid")
 def document(tmp_path_factory):
     """The answer of the verb on skies with the diffuse signal alone."""
     folder = tmp_path_factory.mktemp("leak")
-    ready = samples.load(sample_spec(name="cascades-2023", signal="none"), 1)
+    ready = samples.load(sample_spec(name="cascades-2023", signal="none"), 1).seasons
     problems = tuple(inference.pose(one, ready, folder, SEED) for one in leak.read("template:pi0", STACKS))
     with Threads(2) as pool:
         return leak.leak_record(problems, "cascades-2023", N, pool, lambda _: None, n_diffuse=N_DIFFUSE)[0]

@@ -45,7 +45,7 @@ def wider(template, degrees):
 
 @lru_cache
 def problems(pair):
-    ready = samples.load(sample_spec(name="cascades-2023", signal="none"), 1)
+    ready = samples.load(sample_spec(name="cascades-2023", signal="none"), 1).seasons
     plane = read_hypothesis("template:pi0-like", index=2.7)
     if pair.endswith("wider"):
         other = Hypothesis("template:wider", wider(plane.target, 10.0), 2.7, False)
@@ -167,7 +167,7 @@ def test_a_corrected_fit_is_the_injected_signal(pair, tmp_path, capsys):
 @pytest.mark.parametrize("n_means", [(500.0, 150.0), (1500.0, 300.0)])
 def test_errors_with_free_indices_hold_the_truth_as_often_as_they_say(n_means, capsys):
     """After the correction, within four binomial errors of 400 trials; with held indices they were 0.52 to 0.57."""
-    ready = samples.load(sample_spec(name="cascades-2023", signal="none"), 1)
+    ready = samples.load(sample_spec(name="cascades-2023", signal="none"), 1).seasons
     asked = [read_hypothesis(name, index=2.7, index_free=True) for name in ("template:pi0-like", "stack:snr")]
     held = tuple(trials.at_index(prepare(one, ready), 2.7) for one in asked)
     names, injected = trials.joint_columns((BOTH,)), np.array([one.hypothesis.index for one in held])
@@ -212,7 +212,7 @@ class Direct:
 
 @lru_cache
 def small(tmp_path):
-    [whole] = samples.load(sample_spec(name="cascades-2023", signal="none"), 1)
+    [whole] = samples.load(sample_spec(name="cascades-2023", signal="none"), 1).seasons
     total = whole.events.sizes["event"]
     chosen = np.sort(np.random.default_rng(31).permutation(total)[:1500])
     events = whole.events.isel(event=chosen).assign_attrs(livetime_s=whole.livetime * 1500 / total)

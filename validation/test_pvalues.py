@@ -21,7 +21,7 @@ PUBLISHED_TS = 22.19
 
 @pytest.fixture(scope="module")
 def prepared():
-    return prepare(read_hypothesis("template:pi0"), samples.load(SampleSpec(name="cascades-2023"), 1))
+    return prepare(read_hypothesis("template:pi0"), samples.load(SampleSpec(name="cascades-2023"), 1).seasons)
 
 
 def many(prepared, seed, n, tilts=trials.PLAIN):

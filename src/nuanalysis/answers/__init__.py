@@ -1,1 +1,50 @@
-"""One file per question: what is asked, what is answered, and the function between them."""
+"""One file per question: what is asked (Question), what is found (Answer), and the function between them.
+
+A question is a verb, a section of a spec, the parameters of a notebook and a function in Python, made from one record.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nuanalysis.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from nuanalysis.answers._question import Answer, Named, Question
+
+#: A question is a file of this name here, which says QUESTION; imported when it is asked.
+QUESTIONS = (
+    "fit",
+    "significance",
+    "limit",
+    "sensitivity",
+    "bias",
+    "together",
+    "expect",
+    "measure",
+)
+
+__all__ = ["QUESTIONS", "Answer", "Named", "Question", "answer_of", "question"]
+
+
+def question(name: str) -> type[Question]:
+    """The question of a name.  Raises InputError for an unknown one."""
+    if name not in QUESTIONS:
+        raise InputError(f"there is no question '{name}'.{did_you_mean(name, QUESTIONS)}")
+    found: type[Question] = import_module(f"nuanalysis.answers.{name}").QUESTION
+    return found
+
+
+def answer_of(name: str) -> type[Answer]:
+    """What a question is answered with.  Raises InputError for an unknown one."""
+    asked = question(name)
+    found: type[Answer] = getattr(import_module(asked.__module__), f"{asked.__name__}Answer")
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """The base classes come when they are asked for: the list of questions alone must cost nothing."""
+    if name in ("Answer", "Named", "Question"):
+        return getattr(import_module("nuanalysis.answers._question"), name)
+    raise AttributeError(f"module 'nuanalysis.answers' has no attribute {name!r}")

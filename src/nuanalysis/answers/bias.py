@@ -1,21 +1,96 @@
-"""The bias curve of a problem as a document: what was injected, what is fitted, and fits turned back."""
+"""What is fitted when so much is injected?  The bias curve of n_s, and fits turned back with it."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
 from nuanalysis import trials
+from nuanalysis.answers._ensembles import injections, spread_of
+from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
+from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret.published import PUBLISHED
+from nuanalysis.library.samples import Samples
+from nuanalysis.plot import Drawn, Sidecar, bias_figure, slug
+from nuanalysis.records import Measured, Record, Unknown, setting, shown
 
 _MARGIN = 2.5  # standard deviations beyond the largest fit to correct
+_MOST_EVENTS = 1e6
 
 
-def published_pair(hypothesis: str, sample: str) -> tuple[float, float, str] | None:
+class Bias(Question):
+    """Median fitted n_s at each injected strength, and fits corrected with it."""
+
+    hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
+    n_signal_fitted: tuple[float, ...] = setting((), help="fitted n_s to correct; the published one comes with them")
+    trials: int = setting(6000, low=200, high=10_000_000, help="injections, over all strengths")
+    index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
+    index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
+
+    def model_post_init(self, context: Any) -> None:
+        for n in self.n_signal_fitted:
+            if not 0 <= n <= _MOST_EVENTS:
+                raise ValueError(f"n_signal_fitted is {n:g}; expected 0 to {_MOST_EVENTS:g} events")
+
+    def ask(self, samples: Samples, bench: Bench) -> BiasAnswer:
+        problem = pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
+        return bias(problem, samples, self.n_signal_fitted, self.trials, bench)
+
+
+class Node(Record):
+    """One strength of the bias curve."""
+
+    n_injected: float = shown("mean injected events", form=".1f", short="injected")
+    n_fitted: Measured = shown("median fit", short="median fit")
+    curve: Measured = shown("the smooth curve there", short="curve")
+
+
+class Corrected(Record):
+    """A fit turned back."""
+
+    n_signal_fitted: float = shown("fitted events", form=".1f", short="fitted")
+    n_signal: Measured | Unknown = shown("signal whose median fit that is", short="corrected")
+    published: float | None = shown("the same as published", None, form=".1f")
+    source: str = shown("where it was published", "", hidden=True)
+
+
+class BiasAnswer(Answer):
+    """The bias of the fitted n_s."""
+
+    name: ClassVar[str] = "bias"
+    rows: ClassVar[str] = "curve"
+    tested: Tested = shown("hypothesis")
+    curve: tuple[Node, ...] = shown("bias curve")
+    corrected: tuple[Corrected, ...] = shown("fits corrected", ())
+    n_trials: int = shown("injected skies")
+    not_converged: int = shown("fits that did not converge")
+    injection_seed: int = shown("seed of the injected skies", hidden=True)
+
+    def headline(self) -> tuple[str, ...]:
+        said = [f"n_s {one.n_signal_fitted:g} corrected: {one.n_signal.words()}" for one in self.corrected]
+        return (f"{self.tested.hypothesis}: " + ("; ".join(said) or f"{len(self.curve)} strengths") + ".",)
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        n = np.array([node.n_injected for node in self.curve])
+        fits, errors = np.array([(m.n_fitted.value, _error(m.n_fitted)) for m in self.curve]).T
+        spline = np.array([node.curve.value for node in self.curve])
+        label, origin = f"{self.tested.label}, {self.provenance.sample}", self.provenance.origin
+        figure = bias_figure(n, fits, errors, spline, label=label, origin=origin)
+        words = f"{label} ({origin}): median fitted against injected events, from {self.n_trials:,} injected skies"
+        return (Drawn(figure, Sidecar(f"bias-{slug(self.tested.hypothesis)}", words, f"{words}.", origin)),)
+
+
+def _error(measured: Measured) -> float:
+    return math.nan if isinstance(measured.error, Unknown) else measured.error
+
+
+def published_fit(hypothesis: str, sample: str) -> tuple[float, float, str] | None:
     """Fitted and corrected n_s as published, and where; None where nothing was."""
     row = PUBLISHED.get(hypothesis)
     if row is None or row.sample != sample or not math.isfinite(row.n_signal_corrected):
@@ -23,45 +98,45 @@ def published_pair(hypothesis: str, sample: str) -> tuple[float, float, str] | N
     return row.n_signal, row.n_signal_corrected, row.source
 
 
-def reach_for(fits: tuple[float, ...], spread: float) -> float:
-    """Standard deviations of n_s to inject so that the curve holds these fits."""
-    return float(max(7.0, math.ceil(max(fits, default=0.0) / spread + _MARGIN)))
-
-
-def _corrected(curve: trials.BiasCurve, n_fitted: float, pair: tuple[float, float, str] | None) -> dict[str, Any]:
-    """A fit turned back, or the reason why not; with the published number where it is about this fit."""
-    record: dict[str, Any] = {"n_signal_fitted": n_fitted}
+def _corrected(curve: trials.BiasCurve, fitted: float, pair: tuple[float, float, str] | None) -> Corrected:
     try:
-        found = curve.corrected(n_fitted)
-        record |= {"n_signal": found.n_signal, "n_signal_error": found.error}
+        found = curve.corrected(fitted)
+        n_signal: Measured | Unknown = Measured(value=found.n_signal, error=found.error)
     except PrecisionError as error:
-        record |= {"n_signal": None, "n_signal_error": None, "reason": str(error)}
-    if pair is not None and pair[0] == n_fitted:
-        record |= {"published_n_signal": pair[1], "published_source": pair[2]}
-    return record
+        n_signal = Unknown(reason=str(error))
+    if pair is None or pair[0] != fitted:
+        return Corrected(n_signal_fitted=fitted, n_signal=n_signal)
+    return Corrected(n_signal_fitted=fitted, n_signal=n_signal, published=pair[1], source=pair[2])
 
 
-def curve_record(
-    injected: xr.Dataset, fits: tuple[float, ...] = (), pair: tuple[float, float, str] | None = None
-) -> dict[str, Any]:
-    """The bias curve of injection trials, with fits corrected and published pairs beside them.
-
-    Lists have one entry a strength.  Raises PrecisionError for too few strengths.
-    """
+def curve_of(injected: xr.Dataset) -> tuple[tuple[Node, ...], trials.BiasCurve]:
+    """The bias curve of injection trials.  Raises PrecisionError for too few strengths."""
     curve = trials.bias_curve(injected["n_injected"].values, injected["n_signal"].values)
-    return {
-        "n_injected": curve.strengths.tolist(),
-        "n_fitted_median": curve.medians.tolist(),
-        "n_fitted_median_error": curve.errors.tolist(),
-        "spline": curve.curve.value(curve.strengths).tolist(),
-        "spline_error": curve.curve.spread(curve.strengths).tolist(),
-        "corrected": [_corrected(curve, n, pair) for n in fits],
-        "n_trials": curve.n_trials,
-        "not_converged": int((injected["converged"].values < 1).sum()),
-        "injection_seed": int(injected.attrs["seed"]),
-    }
+    at = curve.strengths
+    rows = zip(at, curve.medians, curve.errors, curve.curve.value(at), curve.curve.spread(at), strict=True)
+    nodes = tuple(
+        Node(n_injected=n, n_fitted=Measured(value=m, error=e), curve=Measured(value=c, error=s))
+        for n, m, e, c, s in (map(float, row) for row in rows)
+    )
+    return nodes, curve
 
 
-def all_fits(asked: tuple[float, ...], pair: tuple[float, float, str] | None) -> tuple[float, ...]:
-    """The fits asked for, and the published one."""
-    return tuple(np.unique([*asked, *([pair[0]] if pair else [])]).tolist())
+def bias(problem: Problem, samples: Samples, fits: tuple[float, ...], n: int, bench: Bench) -> BiasAnswer:
+    """The answer for a problem that is prepared."""
+    pair = published_fit(problem.hypothesis.name, samples.name)
+    asked = np.unique([*fits, *([pair[0]] if pair else [])]).tolist()
+    reach = float(max(7.0, math.ceil(max(asked, default=0.0) / spread_of(problem) + _MARGIN)))
+    injected = injections(problem, n, reach, bench)
+    nodes, curve = curve_of(injected)
+    return BiasAnswer(
+        provenance=provenance_of(samples, problem),
+        tested=tested(problem),
+        curve=nodes,
+        corrected=tuple(_corrected(curve, one, pair) for one in asked),
+        n_trials=curve.n_trials,
+        not_converged=int((injected["converged"].values < 1).sum()),
+        injection_seed=int(injected.attrs["seed"]),
+    )
+
+
+QUESTION = Bias

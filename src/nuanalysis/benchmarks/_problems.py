@@ -25,12 +25,12 @@ _JITTER = np.radians(1.0)
 
 def cascades() -> tuple[Sample, ...]:
     """The synthetic cascade sample without signal: 59,592 events."""
-    return samples.load(SampleSpec(name="cascades-2023", signal="none"), seed=1)
+    return samples.load(SampleSpec(name="cascades-2023", signal="none"), seed=1).seasons
 
 
 def tracks() -> tuple[Sample, ...]:
     """The three seasons of real tracks.  Raises DataError where they are not here."""
-    return samples.load(SampleSpec(name="tracks", signal="none"), seed=1)
+    return samples.load(SampleSpec(name="tracks", signal="none"), seed=1).seasons
 
 
 def template() -> Hypothesis:

@@ -11,7 +11,7 @@ import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamRelease
-from nuanalysis.ingest._table import located
+from nuanalysis.ingest._table import located, present
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +53,8 @@ class Seasons:
         serving = self.tables(season)
         path = located(folder, self.release, f"irfs/{serving}_smearing.csv")
         return _tracks.read_smearing(path, name=f"{self.release.name}-{serving}", reference=self.release.reference)
+
+    def smearing_path(self, folder: Path, season: str) -> Path | None:
+        """Return where the smearing matrix that serves the season lies, or None: the release is complete without it."""
+        wanted = f"irfs/{self.tables(season)}_smearing.csv"
+        return present(folder, next(file for file in self.release.files if file.path == wanted))

@@ -78,9 +78,13 @@ RELEASE = UpstreamRelease(
 
 
 _SEASONS = Seasons(RELEASE, {season: season if season in RESPONSES else "IC86_II" for season in SEASONS})
-read_uptime, read_effective_area, read_smearing = (
-    _SEASONS.read_uptime, _SEASONS.read_effective_area, _SEASONS.read_smearing,
-)  # fmt: skip
+read_uptime, read_effective_area = _SEASONS.read_uptime, _SEASONS.read_effective_area
+read_smearing, smearing_path = _SEASONS.read_smearing, _SEASONS.smearing_path
+
+
+def read_livetime(folder: Path, season: str) -> float:
+    """Return the livetime of one season in s."""
+    return float(read_uptime(folder, season).attrs["livetime_s"])
 
 
 def read_events(folder: Path, season: str) -> xr.Dataset:
@@ -89,6 +93,6 @@ def read_events(folder: Path, season: str) -> xr.Dataset:
     sample is 'tracks-dr1-<season>'.  Raises DataError, InputError for an unknown season.
     """
     table = _tracks.read_event_table(_SEASONS.events(folder, season), rows=None)
-    livetime_s = float(read_uptime(folder, season).attrs["livetime_s"])
+    livetime_s = read_livetime(folder, season)
     sample = f"tracks-dr1-{season.lower().replace('_', '-')}"
     return _tracks.events(table, release=RELEASE, sample=sample, livetime_s=livetime_s, floor_deg=FLOOR_DEG)

@@ -43,9 +43,14 @@ RELEASE = UpstreamRelease(
 
 
 _SEASONS = Seasons(RELEASE, {season: season if season in RESPONSES else "IC86" for season in SEASONS})
-read_uptime, read_effective_area, read_smearing = (
-    _SEASONS.read_uptime, _SEASONS.read_effective_area, _SEASONS.read_smearing,
-)  # fmt: skip
+read_uptime, read_effective_area = _SEASONS.read_uptime, _SEASONS.read_effective_area
+read_smearing, smearing_path = _SEASONS.read_smearing, _SEASONS.smearing_path
+
+
+def read_livetime(folder: Path, season: str) -> float:
+    """Return the livetime of one season in s, less what earlier seasons cover."""
+    uptimes = [read_uptime(folder, name) for name in SEASONS[: SEASONS.index(season) + 1]]
+    return _tracks.livetime_beyond(uptimes[-1], uptimes[:-1])
 
 
 def _event_table(folder: Path, season: str) -> Table:

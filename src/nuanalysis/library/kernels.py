@@ -32,7 +32,7 @@ def compile_kernels(progress: Callable[[str], None]) -> float:
     Numba keeps the machine code beside the sources, or in the user's cache folder where that cannot be written.
     """
     started = time.monotonic()
-    [sample] = samples.load(SampleSpec(name="cascades-2023", signal="none"), 1)
+    [sample] = samples.load(SampleSpec(name="cascades-2023", signal="none"), 1).seasons
     few = sample.events.isel(event=slice(0, _EVENTS))
     for nside in (16, 64):  # a stack is summed exactly on the coarse grid, to maps on the fine one
         small = Sample("warm", "warm", few, sample.response, sample.binning, nside)

@@ -6,18 +6,28 @@ Every colour is told apart in grey too, by line style or marker, and no letter i
 
 from __future__ import annotations
 
+from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import leak, leak_words
-from nuanalysis.plot._page import Sidecar, figure_html, plain, png, save, show
-from nuanalysis.plot._results import flux_comparison, likelihood_scan, origin_of, stacking, ts_distribution
+from nuanalysis.plot._maps import ts_maps
+from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
+from nuanalysis.plot._results import (
+    FluxRow,
+    StackRow,
+    flux_comparison,
+    likelihood_profile,
+    profile_figure,
+    stacking,
+    ts_distribution,
+    ts_figure,
+)
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
 from nuanalysis.plot._sky_page import HotSpot, sky_page
 from nuanalysis.plot._skymap import sky_map_page
 from nuanalysis.plot._stack import stack_figure
-from nuanalysis.plot._standard import slug, standard_figures
 from nuanalysis.plot._templates import (
     Fitted,
     PlanePanel,
@@ -29,14 +39,19 @@ from nuanalysis.plot._templates import (
 )
 
 __all__ = [
+    "Drawn",
     "ExtensionStrip",
     "Fitted",
+    "FluxRow",
     "HotSpot",
     "Layer",
     "Mark",
     "Marker",
     "PlanePanel",
     "Sidecar",
+    "StackRow",
+    "bias_figure",
+    "chances_figure",
     "comparison_figure",
     "cut_flow",
     "declination_figure",
@@ -47,13 +62,15 @@ __all__ = [
     "flux_comparison",
     "leak",
     "leak_words",
-    "likelihood_scan",
+    "likelihood_profile",
     "marginals",
-    "origin_of",
+    "mark",
+    "median_significance",
     "plain",
     "plane_crop",
     "plane_panels",
     "png",
+    "profile_figure",
     "region_figure",
     "save",
     "show",
@@ -63,7 +80,8 @@ __all__ = [
     "slug",
     "stack_figure",
     "stacking",
-    "standard_figures",
     "template_figure",
     "ts_distribution",
+    "ts_figure",
+    "ts_maps",
 ]

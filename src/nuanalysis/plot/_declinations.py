@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator
 
 from nuanalysis.errors import InputError
 from nuanalysis.plot._page import Sidecar
-from nuanalysis.plot._standard import _mark
+from nuanalysis.plot._page import mark as _mark
 from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Series, canvas, grid, title
 
 _LABEL = "Point sources against declination"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
 import json
@@ -48,6 +49,29 @@ class Sidecar:
             faults.append(f"section {self.section!r} is none of {', '.join(SECTIONS)}")
         if faults:
             raise InputError(f"figure '{self.slug}' cannot be published: {'; '.join(faults)}")
+
+
+def slug(hypothesis: str) -> str:
+    """File-name form of a hypothesis: 'template:pi0' -> 'template-pi0', 'point:83.6,-22' -> 'point-83.6_-22'."""
+    short = re.sub(r"[^a-z0-9._+-]+", "-", hypothesis.lower().replace(",", "_")).strip("-.")
+    if "?" not in hypothesis:
+        return short
+    # Rules and parameters may be long, and differ in what a file name cannot hold.
+    return f"{short[:60].rstrip('-.')}-{hashlib.sha256(hypothesis.encode()).hexdigest()[:8]}"
+
+
+def mark(origin: str) -> str:
+    """Ending of a file name: anything synthetic inside is named."""
+    return {"real": "", "synthetic": "-synthetic", "mixed": "-real-and-synthetic"}[origin]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A figure, what stands beside it, and the table behind it where there is one (an astropy Table)."""
+
+    figure: Figure
+    sidecar: Sidecar
+    table: object | None = None
 
 
 def png(figure: Figure) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
 from nuanalysis.errors import InputError
+from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
 from nuanalysis.plot.canvas import MARKED, REFERENCE, SERIES, SMALL, canvas, grid, log_ticks, title
 
 Floats = NDArray[np.float64]
@@ -58,6 +60,34 @@ class Published(Protocol):
     def index(self) -> float:
         """Fitted spectral index."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FluxRow:
+    """A row of the figure of fluxes, TeV cm^-2 s^-1; NaN for what is not known."""
+
+    hypothesis: str
+    label: str
+    sample: str
+    origin: str
+    best: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    limit: float = math.nan
+    sensitivity: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class StackRow:
+    """A row of the figure of stacks; NaN for what is not known."""
+
+    hypothesis: str
+    label: str
+    sample: str
+    origin: str
+    n_signal: float
+    index: float
+    sigma: float
 
 
 def survival(ts: Floats, log_weight: Floats, threshold: Floats) -> tuple[Floats, Floats]:
@@ -133,12 +163,41 @@ def ts_distribution(
     return figure
 
 
-def likelihood_scan(n_signal: Floats, ts: Floats, *, label: str, origin: str) -> Figure:
+def ts_figure(
+    trials: xr.Dataset, *, observed_ts: float, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
+) -> Drawn:
+    """The distribution of the test statistic of a hypothesis with its words and its table."""
+    from astropy.table import Table
+
+    at = ts_grid(trials, observed_ts)
+    probability, error = survival(trials["ts"].values, trials["log_weight"].values, at)
+    failed = int(np.count_nonzero(trials["converged"].values == 0))
+    here, _ = survival(trials["ts"].values, trials["log_weight"].values, np.array([observed_ts]))
+    said = (
+        f"{label}, {origin} sample {sample}: {trials.sizes['trial']:,} background trials, {failed} of them not "
+        f"converged; local p = {here[0]:.3g} at the observed {observed_ts:.2f}"
+    )
+    figure = ts_distribution(
+        trials, observed_ts=observed_ts, label=f"{label}, {sample}", origin=origin, free_index=free_index
+    )
+    columns = {"ts": at, "probability": probability, "probability_error": error, "half_chi2": half_chi2(at)}
+    meta = {"ORIGIN": origin, "DESCRIPTION": f"P(TS >= ts | background), {label}, {sample}"}
+    sidecar = Sidecar(
+        f"ts-{sample}-{slug(hypothesis)}{mark(origin)}",
+        f"Probability to reach each test statistic under background. {said}",
+        f"Distribution of the test statistic under background with its statistical error. {said}.",
+        origin,
+        "trials",
+    )
+    return Drawn(figure, sidecar, Table(columns, meta=meta))
+
+
+def likelihood_profile(n_signal: Floats, ts: Floats, *, label: str, origin: str) -> Figure:
     """-2 ln(L/L_best) against the number of signal events, from TS(n) on a grid; both (point,)."""
     n_signal, ts = np.asarray(n_signal, dtype=np.float64), np.asarray(ts, dtype=np.float64)
     if n_signal.shape != ts.shape or n_signal.ndim != 1 or not len(ts):
         raise InputError(
-            f"a likelihood scan got shapes {n_signal.shape} and {ts.shape}; expected two equal (point,) arrays"
+            f"a likelihood profile got shapes {n_signal.shape} and {ts.shape}; expected two equal (point,) arrays"
         )
     best = int(np.argmax(ts))
     figure = canvas()
@@ -167,21 +226,28 @@ def likelihood_scan(n_signal: Floats, ts: Floats, *, label: str, origin: str) ->
     return figure
 
 
-def number(row: Mapping[str, Any], *path: str) -> float:
-    """A number of a results.json row, NaN where the run did not compute it."""
-    value: Any = row
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return math.nan if value is None else float(value)
+def profile_figure(
+    n_signal: Floats, ts: Floats, *, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
+) -> Drawn:
+    """The likelihood of a hypothesis along the number of signal events, with its words and its table."""
+    from astropy.table import Table
+
+    best = n_signal[int(np.argmax(ts))]
+    held = "the index fitted anew at each" if free_index else "the index held"
+    caption = f"{label}, {origin} sample {sample}: likelihood along the number of signal events, {held}."
+    alt = f"{caption} Lowest at n_s = {best:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
+    figure = likelihood_profile(n_signal, ts, label=f"{label}, {sample}", origin=origin)
+    table = Table({"n_signal": n_signal, "ts": ts}, meta={"ORIGIN": origin, "DESCRIPTION": caption})
+    return Drawn(figure, Sidecar(f"profile-{sample}-{slug(hypothesis)}{mark(origin)}", alt, caption, origin), table)
 
 
-def _row_name(row: Mapping[str, Any]) -> str:
-    return f"{row['label']}\n{row['sample']}" + (f" ({MARKED})" if row["origin"] == "synthetic" else " (real)")
+def _row_name(row: FluxRow | StackRow) -> str:
+    return f"{row.label}\n{row.sample}" + (f" ({MARKED})" if row.origin == "synthetic" else " (real)")
 
 
-def origin_of(rows: Sequence[Mapping[str, Any]]) -> str:
+def origin_of(rows: Iterable[FluxRow | StackRow]) -> str:
     """Origin of a figure that shows all these rows: 'mixed' where they differ."""
-    origins = sorted({row["origin"] for row in rows})
+    origins = sorted({row.origin for row in rows})
     return origins[0] if len(origins) == 1 else "mixed"
 
 
@@ -193,10 +259,10 @@ def _interval(
     axes.plot([best], [y], series.marker, color=series.colour, markerfacecolor=face, markersize=6.5, label=label)
 
 
-def flux_comparison(results: Sequence[Mapping[str, Any]], published: Mapping[str, Published]) -> Figure:
+def flux_comparison(results: Sequence[FluxRow], published: Mapping[str, Published]) -> Figure:
     """Best fit with 68 % interval, 90 % limit and sensitivity of every result, beside the published values.
 
-    results : rows of results.json.    published : {hypothesis: row}.  A best fit of zero has no place on the log
+    published : {hypothesis: row}.  A best fit of zero has no place on the log
     axis: its limit is drawn alone.
     """
     if not results:
@@ -205,9 +271,8 @@ def flux_comparison(results: Sequence[Mapping[str, Any]], published: Mapping[str
     axes = figure.add_subplot()
     seen: list[float] = []
     for place, row in enumerate(results):
-        best, limit = number(row, "flux", "best") / FLUX_SCALE, number(row, "flux", "upper_limit_90") / FLUX_SCALE
-        low, high = number(row, "flux", "low_68") / FLUX_SCALE, number(row, "flux", "high_68") / FLUX_SCALE
-        sensitivity = number(row, "sensitivity", "flux") / FLUX_SCALE
+        ours = (row.best, row.limit, row.low, row.high, row.sensitivity)
+        best, limit, low, high, sensitivity = (value / FLUX_SCALE for value in ours)
         seen += [v for v in (best, limit, low, high, sensitivity) if v > 0]
         if best > 0:
             _interval(axes, place - 0.14, low, best, high, SERIES[0], "this run: best fit, 68 %", hollow=False)
@@ -229,7 +294,7 @@ def flux_comparison(results: Sequence[Mapping[str, Any]], published: Mapping[str
             markeredgewidth=1.8,
             label="this run: sensitivity (90 %)",
         )
-        theirs = published.get(row["hypothesis"])
+        theirs = published.get(row.hypothesis)
         if theirs is None:
             continue
         low, best, high = (v / FLUX_SCALE for v in (theirs.flux_low, theirs.flux, theirs.flux_high))
@@ -259,30 +324,25 @@ def flux_comparison(results: Sequence[Mapping[str, Any]], published: Mapping[str
     return figure
 
 
-_PANELS = (
-    ("signal events n_s", ("fit", "n_signal"), "n_signal"),
-    ("spectral index", ("fit", "index"), "index"),
-    ("local\nsignificance (σ)", ("p_value", "sigma"), "sigma"),
-)
+_PANELS = (("signal events n_s", "n_signal"), ("spectral index", "index"), ("local\nsignificance (σ)", "sigma"))
 
 
-def stacking(results: Sequence[Mapping[str, Any]], published: Mapping[str, Published]) -> Figure:
+def stacking(rows: Sequence[StackRow], published: Mapping[str, Published]) -> Figure:
     """Fitted events, index and local significance of every stacked catalogue, beside the published values.
 
     Where no signal was fitted the index means nothing, and is left out.
     """
-    rows = [row for row in results if row["hypothesis"].startswith("stack:")]
     if not rows:
-        raise InputError("there is no stacking among the results; expected hypotheses named 'stack:...'")
+        raise InputError("there are no stacks to draw; expected at least one row")
     figure = canvas(height=1.9 + 0.5 * len(rows))
     panels = figure.subplots(1, 3, sharey=True)
-    for axes, (name, path, attribute) in zip(panels, _PANELS, strict=True):
+    for axes, (name, attribute) in zip(panels, _PANELS, strict=True):
         for place, row in enumerate(rows):
-            ours = number(row, *path) if attribute != "index" or number(row, "fit", "n_signal") > 0 else math.nan
+            ours = getattr(row, attribute) if attribute != "index" or row.n_signal > 0 else math.nan
             axes.plot(
                 [ours], [place - 0.12], SERIES[0].marker, color=SERIES[0].colour, markersize=6.5, label="this run"
             )
-            theirs = published.get(row["hypothesis"])
+            theirs = published.get(row.hypothesis)
             if theirs is not None:
                 axes.plot(
                     [getattr(theirs, attribute)],

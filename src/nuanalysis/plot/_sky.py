@@ -1,4 +1,4 @@
-"""Maps of the sky in Galactic coordinates, from HEALPix values in ICRS.
+"""Maps of the sky in Galactic coordinates, from HEALPix values in either frame.
 
 Longitude grows to the left, as one sees the sky; the Galactic Centre is in the middle.
 """
@@ -20,6 +20,7 @@ from nuanalysis.plot.canvas import SMALL, canvas, title
 
 Floats = NDArray[np.float64]
 COLOURS = "cividis"
+FRAMES = ("icrs", "galactic")
 _LONGITUDES = np.arange(-150, 151, 30)  # deg, of the ticks
 _PIXELS_ACROSS = 720
 
@@ -33,14 +34,17 @@ class Mark:
     dec: float
 
 
-def _values_at(values: Floats, longitude: Floats, latitude: Floats) -> Floats:
-    """Look a RING map in ICRS up at Galactic longitude and latitude in rad; shapes broadcast."""
+def _values_at(values: Floats, frame: str, longitude: Floats, latitude: Floats) -> Floats:
+    """Look a RING map up at Galactic longitude and latitude in rad; shapes broadcast."""
     npix = len(values)
     if np.ndim(values) != 1 or not hp.isnpixok(npix):
-        raise InputError(f"a sky map has shape {np.shape(values)}; expected (12 nside^2,), HEALPix RING in ICRS")
+        raise InputError(f"a sky map has shape {np.shape(values)}; expected (12 nside^2,), HEALPix RING")
+    if frame not in FRAMES:
+        raise InputError(f"the frame of a sky map is '{frame}'; expected {' or '.join(FRAMES)}")
     longitude, latitude = np.broadcast_arrays(longitude, latitude)
-    to_icrs = hp.Rotator(coord=["G", "C"])
-    theta, phi = to_icrs(np.pi / 2 - latitude.ravel(), longitude.ravel())
+    theta, phi = np.pi / 2 - latitude.ravel(), longitude.ravel()
+    if frame == "icrs":
+        theta, phi = hp.Rotator(coord=["G", "C"])(theta, phi)
     seen: Floats = np.asarray(values)[hp.ang2pix(hp.npix2nside(npix), theta, phi)].reshape(longitude.shape)
     return seen
 
@@ -101,6 +105,7 @@ def sky_map(
     *,
     label: str,
     unit: str,
+    frame: str,
     origin: str,
     low: float | None = None,
     high: float | None = None,
@@ -108,13 +113,14 @@ def sky_map(
 ) -> Figure:
     """Whole sky, Mollweide projection, Galactic coordinates.
 
-    values : (12 nside^2,) HEALPix RING in ICRS; NaN is left white.    unit : quantity and unit of the colour scale.
+    values : (12 nside^2,) HEALPix RING; NaN is left white.    frame : of the values, icrs or galactic.
+    unit : quantity and unit of the colour scale.
     marks  : places ringed and named; with them the celestial equator is drawn, dashed.
     """
     x_edges = np.linspace(-np.pi, np.pi, _PIXELS_ACROSS + 1)
     y_edges = np.linspace(-np.pi / 2, np.pi / 2, _PIXELS_ACROSS // 2 + 1)
     x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
-    seen = _values_at(values, -x[None, :], y[:, None])
+    seen = _values_at(values, frame, -x[None, :], y[:, None])
     bottom, top = _limits(seen, low, high)
     figure = canvas(height=4.2)
     axes = figure.add_subplot(projection="mollweide")
@@ -140,16 +146,20 @@ def plane_crop(
     *,
     label: str,
     unit: str,
+    frame: str,
     origin: str,
     latitude_deg: float = 15.0,
     low: float | None = None,
     high: float | None = None,
 ) -> Figure:
-    """The Galactic plane, plate carree in Galactic coordinates; the scale in b is stretched to fill the height."""
+    """The Galactic plane, plate carree in Galactic coordinates; the scale in b is stretched to fill the height.
+
+    values, frame : as of ``sky_map``.
+    """
     x_edges = np.linspace(-180.0, 180.0, _PIXELS_ACROSS + 1)
     y_edges = np.linspace(-latitude_deg, latitude_deg, 121)
     x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
-    seen = _values_at(values, np.radians(-x)[None, :], np.radians(y)[:, None])
+    seen = _values_at(values, frame, np.radians(-x)[None, :], np.radians(y)[:, None])
     bottom, top = _limits(seen, low, high)
     figure = canvas(height=2.9)
     axes = figure.add_subplot()

@@ -14,8 +14,7 @@ from matplotlib.patches import Patch
 
 from nuanalysis.errors import InputError
 from nuanalysis.plot._page import Sidecar
-from nuanalysis.plot._results import number
-from nuanalysis.plot._standard import _mark, _said, _worded
+from nuanalysis.plot._page import mark as _mark
 from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, marked, title
 
 Row = Mapping[str, Any]

@@ -18,13 +18,14 @@ from nuanalysis.records._kinds import (
     known,
 )
 from nuanalysis.records._layout import html, said_of, text
-from nuanalysis.records._record import Record, carried, shown
-from nuanalysis.records._settings import Settings, faults_in_words, setting
-from nuanalysis.records._table import rows_of, table
+from nuanalysis.records._record import Carried, Record, carried, shown
+from nuanalysis.records._settings import Settings, faults_in_words, made, setting
+from nuanalysis.records._table import table
 from nuanalysis.records._words import with_error
 
 __all__ = [
     "CERTAIN",
+    "Carried",
     "Chance",
     "Interval",
     "Measured",
@@ -39,7 +40,7 @@ __all__ = [
     "faults_in_words",
     "html",
     "known",
-    "rows_of",
+    "made",
     "said_of",
     "setting",
     "shown",

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+T = TypeVar("T")
+if TYPE_CHECKING:
+    Carried = Annotated[T | None, "carried"]
+else:
+
+    class Carried:
+        """Type of a field that goes with a record in memory: not validated, no part of its JSON; see ``carried``."""
+
+        def __class_getitem__(cls, kind: object) -> object:
+            return Annotated[Any, SkipJsonSchema()]
 
 
 class Record(BaseModel):
@@ -39,7 +51,7 @@ class Record(BaseModel):
     def __str__(self) -> str:
         from nuanalysis.records._layout import text
 
-        return text(self)
+        return str(self.words()) if hasattr(self, "words") else text(self)
 
     def __repr__(self) -> str:
         return str(self)
@@ -73,8 +85,5 @@ def shown(
 
 
 def carried() -> Any:
-    """A field that goes with the record in memory, such as a large array, and is no part of its JSON.
-
-    Annotate it with ``SkipJsonSchema``; it is None in a record that was read from JSON.
-    """
+    """A field of type ``Carried[...]``, such as a large array; None in a record that was read from JSON."""
     return Field(None, exclude=True, repr=False)

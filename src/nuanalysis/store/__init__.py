@@ -17,7 +17,7 @@ from nuanalysis.store._ensembles import (
     write_batch,
 )
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, locked, sha256_file
+from nuanalysis.store._files import atomic_write, locked, sha256_file, table_ecsv
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "read_ensemble",
     "read_zip",
     "sha256_file",
+    "table_ecsv",
     "write_batch",
     "write_zip",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import socket
 import time
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from nuanalysis.errors import DataError, EnvironmentFault, StoreLocked
 
@@ -119,3 +121,10 @@ def _wait_for(handle: int, path: Path, timeout_s: float) -> None:
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     except OSError:
         return  # a full disk: the signature is a courtesy, the lock holds without it
+
+
+def table_ecsv(table: Any) -> bytes:
+    """An astropy table as the bytes of an ECSV file."""
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    return text.getvalue().encode()

@@ -1,0 +1,169 @@
+"""The ensembles that several questions share: background to a precision, signal to a reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from nuanalysis import trials
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Injections, Problem, Scrambles, run
+from nuanalysis.engine.executors import Threads
+from nuanalysis.model import Prepared
+from nuanalysis.records import Settings, setting
+from nuanalysis.response import NONE, Systematics
+from nuanalysis.trials.streams import Stream, seed_of
+
+Floats = NDArray[np.float64]
+METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"
+PRECISION = 0.05  # relative statistical error of a p-value that is asked for
+MOST_TRIALS = 2_000_000  # as many as are run without being asked for
+_LEAST_TRIALS = 1000
+_ROUNDS = 4
+FEW = 12  # hypotheses for which a pilot is worth its cost
+_LIST_TRIALS = 2000
+REACH_TS = 34.0  # 5 sigma with a free index, and a little
+INJECTED_REACH = 7.0  # standard deviations of n_s
+MOST_REACH = 40.0
+_DOUBLINGS = 3  # of the range of injections, where they do not reach
+
+
+class Wanted(Settings):
+    """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing in rad."""
+
+    precision: float = setting(PRECISION)
+    n_trials: int = setting(0)
+    smear: float = setting(0.0)
+
+
+def scrambles(problem: Problem, n: int, reach_ts: float, bench: Bench) -> xr.Dataset:
+    """Background trials that cover test statistics up to ``reach_ts``."""
+    # Round upwards so that slightly different requests share one ensemble.
+    reach = 9.0 * np.ceil(max(reach_ts, 1.0) / 9.0)
+    tilts = trials.choose_tilts(problem.prepared, float(reach), problem.seed)
+    return run((problem,), Scrambles(seed_of(problem.seed, Stream.SCRAMBLES), n, tilts), bench)
+
+
+def _enough(
+    problems: tuple[Problem, ...],
+    tilts: tuple[trials.Tilt, ...],
+    guess: float,
+    wanted: Wanted,
+    relative: Callable[[xr.Dataset], float],
+    bench: Bench,
+) -> xr.Dataset:
+    """An ensemble large enough for the precision, as far as the mixture serves; grown in rounds from a first guess."""
+    n = wanted.n_trials or int(np.clip(1.1 * guess, _LEAST_TRIALS, MOST_TRIALS))
+    seed = seed_of(problems[0].seed, Stream.SCRAMBLES)
+    for _ in range(_ROUNDS):
+        found = run(problems, Scrambles(seed, n, tilts, wanted.smear), bench)
+        error = relative(found)
+        if wanted.n_trials or error <= wanted.precision or n >= MOST_TRIALS or found.sizes["trial"] < n:
+            break
+        n = int(np.clip(n * min(1.15 * (error / wanted.precision) ** 2, 8.0), n + 1, MOST_TRIALS))
+    return found
+
+
+def _pilot_order(bench: Bench) -> Callable[..., Any]:
+    """A pilot is too short to be sent to other processes; threads share it."""
+    return bench.executor.map if isinstance(bench.executor, Threads) else trials.in_turn
+
+
+def _tail_error(met: NDArray[np.bool_], log_weight: Floats) -> float:
+    """Relative error of the probability of a tail; 1 where the ensemble hardly reaches it."""
+    weight = np.where(met, np.exp(log_weight), 0.0)
+    p = float(weight.mean())
+    return min(float(weight.std(ddof=1)) / (p * np.sqrt(len(weight))), 1.0) if p > 0 else 1.0
+
+
+def p_value_ensemble(problem: Problem, ts: float, wanted: Wanted, bench: Bench) -> xr.Dataset:
+    """Background trials from the mixture that is best for this test statistic, found by a pilot."""
+    pilot = trials.pilot((problem.prepared,), problem.seed, np.array([ts]), wanted.smear, _pilot_order(bench))
+    tilts, variance = trials.mixture(pilot, (pilot.ts[:, 0] >= ts)[None])
+
+    def relative(found: xr.Dataset) -> float:
+        return _tail_error(found["ts"].values >= ts, found["log_weight"].values)
+
+    return _enough((problem,), tilts, float(variance[0]) / wanted.precision**2, wanted, relative, bench)
+
+
+def _piloted(
+    prepared: tuple[Prepared, ...], seed: int, seen: Floats, wanted: Wanted, bench: Bench
+) -> tuple[tuple[trials.Tilt, ...], float]:
+    """The mixture for the global p-value and the local one of the best, and the trials that it is likely to take."""
+    pilot = trials.pilot(prepared, seed, np.full(len(seen), seen.max()), wanted.smear, _pilot_order(bench))
+    weight = np.exp(pilot.log_weight)
+    best = trials.best_of(pilot.ts, weight, seen)
+    met = trials.as_extreme(pilot.ts, weight, best, float(seen[best]))
+    tilts, variance = trials.mixture(pilot, np.stack([met, pilot.ts[:, best] >= seen[best]]))
+    return tilts, float(variance.max()) / wanted.precision**2
+
+
+def columns_of(found: xr.Dataset, n: int) -> tuple[Floats, Floats]:
+    """TS (trial, hypothesis) and log-weight (trial,) of correlated scrambles."""
+    names = [f"ts_{k}" for k in range(n)] if n > 1 else ["ts"]
+    return np.stack([found[name].values for name in names], axis=1), found["log_weight"].values
+
+
+def together_ensemble(problems: tuple[Problem, ...], seen: Floats, wanted: Wanted, bench: Bench) -> xr.Dataset:
+    """Correlated scrambles for the global p-value of the best of several hypotheses; seen (hypothesis,) TS."""
+    prepared = tuple(p.prepared for p in problems)
+    if len(problems) > FEW:
+        tilts, guess = trials.list_tilts(prepared, seen), float(_LIST_TRIALS)
+    else:
+        tilts, guess = _piloted(prepared, problems[0].seed, seen, wanted, bench)
+
+    def relative(found: xr.Dataset) -> float:
+        ts, log_weight = columns_of(found, len(problems))
+        first = trials.best_of(ts, np.exp(log_weight), seen)
+        extreme = trials.as_extreme(ts, np.exp(log_weight), first, float(seen[first]))
+        return max(_tail_error(m, log_weight) for m in (extreme, ts[:, first] >= seen[first]))
+
+    return _enough(problems, tilts, guess, wanted, relative, bench)
+
+
+def injections(problem: Problem, n: int, reach: float, bench: Bench, systematics: Systematics = NONE) -> xr.Dataset:
+    """Injection trials from 0 to ``reach`` standard deviations of n_s."""
+    stretch = round(trials.bias_factor(problem.prepared), 3)
+    means = trials.injection_grid(problem.prepared, reach)
+    plan = Injections(seed_of(problem.seed, Stream.INJECTIONS), n, means, stretch, systematics)
+    return run((problem,), plan, bench)
+
+
+def reach_ts(sigma: float) -> float:
+    """TS that background trials must cover for a threshold of ``sigma``; a free index needs more than sigma^2."""
+    return sigma**2 + 9.0
+
+
+def reach_strength(sigma: float) -> float:
+    """Standard deviations of n_s to inject so that half of the experiments reach ``sigma``."""
+    return float(max(INJECTED_REACH, np.ceil(1.15 * sigma + 2.0)))
+
+
+def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma: float, bench: Bench) -> xr.Dataset:
+    """Injection trials up to a strength at which half of the skies reach a local significance.
+
+    The expected standard deviation of n_s may be that of one rare event, far below what a typical sky has: the range
+    is doubled, up to three times, where the strongest skies do not reach.
+    """
+    reach = reach_strength(sigma)
+    threshold = trials.weighted_quantile(background["ts"].values, background["log_weight"].values, float(ndtr(-sigma)))
+    found = injections(problem, n, reach, bench)
+    for _ in range(_DOUBLINGS):
+        injected = found["n_injected"].values
+        if np.median(found["ts"].values[injected == injected.max()]) >= threshold:
+            break
+        reach *= 2.0
+        bench.progress(f"injections up to {injected.max():.3g} events do not reach {sigma:g} sigma; twice as many")
+        found = injections(problem, n, reach, bench)
+    return found
+
+
+def spread_of(problem: Problem) -> float:
+    """Standard deviation of n_s without signal, with the spectrum of quoted fluxes."""
+    return float(trials.uncertainty(problem.prepared)[trials.flux_node(problem.prepared)])

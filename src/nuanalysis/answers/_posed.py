@@ -1,0 +1,123 @@
+"""From names to prepared problems, and what every answer says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import version
+
+from nuanalysis.engine.ensembles import Problem, problem_fingerprint
+from nuanalysis.errors import InputError
+from nuanalysis.library.hypotheses import model_origin, read_hypotheses, read_hypothesis
+from nuanalysis.library.samples import Samples
+from nuanalysis.likelihood import FitResult, maximise
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Terms, prepare, terms
+from nuanalysis.records import Provenance, Record, shown
+
+
+def pose(asked: object, samples: Samples, *, index: float | None = None, index_free: bool | None = None) -> Problem:
+    """A hypothesis, by name or as it is, prepared on samples.
+
+    index, index_free : see ``library.hypothesis``.
+    """
+    return prepared_on(open_hypothesis(asked, index=index, index_free=index_free), samples)
+
+
+def open_hypothesis(asked: object, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
+    """A hypothesis from its name, from a template, or as it is."""
+    if isinstance(asked, str):
+        return read_hypothesis(asked, index=index, index_free=index_free)
+    if not isinstance(asked, Hypothesis):
+        raise InputError(f"expected a name or a hypothesis, found {type(asked).__name__}")
+    held = asked.index if index is None else index
+    return replace(asked, index=held, index_free=asked.index_free if index_free is None else index_free)
+
+
+def prepared_on(hypothesis: Hypothesis, samples: Samples) -> Problem:
+    """A hypothesis prepared on samples."""
+    fingerprint = problem_fingerprint(hypothesis, samples.seasons)
+    return Problem(prepare(hypothesis, samples.seasons), fingerprint, samples.seed)
+
+
+def fit_data(problem: Problem) -> tuple[FitResult, Terms]:
+    """The fit of the data, and their terms."""
+    data = terms(problem.prepared)
+    return maximise(data), data
+
+
+def provenance_of(samples: Samples, *problems: Problem) -> Provenance:
+    """Whose events, and which hypotheses stand in for others."""
+    targets = [p.hypothesis.target for p in problems]
+    return Provenance(
+        sample=samples.name,
+        origin=samples.origin,
+        n_events=samples.n_events,
+        seed=samples.seed,
+        injected=samples.injected,
+        remarks=tuple(dict.fromkeys(remark for target in targets for remark in getattr(target, "remarks", ()))),
+        notes=samples.notes,
+        fingerprint=problems[0].fingerprint if len(problems) == 1 else "",
+        version=version("nuanalysis"),
+    )
+
+
+class Tested(Record):
+    """A hypothesis: its name, what it is called in figures, and where its model is from."""
+
+    hypothesis: str = shown("hypothesis")
+    label: str = shown("label", hidden=True)
+    model_origin: str = shown("where the model is from", hidden=True)
+    model_reference: str = shown("its reference", hidden=True)
+    index: float | None = shown("spectral index held in fits, injections and fluxes; null: the template's own", None)
+    index_free: bool = shown("whether the index is fitted", False)
+    fingerprint: str = shown("sha256 of all that its trials depend on", "", hidden=True)
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return f"{self.hypothesis}: {self.label}"
+
+    def cell(self, form: str = "") -> str:
+        """For a column."""
+        return self.hypothesis
+
+
+def tested(problem: Problem) -> Tested:
+    """What was tested."""
+    hypothesis = problem.hypothesis
+    return Tested(
+        hypothesis=hypothesis.name,
+        label=hypothesis.target.label,
+        model_origin=model_origin(hypothesis),
+        model_reference=hypothesis.target.reference,
+        index=None if hypothesis.index == OWN_SPECTRUM else hypothesis.index,
+        index_free=hypothesis.index_free,
+        fingerprint=problem.fingerprint,
+    )
+
+
+class Fitted(Record):
+    """A fit of the data; index null where the spectrum is the template's own, or where nothing was fitted."""
+
+    ts: float = shown("test statistic TS", form=".2f", short="TS")
+    n_signal: float = shown("fitted signal events n_s", form=".1f", short="n_s")
+    index: float | None = shown("spectral index", None, form=".2f")
+    converged: bool = shown("the fit converged", True)
+
+
+def fitted(problem: Problem, best: FitResult) -> Fitted:
+    """The fit as it is published."""
+    told = best.index != OWN_SPECTRUM and (best.n_signal > 0 or not problem.hypothesis.index_free)
+    return Fitted(ts=best.ts, n_signal=best.n_signal, index=best.index if told else None, converged=best.converged)
+
+
+def open_all(
+    asked: Iterable[object], samples: Samples, *, index: float | None = None, index_free: bool | None = None
+) -> tuple[Problem, ...]:
+    """Several hypotheses prepared on the same events; each:CATALOGUE stands for every source of it."""
+    found: list[Hypothesis] = []
+    for one in asked:
+        if isinstance(one, str):
+            found += read_hypotheses(one, index=index, index_free=index_free)
+        else:
+            found.append(open_hypothesis(one, index=index, index_free=index_free))
+    return tuple(prepared_on(h, samples) for h in found)

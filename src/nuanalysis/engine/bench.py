@@ -1,0 +1,170 @@
+"""The bench: where trials are run and kept.  The only loop over batches of trials in the package."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nuanalysis import store
+from nuanalysis.engine.executors import Executor, Serial, Threads
+from nuanalysis.engine.progress import Progress, Silent
+from nuanalysis.errors import DataError
+
+Floats = NDArray[np.float64]
+Rows = Callable[[int, int], Floats]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A large object: it goes to other processes as the path of a file named by what it is made from."""
+
+    value: Any
+    path: Path
+
+    def __reduce__(self) -> tuple[Callable[[str], Kept], tuple[str]]:
+        return _opened, (str(self.path),)
+
+    def write(self) -> None:
+        """Put it where other processes find it."""
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            store.atomic_write(self.path, pickle.dumps(self.value, protocol=5))
+
+    def forget(self) -> None:
+        """Remove the file: problems are up to 150 MB, and made again in seconds."""
+        self.path.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str) -> Kept:
+    """The object of a path named by its content: opened once per process."""
+    try:
+        return Kept(pickle.loads(Path(path).read_bytes()), Path(path))
+    except (OSError, EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError) as error:
+        raise DataError(f"the problem file {path} is damaged ({error}); remove it and call again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Which trials: what their store is called, its columns, and how many there shall be.
+
+    kind : first word of the store's name.  key : sha256 of all that the values depend on but the trial number.
+    batch : trials of one task; values do not depend on it.  attrs : kept with the trials.
+    weights : name of the column of log-weights, '' for none.
+    """
+
+    kind: str
+    key: str
+    columns: tuple[str, ...]
+    n: int
+    batch: int
+    attrs: dict[str, object]
+    weights: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """Where trials are run and kept: a folder, an executor, and who is told how far they are.
+
+    patient : whether a Ctrl-C ends the call; otherwise trials that were finished before it are used.
+    """
+
+    folder: Path
+    executor: Executor = field(default_factory=Serial)
+    progress: Progress = field(default_factory=Silent)
+    patient: bool = True
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether tasks see the objects of this process."""
+        return isinstance(self.executor, Threads | Serial)
+
+    def here(self) -> Bench:
+        """The same folder, for one task of many: in turn, in silence."""
+        return replace(self, executor=Serial(), progress=Silent())
+
+    def keep(self, value: Any, name: str) -> Kept:
+        """An object that tasks share; name : sha256 of what it is made from."""
+        return Kept(value, self.folder / "cache" / f"{name}.problem")
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item], what: str) -> list[Result]:
+        """Results in the order of the items; what : the work in words, '' to say nothing."""
+        out: list[Any] = [None] * len(items)
+        for done, (position, result) in enumerate(self.executor.map(function, items), start=1):
+            out[position] = result
+            if what:
+                self.progress.move(what, done, len(items))
+        return out
+
+    def fill(self, wanted: Ensemble, rows: Rows, shared: Iterable[Kept] = ()) -> xr.Dataset:
+        """All trials of an ensemble, from the store where they are there; one variable a column, dim ``trial``.
+
+        rows : (first, last) to (trial, column), a recipe that other processes can be sent.
+        shared : what the recipe opens there.  A killed call goes on where it was.
+        Raises DataError for a store of other trials, EnvironmentFault for a full disk.
+        """
+        path = self.folder / "trials" / f"{wanted.kind}-{wanted.key[:24]}.zarr"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        batch = store.ensemble_layout(path).batch if (path / "zarr.json").exists() else wanted.batch
+        store.create_ensemble(
+            path, fingerprint=wanted.key, columns=wanted.columns, n_trials=wanted.n, batch=batch, attrs=wanted.attrs
+        )
+        total = store.ensemble_layout(path).n_trials
+        missing = [k for k in store.missing_batches(path) if k * batch < wanted.n]
+        if missing and not self.shares_memory:
+            for one in shared:
+                one.write()
+        n = wanted.n
+        try:
+            self._work(wanted, path, rows, missing, batch, total)
+        except KeyboardInterrupt:
+            n = _finished(path, wanted.n, batch)
+            if self.patient or not n:
+                raise
+            self.progress(f"interrupted: {n:,} of {wanted.n:,} {wanted.kind} trials are used")
+        return store.read_ensemble(path, n_trials=n)
+
+    def _work(self, wanted: Ensemble, path: Path, rows: Rows, missing: list[int], batch: int, total: int) -> None:
+        """Make the missing batches."""
+        done = wanted.n - sum(min(batch, wanted.n - k * batch) for k in missing)
+        new: list[Floats] = []
+        for position, found in self.executor.map(_Batch(rows, batch, total), missing):
+            store.write_batch(path, missing[position], found)
+            done += len(found)
+            if wanted.weights:
+                new.append(found[:, wanted.columns.index(wanted.weights)])
+            note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
+            self.progress.move(f"{wanted.kind} trials", min(done, wanted.n), wanted.n, note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Trials of a batch by its number."""
+
+    rows: Rows
+    batch: int
+    total: int
+
+    def __call__(self, k: int) -> Floats:
+        return self.rows(k * self.batch, min((k + 1) * self.batch, self.total))
+
+
+def _finished(path: Path, n: int, batch: int) -> int:
+    """Trials before the first that is missing, at most n."""
+    return min([n, *(k * batch for k in store.missing_batches(path))])
+
+
+def effective(log_weight: Floats) -> float:
+    """Effective number of trials under the null, (sum w)^2 / sum w^2."""
+    weight = np.exp(log_weight - log_weight.max())
+    return float(weight.sum() ** 2 / (weight**2).sum())

@@ -1,0 +1,68 @@
+"""What work costs: core-seconds of a part, and how many trials make a task."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nuanalysis.engine.executors import Executor, Processes, Serial, Threads
+
+_BATCH_SECONDS = 1.5
+# Event-shapes placed and fitted per second, rough constants: they only set batch sizes.
+SCRAMBLES_PER_SECOND, INJECTIONS_PER_SECOND = 3.0e8, 3.0e7
+
+
+def trials_a_task(work: float, per_second: float, *, least: int = 10, most: int = 1000) -> int:
+    """Trials that make about a second and a half; work : event-shapes of one trial."""
+    return int(min(max(_BATCH_SECONDS * per_second / max(work, 1.0), least), most))
+
+
+@dataclass(slots=True)
+class Cost:
+    """Core-seconds and wall time of a part, and how they were measured; filled in when the part ends."""
+
+    core_seconds: float = 0.0
+    measured: str = ""
+    seconds: float = 0.0
+
+
+@contextmanager
+def costing(executor: Executor) -> Iterator[Cost]:
+    """Measure what is done inside: CPU time of this process, its threads and its children, where they are ours to see.
+
+    Work on a scheduler is counted as wall time times workers, and says so.
+    """
+    cost, started, before = Cost(), time.monotonic(), cpu_seconds()
+    yield cost
+    cost.seconds = time.monotonic() - started
+    if isinstance(executor, Serial | Threads) or (isinstance(executor, Processes) and Path("/proc/self/stat").exists()):
+        cost.core_seconds, cost.measured = cpu_seconds() - before, "CPU time"
+    else:
+        workers = getattr(executor, "workers", 1)
+        cost.core_seconds, cost.measured = cost.seconds * workers, f"wall time x {workers} workers"
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process, of its finished children, and of the living ones where /proc shows them."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime + _living_children_seconds()
+
+
+def _living_children_seconds() -> float:
+    parent: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):  # it may end while it is read
+            words = stat.read_text().rpartition(")")[2].split()
+            pid = int(stat.parent.name)
+            parent[pid], ticks[pid] = int(words[1]), sum(int(w) for w in words[11:15])  # utime stime cutime cstime
+    found, fresh = set[int](), {os.getpid()}
+    while fresh:
+        fresh = {pid for pid, above in parent.items() if above in fresh} - found
+        found |= fresh
+    return sum(ticks[pid] for pid in found) / os.sysconf("SC_CLK_TCK")

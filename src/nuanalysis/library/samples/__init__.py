@@ -1,0 +1,252 @@
+"""The samples of the package: one file each, and one line in SAMPLES.
+
+A sample is made or read (``make_events``), selected (``select``) and assembled (``assemble``); ``load`` does all three.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+import astropy.units as u
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
+from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
+from nuanalysis.library.samples._recipe import SampleRecipe, Season
+from nuanalysis.library.samples._samples import Samples
+from nuanalysis.library.samples._shared import refuse_shared_events
+from nuanalysis.model import Sample
+from nuanalysis.records import Settings, faults_in_words
+from nuanalysis.response import NONE, Response, Systematics, acceptance
+from nuanalysis.selection import NO_RUNS, CutFlow, Range, apply
+from nuanalysis.sky.catalogues import Selection, seen_shares
+from nuanalysis.sky.records import PowerLaw
+
+SAMPLES: tuple[SampleRecipe, ...] = (
+    cascades_2023.SAMPLE,
+    tracks.SAMPLE,
+    tracks_dr1.SAMPLE,
+    tracks_dr2.SAMPLE,
+    hese75.SAMPLE,
+)
+
+__all__ = [
+    "SAMPLES",
+    "Detector",
+    "EventTable",
+    "SampleRecipe",
+    "SampleSpec",
+    "Samples",
+    "Season",
+    "assemble",
+    "detector",
+    "event_shares",
+    "load",
+    "make_events",
+    "names",
+    "own",
+    "recipe",
+    "refuse_shared_events",
+    "sample_spec",
+    "select",
+    "systematics_of",
+    "user_cuts",
+]
+
+_WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+def names() -> tuple[str, ...]:
+    """Every sample that has a name."""
+    return tuple(sample.name for sample in SAMPLES)
+
+
+def recipe(name: str) -> SampleRecipe:
+    """How a sample is made.  Raises InputError for an unknown one, with its nearest name, and for a refused one."""
+    found = next((sample for sample in SAMPLES if sample.name == name), None)
+    if found is None:
+        raise InputError(f"there is no sample '{name}'.{did_you_mean(name, names())}")
+    if found.refusal:
+        raise InputError(f"the sample '{name}' cannot be analysed: {found.refusal}")
+    return found
+
+
+class SampleSpec(Settings):
+    """One sample and the user's cuts on it; signal and n_signal belong to the synthetic sample alone."""
+
+    name: str = Field(description="a name of SAMPLES")
+    signal: str = Field("template:pi0", description="hypothesis injected into the synthetic sample, or 'none'")
+    n_signal: Annotated[float, Field(ge=0, le=10000)] = 671.1
+    min_log10_energy: Annotated[float, Field(ge=0, le=10)] = 0.0
+    max_log10_energy: Annotated[float, Field(ge=0, le=10)] = 10.0
+    min_declination_deg: Annotated[float, Field(ge=-90, le=90)] = -90.0
+    max_declination_deg: Annotated[float, Field(ge=-90, le=90)] = 90.0
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            return recipe(name).name
+        except InputError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _ranges_hold_something(self) -> Self:
+        faults = [
+            f"min_{what} is {low:g} and max_{what} {high:g}; expected min below max"
+            for what, low, high in (
+                ("log10_energy", self.min_log10_energy, self.max_log10_energy),
+                ("declination_deg", self.min_declination_deg, self.max_declination_deg),
+            )
+            if low >= high
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def sample_spec(**values: object) -> SampleSpec:
+    """One sample from options.  Raises InputError with all faults in one message."""
+    try:
+        return SampleSpec.model_validate(values)
+    except ValidationError as error:
+        raise InputError(
+            f"the sample cannot be made as asked:\n  - {faults_in_words(error, (SampleSpec,))}\nNothing was run."
+        ) from error
+
+
+def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
+    """Events by season, before selection: simulated, or read from the upstream releases.
+
+    Raises DataError that names the fetch command where a release is not here.
+    """
+    made = recipe(spec.name)
+    signal = None if made.origin == "real" or spec.signal == "none" else read_hypothesis(spec.signal)
+    return made.events(seed, signal, spec.n_signal)
+
+
+def user_cuts(spec: SampleSpec) -> tuple[Range, ...]:
+    """The cuts of the spec that remove something."""
+    cuts = []
+    if (spec.min_log10_energy, spec.max_log10_energy) != (0.0, 10.0):
+        cuts.append(Range("log10_energy", low=spec.min_log10_energy, high=spec.max_log10_energy))
+    if (spec.min_declination_deg, spec.max_declination_deg) != (-90.0, 90.0):
+        low, high = np.radians([spec.min_declination_deg, spec.max_declination_deg])
+        cuts.append(Range("declination", low=float(low), high=float(high)))
+    return tuple(cuts)
+
+
+def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], dict[str, CutFlow]]:
+    """Apply the selection of the sample and the user's cuts; returns events and cut flow by season."""
+    kept, flows, earlier = {}, {}, NO_RUNS
+    for season, dataset in events.items():
+        steps, runs = recipe(spec.name).season(season).steps(earlier)
+        kept[season], flows[season] = apply(dataset, (*steps, *user_cuts(spec)), runs=runs)
+        earlier = runs
+    return kept, flows
+
+
+def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> Samples:
+    """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
+    made, seasons = recipe(spec.name), []
+    energy = (spec.min_log10_energy, spec.max_log10_energy)
+    declination = (float(np.radians(spec.min_declination_deg)), float(np.radians(spec.max_declination_deg)))
+    for name, dataset in events.items():
+        response = made.season(name).response()
+        seasons.append(Sample(name, response.label, dataset, response, made.binning, made.nside, energy, declination))
+    said = seasons[0].events.attrs
+    return Samples(
+        made.name,
+        made.label,
+        tuple(seasons),
+        seed=seed,
+        signal="" if said.get("signal", "none") == "none" else str(said["signal"]),
+        releases=made.releases,
+        holds=made.holds,
+        systematics=made.systematics,
+    )
+
+
+def load(spec: SampleSpec, seed: int) -> Samples:
+    """Make or read, select and assemble in one go, without a run folder."""
+    kept, _ = select(spec, make_events(spec, seed))
+    return assemble(kept, spec, seed)
+
+
+def detector(response: str | Response | xr.Dataset) -> Detector:
+    """The response, bins and maps that a name of a sample or season, a Response or a RESPONSE dataset stands for.
+
+    Bins of a response without a name are those of tracks, or those of cascades where it is as wide.
+    Raises InputError for unknown names and for samples of several seasons, DataError for a dataset against the schema.
+    """
+    if isinstance(response, str):
+        found = [(made, season) for made in SAMPLES for season in made.seasons if season.name == response]
+        if not found:
+            made = recipe(response)
+            found = [(made, season) for season in made.seasons]
+        if len(found) > 1:
+            seasons = ", ".join(season.name for _, season in found)
+            raise InputError(f"the sample '{response}' has a response for each season; expected one of {seasons}")
+        [(made, season)] = found
+        return Detector(season.response(), made.binning, made.nside, made.systematics)
+    known = own_response(response) if isinstance(response, xr.Dataset) else response
+    width = float(np.median(known.array("psf_kappa_narrow"))) ** -0.5
+    alike = cascades_2023.SAMPLE if width > _WIDE else tracks.SAMPLE
+    return Detector(known, alike.binning, alike.nside)
+
+
+def own(
+    table: EventTable,
+    *,
+    response: str | Response | xr.Dataset,
+    livetime: u.Quantity | None = None,
+    origin: str = "",
+    name: str = "own",
+    units: Mapping[str, str] | None = None,
+    reference: str = "events of the user",
+    seed: int = 1,
+) -> Samples:
+    """A user's own events as a sample of one season.
+
+    table : astropy Table or QTable, pandas DataFrame, xarray Dataset or mapping.  Columns: mjd (or time),
+        right_ascension (ra), declination (dec), log10_energy or energy (reconstructed), angular_error (sigma), and, if
+        there, azimuth, zenith, run, event_id; others are left alone.  A column brings its unit (a Quantity, ``unit``,
+        attribute ``units``), or ``units`` says it by column; mjd is in d and log10_energy in log10(E/GeV).
+    response : see ``detector``.    livetime : with a unit.    origin : 'real' or 'synthetic'; never assumed.
+    Raises InputError with every fault of the table in one message.
+    """
+    if name in names() or not _PLAIN.fullmatch(name):
+        raise InputError(f"name is '{name}'; expected one of its own, of small letters, digits, '.', '_' and '-'")
+    seen_by = detector(response)
+    events = own_events(table, livetime=livetime, origin=origin, name=name, units=units or {}, reference=reference)
+    label = f"{name}, seen as {seen_by.response.label}"
+    season = Sample(name, label, events, seen_by.response, seen_by.binning, seen_by.nside)
+    return Samples(name, label, (season,), seed, systematics=seen_by.systematics)
+
+
+def systematics_of(seasons: tuple[Sample, ...]) -> Systematics:
+    """How far the detectors of seasons may differ from their responses; NONE where no public numbers say for all."""
+    of_season = {season.name: made.systematics for made in SAMPLES for season in made.seasons}
+    found = {of_season.get(season.name, NONE) for season in seasons}
+    return found.pop() if len(found) == 1 else NONE
+
+
+def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> NDArray[np.float64]:
+    """Shares of the events of a sample that the sources of a selection are expected to bring, (source,).
+
+    index : of the power law of every source.  Seasons are added by their livetimes.
+    Raises InputError for an unknown sample, DataError where its response is not here.
+    """
+    sin_dec = np.sin([source.declination for source in selection.catalogue.sources])
+    total = np.zeros(len(sin_dec))
+    for season in recipe(name).seasons:
+        total += season.livetime() * acceptance(season.response(), PowerLaw(index), sin_dec)
+    return seen_shares(np.array(selection.catalogue.weights), total)

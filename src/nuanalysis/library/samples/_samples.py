@@ -1,0 +1,140 @@
+"""Samples: what a person calls a sample, its seasons with all that an answer says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from textwrap import wrap
+from typing import Literal
+
+import astropy.units as u
+import numpy as np
+
+from nuanalysis.errors import InputError
+from nuanalysis.model import Sample
+from nuanalysis.response import NONE, Systematics
+from nuanalysis.selection import Cut, Range, apply
+
+DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """A sample ready for analysis: its seasons, and where they are from.
+
+    seed : of a synthetic sample, and of the trials on any.
+    signal : what was injected into a synthetic sample, in words; '' for nothing.
+    releases : names of the upstream releases it is made of.
+    holds : its real events, named by detector season and kind; samples that name the same one share events.
+    systematics : how far the detector may differ from the responses; NONE where no public numbers say.
+    """
+
+    name: str
+    label: str
+    seasons: tuple[Sample, ...]
+    seed: int = 1
+    signal: str = ""
+    releases: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    systematics: Systematics = NONE
+
+    @property
+    def origin(self) -> Literal["real", "synthetic"]:
+        """'synthetic' if any season is, else 'real'."""
+        return "synthetic" if any(season.origin == "synthetic" for season in self.seasons) else "real"
+
+    @property
+    def n_events(self) -> int:
+        """Events of all seasons."""
+        return sum(season.events.sizes["event"] for season in self.seasons)
+
+    @property
+    def livetime(self) -> float:
+        """Livetime of all seasons in s."""
+        return sum(season.livetime for season in self.seasons)
+
+    @property
+    def injected(self) -> str:
+        """What the events say was injected: '' for real ones, 'none' for synthetic ones without signal."""
+        return "; ".join(sorted({str(season.events.attrs.get("signal", "")) for season in self.seasons} - {""}))
+
+    @property
+    def reference(self) -> str:
+        """Who published the events, or the tables they are drawn from."""
+        return "; ".join(sorted({str(season.events.attrs["reference"]) for season in self.seasons}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Stand-ins and simplifications of the responses and of the events, sorted; answers repeat them."""
+        said = {note for season in self.seasons for note in season.response.notes}
+        said |= {str(season.events.attrs["note"]) for season in self.seasons if season.events.attrs.get("note")}
+        return tuple(sorted(said))
+
+    def cut(
+        self,
+        *,
+        declination: Sequence[float] | u.Quantity | None = None,
+        energy: u.Quantity | None = None,
+    ) -> Samples:
+        """The events inside closed ranges; simulated signal will be cut likewise.
+
+        declination : (low, high), a Quantity of angle or degrees.    energy : (low, high) reconstructed, a Quantity.
+        Raises InputError for ranges that cannot be read or that leave a season without events.
+        """
+        cuts: list[Cut] = []
+        if declination is not None:
+            cuts.append(Range("declination", *_bounds("declination", declination, u.rad, without=u.deg)))
+        if energy is not None:
+            cuts.append(Range("log10_energy", *np.log10(_bounds("energy", energy, u.GeV)).tolist()))
+        return replace(self, seasons=tuple(_cut_season(season, cuts) for season in self.seasons))
+
+    def _rows(self) -> list[tuple[str, str]]:
+        seasons = ", ".join(f"{s.label} ({s.events.sizes['event']:,})" for s in self.seasons)
+        rows = [
+            ("origin", "SYNTHETIC" if self.origin == "synthetic" else "real"),
+            ("events", f"{self.n_events:,}"),
+            ("livetime", f"{self.livetime / DAY:,.2f} d"),
+            ("seasons", seasons),
+            ("signal", self.signal),
+            ("seed", str(self.seed)),
+            ("reference", self.reference),
+        ]
+        return [row for row in rows if row[1]]
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.label}"]
+        for key, words in self._rows():
+            lines += [
+                f"  {key if not k else '':<10} {part}" for k, part in enumerate(wrap(words, 66, break_long_words=False))
+            ]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(words)}</td></tr>" for key, words in self._rows())
+        return f"<table><caption><b>{escape(self.name)}</b>: {escape(self.label)}</caption>{rows}</table>"
+
+
+def _bounds(name: str, given: object, unit: u.UnitBase, *, without: u.UnitBase | None = None) -> np.ndarray:
+    """(low, high) in the unit; numbers without one are in ``without``, or refused."""
+    try:
+        quantity = u.Quantity(given)
+        if quantity.unit == u.dimensionless_unscaled and without is not None:
+            quantity = quantity.value * without
+        low, high = np.asarray(quantity.to_value(unit), dtype=np.float64)
+    except (u.UnitsError, TypeError, ValueError) as error:
+        expected = "(low, high) in degrees or with a unit" if without else f"(low, high) with a unit such as {unit}"
+        raise InputError(f"{name} is {given}; expected {expected}") from error
+    return np.array([low, high])
+
+
+def _cut_season(season: Sample, cuts: Sequence[Cut]) -> Sample:
+    events, _ = apply(season.events, cuts)
+    ranges = {"declination": season.declination_range, "log10_energy": season.log10_energy_range}
+    for one in cuts:
+        assert isinstance(one, Range)
+        low, high = ranges[one.column]
+        ranges[one.column] = (max(low, one.low), min(high, one.high))
+    return replace(
+        season, events=events, declination_range=ranges["declination"], log10_energy_range=ranges["log10_energy"]
+    )
