@@ -21,18 +21,6 @@ from nuanalysis.store._files import atomic_write, locked, sha256_file, table_ecs
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
-    "EnsembleLayout",
-    "EventStore",
-    "atomic_write",
-    "create_ensemble",
-    "ensemble_digest",
-    "ensemble_layout",
-    "locked",
-    "missing_batches",
-    "read_ensemble",
-    "read_zip",
-    "sha256_file",
-    "table_ecsv",
-    "write_batch",
-    "write_zip",
-]
+    "EnsembleLayout", "EventStore", "atomic_write", "create_ensemble", "ensemble_digest", "ensemble_layout", "locked",
+    "missing_batches", "read_ensemble", "read_zip", "sha256_file", "table_ecsv", "write_batch", "write_zip",
+]  # fmt: skip

@@ -39,28 +39,7 @@ BUILT_IN: dict[str, Recipe] = {
 STAND_IN: dict[str, str] = {"pi0": "pi0-like"}
 
 __all__ = [
-    "BUILT_IN",
-    "GEV_PER_TEV",
-    "NODE_COLUMN",
-    "PREFIX",
-    "PUBLISHED",
-    "RELATIVE",
-    "RELATIVE_FLUX",
-    "STAND_IN",
-    "TO_GALACTIC",
-    "Built",
-    "MapFile",
-    "Recipe",
-    "Understood",
-    "brightest",
-    "index_parameter",
-    "local_index",
-    "parameter",
-    "parse",
-    "parse_recipe",
-    "read",
-    "read_template",
-    "sidecar",
-    "to_equatorial",
-    "understood",
-]
+    "BUILT_IN", "GEV_PER_TEV", "NODE_COLUMN", "PREFIX", "PUBLISHED", "RELATIVE", "RELATIVE_FLUX", "STAND_IN",
+    "TO_GALACTIC", "Built", "MapFile", "Recipe", "Understood", "brightest", "index_parameter", "local_index",
+    "parameter", "parse", "parse_recipe", "read", "read_template", "sidecar", "to_equatorial", "understood",
+]  # fmt: skip
