@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import simulate
 from nuanalysis.model import Prepared, cells, energy_terms, place
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, Template, Windowed, factorised
 from nuanalysis.trials import flux_node
 
-Floats = NDArray[np.float64]
 _PER_DECADE = 20
 _DRAWN = 400  # events drawn at each energy
 _LEAST = 0.01  # what 1 + (n_s / N) x is held above, as in the fit

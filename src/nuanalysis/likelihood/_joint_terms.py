@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.model import Prepared, Terms
+from nuanalysis.schema import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 # A density is read from pixels: one that is the same at all right ascensions varies by rounding along its ring.
 _FLAT = 1e-3
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from nuanalysis.response._atmosphere import vetoed_flux
-from nuanalysis.schema import RESPONSE, Spectrum, check
+from nuanalysis.schema import RESPONSE, Floats, Ints, Spectrum, check
 from nuanalysis.sphere import vmf_cumulative, vmf_draw
 
-Floats = NDArray[np.float64]
 _SUBSTEPS = 16  # midpoint steps inside an energy bin; E^-4 is then integrated to 0.01 per cent
 
 
@@ -53,7 +51,7 @@ def _bin_weights(spectrum: Spectrum, log10_edges: Floats) -> Floats:
     return np.asarray((spectrum.shape(middles) * energy * np.log(10.0) * step).sum(axis=1))
 
 
-def band_of(sin_dec: Floats, edges: Floats) -> NDArray[np.int64]:
+def band_of(sin_dec: Floats, edges: Floats) -> Ints:
     """Band that holds each sin(declination); the ends belong to the outer bands."""
     return np.clip(np.searchsorted(edges, sin_dec, side="right") - 1, 0, len(edges) - 2)
 
