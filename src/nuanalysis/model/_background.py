@@ -105,6 +105,24 @@ def grouping(where: Cells, binning: Binning) -> Grouping:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """Events in each bin of the background estimate: fine (fine,) and group (group,); all of them, total."""
+
+    fine: Ints
+    group: Ints
+    total: int
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.fine + other.fine, self.group + other.group, self.total + other.total)
+
+
+def counted(where: Cells, groups: Grouping) -> Counts:
+    """Count the events in the given bins."""
+    held = np.bincount(groups.group[where.cell], minlength=len(groups.row))
+    return Counts(np.bincount(where.fine, minlength=_FINE), held, len(where.fine))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Background:
     """direction (fine,) sr^-1, integrates to 1; energy (group,) probability of the group in its sin(dec) row."""
 
@@ -112,10 +130,9 @@ class Background:
     energy: Floats
 
 
-def background(where: Cells, groups: Grouping, kernel: Smoother) -> Background:
-    """Estimate the background from the events' bins."""
-    counts = np.bincount(where.fine, minlength=_FINE)
-    direction = kernel.matrix @ counts / max(len(where.fine), 1)
-    held = np.bincount(groups.group[where.cell], minlength=len(groups.row)).astype(np.float64)
+def background(counts: Counts, groups: Grouping, kernel: Smoother) -> Background:
+    """Estimate the background from the events in each bin."""
+    direction = kernel.matrix @ counts.fine / max(counts.total, 1)
+    held = counts.group.astype(np.float64)
     rows = np.bincount(groups.row, weights=held)
     return Background(direction, held / np.maximum(rows, 1.0)[groups.row])

@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.model import kernels
-from nuanalysis.model._background import Background, Cells, Grouping, Smoother, background, cells, grouping, smoother
+from nuanalysis.model._background import (
+    Background,
+    Cells,
+    Counts,
+    Grouping,
+    Smoother,
+    background,
+    cells,
+    counted,
+    grouping,
+    smoother,
+)
 from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
 from nuanalysis.model._space import Place, Seen, Space, in_reading_order, place, stack_space, template_space
 from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_density
@@ -16,6 +27,7 @@ from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import pixel_directions, regrade
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 FREE_INDEX = np.round(np.arange(1.0, 4.01, 0.2), 10)
 _SPACE_INDEX = np.array([1.0, 2.0, 3.0, 4.0])
 _RATIO_FLOOR = 1e-12
@@ -76,10 +88,14 @@ def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnergyTerms:
-    """S_E / (B_E B_direction) of events, kept as a table: ratio (node, group), group (event,), scale (event,)."""
+    """S_E / (B_E B_direction) of events, kept as a table: ratio (node, group), group (event,), scale (event,).
+
+    fine (event,) : the bin of the declination density that scale was read from.
+    """
 
     ratio: Floats
     group: NDArray[np.int64]
+    fine: NDArray[np.int64]
     scale: Floats
 
     def at(self, node: int) -> Floats:
@@ -98,6 +114,7 @@ class PreparedSample:
     energy_class: NDArray[np.int64]  # (group,) class of reconstructed energy of the maps
     kernel: Smoother
     where: Cells
+    counts: Counts
     base: Background
     active: NDArray[np.int64]
     lookup: Place
@@ -137,8 +154,15 @@ class Prepared:
 
 def energy_terms(signal_energy: Floats, groups: Grouping, where: Cells, estimate: Background) -> EnergyTerms:
     """S_E / (B_E B_direction) of events in the given bins; finite, at least 1e-12 of the background."""
+    return energy_terms_in(signal_energy, groups.group[where.cell], where.fine, estimate)
+
+
+def energy_terms_in(signal_energy: Floats, group: Ints, fine: Ints, estimate: Background) -> EnergyTerms:
+    """``energy_terms`` of events in the given groups and bins of declination, (event,) each."""
     ratio = signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
-    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), groups.group[where.cell], 1.0 / estimate.direction[where.fine])
+    scale = np.full(len(estimate.direction), np.inf)
+    np.divide(1.0, estimate.direction, out=scale, where=estimate.direction > 0)
+    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), group, fine, scale[fine])
 
 
 def _signal_energy(hypothesis: Hypothesis, sample: Sample, nodes: Floats, groups: Grouping, classes: Floats) -> Floats:
@@ -200,14 +224,27 @@ def _prepare_sample(
     where = cells(dec, sample.array("log10_energy"), sample.binning)
     groups = grouping(where, sample.binning)
     energy_class = _class_of_groups(where, groups, sample.binning, classes)
-    estimate = background(where, groups, kernel)
+    counts = counted(where, groups)
+    estimate = background(counts, groups, kernel)
     events = Seen(dec, error, energy_class[groups.group[where.cell]])
     active = in_reading_order(space, events)
     lookup = place(space, events.take(active), active)
     signal_energy = _signal_energy(hypothesis, sample, nodes, groups, classes)
     energy = energy_terms(signal_energy, groups, Cells(where.fine[active], where.cell[active]), estimate)
     return PreparedSample(
-        sample, space, signal_energy, groups, energy_class, kernel, where, estimate, active, lookup, energy, share
+        sample,
+        space,
+        signal_energy,
+        groups,
+        energy_class,
+        kernel,
+        where,
+        counts,
+        estimate,
+        active,
+        lookup,
+        energy,
+        share,
     )
 
 
@@ -252,21 +289,26 @@ def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
     return spread, strength
 
 
-def join(prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], counts: list[int]) -> Terms:
+def join(
+    prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], counts: list[int], pieces: int = 1
+) -> Terms:
     """One set of Terms from several samples.
 
     Sample j holds the fraction f_j of the signal: n_j / N_j = (n_s / N) f_j N / N_j, and f_j N / N_j goes into its
-    energy ratio.  differences (p, event), energies and counts N_j, one entry a sample.
+    energy ratio.  counts N_j, one entry a sample; differences (p, event) and energies, so many pieces a sample.
     """
     total = sum(counts)
-    ratios = [
-        e.ratio * (part.share * total / n)[:, None] for e, part, n in zip(energies, prepared.parts, counts, strict=True)
-    ]
-    first = np.cumsum([0, *(r.shape[1] for r in ratios)])
+    factors = [part.share * total / n for part, n in zip(prepared.parts, counts, strict=True)]
+    ratios = [e.ratio * factors[k // pieces][:, None] for k, e in enumerate(energies)]
+    group = np.concatenate([e.group for e in energies])
+    event = first = 0
+    for energy, ratio in zip(energies, ratios, strict=True):
+        group[event : event + len(energy.group)] += first
+        event, first = event + len(energy.group), first + ratio.shape[1]
     return Terms(
         np.concatenate(differences, axis=1),
         np.concatenate(ratios, axis=1),
-        np.concatenate([e.group + k for e, k in zip(energies, first, strict=False)]),
+        group,
         np.concatenate([e.scale for e in energies]),
         prepared.mixing,
         prepared.index,
@@ -279,5 +321,5 @@ def terms(prepared: Prepared) -> Terms:
     differences = []
     for part in prepared.parts:
         u = part.lookup.position(part.sample.array("right_ascension")[part.active])
-        differences.append(part.lookup.at(u) - part.lookup.mean)
+        differences.append(part.lookup.difference_at(u))
     return join(prepared, differences, [p.energy for p in prepared.parts], [len(p.where.fine) for p in prepared.parts])

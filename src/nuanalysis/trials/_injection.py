@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 from nuanalysis import simulate
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise, maximise_at, scan
-from nuanalysis.model import Background, Prepared, Terms, background, cells, energy_terms, join, place
+from nuanalysis.model import (
+    Background,
+    Prepared,
+    Terms,
+    background,
+    cells,
+    counted,
+    energy_terms,
+    energy_terms_in,
+    join,
+    place,
+)
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
 from nuanalysis.trials._mixture import uncertainty
@@ -61,10 +72,7 @@ def backgrounds(prepared: Prepared, drawn: list[simulate.Drawn]) -> list[Backgro
     out = []
     for part, new in zip(prepared.parts, drawn, strict=True):
         more = cells(new.declination, new.log10_energy, part.sample.binning)
-        everything = type(more)(
-            np.concatenate([part.where.fine, more.fine]), np.concatenate([part.where.cell, more.cell])
-        )
-        out.append(background(everything, part.groups, part.kernel))
+        out.append(background(part.counts + counted(more, part.groups), part.groups, part.kernel))
     return out
 
 
@@ -78,20 +86,12 @@ def with_signal(
     differences, energies, counts = [], [], []
     for part, u, signal, estimate in zip(prepared.parts, scrambled_at, drawn, estimates, strict=True):
         new = cells(signal.declination, signal.log10_energy, part.sample.binning)
-        seen = type(new)(
-            np.concatenate([part.where.fine[part.active], new.fine]),
-            np.concatenate([part.where.cell[part.active], new.cell]),
-        )
         there = place(part.space, part.seen(signal.declination, signal.angular_error, new))
-        differences.append(
-            np.concatenate(
-                [part.lookup.at(u) - part.lookup.mean, there.at(there.position(signal.right_ascension)) - there.mean],
-                axis=1,
-            )
-        )
-        energies.append(energy_terms(part.signal_energy, part.groups, seen, estimate))
-        counts.append(len(part.where.fine) + len(signal))
-    return join(prepared, differences, energies, counts)
+        differences += [part.lookup.difference_at(u), there.difference_at(there.position(signal.right_ascension))]
+        energies.append(energy_terms_in(part.signal_energy, part.energy.group, part.energy.fine, estimate))
+        energies.append(energy_terms(part.signal_energy, part.groups, new, estimate))
+        counts.append(part.counts.total + len(signal))
+    return join(prepared, differences, energies, counts, pieces=2)
 
 
 def injected(

@@ -16,6 +16,7 @@ from nuanalysis.model import (
     Terms,
     background,
     cells,
+    counted,
     energy_terms,
     in_reading_order,
     join,
@@ -89,13 +90,14 @@ def _at_declinations(part: PreparedSample, declination: Floats) -> PreparedSampl
     """The same sample with its events at other declinations: look-up, background and energy terms are made anew."""
     error = part.sample.array("angular_error")
     where = cells(declination, part.sample.array("log10_energy"), part.sample.binning)
-    estimate = background(where, part.groups, part.kernel)
+    counts = counted(where, part.groups)
+    estimate = background(counts, part.groups, part.kernel)
     events = part.seen(declination, error, where)
     active = in_reading_order(part.space, events)
     lookup = place(part.space, events.take(active), active)
     seen = type(where)(where.fine[active], where.cell[active])
     energy = energy_terms(part.signal_energy, part.groups, seen, estimate)
-    return replace(part, where=where, base=estimate, active=active, lookup=lookup, energy=energy)
+    return replace(part, where=where, counts=counts, base=estimate, active=active, lookup=lookup, energy=energy)
 
 
 def _parts(problems: tuple[Prepared, ...], seed: int, trial: int, smear: float) -> list[tuple[PreparedSample, ...]]:
