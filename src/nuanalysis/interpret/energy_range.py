@@ -72,7 +72,7 @@ def energy_range(prepared: Prepared, n_signal: float, rng: np.random.Generator) 
             shapes = there.difference_at(there.position(drawn.right_ascension))
             ratio = energy_terms(part.signal_energy, part.groups, where, part.base).at(node)
             x = ratio * (prepared.mixing[node] @ shapes) * part.share[node]
-            c = n_signal / len(part.where.fine)
+            c = n_signal / part.n_events
             rate = float(source.cumulative[-1]) * sample.livetime
             detected[k] += rate * len(drawn) / _DRAWN
             weight[k] += rate * float(np.log(np.maximum(1.0 + c * x, _LEAST)).sum()) / _DRAWN

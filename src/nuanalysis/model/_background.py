@@ -56,6 +56,10 @@ class Cells:
     fine: Ints
     cell: Ints
 
+    def take(self, chosen: Ints) -> Cells:
+        """Those of the chosen events."""
+        return Cells(self.fine[chosen], self.cell[chosen])
+
 
 def cells(declination: Floats, log10_energy: Floats, binning: Binning) -> Cells:
     """Bins of the events; energies beyond the edges belong to the outer bins."""

@@ -88,14 +88,10 @@ def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnergyTerms:
-    """S_E / (B_E B_direction) of events, kept as a table: ratio (node, group), group (event,), scale (event,).
-
-    fine (event,) : the bin of the declination density that scale was read from.
-    """
+    """S_E / (B_E B_direction) of events, kept as a table: ratio (node, group), group (event,), scale (event,)."""
 
     ratio: Floats
     group: NDArray[np.int64]
-    fine: NDArray[np.int64]
     scale: Floats
 
     def at(self, node: int) -> Floats:
@@ -113,13 +109,18 @@ class PreparedSample:
     groups: Grouping
     energy_class: NDArray[np.int64]  # (group,) class of reconstructed energy of the maps
     kernel: Smoother
-    where: Cells
     counts: Counts
     base: Background
     active: NDArray[np.int64]
+    where: Cells  # of the active events, as are lookup and energy
     lookup: Place
-    energy: EnergyTerms  # of the active events
+    energy: EnergyTerms
     share: Floats  # (node,) fraction of the signal events that fall into this sample
+
+    @property
+    def n_events(self) -> int:
+        """All events of the sample."""
+        return self.counts.total
 
     def seen(self, declination: Floats, error: Floats, where: Cells) -> Seen:
         """What the look-up needs to know of events in the given bins, (event,) rad."""
@@ -145,7 +146,7 @@ class Prepared:
     @property
     def n_events(self) -> int:
         """Events of all samples."""
-        return sum(len(part.where.fine) for part in self.parts)
+        return sum(part.n_events for part in self.parts)
 
     def strength_at(self, ts: float) -> Floats:
         """Tilt n* of each node whose scrambles are expected to have this TS, (node,)."""
@@ -162,7 +163,7 @@ def energy_terms_in(signal_energy: Floats, group: Ints, fine: Ints, estimate: Ba
     ratio = signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
     scale = np.full(len(estimate.direction), np.inf)
     np.divide(1.0, estimate.direction, out=scale, where=estimate.direction > 0)
-    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), group, fine, scale[fine])
+    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), group, scale[fine])
 
 
 def _signal_energy(hypothesis: Hypothesis, sample: Sample, nodes: Floats, groups: Grouping, classes: Floats) -> Floats:
@@ -230,7 +231,8 @@ def _prepare_sample(
     active = in_reading_order(space, events)
     lookup = place(space, events.take(active), active)
     signal_energy = _signal_energy(hypothesis, sample, nodes, groups, classes)
-    energy = energy_terms(signal_energy, groups, Cells(where.fine[active], where.cell[active]), estimate)
+    where = where.take(active)
+    energy = energy_terms(signal_energy, groups, where, estimate)
     return PreparedSample(
         sample,
         space,
@@ -238,10 +240,10 @@ def _prepare_sample(
         groups,
         energy_class,
         kernel,
-        where,
         counts,
         estimate,
         active,
+        where,
         lookup,
         energy,
         share,
@@ -264,17 +266,15 @@ def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:
 def _even_terms(prepared: Prepared, shift: float) -> Terms:
     """Terms with right ascensions spread evenly by the golden ratio."""
     parts = prepared.parts
-    even: list[Floats] = [(np.arange(1.0, len(p.where.fine) + 1) * _GOLDEN + shift) % 1.0 for p in parts]
+    even: list[Floats] = [(np.arange(1.0, p.n_events + 1) * _GOLDEN + shift) % 1.0 for p in parts]
     differences = [p.lookup.difference(u) for p, u in zip(parts, even, strict=True)]
-    return join(prepared, differences, [p.energy for p in parts], [len(p.where.fine) for p in parts])
+    return join(prepared, differences, [p.energy for p in parts])
 
 
 def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
     """``spread`` and ``strength`` of Prepared, each event seen at several right ascensions: a small sample at more."""
     parts = prepared.parts
-    floors = join(
-        prepared, [p.lookup.mean for p in parts], [p.energy for p in parts], [len(p.where.fine) for p in parts]
-    )
+    floors = join(prepared, [p.lookup.mean for p in parts], [p.energy for p in parts])
     spread, strength = np.empty(len(prepared.index)), np.empty((2, len(prepared.index), len(_STEPS)))
     looks = max(_LEAST_LOOKS, _SEEN_EVENTS // max(prepared.n_events, 1))
     seen = [_even_terms(prepared, k / looks) for k in range(looks)]
@@ -290,14 +290,16 @@ def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
 
 
 def join(
-    prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], counts: list[int], pieces: int = 1
+    prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], added: tuple[int, ...] = ()
 ) -> Terms:
     """One set of Terms from several samples.
 
     Sample j holds the fraction f_j of the signal: n_j / N_j = (n_s / N) f_j N / N_j, and f_j N / N_j goes into its
-    energy ratio.  counts N_j, one entry a sample; differences (p, event) and energies, so many pieces a sample.
+    energy ratio.  differences (p, event) and energies : of the events of each sample, all in the same number of pieces.
+    added : events of each sample that are not its own.
     """
-    total = sum(counts)
+    counts = [part.n_events + n for part, n in zip(prepared.parts, added or (0,) * len(prepared.parts), strict=True)]
+    total, pieces = sum(counts), len(energies) // len(counts)
     factors = [part.share * total / n for part, n in zip(prepared.parts, counts, strict=True)]
     ratios = [e.ratio * factors[k // pieces][:, None] for k, e in enumerate(energies)]
     group = np.concatenate([e.group for e in energies])
@@ -322,4 +324,4 @@ def terms(prepared: Prepared) -> Terms:
     for part in prepared.parts:
         u = part.lookup.position(part.sample.array("right_ascension")[part.active])
         differences.append(part.lookup.difference_at(u))
-    return join(prepared, differences, [p.energy for p in prepared.parts], [len(p.where.fine) for p in prepared.parts])
+    return join(prepared, differences, [p.energy for p in prepared.parts])

@@ -63,14 +63,18 @@ def band_of(sin_dec: Floats, edges: Floats) -> NDArray[np.int64]:
     return np.clip(np.searchsorted(edges, sin_dec, side="right") - 1, 0, len(edges) - 2)
 
 
+def band_acceptance(response: Response, spectrum: Spectrum) -> Floats:
+    """``acceptance`` in each band of the effective area, (band,) cm2 GeV."""
+    return np.asarray(response.array("effective_area") @ _bin_weights(spectrum, response.array("log10_true_edges")))
+
+
 def acceptance(response: Response, spectrum: Spectrum, sin_dec: Floats) -> Floats:
     """Events per unit of time and of flux dN/dE at 100 TeV at each sin(declination).
 
     Returns (...,) cm2 GeV: times dN/dE(100 TeV) in GeV^-1 cm^-2 s^-1 and s, a number of events.
     Constant inside each band of the effective area, as released.
     """
-    per_band = response.array("effective_area") @ _bin_weights(spectrum, response.array("log10_true_edges"))
-    return np.asarray(per_band[band_of(sin_dec, response.array("sin_dec_edges"))])
+    return np.asarray(band_acceptance(response, spectrum)[band_of(sin_dec, response.array("sin_dec_edges"))])
 
 
 def _true_to_migration(response: Response) -> Floats:
