@@ -67,7 +67,7 @@ def joint_injected(
             for j, (problem, source, n_mean) in enumerate(zip(problems, sources, n_means, strict=True))
         ]
     )
-    everywhere = [np.empty(len(part.where.fine)) for part in problems[0].parts]
+    everywhere = [np.empty(part.n_events) for part in problems[0].parts]
     for stream, u in enumerate(everywhere):
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
     estimates, added = backgrounds(problems[0], drawn), tuple(map(len, drawn))
