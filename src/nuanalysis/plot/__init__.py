@@ -9,7 +9,8 @@ from __future__ import annotations
 from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
-from nuanalysis.plot._leak import leak, leak_words
+from nuanalysis.plot._joint import comparison_of_models, joint_figure
+from nuanalysis.plot._leak import LeakPanel, leak_figure
 from nuanalysis.plot._maps import ts_maps
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, png, save, show, slug
 from nuanalysis.plot._results import (
@@ -39,6 +40,7 @@ __all__ = [
     "ExtensionStrip",
     "Fitted",
     "FluxRow",
+    "LeakPanel",
     "Mark",
     "PlanePanel",
     "Sidecar",
@@ -46,6 +48,7 @@ __all__ = [
     "bias_figure",
     "chances_figure",
     "comparison_figure",
+    "comparison_of_models",
     "cut_flow",
     "declination_figure",
     "declination_sidecar",
@@ -53,8 +56,8 @@ __all__ = [
     "extended_figure",
     "figure_html",
     "flux_comparison",
-    "leak",
-    "leak_words",
+    "joint_figure",
+    "leak_figure",
     "likelihood_scan",
     "marginals",
     "mark",
