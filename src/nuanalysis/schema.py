@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from nuanalysis.errors import DataError
+from nuanalysis.errors import DataError, refuse
 
 TWO_PI = 2.0 * np.pi
 
@@ -159,13 +159,9 @@ def check(dataset: xr.Dataset, schema: Schema, *, source: str = "dataset") -> xr
 
     Raises DataError that lists all faults at once.  ``source`` names the file or step in the message.
     """
-    found = faults(dataset, schema)
-    if found:
-        raise DataError(
-            f"{source} does not keep the {schema.name} schema (version {schema.version}):\n  - "
-            + "\n  - ".join(found)
-            + "\nCorrect the input, or convert it with the reader of its release."
-        )
+    what = f"{source} does not keep the {schema.name} schema (version {schema.version})"
+    remedy = "Correct the input, or convert it with the reader of its release."
+    refuse(faults(dataset, schema), what, remedy, error=DataError)
     return dataset
 
 

@@ -29,6 +29,7 @@ from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.likelihood import FIT_COLUMNS, turned
 from nuanalysis.model import Hypothesis
 from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.store.sky_maps import LOCAL
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -82,7 +83,7 @@ def read_search(
     longitude, declination: 'LO,HI', '' for all; longitudes run eastwards from LO to HI, through 0 where HI is smaller.
     """
     faults: list[str] = []
-    _try(faults, samples.seasons, sample)
+    _try(faults, samples.recipe, sample)
     _try(faults, scan.check, nside, skies, 0.0)
     sizes = _extensions(extensions, faults)
     if not 0.0 < width <= 90.0:
@@ -349,7 +350,7 @@ def _meta(document: dict[str, Any]) -> dict[str, Any]:
         "N_EVENTS": document["n_events"],
         "SEED": document["seed"],
         "N_SKIES": document["n_skies"],
-        "LOG10_P_LOCAL": f"log10 of the p-value, {scan.LOCAL}",
+        "LOG10_P_LOCAL": f"log10 of the p-value, {LOCAL}",
     }
 
 

@@ -17,7 +17,8 @@ from nuanalysis.ingest import (
     tracks_ic86_2011,
 )
 from nuanalysis.ingest._download import Patience
-from nuanalysis.ingest._find import FileReport, ReleaseReport, cache_root, fetch, find, holdings, import_files, verify
+from nuanalysis.ingest._fetch import fetch, import_files
+from nuanalysis.ingest._find import FileReport, ReleaseReport, cache_root, find, holdings, verify
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 
 RELEASES = (

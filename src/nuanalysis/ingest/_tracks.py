@@ -140,13 +140,6 @@ def good_runs(start: NDArray[np.float64], stop: NDArray[np.float64], *, season: 
     )
 
 
-def in_good_runs(mjd: NDArray[np.float64], runs: xr.Dataset) -> NDArray[np.bool_]:
-    """Return which times (event,) MJD lie inside a good run, ends included."""
-    start, stop = np.asarray(runs["start"].values), np.asarray(runs["stop"].values)
-    run = np.searchsorted(start, mjd, side="right") - 1
-    return np.asarray((run >= 0) & (mjd <= stop[np.maximum(run, 0)]))
-
-
 def _edges(path: Path, low: NDArray[np.float64], high: NDArray[np.float64], axis: str) -> NDArray[np.float64]:
     """Return the edges of an axis whose bins are given as low and high per row; bins must join without gaps."""
     lows, highs = np.unique(low), np.unique(high)

@@ -10,20 +10,24 @@ from nuanalysis.plot._curves import bias_figure, chances_figure, median_signific
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
 from nuanalysis.plot._joint import comparison_of_models, joint_figure
+from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
 from nuanalysis.plot._maps import ts_maps
-from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, png, save, show, slug
+from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import (
     FluxRow,
     StackRow,
     flux_comparison,
-    likelihood_scan,
+    likelihood_profile,
+    profile_figure,
     stacking,
     ts_distribution,
     ts_figure,
 )
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
+from nuanalysis.plot._sky_page import HotSpot, sky_page
+from nuanalysis.plot._skymap import sky_map_page
 from nuanalysis.plot._stack import stack_figure
 from nuanalysis.plot._templates import (
     Fitted,
@@ -40,8 +44,11 @@ __all__ = [
     "ExtensionStrip",
     "Fitted",
     "FluxRow",
+    "HotSpot",
+    "Layer",
     "LeakPanel",
     "Mark",
+    "Marker",
     "PlanePanel",
     "Sidecar",
     "StackRow",
@@ -58,18 +65,21 @@ __all__ = [
     "flux_comparison",
     "joint_figure",
     "leak_figure",
-    "likelihood_scan",
+    "likelihood_profile",
     "marginals",
     "mark",
     "median_significance",
-    "origin_of",
+    "plain",
     "plane_crop",
     "plane_panels",
     "png",
+    "profile_figure",
     "region_figure",
     "save",
     "show",
     "sky_map",
+    "sky_map_page",
+    "sky_page",
     "slug",
     "stack_figure",
     "stacking",

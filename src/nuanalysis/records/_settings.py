@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nuanalysis.errors import did_you_mean
+from nuanalysis.errors import InputError, did_you_mean
+
+S = TypeVar("S", bound=BaseModel)
 
 
 class Settings(BaseModel):
@@ -32,23 +34,56 @@ def setting(
     return Field(default, ge=low, le=high, gt=above, description=help, json_schema_extra={"unit": unit})
 
 
-def _sentence(fault: dict[str, Any], models: Sequence[type[BaseModel]]) -> str:
-    place = ".".join(str(p) for p in fault["loc"])
+def made(model: type[S], values: Mapping[str, Any], what: str) -> S:
+    """A record of settings from values.  Lists serve as tuples, Quantities in the unit of their field.
+
+    what : the thing that cannot be made, for the message.  Raises InputError with all faults in one message.
+    """
+    try:
+        return model.model_validate(plain(model, values))
+    except ValidationError as error:
+        raise InputError(f"{what}:\n  - {faults_in_words(error, (model,))}\nNothing was run.") from error
+
+
+def plain(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as the fields of a record take them: see ``made``."""
+    return {name: _plain(model, name, value) for name, value in values.items()}
+
+
+def _plain(model: type[BaseModel], name: str, value: Any) -> Any:
+    """The value as the field takes it."""
+    if isinstance(value, list):
+        return tuple(_plain(model, name, one) for one in value)
+    field = model.model_fields.get(name)
+    extra = field.json_schema_extra if field is not None else None
+    unit = extra.get("unit") if isinstance(extra, dict) else None
+    if unit and hasattr(value, "to_value"):
+        found = value.to_value(unit)
+        return tuple(found.tolist()) if getattr(found, "ndim", 0) else float(found)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and field is not None and "float" in str(field.annotation) else value
+
+
+def _sentence(fault: dict[str, Any], known: set[str], within: str) -> str:
+    place = ".".join([*([within] if within else []), *(str(p) for p in fault["loc"])])
     if fault["type"] == "value_error":
-        return f"{place or 'the spec'}: {fault['ctx']['error']}"
+        return f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"])
     if fault["type"] == "extra_forbidden":
-        known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
     return f"'{place}': {fault['msg']}{found}"
 
 
-def faults_in_words(error: ValidationError, models: Sequence[type[BaseModel]]) -> str:
+def faults_in_words(
+    error: ValidationError, models: Sequence[type[BaseModel]], more: Sequence[str] = (), within: str = ""
+) -> str:
     """All faults, one a line; an array that is 'too short' only because its items are bad is not one of them.
 
-    models : the records whose keys a wrong key may have meant.
+    models, more : the records whose keys a wrong key may have meant, and further keys.
+    within : place of the record in a file.
     """
+    known = {name for model in models for name in model.model_fields} | set(more)
     faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors()]
     inside = {fault["loc"][:1] for fault in faults if len(fault["loc"]) > 1}
     kept = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
-    return "\n  - ".join(_sentence(fault, models) for fault in kept)
+    return "\n  - ".join(_sentence(fault, known, within) for fault in kept)

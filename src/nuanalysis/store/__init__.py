@@ -15,7 +15,7 @@ from nuanalysis.store._ensembles import (
     write_batch,
 )
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, sha256_file, table_ecsv
+from nuanalysis.store._files import atomic_write, locked, sha256_file, table_ecsv
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "create_ensemble",
     "ensemble_digest",
     "ensemble_layout",
+    "locked",
     "missing_batches",
     "read_ensemble",
     "read_zip",

@@ -18,10 +18,12 @@ from nuanalysis.sky.templates import (
     pi0_like,
     pi0_published,
 )
-from nuanalysis.sky.templates._file import PREFIX, MapFile, Understood, parse, read, read_template, understood
-from nuanalysis.sky.templates._formats import NODE_COLUMN, sidecar
+from nuanalysis.sky.templates._file import Understood, read, read_template, understood
+from nuanalysis.sky.templates._fits import NODE_COLUMN
+from nuanalysis.sky.templates._formats import sidecar
 from nuanalysis.sky.templates._healpix import TO_GALACTIC, to_equatorial
 from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
+from nuanalysis.sky.templates._said import PREFIX, MapFile, parse
 from nuanalysis.sky.templates._summary import brightest, local_index
 from nuanalysis.sky.templates._units import GEV_PER_TEV, RELATIVE, RELATIVE_FLUX
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import DataError
+from nuanalysis.errors import DataError, refuse
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import value_faults
 
@@ -34,13 +34,8 @@ def make_template(density: NDArray[np.float64], sha256: str) -> Template:
     Raises DataError if the array is not that map: another size, an integral off 1 by more than 1e-6, NaN or negative.
     """
     density = np.asarray(density)
-    faults = _faults(density)
-    if faults:
-        raise DataError(
-            f"the published pi0 map ({UPSTREAM_FILE}) is not as released:\n  - "
-            + "\n  - ".join(faults)
-            + "\nFetch it again, or run 'nuanalysis data verify'."
-        )
+    what = f"the published pi0 map ({UPSTREAM_FILE}) is not as released"
+    refuse(_faults(density), what, "Fetch it again, or run 'nuanalysis data verify'.", error=DataError)
     density = density.astype(np.float64)
     density.flags.writeable = False
     return Template("pi0", "Fermi-LAT pi0", *factorised(density), PowerLaw(INDEX), "published", REFERENCE, sha256)
