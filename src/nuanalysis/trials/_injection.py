@@ -24,6 +24,7 @@ from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
 from nuanalysis.trials._mixture import uncertainty
 from nuanalysis.trials._scrambles import Tilt, scrambled
+from nuanalysis.trials.streams import OF_PROBLEMS
 
 Floats = NDArray[np.float64]
 INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged", "n_signal_held")
@@ -181,7 +182,7 @@ def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
     """Median of fitted over injected n_s at four standard deviations, index held; a pilot with a seed of its own."""
     node, sources = flux_node(prepared), emissions(prepared)
     strength = 4.0 * float(uncertainty(prepared)[node])
-    fits = [maximise_at(injected(prepared, sources, 2**40, i, strength), node) for i in range(n_trials)]
+    fits = [maximise_at(injected(prepared, sources, OF_PROBLEMS, i, strength), node) for i in range(n_trials)]
     return float(np.median([fit.n_signal for fit in fits]) / strength)
 
 
