@@ -68,10 +68,10 @@ def energy_range(prepared: Prepared, n_signal: float, rng: np.random.Generator) 
             drawn = drawn.take(np.flatnonzero(sample.passes(drawn.declination, drawn.log10_energy)))
             where = cells(drawn.declination, drawn.log10_energy, sample.binning)
             there = place(part.space, part.seen(drawn.declination, drawn.angular_error, where))
-            shapes = there.at(there.position(drawn.right_ascension)) - there.mean
+            shapes = there.difference_at(there.position(drawn.right_ascension))
             ratio = energy_terms(part.signal_energy, part.groups, where, part.base).at(node)
             x = ratio * (prepared.mixing[node] @ shapes) * part.share[node]
-            c = n_signal / len(part.where.fine)
+            c = n_signal / part.n_events
             rate = float(source.cumulative[-1]) * sample.livetime
             detected[k] += rate * len(drawn) / _DRAWN
             weight[k] += rate * float(np.log(np.maximum(1.0 + c * x, _LEAST)).sum()) / _DRAWN

@@ -83,7 +83,7 @@ def event_numbers(prepared: Prepared, added: tuple[int, ...] = ()) -> Ints:
     """
     out, start = [], 0
     for part, more in zip(prepared.parts, added or (0,) * len(prepared.parts), strict=True):
-        n = len(part.where.fine)
+        n = part.n_events
         out += [part.active + start, np.arange(start + n, start + n + more)]
         start += n + more
     return np.concatenate(out)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Self
 
 import astropy.units as u
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.hypotheses import read_hypothesis
@@ -23,8 +23,8 @@ from nuanalysis.library.samples._recipe import SampleRecipe, Season
 from nuanalysis.library.samples._samples import Samples
 from nuanalysis.library.samples._shared import refuse_shared_events
 from nuanalysis.model import Sample
-from nuanalysis.records import Settings, faults_in_words
-from nuanalysis.response import NONE, Response, Systematics, acceptance
+from nuanalysis.records import Settings, made, setting
+from nuanalysis.response import Response, acceptance
 from nuanalysis.selection import NO_RUNS, CutFlow, Range, apply
 from nuanalysis.sky.catalogues import Selection, seen_shares
 from nuanalysis.sky.records import PowerLaw
@@ -56,7 +56,6 @@ __all__ = [
     "refuse_shared_events",
     "sample_spec",
     "select",
-    "systematics_of",
     "user_cuts",
 ]
 
@@ -80,15 +79,15 @@ def recipe(name: str) -> SampleRecipe:
 
 
 class SampleSpec(Settings):
-    """One sample and the user's cuts on it; signal and n_signal belong to the synthetic sample alone."""
+    """One sample and the user's cuts on it; signal and n_signal belong to the synthetic samples alone."""
 
-    name: str = Field(description="a name of SAMPLES")
-    signal: str = Field("template:pi0", description="hypothesis injected into the synthetic sample, or 'none'")
-    n_signal: Annotated[float, Field(ge=0, le=10000)] = 671.1
-    min_log10_energy: Annotated[float, Field(ge=0, le=10)] = 0.0
-    max_log10_energy: Annotated[float, Field(ge=0, le=10)] = 10.0
-    min_declination_deg: Annotated[float, Field(ge=-90, le=90)] = -90.0
-    max_declination_deg: Annotated[float, Field(ge=-90, le=90)] = 90.0
+    name: str = setting(help="sample: " + ", ".join(f"{one.name} ({one.title})" for one in SAMPLES if not one.refusal))
+    signal: str = setting("template:pi0", help="hypothesis injected into a synthetic sample, or 'none'")
+    n_signal: float = setting(671.1, low=0, high=10000, help="its expected events")
+    min_log10_energy: float = setting(0.0, low=0, high=10, help="lowest log10 of the reconstructed energy in GeV")
+    max_log10_energy: float = setting(10.0, low=0, high=10, help="highest log10 of the reconstructed energy in GeV")
+    min_declination_deg: float = setting(-90.0, low=-90, high=90, help="lowest declination, in degrees")
+    max_declination_deg: float = setting(90.0, low=-90, high=90, help="highest declination, in degrees")
 
     @field_validator("name")
     @classmethod
@@ -115,12 +114,7 @@ class SampleSpec(Settings):
 
 def sample_spec(**values: object) -> SampleSpec:
     """One sample from options.  Raises InputError with all faults in one message."""
-    try:
-        return SampleSpec.model_validate(values)
-    except ValidationError as error:
-        raise InputError(
-            f"the sample cannot be made as asked:\n  - {faults_in_words(error, (SampleSpec,))}\nNothing was run."
-        ) from error
+    return made(SampleSpec, values, "the sample cannot be made as asked")
 
 
 def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
@@ -128,9 +122,9 @@ def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
 
     Raises DataError that names the fetch command where a release is not here.
     """
-    made = recipe(spec.name)
-    signal = None if made.origin == "real" or spec.signal == "none" else read_hypothesis(spec.signal)
-    return made.events(seed, signal, spec.n_signal)
+    sample = recipe(spec.name)
+    signal = None if sample.origin == "real" or spec.signal == "none" else read_hypothesis(spec.signal)
+    return sample.events(seed, signal, spec.n_signal)
 
 
 def user_cuts(spec: SampleSpec) -> tuple[Range, ...]:
@@ -156,22 +150,24 @@ def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, x
 
 def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> Samples:
     """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
-    made, seasons = recipe(spec.name), []
+    sample, seasons = recipe(spec.name), []
     energy = (spec.min_log10_energy, spec.max_log10_energy)
     declination = (float(np.radians(spec.min_declination_deg)), float(np.radians(spec.max_declination_deg)))
     for name, dataset in events.items():
-        response = made.season(name).response()
-        seasons.append(Sample(name, response.label, dataset, response, made.binning, made.nside, energy, declination))
+        response = sample.season(name).response()
+        seasons.append(
+            Sample(name, response.label, dataset, response, sample.binning, sample.nside, energy, declination)
+        )
     said = seasons[0].events.attrs
     return Samples(
-        made.name,
-        made.label,
+        sample.name,
+        sample.label,
         tuple(seasons),
         seed=seed,
         signal="" if said.get("signal", "none") == "none" else str(said["signal"]),
-        releases=made.releases,
-        holds=made.holds,
-        systematics=made.systematics,
+        releases=sample.releases,
+        holds=sample.holds,
+        systematics=sample.systematics,
     )
 
 
@@ -188,15 +184,15 @@ def detector(response: str | Response | xr.Dataset) -> Detector:
     Raises InputError for unknown names and for samples of several seasons, DataError for a dataset against the schema.
     """
     if isinstance(response, str):
-        found = [(made, season) for made in SAMPLES for season in made.seasons if season.name == response]
+        found = [(sample, season) for sample in SAMPLES for season in sample.seasons if season.name == response]
         if not found:
-            made = recipe(response)
-            found = [(made, season) for season in made.seasons]
+            sample = recipe(response)
+            found = [(sample, season) for season in sample.seasons]
         if len(found) > 1:
             seasons = ", ".join(season.name for _, season in found)
             raise InputError(f"the sample '{response}' has a response for each season; expected one of {seasons}")
-        [(made, season)] = found
-        return Detector(season.response(), made.binning, made.nside, made.systematics)
+        [(sample, season)] = found
+        return Detector(season.response(), sample.binning, sample.nside, sample.systematics)
     known = own_response(response) if isinstance(response, xr.Dataset) else response
     width = float(np.median(known.array("psf_kappa_narrow"))) ** -0.5
     alike = cascades_2023.SAMPLE if width > _WIDE else tracks.SAMPLE
@@ -221,6 +217,7 @@ def own(
         there, azimuth, zenith, run, event_id; others are left alone.  A column brings its unit (a Quantity, ``unit``,
         attribute ``units``), or ``units`` says it by column; mjd is in d and log10_energy in log10(E/GeV).
     response : see ``detector``.    livetime : with a unit.    origin : 'real' or 'synthetic'; never assumed.
+    seed : of the trials on it.
     Raises InputError with every fault of the table in one message.
     """
     if name in names() or not _PLAIN.fullmatch(name):
@@ -230,13 +227,6 @@ def own(
     label = f"{name}, seen as {seen_by.response.label}"
     season = Sample(name, label, events, seen_by.response, seen_by.binning, seen_by.nside)
     return Samples(name, label, (season,), seed, systematics=seen_by.systematics)
-
-
-def systematics_of(seasons: tuple[Sample, ...]) -> Systematics:
-    """How far the detectors of seasons may differ from their responses; NONE where no public numbers say for all."""
-    of_season = {season.name: made.systematics for made in SAMPLES for season in made.seasons}
-    found = {of_season.get(season.name, NONE) for season in seasons}
-    return found.pop() if len(found) == 1 else NONE
 
 
 def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> NDArray[np.float64]:
