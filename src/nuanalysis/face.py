@@ -124,9 +124,9 @@ def run(spec: str | Path, *, runs: str | Path = "runs", bench: Bench | None = No
     Without notebooks: ``nuanalysis run`` executes those too.  A killed run goes on where it was.
     """
     from nuanalysis.workflow import steps
-    from nuanalysis.workflow.spec import leave_out_unknown, read_spec
+    from nuanalysis.workflow.spec import read_spec
 
-    asked = leave_out_unknown(read_spec(Path(spec)))
+    asked = read_spec(Path(spec))
     where = bench or default_bench()
     folder = Path(runs) / asked.name
     with where.executor:

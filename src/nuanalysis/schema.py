@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError, refuse
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
 TWO_PI = 2.0 * np.pi
 
 
 class Spectrum(Protocol):
     """Anything with dN/dE relative to its value at 100 TeV."""
 
-    def shape(self, log10_energy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shape(self, log10_energy: Floats) -> Floats:
         """Relative dN/dE at log10(E/GeV); any shape."""
         ...
 

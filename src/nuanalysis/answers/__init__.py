@@ -21,6 +21,10 @@ QUESTIONS = (
     "sensitivity",
     "bias",
     "together",
+    "joint",
+    "compare",
+    "stack",
+    "leak",
     "expect",
     "measure",
 )

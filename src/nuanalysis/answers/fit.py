@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,6 +39,7 @@ _LEAST_REACH = 4.0  # standard deviations of n_s that injections reach, more whe
 class Fit(Question):
     """Does a sample hold a hypothesis?  n_s, TS, local p-value, flux and upper limit."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     precision: float = setting(0.1, low=0.001, high=0.3, help="relative statistical error of the p-value")
     injections: int = setting(1500, low=0, high=10_000_000, help="injected skies for flux and limit; 0: the fit alone")
@@ -52,7 +54,7 @@ class Fit(Question):
 
     def ask(self, samples: Samples, bench: Bench) -> FitAnswer:
         problem = pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
-        return fit(problem, samples, self, bench)
+        return fit(problem, samples, Wanted(precision=self.precision), self.injections, bench)
 
 
 class FitAnswer(Answer):
@@ -104,8 +106,8 @@ def profile(data: Terms, n_signal: float, spread: float) -> tuple[np.ndarray, np
     return grid[known], values[known]
 
 
-def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnswer:
-    """The answer for a problem that is prepared."""
+def fit(problem: Problem, samples: Samples, wanted: Wanted, n_injections: int, bench: Bench) -> FitAnswer:
+    """The answer for a problem that is prepared; without injections the fit alone."""
     best, data = fit_data(problem)
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     known: dict[str, Any] = {
@@ -119,11 +121,11 @@ def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnsw
         "problem": problem,
         "samples": samples,
     }
-    if not asked.injections:
+    if not n_injections:
         nothing = Unknown(reason="asked without injections")
         return FitAnswer(**known, chance=nothing, flux=nothing)
-    background = background_of(problem, best.ts, Wanted(precision=asked.precision), bench)
-    injected = injections(problem, asked.injections, reach_of(problem, best), bench)
+    background = background_of(problem, best.ts, wanted, bench)
+    injected = injections(problem, n_injections, reach_of(problem, best), bench)
     flux = flux_of(problem, data, best.ts, background, injected)
     return FitAnswer(
         **known,

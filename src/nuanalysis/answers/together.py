@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ _ZERO = "all test statistics are zero: every scramble has at least as much"
 class Together(Question):
     """Local p-values of several hypotheses and the global one of the best, from correlated scrambles."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 400}
     hypotheses: tuple[Named, ...] = setting(help="two or more; each:CATALOGUE stands for every source of it")
     ts: tuple[float, ...] = setting((), help="test statistics in the same order; without: those of the fits")
     precision: float = setting(PRECISION, low=0.001, high=0.3, help="relative statistical error of the p-values")
@@ -77,7 +79,7 @@ class TogetherAnswer(Answer):
     local: Chance | Unknown = shown("chance of the best one alone")
     trials_factor: float | None = shown("global over local p", None, form=".3g")
     smear_declination: float = shown("declinations of scrambles smeared by", unit="deg", form="g")
-    precision: float = shown("relative error asked for", hidden=True)
+    precision: float | None = shown("relative error asked for; null: whatever the trials give", None, hidden=True)
     hypotheses: tuple[Member, ...] = shown("hypotheses, each alone")
 
     def headline(self) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ def together(
     about: dict[str, Any] = {
         "provenance": provenance_of(samples, *problems),
         "smear_declination": math.degrees(wanted.smear),
-        "precision": wanted.precision,
+        "precision": None if math.isinf(wanted.precision) else wanted.precision,
     }
     names = [p.hypothesis.name for p in problems]
     if max(observed) <= 0.0:

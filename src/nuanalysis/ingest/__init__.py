@@ -36,20 +36,9 @@ RELEASES = (
 )
 
 __all__ = [
-    "RELEASES",
-    "FileReport",
-    "Patience",
-    "ReleaseReport",
-    "UpstreamFile",
-    "UpstreamRelease",
-    "cache_root",
-    "fetch",
-    "find",
-    "holdings",
-    "import_files",
-    "release",
-    "verify",
-]
+    "RELEASES", "FileReport", "Patience", "ReleaseReport", "UpstreamFile", "UpstreamRelease", "cache_root", "fetch",
+    "find", "holdings", "import_files", "release", "verify",
+]  # fmt: skip
 
 
 def release(name: str) -> UpstreamRelease:

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.schema import Floats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Table = dict[str, NDArray[np.float64]]
+Table = dict[str, Floats]
 
 REPAIR = "Fetch it again, or run 'nuanalysis data verify' to see which files are damaged."
 
@@ -165,7 +165,7 @@ def within(path: Path, table: Table, limits: dict[str, tuple[float, float]]) -> 
         )
 
 
-def read_matrix(path: Path, *, shape: tuple[int, ...] | None = None) -> NDArray[np.float64]:
+def read_matrix(path: Path, *, shape: tuple[int, ...] | None = None) -> Floats:
     """Return a headerless table (comma or white space) as float64, 1-d where it has one row or column.
 
     Raises DataError for a damaged file, NaN, or another shape than the one expected.
@@ -225,14 +225,14 @@ def _npy_rows(path: Path) -> int:
     return int(shape[0]) if shape else 1
 
 
-def read_npy(path: Path) -> NDArray[np.float64]:
+def read_npy(path: Path) -> Floats:
     """Return the float array of a .npy (or .npy.gz) file; pickles are refused.  Raises DataError."""
     content = read_bytes(path)
     with faults_named(path):
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float64)
 
 
-def read_json(path: Path) -> dict[str, NDArray[np.float64]]:
+def read_json(path: Path) -> dict[str, Floats]:
     """Return the equal-length arrays of numbers in a JSON object: {name: (row,)}.  Raises DataError."""
     content = read_bytes(path)
     with faults_named(path):

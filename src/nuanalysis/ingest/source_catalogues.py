@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest import _source_tables
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._source_tables import Layout, Other, number_or_nan
 from nuanalysis.ingest._table import REPAIR, located, present
+from nuanalysis.schema import Floats
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-Floats = NDArray[np.float64]
 
 R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))  # radius that holds 68 per cent of a round Gaussian, in sigma
 DISC = 0.5  # sigma of the Gaussian with the mean square radius of a disc, in radii

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._seasons import Seasons
 from nuanalysis.ingest._table import Table, within
+from nuanalysis.schema import Bools
 
 FLOOR_DEG = 0.2
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI")
@@ -61,7 +61,7 @@ def _event_table(folder: Path, season: str) -> Table:
     return table
 
 
-def _first_seen(tables: Sequence[Table]) -> list[NDArray[np.bool_]]:
+def _first_seen(tables: Sequence[Table]) -> list[Bools]:
     """Return for each table which rows carry a (run, event, subevent) that no earlier row of any table carries."""
     keys = np.concatenate([np.stack([table[key] for key in KEYS], axis=1) for table in tables])
     # np.unique gives the first place at which each key stands.

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.ingest import _tracks, tracks_ic40
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import Table, located, read_matrix, read_numbers, within
+from nuanalysis.schema import Floats
 
 # Angles are printed to 0.1 deg: the smallest non-zero sigma that the file can say.
 FLOOR_DEG = 0.1
@@ -102,6 +102,6 @@ def read_effective_area(folder: Path) -> xr.Dataset:
     return _tracks.read_cos_zenith_area(path, name=RELEASE.name, reference=RELEASE.reference)
 
 
-def read_median_resolution(folder: Path) -> NDArray[np.float64]:
+def read_median_resolution(folder: Path) -> Floats:
     """Return the released (row, 2) table: median angular resolution in deg, log10(E_nu/GeV)."""
     return read_matrix(located(folder, RELEASE, "AngRes.txt"))

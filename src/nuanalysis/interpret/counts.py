@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 import healpy as hp
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.model import Sample
 from nuanalysis.response import cascades_2023
-
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats
 
 
 def event_density(events: tuple[xr.Dataset, ...], *, nside: int) -> Floats:

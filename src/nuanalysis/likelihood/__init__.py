@@ -7,7 +7,7 @@ ascension (IceCube 2023, supplement; physics of signal subtraction: the data hol
 Trials use sums over the events instead of the events themselves (``_sums``).
 """
 
-from nuanalysis.likelihood._fit import FitResult, maximise, maximise_at, scan, ts_at
+from nuanalysis.likelihood._fit import FitResult, maximise, maximise_and_scan, maximise_at, scan, ts_at
 from nuanalysis.likelihood._joint import (
     TS_TOLERANCE,
     Curvature,
@@ -36,39 +36,9 @@ from nuanalysis.likelihood._scan import (
 from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
 
 __all__ = [
-    "FEW",
-    "FIT_COLUMNS",
-    "REACH_TS",
-    "TS_TOLERANCE",
-    "Circle",
-    "Curvature",
-    "FitResult",
-    "JointFit",
-    "JointMaximum",
-    "JointTerms",
-    "SkyEvents",
-    "Sums",
-    "Turned",
-    "circle",
-    "curvature_at",
-    "event_numbers",
-    "fit_circle",
-    "fit_directions",
-    "joint_maximum",
-    "joint_terms",
-    "largest_tilt",
-    "maximise",
-    "maximise_at",
-    "maximise_joint",
-    "maximise_sums",
-    "refuse_flat",
-    "scan",
-    "sky_events",
-    "sums",
-    "thresholds",
-    "tilt_log_ratio",
-    "tilt_ratios",
-    "tilted",
-    "ts_at",
-    "turned",
-]
+    "FEW", "FIT_COLUMNS", "REACH_TS", "TS_TOLERANCE", "Circle", "Curvature", "FitResult", "JointFit", "JointMaximum",
+    "JointTerms", "SkyEvents", "Sums", "Turned", "circle", "curvature_at", "event_numbers", "fit_circle",
+    "fit_directions", "joint_maximum", "joint_terms", "largest_tilt", "maximise", "maximise_and_scan", "maximise_at",
+    "maximise_joint", "maximise_sums", "refuse_flat", "scan", "sky_events", "sums", "thresholds", "tilt_log_ratio",
+    "tilt_ratios", "tilted", "ts_at", "turned",
+]  # fmt: skip

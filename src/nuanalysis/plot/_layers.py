@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, refuse
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 Scale = Literal["linear", "log", "signed"]
 ORIGINS = ("real", "synthetic", "model")
 

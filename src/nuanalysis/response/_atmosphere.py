@@ -9,10 +9,9 @@ arXiv:1709.07079), nu + nubar, GeV^-1 cm^-2 s^-1 sr^-1.  Passing fractions: Scho
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats
 
 _LOG10_ENERGY = np.array([3.0, 4.0, 5.0])
 _COS_FLUX = np.array([0.05, 0.3, 0.7, 1.0])

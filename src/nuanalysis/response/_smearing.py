@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
-from nuanalysis.response._records import Floats, fit_mixture
+from nuanalysis.response._records import fit_mixture
+from nuanalysis.schema import Floats, Ints
 
 DECILES = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
-_RECO_STEP = (
-    0.1  # of the common axis of reconstructed energies, log10 E: the matrices have bins of their own everywhere
-)
+_RECO_STEP = 0.1  # of the common axis of reconstructed energies, log10 E: the matrices have bins of their own
 _LEAST_ERROR_SPREAD = 0.05
 _START = (0.6, 2.8, 0.4)  # narrow fraction, and concentrations over one over the squared median angle
 _ANGLES = np.geomspace(1e-4, np.pi, 600)
@@ -92,11 +90,11 @@ def _reco_edges(cells: Cells) -> Floats:
     return np.unique(np.clip(_RECO_STEP * np.arange(low, high + 1.0), 0.0, 12.0))
 
 
-def _bin(cells: Cells, quantity: str, edges: Floats) -> NDArray[np.int64]:
+def _bin(cells: Cells, quantity: str, edges: Floats) -> Ints:
     return np.searchsorted(edges, 0.5 * (cells[f"{quantity}_min"] + cells[f"{quantity}_max"])) - 1
 
 
-def _nearest(filled: NDArray[np.int64], bands: int, energies: int) -> NDArray[np.int64]:
+def _nearest(filled: Ints, bands: int, energies: int) -> Ints:
     """For each (band, true bin) the place in ``filled`` of the nearest filled bin of the band, or of any."""
     band, energy = np.divmod(filled, energies)
     apart = np.abs(np.arange(energies)[None, :, None] - energy) + energies * np.abs(

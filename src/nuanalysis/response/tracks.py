@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from nuanalysis.response._records import Floats, Response, fit_mixture
+from nuanalysis.response._records import Response, fit_mixture
 from nuanalysis.response._smearing import DECILES, Resolution, from_smearing
-from nuanalysis.schema import RESPONSE, dataset
+from nuanalysis.schema import RESPONSE, Floats, dataset
 
 __all__ = ["STAND_IN", "Resolution", "from_smearing", "response", "stand_in"]
 

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
-from numpy.typing import ArrayLike, NDArray
-from zarr.codecs import Crc32cCodec
-from zarr.storage import LocalStore, MemoryStore
+from numpy.typing import ArrayLike
 
 from nuanalysis import schema
 from nuanalysis.errors import DataError, InputError, StepMissing
+from nuanalysis.schema import Floats
 from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, first_line, locked
 from nuanalysis.store._zarr import plain, to_buffer
 
@@ -48,13 +46,7 @@ class EnsembleLayout:
 
 
 def create_ensemble(
-    path: Path,
-    *,
-    fingerprint: str,
-    columns: tuple[str, ...],
-    n_trials: int,
-    batch: int,
-    attrs: Mapping[str, object],
+    path: Path, *, fingerprint: str, columns: tuple[str, ...], n_trials: int, batch: int, attrs: Mapping[str, object]
 ) -> None:
     """Begin a trial store, or continue the one that is there; called again it does nothing.
 
@@ -98,6 +90,8 @@ def _refuse_other(path: Path, found: EnsembleLayout, wanted: EnsembleLayout) -> 
 
 def _write_layout(path: Path, layout: EnsembleLayout) -> None:
     """Write the two metadata files, the group last: a store is there once its zarr.json is."""
+    import zarr
+
     files: dict[str, Any] = {}
     root = {
         "format": TRIALS_FORMAT,
@@ -105,13 +99,13 @@ def _write_layout(path: Path, layout: EnsembleLayout) -> None:
         "columns": list(layout.columns),
         "attrs": dict(layout.attrs),
     }
-    zarr.create_group(MemoryStore(files), attributes=root).create_array(
+    zarr.create_group(zarr.storage.MemoryStore(files), attributes=root).create_array(
         "trials",
         shape=(layout.n_trials, len(layout.columns)),
         chunks=(layout.batch, len(layout.columns)),
         dtype="<f8",
         fill_value=np.nan,
-        compressors=[Crc32cCodec()],  # trials hardly compress; a checksum makes damage visible
+        compressors=[zarr.codecs.Crc32cCodec()],  # trials hardly compress; a checksum makes damage visible
         dimension_names=("trial", "column"),
     )
     atomic_write(path / "trials" / "zarr.json", files["trials/zarr.json"].to_bytes())
@@ -126,10 +120,12 @@ def ensemble_layout(path: Path) -> EnsembleLayout:
 
 def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
     """Return the layout and the zarr array, (trial, column) float64."""
+    import zarr
+
     if not (path / "zarr.json").exists():
         raise StepMissing(f"no trials at {path}; run the trials first (nuanalysis run SPEC does).")
     try:
-        group = zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3)
+        group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r", zarr_format=3)
         root, array = group.attrs.asdict(), group["trials"]
         if root.get("format") != TRIALS_FORMAT:
             raise DataError(
@@ -146,7 +142,7 @@ def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
     return layout, array
 
 
-def _read_batch(array: Any, rows: range) -> NDArray[np.float64] | None:
+def _read_batch(array: Any, rows: range) -> Floats | None:
     """Return the rows of one batch, (row, column), NaN where blank; None where its checksum is wrong."""
     try:
         return np.asarray(array[rows.start : rows.stop], dtype=np.float64)
@@ -154,7 +150,7 @@ def _read_batch(array: Any, rows: range) -> NDArray[np.float64] | None:
         return None
 
 
-def _blank(rows: NDArray[np.float64]) -> bool:
+def _blank(rows: Floats) -> bool:
     """Whether a trial is still to do: a row never written is NaN in every column."""
     return bool(np.isnan(rows).all(axis=1).any())
 
@@ -172,6 +168,8 @@ def write_batch(path: Path, k: int, values: ArrayLike) -> None:
     Different batches may be written by different processes at once.  Raises InputError for a wrong shape or a trial
     that is NaN in every column (that means 'not done'), EnvironmentFault if the disk is full.
     """
+    import zarr
+
     layout, _ = _open_trials(path)
     rows = layout.trials(k)
     packed = np.ascontiguousarray(values, dtype=np.float64)
@@ -181,12 +179,12 @@ def write_batch(path: Path, k: int, values: ArrayLike) -> None:
         raise InputError(f"batch {k} of {path} has trials that are NaN in every column, which means 'not done yet'.")
     # Encoded in memory and renamed into place here, so that it is atomic with any version of zarr.
     files = {"zarr.json": to_buffer((path / "trials" / "zarr.json").read_bytes())}
-    zarr.open_array(MemoryStore(files), mode="r+")[rows.start : rows.stop] = packed
+    zarr.open_array(zarr.storage.MemoryStore(files), mode="r+")[rows.start : rows.stop] = packed
     [(name, chunk)] = ((name, chunk) for name, chunk in files.items() if name != "zarr.json")
     atomic_write(path / "trials" / name, chunk.to_bytes())
 
 
-def _values(path: Path, *, complete: bool, n_trials: int | None = None) -> tuple[EnsembleLayout, NDArray[np.float64]]:
+def _values(path: Path, *, complete: bool, n_trials: int | None = None) -> tuple[EnsembleLayout, Floats]:
     """Return the layout and the first n (or all) trials, (trial, column), NaN where one is missing."""
     layout, array = _open_trials(path)
     if n_trials is not None:

@@ -10,18 +10,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from nuanalysis.answers import QUESTIONS, Question, question
 from nuanalysis.errors import InputError
 from nuanalysis.library.hypotheses import check_name
 from nuanalysis.library.samples import SampleSpec
-from nuanalysis.records import Settings, faults_in_words, setting
+from nuanalysis.records import Settings, faults_in_words, plain, setting
 
 EACH = "each:"  # every source of a catalogue
 _NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
 #: Settings of questions that name hypotheses.
 _HYPOTHESES = ("hypothesis", "hypotheses", "models", "diffuse")
+
+
+def _known(name: str) -> str:
+    try:
+        check_name(name)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class TrialsSpec(Settings):
@@ -32,9 +40,9 @@ class TrialsSpec(Settings):
 
 
 class HypothesisSpec(Settings):
-    """One hypothesis, of which everything is measured: template:NAME, template:FILE, stack:NAME or point:RA,DEC (deg)."""
+    """One hypothesis, measured in full: template:NAME, template:FILE, stack:NAME or point:RA,DEC (deg)."""
 
-    name: Annotated[str, Field(min_length=3)]
+    name: Annotated[str, AfterValidator(_known)]
     index: float | None = setting(None, low=1, high=4, help="of a power law; without: that of the hypothesis")
     index_free: bool | None = setting(None, help="without: fixed for templates, free for stacks and points")
     trials: TrialsSpec | None = setting(None, help="without: the trials of the spec")
@@ -76,7 +84,7 @@ class AnalysisSpec(Settings):
     hypothesis: Annotated[tuple[HypothesisSpec, ...], Field(strict=False)] = ()
     trials: TrialsSpec = TrialsSpec()
     asked: tuple[Asked, ...] = ()
-    left_out: dict[str, str] = Field({}, exclude=True, description="by leave_out_unknown alone: name and reason")
+    left_out: dict[str, str] = Field({}, exclude=True, description="optional hypotheses not known here, and why")
 
     @model_validator(mode="after")
     def _names_differ(self) -> AnalysisSpec:
@@ -143,33 +151,86 @@ def _sections(written: dict[str, Any], faults: list[str]) -> list[Asked]:
     """Take the sections of questions out of what was written; their faults join the others."""
     out = []
     for section in [name for name in written if name in QUESTIONS]:
-        tables = written.pop(section)
+        tables, kind = written.pop(section), question(section)
         for place, table in enumerate(tables if isinstance(tables, list) else [tables]):
-            where = f"{section}.{place}"
-            if not isinstance(table, dict) or not re.match(_NAME, str(table.get("name", ""))):
-                faults.append(f"'{where}': expected [[{section}]] with name = \"...\" (small letters, digits, '-')")
+            within = f"{section}.{place}"
+            if not isinstance(table, dict):
+                faults.append(f"'{within}': expected a table, [[{section}]]")
                 continue
-            values = {key: value for key, value in table.items() if key != "name"}
+            if not re.match(_NAME, str(table.get("name", ""))):
+                faults.append(f"'{within}.name': String should match pattern '{_NAME}' (found {table.get('name')!r})")
             try:
-                out.append(_asked(section, table["name"], values))
-            except InputError as error:
-                said = str(error).partition("\n")[2].rpartition("\n")[0]
-                faults += [f"{where} '{table['name']}': {line.strip(' -')}" for line in said.splitlines()]
+                asked = kind.model_validate(plain(kind, {key: v for key, v in table.items() if key != "name"}))
+                out.append(Asked(section=section, name=str(table.get("name", "")), question=asked))
+            except ValidationError as error:
+                faults.append(faults_in_words(error, (kind,), ("name",), within))
     return out
+
+
+def _leave_out(written: dict[str, Any]) -> dict[str, str]:
+    """Take optional hypotheses that this version does not know out of what was written; names and reasons.
+
+    They go from the comparisons too, and a comparison of which one hypothesis is left goes itself.
+    """
+    hypotheses = [one for one in _tables(written, "hypothesis") if one.get("optional") is True]
+    left_out = {str(one.get("name")): reason for one in hypotheses if (reason := _why_unknown(str(one.get("name"))))}
+    if not left_out:
+        return {}
+    written["hypothesis"] = [one for one in _tables(written, "hypothesis") if one.get("name") not in left_out]
+    for section in [name for name in written if name in QUESTIONS]:
+        kept = []
+        for table in _tables(written, section):
+            shorter = {key: _without(table[key], left_out) for key in _HYPOTHESES if key in table}
+            lost = [key for key, value in shorter.items() if value != table[key]]
+            rest = [name for key in lost for name in shorter[key]]
+            if lost and len(rest) < 2:
+                only = f"only {rest[0]}" if rest else "none"
+                left_out[f"{section}:{table.get('name')}"] = f"{only} of its hypotheses is known to this version"
+            else:
+                kept.append({**table, **shorter})
+        written[section] = kept
+    return left_out
+
+
+def _tables(written: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
+    tables = written.get(section, [])
+    return [one for one in tables if isinstance(one, dict)] if isinstance(tables, list) else []
+
+
+def _without(names: Any, unknown: Mapping[str, str]) -> Any:
+    if isinstance(names, list):
+        return [name for name in names if name not in unknown]
+    return [] if names in unknown else names
+
+
+def _why_unknown(name: str) -> str:
+    """Why a hypothesis cannot be used; '' for a known one."""
+    try:
+        check_name(name)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 _MODELS = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec)
 
 
 def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
-    """Read a spec from TOML text.  Raises InputError with all faults in one message."""
+    """Read a spec from TOML text, less the optional hypotheses that this version does not know.
+
+    Raises InputError with all faults in one message.
+    """
     faults: list[str] = []
     try:
         written = tomllib.loads(text)
         for key in {"left_out", "asked"} & written.keys():
             raise InputError(f"{source}: '{key}' is found, not written; remove it. Nothing was run.")
+        left_out = _leave_out(written)
         asked = _sections(written, faults)
-        spec = AnalysisSpec.model_validate({**written, "asked": tuple(asked)}, strict=None)
+        if left_out and not written.get("hypothesis") and not asked:
+            raise InputError(f"this version knows no hypothesis of the spec: {'; '.join(left_out.values())}")
+        more = {"asked": tuple(asked), "left_out": left_out}
+        spec = AnalysisSpec.model_validate({**written, **more}, strict=None)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
@@ -189,38 +250,11 @@ def read_spec(path: Path) -> AnalysisSpec:
         raise InputError(f"the spec {path} cannot be read ({error}); specs/default.toml is an example") from error
 
 
-def leave_out_unknown(spec: AnalysisSpec) -> AnalysisSpec:
-    """The spec without the optional hypotheses that this version does not know; ``left_out`` names them with reasons.
-
-    Questions that name one of them go too.
-    Raises InputError for other unknown names, with what was meant where that can be guessed.
-    """
-    unknown = {h.name: reason for h in spec.hypothesis if (reason := _why_unknown(h))}
-    known = tuple(h for h in spec.hypothesis if h.name not in unknown)
-    if unknown and not known and not spec.asked:
-        raise InputError(f"this version knows no hypothesis of the spec: {'; '.join(unknown.values())}")
-    lost = {one: [name for name in one.names if name in unknown] for one in spec.asked}
-    gone = {f"{one.section}:{one.name}": f"it names {', '.join(names)}" for one, names in lost.items() if names}
-    asked = tuple(one for one, names in lost.items() if not names)
-    return spec.model_copy(update={"hypothesis": known, "asked": asked, "left_out": {**unknown, **gone}})
-
-
-def _why_unknown(hypothesis: HypothesisSpec) -> str:
-    """Why an optional hypothesis is left out; '' for a known one."""
-    try:
-        check_name(hypothesis.name)
-    except InputError as error:
-        if not hypothesis.optional:
-            raise
-        return str(error)
-    return ""
-
-
 def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:
-    """The spec, less what this version does not know, and the run folder a notebook names, relative to where it runs.
+    """The spec and the run folder a notebook names, relative to where it runs.
 
     JupyterLab starts a notebook in the folder that holds it; then both are taken from the folder above.
     """
     above = not Path(spec).exists() and (Path("..") / spec).exists()
     base = Path("..") if above else Path()
-    return leave_out_unknown(read_spec(base / spec)), base / run_folder
+    return read_spec(base / spec), base / run_folder

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from nuanalysis import publish
 from nuanalysis.answers import Answer, answer_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
-from nuanalysis.engine.provenance import code_fingerprint
+from nuanalysis.engine.provenance import code_fingerprint, versions
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.ingest import RELEASES, find, holdings, source_catalogues, verify
 from nuanalysis.library import samples
@@ -38,7 +36,6 @@ from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
-_PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
 _ASK = "nuanalysis run SPEC"
 
 
@@ -340,11 +337,6 @@ def _inputs(used: set[str]) -> tuple[Input, ...]:
             )
         )
     return tuple(out)
-
-
-def versions() -> dict[str, str]:
-    """Python and the packages that decide numbers."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
 def _drop_stale_products(folder: Path, results: Results) -> None:

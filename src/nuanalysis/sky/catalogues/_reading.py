@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nuanalysis.errors import did_you_mean, refuse
-from nuanalysis.sky.catalogues._table import STANDARD, Column, Floats, SourceTable, Words, some, turned
+from nuanalysis.schema import Floats
+from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, Words, some, turned
 from nuanalysis.sphere import cos_separation
 
 if TYPE_CHECKING:

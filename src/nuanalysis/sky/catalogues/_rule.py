@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean, refuse
+from nuanalysis.schema import Bools
 
-Bools = NDArray[np.bool_]
 Values = NDArray[Any]
 
 LONGEST = 2000  # characters

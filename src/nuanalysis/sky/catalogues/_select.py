@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean, refuse
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.catalogues._duplicates import Group, duplicates, vectors
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
 from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, some
 from nuanalysis.sky.records import Catalogue, PointSource
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 EQUAL, FLUX, DISTANCE = "equal", "flux", "1/distance^2"
 WEIGHTS = (EQUAL, FLUX, DISTANCE)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.schema import Bools, Floats
+
 if TYPE_CHECKING:
     from nuanalysis.sky.records import Catalogue
 
-Floats = NDArray[np.float64]
 Words = NDArray[np.str_]
 
 STANDARD = ("name", "ra", "dec", "l", "b", "class", "extension", "flux", "distance")
@@ -71,7 +72,7 @@ class SourceTable:
         return len(self.name)
 
     @property
-    def placed(self) -> NDArray[np.bool_]:
+    def placed(self) -> Bools:
         """Which sources have a direction, (source,)."""
         return np.isfinite(self.right_ascension) & np.isfinite(self.declination)
 

@@ -18,20 +18,14 @@ import numpy as np
 from astropy import units as u
 
 from nuanalysis.errors import InputError
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import _points
 from nuanalysis.sky.templates._cube import Summed, sum_up, thin
 from nuanalysis.sky.templates._fits import open_fits
 from nuanalysis.sky.templates._formats import ENDINGS, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Hints, Stored
 from nuanalysis.sky.templates._hdf5 import open_hdf5
-from nuanalysis.sky.templates._healpix import (
-    Floats,
-    as_ring,
-    is_healpix_size,
-    normalised,
-    sources,
-    turned,
-)
+from nuanalysis.sky.templates._healpix import as_ring, is_healpix_size, normalised, sources, turned
 from nuanalysis.sky.templates._numpy import read_numpy, stored_array
 from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of
 from nuanalysis.sky.templates._said import (

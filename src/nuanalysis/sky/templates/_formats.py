@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky.templates._healpix import Floats, is_healpix_size, size_faults
+from nuanalysis.schema import Bools, Floats
+from nuanalysis.sky.templates._healpix import is_healpix_size, size_faults
 
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz")
 NPY_ENDINGS = (".npy", ".npy.gz")
@@ -52,7 +53,7 @@ class Stored:
     energies: Floats = field(default_factory=lambda: np.empty(0))
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    nodes: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
+    nodes: Bools = field(default_factory=lambda: np.empty(0, dtype=bool))
     uses: tuple[str, ...] = ()
 
 

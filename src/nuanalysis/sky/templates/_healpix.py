@@ -9,8 +9,8 @@ import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from nuanalysis.schema import Floats, Ints
+
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
 
 TO_GALACTIC = hp.Rotator(coord=["C", "G"])

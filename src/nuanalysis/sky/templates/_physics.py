@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.errors import InputError
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10
 from nuanalysis.sky.templates._formats import Stored
-from nuanalysis.sky.templates._healpix import Floats
 from nuanalysis.sky.templates._said import BINS, FLAVOUR_WORDS, IN_THE_FILE, Said, read_index
 from nuanalysis.sky.templates._units import (
     FLAVOURS,

@@ -17,7 +17,8 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky.templates._healpix import Floats, to_ring
+from nuanalysis.schema import Floats
+from nuanalysis.sky.templates._healpix import to_ring
 from nuanalysis.sky.templates._said import Said
 from nuanalysis.sphere import cos_separation, vmf_density
 

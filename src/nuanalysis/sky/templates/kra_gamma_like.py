@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, cosmic_rays, emissivity, sight, transport
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._milky_way import ENERGIES
 from nuanalysis.sky.templates._recipe import Recipe, parameter
 
-Floats = NDArray[np.float64]
 NODES = np.arange(0, 81, 4)  # of ENERGIES: four in each decade from 100 GeV to 10 PeV
 BOX_LONGITUDE, BOX_LATITUDE = np.radians(30.0), np.radians(4.0)
 PUBLISHED = (
@@ -104,6 +102,8 @@ def to_published(inner: Floats, cutoff: int) -> Floats:
 
     inner : (energy,) at ENERGIES, per flavour, GeV^-1 cm^-2 s^-1 sr^-1.
     """
+    from scipy.interpolate import PchipInterpolator
+
     energy, e2_flux = INNER_PLANE[cutoff].T
     at = np.log10(energy) + 3.0
     wanted = 10.0 ** PchipInterpolator(at, np.log10(e2_flux / 3.0))(np.minimum(ENERGIES, at[-1]))

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import healpy as hp
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, refuse
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import GAS, SOURCES, sight
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _healpix, _milky_way, pi0_like
 from nuanalysis.sky.templates._healpix import value_faults
 
-Floats = NDArray[np.float64]
 ATOMS = "HI"
 # Galactic l, b of the Magellanic Clouds and the radius within which their gas is replaced, deg.
 CLOUDS = ((280.5, -32.9, 6.0), (302.8, -44.3, 4.0))

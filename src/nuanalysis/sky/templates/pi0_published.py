@@ -11,9 +11,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError, refuse
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import value_faults
 
@@ -26,7 +26,7 @@ REFERENCE = (
 )
 
 
-def make_template(density: NDArray[np.float64], sha256: str) -> Template:
+def make_template(density: Floats, sha256: str) -> Template:
     """The published pi0 template.
 
     density : (196608,) sr^-1, HEALPix RING, nside 128, equatorial: the array of Fermi-LAT_pi0_map.npy.
@@ -56,7 +56,7 @@ def read_template(path: Path) -> Template:
     return make_template(density, hashlib.sha256(content).hexdigest())
 
 
-def _faults(density: NDArray[np.float64]) -> list[str]:
+def _faults(density: Floats) -> list[str]:
     if density.dtype.kind != "f" or density.shape != (12 * NSIDE**2,):
         expected = f"expected floats of shape ({12 * NSIDE**2},), that is nside {NSIDE}"
         return [f"it holds {density.dtype} of shape {density.shape}, {expected}"]
