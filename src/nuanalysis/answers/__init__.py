@@ -23,6 +23,8 @@ QUESTIONS = (
     "together",
     "joint",
     "compare",
+    "scan",
+    "sources",
     "stack",
     "leak",
     "expect",
