@@ -26,6 +26,7 @@ QUESTIONS = (
     "scan",
     "sources",
     "stack",
+    "extended",
     "leak",
     "expect",
     "measure",

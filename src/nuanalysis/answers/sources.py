@@ -10,13 +10,13 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.answers._chance import tail_of
 from nuanalysis.answers._posed import position, provenance_of
-from nuanalysis.answers._question import Answer, Question, Sources
+from nuanalysis.answers._question import Answer, Question
+from nuanalysis.answers._question import Sources as SourceList
 from nuanalysis.answers._sky import (
     FEWEST_LOCAL_TRIALS,
     NOT_ASKED,
     SKIES,
     Sky,
-    Spot,
     list_skies,
     list_table,
     local_chance,
@@ -31,16 +31,16 @@ from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import fit_directions, turned
 from nuanalysis.plot import Drawn, Sidecar, chances_figure, mark, slug
-from nuanalysis.records import Chance, Record, Unknown, setting, shown
+from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, PointSource
 
 
-class EachSource(Question):
+class Sources(Question):
     """Fit every source of a list: local p-values, the global one of the best, and the binomial population test."""
 
     example: ClassVar[Mapping[str, Any]] = {"catalogue": "snr", "skies": 50, "local_trials": 200}
-    catalogue: Sources = setting(help="a list of sources: list-109, snr, CATALOGUE?rule=.., or a file")
+    catalogue: SourceList = setting(help="a list of sources: list-109, snr, CATALOGUE?rule=.., or a file")
     skies: int = setting(1000, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
     smear_declination: float = setting(
         0.0, low=0, high=10, unit="deg", help="smear declinations of background skies too (IceCube 2023: 3)"
@@ -49,19 +49,23 @@ class EachSource(Question):
         1000, low=FEWEST_LOCAL_TRIALS, high=10_000_000, help="tilted scrambles at each source for local p-values"
     )
 
-    def ask(self, samples: Samples, bench: Bench) -> EachSourceAnswer:
+    def ask(self, samples: Samples, bench: Bench) -> SourcesAnswer:
         listed = open_catalogue(self.catalogue) if isinstance(self.catalogue, str) else self.catalogue
         smear = float(np.radians(self.smear_declination))
         return sources(look_at(samples), listed, self.skies, smear, self.local_trials, bench)
 
 
 class SourceFit(Record):
-    """A source of the list."""
+    """A source of the list; chance : of it alone."""
 
     source: str = shown("source")
+    at: Position = shown("where", short="RA   dec")
     extension_deg: float = shown("width of the Gaussian extension; 0 for a point", unit="deg", form=".2f", hidden=True)
+    n_signal: float = shown("fitted signal events", form=".1f", short="n_s")
+    index: float | None = shown("fitted spectral index; NaN where nothing was fitted", None, form=".2f")
+    ts: float = shown("test statistic TS", form=".2f", short="TS")
+    chance: Chance = shown("local p-value, of this source alone", short="local p")
     converged: bool = shown("the fit converged", hidden=True)
-    spot: Spot = shown("fit")
 
 
 class Population(Record):
@@ -73,7 +77,7 @@ class Population(Record):
     chance: Chance | Unknown = shown("chance that a background sky has one as small")
 
 
-class EachSourceAnswer(Answer):
+class SourcesAnswer(Answer):
     """A list of sources, smallest local p-value first."""
 
     name: ClassVar[str] = "sources"
@@ -100,7 +104,7 @@ class EachSourceAnswer(Answer):
         )
 
     def drawn(self) -> tuple[Drawn, ...]:
-        chances = [(one.spot.local.p, _error(one.spot.local)) for one in self.sources]
+        chances = [(one.chance.p, _error(one.chance)) for one in self.sources]
         of_best = (self.chance.p, _error(self.chance)) if isinstance(self.chance, Chance) else (float("nan"),) * 2
         whose = self.provenance
         label = f"Sources of {self.catalogue}, {whose.sample}"
@@ -120,16 +124,15 @@ def _row(source: PointSource, fit: Floats, log_p: float, table: trials.LocalP, k
     ts, n_signal, index, converged = map(float, fit)
     error = float(np.interp(np.sqrt(ts), table.root_ts, table.error[k])) if ts > 0 else 0.0
     beyond = ts > float(table.reach[k]) ** 2
-    spot = Spot(
+    return SourceFit(
+        source=source.name,
         at=position(source.right_ascension, source.declination),
+        extension_deg=float(np.degrees(source.extension)),
         n_signal=n_signal,
         index=index if n_signal > 0 else None,
         ts=ts,
-        local=local_chance(log_p, error, n_trials, extrapolated=beyond),
-        chance=Unknown(reason="of the best of the list alone"),
-    )
-    return SourceFit(
-        source=source.name, extension_deg=float(np.degrees(source.extension)), converged=bool(converged), spot=spot
+        chance=local_chance(log_p, error, n_trials, extrapolated=beyond),
+        converged=bool(converged),
     )
 
 
@@ -143,9 +146,7 @@ def _population(p_local: Floats, background: Floats | None) -> Population:
     return Population(k=found.k, p_threshold=found.p_threshold, p_binomial=found.p, chance=chance)
 
 
-def sources(
-    sky: Sky, catalogue: Catalogue, n_skies: int, smear: float, n_trials: int, bench: Bench
-) -> EachSourceAnswer:
+def sources(sky: Sky, catalogue: Catalogue, n_skies: int, smear: float, n_trials: int, bench: Bench) -> SourcesAnswer:
     """The answer for a sky that is prepared; smear in rad.
 
     Local p-values are those of ensembles at each source's own place; correlated skies give the global ones.
@@ -160,13 +161,13 @@ def sources(
     chance: Chance | Unknown = NOT_ASKED
     if background is not None:
         chance = of_skies(background.min(axis=1) <= local[int(order[0])], "all sources of the list")
-    return EachSourceAnswer(
+    return SourcesAnswer(
         provenance=provenance_of(sky.samples, sky.anywhere),
         catalogue=catalogue.name,
         label=catalogue.label,
         reference=catalogue.reference,
         best=listed[0].source,
-        local=listed[0].spot.local,
+        local=listed[0].chance,
         chance=chance,
         population=_population(np.exp(local), None if background is None else np.exp(background)),
         skies=n_skies,
@@ -176,4 +177,4 @@ def sources(
     )
 
 
-QUESTION = EachSource
+QUESTION = Sources
