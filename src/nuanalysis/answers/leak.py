@@ -36,7 +36,6 @@ from nuanalysis.answers._posed import (
     Tested,
     fit_data,
     fitted,
-    open_hypothesis,
     prepared_on,
     provenance_of,
     tested,
@@ -47,7 +46,7 @@ from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library.catalogues import PREFIX
-from nuanalysis.library.hypotheses import check_name, read_hypothesis
+from nuanalysis.library.hypotheses import check_name, hypothesis, read_hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import TS_TOLERANCE, FitResult, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
@@ -125,7 +124,7 @@ class Leak(Question):
 def hypotheses(diffuse: object, catalogues: tuple[str, ...]) -> tuple[Hypothesis, ...]:
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
     stacks = (read_hypothesis(_stack(name), index_free=free) for free in (True, False) for name in catalogues)
-    return (open_hypothesis(diffuse), *stacks)
+    return (hypothesis(diffuse), *stacks)
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------

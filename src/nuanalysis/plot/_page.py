@@ -73,6 +73,9 @@ class Drawn:
     sidecar: Sidecar
     table: object | None = None
 
+    def _repr_html_(self) -> str:
+        return figure_html(self.figure, alt=self.sidecar.alt, caption=self.sidecar.caption)
+
 
 def png(figure: Figure) -> bytes:
     """The figure as PNG; the same figure gives the same bytes."""
@@ -106,15 +109,13 @@ def save(figure: Figure, folder: Path, sidecar: Sidecar, *, table: object | None
 
     table : an astropy Table.  The sidecar is written last: a PNG without one is unfinished, and is not published.
     """
-    from nuanalysis.store import atomic_write
+    from nuanalysis.store import atomic_write, table_ecsv
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{sidecar.slug}.png"
     atomic_write(path, png(figure))
     if table is not None:
-        text = io.StringIO()
-        table.write(text, format="ascii.ecsv")  # type: ignore[attr-defined]
-        atomic_write(path.with_suffix(".ecsv"), text.getvalue().encode())
+        atomic_write(path.with_suffix(".ecsv"), table_ecsv(table))
     record = json.dumps(asdict(sidecar), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     atomic_write(path.with_suffix(".json"), record.encode())
     return path
