@@ -6,10 +6,10 @@ import json
 import re
 
 import pytest
+from nuanalysis.cli.inference import _split
 from small_problem import sample, whole
 
 from nuanalysis import cli
-from nuanalysis.cli.inference import _split
 from nuanalysis.library import samples
 
 JOINT = ("joint", "--sample", "cascades-2023", "--signal", "none", "--executor", "serial", "--trials", "100")

@@ -16,11 +16,11 @@ import healpy as hp
 import numpy as np
 import pytest
 import xarray as xr
+from nuanalysis.answers.inference import Problem
 from scipy.stats import chi2, kstest
 
 from nuanalysis import trials
 from nuanalysis.answers import joint
-from nuanalysis.answers.inference import Problem
 from nuanalysis.engine.executors import Threads
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis

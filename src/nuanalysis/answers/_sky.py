@@ -12,14 +12,14 @@ from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import pairwise
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
 from nuanalysis import store, trials
 from nuanalysis.answers._chance import tail_of
 from nuanalysis.answers._ensembles import scrambles
 from nuanalysis.answers._posed import direction, position, prepared_on
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples

@@ -15,13 +15,13 @@ from time import monotonic, process_time
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import plot, store, trials
 from nuanalysis.answers import inference, potentials
 from nuanalysis.answers.inference import Problem
 from nuanalysis.answers.scan import direction
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine import ensembles
 from nuanalysis.engine.ensembles import Plan, Progress
 from nuanalysis.engine.executors import Executor, Serial

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 from pydantic import AfterValidator
 
 from nuanalysis import trials
@@ -36,6 +34,8 @@ from nuanalysis.answers._sky import (
     spot_of,
 )
 from nuanalysis.answers.sources import SourcesAnswer, sources
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.library.catalogues import open_catalogue

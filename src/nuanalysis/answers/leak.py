@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from pydantic import AfterValidator
 
 from nuanalysis import trials
@@ -41,6 +40,7 @@ from nuanalysis.answers._posed import (
     tested,
 )
 from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from pydantic import AfterValidator
 
 from nuanalysis import trials
@@ -28,6 +27,7 @@ from nuanalysis.answers._sky import (
     sky_table,
     spot_of,
 )
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, HotSpot, scan_figure, sky_page

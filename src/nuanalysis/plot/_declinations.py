@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
 
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
 from nuanalysis.plot._page import Sidecar
 from nuanalysis.plot._page import mark as _mark
-from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Series, canvas, grid, title
+from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Axes, Figure, Series, canvas, grid, title
 
 _LABEL = "Point sources against declination"
 _BELOW = "90 % upper limit of the data"
@@ -59,22 +56,26 @@ def _draw(axes: Axes, curve: Mapping[str, Any], series: Series) -> None:
         )
 
 
-def _keys(curves: Sequence[Mapping[str, Any]], styles: Mapping[str, Series]) -> list[Line2D]:
+def _keys(curves: Sequence[Mapping[str, Any]], styles: Mapping[str, Series]) -> list[matplotlib.lines.Line2D]:
     """What the legend holds: a line and marker a sample, and what solid, dashed and arrows mean."""
     origin = {curve["sample"]: curve["origin"] for curve in curves}
     keys = [
-        Line2D([], [], color=s.colour, marker=s.marker, markersize=5, label=f"{name}: {_events(origin[name])}")
+        matplotlib.lines.Line2D(
+            [], [], color=s.colour, marker=s.marker, markersize=5, label=f"{name}: {_events(origin[name])}"
+        )
         for name, s in styles.items()
     ]
     keys += [
-        Line2D([], [], color="black", linestyle="-", linewidth=1.7, label="sensitivity (90 %)"),
-        Line2D(
+        matplotlib.lines.Line2D([], [], color="black", linestyle="-", linewidth=1.7, label="sensitivity (90 %)"),
+        matplotlib.lines.Line2D(
             [], [], color="black", linestyle=(0, (4, 1.6)), linewidth=1.1, label="5σ discovery potential (50 %, local)"
         ),
     ]
     if any(curve["limits"] for curve in curves):
         keys.append(
-            Line2D([], [], color="black", marker="v", markerfacecolor="none", markersize=4, linestyle="", label=_BELOW)
+            matplotlib.lines.Line2D(
+                [], [], color="black", marker="v", markerfacecolor="none", markersize=4, linestyle="", label=_BELOW
+            )
         )
     return keys
 
@@ -100,7 +101,7 @@ def declination_figure(document: Mapping[str, Any]) -> Figure:
                 _draw(axes, curve, styles[curve["sample"]])
         axes.set_yscale("log")
         axes.set_xlim(-1.0, 1.0)
-        axes.yaxis.set_major_locator(LogLocator(numticks=20))
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=20))
         axes.set_ylabel("E² dN/dE at 100 TeV\n(TeV cm⁻² s⁻¹, per flavour)", fontsize=10)
         if index != 2.0:
             factor = 100.0 ** (index - 2.0)

@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import healpy as hp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
 from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _ACROSS, _UP = 1440, 81
 _GAP = 5.0  # deg of longitude without a position: the strip ends there
 _DARK = "#00102a"
-_EDGE = withStroke(linewidth=2.6, foreground=_DARK)
 _LEAST_RADIUS = 0.4  # deg: smaller rings could not be seen
 _ROW = 90.0  # deg of longitude in a row of the map at most
 _INSIDE = 4.7  # inches of a row
@@ -75,12 +71,19 @@ def _middles(low: float, high: float, n: int) -> Floats:
     return np.asarray(0.5 * (edges[1:] + edges[:-1]))
 
 
+def _edge() -> list[matplotlib.patheffects.AbstractPathEffect]:
+    """A dark edge around white lines."""
+    return [matplotlib.patheffects.withStroke(linewidth=2.6, foreground=_DARK)]
+
+
 def _ring(axes: Axes, at: tuple[float, float], radius: float, *, line: str, width: float) -> None:
     """A circle on the sky, white on a dark edge."""
     radius = max(radius, _LEAST_RADIUS)
     across = radius / max(np.cos(np.radians(at[1])), 0.2)
-    ring = Ellipse(at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line)
-    ring.set_path_effects([_EDGE])
+    ring = matplotlib.patches.Ellipse(
+        at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line
+    )
+    ring.set_path_effects(_edge())
     axes.add_patch(ring)
 
 
@@ -95,7 +98,7 @@ def _marks(axes: Axes, hottest: Ring, sources: Sequence[Ring], first: float) -> 
         _ring(axes, (_turned_to(source.l_deg, first), source.b_deg), source.extension_deg, line="-", width=1.0)
     spot = (_turned_to(hottest.l_deg, first), hottest.b_deg)
     _ring(axes, spot, hottest.extension_deg, line="--", width=1.4)
-    axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=[_EDGE])
+    axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=_edge())
 
 
 def _longitudes(axes: Axes, low: float, high: float) -> None:

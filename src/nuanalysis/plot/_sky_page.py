@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._skymap import sky_map_page
 from nuanalysis.records import Provenance

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from nuanalysis.answers import scan
 from nuanalysis.answers.source_table import source_list_table
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.publish import _texts
 from nuanalysis.publish._campaign import campaign_table

@@ -9,10 +9,10 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.records import Provenance
 from nuanalysis.schema import Floats, Ints
