@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import matplotlib as matplotlib
     import matplotlib.axes
     import matplotlib.axis
-    import matplotlib.backends.backend_agg
     import matplotlib.cm
     import matplotlib.colors
     import matplotlib.figure

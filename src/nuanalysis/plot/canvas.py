@@ -41,10 +41,12 @@ REFERENCE = Series("#7a7b7d", "--", "D")
 
 def canvas(width: float = WIDTH, height: float = 3.8) -> Figure:
     """Return an empty figure with its own Agg canvas; pyplot does not learn of it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure = matplotlib.figure.Figure(
         figsize=(width, height), layout=matplotlib.layout_engine.ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06)
     )
-    matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
     return figure
 
 
