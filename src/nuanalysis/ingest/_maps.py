@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._table import REPAIR, faults_named, read_bytes
 

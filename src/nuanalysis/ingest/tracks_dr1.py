@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import _tracks, tracks_ic40
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._find import find
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
+
+from nuanalysis.deferred import interpolate
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +53,9 @@ NUMU_TO_NUE = 3.2  # ratio in the cascade sample, mostly numu neutral currents a
 
 def _table(cosines: Floats, values: Floats, log10_energy: Floats, cos_zenith: Floats) -> Floats:
     """Log-linear in energy, extrapolated; the logarithm linear in |cos zenith| within the table; (zenith, energy)."""
-    grid = RegularGridInterpolator((cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None)
+    grid = interpolate.RegularGridInterpolator(
+        (cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None
+    )
     cosine, energy = np.meshgrid(np.clip(abs(cos_zenith), cosines[0], cosines[-1]), log10_energy, indexing="ij")
     return np.asarray(np.exp(grid((cosine, energy))))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
+from nuanalysis.deferred import interpolate
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Spectrum
 
@@ -51,7 +51,9 @@ class TabulatedSpectrum:
 
     def shape(self, log10_energy: Floats) -> Floats:
         """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
-        between = PchipInterpolator(self.log10_energy, self.log10_value, extrapolate=False)(np.asarray(log10_energy))
+        between = interpolate.PchipInterpolator(self.log10_energy, self.log10_value, extrapolate=False)(
+            np.asarray(log10_energy)
+        )
         return np.asarray(np.where(np.isfinite(between), 10.0 ** np.nan_to_num(between), 0.0))
 
 

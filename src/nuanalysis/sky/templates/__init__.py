@@ -20,7 +20,7 @@ from nuanalysis.sky.templates import (
 )
 from nuanalysis.sky.templates._file import PREFIX, MapFile, Understood, parse, read, read_template, understood
 from nuanalysis.sky.templates._formats import NODE_COLUMN, sidecar
-from nuanalysis.sky.templates._healpix import TO_GALACTIC, to_equatorial
+from nuanalysis.sky.templates._healpix import to_equatorial, to_galactic
 from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
 from nuanalysis.sky.templates._summary import brightest, local_index
 from nuanalysis.sky.templates._units import GEV_PER_TEV, RELATIVE, RELATIVE_FLUX
@@ -49,7 +49,6 @@ __all__ = [
     "RELATIVE",
     "RELATIVE_FLUX",
     "STAND_IN",
-    "TO_GALACTIC",
     "Built",
     "MapFile",
     "Recipe",
@@ -64,5 +63,6 @@ __all__ = [
     "read_template",
     "sidecar",
     "to_equatorial",
+    "to_galactic",
     "understood",
 ]

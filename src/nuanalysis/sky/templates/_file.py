@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import healpy as hp
 import numpy as np
-from astropy import units as u
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import _points

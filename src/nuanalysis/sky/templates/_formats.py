@@ -20,12 +20,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import fits, h5py
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.sky.templates._healpix import Floats, is_healpix_size, size_faults
 from nuanalysis.sky.templates._pickled import read_arrays
@@ -261,6 +259,8 @@ def _may_be_energies(array: NDArray[Any], n_energies: int) -> bool:
 
 @contextmanager
 def _fits(path: Path) -> Iterator[Stored]:
+    from astropy.utils.exceptions import AstropyWarning  # with astropy, 0.2 s that no other format has to wait for
+
     broken = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error, AstropyWarning)
     if not path.is_file():
         raise InputError(f"the map {path} cannot be read: No such file or directory; check the name")

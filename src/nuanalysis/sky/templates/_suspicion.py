@@ -6,11 +6,11 @@ Limits and how often they fire were measured on published gas and pion maps, box
 
 from __future__ import annotations
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import stats
 from nuanalysis.sky.templates._healpix import HEALPIX_FRAMES, Floats
 
 N_BLOCKS = 48  # of consecutive pixels: belts of the sky in RING order, compact fields in NESTED order
@@ -98,7 +98,7 @@ def _ranks(values: Floats) -> Floats:
     """Ranks of the values; of fine maps interpolated between quantiles of some of them, which needs no sorting."""
     stride = _stride(values)
     if stride == 1:
-        return np.asarray(rankdata(values, method="dense"), dtype=np.float64)
+        return np.asarray(stats.rankdata(values, method="dense"), dtype=np.float64)
     quantiles = np.unique(np.quantile(values[::stride], np.linspace(0.0, 1.0, N_RANKS)))
     return np.asarray(np.interp(values, quantiles, np.arange(len(quantiles), dtype=np.float64)))
 

@@ -7,10 +7,10 @@ analytic.  A column from the 21 cm line in the optically thin limit is low where
 
 from __future__ import annotations
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError
 from nuanalysis.sky.galaxy import GAS, SOURCES, sight
 from nuanalysis.sky.records import PowerLaw, Template, factorised
