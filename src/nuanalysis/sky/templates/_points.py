@@ -19,7 +19,7 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import Floats
 from nuanalysis.sky.templates._healpix import rotator, to_ring
 from nuanalysis.sky.templates._said import Said
-from nuanalysis.sphere import cos_separation, rotator, vmf_density
+from nuanalysis.sphere import cos_separation, vmf_density
 
 COLUMNS = {
     "ra": "ra", "ra_deg": "ra", "right_ascension": "ra", "dec": "dec", "dec_deg": "dec", "declination": "dec",
