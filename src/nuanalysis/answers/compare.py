@@ -86,6 +86,7 @@ class CompareAnswer(Answer):
     """Two models on the same events."""
 
     name: ClassVar[str] = "compare"
+    rows: ClassVar[str] = "models"
     q: float = shown("q = TS of B - TS of A", form=".2f")
     models: tuple[Side, ...] = shown("the models: A, then B")
     power_level: float = shown("level of the tests behind the powers", hidden=True)

@@ -102,6 +102,7 @@ class JointAnswer(Answer):
     """Hypotheses fitted together."""
 
     name: ClassVar[str] = "joint"
+    rows: ClassVar[str] = "hypotheses"
     ts: float = shown("TS of all together", form=".2f")
     converged: bool = shown("the fit converged")
     hypotheses: tuple[Part, ...] = shown("each hypothesis, the others profiled")

@@ -185,6 +185,7 @@ class LeakAnswer(Answer):
     """Stacks beside a diffuse component."""
 
     name: ClassVar[str] = "leak"
+    rows: ClassVar[str] = "stacks"
     diffuse: Tested = shown("diffuse component")
     fitted: Fitted = shown("its fit to the events, alone")
     n_signal_corrected: Measured = shown("the same n_s corrected for its bias")
