@@ -282,8 +282,7 @@ def norm_of(
         nothing = Unknown(reason=why)
         return Norm(n_signal=fitted, corrected=nothing, flux=nothing, flux_uncorrected=nothing, **about)
     per_event, model = flux_per_event(problem, index[0]), fluxes.model_flux(quoted)
-    error = fitted.times(1.0 / float(signal.factor[j])).error
-    best = Measured(value=float(signal.n_signal[j]), error=error)
+    best = fitted_events((float(signal.n_signal[j]), n[1] / float(signal.factor[j])))
     events = Unbiased(best=best, correction_error=float(signal.error[j]))
     flux = events.times(per_event, fluxes.UNIT)
     return Norm(

@@ -82,7 +82,7 @@ class Recovered(Record):
     n_injected: float = shown("mean injected events", form=".1f", short="injected")
     bias: Measured | Unknown = shown("median fit over injected events")
     bias_of_mean: Measured | Unknown = shown("mean fit over injected events", hidden=True)
-    deviation: float = shown("standard deviation of the fits", form=".1f")
+    deviation: float = shown("standard deviation of the fits", hidden=True)
     coverage: Measured | Unknown = shown("how often fit and error hold the truth (stated: 0.683)")
     coverage_corrected: Measured | Unknown = shown("the same after the correction", short="corrected")
     index_coverage: float | None = shown("the same of a free index", None, form=".3f", short="of index")
