@@ -133,13 +133,13 @@ def test_a_profiled_stack_is_compared_with_skies_without_signal():
 def test_published_fits_are_placed_among_the_skies_of_their_own_sample():
     n, p = np.array([100.0, 218.6, 300.0, 400.0]), np.array([1e-2, 5e-4, 5.90e-4, 1e-5])
     skies = xr.Dataset({"n_s": ("sky", n), "log_p": ("sky", np.log(p))})
-    (found,) = leak.published_in("stack:snr", "cascades-2023", skies)
+    (found,) = skies_of.published_in("stack:snr", "cascades-2023", skies)
     assert (found.n_signal, found.chance.p, found.fit, found.ts) == (218.6, 5.90e-4, "published", None)
     assert found.fewer.p == 0.5
     assert found.smaller.p == 0.75
     assert "Science" in found.chance.method
-    assert leak.published_in("stack:snr", "tracks", skies) == ()
-    assert leak.published_in("stack:test", "cascades-2023", skies) == ()
+    assert skies_of.published_in("stack:snr", "tracks", skies) == ()
+    assert skies_of.published_in("stack:test", "cascades-2023", skies) == ()
 
 
 def test_without_diffuse_events_in_the_best_fit_there_is_nothing_to_inject(held, monkeypatch):

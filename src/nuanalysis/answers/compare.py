@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -56,6 +57,7 @@ _NOTES = (
 class Compare(Question):
     """Which of two models the events prefer, and how well they could tell, from experiments of both."""
 
+    example: ClassVar[Mapping[str, Any]] = {"models": ("stack:snr", "stack:pwn"), "trials": 100}
     models: Annotated[tuple[Named, ...], AfterValidator(partial(different, exactly=2))] = setting(
         help="two: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
     )
@@ -109,7 +111,9 @@ class CompareAnswer(Answer):
         q_a, q_b = (self.experiments[name].values for name in ("q_a", "q_b"))
         a, b = (one.tested.label for one in self.models)
         origin = origin_of_skies(self.provenance.origin)
-        figure = comparison_of_models(q_a, q_b, self.q, (a, b), label=f"two models of {self.provenance.sample}", origin=origin)
+        figure = comparison_of_models(
+            q_a, q_b, self.q, (a, b), label=f"two models of {self.provenance.sample}", origin=origin
+        )
         words = (
             f"{a} (A) or {b} (B) on {self.provenance.sample} ({self.provenance.origin}): distribution of q = TS_B - "
             f"TS_A in {self.n_trials} pseudo-experiments of each, and q of the events. {' '.join(self.headline())}"

@@ -54,7 +54,7 @@ class Fit(Question):
 
     def ask(self, samples: Samples, bench: Bench) -> FitAnswer:
         problem = pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
-        return fit(problem, samples, self, bench)
+        return fit(problem, samples, Wanted(precision=self.precision), self.injections, bench)
 
 
 class FitAnswer(Answer):
@@ -106,8 +106,8 @@ def profile(data: Terms, n_signal: float, spread: float) -> tuple[np.ndarray, np
     return grid[known], values[known]
 
 
-def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnswer:
-    """The answer for a problem that is prepared."""
+def fit(problem: Problem, samples: Samples, wanted: Wanted, n_injections: int, bench: Bench) -> FitAnswer:
+    """The answer for a problem that is prepared; without injections the fit alone."""
     best, data = fit_data(problem)
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     known: dict[str, Any] = {
@@ -121,11 +121,11 @@ def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnsw
         "problem": problem,
         "samples": samples,
     }
-    if not asked.injections:
+    if not n_injections:
         nothing = Unknown(reason="asked without injections")
         return FitAnswer(**known, chance=nothing, flux=nothing)
-    background = background_of(problem, best.ts, Wanted(precision=asked.precision), bench)
-    injected = injections(problem, asked.injections, reach_of(problem, best), bench)
+    background = background_of(problem, best.ts, wanted, bench)
+    injected = injections(problem, n_injections, reach_of(problem, best), bench)
     flux = flux_of(problem, data, best.ts, background, injected)
     return FitAnswer(
         **known,

@@ -7,8 +7,9 @@ emission leaks into them; fitted together with it, what is left.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -29,7 +30,20 @@ from nuanalysis.answers._experiments import (
     quantiles,
     trials_setting,
 )
-from nuanalysis.answers._leak_skies import SCRAMBLES, Law, draw, draw_empty, fits_of, laws_of, local_table, models
+from nuanalysis.answers._leak_skies import (
+    LOCAL_OF_SKIES,
+    SCRAMBLES,
+    Law,
+    Placed,
+    draw,
+    draw_empty,
+    fits_of,
+    laws_of,
+    local_table,
+    models,
+    placed,
+    published_in,
+)
 from nuanalysis.answers._posed import (
     Fitted,
     Tested,
@@ -44,11 +58,10 @@ from nuanalysis.answers._question import Answer, Named, Question
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError
-from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library.catalogues import PREFIX
 from nuanalysis.library.hypotheses import check_name, read_hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import TS_TOLERANCE, FitResult, curvature_at, joint_maximum, refuse_flat
+from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, LeakPanel, Sidecar, leak_figure
 from nuanalysis.records import Carried, Chance, Measured, Record, Unknown, carried, certain, setting, shown
@@ -59,7 +72,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 _EDGE = 0.025  # share of the skies below, and above, the outer quantiles
-LOCAL_OF_SKIES = "local p-value of the stack alone, from right-ascension scrambles that know of no diffuse component"
 _NOTES = (
     "skies are pseudo-experiments: scrambled events of the sample and Poisson events of the diffuse component, no "
     "source; the background is estimated again from both",
@@ -101,6 +113,12 @@ def _catalogues(given: tuple[str, ...]) -> tuple[str, ...]:
 class Leak(Question):
     """What a diffuse component alone does to stacked sources, and both fitted together."""
 
+    example: ClassVar[Mapping[str, Any]] = {
+        "diffuse": "template:galactic-plane-box",
+        "catalogues": ("snr",),
+        "n_diffuse": 200.0,
+        "skies": 100,
+    }
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
     catalogues: Annotated[tuple[str, ...], AfterValidator(_catalogues)] = setting(
         ("snr", "pwn", "unid"), help="lists of sources to stack: snr, hgps?rule=.., or a file"
@@ -144,19 +162,6 @@ class Alone(Record):
             f"{self.tested.hypothesis} ({self.n_sources} sources) fits n_s {self.n_signal.words('.0f')}, "
             f"{index}local p {self.p.words('.2g')}; p < 0.05 in {100 * self.below.p:.0f} % of the skies."
         )
-
-
-class Placed(Record):
-    """A fit of a stack alone, and where it lies among the skies."""
-
-    stack: str = shown("stack")
-    fit: str = shown("whose fit")
-    n_signal: float = shown("fitted events", form=".1f", short="n_s")
-    index: float | None = shown("spectral index", None, form=".2f")
-    chance: Chance = shown("local p-value", short="local p")
-    fewer: Chance = shown("skies with fewer events", short="fewer")
-    smaller: Chance = shown("skies with a smaller p-value", short="smaller p")
-    ts: float | None = shown("test statistic TS", None, form=".2f", short="TS")
 
 
 class Beside(Record):
@@ -254,40 +259,6 @@ def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> Table:
 
 
 # --- what the skies say -----------------------------------------------------------------------------------------------
-
-
-def _placed(name: str, best: FitResult, chance: Chance, skies: xr.Dataset, log_p: float, *, fit: str) -> Placed:
-    """A fit among the skies; log_p : ln of its p-value."""
-    return Placed(
-        stack=name,
-        fit=fit,
-        n_signal=best.n_signal,
-        index=best.index if best.n_signal > 0 else None,
-        chance=chance,
-        fewer=share_of(skies["n_s"].values <= best.n_signal, "skies with fewer events"),
-        smaller=share_of(skies["log_p"].values <= log_p, "skies with a smaller p-value"),
-        ts=best.ts if np.isfinite(best.ts) else None,
-    )
-
-
-def placed(problem: Problem, skies: xr.Dataset, table: trials.LocalP) -> Placed:
-    """The fit of the events, the stack alone."""
-    best, _ = fit_data(problem)
-    log_p = float(table.log_p_of(0.0, np.array([best.ts]))[0])
-    p, beyond = float(np.exp(log_p)), best.ts > float(table.reach[0]) ** 2
-    error = Unknown(reason="beyond the scrambles") if beyond else p * table.error_of(0.0, best.ts)
-    chance = Chance(p=p, error=error, n_trials=SCRAMBLES, extrapolated=beyond, of=LOCAL, method=LOCAL_OF_SKIES)
-    return _placed(problem.hypothesis.name, best, chance, skies, log_p, fit="sample")
-
-
-def published_in(name: str, sample: str, skies: xr.Dataset) -> tuple[Placed, ...]:
-    """The published fit of a stack; nothing where none was published for this sample."""
-    row = PUBLISHED.get(name)
-    if row is None or row.sample != sample:
-        return ()
-    chance = Chance(p=row.p, error=Unknown(reason="as published"), n_trials=0, of=LOCAL, method=row.source)
-    best = FitResult(row.ts, row.n_signal, row.index, converged=True)
-    return (_placed(name, best, chance, skies, float(np.log(row.p)), fit="published"),)
 
 
 def _alone(problem: Problem, skies: xr.Dataset) -> Alone:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
@@ -83,7 +84,7 @@ def comparison_of_models(
     axes.axvline(observed, color="black", linestyle=":", linewidth=2.0, label="observed")
     axes.set_xlabel("q = TS of B − TS of A", fontsize=10)
     axes.set_ylabel("experiments", fontsize=10)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(labelsize=SMALL)
     grid(axes)
     figure.legend(loc="outside lower center", ncols=1, fontsize=SMALL, frameon=False)
