@@ -111,9 +111,7 @@ class CompareAnswer(Answer):
         q_a, q_b = (self.experiments[name].values for name in ("q_a", "q_b"))
         a, b = (one.tested.label for one in self.models)
         origin = origin_of_skies(self.provenance.origin)
-        figure = comparison_of_models(
-            q_a, q_b, self.q, (a, b), label=f"two models of {self.provenance.sample}", origin=origin
-        )
+        figure = comparison_of_models(q_a, q_b, self.q, (a, b), label=self.provenance.sample, origin=origin)
         words = (
             f"{a} (A) or {b} (B) on {self.provenance.sample} ({self.provenance.origin}): distribution of q = TS_B - "
             f"TS_A in {self.n_trials} pseudo-experiments of each, and q of the events. {' '.join(self.headline())}"

@@ -6,7 +6,6 @@ emission leaks into them; fitted together with it, what is left.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -54,12 +53,11 @@ from nuanalysis.answers._posed import (
     provenance_of,
     tested,
 )
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers._question import Answer, Named, Question, Sources, stacked
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError
 from nuanalysis.library.catalogues import PREFIX
-from nuanalysis.library.hypotheses import check_name, read_hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
@@ -92,24 +90,6 @@ def _template(given: object) -> object:
     return given
 
 
-def _stack(name: str) -> str:
-    return PREFIX + name.removeprefix(PREFIX)
-
-
-def _catalogues(given: tuple[str, ...]) -> tuple[str, ...]:
-    faults = [] if given else ["there is no list of sources; expected one or more, for example snr"]
-    for name, times in Counter(map(_stack, given)).items():
-        if times > 1:
-            faults.append(f"{name.removeprefix(PREFIX)} named twice; expected different ones")
-        try:
-            check_name(name)
-        except InputError as error:
-            faults.append(str(error))
-    if faults:
-        raise ValueError("; ".join(faults))
-    return given
-
-
 class Leak(Question):
     """What a diffuse component alone does to stacked sources, and both fitted together."""
 
@@ -120,8 +100,8 @@ class Leak(Question):
         "skies": 100,
     }
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
-    catalogues: Annotated[tuple[str, ...], AfterValidator(_catalogues)] = setting(
-        ("snr", "pwn", "unid"), help="lists of sources to stack: snr, hgps?rule=.., or a file"
+    catalogues: Annotated[tuple[Sources, ...], AfterValidator(stacked)] = setting(
+        ("snr", "pwn", "unid"), help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
     )
     n_diffuse: float | None = setting(
         None, above=0, high=1e6, help="mean diffuse events of a sky; without: the best fit, corrected for its bias"
@@ -133,9 +113,9 @@ class Leak(Question):
         return leak(Experiments(problems, self.skies, bench), samples, self.n_diffuse)
 
 
-def hypotheses(diffuse: object, catalogues: tuple[str, ...]) -> tuple[Hypothesis, ...]:
+def hypotheses(diffuse: object, catalogues: tuple[Any, ...]) -> tuple[Hypothesis, ...]:
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
-    stacks = (read_hypothesis(_stack(name), index_free=free) for free in (True, False) for name in catalogues)
+    stacks = [open_hypothesis(one, index_free=free) for free in (True, False) for one in stacked(catalogues)]
     return (open_hypothesis(diffuse), *stacks)
 
 
