@@ -7,11 +7,12 @@ emission leaks into them; fitted together with it, what is left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from nuanalysis import trials
@@ -69,6 +70,7 @@ from nuanalysis.trials.streams import LEAK_BEST_FIT
 if TYPE_CHECKING:
     from astropy.table import Table
 
+Floats = NDArray[np.float64]
 _EDGE = 0.025  # share of the skies below, and above, the outer quantiles
 _NOTES = (
     "skies are pseudo-experiments: scrambled events of the sample and Poisson events of the diffuse component, no "
@@ -147,8 +149,8 @@ class Alone(Record):
 class Beside(Record):
     """A stack, or the diffuse component, fitted together with the other to the events."""
 
-    stack: str = shown("stack of the pair", hidden=True)
     hypothesis: str = shown("hypothesis")
+    beside: str = shown("the other")
     n_signal: Measured = shown("fitted events", short="n_s")
     index: Measured | None = shown("spectral index", None)
     ts: float = shown("test statistic TS, the other profiled", form=".2f", short="TS")
@@ -259,20 +261,19 @@ def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
 
 def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside, ...]]:
     """Diffuse and stack, the two problems of these experiments, fitted together to the events."""
-    data, stack = trials.joint_data(tuple(p.prepared for p in held.problems)), held.problems[1].hypothesis.name
+    data = trials.joint_data(tuple(p.prepared for p in held.problems))
     best = joint_maximum(data)
     rest = [joint_maximum(data, (1 - j,), (best,)) for j in (0, 1)]
     best = joint_maximum(data, (0, 1), (best, *rest))
-    gains = [best.ts - one.ts for one in rest]
-    ts = [gain if gain > TS_TOLERANCE else 0.0 for gain in gains]
+    ts = [gain if (gain := best.ts - one.ts) > TS_TOLERANCE else 0.0 for one in rest]
     as_large = counted(trials.as_large(skies["ts_profiled"].values, ts[1]), LOCAL, METHOD) if ts[1] else certain()
     # The null of the diffuse component are skies with the stack alone, as strong as it is without the diffuse.
     chances = profiled(held, data, ts[0], 0), Profiled(chance=as_large)
     shape, n, index = curvature_at(data, best), best.n_signal(data), best.index(data)
     rows = tuple(
         Beside(
-            stack=stack,
             hypothesis=problem.hypothesis.name,
+            beside=held.problems[1 - j].hypothesis.name,
             n_signal=fitted_events((float(n[j]), float(shape.errors[j]))),
             index=index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
             ts=ts[j],
@@ -281,7 +282,7 @@ def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside,
         for j, problem in enumerate(held.problems)
     )
     pair = Pair(
-        stack=stack,
+        stack=held.problems[1].hypothesis.name,
         ts=best.ts,
         correlation=float(shape.correlation[0, 1]),
         n_signal=quantiles(skies["n_s_together"].values, _EDGE),
@@ -302,6 +303,40 @@ def best_fit(held: Experiments) -> tuple[Fitted, Measured]:
     return fitted(problem, best), Measured(value=float(signal.n_signal[0]), error=float(signal.error[0]))
 
 
+def _injected(problem: Problem, signal: Measured, n_diffuse: float | None) -> tuple[float, str]:
+    """Mean diffuse events of a sky, and where that number is from.  Raises InputError where there are none."""
+    if n_diffuse is not None:
+        return n_diffuse, "as asked"
+    if signal.value <= 0.0:
+        raise InputError(
+            f"the best fit of {problem.hypothesis.name} holds no events: there is nothing to inject; "
+            "say how many with n_diffuse"
+        )
+    return signal.value, "the data's best fit, corrected for its bias"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What was found of one stack."""
+
+    skies: xr.Dataset
+    alone: Alone
+    placed: tuple[Placed, ...]
+    pair: Pair
+    together: tuple[Beside, ...]
+    laws: tuple[Law, ...]
+
+
+def _stack(held: Experiments, k: int, found: xr.Dataset, nothing: Floats, sample: str) -> _Found:
+    """Everything about stack k, from 0, on the skies of ``draw``; nothing (sky,) : its TS without any signal."""
+    diffuse, stack = held.problems[0], held.problems[1 + k]
+    table = local_table(stack, float(found[f"ts_{1 + k}"].values.max()), held.bench)
+    skies, name = fits_of(found, len(held.problems) // 2, k, table), stack.hypothesis.name
+    pair, together = _together(replace(held, problems=(diffuse, stack)), skies)
+    among = (placed(stack, skies, table), *published_in(name, sample, skies))
+    return _Found(skies, _alone(stack, skies), among, pair, together, laws_of(name, skies, nothing))
+
+
 def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) -> LeakAnswer:
     """The answer for the problems of ``hypotheses``.
 
@@ -312,36 +347,24 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
     trials.check_same_events(prepared)
     refuse_flat(prepared)
     fit, signal = best_fit(held)
-    n_injected = signal.value if n_diffuse is None else n_diffuse
-    if n_injected <= 0.0:
-        raise InputError(
-            f"the best fit of {diffuse.hypothesis.name} holds no events: there is nothing to inject; "
-            "say how many with n_diffuse"
-        )
+    n_injected, source = _injected(diffuse, signal, n_diffuse)
     n = len(prepared) // 2
-    found, empty, stacks = draw(held, n_injected, models(n)), draw_empty(held, n), held.problems[1 : n + 1]
-    tables = [local_table(p, float(found[f"ts_{1 + k}"].values.max()), held.bench) for k, p in enumerate(stacks)]
-    skies = [fits_of(found, n, k, table) for k, table in enumerate(tables)]
-    pairs = [_together(replace(held, problems=(diffuse, p)), one) for p, one in zip(stacks, skies, strict=True)]
-    names = [p.hypothesis.name for p in stacks]
-    among = [
-        (placed(p, one, table), *published_in(p.hypothesis.name, samples.name, one))
-        for p, one, table in zip(stacks, skies, tables, strict=True)
-    ]
+    found = draw(held, n_injected, models(n))
+    stacks = [_stack(held, k, found, nothing, samples.name) for k, nothing in enumerate(draw_empty(held, n))]
     return LeakAnswer(
         provenance=provenance_of(samples, diffuse),
         diffuse=tested(diffuse),
         fitted=fit,
         n_signal_corrected=signal,
         n_injected=n_injected,
-        n_injected_from="the data's best fit, corrected for its bias" if n_diffuse is None else "as asked",
-        stacks=tuple(_alone(p, one) for p, one in zip(stacks, skies, strict=True)),
-        placed=tuple(row for rows in among for row in rows),
-        together=tuple(row for _, rows in pairs for row in rows),
-        pairs=tuple(pair for pair, _ in pairs),
-        laws=tuple(law for each in zip(names, skies, empty, strict=True) for law in laws_of(*each)),
+        n_injected_from=source,
+        stacks=tuple(one.alone for one in stacks),
+        placed=tuple(row for one in stacks for row in one.placed),
+        together=tuple(row for one in stacks for row in one.together),
+        pairs=tuple(one.pair for one in stacks),
+        laws=tuple(law for one in stacks for law in one.laws),
         n_trials=held.n_trials,
-        skies=xr.concat(skies, "stack"),
+        skies=xr.concat([one.skies for one in stacks], "stack"),
     )
 
 
