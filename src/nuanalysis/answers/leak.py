@@ -49,7 +49,6 @@ from nuanalysis.answers._posed import (
     Tested,
     fit_data,
     fitted,
-    open_hypothesis,
     prepared_on,
     provenance_of,
     tested,
@@ -59,6 +58,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError
 from nuanalysis.library.catalogues import PREFIX
+from nuanalysis.library.hypotheses import hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
@@ -117,8 +117,8 @@ class Leak(Question):
 
 def hypotheses(diffuse: object, catalogues: tuple[Any, ...]) -> tuple[Hypothesis, ...]:
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
-    stacks = [open_hypothesis(one, index_free=free) for free in (True, False) for one in stacked(catalogues)]
-    return (open_hypothesis(diffuse), *stacks)
+    stacks = [hypothesis(one, index_free=free) for free in (True, False) for one in stacked(catalogues)]
+    return (hypothesis(diffuse), *stacks)
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from nuanalysis.answers._ensembles import Wanted
 from nuanalysis.answers._posed import fit_data, pose, position, provenance_of
 from nuanalysis.answers._question import Answer, Question, Sources, stacked
-from nuanalysis.answers.fit import FEWEST_INJECTIONS, FitAnswer, fit
+from nuanalysis.answers.fit import FitAnswer, check_injections, fit
 from nuanalysis.answers.significance import check_trials, trials_setting
 from nuanalysis.answers.together import together
 from nuanalysis.engine.bench import Bench
@@ -39,7 +39,7 @@ class Stack(Question):
     precision: float = setting(0.1, low=0.001, high=0.3, help="relative statistical error of the p-values")
     trials: int = trials_setting()
     injections: int = setting(
-        1500, low=FEWEST_INJECTIONS, high=10_000_000, help="injected skies for flux and limit of each"
+        1500, low=0, high=10_000_000, help="injected skies for flux and limit of each; 0: fits and sources alone"
     )
     smear_declination: float = setting(
         0.0, low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)"
@@ -49,6 +49,7 @@ class Stack(Question):
 
     def model_post_init(self, context: Any) -> None:
         check_trials(self.trials)
+        check_injections(self.injections)
 
     def ask(self, samples: Samples, bench: Bench) -> StackAnswer:
         problems = tuple(pose(one, samples, index=self.index, index_free=self.index_free) for one in self.catalogues)
@@ -208,8 +209,9 @@ def stack(
                 index_of_shares=index,
             )
         )
-    best, chance = stacks[0].catalogue, stacks[0].found.chance
-    if len(problems) > 1:
+    first = max(stacks, key=lambda one: one.found.fitted.ts)
+    best, chance = first.catalogue, first.found.chance
+    if len(problems) > 1 and n_injections:
         of_all = together(problems, tuple(one.found.fitted.ts for one in stacks), samples, wanted, bench)
         best, chance = of_all.best, of_all.chance
     return StackAnswer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tomllib
 from collections import Counter
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
+from astropy import units as u
 from numpy.typing import NDArray
 
-from nuanalysis.errors import DataError, InputError, did_you_mean
+from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
 from nuanalysis.ingest import find, source_catalogues
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.catalogues import Choice, Match, Selection, SourceTable
@@ -228,14 +230,92 @@ def chosen_table(asked: Asked) -> SourceTable:
     return catalogues.part(table, rows)
 
 
-def open_catalogue(text: str) -> Catalogue:
+def open_catalogue(text: str, **more: str) -> Catalogue:
     """The catalogue a user named, with or without 'stack:' before it.
 
     A typed list as it is; any other name, or a list with a rule, as its selection says.  The reference names the file,
-    its checksum, the columns, the rule and the weight.  Raises InputError, DataError.
+    its checksum, the columns, the rule and the weight.    more : as for ``parse_catalogue``.
+    Raises InputError, DataError.
     """
     text = text.removeprefix(PREFIX)
-    return catalogues.catalogue(text) if text in catalogues.CATALOGUES else open_selection(text).catalogue
+    if text in catalogues.CATALOGUES and not any(more.values()):
+        return catalogues.catalogue(text)
+    asked = parse_catalogue(text, **more)
+    return selected(asked, open_table(asked)).catalogue
+
+
+def catalogue(
+    source: object,
+    *,
+    rule: str = "",
+    weight: str = "",
+    duplicates: str = "",
+    within: u.Quantity | None = None,
+    name: str = "own",
+    **columns: str,
+) -> Catalogue:
+    """Sources that are stacked: a list that has a name, a file, or a table.
+
+    source : 'snr', 'hgps' (see ``nuanalysis catalogues ls``), the path of a table, or an astropy Table, pandas
+        DataFrame or mapping of columns; a column of SkyCoord serves for ra and dec.
+    rule : which sources, such as "class == 'PWN' and flux > 1e-12"; '' for all.
+    weight : 'equal' (at Earth), 'flux', '1/distance^2', or a column of numbers.
+    duplicates : 'keep', 'merge' or 'first'; sources that are nearer than ``within`` are refused unless it is said.
+    name : of a table.    columns : which column is what, and its frame and units, where their names do not tell:
+        ``ra='RAJ2000'``, ``frame='galactic'``, ``extension_unit='deg'``; see ``sky.catalogues.KEYS``.
+    Raises InputError with all faults, DataError where a release is not here.
+
+    >>> len(nu.catalogue("snr").sources)
+    12
+    """
+    if isinstance(source, Catalogue):
+        return source
+    near = "" if within is None else f"{_degrees(within):.12g}"
+    asked = {"rule": rule, "weight": weight, "duplicates": duplicates, "within": near}
+    if isinstance(source, str | Path):
+        text = str(source).removeprefix(PREFIX)
+        return open_catalogue(text, **asked, **columns)
+    faults = [f"'{name}' is the name of a known list; give the table another"] * (name in names())
+    faults += [f"unknown key '{key}'.{did_you_mean(key, KEYS)}" for key in columns if key not in KEYS]
+    choice = _choice({key: word for key, word in asked.items() if word}, faults)
+    refuse(faults, f"the table '{name}' cannot be used as a catalogue")
+    table = catalogues.read_sources(_own_table(source, name), columns)
+    return selected(Asked(name, columns, choice, True), table).catalogue
+
+
+def _degrees(angle: u.Quantity) -> float:
+    try:
+        return float(u.Quantity(angle).to_value(u.deg))
+    except (u.UnitsError, TypeError, ValueError) as error:
+        raise InputError(f"within is {angle}; expected an angle, such as 0.1 * u.deg") from error
+
+
+def _own_table(source: Any, name: str) -> Table:
+    """A table in memory as the readers of files give theirs: plain columns with units, and where it is from."""
+    from astropy.table import Table
+
+    try:
+        table = Table.from_pandas(source) if hasattr(source, "to_numpy") else Table(source, copy=True)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"a {type(source).__name__} is no table of sources ({error}); expected a name, a file, an astropy Table or "
+            "a DataFrame"
+        ) from error
+    for key in [key for key in table.colnames if hasattr(table[key], "icrs")]:
+        place = table[key].icrs
+        table["ra"], table["dec"] = place.ra.deg, place.dec.deg
+        table["ra"].unit = table["dec"].unit = "deg"
+        table.remove_column(key)
+    digest = hashlib.sha256(repr([(key, np.asarray(table[key]).tolist()) for key in table.colnames]).encode())
+    table.meta = {
+        "file": name,
+        "title": f"table '{name}'",
+        "sha256": digest.hexdigest(),
+        "reference": str(table.meta.get("reference", "table of the user")),
+        "columns": {},
+        "notes": [],
+    }
+    return table
 
 
 # ---- checking -----------------------------------------------------------------------------------------------------

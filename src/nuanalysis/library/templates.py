@@ -140,12 +140,63 @@ def open_template(text: str) -> Template:
     text = text.removeprefix(PREFIX)
     built = recipe_of(text)
     if built is not None:
-        return _made_once(built)
+        found = _made_once(built)
+        return replace(found, remarks=(_stands_in(text, found.name),)) if text in templates.PUBLISHED else found
     if text in templates.PUBLISHED:
         path = published_pi0()
         assert path is not None  # recipe_of returned no stand-in
         return templates.PUBLISHED[text](path)
     return templates.read(templates.parse(text))
+
+
+def _stands_in(name: str, built_in: str) -> str:
+    return (
+        f"template:{name} is the built-in {built_in} here: the published map is not; "
+        f"'nuanalysis data fetch {release_2023.RELEASE.name}' brings it"
+    )
+
+
+def template(
+    source: object,
+    *,
+    frame: object = "",
+    ordering: str = "",
+    units: object = "",
+    flavour: str = "",
+    energies: object = "",
+    **said: object,
+) -> Template:
+    """A template from a name, a file, or an array.
+
+    source : 'pi0', a built-in one as 'NAME?key=value' (see ``nuanalysis templates ls``); the path of a map; or the map
+        itself, (pixel,) or (pixel, energy), HEALPix, a Quantity or plain numbers.
+    frame, ordering : 'galactic', 'icrs' or 'ecliptic' (or a frame of astropy); 'ring' or 'nested'.
+    units : 'relative', or of dN/dE or E^2 dN/dE per sr, such as 'GeV-1 cm-2 s-1 sr-1' (or a unit of astropy).
+    flavour : of a flux: 'per-flavour' or 'all-flavours'.    energies : of maps at several, a Quantity.
+    said : what else there is to say: ``name`` of an array; ``energy`` and ``index`` of a map at one energy; and what
+        ``sky.templates.MapFile`` lists.  Nothing is guessed: what a file states need not be said, an array states
+        nothing.
+    Raises InputError with all faults, DataError where data of others are missing.
+
+    >>> nu.template("isotropic").label
+    'isotropic'
+    """
+    if isinstance(source, Template):
+        return source
+    words = {"frame": frame, "ordering": ordering, "units": units, "flavour": flavour, "energies": energies, **said}
+    words = {key: word for key, word in words.items() if not (isinstance(word, str) and word == "")}
+    if not isinstance(source, str | Path):
+        return templates.read_array(source, name=str(words.pop("name", "array")), **words)
+    text = str(source).removeprefix(PREFIX)
+    if not words:
+        return open_template(text)
+    if not is_file(text):
+        raise InputError(
+            f"the template '{text}' is known and takes no {', '.join(words)}; parameters of a built-in one stand in "
+            "its name, as in 'pi0-like?nside=64'"
+        )
+    check_template(text)
+    return templates.read_template(text, **words)
 
 
 def published_pi0() -> Path | None:
