@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from astropy.table import QTable
 from scipy.optimize import LinearConstraint, minimize
 from scipy.stats import norm
 from small_problem import SOURCES, plane, sample, stack_hypothesis, template_hypothesis, whole
@@ -671,7 +672,8 @@ def test_numbers_do_not_change(mirror, monkeypatch, tmp_path):
     answer = Joint(hypotheses=("template:pi0", "stack:snr"), trials=100).ask(ready, Bench(tmp_path, Threads(2)))
     plane_, stack_ = answer.hypotheses
     found = (
-        answer.ts, plane_.norm.corrected.best.value, plane_.norm.flux.best.error, stack_.norm.corrected.correction_error,
+        answer.ts, plane_.norm.corrected.best.value, plane_.norm.flux.best.error,
+        stack_.norm.corrected.correction_error,
         plane_.profiled.chance.p, stack_.profiled.chance.p, answer.correlations[0].measured.value,
         *(one.bias.value for one in answer.recovered),
     )  # fmt: skip
@@ -732,6 +734,9 @@ def test_fluxes_are_given_in_units_of_a_model_that_has_one(tmp_path):
         assert one.in_models.correction_error == pytest.approx(one.flux.correction_error / 2e-11)
         assert other.in_models is None
         answer.to_table().write(tmp_path / f"{rows}.ecsv")
+        column = QTable.read(tmp_path / f"{rows}.ecsv")["norm_in_models_best"]  # "x model" is no unit of astropy's
+        assert column[0] == pytest.approx(one.in_models.best.value)
+        assert "(x model)" in column.info.description
     # A flux of another spectrum is not one in units of the model.
     signal = experiments.Signal(np.array([80.0]), np.array([2.4]), np.array([3.0]), np.array([1.1]))
     found = experiments.norm_of(free, (88.0, 22.0), (2.4, 0.2), signal, 0)

@@ -37,7 +37,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import JointMaximum, JointTerms, curvature_at, joint_maximum
-from nuanalysis.plot import Drawn, Sidecar, comparison_of_models
+from nuanalysis.plot import Drawn, Sidecar, comparison_of_models, slug
 from nuanalysis.records import Carried, Chance, Record, carried, setting, shown
 from nuanalysis.trials.streams import joint_model
 
@@ -116,7 +116,8 @@ class CompareAnswer(Answer):
             f"{a} (A) or {b} (B) on {self.provenance.sample} ({self.provenance.origin}): distribution of q = TS_B - "
             f"TS_A in {self.n_trials} pseudo-experiments of each, and q of the events. {' '.join(self.headline())}"
         )
-        return (Drawn(figure, Sidecar("compare", words, words, origin)),)
+        name = "-".join(["compare", *(slug(one.tested.hypothesis) for one in self.models)])
+        return (Drawn(figure, Sidecar(name, words, words, origin)),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -364,7 +364,7 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
         pairs=tuple(one.pair for one in stacks),
         laws=tuple(law for one in stacks for law in one.laws),
         n_trials=held.n_trials,
-        skies=xr.concat([one.skies for one in stacks], "stack"),
+        skies=xr.concat([one.skies for one in stacks], "stack", combine_attrs="drop"),
     )
 
 
