@@ -12,12 +12,12 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from small_problem import sample, whole
 
-from nuanalysis import publish, trials
+from nuanalysis import trials
 from nuanalysis.answers import scan as work
 from nuanalysis.library import samples
-from nuanalysis.publish._sky_files import multi_order
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.store.sky_maps import SkyMap, multi_order
 
 THREE = Catalogue(
     "three",
@@ -111,7 +111,7 @@ def test_empty_pixels_are_merged_and_no_others():
     ts = np.zeros(192)
     ts[[5, 100]] = 3.0, 4.0
     log10_p = np.where(np.arange(192) == 0, np.nan, 0.0)
-    found = publish.SkyMap(4, ts, ts, ts, log10_p)
+    found = SkyMap(4, ts, ts, ts, log10_p, 200)
     uniq, _ = multi_order(found)
     assert len(uniq) < 192
     sizes = {int(n): 2 ** int(np.log2(n // 4) // 2) for n in uniq}

@@ -24,8 +24,8 @@ from scipy.stats import chi2
 
 from nuanalysis import plot
 from nuanalysis.errors import InputError, StepMissing
+from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import _page, _results, _samples, _sky, _standard, canvas
-from nuanalysis.publish import PUBLISHED
 from nuanalysis.schema import TRIALS, dataset
 
 NSIDE = 32

@@ -24,9 +24,11 @@ from scipy.stats import norm
 from nuanalysis import plot, publish
 from nuanalysis.cli import release as verbs
 from nuanalysis.errors import DataError, InputError, StepMissing
+from nuanalysis.interpret.published import PUBLISHED
+from nuanalysis.plot import plain
 from nuanalysis.publish import _compare
 from nuanalysis.publish._manifest import release_files, write_sums
-from nuanalysis.publish._run import plain, recipe_text
+from nuanalysis.publish._run import recipe_text
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, dataset
 from nuanalysis.store import read_zip, write_zip
 
@@ -264,7 +266,7 @@ def make_run(
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with its figures, report and release; tests that spoil anything copy it first."""
     run = make_run(tmp_path_factory.mktemp("runs") / "default")
-    plot.standard_figures(run, publish.PUBLISHED)
+    plot.standard_figures(run, PUBLISHED)
     publish.report(run)
     publish.build(run, "DR0.1")
     return run
@@ -490,7 +492,7 @@ def test_figures_of_results_that_are_gone_go_too(spoilt: Path) -> None:
     document = json.loads((spoilt / "results.json").read_text())
     document["results"] = document["results"][-1:]
     (spoilt / "results.json").write_text(json.dumps(document))
-    drawn = plot.standard_figures(spoilt, publish.PUBLISHED)
+    drawn = plot.standard_figures(spoilt, PUBLISHED)
     assert {path.stem for path in (spoilt / "figures").glob("*.png")} == {"of-a-notebook", *(p.stem for p in drawn)}
     assert not list((spoilt / "figures").glob("ts-cascades*"))
 
@@ -545,7 +547,7 @@ def test_a_number_that_is_not_there_has_its_reason(spoilt: Path) -> None:
     text = page_of(publish.report(spoilt)).text
     for words in ("No p-value: too few trials", "No 68 % interval: range too short", "No sensitivity: not reached"):
         assert words in text
-    plot.standard_figures(spoilt, publish.PUBLISHED)
+    plot.standard_figures(spoilt, PUBLISHED)
     page = page_of(publish.report(spoilt))
     assert not [words for words in (page.text, *(p["alt"] for p in page.pictures)) if re.search(r"\bnan\b", words)]
     assert publish.verify(publish.build(spoilt)).ok
@@ -564,7 +566,7 @@ def test_scientific(value: float, words: str) -> None:
 
 
 def test_published_numbers_are_consistent_in_themselves() -> None:
-    for one in publish.PUBLISHED.values():
+    for one in PUBLISHED.values():
         assert norm.isf(one.p) == pytest.approx(one.sigma, abs=0.01)
 
 

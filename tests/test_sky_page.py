@@ -6,8 +6,9 @@ import healpy as hp
 import numpy as np
 import pytest
 
-from nuanalysis.publish import SkyMap, sky_page
+from nuanalysis.answers.scan import page as sky_page
 from nuanalysis.sky.catalogues import CATALOGUES
+from nuanalysis.store.sky_maps import SkyMap
 
 
 def document(**more):
@@ -24,7 +25,7 @@ def document(**more):
 def sky(nside=8):
     values = np.linspace(0.0, 5.0, 12 * nside**2)
     beyond = np.where(values > 4.9, np.nan, values)
-    return SkyMap(nside, values, 10 * values, np.full(len(values), 2.5), beyond)
+    return SkyMap(nside, values, 10 * values, np.full(len(values), 2.5), beyond, 200)
 
 
 def test_spots_sources_and_marks_are_on_the_page():
@@ -65,7 +66,7 @@ def test_a_source_without_signal_or_beyond_reach_has_no_index_and_no_p():
     none = np.zeros_like(found.ts)
     blank = np.full_like(none, np.nan)
     blank[0] = 1.0
-    page = sky_page(document(), SkyMap(8, none, none, found.index, blank))
+    page = sky_page(document(), SkyMap(8, none, none, found.index, blank, 200))
     row = page.partition("<table")[2].partition("Vela X")[2].partition("</tr>")[0]
     assert "2.50" not in row
     assert "nan" not in row

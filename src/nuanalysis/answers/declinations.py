@@ -30,8 +30,8 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import circle, fit_circle, fit_directions, sky_events, turned
 from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.plot import origin_of
-from nuanalysis.publish import ecsv
 from nuanalysis.sky.records import Catalogue
+from nuanalysis.store.fits import ecsv
 
 Floats = NDArray[np.float64]
 # Nodes of the table of local p-values of ``scan``: the two share their background ensembles.

@@ -29,6 +29,7 @@ from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.likelihood import FIT_COLUMNS, turned
 from nuanalysis.model import Hypothesis
 from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.store.sky_maps import LOCAL
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -349,7 +350,7 @@ def _meta(document: dict[str, Any]) -> dict[str, Any]:
         "N_EVENTS": document["n_events"],
         "SEED": document["seed"],
         "N_SKIES": document["n_skies"],
-        "LOG10_P_LOCAL": f"log10 of the p-value, {scan.LOCAL}",
+        "LOG10_P_LOCAL": f"log10 of the p-value, {LOCAL}",
     }
 
 

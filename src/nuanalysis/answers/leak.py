@@ -26,11 +26,11 @@ from nuanalysis.answers.joint import Bench, Truth
 from nuanalysis.engine.ensembles import Progress
 from nuanalysis.engine.executors import Executor
 from nuanalysis.errors import InputError
+from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library.catalogues import PREFIX
 from nuanalysis.library.hypotheses import check_name, read_hypothesis
 from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
-from nuanalysis.publish import PUBLISHED
 from nuanalysis.sky.records import Catalogue
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import pairwise
@@ -22,16 +22,19 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from nuanalysis import publish, store, trials
+from nuanalysis import plot, store, trials
 from nuanalysis.answers import inference
 from nuanalysis.answers.inference import Problem
+from nuanalysis.answers.source_table import source_list_table
 from nuanalysis.engine.ensembles import Progress
 from nuanalysis.engine.executors import Executor, Threads
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.population import population, smallest_binomial
 from nuanalysis.likelihood import FIT_COLUMNS, SkyEvents, fit_directions, sky_events, turned
 from nuanalysis.model import Hypothesis, Sample
+from nuanalysis.records import Provenance
 from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.store.sky_maps import LOCAL, SkyMap, map_fits, multi_order_fits, plane_fits
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,7 +44,6 @@ NSIDES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 DEFAULT_SKIES = 100
 LOCAL_TRIALS = 2000  # tilted scrambles at each declination of the table of local p-values
 SOURCE_TRIALS = 1000  # the same at each source of a list
-LOCAL = "local: of this direction alone, not corrected for the others looked at"
 GLOBAL = "global: chance that the smallest local p-value of a background sky, searched in the same way, is as small"
 METHOD = "right-ascension scrambles; local p-values from tilted ensembles at a grid of declinations"
 # Dense towards the poles, where circles are short and the distribution of TS changes fastest.
@@ -347,7 +349,7 @@ def scan_record(
     smear: float = 0.0,
     local_trials: int = LOCAL_TRIALS,
     n_deep: int = 0,
-) -> tuple[dict[str, Any], publish.SkyMap]:
+) -> tuple[dict[str, Any], SkyMap]:
     """Everything the package says about the sky of a sample, and its map; smear in rad.
 
     n_deep : skies tilted towards hot spots, for global p-values that plain skies do not reach.
@@ -372,7 +374,14 @@ def scan_record(
     if n_deep:
         deep = deep_skies(sky, table, nside, n_deep, float(found[:, 1].max()), executor, progress)
         tilted = {"n_deep": n_deep, "p_global_deep_all_sky": _add_deep(spots, found, deep)}
-    map_ = publish.SkyMap(nside, fits[:, 0], fits[:, 1], fits[:, 2], 0.0 - log_p / np.log(10.0))  # no minus before 0
+    map_ = SkyMap(
+        nside,
+        fits[:, 0],
+        fits[:, 1],
+        fits[:, 2],
+        0.0 - log_p / np.log(10.0),
+        local_trials,  # no minus before 0
+    )
     document = {
         **_head(sky, sample_name),
         "nside": nside,
@@ -529,22 +538,50 @@ def _population_record(p_local: Floats, background: Floats | None) -> dict[str, 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def write(output: Path, document: dict[str, Any], map_: publish.SkyMap, *, plane: bool) -> dict[str, Any]:
+def whose(document: Mapping[str, Any]) -> Provenance:
+    """Whose events a scan is of."""
+    keys = ("sample", "origin", "n_events", "seed", "injected", "notes")
+    return Provenance(**{key: document[key] for key in keys if key in document})
+
+
+def _p_on_page(record: Mapping[str, Any] | None) -> str:
+    if record is None:
+        return "not asked for"
+    if record.get("upper_bound_90") is not None:
+        return f"< {record['upper_bound_90']:.2g} (90 %: none of {record['n_skies']} skies)"
+    error = record.get("p_error")
+    beyond = " (extrapolated)" if record.get("extrapolated") else ""
+    return f"{record['p']:.3g}" + (f" ± {error:.1g}" if error is not None else beyond)
+
+
+def page(document: Mapping[str, Any], map_: SkyMap) -> str:
+    """A scan as a page to look at."""
+    spots = [
+        plot.HotSpot(
+            spot["hemisphere"], float(np.radians(spot["ra_deg"])), float(np.radians(spot["dec_deg"])),
+            spot["ts"], spot["n_s"], spot["index"], _p_on_page(spot["p_local"]), _p_on_page(spot["p_global"]),
+        )
+        for spot in document["hottest"]
+    ]  # fmt: skip
+    return plot.sky_page(map_, whose(document), spots)
+
+
+def write(output: Path, document: dict[str, Any], map_: SkyMap, *, plane: bool) -> dict[str, Any]:
     """Write the maps, a page to look at and the document into a folder; returns it with the names of its files."""
     files = {"map": "skymap.fits", "multi_order": "skymap.multiorder.fits", "page": "sky.html"}
-    store.atomic_write(output / files["page"], publish.sky_page(document, map_).encode())
-    store.atomic_write(output / files["map"], publish.map_fits(map_, document))
-    store.atomic_write(output / files["multi_order"], publish.multi_order_fits(map_, document))
+    store.atomic_write(output / files["page"], page(document, map_).encode())
+    store.atomic_write(output / files["map"], map_fits(map_, whose(document)))
+    store.atomic_write(output / files["multi_order"], multi_order_fits(map_, whose(document)))
     if plane:
         files["plane"] = "plane.fits"
-        store.atomic_write(output / files["plane"], publish.plane_fits(map_, document))
+        store.atomic_write(output / files["plane"], plane_fits(map_, whose(document)))
     return _with_document(output, document, files, "scan.json")
 
 
 def write_sources(output: Path, document: dict[str, Any]) -> dict[str, Any]:
     """Write the table of a source list and the document into a folder; returns it with the names of its files."""
     files = {"table": "sources.ecsv"}
-    store.atomic_write(output / files["table"], publish.source_list_table(document))
+    store.atomic_write(output / files["table"], source_list_table(document))
     return _with_document(output, document, files, "sources.json")
 
 

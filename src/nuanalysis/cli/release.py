@@ -16,9 +16,10 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder, runs/<name>.")]
 def _draw(run_folder: Path) -> int:
     """Draw the standard figures of the run; those that notebooks left stay."""
     from nuanalysis import plot, publish
+    from nuanalysis.interpret.published import PUBLISHED
 
     publish.load_results(run_folder)  # faults of results.json in our own words, before anything is drawn
-    return len(plot.standard_figures(run_folder, publish.PUBLISHED))
+    return len(plot.standard_figures(run_folder, PUBLISHED))
 
 
 @app.command()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
+from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import leak, leak_words
 from nuanalysis.plot._maps import ts_maps
-from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, png, save, show, slug
+from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import (
     FluxRow,
     StackRow,
@@ -23,6 +24,8 @@ from nuanalysis.plot._results import (
 )
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
+from nuanalysis.plot._sky_page import HotSpot, sky_page
+from nuanalysis.plot._skymap import sky_map_page
 from nuanalysis.plot._stack import stack_figure
 from nuanalysis.plot._templates import (
     Fitted,
@@ -39,7 +42,10 @@ __all__ = [
     "ExtensionStrip",
     "Fitted",
     "FluxRow",
+    "HotSpot",
+    "Layer",
     "Mark",
+    "Marker",
     "PlanePanel",
     "Sidecar",
     "StackRow",
@@ -59,7 +65,7 @@ __all__ = [
     "marginals",
     "mark",
     "median_significance",
-    "origin_of",
+    "plain",
     "plane_crop",
     "plane_panels",
     "png",
@@ -67,6 +73,8 @@ __all__ = [
     "save",
     "show",
     "sky_map",
+    "sky_map_page",
+    "sky_page",
     "slug",
     "stack_figure",
     "stacking",

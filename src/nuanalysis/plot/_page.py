@@ -81,6 +81,12 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def plain(text: str) -> str:
+    """The text without a single address that a reader's program could fetch: DOIs stay, as text."""
+    text = re.sub(r"https?://(?:dx\.)?doi\.org/", "doi:", text)
+    return re.sub(r"(?:[a-z][a-z0-9+.-]*:)?//(?=\w)", "", text)
+
+
 def figure_html(figure: Figure, *, alt: str, caption: str) -> str:
     """One ``<figure>`` with the picture inside it, an alt text and a caption.
 

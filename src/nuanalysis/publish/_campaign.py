@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from nuanalysis.interpret.published import BUBBLES, CAMPAIGN_2023, NO_SPOT, PUBLISHED, Published, PublishedSpot
 from nuanalysis.publish._compare import scientific, shown
-from nuanalysis.publish._fits import ecsv
-from nuanalysis.publish._published import BUBBLES, CAMPAIGN_2023, NO_SPOT, PUBLISHED, Published, PublishedSpot
+from nuanalysis.store.fits import ecsv
 
 Row = Mapping[str, Any]
 _NONE = math.nan

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nuanalysis.publish._published import PUBLISHED, UNPUBLISHED, Published
+from nuanalysis.interpret.published import PUBLISHED, UNPUBLISHED, Published
 
 Row = Mapping[str, Any]
 UNIT = 1e-12  # TeV cm^-2 s^-1

@@ -14,17 +14,18 @@ from typing import Any
 
 import xarray as xr
 
+from nuanalysis.answers import scan
+from nuanalysis.answers.source_table import source_list_table
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.publish import _sky_files, _texts
+from nuanalysis.publish import _texts
 from nuanalysis.publish._campaign import campaign_table
-from nuanalysis.publish._fits import Stamp, ecsv, events_ecsv_gz, events_fits, map_fits, response_fits, trials_fits
+from nuanalysis.publish._fits import events_ecsv_gz, events_fits, map_fits, response_fits, trials_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
 from nuanalysis.publish._report import render
 from nuanalysis.publish._run import Recipe, Row, load_figures, load_results, recipe, recipe_text
-from nuanalysis.publish._sky_page import sky_page
-from nuanalysis.publish._source_list import source_list_table
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, check
-from nuanalysis.store import read_zip, sha256_file, write_zip
+from nuanalysis.store import read_zip, sha256_file, sky_maps, write_zip
+from nuanalysis.store.fits import Stamp, ecsv
 
 _BUILDER = "05_data_release.ipynb"
 _VERSION = re.compile(r"^DR(0|[1-9]\d*)\.(0|[1-9]\d*)$")
@@ -158,14 +159,15 @@ def _add_maps(draft: Draft) -> None:
 def _add_skies(draft: Draft) -> None:
     """The scans: maps in three forms, the page, and the product as it is."""
     for path in draft.products("sky"):
-        found, document = _sky_files.read_sky(path)
+        found, answer = sky_maps.read_sky(path)
+        document = json.loads(answer)
         origin = str(document["origin"])
         stamp = draft.stamp(origin)
         name = f"maps/{_marked(path.stem, origin)}"
-        draft.write(f"{name}.fits", _sky_files.map_fits(found, document, stamp))
-        draft.write(f"{name}.multiorder.fits", _sky_files.multi_order_fits(found, document, stamp))
-        draft.write(f"{name}.plane.fits", _sky_files.plane_fits(found, document, stamp))
-        draft.write(f"{name}.html", sky_page(document, found).encode())
+        draft.write(f"{name}.fits", sky_maps.map_fits(found, scan.whose(document), stamp))
+        draft.write(f"{name}.multiorder.fits", sky_maps.multi_order_fits(found, scan.whose(document), stamp))
+        draft.write(f"{name}.plane.fits", sky_maps.plane_fits(found, scan.whose(document), stamp))
+        draft.write(f"{name}.html", scan.page(document, found).encode())
         write_zip(draft.folder / f"{name}.zarr.zip", read_zip(path))
 
 

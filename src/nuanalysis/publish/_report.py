@@ -7,9 +7,10 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from nuanalysis.plot import plain
 from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._compare import compare, remarks, sources
-from nuanalysis.publish._run import Row, Shown, doi_text, load_figures, load_results, plain, recipe, recipe_text
+from nuanalysis.publish._run import Row, Shown, doi_text, load_figures, load_results, recipe, recipe_text
 from nuanalysis.publish._sky_report import scan_words, source_list_words
 from nuanalysis.store import atomic_write, sha256_file
 

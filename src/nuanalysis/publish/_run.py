@@ -117,12 +117,6 @@ def load_figures(run_folder: Path) -> tuple[Shown, ...]:
     return tuple(sorted(shown, key=lambda one: (one.rank, one.slug)))
 
 
-def plain(text: str) -> str:
-    """The text without a single address that a reader's program could fetch: DOIs stay, as text."""
-    text = re.sub(r"https?://(?:dx\.)?doi\.org/", "doi:", text)
-    return re.sub(r"(?:[a-z][a-z0-9+.-]*:)?//(?=\w)", "", text)
-
-
 def doi_text(row: Row) -> str:
     """The DOI of an input as it may be printed: an unconfirmed one says so."""
     if not row["doi"]:

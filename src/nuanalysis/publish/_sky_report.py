@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from nuanalysis.interpret.published import CAMPAIGN_2023, PublishedSpot
+from nuanalysis.plot import plain
 from nuanalysis.publish._campaign import published_list
 from nuanalysis.publish._compare import scientific, shown
-from nuanalysis.publish._published import CAMPAIGN_2023, PublishedSpot
-from nuanalysis.publish._run import plain
 
 Row = Mapping[str, Any]
 _ABSENT = "–"

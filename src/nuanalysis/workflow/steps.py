@@ -29,6 +29,7 @@ from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.ingest import RELEASES, find, holdings, source_catalogues, verify
 from nuanalysis.interpret.contributions import ts_density
+from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library import samples
 from nuanalysis.library.catalogues import content_of, open_catalogue
 from nuanalysis.library.hypotheses import check_name, read_hypotheses, read_hypothesis
@@ -40,6 +41,7 @@ from nuanalysis.schema import TRIALS, dataset
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
+from nuanalysis.store.sky_maps import sky_product
 from nuanalysis.workflow.spec import (
     EACH,
     AnalysisSpec,
@@ -482,7 +484,7 @@ def _scan(
             local_trials=asked.local_trials,
         )
         result = {"name": asked.name, **_without_clocks(document)}
-        write_zip(product, publish.sky_product(found, result))
+        write_zip(product, sky_product(found, scan.whose(result), json.dumps(result, sort_keys=True, allow_nan=False)))
         return result
 
     _kept_or_made(part, make, executor, progress)
@@ -699,7 +701,7 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
 
 def draw_and_report(folder: Path) -> Path:
     """Draw the standard figures, write the report and, for a campaign, ``campaign.ecsv``; returns the report's path."""
-    standard_figures(folder, publish.PUBLISHED)
+    standard_figures(folder, PUBLISHED)
     table = publish.campaign_table(publish.load_results(folder))
     if table:
         atomic_write(folder / "campaign.ecsv", table)

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import healpy as hp
 import numpy as np
 
-from nuanalysis.publish._sky_files import SkyMap
-from nuanalysis.publish._skymap import Layer, Marker, sky_map_page
+from nuanalysis.plot._layers import Layer, Marker
+from nuanalysis.plot._skymap import sky_map_page
+from nuanalysis.records import Provenance
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.sky.records import PointSource
+from nuanalysis.store.sky_maps import SkyMap
 
 _STACKS = ("snr", "pwn", "unid")
 _NONE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class HotSpot:
+    """The hottest spot of a hemisphere: place in rad (ICRS), fit, p-values in words; no index without signal."""
+
+    hemisphere: str
+    right_ascension: float
+    declination: float
+    ts: float
+    n_signal: float
+    index: float | None
+    p_local: str
+    p_global: str
 
 
 def _layers(found: SkyMap, origin: str) -> list[Layer]:
@@ -24,16 +40,6 @@ def _layers(found: SkyMap, origin: str) -> list[Layer]:
         Layer("TS", found.ts, "TS", "TS of the fit", "linear", origin, what),
         Layer("n_s", found.n_signal, "events", "fitted signal events", "linear", origin, what),
     ]
-
-
-def _p(record: Mapping[str, Any] | None) -> str:
-    if record is None:
-        return "not asked for"
-    if record.get("upper_bound_90") is not None:
-        return f"< {record['upper_bound_90']:.2g} (90 %: none of {record['n_skies']} skies)"
-    error = record.get("p_error")
-    beyond = " (extrapolated)" if record.get("extrapolated") else ""
-    return f"{record['p']:.3g}" + (f" ± {error:.1g}" if error is not None else beyond)
 
 
 def _fit(ts: float, n_signal: float, index: float | None, p_local: str) -> tuple[tuple[str, str], ...]:
@@ -46,10 +52,9 @@ def _fit(ts: float, n_signal: float, index: float | None, p_local: str) -> tuple
     )
 
 
-def _spot(spot: Mapping[str, Any]) -> Marker:
-    rows = (*_fit(spot["ts"], spot["n_s"], spot["index"], _p(spot["p_local"])), ("global p", _p(spot["p_global"])))
-    where = np.radians(spot["ra_deg"]), np.radians(spot["dec_deg"])
-    return Marker(f"hottest, {spot['hemisphere']}", float(where[0]), float(where[1]), "hottest spot", rows)
+def _spot(spot: HotSpot) -> Marker:
+    rows = (*_fit(spot.ts, spot.n_signal, spot.index, spot.p_local), ("global p", spot.p_global))
+    return Marker(f"hottest, {spot.hemisphere}", spot.right_ascension, spot.declination, "hottest spot", rows)
 
 
 def _source(source: PointSource, kind: str, found: SkyMap) -> Marker:
@@ -62,22 +67,20 @@ def _source(source: PointSource, kind: str, found: SkyMap) -> Marker:
     return Marker(source.name, ra, dec, kind, rows, source.extension)
 
 
-def sky_page(document: Mapping[str, Any], found: SkyMap) -> str:
-    """The page of a scan; ``document`` as ``scan_record`` of the workflow returns it."""
-    origin = str(document["origin"])
+def sky_page(found: SkyMap, whose: Provenance, spots: Sequence[HotSpot]) -> str:
+    """The page of a scan."""
     sources = [_source(s, name.upper(), found) for name in _STACKS for s in CATALOGUES[name].sources]
     width = np.degrees(hp.nside2resol(found.nside))
     caption = (
-        f"Point-source scan of {document['n_events']:,} events of {document['sample']} at nside {found.nside}. "
+        f"Point-source scan of {whose.n_events:,} events of {whose.sample} at nside {found.nside}. "
         "Significances are local unless called global. What is said of a listed source is the fit of the pixel that "
         f"holds it, {width:.2g}° wide, not a fit at its position."
     )
-    meta = {"seed": str(document["seed"]), "injected": document["injected"] or "nothing"}
     return sky_map_page(
-        _layers(found, origin),
-        [*(_spot(spot) for spot in document["hottest"]), *sources],
-        title=f"Sky of {document['sample']}",
-        origin=origin,
+        _layers(found, whose.origin),
+        [*map(_spot, spots), *sources],
+        title=f"Sky of {whose.sample}",
+        origin=whose.origin,
         caption=caption,
-        meta={**meta, "notes": "; ".join(document["notes"])},
+        meta={"seed": str(whose.seed), "injected": whose.injected or "nothing", "notes": "; ".join(whose.notes)},
     )

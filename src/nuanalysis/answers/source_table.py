@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nuanalysis.publish._fits import ecsv
+from nuanalysis.store.fits import ecsv
 
 Document = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""A scan of the sky as files: HEALPix and multi-order FITS, images of the Galactic plane, the page, and the product.
+"""A scan of the sky as files: HEALPix and multi-order FITS, images of the Galactic plane, and the product.
 
 Every header says whether the events are real or synthetic, and that the p-values of a map are local.
 """
@@ -6,8 +6,6 @@ Every header says whether the events are real or synthetic, and that the p-value
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,88 +16,89 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
-from nuanalysis.publish._fits import Field, Stamp, add_cards, hdu_file, table_hdu
-from nuanalysis.store import read_zip
+from nuanalysis.records import Provenance
+from nuanalysis.store._zarr import read_zip
+from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, healpix_cards, table_hdu
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Document = Mapping[str, Any]
 
+LOCAL = "local: of this direction alone, not corrected for the others looked at"
 _COLUMNS = (
     ("TS", "ts", "test statistic of the fit"),
     ("N_S", "n_signal", "fitted signal events"),
     ("INDEX", "index", "fitted spectral index"),
     ("LOG10_P_LOCAL", "log10_p", "-log10 of the local p-value"),
 )
-_OUT_OF_REACH = "NaN beyond declination 82 deg"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SkyMap:
-    """Fits of all pixels (RING, ICRS), (pixel,) each; log10_p: -log10 of the local p-value, NaN beyond 82 deg."""
+    """Fits of all pixels (RING, ICRS), (pixel,) each; log10_p: -log10 of the local p-value, NaN beyond 82 deg.
+
+    local_trials : behind log10_p, at each declination.
+    """
 
     nside: int
     ts: Floats
     n_signal: Floats
     index: Floats
     log10_p: Floats
+    local_trials: int
 
 
 # --- the product of a run --------------------------------------------------------------------------------------------
 
 
-def sky_product(map_: SkyMap, document: Document) -> xr.Dataset:
-    """The map and what was found in it as one dataset; ``read_sky`` is its inverse."""
+def sky_product(map_: SkyMap, whose: Provenance, answer: str) -> xr.Dataset:
+    """The map and what was found in it, as JSON, in one dataset; ``read_sky`` is its inverse."""
     values = {
         field: (("pixel",), getattr(map_, field), {"units": "", "description": meaning})
         for _, field, meaning in _COLUMNS
     }
-    attrs = {"nside": map_.nside, "ordering": "RING", "frame": "ICRS"}
-    attrs |= {key: document[key] for key in ("origin", "sample")}
-    return xr.Dataset(values, attrs=attrs | {"document": json.dumps(document, sort_keys=True, allow_nan=False)})
+    about = {"nside": map_.nside, "ordering": "RING", "frame": "ICRS", "local_trials": map_.local_trials}
+    return xr.Dataset(values, attrs={**about, "origin": whose.origin, "sample": whose.sample, "document": answer})
 
 
-def read_sky(path: Path) -> tuple[SkyMap, dict[str, Any]]:
-    """The map and the document of a product.  Raises DataError for a file that is none."""
+def read_sky(path: Path) -> tuple[SkyMap, str]:
+    """The map of a product, and what was found in it as JSON.  Raises DataError for a file that is none."""
     sky = read_zip(path)
     try:
         values = {field: np.asarray(sky[field].values, dtype=np.float64) for _, field, _ in _COLUMNS}
-        found = SkyMap(int(sky.attrs["nside"]), **values)
-        document = dict(json.loads(sky.attrs["document"]))
+        found = SkyMap(nside=int(sky.attrs["nside"]), local_trials=int(sky.attrs["local_trials"]), **values)
+        answer = str(sky.attrs["document"])
     except (KeyError, ValueError) as error:
         raise DataError(f"{path} is no scan of the sky ({error!r}); run 'nuanalysis run SPEC' again") from error
     if len(found.ts) != 12 * found.nside**2:
         raise DataError(f"{path} has {len(found.ts)} pixels, nside {found.nside}; run 'nuanalysis run SPEC' again")
-    return found, document
+    return found, answer
 
 
 # --- FITS ------------------------------------------------------------------------------------------------------------
 
 
-def _cards(document: Document) -> list[tuple[str, Any, str]]:
+def _cards(map_: SkyMap, whose: Provenance) -> list[Card]:
     """What every file says of itself; events that are simulated are called so."""
-    synthetic = document["origin"] == "synthetic"
     return [
-        ("ORIGIN", str(document["origin"]), "real or synthetic"),
-        ("OBJECT", "SYNTHETIC" if synthetic else "REAL", "events"),
-        ("SAMPLE", str(document["sample"]), "event sample"),
-        ("NEVENTS", int(document["n_events"]), "events of the sample"),
-        ("SEED", int(document["seed"]), "of the trials behind p-values"),
-        ("LOCALN", int(document["local_trials"]), "trials at each declination for local p"),
+        ("ORIGIN", whose.origin, "real or synthetic"),
+        ("OBJECT", whose.stamp.upper(), "events"),
+        ("SAMPLE", whose.sample, "event sample"),
+        ("NEVENTS", whose.n_events, "events of the sample"),
+        ("SEED", whose.seed, "of the trials behind p-values"),
+        ("LOCALN", map_.local_trials, "trials at each declination for local p"),
         ("RADESYS", "ICRS", "frame of the pixels"),
     ]
 
 
-def _finished(hdus: list[Any], document: Document, stamp: Stamp | None) -> bytes:
-    what = f"LOG10_P_LOCAL is -log10 of the p-value, {document['hottest'][0]['p_local']['kind']}; {_OUT_OF_REACH}"
+def _finished(hdus: list[Any], whose: Provenance, stamp: Stamp | None) -> bytes:
     for hdu in hdus:
-        hdu.header.add_comment(what)
+        hdu.header.add_comment(f"LOG10_P_LOCAL is -log10 of the p-value, {LOCAL}; NaN beyond declination 82 deg")
     if stamp is not None:
         return hdu_file(hdus, stamp)
     from astropy.io import fits
 
     primary = fits.PrimaryHDU()
-    add_cards(primary.header, _cards(document)[:1])
+    add_cards(primary.header, [("ORIGIN", whose.origin, "real or synthetic")])
     out = io.BytesIO()
     fits.HDUList([primary, *hdus]).writeto(out)
     return out.getvalue()
@@ -109,18 +108,10 @@ def _fields(map_: SkyMap, pixels: Ints | slice = slice(None)) -> list[Field]:
     return [Field(name, getattr(map_, field)[pixels], "", meaning) for name, field, meaning in _COLUMNS]
 
 
-def map_fits(map_: SkyMap, document: Document, stamp: Stamp | None = None) -> bytes:
+def map_fits(map_: SkyMap, whose: Provenance, stamp: Stamp | None = None) -> bytes:
     """The map as HEALPix FITS, RING, ICRS."""
-    cards: list[tuple[str, Any, str]] = [
-        ("PIXTYPE", "HEALPIX", "pixelisation"),
-        ("ORDERING", "RING", "pixel order"),
-        ("COORDSYS", "C", "C: celestial (ICRS)"),
-        ("NSIDE", map_.nside, "resolution parameter"),
-        ("FIRSTPIX", 0, "first pixel, from 0"),
-        ("LASTPIX", len(map_.ts) - 1, "last pixel, from 0"),
-        ("INDXSCHM", "IMPLICIT", "row number is pixel number"),
-    ]
-    return _finished([table_hdu("SKYMAP", _fields(map_), [*cards, *_cards(document)])], document, stamp)
+    cards = [*healpix_cards(map_.nside, "C"), *_cards(map_, whose)]
+    return _finished([table_hdu("SKYMAP", _fields(map_), cards)], whose, stamp)
 
 
 def multi_order(map_: SkyMap) -> tuple[Ints, Ints]:
@@ -148,11 +139,11 @@ def multi_order(map_: SkyMap) -> tuple[Ints, Ints]:
     return numbers[rising], pixels[rising]
 
 
-def multi_order_fits(map_: SkyMap, document: Document, stamp: Stamp | None = None) -> bytes:
+def multi_order_fits(map_: SkyMap, whose: Provenance, stamp: Stamp | None = None) -> bytes:
     """The map as multi-order HEALPix FITS (UNIQ, ICRS); see ``multi_order``."""
     uniq, nested = multi_order(map_)
     ring = np.asarray(hp.nest2ring(map_.nside, nested))
-    cards: list[tuple[str, Any, str]] = [
+    cards: list[Card] = [
         ("PIXTYPE", "HEALPIX", "pixelisation"),
         ("ORDERING", "NUNIQ", "pixel order"),
         ("COORDSYS", "C", "C: celestial (ICRS)"),
@@ -160,12 +151,12 @@ def multi_order_fits(map_: SkyMap, document: Document, stamp: Stamp | None = Non
         ("INDXSCHM", "EXPLICIT", "pixels are named by UNIQ"),
     ]
     fields = [Field("UNIQ", uniq, "", "pixel and its order, 4 nside^2 + NEST"), *_fields(map_, ring)]
-    return _finished([table_hdu("SKYMAP", fields, [*cards, *_cards(document)])], document, stamp)
+    return _finished([table_hdu("SKYMAP", fields, [*cards, *_cards(map_, whose)])], whose, stamp)
 
 
 def plane_fits(
     map_: SkyMap,
-    document: Document,
+    whose: Provenance,
     stamp: Stamp | None = None,
     *,
     half_height: float = 10.0,
@@ -187,6 +178,6 @@ def plane_fits(
             hdu.header[f"CRVAL{axis}"], hdu.header[f"CDELT{axis}"] = 0.0, delta
             hdu.header[f"CRPIX{axis}"] = float((0.0 - first) / delta + 1.0)
         hdu.header.comments["EXTNAME"] = field.meaning
-        add_cards(hdu.header, _cards(document)[:-1])  # the frame of an image is that of its axes
+        add_cards(hdu.header, _cards(map_, whose)[:-1])  # the frame of an image is that of its axes
         images.append(hdu)
-    return _finished(images, document, stamp)
+    return _finished(images, whose, stamp)

@@ -1,0 +1,128 @@
+"""Tables as FITS and ECSV for other people's programs: units and origin in every header.
+
+The same columns give the same bytes: dates are handed in, checksums are dated with them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Card = tuple[str, Any, str]
+_TEXT = 68  # characters of a FITS header value
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every header of a release carries."""
+
+    release: str
+    created: str
+    origin: str
+    licence: str
+    code: str
+
+    def cards(self) -> list[tuple[str, str, str]]:
+        """The FITS cards, in order."""
+        warning = "not detector data" if self.origin == "synthetic" else "public detector data"
+        return [
+            ("ORIGIN", self.origin, f"real or synthetic: {warning}"),
+            ("DATE", self.created[:19], "UTC, when the results were made"),
+            ("CREATOR", self.code[:_TEXT], "program that wrote this file"),
+            ("RELEASE", self.release[:_TEXT], "data release this file belongs to"),
+            ("LICENCE", self.licence, "of this file; see LICENSE"),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a table: name, values, unit in FITS spelling, meaning, UCD."""
+
+    name: str
+    values: NDArray[Any]
+    unit: str
+    meaning: str
+    ucd: str = ""
+
+
+def _ascii(text: str) -> str:
+    """The text as FITS headers hold it."""
+    named = {"π": "pi", "⁰": "0", "γ": "gamma", "ν": "nu", "±": "+-", "–": "-", "−": "-", "×": "x", "σ": "sigma"}
+    return "".join(named.get(c, c) for c in text).encode("ascii", "replace").decode()
+
+
+def table_hdu(name: str, fields: Sequence[Field], cards: Sequence[Card]) -> Any:
+    """A binary table of the fields, the cards in its header."""
+    from astropy.io import fits
+
+    formats = {"f": "D", "i": "K", "u": "K", "b": "L"}
+    columns = []
+    for field in fields:
+        kind = "I" if field.values.dtype == np.int16 else formats[field.values.dtype.kind]
+        shape = field.values.shape[1:]
+        size = str(int(np.prod(shape))) if shape else ""
+        dim = f"({','.join(str(n) for n in reversed(shape))})" if len(shape) > 1 else None
+        columns.append(fits.Column(field.name, size + kind, unit=field.unit or None, array=field.values, dim=dim))
+    hdu = fits.BinTableHDU.from_columns(columns, name=name)
+    for number, field in enumerate(fields, start=1):
+        hdu.header.comments[f"TTYPE{number}"] = _ascii(field.meaning)[:47]
+        if field.ucd:
+            hdu.header.set(f"TUCD{number}", field.ucd, "IVOA UCD1+")
+    add_cards(hdu.header, cards)
+    return hdu
+
+
+def add_cards(header: Any, cards: Sequence[Card]) -> None:
+    """Add the cards; a text too long for a card goes on in HISTORY-like COMMENT lines instead of being cut."""
+    for key, value, comment in cards:
+        if isinstance(value, str) and len(_ascii(value)) > _TEXT:
+            header.add_comment(f"{key}: {_ascii(value)}")
+        else:
+            header[key] = (
+                _ascii(value) if isinstance(value, str) else value,
+                _ascii(comment)[: 46 if not isinstance(value, str) else max(0, 64 - len(value))],
+            )
+
+
+def hdu_file(hdus: Sequence[Any], stamp: Stamp) -> bytes:
+    """The file: origin and release in every header, checksums dated with the results."""
+    from astropy.io import fits
+
+    listed = fits.HDUList([fits.PrimaryHDU(), *hdus])
+    listed.update_extend()
+    for hdu in listed:
+        add_cards(hdu.header, stamp.cards())
+        hdu.add_checksum(when=stamp.created[:19])
+    buffer = io.BytesIO()
+    listed.writeto(buffer, output_verify="exception")
+    return buffer.getvalue()
+
+
+def healpix_cards(nside: int, frame: str) -> list[Card]:
+    """What a table of all pixels in RING order says of them; frame 'C' (ICRS) or 'G' (Galactic)."""
+    return [
+        ("PIXTYPE", "HEALPIX", "pixelisation"),
+        ("ORDERING", "RING", "pixel order"),
+        ("COORDSYS", frame, "C: celestial (ICRS), G: Galactic"),
+        ("NSIDE", nside, "resolution parameter"),
+        ("FIRSTPIX", 0, "first pixel, from 0"),
+        ("LASTPIX", 12 * nside**2 - 1, "last pixel, from 0"),
+        ("INDXSCHM", "IMPLICIT", "row number is pixel number"),
+    ]
+
+
+def ecsv(columns: Mapping[str, tuple[Any, str, str]], meta: Mapping[str, Any]) -> bytes:
+    """A small table as ECSV.  columns : {name: (values, unit, description)}; NaN where there is no number."""
+    from astropy.table import Column, Table
+
+    made = [
+        Column(values, name=name, unit=unit or None, description=text) for name, (values, unit, text) in columns.items()
+    ]
+    text = io.StringIO()
+    Table(made, meta=dict(meta)).write(text, format="ascii.ecsv")
+    return text.getvalue().encode("utf-8")
