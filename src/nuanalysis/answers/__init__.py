@@ -6,9 +6,12 @@ A question is a verb, a section of a spec, the parameters of a notebook and a fu
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from nuanalysis.answers._question import Answer, Named, Question
 from nuanalysis.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from nuanalysis.answers._question import Answer, Named, Question
 
 #: A question is a file of this name here, which says QUESTION; imported when it is asked.
 QUESTIONS = (
@@ -18,19 +21,11 @@ QUESTIONS = (
     "sensitivity",
     "bias",
     "together",
-    "joint",
-    "compare",
-    "scan",
-    "sources",
-    "stack",
-    "extended",
-    "leak",
-    "curves",
     "expect",
     "measure",
 )
 
-__all__ = ["QUESTIONS", "Answer", "Named", "Question", "question"]
+__all__ = ["QUESTIONS", "Answer", "Named", "Question", "answer_of", "question"]
 
 
 def question(name: str) -> type[Question]:
@@ -39,3 +34,17 @@ def question(name: str) -> type[Question]:
         raise InputError(f"there is no question '{name}'.{did_you_mean(name, QUESTIONS)}")
     found: type[Question] = import_module(f"nuanalysis.answers.{name}").QUESTION
     return found
+
+
+def answer_of(name: str) -> type[Answer]:
+    """What a question is answered with.  Raises InputError for an unknown one."""
+    asked = question(name)
+    found: type[Answer] = getattr(import_module(asked.__module__), f"{asked.__name__}Answer")
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """The base classes come when they are asked for: the list of questions alone must cost nothing."""
+    if name in ("Answer", "Named", "Question"):
+        return getattr(import_module("nuanalysis.answers._question"), name)
+    raise AttributeError(f"module 'nuanalysis.answers' has no attribute {name!r}")

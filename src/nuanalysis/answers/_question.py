@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import xarray as xr
 from pydantic import BeforeValidator, PlainSerializer
@@ -16,7 +15,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.library.hypotheses import check_name
 from nuanalysis.library.samples import Samples
 from nuanalysis.model import Hypothesis
-from nuanalysis.records import Provenance, Record, Settings, rows_of, shown, table
+from nuanalysis.records import Provenance, Record, Settings, made, shown, table
 from nuanalysis.sky.records import Catalogue, PointSource, Template
 
 if TYPE_CHECKING:
@@ -57,6 +56,11 @@ class Question(Settings):
         raise NotImplementedError
 
     @classmethod
+    def of(cls, **values: Any) -> Self:
+        """The question with these settings.  Raises InputError with all faults in one message."""
+        return made(cls, values, f"'{cls.__module__.rpartition('.')[2]}' cannot be asked so")
+
+    @classmethod
     def title(cls) -> str:
         """The question in a sentence."""
         return (cls.__doc__ or cls.__name__).strip().partition("\n")[0]
@@ -66,6 +70,7 @@ class Answer(Record):
     """What was found: shows itself as text, HTML, table, JSON and figure."""
 
     name: ClassVar[str] = "answer"
+    rows: ClassVar[str] = ""  # the field whose records are the rows of its table; without: the answer is one row
     provenance: Provenance = shown("whose events")
 
     def headline(self) -> tuple[str, ...]:
@@ -74,7 +79,7 @@ class Answer(Record):
 
     def to_table(self) -> QTable:
         """An astropy QTable: a row for each part of the answer where it has parts, else one row."""
-        return table(rows_of(self), self.provenance)
+        return table(getattr(self, self.rows) if self.rows else (self,), self.provenance)
 
     def drawn(self) -> tuple[Drawn, ...]:
         """The figures of the answer, each with its caption and alt text."""
@@ -106,8 +111,10 @@ class Answer(Record):
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; name a folder, or one that does not exist yet")
-        stem = re.sub(r"[^a-z0-9._+-]+", "-", f"{self.name}-{self.provenance.sample}".lower())
-        marked = stem + {"synthetic": "-synthetic", "mixed": "-real-and-synthetic"}.get(self.provenance.origin, "")
+        hypothesis = getattr(getattr(self, "tested", None), "hypothesis", "")
+        parts = (self.name, plot.slug(self.provenance.sample), hypothesis and plot.slug(hypothesis))
+        stem = "-".join(filter(None, parts))
+        marked = stem + plot.mark(self.provenance.origin)
         written = {
             f"{marked}.json": (json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n").encode(),
             f"{marked}.ecsv": store.table_ecsv(self.to_table()),

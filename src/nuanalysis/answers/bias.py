@@ -64,6 +64,7 @@ class BiasAnswer(Answer):
     """The bias of the fitted n_s."""
 
     name: ClassVar[str] = "bias"
+    rows: ClassVar[str] = "curve"
     tested: Tested = shown("hypothesis")
     curve: tuple[Node, ...] = shown("bias curve")
     corrected: tuple[Corrected, ...] = shown("fits corrected", ())

@@ -27,7 +27,7 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, scan
 from nuanalysis.model import Terms
-from nuanalysis.plot import Drawn, Sidecar, likelihood_scan, slug
+from nuanalysis.plot import Drawn, profile_figure
 from nuanalysis.records import Carried, Chance, Measured, Unknown, carried, setting, shown
 
 FEWEST_INJECTIONS = 300
@@ -85,12 +85,12 @@ class FitAnswer(Answer):
             return ()
         _, data = fit_data(self.problem)
         n, ts = profile(data, self.fitted.n_signal, spread_of(self.problem))
-        label, origin = f"{self.tested.label}, {self.provenance.sample}", self.provenance.origin
-        words = (
-            f"{label} ({origin}): likelihood against the number of signal events; best n_s {self.fitted.n_signal:.1f}"
+        about = (self.tested.label, self.provenance.sample, self.provenance.origin, self.tested.hypothesis)
+        label, sample, origin, hypothesis = about
+        free = self.tested.index_free
+        return (
+            profile_figure(n, ts, label=label, sample=sample, origin=origin, hypothesis=hypothesis, free_index=free),
         )
-        sidecar = Sidecar(f"profile-{slug(self.tested.hypothesis)}", words, f"{words}.", origin)
-        return (Drawn(likelihood_scan(n, ts, label=label, origin=origin), sidecar),)
 
 
 def profile(data: Terms, n_signal: float, spread: float) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

@@ -59,6 +59,7 @@ class SensitivityAnswer(Answer):
     """What a search can see."""
 
     name: ClassVar[str] = "sensitivity"
+    rows: ClassVar[str] = "medians"
     tested: Tested = shown("hypothesis")
     sensitivity: Strength | Unknown = shown("sensitivity: 90 % above the median of background")
     potentials: tuple[Potential, ...] = shown("discovery potentials: half of the experiments reach sigma")

@@ -71,6 +71,7 @@ class TogetherAnswer(Answer):
     """The best of several hypotheses."""
 
     name: ClassVar[str] = "together"
+    rows: ClassVar[str] = "hypotheses"
     best: str = shown("the best one")
     chance: Chance | Unknown = shown("chance")
     local: Chance | Unknown = shown("chance of the best one alone")

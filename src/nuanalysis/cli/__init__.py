@@ -1,4 +1,4 @@
-"""``nuanalysis``: the command line.  Heavy imports live inside the commands."""
+"""``nuanalysis``: the command line.  A verb is built when it is asked for: heavy imports come with the work."""
 
 from __future__ import annotations
 
@@ -6,55 +6,32 @@ import json
 import os
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 import typer
 
-from nuanalysis.cli import (
-    bench,
-    bias,
-    catalogues,
-    data,
-    declinations,
-    extended,
-    inference,
-    joint,
-    kernels,
-    leak,
-    notebooks,
-    release,
-    run,
-    scan,
-    stack,
-    templates,
-)
-from nuanalysis.engine.executors import ONE_THREAD
+from nuanalysis.cli._questions import doc_of, verb
+from nuanalysis.engine.one_thread import ONE_THREAD
 from nuanalysis.errors import NuanalysisError
 
-app = typer.Typer(
-    name="nuanalysis",
-    help="Galactic-plane neutrino analyses on public data: samples, fits, significances, limits, releases.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.add_typer(catalogues.app, name="catalogues")
-app.add_typer(data.app, name="data")
-app.add_typer(notebooks.app, name="notebooks")
-app.add_typer(release.app, name="release")
-app.add_typer(templates.app, name="templates")
-run.register(app)
-inference.register(app)
-bias.register(app)
-bench.register(app)
-kernels.register(app)
-joint.register(app)
-scan.register(app)
-declinations.register(app)
-leak.register(app)
-extended.register(app)
-stack.register(app)
+#: Groups of verbs: file here, and what it is for.
+GROUPS = {
+    "catalogues": "Catalogues of sources: list, show, select with a rule, check, match.",
+    "data": "Upstream releases: list, fetch, import, verify.",
+    "notebooks": "Notebooks of a run: list, check, run.",
+    "release": "Data releases: build, verify.",
+    "templates": "Templates of diffuse emission: list, show, build, check, compare.",
+}
+#: Verbs that are no questions: where each is, and what it is for.
+VERBS = {
+    "run": ("run.run", "Run a spec: notebooks in order into RUNS/NAME; what is finished is skipped."),
+    "status": ("run.status", "Say where a run stands."),
+    "doctor": ("run.doctor", "Check interpreter, packages, memory, disk and data, each with its remedy."),
+    "bench": ("bench.bench", "Measure speed and memory on this machine, each beside a reference."),
+    "compile": ("kernels.compile_kernels", "Compile every kernel now, so that the first question need not."),
+    "official": ("official.official", "Repeat the published template fits on the official per-event file."),
+}
 
 
 def _version(value: bool) -> None:
@@ -65,11 +42,42 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     show_version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Options that stand before the verb."""
+
+
+def _later() -> None:
+    """Stands for a verb that is not asked for now; only its help line is shown."""
+
+
+def build(arguments: list[str]) -> typer.Typer:
+    """The command line with the verb that the arguments name; the others are listed with one line each."""
+    from nuanalysis.answers import QUESTIONS
+
+    app = typer.Typer(
+        name="nuanalysis",
+        help="Galactic-plane neutrino analyses on public data: samples, fits, significances, limits, releases.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    wanted = next((word for word in arguments if not word.startswith("-")), "")
+    for name in QUESTIONS:
+        app.command(name, help=doc_of(name))(verb(name) if name == wanted else _later)
+    for name, (place, said) in VERBS.items():
+        module, _, function = place.partition(".")
+        found = getattr(import_module(f"nuanalysis.cli.{module}"), function) if name == wanted else _later
+        app.command(name, help=said)(found)
+    for name, said in GROUPS.items():
+        if name == wanted:
+            app.add_typer(import_module(f"nuanalysis.cli.{name}").app, name=name)
+        else:
+            app.command(name, help=said)(_later)
+    return app
 
 
 _INTERRUPTED = 130
@@ -88,7 +96,7 @@ def _refuse(kind: str, message: str, code: int, arguments: list[str]) -> int:
 def _call(arguments: list[str]) -> int:
     """Run the command line and return its exit code: 0 good, the error's own, 2 usage, 130 interrupted."""
     try:
-        code = int(app(arguments, standalone_mode=False) or 0)
+        code = int(build(arguments)(arguments, standalone_mode=False) or 0)
         if code == _INTERRUPTED:  # newer typer turns Ctrl-C into an exit code of its own
             raise KeyboardInterrupt
         return code

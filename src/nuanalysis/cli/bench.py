@@ -18,8 +18,3 @@ def bench(
 
     report = benchmarks.run(quick=quick, say=say)
     answer(benchmarks.document(report), as_json=json, text=benchmarks.text(report))
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
-    app.command()(bench)

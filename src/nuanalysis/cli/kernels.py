@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from nuanalysis.cli._face import JsonFlag, answer, say
 
 
@@ -13,8 +11,3 @@ def compile_kernels(json: JsonFlag = False) -> None:
 
     seconds = work(say)
     answer({"seconds": seconds}, as_json=json, text=f"kernels ready after {seconds:.1f} s")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
-    app.command("compile")(compile_kernels)

@@ -138,9 +138,3 @@ def doctor(json: JsonFlag = False) -> None:
         "to do: " + r for r in document["remedies"]
     ]
     answer(document, as_json=json, text="\n".join(lines))
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the command line."""
-    for verb in (run, status, doctor):
-        app.command()(verb)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._page import Drawn, Sidecar, slug
+from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
 from nuanalysis.plot.canvas import MARKED, REFERENCE, SERIES, SMALL, canvas, grid, log_ticks, title
 
 Floats = NDArray[np.float64]
@@ -182,9 +182,8 @@ def ts_figure(
     )
     columns = {"ts": at, "probability": probability, "probability_error": error, "half_chi2": half_chi2(at)}
     meta = {"ORIGIN": origin, "DESCRIPTION": f"P(TS >= ts | background), {label}, {sample}"}
-    mark = "-synthetic" if origin == "synthetic" else ""
     sidecar = Sidecar(
-        f"ts-{sample}-{slug(hypothesis)}{mark}",
+        f"ts-{sample}-{slug(hypothesis)}{mark(origin)}",
         f"Probability to reach each test statistic under background. {said}",
         f"Distribution of the test statistic under background with its statistical error. {said}.",
         origin,
@@ -193,12 +192,12 @@ def ts_figure(
     return Drawn(figure, sidecar, Table(columns, meta=meta))
 
 
-def likelihood_scan(n_signal: Floats, ts: Floats, *, label: str, origin: str) -> Figure:
+def likelihood_profile(n_signal: Floats, ts: Floats, *, label: str, origin: str) -> Figure:
     """-2 ln(L/L_best) against the number of signal events, from TS(n) on a grid; both (point,)."""
     n_signal, ts = np.asarray(n_signal, dtype=np.float64), np.asarray(ts, dtype=np.float64)
     if n_signal.shape != ts.shape or n_signal.ndim != 1 or not len(ts):
         raise InputError(
-            f"a likelihood scan got shapes {n_signal.shape} and {ts.shape}; expected two equal (point,) arrays"
+            f"a likelihood profile got shapes {n_signal.shape} and {ts.shape}; expected two equal (point,) arrays"
         )
     best = int(np.argmax(ts))
     figure = canvas()
@@ -225,6 +224,21 @@ def likelihood_scan(n_signal: Floats, ts: Floats, *, label: str, origin: str) ->
     grid(axes)
     title(figure, label, origin)
     return figure
+
+
+def profile_figure(
+    n_signal: Floats, ts: Floats, *, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
+) -> Drawn:
+    """The likelihood of a hypothesis along the number of signal events, with its words and its table."""
+    from astropy.table import Table
+
+    best = n_signal[int(np.argmax(ts))]
+    held = "the index fitted anew at each" if free_index else "the index held"
+    caption = f"{label}, {origin} sample {sample}: likelihood along the number of signal events, {held}."
+    alt = f"{caption} Lowest at n_s = {best:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
+    figure = likelihood_profile(n_signal, ts, label=f"{label}, {sample}", origin=origin)
+    table = Table({"n_signal": n_signal, "ts": ts}, meta={"ORIGIN": origin, "DESCRIPTION": caption})
+    return Drawn(figure, Sidecar(f"profile-{sample}-{slug(hypothesis)}{mark(origin)}", alt, caption, origin), table)
 
 
 def _row_name(row: FluxRow | StackRow) -> str:

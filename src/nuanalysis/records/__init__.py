@@ -19,8 +19,8 @@ from nuanalysis.records._kinds import (
 )
 from nuanalysis.records._layout import html, said_of, text
 from nuanalysis.records._record import Carried, Record, carried, shown
-from nuanalysis.records._settings import Settings, faults_in_words, setting
-from nuanalysis.records._table import rows_of, table
+from nuanalysis.records._settings import Settings, faults_in_words, made, setting
+from nuanalysis.records._table import table
 from nuanalysis.records._words import with_error
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "faults_in_words",
     "html",
     "known",
-    "rows_of",
+    "made",
     "said_of",
     "setting",
     "shown",

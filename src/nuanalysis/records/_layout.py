@@ -55,7 +55,7 @@ def _words(value: Any, field: FieldInfo) -> str:
     if isinstance(value, float):
         return f"{number(value, form)} {unit}".rstrip()
     if isinstance(value, tuple):
-        return ", ".join(_words(one, field) for one in value) or "none"
+        return ("; " if isinstance(value[0], Record) else ", ").join(_words(one, field) for one in value)
     return str(value)
 
 
@@ -92,7 +92,7 @@ def layout(record: Record) -> list[Row | Grid]:
         value, label = getattr(record, name), field.description or name
         if not field.repr or value is None or value in ((), "") or isinstance(value, Provenance):
             continue
-        if isinstance(value, tuple) and isinstance(value[0], Record):
+        if isinstance(value, tuple) and isinstance(value[0], Record) and not hasattr(value[0], "words"):
             out.append(_grid(label, value))
         elif isinstance(value, Record) and not hasattr(value, "words"):
             out += [Row(f"{label}: {one.label}", one.words) if isinstance(one, Row) else one for one in layout(value)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nuanalysis.errors import did_you_mean
+from nuanalysis.errors import InputError, did_you_mean
+
+S = TypeVar("S", bound=BaseModel)
 
 
 class Settings(BaseModel):
@@ -32,10 +34,35 @@ def setting(
     return Field(default, ge=low, le=high, gt=above, description=help, json_schema_extra={"unit": unit})
 
 
+def made(model: type[S], values: Mapping[str, Any], what: str) -> S:
+    """A record of settings from values.  Lists serve as tuples, Quantities in the unit of their field.
+
+    what : the thing that cannot be made, for the message.  Raises InputError with all faults in one message.
+    """
+    try:
+        return model.model_validate({name: _plain(model, name, value) for name, value in values.items()})
+    except ValidationError as error:
+        raise InputError(f"{what}:\n  - {faults_in_words(error, (model,))}\nNothing was run.") from error
+
+
+def _plain(model: type[BaseModel], name: str, value: Any) -> Any:
+    """The value as the field takes it."""
+    if isinstance(value, list):
+        return tuple(_plain(model, name, one) for one in value)
+    field = model.model_fields.get(name)
+    extra = field.json_schema_extra if field is not None else None
+    unit = extra.get("unit") if isinstance(extra, dict) else None
+    if unit and hasattr(value, "to_value"):
+        found = value.to_value(unit)
+        return tuple(found.tolist()) if getattr(found, "ndim", 0) else float(found)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and field is not None and "float" in str(field.annotation) else value
+
+
 def _sentence(fault: dict[str, Any], models: Sequence[type[BaseModel]]) -> str:
     place = ".".join(str(p) for p in fault["loc"])
     if fault["type"] == "value_error":
-        return f"{place or 'the spec'}: {fault['ctx']['error']}"
+        return f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"])
     if fault["type"] == "extra_forbidden":
         known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"

@@ -64,15 +64,6 @@ def _about(provenance: Provenance) -> dict[str, str | int]:
     return {key.upper(): getattr(provenance, key) for key in keys} | {"NOTES": "; ".join(provenance.notes)}
 
 
-def rows_of(record: Record) -> Sequence[Record]:
-    """The records that are the rows of a table: those of the first field that holds several, else the record itself."""
-    for name, field in type(record).model_fields.items():
-        value = getattr(record, name)
-        if field.repr and isinstance(value, tuple) and value and isinstance(value[0], Record):
-            return value
-    return (record,)
-
-
 def table(rows: Sequence[Record], provenance: Provenance | None = None, **about: str) -> QTable:
     """An astropy QTable, one row a record; what is not known is NaN.  about : more lines of its head."""
     from astropy.table import QTable

@@ -1,0 +1,161 @@
+"""From a question to a verb: its settings, those of the sample and of the executor are the options."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from nuanalysis.cli._face import answer, say
+from nuanalysis.engine.settings import EngineSettings
+from nuanalysis.records import Settings, made
+
+_BEGINNINGS = ("template:", "stack:", "point:", "each:")
+
+
+def _type(field: FieldInfo) -> tuple[Any, Any]:
+    """What the command line reads for a field, and the type of its parts where it takes several."""
+    kinds = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not type(None)]
+    if get_origin(field.annotation) is tuple:
+        return list[str] | None, kinds[0]
+    kind = kinds[0] if len(kinds) == 1 or float not in kinds else float
+    return (kind if kind in (int, float, bool, str) else str) | None, None
+
+
+def _help(field: FieldInfo) -> str:
+    """The sentence of a field with its unit, range and default."""
+    extra = field.json_schema_extra
+    unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+    ends = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le") if hasattr(rule, key)}
+    low, high = ends.get("ge", ends.get("gt")), ends.get("le")
+    between = f"{low:g} to {high:g}" if low is not None and high is not None else ""
+    default = "" if field.is_required() or field.default in (None, "", ()) else f"default {_shown(field.default)}"
+    more = ", ".join(filter(None, (unit, between, default)))
+    return f"{field.description or ''}" + (f" [{more}]" if more else "")
+
+
+def _shown(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _option(name: str, field: FieldInfo, flag: str = "") -> inspect.Parameter:
+    kind, _ = _type(field)
+    flag = flag or f"--{name.replace('_', '-')}"
+    names = f"{flag}/--no-{flag[2:]}" if kind == bool | None else flag
+    required = ... if field.is_required() else None
+    option = typer.Option(required, names, help=_help(field), show_default=False)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+
+
+def split(text: str, part: Any) -> list[Any]:
+    """The parts of an option that takes several, commas between.
+
+    A name may hold commas (point:RA,DEC): a word that begins no hypothesis belongs to the name before it.
+    """
+    if part in (int, float):
+        try:
+            return [part(word) for word in text.split(",")] if text.strip() else []
+        except ValueError as error:
+            raise typer.BadParameter(f"'{text}'; expected numbers with commas between, for example 3,5,7") from error
+    if part is str:
+        return [text]
+    names: list[str] = []
+    for word in text.split(","):
+        if names and not word.strip().startswith(_BEGINNINGS):
+            names[-1] += f",{word}"
+        elif word.strip():
+            names.append(word)
+    return [name.strip(" ,") for name in names]
+
+
+def given(model: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were said, as the record takes them."""
+    out: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        value, (_, part) = values.get(name), _type(field)
+        if value is None or value == []:
+            continue
+        out[name] = tuple(one for text in value for one in split(text, part)) if part is not None else value
+    return out
+
+
+def _parameters(question: type[Settings], sample: type[Settings], *, several: bool) -> Iterator[inspect.Parameter]:
+    named = typer.Option(..., "--sample", help=sample.model_fields["name"].description or "the sample")
+    yield inspect.Parameter(
+        "sample", inspect.Parameter.KEYWORD_ONLY, default=named, annotation=list[str] if several else str
+    )
+    yield from (_option(name, field) for name, field in question.model_fields.items())
+    rest = {n: f for n, f in sample.model_fields.items() if n != "name"}
+    yield from (_option(name, field) for name, field in rest.items() if name not in question.model_fields)
+    seed = typer.Option(1, "--seed", min=0, max=2**63 - 1, help="Seed of the synthetic sample and of the trials.")
+    yield inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=seed, annotation=int)
+    yield from (_option(name, field) for name, field in EngineSettings.model_fields.items())
+    output = typer.Option(None, "--output", help="Folder for JSON, table and figures.")
+    yield inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=output, annotation=Path | None)
+    flag = typer.Option(False, "--json", help="One JSON document on stdout; progress stays on stderr.")
+    yield inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=flag, annotation=bool)
+
+
+def verb(name: str) -> Callable[..., None]:
+    """The command of a question."""
+    from nuanalysis.answers import question
+    from nuanalysis.library.samples import SampleSpec
+
+    asked = question(name)
+
+    def run(**values: Any) -> None:
+        _run(name, values)
+
+    parameters = list(_parameters(asked, SampleSpec, several=asked.several))
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__doc__ = asked.title()
+    return run
+
+
+def _run(name: str, values: Mapping[str, Any]) -> None:
+    """Check everything, then work, then print the one answer."""
+    from nuanalysis.answers import question
+    from nuanalysis.engine import progress
+    from nuanalysis.engine.bench import Bench
+    from nuanalysis.errors import InputError
+    from nuanalysis.ingest import cache_root
+    from nuanalysis.library import samples
+
+    started, output = time.monotonic(), values["output"]
+    if output is not None and output.exists() and not output.is_dir():
+        raise InputError(f"--output {output} is a file; expected a folder, or a name that is free")
+    kind = question(name)
+    asked = kind.of(**given(kind, values))
+    engine = made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so")
+    wanted = [values["sample"]] if isinstance(values["sample"], str) else values["sample"]
+    cuts = given(samples.SampleSpec, {k: v for k, v in values.items() if k != "name" and k not in kind.model_fields})
+    specs = [samples.sample_spec(name=one, **cuts) for one in wanted]
+    with engine.open() as executor:
+        ready = tuple(samples.load(spec, values["seed"]) for spec in specs)
+        for one in ready:
+            if one.origin == "synthetic":
+                say(f"{one.name}: SYNTHETIC events, signal {one.injected}, seed {one.seed}")
+        bench = Bench(cache_root() / "ensembles", executor, progress.here())
+        found = asked.ask(ready if kind.several else ready[0], bench)  # type: ignore[arg-type]
+    files = found.write(output) if output is not None else ()
+    document = {**found.to_dict(), "files": [str(path) for path in files], "seconds": time.monotonic() - started}
+    text = "\n".join([str(found), *(f"wrote {path}" for path in files)])
+    answer(document, as_json=values["json"], text=text)
+
+
+def doc_of(name: str) -> str:
+    """The first line of a question's file, read without importing it."""
+    import ast
+    from importlib.util import find_spec
+
+    found = find_spec("nuanalysis.answers")
+    places = found.submodule_search_locations if found is not None else None
+    source = Path((places or [""])[0]) / f"{name}.py"
+    said = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or name
+    return said.partition("\n")[0]
