@@ -14,7 +14,9 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 LINES = 400
 
 # Rooms under rebuilding, held to the borders between rooms only.  To be emptied.
-NOT_YET = ("answers", "benchmarks", "cli", "ingest", "library", "model", "plot", "publish", "records", "sky", "workflow")
+NOT_YET = (
+    "answers", "benchmarks", "cli", "library", "model", "plot", "publish", "records", "workflow",
+)  # fmt: skip
 
 # Files longer than that: compiled formulas, which numba inlines and caches by file.
 LONG = ("nuanalysis.likelihood._kernels", "nuanalysis.likelihood._scan_kernels")

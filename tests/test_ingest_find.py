@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from nuanalysis import ingest
+from nuanalysis import ingest, store
 from nuanalysis.errors import DataError, DownloadError, EnvironmentFault, StoreLocked
-from nuanalysis.ingest import Patience, UpstreamFile, UpstreamRelease, _download, _find
+from nuanalysis.ingest import Patience, UpstreamFile, UpstreamRelease, _download
 
 QUICK = Patience(attempts=4, pause_s=0.001, timeout_s=5.0)
 TABLE = ("# x y\n" + "\n".join(f"{i} {i * i}" for i in range(50_000)) + "\n").encode()
@@ -137,7 +137,7 @@ def archived(server: Server, members: dict[str, bytes]) -> UpstreamRelease:
 
 def left(folder: Path) -> list[str]:
     """Files in a folder that a user may mistake for data."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     return sorted(str(path.relative_to(folder)) for path in files)
 
 
@@ -309,7 +309,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_of_ours(server, tmp_path, mo
 
 def test_a_second_writer_is_turned_away(server, cache):
     release = single(server)
-    with _find._only_writer(cache / "toy_folder"), pytest.raises(StoreLocked, match="another process"):
+    with store.locked(cache / "toy_folder" / ".fetch", 0.0), pytest.raises(StoreLocked, match="being written by"):
         ingest.fetch(release, patience=QUICK)
     ingest.fetch(release, patience=QUICK)
 

@@ -131,7 +131,7 @@ def test_event_contributions_in_the_released_layout(tmp_path):
         (
             CONTRIBUTIONS_HEADER.replace("kra5_SoB_energy", "kra5_energy"),
             CONTRIBUTION,
-            "lacks the column kra5_SoB_energy",
+            "lacks kra5_SoB_energy",
         ),
         (CONTRIBUTIONS_HEADER, CONTRIBUTION.replace("1.5", "nan"), "NaN"),
         (CONTRIBUTIONS_HEADER, CONTRIBUTION.replace("1.5", "-1.5"), "outside"),

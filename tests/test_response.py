@@ -204,7 +204,7 @@ def test_a_track_response_has_the_areas_of_its_season_and_the_derived_point_spre
     reader = TRACK_SEASONS[season]
     area = reader.read_effective_area(mirror / reader.RELEASE.folder)
     tables = track_tables(mirror)
-    response = tracks.response(season, season, "-", area, tables)
+    response = tracks.response(season, season, "-", area, tracks.stand_in(tables))
     assert (response.array("effective_area").max(axis=1) > 0).all()
     assert np.allclose(response.array("migration").sum(axis=2), 1.0)
     assert any("IC86-II" in note for note in response.notes)
@@ -223,7 +223,7 @@ def test_a_track_response_has_the_areas_of_its_season_and_the_derived_point_spre
 @pytest.mark.real_data
 def test_track_energies_follow_the_energy_density(mirror):
     area = tracks_ic86_2011.read_effective_area(mirror / tracks_ic86_2011.RELEASE.folder)
-    response = tracks.response("ic86", "ic86", "-", area, track_tables(mirror))
+    response = tracks.response("ic86", "ic86", "-", area, tracks.stand_in(track_tables(mirror)))
     rng, n = np.random.default_rng(7), 50_000
     edges = np.arange(0.95, 8.0, 0.2)
     sin_dec = rng.uniform(0.3, 0.32, n)

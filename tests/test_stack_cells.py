@@ -92,7 +92,7 @@ def exact_twin(prepared):
     part = prepared.parts[0]
     space, error = part.space.narrow, part.sample.array("angular_error")
     space = exact_stack(space.ra, space.dec, space.extension2, space.weights, error)
-    chosen = part.seen(part.sample.array("declination"), error, part.where).take(part.active)
+    chosen = part.seen(part.sample.array("declination")[part.active], error[part.active], part.where)
     return replace(prepared, parts=(replace(part, space=space, lookup=place(space, chosen, part.active)),))
 
 
@@ -114,7 +114,7 @@ def test_wide_events_read_maps_and_narrow_ones_sources_in_any_order():
     for one, mine in ((space.wide, error >= LEAST), (space.narrow, error < LEAST)):
         chosen = np.flatnonzero(mine)
         alone = place(one, seen_alike(dec[chosen], error[chosen]), number[chosen])
-        assert there.at(u[:200])[:, chosen].tolist() == alone.at(u[chosen]).tolist()
+        assert there.difference_at(u[:200])[:, chosen].tolist() == alone.difference_at(u[chosen]).tolist()
         assert there.difference(u)[:, chosen].tolist() == alone.difference(u).tolist()
         assert there.position(2 * np.pi * u[:200])[chosen].tolist() == alone.position(2 * np.pi * u[chosen]).tolist()
         assert there.mean[:, chosen].tolist() == alone.mean.tolist()
@@ -155,6 +155,7 @@ def test_events_may_all_be_wide_or_all_narrow_in_one_look_up():
     space = problem().parts[0].space
     for error, kind in ((3 * LEAST, space.wide), (0.3 * LEAST, space.narrow)):
         seen = seen_alike(np.zeros(5), np.full(5, error))
-        assert place(space, seen).at(np.full(5, 0.3)).tolist() == place(kind, seen).at(np.full(5, 0.3)).tolist()
+        found, wanted = (place(one, seen).difference_at(np.full(5, 0.3)).tolist() for one in (space, kind))
+        assert found == wanted
     few = take(problem().parts[0].sample.events, np.array([], dtype=int))
     assert place(space, seen_alike(*(few[c].values for c in ("declination", "angular_error")))).mean.shape == (1, 0)

@@ -10,7 +10,7 @@ from small_problem import SOURCES, catalogue, sample, seen_alike, stack_hypothes
 from nuanalysis import trials
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare
-from nuanalysis.model._background import Cells
+from nuanalysis.model._background import cells
 from nuanalysis.model._prepare import energy_terms, join
 from nuanalysis.model._space import (
     StackPlace,
@@ -110,7 +110,8 @@ def test_maps_hold_the_sum_of_the_kernels_at_every_pixel_centre(name, tolerance)
         grid, found = class_map(space, klass)
         ra, dec = pixel_directions(grid.nside)
         error = class_width(space, klass)
-        wanted = place(exact(name), seen_alike(dec, np.full(len(dec), error))).at(ra / (2 * np.pi))[0]
+        alone = place(exact(name), seen_alike(dec, np.full(len(dec), error)))
+        wanted = (alone.difference_at(ra / (2 * np.pi)) + alone.mean)[0]
         limit = tolerance if error > FEW_DEGREES else max(tolerance, 0.012)
         assert np.abs(found[:, 0] - wanted).max() < limit * wanted.max()
         here = slice(space.first_ring[0, klass], space.first_ring[0, klass] + len(grid.count))
@@ -138,8 +139,8 @@ def test_events_read_the_density_to_a_few_per_cent_of_its_peak(name, typical):
     rng, gaps, peak = np.random.default_rng(3), [], np.zeros(len(dec))
     for _ in range(60):
         ra = rng.uniform(0, 2 * np.pi, len(dec))
-        wanted = single.at(single.position(ra))[0]
-        gaps.append(summed.at(summed.position(ra))[0] - wanted)
+        wanted = single.difference_at(single.position(ra))[0] + single.mean[0]
+        gaps.append(summed.difference_at(summed.position(ra))[0] + summed.mean[0] - wanted)
         peak = np.maximum(peak, wanted)
     bright = peak > 0.05 * peak.max()
     gaps, peak = np.array(gaps)[:, bright], peak[bright]
@@ -164,16 +165,17 @@ def hypotheses(free):
     shapes = tuple(PowerLaw(g) for g in (1.0, 2.0, 3.0, 4.0)) if free else SPECTRA
     space = exact_space(SOURCES, np.ones(3), shapes)
     lookup = place(space, seen_alike(few.array("declination"), few.array("angular_error")))
-    everything = np.arange(len(part.where.fine))
-    energy = energy_terms(part.signal_energy, part.groups, Cells(part.where.fine, part.where.cell), part.base)
-    single = replace(part, space=space, active=everything, lookup=lookup, energy=energy)
+    everything = np.arange(part.n_events)
+    where = cells(few.array("declination"), few.array("log10_energy"), few.binning)
+    energy = energy_terms(part.signal_energy, part.groups, where, part.base)
+    single = replace(part, space=space, active=everything, where=where, lookup=lookup, energy=energy)
     return summed, replace(summed, parts=(single,))
 
 
 def fit_at(prepared, ra):
     part = prepared.parts[0]
     u = part.lookup.position(ra[part.active])
-    return maximise(join(prepared, [part.lookup.at(u) - part.lookup.mean], [part.energy], [len(ra)]))
+    return maximise(join(prepared, [part.lookup.difference_at(u)], [part.energy]))
 
 
 @pytest.mark.parametrize(("free", "node"), [(False, 0), (True, 3), (True, 9)])
@@ -238,8 +240,8 @@ def test_the_mean_over_right_ascension_of_what_a_trial_reads_is_zero():
     counts = there.count.astype(int)
     total = np.zeros((4, len(counts)))
     for j in range(counts.max()):
-        total += np.where(j < counts, there.at(np.minimum(j + 0.5, counts - 0.5) / counts), 0.0)
-    assert np.abs(total / counts - there.mean).max() < 1e-12 * there.mean.max()
+        total += np.where(j < counts, there.difference_at(np.minimum(j + 0.5, counts - 0.5) / counts), 0.0)
+    assert np.abs(total / counts).max() < 1e-12 * there.mean.max()
 
 
 def test_the_mean_weight_of_tilts_of_summed_stacks_is_one():

@@ -117,7 +117,7 @@ def test_a_list_said_otherwise_has_the_same_fits(name, kind, free, otherwise):
             data = terms(problem) if trial == 0 else None
             if data is None:
                 difference = [part.lookup.difference(u)]
-                data = trials._scrambles.join(problem, difference, [part.energy], [len(u)])
+                data = trials._scrambles.join(problem, difference, [part.energy])
             pair.append(maximise(data))
         first, second = pair
         seen.append(first.ts)
@@ -206,8 +206,8 @@ def test_maps_and_exact_kernels_of_a_thousand_sources_agree():
             for problem in (one, other):
                 part = problem.parts[0]
                 u = part.lookup.position(ra[part.active])
-                difference = [part.lookup.at(u) - part.lookup.mean]
-                pair.append(maximise(trials._scrambles.join(problem, difference, [part.energy], [len(ra)])).ts ** 0.5)
+                difference = [part.lookup.difference_at(u)]
+                pair.append(maximise(trials._scrambles.join(problem, difference, [part.energy])).ts ** 0.5)
             root.append(pair)
     root = np.array(root)
     assert root[:, 0].max() > 4.0

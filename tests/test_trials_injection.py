@@ -17,8 +17,10 @@ from nuanalysis.answers import bias, potentials
 from nuanalysis.cli import bias as bias_verb
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, ts_at
-from nuanalysis.model import Terms, prepare
+from nuanalysis.model import Terms, cells, place, prepare
+from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, draw_variation
+from nuanalysis.trials._injection import signal_events
 from nuanalysis.trials._smooth import hat, smooth
 
 STEPS = np.array([0.0, 0.1, 0.25, 0.5, 0.75, *np.arange(1.0, 4.1, 0.5), 5.0, 6.0, 7.0])
@@ -386,6 +388,50 @@ def test_an_interval_holds_the_truth_as_often_as_it_says(strength):
         low, high = trials.accepted(data, maximise(data).ts, curve, stretch=1.0)
         inside = tau[trial] <= curve.at(np.array([truth]))[0]
         assert inside == (low <= truth <= high)
+
+
+# --- what is fixed between trials is worked out once, and changes no bit ----------------------------------------------
+
+
+def the_long_way(prepared, seed, trial, n_mean):
+    """S - <S>, energy ratio (node, event) and scale of scrambled and drawn events, all of it from single events."""
+    drawn = signal_events(prepared, trials.emissions(prepared), generator(seed, trial), n_mean)
+    total = sum(part.n_events + len(new) for part, new in zip(prepared.parts, drawn, strict=True))
+    differences, ratios, scales = [], [], []
+    for stream, (part, new) in enumerate(zip(prepared.parts, drawn, strict=True)):
+        own = cells(part.sample.array("declination"), part.sample.array("log10_energy"), part.sample.binning)
+        more = cells(new.declination, new.log10_energy, part.sample.binning)
+        fine = np.concatenate([own.fine, more.fine])
+        group = part.groups.group[np.concatenate([own.cell, more.cell])]
+        direction = part.kernel.matrix @ np.bincount(fine, minlength=400) / len(fine)
+        held = np.bincount(group, minlength=len(part.groups.row)).astype(float)
+        energy = held / np.maximum(np.bincount(part.groups.row, weights=held), 1.0)[part.groups.row]
+        ratio = np.maximum(part.signal_energy / np.where(energy > 0, energy, np.inf), 1e-12)
+        chosen = np.concatenate([part.active, np.arange(part.n_events, len(fine))])
+        ratios.append((ratio * (part.share * total / len(fine))[:, None])[:, group[chosen]])
+        scales.append(1.0 / direction[fine[chosen]])
+        u, everywhere = np.empty(len(part.active)), np.empty(part.n_events)
+        draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
+        everywhere[part.active] = u
+        there = place(part.space, part.seen(new.declination, new.angular_error, more))
+        differences += [part.lookup.difference(everywhere), there.difference(there.position(new.right_ascension))]
+    return np.concatenate(differences, axis=1), np.concatenate(ratios, axis=1), np.concatenate(scales)
+
+
+def generator(seed, trial):
+    return np.random.Generator(np.random.Philox(key=[seed, trial]))
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("kind", ["template", "stack", "free"])
+def test_an_injected_trial_is_that_of_all_its_events_one_by_one_to_the_last_bit(kind, samples):
+    prepared = problem(kind, samples)
+    for trial, n_mean in enumerate((0.0, 60.0)):
+        data = trials.injected(prepared, trials.emissions(prepared), 5, trial, n_mean)
+        difference, ratio, scale = the_long_way(prepared, 5, trial, n_mean)
+        assert np.array_equal(data.difference, difference)
+        assert np.array_equal(data.ratio[:, data.group], ratio)
+        assert np.array_equal(data.scale, scale)
 
 
 # --- systematics ------------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from nuanalysis.library.samples import sample_spec
 from nuanalysis.plot import slug
 from nuanalysis.workflow.spec import (
     AnalysisSpec,
+    Asked,
     _file_form,
-    leave_out_unknown,
     open_run,
     parse_spec,
     read_spec,
@@ -39,6 +39,10 @@ name = "stack:snr"
 scrambles = 200
 injections = 100
 """
+
+
+def asked(spec: AnalysisSpec, section: str) -> list[Asked]:
+    return [one for one in spec.asked if one.section == section]
 
 
 def refusal(text: str) -> str:
@@ -87,7 +91,16 @@ def test_the_spec_of_the_main_job_is_good_and_holds_what_the_issue_asks_for() ->
         ("index = 2.7", "index_free = 1", "'hypothesis.0.index_free': Input should be a valid boolean"),
         ("200", "199", "'trials.scrambles': Input should be greater than or equal to 200 (found 199)"),
         ("100", "99", "'trials.injections'"),
-        ("cascades-2023", "cascade-2023", "'sample.0.name': Input should be 'cascades-2023' or 'tracks'"),
+        (
+            "cascades-2023",
+            "cascade-2023",
+            "sample.0.name: there is no sample 'cascade-2023'. Did you mean",
+        ),
+        (
+            "cascades-2023",
+            "hese75",
+            "sample.0.name: the sample 'hese75' cannot be analysed: its",
+        ),
         ('"tiny"', '"Tiny run"', "'name': String should match pattern"),
         ('"tiny"', '"../tiny"', "'name': String should match pattern"),
         ('name = "tiny"', "", "'name': Field required"),
@@ -124,12 +137,14 @@ def test_all_faults_come_in_one_message() -> None:
         assert place in message
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["name = 'x'\nsample = []\nhypothesis = []", "name = 'x'", "name = 'x'\nsample = 3\nhypothesis = 'template'"],
-)
-def test_no_sample_and_no_hypothesis_are_two_faults(text: str) -> None:
-    message = refusal(text)
+@pytest.mark.parametrize("text", ["name = 'x'\nsample = []\nhypothesis = []", "name = 'x'"])
+def test_a_spec_without_a_sample_is_refused(text: str) -> None:
+    assert "'sample': " in refusal(text)
+
+
+def test_a_spec_that_asks_nothing_is_refused() -> None:
+    assert "the spec asks nothing" in refusal("name = 'x'\n[[sample]]\nname = 'tracks'")
+    message = refusal("name = 'x'\nsample = 3\nhypothesis = 'template'")
     assert "'sample': " in message
     assert "'hypothesis': " in message
 
@@ -138,8 +153,7 @@ def test_no_sample_and_no_hypothesis_are_two_faults(text: str) -> None:
     ("more", "said"),
     [
         ('[[hypothesis]]\nname = "template:pi0"\nindex = 2.5', "template:pi0"),
-        ('[[hypothesis]]\nname = "template:PI0"', "template:PI0"),
-        ('[[hypothesis]]\nname = "template:a/b.npy"\n[[hypothesis]]\nname = "template:a b.npy"', "template:a/b.npy"),
+        ('[[hypothesis]]\nname = "point:1, 2"\n[[hypothesis]]\nname = "point:1,-2"', "point:1, 2"),
         ('[[sample]]\nname = "cascades-2023"', "cascades-2023"),
     ],
 )
@@ -223,19 +237,19 @@ precision = 0.1
     ("old", "new", "said"),
     [
         ("precision", "precison", "unknown key 'together.0.precison'. Did you mean 'precision'?"),
-        ("0.1", "0.001", "'together.0.precision': Input should be greater than or equal to 0.005"),
+        ("0.1", "0.0001", "'together.0.precision': Input should be greater than or equal to 0.001"),
         ("0.1", '"0.1"', "'together.0.precision': Input should be a valid number"),
         ('"both"', '"Both of"', "'together.0.name': String should match pattern"),
-        ('"template:pi0", "stack:snr"', "", "'together.0.hypotheses'"),
-        ('"template:pi0", ', "", "holds one hypothesis; a global p-value is of two or more"),
-        ('"template:pi0"', '"stack:snr"', "stack:snr named twice in together 'both'"),
-        ("precision = 0.1", "trials = 100", "trials of together 'both' are 100; expected 0 or at least 200"),
+        ('"template:pi0", "stack:snr"', "", "together.0: hypotheses holds nothing; expected two or more"),
+        ('"template:pi0", ', "", "together.0: hypotheses holds stack:snr; expected two or more different ones"),
+        ('"template:pi0"', '"stack:snr"', "together.0: stack:snr named twice"),
+        ("precision = 0.1", "trials = 100", "together.0: trials is 100; expected 200 or more, or 0"),
         ("precision = 0.1", "trials = -1", "'together.0.trials'"),
-        ("precision = 0.1", "smear_declination_deg = 20", "'together.0.smear_declination_deg'"),
+        ("precision = 0.1", "smear_declination = 20", "'together.0.smear_declination'"),
     ],
 )
 def test_a_fault_of_a_comparison_is_named(old: str, new: str, said: str) -> None:
-    assert parse_spec(GOOD + TOGETHER).together[0].name == "both"
+    assert asked(parse_spec(GOOD + TOGETHER), "together")[0].name == "both"
     message = refusal(GOOD + TOGETHER.replace(old, new, 1))
     assert said in message
     assert message.count("\n  - ") == 1, message
@@ -257,31 +271,29 @@ local_trials = 300
 
 def test_a_scan_and_a_source_list_are_read_with_their_defaults() -> None:
     spec = parse_spec(GOOD + SKY)
-    assert spec.is_campaign
-    [scan], [listed] = spec.scan, spec.sources
-    assert (scan.nside, scan.skies, scan.smear_declination_deg, scan.local_trials) == (32, 20, 0.0, 2000)
-    assert (listed.catalogue, listed.skies, listed.smear_declination_deg, listed.local_trials) == (
-        "list-109",
-        50,
-        0.0,
-        300,
+    [scan], [listed] = (
+        (one.question.model_dump() for one in asked(spec, "scan")),
+        (one.question.model_dump() for one in asked(spec, "sources")),
     )
+    keys = ("nside", "skies", "smear_declination", "local_trials")
+    assert [scan[key] for key in keys] == [32, 20, 0.0, 2000]
+    keys = ("catalogue", "skies", "smear_declination", "local_trials")
+    assert [listed[key] for key in keys] == ["list-109", 50, 0.0, 300]
     bare = parse_spec(GOOD + SKY.replace("nside = 32\nskies = 20", "").replace("skies = 50\nlocal_trials = 300", ""))
-    assert (bare.scan[0].nside, bare.scan[0].skies) == (64, 100)
-    assert (bare.sources[0].skies, bare.sources[0].local_trials) == (1000, 1000)
-    for alone in SKY.split("\n\n"):
-        assert parse_spec(GOOD + alone).is_campaign
-    assert leave_out_unknown(spec) == spec
+    [scan], [listed] = asked(bare, "scan"), asked(bare, "sources")
+    assert (scan.question.model_dump()["nside"], scan.question.model_dump()["skies"]) == (64, 100)
+    assert (listed.question.model_dump()["skies"], listed.question.model_dump()["local_trials"]) == (1000, 1000)
+    assert listed.names == ("stack:list-109",)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("nside = 32", "nsid = 32", "unknown key 'scan.0.nsid'. Did you mean 'nside'?"),
-        ("nside = 32", "nside = 48", "nside of scan 'all' is 48; expected one of 1, 2, 4"),
+        ("nside = 32", "nside = 48", "nside is 48; expected one of 1, 2, 4"),
         ("nside = 32", "nside = 32.0", "'scan.0.nside': Input should be a valid integer"),
         ("skies = 20", "skies = -1", "'scan.0.skies': Input should be greater than or equal to 0 (found -1)"),
-        ("skies = 20", "smear_declination_deg = 11", "'scan.0.smear_declination_deg'"),
+        ("skies = 20", "smear_declination = 11", "'scan.0.smear_declination'"),
         ("skies = 20", "local_trials = 100", "'scan.0.local_trials'"),
         ('"all"', '"All of it"', "'scan.0.name': String should match pattern"),
         ("catalogue", "catalog", "unknown key 'sources.0.catalog'. Did you mean 'catalogue'?"),
@@ -303,7 +315,7 @@ def test_two_scans_or_lists_of_one_name_are_refused(kind: str) -> None:
 
 def test_an_unknown_catalogue_is_refused_before_work() -> None:
     with pytest.raises(InputError, match=r"no catalogue 'list-190'. Did you mean 'list-109'"):
-        leave_out_unknown(parse_spec(GOOD + SKY.replace("list-109", "list-190")))
+        parse_spec(GOOD + SKY.replace("list-109", "list-190"))
 
 
 @pytest.mark.parametrize(
@@ -325,10 +337,10 @@ def test_two_comparisons_of_one_name_are_refused() -> None:
 
 def test_a_list_compares_its_sources_and_an_unknown_list_is_refused() -> None:
     alone = TOGETHER.replace('"template:pi0", "stack:snr"', '"each:list-109"')
-    spec = leave_out_unknown(parse_spec(GOOD + alone))
-    assert spec.together[0].hypotheses == ("each:list-109",)
+    [together] = asked(parse_spec(GOOD + alone), "together")
+    assert together.names == ("each:list-109",)
     with pytest.raises(InputError, match=r"no catalogue 'list-108'. Did you mean 'list-109'"):
-        leave_out_unknown(parse_spec(GOOD + alone.replace("109", "108")))
+        parse_spec(GOOD + alone.replace("109", "108"))
 
 
 def test_optional_hypotheses_are_left_out_until_they_are_known(tmp_path: Path) -> None:
@@ -337,27 +349,27 @@ def test_optional_hypotheses_are_left_out_until_they_are_known(tmp_path: Path) -
     more = f'[[hypothesis]]\nname = "{name}"\noptional = true\n'
     both = TOGETHER.replace('"stack:snr"', f'"{name}"')
     three = TOGETHER.replace('"both"', '"three"').replace('"stack:snr"', f'"stack:snr", "{name}"')
-    spec = parse_spec(GOOD + more + both + three)
-    assert [h.name for h in spec.hypothesis] == ["template:pi0", "stack:snr", name]
-    without = leave_out_unknown(spec)
+    without = parse_spec(GOOD + more + both + three)
     assert [h.name for h in without.hypothesis] == ["template:pi0", "stack:snr"]
-    assert [(t.name, t.hypotheses) for t in without.together] == [("three", ("template:pi0", "stack:snr"))]
+    assert [(one.name, one.names) for one in without.asked] == [("three", ("template:pi0", "stack:snr"))]
     assert set(without.left_out) == {name, "together:both"}
     assert "no such file" in without.left_out[name]
     assert without.left_out["together:both"] == "only template:pi0 of its hypotheses is known to this version"
     file.touch()
-    assert leave_out_unknown(spec) == spec
+    spec = parse_spec(GOOD + more + both + three)
+    assert [h.name for h in spec.hypothesis] == ["template:pi0", "stack:snr", name]
+    assert not spec.left_out
     assert without.fingerprint() != spec.fingerprint()
 
 
 def test_what_is_unknown_and_not_optional_is_refused() -> None:
     with pytest.raises(InputError, match="there is no template 'pi1'"):
-        leave_out_unknown(parse_spec(changed("template:pi0", "template:pi1")))
+        parse_spec(changed("template:pi0", "template:pi1"))
     with pytest.raises(InputError, match="there is no template 'pi1'"):
-        leave_out_unknown(parse_spec(GOOD + TOGETHER.replace("pi0", "pi1")))
+        parse_spec(GOOD + TOGETHER.replace("pi0", "pi1"))
     every = re.sub(r'(?m)^name = "(template|stack):.*"$', r'name = "\1:tomorrow"\noptional = true', GOOD)
     with pytest.raises(InputError, match="knows no hypothesis of the spec"):
-        leave_out_unknown(parse_spec(every))
+        parse_spec(every)
 
 
 def test_what_is_left_out_is_found_and_not_written() -> None:

@@ -12,7 +12,7 @@ from scipy.stats import chi2, kstest
 
 from nuanalysis import simulate, trials
 from nuanalysis.interpret import fluxes
-from nuanalysis.library.samples import CASCADE_BINNING
+from nuanalysis.library.samples.cascades_2023 import BINNING as CASCADE_BINNING
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky.records import PowerLaw

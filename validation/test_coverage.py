@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2, kstest
 
 from nuanalysis import simulate, trials
-from nuanalysis.library.samples import CASCADE_BINNING
+from nuanalysis.library.samples.cascades_2023 import BINNING as CASCADE_BINNING
 from nuanalysis.likelihood import maximise, scan
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023

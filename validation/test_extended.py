@@ -154,7 +154,7 @@ def experiment(seed):
     rng = np.random.default_rng(seed)
     made, n = [], 0
     for part, drawn in zip(prepared.parts, signal_events(prepared, sources, rng, float(N_INJECTED)), strict=True):
-        total = len(part.where.fine)
+        total = part.n_events
         columns = {name: part.sample.array(name).copy() for name in
                    ("right_ascension", "declination", "log10_energy", "angular_error")}  # fmt: skip
         columns["right_ascension"] = rng.uniform(0.0, 2 * np.pi, total)

@@ -113,12 +113,12 @@ def matched(problem, part, drawn, rng):
     """The drawn energies; errors as those of background events of the same cell, directions as the fit assumes."""
     [one] = problem.hypothesis.target.sources
     at = np.full(len(drawn), one.right_ascension), np.full(len(drawn), one.declination)
-    own = part.groups.group[part.where.cell]
-    order = np.argsort(own, kind="stable")
+    own = part.groups.group[part.where.cell]  # of the active events
+    order = np.lexsort((part.active, own))
     first = np.searchsorted(own[order], np.arange(len(part.groups.row) + 1))
     group = part.groups.group[cells(at[1], drawn.log10_energy, part.sample.binning).cell]
     pick = order[first[group] + (rng.random(len(drawn)) * np.diff(first)[group]).astype(np.int64)]
-    error = part.sample.array("angular_error")[pick]
+    error = part.sample.array("angular_error")[part.active[pick]]
     psi = vmf_draw(1.0 / (error**2 + one.extension**2), rng)
     ra, dec = offset(*at, psi, rng.uniform(0.0, 2 * np.pi, len(drawn)))
     return simulate.Drawn(ra, dec, drawn.log10_energy, error)
@@ -138,17 +138,17 @@ def fit_of(problem, sources, n_mean, trial, *, errors, background):
     new = cells(drawn.declination, drawn.log10_energy, part.sample.binning)
     there = place(part.space, part.seen(drawn.declination, drawn.angular_error, new))
     difference = np.concatenate(
-        [part.lookup.at(u) - part.lookup.mean, there.at(there.position(drawn.right_ascension)) - there.mean], axis=1
+        [part.lookup.difference_at(u), there.difference_at(there.position(drawn.right_ascension))], axis=1
     )
     [estimate] = [part.base] if background else trials._injection.backgrounds(problem, [drawn])
-    seen = [np.concatenate([getattr(part.where, name)[part.active], getattr(new, name)]) for name in ("fine", "cell")]
+    seen = [np.concatenate([getattr(part.where, name), getattr(new, name)]) for name in ("fine", "cell")]
     energy = energy_terms(part.signal_energy, part.groups, type(new)(*seen), estimate)
-    n_own, n_all = len(part.where.fine), len(part.where.fine) + len(drawn)
+    n_all = part.n_events + len(drawn)
     if background:
         mean = np.concatenate([part.lookup.mean[0], there.mean[0]])
         added = energy.at(trials.flux_node(problem)) * mean * len(drawn)
-        energy = replace(energy, scale=energy.scale * n_all / (n_own + added))
-    fit = maximise(join(problem, [difference], [energy], [n_all]))
+        energy = replace(energy, scale=energy.scale * n_all / (part.n_events + added))
+    fit = maximise(join(problem, [difference], [energy], (len(drawn),)))
     return fit.n_signal / n_mean, fit.index - problem.hypothesis.index
 
 

@@ -17,7 +17,7 @@ import pytest
 from nuanalysis import simulate, trials
 from nuanalysis.engine.executors import open_executor
 from nuanalysis.interpret import fluxes
-from nuanalysis.library.samples import CASCADE_BINNING
+from nuanalysis.library.samples.cascades_2023 import BINNING as CASCADE_BINNING
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import NONE, cascades_2023

@@ -12,7 +12,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from nuanalysis.errors import DataError
+from nuanalysis.errors import DataError, refuse
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 TWO_PI = 2.0 * np.pi
 
@@ -20,7 +24,7 @@ TWO_PI = 2.0 * np.pi
 class Spectrum(Protocol):
     """Anything with dN/dE relative to its value at 100 TeV."""
 
-    def shape(self, log10_energy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shape(self, log10_energy: Floats) -> Floats:
         """Relative dN/dE at log10(E/GeV); any shape."""
         ...
 
@@ -159,13 +163,9 @@ def check(dataset: xr.Dataset, schema: Schema, *, source: str = "dataset") -> xr
 
     Raises DataError that lists all faults at once.  ``source`` names the file or step in the message.
     """
-    found = faults(dataset, schema)
-    if found:
-        raise DataError(
-            f"{source} does not keep the {schema.name} schema (version {schema.version}):\n  - "
-            + "\n  - ".join(found)
-            + "\nCorrect the input, or convert it with the reader of its release."
-        )
+    what = f"{source} does not keep the {schema.name} schema (version {schema.version})"
+    remedy = "Correct the input, or convert it with the reader of its release."
+    refuse(faults(dataset, schema), what, remedy, error=DataError)
     return dataset
 
 

@@ -17,6 +17,7 @@ from nuanalysis.response import (
     Spectrum,
     Variation,
     acceptance,
+    band_acceptance,
     band_of,
     band_rates,
     cascades_2023,
@@ -100,7 +101,7 @@ def emission(target: Template | Catalogue, response: Response, spectrum: Spectru
         parts = ((np.array(target.weights), spectrum),)
     edges = response.array("sin_dec_edges")
     band = band_of(np.sin(dec), edges)
-    expected = [weight * acceptance(response, part, np.sin(dec)) for weight, part in parts]
+    expected = [weight * band_acceptance(response, part)[band] for weight, part in parts]
     bands = np.array([np.bincount(band, weights=e, minlength=len(edges) - 1) for e in expected])
     total = max(float(bands.sum()), 1e-300)
     spectra = tuple(s for _, s in parts)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import i0e, ive
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from nuanalysis.schema import Floats, Ints
 
 
 def vmf_norm(kappa: Floats) -> Floats:

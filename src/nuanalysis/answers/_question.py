@@ -29,8 +29,7 @@ def _checked(given: object) -> object:
     """A name that can be told without reading a map, or one of our own nouns."""
     if isinstance(given, str):
         try:
-            if not given.startswith("each:"):
-                check_name(given)
+            check_name(given.replace("each:", "stack:", 1) if given.startswith("each:") else given)
         except InputError as error:
             raise ValueError(str(error)) from error
         return given
@@ -47,9 +46,11 @@ class Question(Settings):
     """What is asked: one record is a section of the spec, the options of a verb and the arguments in Python.
 
     several : whether it is asked of several samples at once.
+    example : settings with which it is answered in seconds, for examples and tests.
     """
 
     several: ClassVar[bool] = False
+    example: ClassVar[Mapping[str, Any]] = {}
 
     def ask(self, samples: Samples, bench: Bench) -> Answer:
         """The answer.  Raises InputError for what cannot be asked of these samples."""

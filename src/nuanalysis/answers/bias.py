@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ _MOST_EVENTS = 1e6
 class Bias(Question):
     """Median fitted n_s at each injected strength, and fits corrected with it."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 300, "n_signal_fitted": (20.0,)}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     n_signal_fitted: tuple[float, ...] = setting((), help="fitted n_s to correct; the published one comes with them")
     trials: int = setting(6000, low=200, high=10_000_000, help="injections, over all strengths")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nuanalysis.answers._posed import open_hypothesis, provenance_of
@@ -19,6 +20,7 @@ _ISOTROPIC_UNIT = "GeV-1 cm-2 s-1 sr-1"
 class Expect(Question):
     """Expected number of detected events for a flux, or for a model as it is."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "flux": 1e-11}
     hypothesis: Any = setting(help="template:NAME or FILE, stack:CATALOGUE, point:RA,DEC in degrees, or isotropic")
     flux: float | None = setting(
         None, above=0, high=1, unit=fluxes.UNIT,

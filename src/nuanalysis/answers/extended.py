@@ -83,7 +83,7 @@ def read_search(
     longitude, declination: 'LO,HI', '' for all; longitudes run eastwards from LO to HI, through 0 where HI is smaller.
     """
     faults: list[str] = []
-    _try(faults, samples.seasons, sample)
+    _try(faults, samples.recipe, sample)
     _try(faults, scan.check, nside, skies, 0.0)
     sizes = _extensions(extensions, faults)
     if not 0.0 < width <= 90.0:

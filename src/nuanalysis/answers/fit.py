@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -38,6 +39,7 @@ _LEAST_REACH = 4.0  # standard deviations of n_s that injections reach, more whe
 class Fit(Question):
     """Does a sample hold a hypothesis?  n_s, TS, local p-value, flux and upper limit."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     precision: float = setting(0.1, low=0.001, high=0.3, help="relative statistical error of the p-value")
     injections: int = setting(1500, low=0, high=10_000_000, help="injected skies for flux and limit; 0: the fit alone")
@@ -108,7 +110,7 @@ def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnsw
     """The answer for a problem that is prepared."""
     best, data = fit_data(problem)
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
-    known = {
+    known: dict[str, Any] = {
         "provenance": provenance_of(samples, problem),
         "tested": tested(problem),
         "fitted": fitted(problem, best),

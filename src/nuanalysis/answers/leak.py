@@ -1,507 +1,396 @@
-"""What a diffuse component alone does to stacked sources, and both fitted together: pseudo-experiments and an answer.
+"""What does a diffuse component alone do to stacked sources, and what is left of them when both are fitted together?
 
 The skies hold scrambled events and the diffuse component, no source.  Stacks fitted to them alone say what the diffuse
-emission leaks into them; fitted together with it, what is left.  Skies go through the trial store as those of joint
-fits: a killed call goes on where it was.
+emission leaks into them; fitted together with it, what is left.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
-from scipy.stats import kstest
+from pydantic import AfterValidator
 
-from nuanalysis import store, trials
-from nuanalysis.answers import inference, joint, joint_in_words
-from nuanalysis.answers.inference import Problem
-from nuanalysis.answers.joint import Bench, Truth
-from nuanalysis.engine.ensembles import Progress
-from nuanalysis.engine.executors import Executor
+from nuanalysis import trials
+from nuanalysis.answers._chance import LOCAL, counted, share_of
+from nuanalysis.answers._experiments import (
+    METHOD,
+    Experiments,
+    Profiled,
+    Quantiles,
+    corrected,
+    fitted_events,
+    index_of,
+    origin_of_skies,
+    profiled,
+    quantiles,
+    trials_setting,
+)
+from nuanalysis.answers._leak_skies import SCRAMBLES, Law, draw, draw_empty, fits_of, laws_of, local_table, models
+from nuanalysis.answers._posed import (
+    Fitted,
+    Tested,
+    fit_data,
+    fitted,
+    open_hypothesis,
+    prepared_on,
+    provenance_of,
+    tested,
+)
+from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library.catalogues import PREFIX
 from nuanalysis.library.hypotheses import check_name, read_hypothesis
-from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, refuse_flat
+from nuanalysis.library.samples import Samples
+from nuanalysis.likelihood import TS_TOLERANCE, FitResult, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
-from nuanalysis.sky.records import Catalogue
+from nuanalysis.plot import Drawn, LeakPanel, Sidecar, leak_figure
+from nuanalysis.records import Carried, Chance, Measured, Record, Unknown, carried, certain, setting, shown
+from nuanalysis.sky.records import Catalogue, Template
+from nuanalysis.trials.streams import LEAK_BEST_FIT
 
-Floats = NDArray[np.float64]
-LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
-SCRAMBLES = 2000  # tilted ones of each stack, behind its local p-values
-HIGH_TS = 3.84  # half of a chi-square of one degree of freedom has 0.025 beyond
-_MOST_TS, _REACH_TS = 49.0, 36.0  # of the local p-values, and of the scrambles behind them
-_SKIES, _EMPTY, _BEST_FIT = 70, 75, 80  # stages of the bench: each has a seed of its own
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+_EDGE = 0.025  # share of the skies below, and above, the outer quantiles
 LOCAL_OF_SKIES = "local p-value of the stack alone, from right-ascension scrambles that know of no diffuse component"
 _NOTES = (
     "skies are pseudo-experiments: scrambled events of the sample and Poisson events of the diffuse component, no "
     "source; the background is estimated again from both",
-    "alone: the stack is fitted as if there were no diffuse component. together: both are free, and ts_profiled is "
-    "what the fit loses without the one, the other fitted again",
-    "the null of ts_profiled of a stack are these skies; without_signal is the distribution of its TS, fitted alone, "
+    "alone: the stack is fitted as if there were no diffuse component; together: both are free, and TS is what the fit "
+    "loses without the one, the other fitted again",
+    "the null of the TS of a stack, the diffuse profiled, are these skies; 'no signal at all' is its TS, fitted alone, "
     "on as many skies without any signal",
+    "with its index held a stack should follow half a chi-square: 0.5 at zero, 0.025 above 3.84",
     "p-values are local: of one stack, not corrected for the others",
     "n_s is as fitted, not corrected for its bias, as the published ones are",
 )
 
 
-# --- what is asked ---------------------------------------------------------------------------------------------------
+def _template(given: object) -> object:
+    target = getattr(given, "target", given)
+    if not (isinstance(target, Template) or str(target).startswith("template:")):
+        raise ValueError(f"'{getattr(given, 'name', given)}' is no template; expected one, for example template:pi0")
+    return given
 
 
-def check(diffuse: str, catalogues: Sequence[str], n_diffuse: float | None) -> None:
-    """Raise InputError, with all faults, for names that cannot be asked, before anything is prepared."""
-    faults = []
-    if not diffuse.startswith("template:"):
-        faults.append(f"--diffuse is '{diffuse}'; expected a template, for example template:pi0")
-    names = [PREFIX + name.removeprefix(PREFIX) for name in catalogues]
-    if not names:
-        faults.append("--catalogue names no list of sources; expected one or more, for example snr")
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
-            faults.append(f"--catalogue names {name.removeprefix(PREFIX)} twice; expected different ones")
-    if n_diffuse is not None and not 0.0 < n_diffuse < np.inf:
-        faults.append(f"--n-diffuse is {n_diffuse:g}; expected a positive number of events")
-    for name in dict.fromkeys((diffuse, *names)):
+def _stack(name: str) -> str:
+    return PREFIX + name.removeprefix(PREFIX)
+
+
+def _catalogues(given: tuple[str, ...]) -> tuple[str, ...]:
+    faults = [] if given else ["there is no list of sources; expected one or more, for example snr"]
+    for name, times in Counter(map(_stack, given)).items():
+        if times > 1:
+            faults.append(f"{name.removeprefix(PREFIX)} named twice; expected different ones")
         try:
             check_name(name)
         except InputError as error:
             faults.append(str(error))
     if faults:
-        raise InputError("; ".join(faults))
+        raise ValueError("; ".join(faults))
+    return given
 
 
-def read(diffuse: str, catalogues: Sequence[str]) -> tuple[Hypothesis, ...]:
+class Leak(Question):
+    """What a diffuse component alone does to stacked sources, and both fitted together."""
+
+    diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
+    catalogues: Annotated[tuple[str, ...], AfterValidator(_catalogues)] = setting(
+        ("snr", "pwn", "unid"), help="lists of sources to stack: snr, hgps?rule=.., or a file"
+    )
+    n_diffuse: float | None = setting(
+        None, above=0, high=1e6, help="mean diffuse events of a sky; without: the best fit, corrected for its bias"
+    )
+    skies: int = trials_setting(300, "skies with the diffuse component alone, and as many without any signal")
+
+    def ask(self, samples: Samples, bench: Bench) -> LeakAnswer:
+        problems = tuple(prepared_on(one, samples) for one in hypotheses(self.diffuse, self.catalogues))
+        return leak(Experiments(problems, self.skies, bench), samples, self.n_diffuse)
+
+
+def hypotheses(diffuse: object, catalogues: tuple[str, ...]) -> tuple[Hypothesis, ...]:
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
-    names = [PREFIX + name.removeprefix(PREFIX) for name in catalogues]
-    free = [read_hypothesis(name, index_free=True) for name in names]
-    return (read_hypothesis(diffuse), *free, *(read_hypothesis(name, index_free=False) for name in names))
+    stacks = (read_hypothesis(_stack(name), index_free=free) for free in (True, False) for name in catalogues)
+    return (open_hypothesis(diffuse), *stacks)
 
 
-def models(n_stacks: int) -> tuple[joint.Model, ...]:
-    """The models fitted to every sky, with the hypotheses of ``read``: diffuse, stacks alone, both, both held."""
-    one, held = range(1, n_stacks + 1), range(n_stacks + 1, 2 * n_stacks + 1)
-    return ((0,), *((k,) for k in one), *((0, k) for k in one), *((0, k) for k in held))
+# --- the answer -------------------------------------------------------------------------------------------------------
 
 
-# --- the skies -------------------------------------------------------------------------------------------------------
+class Alone(Record):
+    """A stack fitted to skies without any source, as if there were no diffuse component."""
 
+    tested: Tested = shown("stack", short="stack")
+    n_signal: Quantiles = shown("fitted events", form=".0f", short="n_s (68 %)")
+    index: Quantiles | Unknown = shown("index, where there are events", form=".2f", short="index (68 %)")
+    p: Quantiles = shown(LOCAL_OF_SKIES, form=".2g", short="local p (68 %)")
+    below: Chance = shown("skies with p below 0.05", short="p < 0.05")
+    ts: Quantiles = shown("test statistic TS", form=".1f", hidden=True)
+    p_trials: int = shown("scrambles behind p", SCRAMBLES, hidden=True)
+    n_sources: int = shown("sources", hidden=True)
+    not_converged: int = shown("skies in which a fit did not converge", hidden=True)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fits:
-    """One stack on every sky, (sky,) each: fitted alone, and together with the diffuse component.
-
-    log_p : ln of the local p-value of ``ts``, of the stack alone.  log_p_profiled : the same ensemble read at the
-    profiled TS.  profiled, profiled_held : TS of the stack with the diffuse norm profiled, index free and held.
-    diffuse : TS of the diffuse component with the stack profiled.
-    """
-
-    ts: Floats
-    n_signal: Floats
-    index: Floats
-    log_p: Floats
-    profiled: Floats
-    n_together: Floats
-    log_p_profiled: Floats
-    profiled_held: Floats
-    diffuse: Floats
-    not_converged: int
-
-
-def draw(bench: Bench, n_diffuse: float) -> xr.Dataset:
-    """Skies with the diffuse component alone, one variable a column of ``trials.joint_columns(models(..))``."""
-    return bench.draw(_truth(bench, n_diffuse), models((len(bench.problems) - 1) // 2), _SKIES)
-
-
-def draw_empty(bench: Bench) -> list[Floats]:
-    """TS of every stack with its index free, fitted alone, on skies without any signal, [(sky,)]."""
-    stacks = range(1, (len(bench.problems) - 1) // 2 + 1)
-    found = bench.draw(_truth(bench, 0.0), tuple((k,) for k in stacks), _EMPTY)
-    return [found[f"ts_{m}"].values for m in range(len(stacks))]
-
-
-def _truth(bench: Bench, n_diffuse: float) -> Truth:
-    n = len(bench.problems)
-    indices = np.array([p.hypothesis.index for p in bench.problems])
-    return Truth(np.array([n_diffuse, *(0.0,) * (n - 1)]), indices, np.zeros(n), np.ones(n))
-
-
-def local_table(problem: Problem, most: float, executor: Executor, progress: Progress) -> trials.LocalP:
-    """Local p-values of a stack alone, up to and beyond the TS ``most``; see ``LocalP`` for what is beyond."""
-    found = inference.scrambles(problem, SCRAMBLES, min(max(most, 9.0), _REACH_TS), executor, progress)
-    ensemble = (found["ts"].values, found["log_weight"].values)
-    return trials.local_p(np.zeros(1), [ensemble], _MOST_TS)
-
-
-def _gain(found: xr.Dataset, more: int, less: int) -> Floats:
-    """TS of one model over that of a smaller one, (sky,); 0 below what a maximum is found to."""
-    each = found[f"ts_{more}"].values - found[f"ts_{less}"].values
-    return np.where(each > TS_TOLERANCE, each, 0.0)
-
-
-def fits_of(found: xr.Dataset, n_stacks: int, k: int, table: trials.LocalP) -> Fits:
-    """Stack k, from 0, on the skies of ``draw``."""
-    one, both, held, j = 1 + k, 1 + n_stacks + k, 1 + 2 * n_stacks + k, 1 + k
-    ts, profiled = found[f"ts_{one}"].values, _gain(found, both, 0)
-    converged = np.prod([found[f"converged_{m}"].values for m in (0, one, both, held)], axis=0)
-    return Fits(
-        ts,
-        found[f"n_signal_{one}_{j}"].values,
-        found[f"index_{one}_{j}"].values,
-        table.log_p_of(0.0, ts),
-        profiled,
-        found[f"n_signal_{both}_{j}"].values,
-        table.log_p_of(0.0, profiled),
-        _gain(found, held, 0),
-        _gain(found, both, one),
-        int((converged < 1).sum()),
-    )
-
-
-# --- what they say ---------------------------------------------------------------------------------------------------
-
-
-def _quantiles(values: Floats) -> dict[str, Any]:
-    found = np.quantile(values, LEVELS).tolist() if len(values) else [None] * len(LEVELS)
-    return {"levels": list(LEVELS), "values": found}
-
-
-def _share(met: NDArray[np.bool_]) -> dict[str, Any]:
-    found = trials.share(met)
-    return {
-        "share": found.p,
-        "share_error": found.error,
-        "n_trials": found.n_trials,
-        "upper_bound_90": found.upper_bound,
-    }
-
-
-def _null_of(ts: Floats) -> dict[str, Any]:
-    """A distribution of TS, (sky,), by its share at zero and its tail."""
-    return {"share_at_zero": _share(ts <= TS_TOLERANCE), "share_above_3_84": _share(ts > HIGH_TS)}
-
-
-def same_as_without_signal(profiled: Floats, nothing: Floats) -> dict[str, Any]:
-    """Profiled TS of a stack beside diffuse emission, and its TS alone on skies without any signal, (sky,) each.
-
-    A two-sample Kolmogorov-Smirnov test; both have a share of exact zeros, with which it is conservative.
-    """
-    found = kstest(np.where(profiled > TS_TOLERANCE, profiled, 0.0), np.where(nothing > TS_TOLERANCE, nothing, 0.0))
-    return {**_null_of(nothing), "ks_p": float(found.pvalue)}
-
-
-def halves(ts: Floats) -> dict[str, Any]:
-    """Are p-values among the skies uniform?  Those of every second sky, read off the others; those with TS 0 left out.
-
-    A p-value read off n other skies is a rank, so the two halves are compared with each other, not with a line: a
-    two-sample Kolmogorov-Smirnov test holds the error of both.
-    """
-    law, asked = (half[half > TS_TOLERANCE] for half in (ts[::2], ts[1::2]))
-    if min(len(law), len(asked)) < 2:
-        return {"ks_p": None, "n": len(asked), "reason": "fewer than two skies of a half have a TS above zero"}
-    return {"ks_p": float(kstest(asked, law).pvalue), "n": len(asked), "reason": None}
-
-
-def published_in(name: str, sample: str, fits: Fits) -> dict[str, Any] | None:
-    """Where the published fit of a stack lies among the skies; None where none was published for this sample."""
-    row = PUBLISHED.get(name)
-    if row is None or row.sample != sample:
-        return None
-    return {
-        "n_s": row.n_signal,
-        "index": row.index,
-        "p": row.p,
-        "source": row.source,
-        "skies_with_fewer_events": _share(fits.n_signal <= row.n_signal),
-        "skies_with_smaller_p": _share(fits.log_p <= np.log(row.p)),
-    }
-
-
-def _alone(problem: Problem, sample: str, fits: Fits, table: trials.LocalP) -> dict[str, Any]:
-    """The stack fitted alone, to the skies and to the data."""
-    best, _ = inference.fit(problem)
-    log_p = float(table.log_p_of(0.0, np.array([best.ts]))[0])
-    beyond = best.ts > float(table.reach[0]) ** 2
-    error = None if beyond else float(np.exp(log_p)) * table.error_of(0.0, best.ts)
-    return {
-        "n_s": _quantiles(fits.n_signal),
-        "index": _quantiles(fits.index[fits.n_signal > 0.0]),
-        "ts": _quantiles(fits.ts),
-        "p": _quantiles(np.exp(fits.log_p)),
-        "p_kind": LOCAL_OF_SKIES,
-        "p_trials": SCRAMBLES,
-        "share_p_below_0_05": _share(fits.log_p < np.log(0.05)),
-        **_null_of(fits.ts),
-        "data": {
-            "n_s": best.n_signal,
-            "index": best.index if best.n_signal > 0 else None,
-            "ts": best.ts,
-            "p": float(np.exp(log_p)),
-            "p_error": error,
-            "p_extrapolated": beyond,
-            "kind": joint.LOCAL,
-            "skies_with_fewer_events": _share(fits.n_signal <= best.n_signal),
-            "skies_with_smaller_p": _share(fits.log_p <= log_p),
-        },
-        "published": published_in(problem.hypothesis.name, sample, fits),
-    }
-
-
-def _together(bench: Bench, skies: Floats) -> dict[str, Any]:
-    """Diffuse and stack, the two problems of a bench, fitted together to the data; skies: profiled TS of the stack."""
-    data = trials.joint_data(tuple(p.prepared for p in bench.problems))
-    best = joint_maximum(data)
-    rest = [joint_maximum(data, (1 - j,), (best,)) for j in (0, 1)]
-    best = joint_maximum(data, (0, 1), (best, *rest))
-    shape = curvature_at(data, best)
-    out: dict[str, Any] = {"ts": best.ts, "converged": best.converged}
-    for j, name in enumerate(("diffuse", "stack")):
-        gain = best.ts - rest[j].ts
-        ts = gain if gain > TS_TOLERANCE else 0.0
-        n = float(best.n_signal(data)[j])
-        free = bench.problems[j].hypothesis.index_free
-        out[name] = {
-            "n_s": n,
-            "n_s_error": joint._number(float(shape.errors[j])),
-            "index": float(best.index(data)[j]) if free and n > 0 else None,
-            "index_error": joint._number(float(shape.index_errors[j])) if free else None,
-            "ts_profiled": ts,
-        }
-    ts = out["stack"]["ts_profiled"]
-    out["stack"]["p_value"] = (
-        joint._p_value(trials.as_large(skies, ts))
-        if ts > 0.0
-        else joint._without_trials(1.0, {"method": "the test statistic is zero: every sky has at least as much"})
-    )
-    # The null of the diffuse component are skies with the stack alone, as strong as it is without the diffuse.
-    out["diffuse"]["p_value"] = joint.null(bench, data, out["diffuse"]["ts_profiled"], 0)
-    out["correlation"] = joint._number(float(shape.correlation[0, 1]))
-    return out
-
-
-def _row(bench: Bench, k: int, sample: str, found: xr.Dataset, nothing: Floats) -> tuple[dict[str, Any], Fits]:
-    """Everything about stack k; bench and found hold the hypotheses of ``read``, nothing its TS without any signal."""
-    n = (len(bench.problems) - 1) // 2
-    diffuse, free, held = bench.problems[0], bench.problems[1 + k], bench.problems[1 + n + k]
-    most = float(found[f"ts_{1 + k}"].values.max())
-    table = local_table(free, most, bench.executor, bench.progress)
-    fits = fits_of(found, n, k, table)
-    assert isinstance(free.hypothesis.target, Catalogue)
-    row = {
-        "hypothesis": free.hypothesis.name,
-        "label": free.hypothesis.target.label,
-        "n_sources": len(free.hypothesis.target.sources),
-        "alone": _alone(free, sample, fits, table),
-        "together": {
-            "data": _together(Bench((diffuse, free), bench.n_trials, bench.executor, bench.progress), fits.profiled),
-            "n_s": _quantiles(fits.n_together),
-            **_null_of(fits.profiled),
-            "without_signal": same_as_without_signal(fits.profiled, nothing),
-            "halves": halves(fits.profiled),
-            "diffuse_ts_profiled": _quantiles(fits.diffuse),
-        },
-        "together_index_held": {
-            "index": held.hypothesis.index,
-            **_null_of(fits.profiled_held),
-            "half_chi_square": {"share_at_zero": 0.5, "share_above_3_84": 0.025},
-            "halves": halves(fits.profiled_held),
-        },
-        "not_converged": fits.not_converged,
-    }
-    bench.progress(f"{free.hypothesis.name}: {_sentence(row)}")
-    return row, fits
-
-
-def best_fit(diffuse: Problem, bench: Bench) -> dict[str, Any]:
-    """The diffuse component fitted alone to the data, and the signal whose median fit that is."""
-    alone = Bench((diffuse,), bench.n_trials, bench.executor, bench.progress)
-    best, _ = inference.fit(diffuse)
-    if best.n_signal <= 0.0:
-        return {"n_s": 0.0, "ts": best.ts, "n_s_corrected": 0.0, "n_s_corrected_error": None}
-    truth = joint.corrected(alone, np.array([best.n_signal]), np.array([best.index]), (0,), _BEST_FIT)
-    return {
-        "n_s": best.n_signal,
-        "ts": best.ts,
-        "n_s_corrected": float(truth.n_signal[0]),
-        "n_s_corrected_error": float(truth.error[0]),
-    }
-
-
-def leak_record(
-    problems: tuple[Problem, ...],
-    sample_name: str,
-    n_trials: int,
-    executor: Executor,
-    progress: Progress,
-    *,
-    n_diffuse: float | None = None,
-) -> tuple[dict[str, Any], dict[str, Fits]]:
-    """What the diffuse component alone does to every stack, and both fitted together; and the skies, by hypothesis.
-
-    problems : those of ``read``.  n_diffuse : mean diffuse events of a sky; by default the best fit of the data,
-    corrected for its bias.  Raises InputError where that fit holds none.
-    """
-    started = time.monotonic()
-    prepared = tuple(p.prepared for p in problems)
-    trials.check_same_events(prepared)
-    refuse_flat(prepared)
-    bench = Bench(problems, n_trials, executor, progress)
-    fitted = best_fit(problems[0], bench)
-    n_mean = fitted["n_s_corrected"] if n_diffuse is None else n_diffuse
-    if n_mean <= 0.0:
-        raise InputError(
-            f"the best fit of {problems[0].hypothesis.name} holds no events: there is nothing to inject; "
-            "say how many with --n-diffuse"
+    def sentence(self) -> str:
+        """The skies in words."""
+        index = "" if isinstance(self.index, Unknown) else f"index {self.index.words('.2f')}, "
+        return (
+            f"{self.tested.hypothesis} ({self.n_sources} sources) fits n_s {self.n_signal.words('.0f')}, "
+            f"{index}local p {self.p.words('.2g')}; p < 0.05 in {100 * self.below.p:.0f} % of the skies."
         )
-    progress(f"{sample_name}: {n_trials} skies with {n_mean:.1f} events of {problems[0].hypothesis.name} and no source")
-    found, empty = draw(bench, n_mean), draw_empty(bench)
-    rows, fits = [], {}
-    for k, nothing in enumerate(empty):
-        row, skies = _row(bench, k, sample_name, found, nothing)
-        rows.append(row)
-        fits[row["hypothesis"]] = skies
-    head = joint._head(problems[:1], sample_name)
-    document = {
-        **head,
-        "notes": [*head["notes"], *_NOTES],
-        "diffuse": {
-            "hypothesis": problems[0].hypothesis.name,
-            "label": problems[0].hypothesis.target.label,
-            "n_injected": n_mean,
-            "n_injected_from": "the data's best fit, corrected for its bias" if n_diffuse is None else "as asked",
-            "best_fit": fitted,
-        },
-        "stacks": rows,
-        "n_trials": n_trials,
-        "seconds": time.monotonic() - started,
-    }
-    return document, fits
 
 
-# --- in words --------------------------------------------------------------------------------------------------------
+class Placed(Record):
+    """A fit of a stack alone, and where it lies among the skies."""
+
+    stack: str = shown("stack")
+    fit: str = shown("whose fit")
+    n_signal: float = shown("fitted events", form=".1f", short="n_s")
+    index: float | None = shown("spectral index", None, form=".2f")
+    chance: Chance = shown("local p-value", short="local p")
+    fewer: Chance = shown("skies with fewer events", short="fewer")
+    smaller: Chance = shown("skies with a smaller p-value", short="smaller p")
+    ts: float | None = shown("test statistic TS", None, form=".2f", short="TS")
 
 
-def _range(record: dict[str, Any], form: str) -> str:
-    """Median and central 68 % of quantiles."""
-    low, middle, high = record["values"][1:4]
-    return "none" if middle is None else f"{middle:{form}} ({low:{form}} to {high:{form}})"
+class Beside(Record):
+    """A stack, or the diffuse component, fitted together with the other to the events."""
+
+    stack: str = shown("stack of the pair", hidden=True)
+    hypothesis: str = shown("hypothesis")
+    n_signal: Measured = shown("fitted events", short="n_s")
+    index: Measured | None = shown("spectral index", None)
+    ts: float = shown("test statistic TS, the other profiled", form=".2f", short="TS")
+    profiled: Profiled = shown("chance")
 
 
-def _percent(record: dict[str, Any]) -> str:
-    if record["upper_bound_90"] is not None:
-        return f"0 % (below {100 * record['upper_bound_90']:.2g} % with 90 %)"
-    return f"{100 * record['share']:.1f} +- {100 * record['share_error']:.1f} %"
+class Pair(Record):
+    """A stack and the diffuse component fitted together: to the events, and to the skies."""
+
+    stack: str = shown("stack")
+    ts: float = shown("TS of both, of the events", form=".2f", short="TS of both")
+    correlation: float = shown("correlation of their norms", form=".2f")
+    n_signal: Quantiles = shown("n_s of the stack on the skies", form=".0f", short="n_s on skies")
+    diffuse_ts: Quantiles = shown("TS of the diffuse on the skies, the stack profiled", form=".1f", short="diffuse TS")
+    converged: bool = shown("the fit of the events converged", hidden=True)
 
 
-def _sentence(row: dict[str, Any]) -> str:
-    alone = row["alone"]
-    return (
-        f"without any source n_s {_range(alone['n_s'], '.0f')}, index {_range(alone['index'], '.2f')}, "
-        f"local p {_range(alone['p'], '.2g')}; p < 0.05 in {_percent(alone['share_p_below_0_05'])} of the skies"
-    )
+class LeakAnswer(Answer):
+    """Stacks beside a diffuse component."""
+
+    name: ClassVar[str] = "leak"
+    diffuse: Tested = shown("diffuse component")
+    fitted: Fitted = shown("its fit to the events, alone")
+    n_signal_corrected: Measured = shown("the same n_s corrected for its bias")
+    n_injected: float = shown("mean events of it in the skies", form=".1f")
+    n_injected_from: str = shown("these are")
+    stacks: tuple[Alone, ...] = shown("stacks alone, on skies without any source: median (16 to 84 %)")
+    placed: tuple[Placed, ...] = shown("fits of the stacks alone, and the share of the skies below each")
+    together: tuple[Beside, ...] = shown("each stack and the diffuse fitted together to the events")
+    pairs: tuple[Pair, ...] = shown("the same pairs on the events, and on the skies")
+    laws: tuple[Law, ...] = shown("TS of the stacks on skies without any source")
+    n_trials: int = shown("skies")
+    notes: tuple[str, ...] = shown("notes", _NOTES)
+    skies: Carried[xr.Dataset] = carried()
+
+    def headline(self) -> tuple[str, ...]:
+        said = f"{self.n_trials} skies with {self.n_injected:.1f} events of {self.diffuse.hypothesis}"
+        return (f"{said} ({self.n_injected_from}) and no source.", *(one.sentence() for one in self.stacks))
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        if self.skies is None:
+            return ()
+        origin = origin_of_skies(self.provenance.origin)
+        label = f"{self.n_injected:.0f} diffuse events, no source: what stacks find"
+        panels = [_panel(self, k, self.skies.isel(stack=k)) for k in range(len(self.stacks))]
+        what = (
+            f"{self.n_trials} pseudo-experiments (SYNTHETIC) on the sample {self.provenance.sample}: scrambled events "
+            f"and {self.n_injected:.1f} events on average of {self.diffuse.label}, no source"
+        )
+        caption = (
+            f"{what}. Left: events that stacks of point sources fit, index free, as if nothing diffuse were there. "
+            "Right: share of the skies with a local p-value as small, for the stack alone, for the test statistic that "
+            "is left with the diffuse component fitted too, and as expected without any signal. Local p-values come "
+            "from scrambles of each stack alone and are not corrected for the number of stacks."
+        )
+        alt = f"{what}. Median (16 to 84 %). " + " ".join(one.sentence() for one in self.stacks)
+        sidecar = Sidecar("leak-skies", alt, caption, origin, "stacking")
+        return (Drawn(leak_figure(panels, label=label, origin=origin), sidecar, _table(self, self.skies, origin)),)
 
 
-def _chance(record: dict[str, Any]) -> str:
-    if record["is_upper_bound"]:
-        return f"p < {record['upper_bound_90']:.2g} (90 %: none of {record['n_trials']} skies)"
-    sigma = f", {record['sigma']:.2f} sigma" if (record["sigma"] or 0.0) > 0.0 else ""
-    return f"p {record['p']:.2g} +- {record['p_error']:.1g}{sigma}"
+def _panel(answer: LeakAnswer, k: int, skies: xr.Dataset) -> LeakPanel:
+    tested = answer.stacks[k].tested
+    fits = {row.fit: row for row in answer.placed if row.stack == tested.hypothesis}
+    theirs = fits.get("published")
+    published = None if theirs is None else (theirs.n_signal, theirs.chance.p)
+    n_signal, log_p, rest = (skies[name].values for name in ("n_s", "log_p", "log_p_profiled"))
+    return LeakPanel(tested.label, n_signal, log_p, rest, fits["sample"].n_signal, published)
 
 
-def _tails(record: dict[str, Any]) -> str:
-    return f"{_percent(record['share_at_zero'])} at zero, {_percent(record['share_above_3_84'])} above 3.84"
-
-
-def _row_in_words(row: dict[str, Any]) -> list[str]:
-    alone, both, held = row["alone"], row["together"], row["together_index_held"]
-    lines = [f"{row['hypothesis']} ({row['n_sources']} sources): {_sentence(row)}"]
-    for name in ("data", "published"):
-        one = alone[name]
-        if one is not None:
-            index = "-" if one["index"] is None else f"{one['index']:.2f}"
-            lines.append(
-                f"  {name:<9} n_s {one['n_s']:.1f}, index {index}, local p {one['p']:.2g}: "
-                f"{_percent(one['skies_with_fewer_events'])} of the skies have fewer events, "
-                f"{_percent(one['skies_with_smaller_p'])} a smaller p"
-            )
-    stack, diffuse = both["data"]["stack"], both["data"]["diffuse"]
-    return [
-        *lines,
-        f"  together  the data: stack n_s {stack['n_s']:.1f}, TS {stack['ts_profiled']:.2f} with the diffuse profiled, "
-        f"local {_chance(stack['p_value'])}",
-        f"            the data: diffuse n_s {diffuse['n_s']:.1f}, TS {diffuse['ts_profiled']:.2f} with the stack "
-        f"profiled, local {_chance(diffuse['p_value'])}",
-        f"            the skies: stack TS {_tails(both)}",
-        f"            skies without any signal, stack alone: {_tails(both['without_signal'])}; one law: "
-        f"KS p {both['without_signal']['ks_p']:.2g}",
-        f"            the skies, index held: {_tails(held)} (half a chi-square: 50 %, 2.5 %)",
-    ]
-
-
-def in_words(document: dict[str, Any]) -> str:
-    """The answer for a terminal."""
-    diffuse = document["diffuse"]
-    lines = [
-        *joint_in_words._head(document),
-        f"{document['n_trials']} pseudo-experiments with {diffuse['n_injected']:.1f} events of "
-        f"{diffuse['hypothesis']} ({diffuse['n_injected_from']}) and no source; median (16 to 84 %)",
-        *(line for row in document["stacks"] for line in _row_in_words(row)),
-    ]
-    lines += [f"{kind}: {path}" for kind, path in document.get("files", {}).items()]
-    return "\n".join(lines)
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def origin_of_skies(document: dict[str, Any]) -> str:
-    """Skies hold simulated signal: 'synthetic', or 'mixed' where the events that are scrambled are real."""
-    return "mixed" if document["origin"] == "real" else "synthetic"
-
-
-def table_of(document: dict[str, Any], fits: dict[str, Fits]) -> Any:
+def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> Table:
     """Every sky as a row of an astropy Table."""
     from astropy.table import Table
 
-    columns: dict[str, Any] = {"sky": np.arange(document["n_trials"])}
-    for name, one in fits.items():
-        short = name.removeprefix(PREFIX)
-        columns |= {
-            f"n_s {short}": one.n_signal,
-            f"index {short}": np.where(one.n_signal > 0.0, one.index, np.nan),
-            f"ts {short}": one.ts,
-            f"log10_p {short}": one.log_p / np.log(10.0),
-            f"n_s_together {short}": one.n_together,
-            f"ts_profiled {short}": one.profiled,
-            f"ts_profiled_index_held {short}": one.profiled_held,
-            f"ts_diffuse_profiled {short}": one.diffuse,
-        }
-    diffuse = document["diffuse"]
-    said = f"{document['n_trials']} pseudo-experiments with {diffuse['n_injected']:.1f} events of "
+    logs = {"log10_p": skies["log_p"] / np.log(10.0)}
+    known = skies.drop_vars(["log_p", "log_p_profiled"]).assign(logs)
+    columns = {"sky": np.arange(answer.n_trials)}
+    for k, row in enumerate(answer.stacks):
+        short = row.tested.hypothesis.removeprefix(PREFIX)
+        columns |= {f"{name} {short}": values.values[k] for name, values in known.items()}
     meta = {
-        "ORIGIN": origin_of_skies(document),
-        "DESCRIPTION": f"SYNTHETIC: {said}{diffuse['hypothesis']} and no source; log10_p: {LOCAL_OF_SKIES}",
-        "SAMPLE": document["sample"],
-        "SEED": document["seed"],
+        "ORIGIN": origin,
+        "DESCRIPTION": f"SYNTHETIC: {answer.headline()[0]} log10_p: {LOCAL_OF_SKIES}",
+        "SAMPLE": answer.provenance.sample,
+        "SEED": answer.provenance.seed,
     }
     return Table(columns, meta=meta)
 
 
-def write(output: Path, document: dict[str, Any], fits: dict[str, Fits]) -> dict[str, Any]:
-    """Write the document, the skies (ECSV) and the figure into a folder; returns it with the names of its files."""
-    from nuanalysis import plot
+# --- what the skies say -----------------------------------------------------------------------------------------------
 
-    origin = origin_of_skies(document)
-    caption, alt = plot.leak_words(document)
-    sidecar = plot.Sidecar("leak-skies", alt, caption, origin, "stacking")
-    picture = plot.save(plot.leak(document, fits, origin), output, sidecar, table=table_of(document, fits))
-    files = {"document": output / "leak.json", "skies": picture.with_suffix(".ecsv"), "figure": picture}
-    said = {**document, "files": {kind: str(path) for kind, path in files.items()}}
-    store.atomic_write(files["document"], json.dumps(said, indent=2, allow_nan=False).encode())
-    return said
+
+def _placed(name: str, best: FitResult, chance: Chance, skies: xr.Dataset, log_p: float, *, fit: str) -> Placed:
+    """A fit among the skies; log_p : ln of its p-value."""
+    return Placed(
+        stack=name,
+        fit=fit,
+        n_signal=best.n_signal,
+        index=best.index if best.n_signal > 0 else None,
+        chance=chance,
+        fewer=share_of(skies["n_s"].values <= best.n_signal, "skies with fewer events"),
+        smaller=share_of(skies["log_p"].values <= log_p, "skies with a smaller p-value"),
+        ts=best.ts if np.isfinite(best.ts) else None,
+    )
+
+
+def placed(problem: Problem, skies: xr.Dataset, table: trials.LocalP) -> Placed:
+    """The fit of the events, the stack alone."""
+    best, _ = fit_data(problem)
+    log_p = float(table.log_p_of(0.0, np.array([best.ts]))[0])
+    p, beyond = float(np.exp(log_p)), best.ts > float(table.reach[0]) ** 2
+    error = Unknown(reason="beyond the scrambles") if beyond else p * table.error_of(0.0, best.ts)
+    chance = Chance(p=p, error=error, n_trials=SCRAMBLES, extrapolated=beyond, of=LOCAL, method=LOCAL_OF_SKIES)
+    return _placed(problem.hypothesis.name, best, chance, skies, log_p, fit="sample")
+
+
+def published_in(name: str, sample: str, skies: xr.Dataset) -> tuple[Placed, ...]:
+    """The published fit of a stack; nothing where none was published for this sample."""
+    row = PUBLISHED.get(name)
+    if row is None or row.sample != sample:
+        return ()
+    chance = Chance(p=row.p, error=Unknown(reason="as published"), n_trials=0, of=LOCAL, method=row.source)
+    best = FitResult(row.ts, row.n_signal, row.index, converged=True)
+    return (_placed(name, best, chance, skies, float(np.log(row.p)), fit="published"),)
+
+
+def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
+    target, index = problem.hypothesis.target, skies["index"].values
+    assert isinstance(target, Catalogue)
+    fitted = index[np.isfinite(index)]
+    return Alone(
+        tested=tested(problem),
+        n_sources=len(target.sources),
+        n_signal=quantiles(skies["n_s"].values, _EDGE),
+        index=quantiles(fitted, _EDGE) if len(fitted) else Unknown(reason="no sky has events of it"),
+        p=quantiles(np.exp(skies["log_p"].values), _EDGE),
+        below=share_of(skies["log_p"].values < np.log(0.05), "skies with p below 0.05"),
+        ts=quantiles(skies["ts"].values, _EDGE),
+        not_converged=skies.attrs["not_converged"],
+    )
+
+
+def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside, ...]]:
+    """Diffuse and stack, the two problems of these experiments, fitted together to the events."""
+    data, stack = trials.joint_data(tuple(p.prepared for p in held.problems)), held.problems[1].hypothesis.name
+    best = joint_maximum(data)
+    rest = [joint_maximum(data, (1 - j,), (best,)) for j in (0, 1)]
+    best = joint_maximum(data, (0, 1), (best, *rest))
+    gains = [best.ts - one.ts for one in rest]
+    ts = [gain if gain > TS_TOLERANCE else 0.0 for gain in gains]
+    as_large = counted(trials.as_large(skies["ts_profiled"].values, ts[1]), LOCAL, METHOD) if ts[1] else certain()
+    # The null of the diffuse component are skies with the stack alone, as strong as it is without the diffuse.
+    chances = profiled(held, data, ts[0], 0), Profiled(chance=as_large)
+    shape, n, index = curvature_at(data, best), best.n_signal(data), best.index(data)
+    rows = tuple(
+        Beside(
+            stack=stack,
+            hypothesis=problem.hypothesis.name,
+            n_signal=fitted_events((float(n[j]), float(shape.errors[j]))),
+            index=index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
+            ts=ts[j],
+            profiled=chances[j],
+        )
+        for j, problem in enumerate(held.problems)
+    )
+    pair = Pair(
+        stack=stack,
+        ts=best.ts,
+        correlation=float(shape.correlation[0, 1]),
+        n_signal=quantiles(skies["n_s_together"].values, _EDGE),
+        diffuse_ts=quantiles(skies["ts_diffuse_profiled"].values, _EDGE),
+        converged=best.converged,
+    )
+    return pair, rows
+
+
+def best_fit(held: Experiments) -> tuple[Fitted, Measured]:
+    """The diffuse component fitted alone to the data, and the signal whose median fit that is."""
+    problem = held.problems[0]
+    best, _ = fit_data(problem)
+    if best.n_signal <= 0.0:
+        return fitted(problem, best), Measured(value=0.0, error=Unknown(reason="nothing was fitted"))
+    alone, n, index = replace(held, problems=(problem,)), np.array([best.n_signal]), np.array([best.index])
+    signal = corrected(alone, n, index, (0,), LEAK_BEST_FIT.rounds)
+    return fitted(problem, best), Measured(value=float(signal.n_signal[0]), error=float(signal.error[0]))
+
+
+def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) -> LeakAnswer:
+    """The answer for the problems of ``hypotheses``.
+
+    n_diffuse : mean diffuse events of a sky; by default the best fit of the data, corrected for its bias.
+    Raises InputError where that fit holds none.
+    """
+    prepared, diffuse = tuple(p.prepared for p in held.problems), held.problems[0]
+    trials.check_same_events(prepared)
+    refuse_flat(prepared)
+    fit, signal = best_fit(held)
+    n_injected = signal.value if n_diffuse is None else n_diffuse
+    if n_injected <= 0.0:
+        raise InputError(
+            f"the best fit of {diffuse.hypothesis.name} holds no events: there is nothing to inject; "
+            "say how many with n_diffuse"
+        )
+    n = len(prepared) // 2
+    found, empty, stacks = draw(held, n_injected, models(n)), draw_empty(held, n), held.problems[1 : n + 1]
+    tables = [local_table(p, float(found[f"ts_{1 + k}"].values.max()), held.bench) for k, p in enumerate(stacks)]
+    skies = [fits_of(found, n, k, table) for k, table in enumerate(tables)]
+    pairs = [_together(replace(held, problems=(diffuse, p)), one) for p, one in zip(stacks, skies, strict=True)]
+    names = [p.hypothesis.name for p in stacks]
+    among = [
+        (placed(p, one, table), *published_in(p.hypothesis.name, samples.name, one))
+        for p, one, table in zip(stacks, skies, tables, strict=True)
+    ]
+    return LeakAnswer(
+        provenance=provenance_of(samples, diffuse),
+        diffuse=tested(diffuse),
+        fitted=fit,
+        n_signal_corrected=signal,
+        n_injected=n_injected,
+        n_injected_from="the data's best fit, corrected for its bias" if n_diffuse is None else "as asked",
+        stacks=tuple(_alone(p, one) for p, one in zip(stacks, skies, strict=True)),
+        placed=tuple(row for rows in among for row in rows),
+        together=tuple(row for _, rows in pairs for row in rows),
+        pairs=tuple(pair for pair, _ in pairs),
+        laws=tuple(law for each in zip(names, skies, empty, strict=True) for law in laws_of(*each)),
+        n_trials=held.n_trials,
+        skies=xr.concat(skies, "stack"),
+    )
+
+
+QUESTION = Leak

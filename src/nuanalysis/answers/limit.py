@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from nuanalysis.answers._ensembles import injections, scrambles
 from nuanalysis.answers._flux import Flux, Strength, background_median, flux_of, strength_above
@@ -19,6 +21,7 @@ from nuanalysis.records import Interval, Measured, Unknown, setting, shown
 class Limit(Question):
     """90 % upper limit on the flux of a hypothesis, its 68 % interval, and the sensitivity."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "injections": 300}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     injections: int = setting(
         1500, low=FEWEST_INJECTIONS, high=10_000_000, help="injected skies, and scrambles for the median"
@@ -53,21 +56,16 @@ class LimitAnswer(Answer):
 
 def flux_row(tested: Tested, sample: str, origin: str, flux: Flux | Unknown, reach: Strength | Unknown) -> FluxRow:
     """A row of the figure of fluxes; NaN for what is not known."""
-    nan = float("nan")
-    known = isinstance(flux, Flux)
-    low, high = (flux.interval.low, flux.interval.high) if known and isinstance(flux.interval, Interval) else (nan, nan)
-    upper = flux.upper_limit_90.value if known and isinstance(flux.upper_limit_90, Measured) else nan
-    return FluxRow(
-        tested.hypothesis,
-        tested.label,
-        sample,
-        origin,
-        best=flux.best.value if known else nan,
-        low=low,
-        high=high,
-        limit=upper,
-        sensitivity=reach.flux.value if isinstance(reach, Strength) else nan,
-    )
+    row = FluxRow(tested.hypothesis, tested.label, sample, origin)
+    if isinstance(reach, Strength):
+        row = replace(row, sensitivity=reach.flux.value)
+    if isinstance(flux, Unknown):
+        return row
+    if isinstance(flux.interval, Interval):
+        row = replace(row, low=flux.interval.low, high=flux.interval.high)
+    if isinstance(flux.upper_limit_90, Measured):
+        row = replace(row, limit=flux.upper_limit_90.value)
+    return replace(row, best=flux.best.value)
 
 
 def limit(problem: Problem, samples: Samples, asked: Limit, bench: Bench) -> LimitAnswer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -33,6 +34,7 @@ from nuanalysis.schema import TRIALS, dataset
 class Measure(Question):
     """Everything about one hypothesis: fit, p-value, flux and limit, sensitivity, bias, where TS comes from."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "scrambles": 400, "injections": 300}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     scrambles: int = setting(4000, low=200, high=100_000_000, help="background trials")
     injections: int = setting(1500, low=100, high=10_000_000, help="injected skies")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from nuanalysis.records import Measured, Record, Unknown, setting, shown
 class Sensitivity(Question):
     """Sensitivity, discovery potentials and the significance of the median experiment, as events and as flux."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 300, "sigmas": (3.0,)}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     trials: int = setting(3000, low=200, high=100_000_000, help="scrambles, and as many injections")
     sigmas: tuple[float, ...] = setting((5.0,), help="local significances of the discovery potentials, 1 to 7.5")

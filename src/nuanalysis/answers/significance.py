@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ def check_trials(n: int) -> None:
 class Significance(Question):
     """Local p-value of a test statistic, from scrambles, with its error."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 400}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     ts: float | None = setting(None, low=0, high=MOST_TS, help="test statistic; without: that of the fit")
     precision: float = setting(PRECISION, low=0.001, high=0.3, help="relative statistical error of the p-value")

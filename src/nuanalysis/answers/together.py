@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ _ZERO = "all test statistics are zero: every scramble has at least as much"
 class Together(Question):
     """Local p-values of several hypotheses and the global one of the best, from correlated scrambles."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 400}
     hypotheses: tuple[Named, ...] = setting(help="two or more; each:CATALOGUE stands for every source of it")
     ts: tuple[float, ...] = setting((), help="test statistics in the same order; without: those of the fits")
     precision: float = setting(PRECISION, low=0.001, high=0.3, help="relative statistical error of the p-values")

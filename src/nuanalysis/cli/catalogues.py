@@ -29,7 +29,7 @@ WeightOption = Annotated[
 DuplicatesOption = Annotated[str, typer.Option("--duplicates", help="keep, merge or first; default: refuse them.")]
 WithinOption = Annotated[str, typer.Option("--within", help="Nearer sources are duplicates, deg.")]
 SampleOption = Annotated[
-    str, typer.Option("--sample", help="cascades-2023 or tracks: adds each source's share of the expected events.")
+    str, typer.Option("--sample", help="A sample: adds each source's share of its expected events.")
 ]
 IndexOption = Annotated[float, typer.Option("--index", min=1.0, max=4.0, help="Of the spectrum behind these shares.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the weights to this .ecsv file.")]
@@ -69,7 +69,7 @@ def show(
 ) -> None:
     """Say what a catalogue holds and in which units; with a rule, weight or sample, what is selected of it."""
     from nuanalysis.errors import InputError
-    from nuanalysis.library import catalogues
+    from nuanalysis.library import catalogues, samples
     from nuanalysis.store import atomic_write
 
     started = time.monotonic()
@@ -81,7 +81,7 @@ def show(
     lines = _described_rows(document)
     if asked.chosen or sample or output is not None or not table.file:
         selection = catalogues.selected(asked, table)
-        shares = catalogues.seen(sample, selection, index=index) if sample else None
+        shares = samples.event_shares(sample, selection, index=index) if sample else None
         document["selection"] = catalogues.weights_document(selection, seen_shares=shares)
         lines += _weights_rows(document["selection"], all_of_them=asked.chosen)
         if output is not None:

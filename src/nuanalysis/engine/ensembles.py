@@ -17,7 +17,7 @@ from nuanalysis.engine.cost import INJECTIONS_PER_SECOND, SCRAMBLES_PER_SECOND, 
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.model import Hypothesis, Prepared, Sample
 from nuanalysis.response import NONE, Systematics
-from nuanalysis.sky.records import Template
+from nuanalysis.sky.records import Catalogue
 
 Floats = NDArray[np.float64]
 Problems = tuple[Prepared, ...]
@@ -27,8 +27,11 @@ _SPECTRUM_AT = np.linspace(2.0, 8.0, 601)  # log10 E/GeV at which the spectrum o
 class Plan(Protocol):
     """Which trials of a problem."""
 
-    seed: int
-    n_trials: int
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def n_trials(self) -> int: ...
 
     @property
     def kind(self) -> str: ...
@@ -169,11 +172,11 @@ def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> 
     """sha256 of everything a trial of this problem depends on but its seed and its number."""
     digest = hashlib.sha256(code_fingerprint().encode())
     target = hypothesis.target
-    if isinstance(target, Template):
+    if isinstance(target, Catalogue):
+        _feed(digest, (target.sources, target.weights))
+    else:
         for array in (target.maps, target.log10_energy, target.spectrum.shape(_SPECTRUM_AT)):
             _feed(digest, array)
-    else:
-        _feed(digest, (target.sources, target.weights))
     _feed(digest, (hypothesis.index, hypothesis.index_free))
     for sample in samples:
         _feed_sample(digest, sample)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+
+_PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
 @lru_cache(maxsize=1)

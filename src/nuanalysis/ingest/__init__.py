@@ -17,7 +17,8 @@ from nuanalysis.ingest import (
     tracks_ic86_2011,
 )
 from nuanalysis.ingest._download import Patience
-from nuanalysis.ingest._find import FileReport, ReleaseReport, cache_root, fetch, find, holdings, import_files, verify
+from nuanalysis.ingest._fetch import fetch, import_files
+from nuanalysis.ingest._find import FileReport, ReleaseReport, cache_root, find, holdings, verify
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 
 RELEASES = (
@@ -35,20 +36,9 @@ RELEASES = (
 )
 
 __all__ = [
-    "RELEASES",
-    "FileReport",
-    "Patience",
-    "ReleaseReport",
-    "UpstreamFile",
-    "UpstreamRelease",
-    "cache_root",
-    "fetch",
-    "find",
-    "holdings",
-    "import_files",
-    "release",
-    "verify",
-]
+    "RELEASES", "FileReport", "Patience", "ReleaseReport", "UpstreamFile", "UpstreamRelease", "cache_root", "fetch",
+    "find", "holdings", "import_files", "release", "verify",
+]  # fmt: skip
 
 
 def release(name: str) -> UpstreamRelease:

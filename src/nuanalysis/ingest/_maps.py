@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._table import REPAIR, faults_named, read_bytes
+from nuanalysis.schema import Floats
 
 
-def healpix_map(path: Path, values: NDArray[np.float64], *, unit: str, frame: str, reference: str) -> xr.Dataset:
+def healpix_map(path: Path, values: Floats, *, unit: str, frame: str, reference: str) -> xr.Dataset:
     """Return density (pixel,) with attrs ordering 'ring', frame, nside, reference.
 
     Raises DataError for a length that no HEALPix map has, for NaN and for negative pixels.
@@ -28,7 +28,7 @@ def healpix_map(path: Path, values: NDArray[np.float64], *, unit: str, frame: st
     return xr.Dataset({"density": ("pixel", np.ascontiguousarray(values), {"units": unit})}, attrs=attrs)
 
 
-def read_fits_ring(path: Path) -> NDArray[np.float64]:
+def read_fits_ring(path: Path) -> Floats:
     """Return the first column of the first table of a HEALPix FITS file (gz or not).  Raises DataError unless RING."""
     from astropy.io import fits
 

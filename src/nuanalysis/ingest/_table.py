@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.schema import Floats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Table = dict[str, NDArray[np.float64]]
+Table = dict[str, Floats]
 
 REPAIR = "Fetch it again, or run 'nuanalysis data verify' to see which files are damaged."
 
@@ -84,15 +85,18 @@ def split_header(line: str) -> tuple[list[str], str | None]:
     return [word for word in words if word], delimiter
 
 
+def all_there(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:
+    """Raise DataError that names the columns, or arrays, that a file lacks."""
+    found = list(found)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise DataError(f"{path} lacks {', '.join(missing)}; found {', '.join(found)}. {REPAIR}")
+
+
 def _positions(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
     if not header or _is_number(header[0]):
         raise DataError(f"{path} has no header line; expected the columns {', '.join(columns)}. {REPAIR}")
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise DataError(
-            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"found {', '.join(header)}. {REPAIR}"
-        )
+    all_there(path, columns, header)
     return [header.index(name) for name in columns]
 
 
@@ -113,6 +117,20 @@ def read_numbers(path: Path, columns: Sequence[str], *, rows: int | None = None)
             raise DataError(f"{path} has a header but no rows. {REPAIR}")
         values = np.loadtxt(_chain(first, lines), delimiter=delimiter, usecols=positions, ndmin=2)
     return checked(path, dict(zip(columns, values.T, strict=True)), rows=rows)
+
+
+def read_words(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of a .csv file that holds words too, by the names of its columns.
+
+    Raises DataError for a missing column and for a row that ends early.
+    """
+    with faults_named(path):
+        reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8")))
+        all_there(path, columns, reader.fieldnames or ())
+        rows = list(reader)
+    if any(row[name] is None for row in rows for name in columns):  # csv fills a short row with None
+        raise DataError(f"{path} has a row that ends early: it is truncated. {REPAIR}")
+    return rows
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -147,7 +165,7 @@ def within(path: Path, table: Table, limits: dict[str, tuple[float, float]]) -> 
         )
 
 
-def read_matrix(path: Path, *, shape: tuple[int, ...] | None = None) -> NDArray[np.float64]:
+def read_matrix(path: Path, *, shape: tuple[int, ...] | None = None) -> Floats:
     """Return a headerless table (comma or white space) as float64, 1-d where it has one row or column.
 
     Raises DataError for a damaged file, NaN, or another shape than the one expected.
@@ -207,14 +225,14 @@ def _npy_rows(path: Path) -> int:
     return int(shape[0]) if shape else 1
 
 
-def read_npy(path: Path) -> NDArray[np.float64]:
+def read_npy(path: Path) -> Floats:
     """Return the float array of a .npy (or .npy.gz) file; pickles are refused.  Raises DataError."""
     content = read_bytes(path)
     with faults_named(path):
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float64)
 
 
-def read_json(path: Path) -> dict[str, NDArray[np.float64]]:
+def read_json(path: Path) -> dict[str, Floats]:
     """Return the equal-length arrays of numbers in a JSON object: {name: (row,)}.  Raises DataError."""
     content = read_bytes(path)
     with faults_named(path):

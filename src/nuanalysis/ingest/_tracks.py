@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis import schema
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamRelease
 from nuanalysis.ingest._table import REPAIR, Table, read_numbers, within
+from nuanalysis.schema import Floats
 
 DAY = 86400.0
 EVENT_COLUMNS = ("MJD[days]", "log10(E/GeV)", "AngErr[deg]", "RA[deg]", "Dec[deg]", "Azimuth[deg]", "Zenith[deg]")
@@ -37,11 +37,11 @@ DEC_AREA_COLUMNS = ("log10(E_nu/GeV)_min", "log10(E_nu/GeV)_max", "Dec_nu_min[de
 class Sigma:
     """Angular errors made usable, and the words that say what was changed ('' where nothing was)."""
 
-    degrees: NDArray[np.float64]
+    degrees: Floats
     note: str
 
 
-def usable_sigma(degrees: NDArray[np.float64], *, floor_deg: float, ceiling_deg: float = 180.0) -> Sigma:
+def usable_sigma(degrees: Floats, *, floor_deg: float, ceiling_deg: float = 180.0) -> Sigma:
     """Return angular errors (event,) deg with zeros set to the floor and values above the ceiling set to the ceiling.
 
     A likelihood divides by sigma^2, so a printed zero cannot be kept; the smallest value that the release could
@@ -62,7 +62,7 @@ def sentences(*notes: str) -> str:
     return ". ".join(note.rstrip(".") for note in notes if note) + "." if any(notes) else ""
 
 
-def wrapped(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+def wrapped(degrees: Floats) -> Floats:
     """Right ascension or azimuth in rad, [0, 2 pi): a printed 360 is 0."""
     return np.deg2rad(np.where(degrees >= 360.0, degrees - 360.0, degrees))
 
@@ -129,7 +129,7 @@ def read_good_runs(path: Path, *, season: str, reference: str) -> xr.Dataset:
     return good_runs(start, stop, season=season, reference=reference)
 
 
-def good_runs(start: NDArray[np.float64], stop: NDArray[np.float64], *, season: str, reference: str) -> xr.Dataset:
+def good_runs(start: Floats, stop: Floats, *, season: str, reference: str) -> xr.Dataset:
     """Return a good-run dataset: start, stop (good_run,) MJD in d; attrs season, livetime_s, reference."""
     return xr.Dataset(
         {
@@ -140,14 +140,7 @@ def good_runs(start: NDArray[np.float64], stop: NDArray[np.float64], *, season: 
     )
 
 
-def in_good_runs(mjd: NDArray[np.float64], runs: xr.Dataset) -> NDArray[np.bool_]:
-    """Return which times (event,) MJD lie inside a good run, ends included."""
-    start, stop = np.asarray(runs["start"].values), np.asarray(runs["stop"].values)
-    run = np.searchsorted(start, mjd, side="right") - 1
-    return np.asarray((run >= 0) & (mjd <= stop[np.maximum(run, 0)]))
-
-
-def _edges(path: Path, low: NDArray[np.float64], high: NDArray[np.float64], axis: str) -> NDArray[np.float64]:
+def _edges(path: Path, low: Floats, high: Floats, axis: str) -> Floats:
     """Return the edges of an axis whose bins are given as low and high per row; bins must join without gaps."""
     lows, highs = np.unique(low), np.unique(high)
     if lows.size != highs.size or np.any(lows[1:] != highs[:-1]) or np.any(highs <= lows):
@@ -155,7 +148,7 @@ def _edges(path: Path, low: NDArray[np.float64], high: NDArray[np.float64], axis
     return np.append(lows, highs[-1])
 
 
-def grid(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def grid(path: Path, table: Table) -> tuple[Floats, Floats, Floats]:
     """Return (edges of axis A, edges of axis B, values (A, B)) of a five-column table A_lo A_hi B_lo B_hi value.
 
     Row order does not matter.  Raises DataError unless every cell of a rectangular grid is given exactly once.
@@ -178,9 +171,9 @@ def grid(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def effective_area(
-    sin_dec_edges: NDArray[np.float64],
-    log10_true_edges: NDArray[np.float64],
-    area_cm2: NDArray[np.float64],
+    sin_dec_edges: Floats,
+    log10_true_edges: Floats,
+    area_cm2: Floats,
     *,
     name: str,
     reference: str,
@@ -292,7 +285,7 @@ def read_smearing(path: Path, *, name: str, reference: str) -> xr.Dataset:
     return xr.Dataset(variables, attrs={"name": name, "reference": reference, "empty_cells": empty})
 
 
-def covered(runs: Sequence[xr.Dataset]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def covered(runs: Sequence[xr.Dataset]) -> tuple[Floats, Floats]:
     """Return the union of good runs as (start, stop), sorted and disjoint, MJD in d."""
     start = np.concatenate([np.asarray(run["start"].values) for run in runs])
     stop = np.concatenate([np.asarray(run["stop"].values) for run in runs])

@@ -5,8 +5,6 @@ It holds no directions and no times: `event_contributions_gp.csv` has likelihood
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +18,10 @@ from nuanalysis.ingest._table import (
     REPAIR,
     faults_named,
     located,
-    read_bytes,
     read_matrix,
     read_npy,
     read_numbers,
+    read_words,
     within,
 )
 
@@ -243,15 +241,6 @@ def read_angular_resolution(folder: Path) -> xr.Dataset:
     return xr.Dataset(variables, coords=axes, attrs={"reference": RELEASE.reference})
 
 
-def _records(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    with faults_named(path):
-        reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8")))
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{path} lacks {', '.join(missing)}; found {', '.join(reader.fieldnames or ())}. {REPAIR}")
-        return list(reader)
-
-
 def _sources(
     path: Path, rows: list[dict[str, str]], names: dict[str, str], right_ascension: str, dec: str
 ) -> xr.Dataset:
@@ -277,7 +266,7 @@ def read_stacking_sources(folder: Path) -> xr.Dataset:
     """
     path = located(folder, RELEASE, STACKING)
     numbers = ("norm_TeV", "E0_TeV", "spectrum_1", "spectrum_2")
-    rows = _records(path, ("stacking_catalog", "name", "ra_deg", "dec_deg", "type", "spectrum_type", *numbers))
+    rows = read_words(path, ("stacking_catalog", "name", "ra_deg", "dec_deg", "type", "spectrum_type", *numbers))
     names = {"catalogue": "stacking_catalog", "name": "name", "types": "type", "spectrum": "spectrum_type"}
     sources = _sources(path, rows, names, "ra_deg", "dec_deg")
     with faults_named(path):
@@ -289,7 +278,7 @@ def read_stacking_sources(folder: Path) -> xr.Dataset:
 def read_source_list(folder: Path) -> xr.Dataset:
     """Return the 109 objects of table S5: name, type, counterpart, redshift or distance as printed, position in rad."""
     path = located(folder, RELEASE, SOURCES_109)
-    rows = _records(path, ("Names", "RA", "DEC", "Types", "SRC", "Redshift_Distances"))
+    rows = read_words(path, ("Names", "RA", "DEC", "Types", "SRC", "Redshift_Distances"))
     names = {"name": "Names", "types": "Types", "counterpart": "SRC", "redshift_or_distance": "Redshift_Distances"}
     return _sources(path, rows, names, "RA", "DEC")
 

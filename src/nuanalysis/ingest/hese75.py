@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import REPAIR, checked, located, read_json, within
+from nuanalysis.ingest._table import all_there, checked, located, read_json, within
 
 ROWS = 102
 LIVETIME_S = 227_708_167.68
@@ -32,8 +31,8 @@ RELEASE = UpstreamRelease(
         UpstreamFile(
             "HESE_data.json",
             "e8c66b960f3c54d74d45d4f7c4090c04f5e0b64187ab5bb8d930c84c62e36583",
-            kind="events",
-            rows=ROWS,
+            "events",
+            ROWS,
             url=f"{ADDRESS}/HESE_data.json",
         ),
         *(
@@ -53,9 +52,7 @@ def read_events(folder: Path) -> xr.Dataset:
     """
     path = located(folder, RELEASE, "HESE_data.json")
     found = read_json(path)
-    missing = [name for name in COLUMNS if name not in found]
-    if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}; found {', '.join(found)}. {REPAIR}")
+    all_there(path, COLUMNS, found)
     table = checked(path, {name: found[name] for name in COLUMNS if name != LENGTH}, rows=ROWS)
     within(path, table, {"recoDepositedEnergy": (1.0, 1e12), "recoMorphology": (0.0, 2.0), "recoZenith": (0.0, np.pi)})
     return xr.Dataset(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from nuanalysis.ingest._table import (
     read_bytes,
     read_matrix,
     read_numbers,
+    read_words,
     within,
 )
 
@@ -104,16 +103,8 @@ def read_events(folder: Path) -> xr.Dataset:
     no per-event sigma.  Raises DataError.
     """
     path = located(folder, RELEASE, TABLE)
+    rows = read_words(path, [*TEXTS.values(), *(old for old, _ in NUMBERS.values()), "CR_VETO"])
     with faults_named(path):
-        reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8")))
-        expected = [*TEXTS.values(), *(old for old, _ in NUMBERS.values()), "CR_VETO"]
-        missing = [name for name in expected if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{path} lacks {', '.join(missing)}; found {', '.join(reader.fieldnames or ())}. {REPAIR}")
-        rows = list(reader)
-        # csv fills a short row with None
-        if any(row[name] is None for row in rows for name in expected):
-            raise DataError(f"{path} has a row that ends early: it is truncated. {REPAIR}")
         rows.sort(key=lambda row: float(row["EVENTMJD"]))
     table = _numbers(path, rows)
     within(path, table, LIMITS)

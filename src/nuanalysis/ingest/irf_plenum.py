@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import REPAIR, faults_named, located, read_bytes
+from nuanalysis.ingest._table import REPAIR, all_there, faults_named, located, read_bytes
+from nuanalysis.schema import Floats
 
 PATH = "derived/IC86_II_resolution_plenum.npz"
 BANDS = ("south_-90_-10", "horizon_-10_+10", "north_+10_+90")
@@ -35,16 +35,14 @@ RELEASE = UpstreamRelease(
 )
 
 
-def read_tables(folder: Path) -> dict[str, NDArray[np.float64]]:
+def read_tables(folder: Path) -> dict[str, Floats]:
     """Return the arrays of the file under its own names.  Raises DataError for a missing or damaged file."""
     path = located(folder, RELEASE, PATH)
     content = read_bytes(path)
     names = [*EDGES, *(f"{kind}_{band}" for kind in ("eres", "psf") for band in BANDS)]
     try:
         with faults_named(path), np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            missing = [name for name in names if name not in archive.files]
-            if missing:
-                raise DataError(f"{path} lacks {', '.join(missing)}; found {', '.join(archive.files)}. {REPAIR}")
+            all_there(path, names, archive.files)
             return {name: np.asarray(archive[name], dtype=np.float64) for name in names}
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{path} is truncated or damaged, expected an npz archive: {error}. {REPAIR}") from error

@@ -7,37 +7,21 @@ column is added here: ``extension_sigma`` (deg), ``distance_kpc``, ``class_3pc``
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
-import io
-import warnings
-import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError, InputError, did_you_mean
+from nuanalysis.ingest import _source_tables
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.ingest._source_tables import Layout, Other, number_or_nan
 from nuanalysis.ingest._table import REPAIR, located, present
+from nuanalysis.schema import Floats
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-Floats = NDArray[np.float64]
-Other = Callable[[str], "Table | None"]
-
-FITS_ENDINGS = (".fits", ".fit")
-VOTABLE_ENDINGS = (".vot", ".votable", ".xml")
-DELIMITED_ENDINGS = (".csv", ".tsv")
-ECSV_ENDING = ".ecsv"
-ENDINGS = (*FITS_ENDINGS, *VOTABLE_ENDINGS, *DELIMITED_ENDINGS, ECSV_ENDING)
-GZIP_MAGIC = b"\x1f\x8b"
-PSRCAT_MISSING = "*"
 
 R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))  # radius that holds 68 per cent of a round Gaussian, in sigma
 DISC = 0.5  # sigma of the Gaussian with the mean square radius of a disc, in radii
@@ -101,29 +85,6 @@ RELEASE = UpstreamRelease(
 )
 
 # ---- what the columns of each catalogue mean ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How one catalogue lies in its file, and what its columns mean.
-
-    files   : in the release, the first that is there is read.
-    table   : name of the table in a FITS file; '' where it is the only one.
-    rows    : the published number.
-    columns : the column map, in the words a user would write it in.
-    marks   : columns by which a copy of it, or a later data release, is told.
-    join    : adds the columns that are made from several; (table, other table of the file by name) -> notes.
-    """
-
-    name: str
-    title: str
-    files: tuple[str, ...]
-    table: str
-    rows: int
-    columns: Mapping[str, str]
-    marks: frozenset[str]
-    reference: str
-    join: Callable[[Table, Other], list[str]]
 
 
 def _numbers(table: Table, name: str) -> Floats:
@@ -197,7 +158,7 @@ def _join_4fgl(table: Table, other: Other) -> list[str]:
 
 def _join_3pc(table: Table, other: Other) -> list[str]:
     """Distances without limits, and classes: millisecond pulsars are those with an m in CHAR_Code."""
-    distance = np.array([_number_or_nan(word) for word in _words(table, "D3PC")])
+    distance = np.array([number_or_nan(word) for word in _words(table, "D3PC")])
     _add(table, "distance_kpc", distance, "kpc", "D3PC; limits left out")
     classes = ["MSP" if "m" in code else "PSR" for code in _words(table, "CHAR_Code")]
     _add(table, "class_3pc", classes, None, "MSP where CHAR_Code has an m, else PSR")
@@ -225,13 +186,6 @@ def _join_gamma_cat(table: Table, other: Other) -> list[str]:
 
 def _nothing(table: Table, other: Other) -> list[str]:
     return []
-
-
-def _number_or_nan(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        return float("nan")
 
 
 _FERMI = {"name": "Source_Name", "ra": "RAJ2000", "dec": "DEJ2000", "l": "GLON", "b": "GLAT", "frame": "icrs"}
@@ -334,22 +288,7 @@ _LAYOUTS = (
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _LAYOUTS}
 
 
-def recognised(columns: Iterable[str]) -> Layout | None:
-    """The catalogue whose columns these are; None where they are a user's own."""
-    there = set(columns)
-    return next((layout for layout in _LAYOUTS if layout.marks <= there), None)
-
-
 # ---- reading ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A table of a file: its name, its columns, and how to read it."""
-
-    name: str
-    columns: tuple[str, ...]
-    load: Callable[[], Table]
 
 
 def holds(folder: Path, name: str) -> bool:
@@ -385,179 +324,5 @@ def read_catalogue(folder: Path, name: str) -> Table:
 
 
 def read_table(path: Path, table: str = "") -> Table:
-    """A table with all its columns from FITS, VOTable, ECSV, CSV or TSV, gzipped or not.
-
-    table : name or number (from 0) of one of several tables in the file.
-    CSV: commas, or semicolons where the line of names has them, as psrcat writes it (a line of units in brackets, '*'
-    where there is no value).  A column of numbers has no other words in it.
-    meta : file, sha256 (of the file as it lies), table, format, title, reference, layout (name of the catalogue whose
-    columns these are, or ''), columns (its column map), notes (what was done, for a person).
-    Raises InputError for a file that is missing, damaged, of no known format or with several tables to choose from.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"the catalogue {path} cannot be read: {error.strerror}; check the name") from error
-    sha256 = hashlib.sha256(content).hexdigest()
-    plain, ending = _unpacked(path, content)
-    notes: list[str] = []
-    try:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            tables = _tables(plain, ending)
-            held = _chosen(path, tables, table)
-            found = held.load()
-            layout = recognised(found.colnames)
-            found.meta = {"title": path.name, "reference": f"user's file {path.name}"}
-            if layout is not None:
-                found.meta |= {"title": layout.title, "reference": layout.reference}
-                notes += layout.join(found, lambda other: _named(tables, other))
-    except InputError:
-        raise
-    except Exception as error:  # the readers of astropy raise many kinds
-        raise InputError(
-            f"the catalogue {path} cannot be read as {ending[1:].upper()}: {type(error).__name__}: {error}."
-        ) from error
-    if said:
-        notes.append(f"the file departs from its format in {len(said)} places, the first: {said[0].message}")
-    found.meta |= {
-        "file": path.name,
-        "sha256": sha256,
-        "table": held.name,
-        "format": ending[1:].upper(),
-        "layout": layout.name if layout else "",
-        "columns": dict(layout.columns) if layout else {},
-        "notes": notes,
-    }
-    return found
-
-
-def _named(tables: list[_Held], name: str) -> Table | None:
-    """The table of that name, capitals aside: some writers of FITS change them."""
-    return next((one.load() for one in tables if one.name.lower() == name.lower()), None)
-
-
-def _unpacked(path: Path, content: bytes) -> tuple[bytes, str]:
-    """The uncompressed bytes and the ending that tells the format."""
-    name = path.name.lower().removesuffix(".gz")
-    ending = next((e for e in sorted(ENDINGS, key=len, reverse=True) if name.endswith(e)), "")
-    if not ending:
-        raise InputError(f"the catalogue {path} ends in none of {', '.join(ENDINGS)} (or with .gz); save it as one")
-    if not content.startswith(GZIP_MAGIC):
-        return content, ending
-    try:
-        return gzip.decompress(content), ending
-    except (EOFError, zlib.error, OSError) as error:
-        raise InputError(f"the catalogue {path} is truncated or damaged: {error}; copy it again.") from error
-
-
-def _tables(content: bytes, ending: str) -> list[_Held]:
-    if ending in FITS_ENDINGS:
-        return _fits_tables(content)
-    if ending in VOTABLE_ENDINGS:
-        return _votables(content)
-    text = content.decode("utf-8-sig")
-    if ending == ECSV_ENDING:
-        from astropy.table import Table
-
-        table = Table.read(text.splitlines(), format="ascii.ecsv")
-    else:
-        table = _delimited(text, "\t" if ending == ".tsv" else "")
-    return [_Held("", tuple(table.colnames), lambda: table)]
-
-
-def _fits_tables(content: bytes) -> list[_Held]:
-    from astropy.io import fits
-    from astropy.table import Table
-
-    units = fits.open(io.BytesIO(content), memmap=False)
-    found = [(k, unit) for k, unit in enumerate(units) if isinstance(unit, fits.BinTableHDU | fits.TableHDU)]
-    return [
-        _Held(unit.name or str(k), tuple(unit.columns.names), lambda unit=unit: Table.read(unit))  # type: ignore[misc]
-        for k, unit in found
-    ]
-
-
-def _votables(content: bytes) -> list[_Held]:
-    from astropy.io import votable
-
-    tables = list(votable.parse(io.BytesIO(content)).iter_tables())
-    return [
-        _Held(
-            str(one.name or one.ID or k),
-            tuple(field.name for field in one.fields),
-            lambda one=one: one.to_table(use_names_over_ids=True),  # type: ignore[misc]
-        )
-        for k, one in enumerate(tables)
-    ]
-
-
-def _chosen(path: Path, tables: list[_Held], asked: str) -> _Held:
-    names = [one.name for one in tables]
-    if not tables:
-        raise InputError(f"the catalogue {path} holds no table; expected one with a row for each source")
-    if asked:
-        found = [one for one in tables if one.name.lower() == asked.lower()]
-        found = found or (tables[int(asked) : int(asked) + 1] if asked.isdigit() else [])
-        if not found:
-            raise InputError(f"{path} holds no table '{asked}'.{did_you_mean(asked, names)}")
-        return found[0]
-    known = [one for one in tables if recognised(one.columns)]
-    if len(tables) > 1 and not known:
-        raise InputError(f"{path} holds {len(names)} tables: {', '.join(names)}; say which, such as table={names[0]}")
-    return known[0] if known else tables[0]
-
-
-def _delimited(text: str, delimiter: str) -> Table:
-    """A table of text whose first line names the columns."""
-    from astropy.table import Table
-
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("# ", "##"))]
-    if not lines:
-        raise InputError("the catalogue is empty; expected a line of column names and one line a source")
-    delimiter = delimiter or (";" if ";" in lines[0] else ",")
-    rows = [[word.strip() for word in row] for row in csv.reader(lines, delimiter=delimiter)]
-    names, rows = [name.lstrip("#").strip() for name in rows[0]], rows[1:]
-    psrcat = delimiter == ";" and lines[0].startswith("#")
-    if psrcat:
-        names[0] = names[0] or "number"
-    while names and not names[-1]:  # psrcat ends its lines with the delimiter
-        names.pop()
-    units = _units_line(rows, len(names)) if psrcat else []
-    rows = rows[1:] if units else rows
-    ragged = [k for k, row in enumerate(rows, start=1) if len(row) < len(names) or any(row[len(names) :])]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    numbers = [name for name in names if not np.isnan(_number_or_nan(name))]
-    if ragged or twice or numbers or "" in names:
-        faults = [f"row {ragged[0]} has not {len(names)} values, as the line of names has"] if ragged else []
-        faults += [f"its first line has the number {numbers[0]} where the columns are named"] if numbers else []
-        faults += [f"the column '{name}' is named twice" for name in twice]
-        faults += ["a column has no name"] if "" in names else []
-        raise InputError(f"the catalogue cannot be read: {'; '.join(faults)}; correct the file")
-    table = Table()
-    for k, name in enumerate(names):
-        words = [row[k] for row in rows]
-        table[name] = _guessed([("" if psrcat and word == PSRCAT_MISSING else word) for word in words])
-        if units and units[k]:
-            table[name].unit = units[k]
-    return table
-
-
-def _units_line(rows: list[list[str]], columns: int) -> list[str]:
-    """The units in psrcat's line of them, '' where it has none that is known; [] where the first row is no such line.
-
-    Directions in hours or degrees, minutes and seconds keep no unit: they are words.
-    """
-    first = rows[0][:columns] if rows else []
-    if not any(word.startswith("(") for word in first) or any(w and not w.startswith("(") for w in first):
-        return []
-    words = [word.strip("()") for word in first]
-    return [word if word in ("deg", "s", "kpc", "mJy", "cm^-3 pc", "ms") else "" for word in words]
-
-
-def _guessed(words: list[str]) -> Any:
-    """Numbers where every word is one or is missing, else the words."""
-    try:
-        return np.array([float(word) if word else np.nan for word in words], dtype=np.float64)
-    except ValueError:
-        return np.array(words, dtype=np.str_)
+    """A user's table, or a copy of a catalogue that is known by its columns; see ``_source_tables.read_table``."""
+    return _source_tables.read_table(path, _LAYOUTS, table)

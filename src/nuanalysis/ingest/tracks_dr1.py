@@ -6,10 +6,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.ingest import _tracks, tracks_ic40
+from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import located
+from nuanalysis.ingest._seasons import Seasons
 
 FLOOR_DEG = 0.2
 ROWS = {
@@ -24,6 +23,7 @@ ROWS = {
     "IC86_VI": 123_657,
     "IC86_VII": 145_750,
 }
+UPTIME_ROWS = {"IC40": 1_420, "IC79": 1_049, "IC86_I": 1_081}  # counted by us; no others
 SEASONS = tuple(ROWS)
 RESPONSES = ("IC40", "IC59", "IC79", "IC86_I", "IC86_II")
 SHA256 = {
@@ -44,13 +44,10 @@ SHA256 = {
     "uptime/IC86_VI_exp.csv": "1fbc114a00fbd8abe9be92e035fa0f62d28f808b614a47e0044ec3b9c957c805",
     "uptime/IC86_VII_exp.csv": "dc6f486f0e8f2f3a162b464944adf0d7abd1e92913e690f57d0034fbdb6b2630",
 }
-
-
-def response_season(season: str) -> str:
-    """Return the season whose response tables serve this one: IC86_II serves II ... VII."""
-    if season not in SEASONS:
-        raise InputError(f"unknown season '{season}' of the 10-year release.{did_you_mean(season, SEASONS)}")
-    return season if season in RESPONSES else "IC86_II"
+NOTES = (
+    "Superseded by IceTracks-DR2 (doi:10.7910/DVN/MMIIZA). Its events must not be mixed with other releases of the "
+    "same season. Also served as 20210126_PS-IC40-IC86_VII.zip by icecube.wisc.edu."
+)
 
 
 def _file(path: str, kind: str, rows: int | None = None, *, required: bool = True) -> UpstreamFile:
@@ -60,22 +57,34 @@ def _file(path: str, kind: str, rows: int | None = None, *, required: bool = Tru
 RELEASE = UpstreamRelease(
     name="tracks-dr1",
     title="IceCube all-sky point-source tracks 2008-2018 (IceTracks-DR1), complete",
-    folder=tracks_ic40.RELEASE.folder,
-    doi=tracks_ic40.RELEASE.doi,
+    folder="icecube_ps10yr_2021",
+    doi="10.7910/DVN/VKL316",
     doi_confirmed=True,
-    licence=tracks_ic40.RELEASE.licence,
-    citation=tracks_ic40.RELEASE.citation,
+    licence="CC0-1.0",
+    citation="IceCube Collaboration 2021, IceCube Data for Neutrino Point-Source Searches: Years 2008-2018, "
+    "arXiv:2101.09836",
     files=(
         *(_file(f"events/{season}_exp.csv", "events", rows) for season, rows in ROWS.items()),
-        *(_file(f"uptime/{season}_exp.csv", "uptime") for season in SEASONS),
+        *(_file(f"uptime/{season}_exp.csv", "uptime", UPTIME_ROWS.get(season)) for season in SEASONS),
         *(_file(f"irfs/{season}_effectiveArea.csv", "effective area", 2_000) for season in RESPONSES),
         *(_file(f"irfs/{season}_smearing.csv", "smearing", required=False) for season in RESPONSES),
     ),
-    archive_url=tracks_ic40.RELEASE.archive_url,
+    archive_url="https://dataverse.harvard.edu/api/access/dataset/:persistentId/"
+    "?persistentId=doi:10.7910/DVN/VKL316&format=original",
     notes="Row counts of seasons other than IC40 and IC79 are those of the paper, not counted by us; they sum to the "
     "published 1,134,450. Good runs of neighbouring seasons may overlap. One event of IC86_IV (2015) is known to be "
-    "duplicated. " + tracks_ic40.RELEASE.notes,
+    "duplicated. " + NOTES,
 )
+
+
+_SEASONS = Seasons(RELEASE, {season: season if season in RESPONSES else "IC86_II" for season in SEASONS})
+read_uptime, read_effective_area = _SEASONS.read_uptime, _SEASONS.read_effective_area
+read_smearing, smearing_path = _SEASONS.read_smearing, _SEASONS.smearing_path
+
+
+def read_livetime(folder: Path, season: str) -> float:
+    """Return the livetime of one season in s."""
+    return float(read_uptime(folder, season).attrs["livetime_s"])
 
 
 def read_events(folder: Path, season: str) -> xr.Dataset:
@@ -83,29 +92,7 @@ def read_events(folder: Path, season: str) -> xr.Dataset:
 
     sample is 'tracks-dr1-<season>'.  Raises DataError, InputError for an unknown season.
     """
-    response_season(season)
-    table = _tracks.read_event_table(located(folder, RELEASE, f"events/{season}_exp.csv"), rows=None)
-    livetime_s = float(read_uptime(folder, season).attrs["livetime_s"])
+    table = _tracks.read_event_table(_SEASONS.events(folder, season), rows=None)
+    livetime_s = read_livetime(folder, season)
     sample = f"tracks-dr1-{season.lower().replace('_', '-')}"
     return _tracks.events(table, release=RELEASE, sample=sample, livetime_s=livetime_s, floor_deg=FLOOR_DEG)
-
-
-def read_uptime(folder: Path, season: str) -> xr.Dataset:
-    """Return the good runs of one season: start, stop (good_run,) MJD; attrs livetime_s, season."""
-    response_season(season)
-    path = located(folder, RELEASE, f"uptime/{season}_exp.csv")
-    return _tracks.read_good_runs(path, season=season, reference=RELEASE.reference)
-
-
-def read_effective_area(folder: Path, season: str) -> xr.Dataset:
-    """Return effective_area (sin_dec 50, log10_true 40) in cm^2 with its edges, of the tables that serve the season."""
-    serving = response_season(season)
-    path = located(folder, RELEASE, f"irfs/{serving}_effectiveArea.csv")
-    return _tracks.read_declination_area(path, name=f"{RELEASE.name}-{serving}", reference=RELEASE.reference)
-
-
-def read_smearing(folder: Path, season: str) -> xr.Dataset:
-    """Return the filled cells of the smearing matrix that serves the season; see `_tracks.read_smearing`."""
-    serving = response_season(season)
-    path = located(folder, RELEASE, f"irfs/{serving}_smearing.csv")
-    return _tracks.read_smearing(path, name=f"{RELEASE.name}-{serving}", reference=RELEASE.reference)

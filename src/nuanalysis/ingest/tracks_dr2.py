@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import Table, located, within
+from nuanalysis.ingest._seasons import Seasons
+from nuanalysis.ingest._table import Table, within
+from nuanalysis.schema import Bools
 
 FLOOR_DEG = 0.2
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI")
@@ -42,23 +42,26 @@ RELEASE = UpstreamRelease(
 )
 
 
-def response_season(season: str) -> str:
-    """Return the season whose response tables serve this one: IC86 serves IC86_I ... IC86_XI."""
-    if season not in SEASONS:
-        raise InputError(f"unknown season '{season}' of the 14-year release.{did_you_mean(season, SEASONS)}")
-    return season if season in RESPONSES else "IC86"
+_SEASONS = Seasons(RELEASE, {season: season if season in RESPONSES else "IC86" for season in SEASONS})
+read_uptime, read_effective_area = _SEASONS.read_uptime, _SEASONS.read_effective_area
+read_smearing, smearing_path = _SEASONS.read_smearing, _SEASONS.smearing_path
+
+
+def read_livetime(folder: Path, season: str) -> float:
+    """Return the livetime of one season in s, less what earlier seasons cover."""
+    uptimes = [read_uptime(folder, name) for name in SEASONS[: SEASONS.index(season) + 1]]
+    return _tracks.livetime_beyond(uptimes[-1], uptimes[:-1])
 
 
 def _event_table(folder: Path, season: str) -> Table:
-    response_season(season)
-    path = located(folder, RELEASE, f"events/{season}_exp.csv")
+    path = _SEASONS.events(folder, season)
     table = _tracks.read_event_table(path, rows=None, extra=KEYS)
     # Numbers above 2^53 would not survive the way through floating point.
     within(path, table, dict.fromkeys(KEYS, (0.0, 2.0**53)))
     return table
 
 
-def _first_seen(tables: Sequence[Table]) -> list[NDArray[np.bool_]]:
+def _first_seen(tables: Sequence[Table]) -> list[Bools]:
     """Return for each table which rows carry a (run, event, subevent) that no earlier row of any table carries."""
     keys = np.concatenate([np.stack([table[key] for key in KEYS], axis=1) for table in tables])
     # np.unique gives the first place at which each key stands.
@@ -96,24 +99,3 @@ def read_seasons(folder: Path, seasons: Sequence[str] = SEASONS) -> dict[str, xr
 def read_events(folder: Path, season: str) -> xr.Dataset:
     """Return one season by itself, repeats inside it left out: see `read_seasons` for several."""
     return read_seasons(folder, (season,))[season]
-
-
-def read_uptime(folder: Path, season: str) -> xr.Dataset:
-    """Return the good runs of one season: start, stop (good_run,) MJD; attrs livetime_s, season."""
-    response_season(season)
-    path = located(folder, RELEASE, f"uptime/{season}_exp.csv")
-    return _tracks.read_good_runs(path, season=season, reference=RELEASE.reference)
-
-
-def read_effective_area(folder: Path, season: str) -> xr.Dataset:
-    """Return effective_area (sin_dec, log10_true) in cm^2 with its edges, of the tables that serve the season."""
-    serving = response_season(season)
-    path = located(folder, RELEASE, f"irfs/{serving}_effectiveArea.csv")
-    return _tracks.read_declination_area(path, name=f"{RELEASE.name}-{serving}", reference=RELEASE.reference)
-
-
-def read_smearing(folder: Path, season: str) -> xr.Dataset:
-    """Return the filled cells of the smearing matrix that serves the season; see `_tracks.read_smearing`."""
-    serving = response_season(season)
-    path = located(folder, RELEASE, f"irfs/{serving}_smearing.csv")
-    return _tracks.read_smearing(path, name=f"{RELEASE.name}-{serving}", reference=RELEASE.reference)

@@ -13,7 +13,7 @@ import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.ingest import _tracks, tracks_ic40
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import REPAIR, Table, checked, located, within
+from nuanalysis.ingest._table import REPAIR, Table, all_there, checked, located, within
 
 ROWS = 93_133
 # Four decimals are printed and no zero occurs; the floor is where sigma would be too small for the EVENTS schema.
@@ -36,18 +36,14 @@ RELEASE = UpstreamRelease(
     citation="IceCube Collaboration 2018, All-sky point-source IceCube data: years 2010-2012",
     files=(
         UpstreamFile(
-            PARQUET,
-            "e25535d37170d6348a11fec2d6cd1f94fbb919c05e1f4b35c44106f7273a23a0",
-            kind="events",
-            rows=ROWS,
-            either="events",
+            PARQUET, "e25535d37170d6348a11fec2d6cd1f94fbb919c05e1f4b35c44106f7273a23a0", "events", ROWS, either="events"
         ),
         UpstreamFile(TEXT, kind="events", rows=ROWS, either="events"),
         UpstreamFile(
             "IC79-2010-TabulatedAeff.txt",
             "4223e25319ebd2407139b96def956cedf5b6581c9ecc239f79acb5dbc3932c98",
-            kind="effective area",
-            rows=14_000,
+            "effective area",
+            14_000,
             url=f"{FLARESTACK}/IC79-2010-TabulatedAeff.txt",
         ),
         UpstreamFile(
@@ -72,10 +68,7 @@ def _parquet(path: Path) -> Table:
         columns = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is truncated or damaged, expected a parquet file: {error}. {REPAIR}") from error
-    missing = [name for name in PARQUET_COLUMNS if name not in columns.column_names]
-    if missing:
-        found = ", ".join(columns.column_names)
-        raise DataError(f"{path} lacks the columns {', '.join(missing)}; found {found}. {REPAIR}")
+    all_there(path, PARQUET_COLUMNS, columns.column_names)
     values = [np.asarray(columns[name].to_numpy(), dtype=np.float64) for name in PARQUET_COLUMNS]
     return checked(path, dict(zip(_tracks.EVENT_COLUMNS, values, strict=True)), rows=ROWS)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.ingest import _tracks, tracks_ic40
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import Table, located, read_matrix, read_numbers, within
+from nuanalysis.schema import Floats
 
 # Angles are printed to 0.1 deg: the smallest non-zero sigma that the file can say.
 FLOOR_DEG = 0.1
@@ -22,13 +22,7 @@ FLARESTACK = (
     "https://raw.githubusercontent.com/icecube/flarestack/42dfd6a33ec531687023ae4569980874f0abffd1/flarestack/data/"
     "icecube/public/IC86_1/Search_for_point_sources_with_first_year_of_IC86_data"
 )
-COLUMNS = {
-    "MJD": "MJD[days]",
-    "log10(E)": "log10(E/GeV)",
-    "ang_err": "AngErr[deg]",
-    "RA": "RA[deg]",
-    "Dec": "Dec[deg]",
-}
+COLUMNS = {"MJD": "MJD[days]", "log10(E)": "log10(E/GeV)", "ang_err": "AngErr[deg]", "RA": "RA[deg]", "Dec": "Dec[deg]"}
 NOTE = (
     "Times are whole days (MJD) and energies and angles are rounded to 0.1: fit for right-ascension scrambles, "
     "not for time-dependent work; whether an event lies in a good run can only be told to a day"
@@ -46,22 +40,22 @@ RELEASE = UpstreamRelease(
         UpstreamFile(
             UPGOING[0],
             "962a279013bbd448cc976ad688c0d0501b5df0a0e6185a3215fa1364f28f34f8",
-            kind="events",
-            rows=UPGOING[1],
+            "events",
+            UPGOING[1],
             url=f"{FLARESTACK}/{UPGOING[0]}",
         ),
         UpstreamFile(
             DOWNGOING[0],
             "b8628ee9c10f26615705b0e682a8a394d0a3ae83586c2ce6fd1272fd2810fbe8",
-            kind="events",
-            rows=DOWNGOING[1],
+            "events",
+            DOWNGOING[1],
             url=f"{FLARESTACK}/{DOWNGOING[0]}",
         ),
         UpstreamFile(
             "TabulatedAeff.txt",
             "66317984f6b7a1e19185011e336e7b52bab02f47bdc702366986e3ae4b1bd2e8",
-            kind="effective area",
-            rows=14_000,
+            "effective area",
+            14_000,
             url=f"{FLARESTACK}/TabulatedAeff.txt",
         ),
         UpstreamFile(
@@ -108,6 +102,6 @@ def read_effective_area(folder: Path) -> xr.Dataset:
     return _tracks.read_cos_zenith_area(path, name=RELEASE.name, reference=RELEASE.reference)
 
 
-def read_median_resolution(folder: Path) -> NDArray[np.float64]:
+def read_median_resolution(folder: Path) -> Floats:
     """Return the released (row, 2) table: median angular resolution in deg, log10(E_nu/GeV)."""
     return read_matrix(located(folder, RELEASE, "AngRes.txt"))

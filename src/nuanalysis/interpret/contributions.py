@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import healpy as hp
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import Prepared, Terms
+from nuanalysis.schema import Floats
 from nuanalysis.sphere import vmf_window
 
-Floats = NDArray[np.float64]
 _CLASSES = 24
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import healpy as hp
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.model import Sample
 from nuanalysis.response import cascades_2023
-
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats
 
 
 def event_density(events: tuple[xr.Dataset, ...], *, nside: int) -> Floats:
@@ -67,34 +65,18 @@ def published_marginals(sample: Sample) -> tuple[Marginal, ...]:
     expected = (
         astrophysical + atmospheric * (len(sample.array("declination")) - astrophysical.sum()) / atmospheric.sum()
     )
+    angle = np.degrees(table.angular_error_edges)
+    figure_s2, figure_s1 = "published data (Fig. S2)", "published expectation (Fig. S1)"
     return (
-        Marginal(
-            "sin(declination)",
-            "sin(declination)",
-            table.sin_dec_edges,
-            sin_dec,
-            table.sin_dec[:, 0],
-            np.sqrt(table.sin_dec[:, 0]),
-            "published data (Fig. S2)",
-        ),
-        Marginal(
-            "angular error",
-            "angular error (deg)",
-            np.degrees(table.angular_error_edges),
-            error,
-            table.angular_error[:, 0],
-            np.sqrt(table.angular_error[:, 0]),
-            "published data (Fig. S2)",
-        ),
-        Marginal(
-            "reconstructed energy",
-            "reconstructed energy (GeV)",
-            10.0**edges,
-            energy,
-            expected,
-            np.sqrt(expected),
-            "published expectation (Fig. S1)",
+        _beside("sin(declination)", "sin(declination)", table.sin_dec_edges, sin_dec, table.sin_dec[:, 0], figure_s2),
+        _beside("angular error", "angular error (deg)", angle, error, table.angular_error[:, 0], figure_s2),
+        replace(
+            _beside("reconstructed energy", "reconstructed energy (GeV)", 10.0**edges, energy, expected, figure_s1),
             log_x=True,
             log_y=True,
         ),
     )
+
+
+def _beside(name: str, quantity: str, edges: Floats, counts: Floats, published: Floats, label: str) -> Marginal:
+    return Marginal(name, quantity, edges, counts, published, np.sqrt(published), label)

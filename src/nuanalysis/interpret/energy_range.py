@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import simulate
 from nuanalysis.model import Prepared, cells, energy_terms, place
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, Template, Windowed, factorised
 from nuanalysis.trials import flux_node
 
-Floats = NDArray[np.float64]
 _PER_DECADE = 20
 _DRAWN = 400  # events drawn at each energy
 _LEAST = 0.01  # what 1 + (n_s / N) x is held above, as in the fit
@@ -69,10 +68,10 @@ def energy_range(prepared: Prepared, n_signal: float, rng: np.random.Generator) 
             drawn = drawn.take(np.flatnonzero(sample.passes(drawn.declination, drawn.log10_energy)))
             where = cells(drawn.declination, drawn.log10_energy, sample.binning)
             there = place(part.space, part.seen(drawn.declination, drawn.angular_error, where))
-            shapes = there.at(there.position(drawn.right_ascension)) - there.mean
+            shapes = there.difference_at(there.position(drawn.right_ascension))
             ratio = energy_terms(part.signal_energy, part.groups, where, part.base).at(node)
             x = ratio * (prepared.mixing[node] @ shapes) * part.share[node]
-            c = n_signal / len(part.where.fine)
+            c = n_signal / part.n_events
             rate = float(source.cumulative[-1]) * sample.livetime
             detected[k] += rate * len(drawn) / _DRAWN
             weight[k] += rate * float(np.log(np.maximum(1.0 + c * x, _LEAST)).sum()) / _DRAWN

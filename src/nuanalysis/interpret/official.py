@@ -6,30 +6,17 @@ background in energy are given for every event, and nothing else is needed for n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
 
 from nuanalysis.errors import DataError, InputError, did_you_mean
+from nuanalysis.interpret import published
 from nuanalysis.likelihood import FitResult, maximise
 from nuanalysis.model import Terms
 
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Fitted n_s and TS of a template as published; index of its power law, nan where the spectrum is not one."""
-
-    n_signal: float
-    ts: float
-    index: float
-
-
-# Science 380, 1338 (2023), Table 1 and its data release.
 PUBLISHED = {
-    "pi0": Published(748.0, 22.19, 2.7),
-    "kra5": Published(275.6, 19.06, np.nan),
-    "kra50": Published(211.1, 15.56, np.nan),
+    name: published.PUBLISHED[f"template:{key}"]
+    for name, key in (("pi0", "pi0"), ("kra5", published.KRA_5), ("kra50", published.KRA_50))
 }
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betainc
 
 from nuanalysis.errors import InputError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from nuanalysis.schema import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,12 @@ from functools import lru_cache
 
 import healpy as hp
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.schema import Spectrum
+from nuanalysis.schema import Bools, Floats, Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template
 from nuanalysis.sky.templates import GEV_PER_TEV, TO_GALACTIC
 
-Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 ALL_AROUND: Interval = (-np.pi, np.pi)
 SUB_NSIDE = 512  # of the sub-pixels where an edge may cut a pixel: solid angles of REGIONS come out to 0.02 %
@@ -55,7 +53,7 @@ class Region:
         around = sum(high - low for low, high in self.longitudes)
         return float(around * sum(np.sin(high) - np.sin(low) for low, high in self.latitudes))
 
-    def holds(self, longitude: Floats, latitude: Floats) -> NDArray[np.bool_]:
+    def holds(self, longitude: Floats, latitude: Floats) -> Bools:
         """Whether each direction, Galactic, rad, lies inside; shapes broadcast."""
         around = [(longitude - low) % (2 * np.pi) < high - low for low, high in self.longitudes]
         along = [(latitude >= low) & (latitude < high) for low, high in self.latitudes]
@@ -123,7 +121,7 @@ def _centres(nside: int) -> tuple[Floats, Floats]:
     return _galactic(*hp.pix2ang(nside, np.arange(12 * nside**2)))
 
 
-def _near_an_edge(part: Region, longitude: Floats, latitude: Floats, reach: float) -> NDArray[np.bool_]:
+def _near_an_edge(part: Region, longitude: Floats, latitude: Floats, reach: float) -> Bools:
     """Whether an edge comes within ``reach`` rad of each direction; a few more are no harm."""
     around = any(high - low > 2 * np.pi - 1e-9 for low, high in part.longitudes)
     meridians = set() if around else {edge for interval in part.longitudes for edge in interval}

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import i0e
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import REACH, Hypothesis, Prepared, PreparedSample, Sample, StackSpace, Terms, space_nodes
 from nuanalysis.response import Spectrum, acceptance
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.catalogues import seen_shares
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.sphere import vmf_norm
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _PAIRS = 250_000  # events times sources of a block: a few arrays of this length stay in the processor's cache
 
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from nuanalysis.interpret.regions import REGIONS, Region, e2_flux, shares
 from nuanalysis.response import Response, acceptance
-from nuanalysis.schema import Spectrum
+from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, Template
 from nuanalysis.sphere import harmonics, pixel_directions, regrade
 
-Floats = NDArray[np.float64]
 WIDTHS = (float(np.radians(7.0)), float(np.radians(15.0)))  # of the smeared templates published with the 2023 analysis
 LONGITUDE_EDGES = np.radians([-180.0, -120, -80, -50, -30, -10, 10, 30, 50, 80, 120, 180])
 LATITUDE_EDGES = np.radians([-90.0, -30, -20, -12, -8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8, 12, 20, 30, 90])

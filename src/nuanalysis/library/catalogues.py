@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError, InputError, did_you_mean
-from nuanalysis.ingest import find, source_catalogues, tracks_ic40, tracks_ic79, tracks_ic86_2011
-from nuanalysis.response import acceptance
-from nuanalysis.response.cascades_2023 import LIVETIME_S
+from nuanalysis.ingest import find, source_catalogues
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.catalogues import Choice, Match, Selection, SourceTable
-from nuanalysis.sky.records import Catalogue, PowerLaw
+from nuanalysis.sky.records import Catalogue
 from nuanalysis.store import sha256_file
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ Floats = NDArray[np.float64]
 PREFIX = "stack:"
 CHOICE_KEYS = ("rule", "weight", "duplicates", "within")
 KEYS = (*CHOICE_KEYS, *catalogues.KEYS)
-DEFAULT_INDEX = 2.7  # of the spectrum behind shares of expected events
-_TRACKS = {module.RELEASE.name: module for module in (tracks_ic40, tracks_ic79, tracks_ic86_2011)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,25 +238,6 @@ def open_catalogue(text: str) -> Catalogue:
     return catalogues.catalogue(text) if text in catalogues.CATALOGUES else open_selection(text).catalogue
 
 
-def seen(sample: str, selection: Selection, *, index: float = DEFAULT_INDEX) -> Floats:
-    """Shares of the events of a sample that the sources of a selection are expected to bring, (source,).
-
-    index : of the power law of every source.  Seasons are added by their livetimes.
-    Raises InputError for an unknown sample, DataError where its response is not here.
-    """
-    from nuanalysis.library.samples import response_of, seasons
-
-    sin_dec = np.sin([source.declination for source in selection.catalogue.sources])
-    total = np.zeros(len(sin_dec))
-    for season in seasons(sample):
-        livetime = LIVETIME_S
-        if season in _TRACKS:
-            release = _TRACKS[season]
-            livetime = float(release.read_uptime(find(release.RELEASE)).attrs["livetime_s"])
-        total += livetime * acceptance(response_of(season), PowerLaw(index), sin_dec)
-    return catalogues.seen_shares(np.array(selection.catalogue.weights), total)
-
-
 # ---- checking -----------------------------------------------------------------------------------------------------
 
 
@@ -321,7 +298,7 @@ def described(asked: Asked, table: SourceTable) -> dict[str, Any]:
 def weights_rows(selection: Selection, *, seen_shares: Floats | None = None) -> list[dict[str, Any]]:
     """The table of weights, a row a source: name, class, ra, dec, extension (deg), weight, share, share of events.
 
-    seen_shares : see ``seen``; None where no sample is given.
+    seen_shares : see ``samples.event_shares``; None where no sample is given.
     """
     shares = selection.shares
     return [

@@ -6,9 +6,12 @@ import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.catalogues import check_catalogue, is_own_file, open_catalogue
-from nuanalysis.library.templates import check_template, open_template
+from nuanalysis.library.catalogues import content_of as catalogue_content
+from nuanalysis.library.templates import check_template, is_file, open_template
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, own_index
 from nuanalysis.sky.records import Catalogue, PointSource, Template
+from nuanalysis.sky.templates import parse, sidecar
+from nuanalysis.store import sha256_file
 
 _KINDS = ("template", "stack", "point")
 DEFAULT_INDEX = 2.7
@@ -88,3 +91,19 @@ def model_origin(hypothesis: Hypothesis) -> str:
     if hypothesis.name.startswith("point:"):
         return "user direction"
     return "user file" if is_own_file(hypothesis.name.partition(":")[2]) else "published"
+
+
+def content_of(name: str) -> str:
+    """What a hypothesis depends on besides its name: checksums of a user's file and of the words beside it.
+
+    '' where there is none: a built-in template is code, and the published map belongs to its release.
+    """
+    if name.startswith("each:"):
+        return content_of(f"stack:{name.removeprefix('each:')}")
+    kind, rest = check_name(name)
+    if kind == "stack":
+        return catalogue_content(rest)
+    if kind == "template" and is_file(rest):
+        path = parse(rest).path
+        return f"{sha256_file(path)} {sorted(sidecar(path).items())}"
+    return ""

@@ -7,7 +7,7 @@ ascension (IceCube 2023, supplement; physics of signal subtraction: the data hol
 Trials use sums over the events instead of the events themselves (``_sums``).
 """
 
-from nuanalysis.likelihood._fit import FitResult, maximise, maximise_at, scan, ts_at
+from nuanalysis.likelihood._fit import FitResult, maximise, maximise_and_scan, maximise_at, scan, ts_at
 from nuanalysis.likelihood._joint import (
     TS_TOLERANCE,
     Curvature,
@@ -58,6 +58,7 @@ __all__ = [
     "joint_terms",
     "largest_tilt",
     "maximise",
+    "maximise_and_scan",
     "maximise_at",
     "maximise_joint",
     "maximise_sums",

@@ -26,12 +26,28 @@ class FitResult:
 
 def maximise_at(terms: Terms, node: int) -> FitResult:
     """Maximise over n_s >= 0 with the index held at one spectral node."""
-    if not terms.difference.shape[1]:
-        return FitResult(0.0, 0.0, float(terms.index[node]), True)
+    return maximise_and_scan(terms, node, np.empty(0))[0]
+
+
+def maximise_and_scan(terms: Terms, node: int, n_signal: Floats) -> tuple[FitResult, Floats]:
+    """``maximise_at`` and ``scan`` at one spectral node: the signal of every event is worked out once for both."""
     x = terms.x(node)
+    if not len(x):
+        return FitResult(0.0, 0.0, float(terms.index[node]), True), np.zeros(len(n_signal))
     c, converged = _kernels.maximise_c(x)
     ts = 2.0 * _kernels.log_ratio(x, c) if c > 0 else 0.0
-    return FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[node]), bool(converged))
+    fit = FitResult(max(float(ts), 0.0), float(c * terms.n_events), float(terms.index[node]), bool(converged))
+    return fit, _ts_where_positive(x, n_signal, terms.n_events)
+
+
+def _ts_where_positive(x: Floats, n_signal: Floats, n_events: int) -> Floats:
+    """TS at each n_s, (n,); -inf where that is too large for a density."""
+    out = np.full(len(n_signal), -np.inf)
+    top = float(_kernels.ceiling_of(x)) * n_events if len(x) and len(n_signal) else np.inf
+    for k, n in enumerate(n_signal):
+        if n <= top:
+            out[k] = 2.0 * float(_kernels.log_ratio(x, n / n_events))
+    return out
 
 
 def maximise(terms: Terms) -> FitResult:
@@ -67,11 +83,5 @@ def scan(terms: Terms, n_signal: Floats, nodes: tuple[int, ...] = ()) -> Floats:
 
     Where n_s is too large for a density, -inf.
     """
-    out = np.full(len(n_signal), -np.inf)
-    for node in nodes or range(len(terms.index)):
-        x = terms.x(node)
-        top = float(_kernels.ceiling_of(x)) * terms.n_events if len(x) else np.inf
-        for k, n in enumerate(n_signal):
-            if n <= top:
-                out[k] = max(out[k], 2.0 * float(_kernels.log_ratio(x, n / terms.n_events)))
-    return out
+    at = nodes or range(len(terms.index))
+    return np.asarray(np.max([_ts_where_positive(terms.x(node), n_signal, terms.n_events) for node in at], axis=0))

@@ -17,14 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from nuanalysis.likelihood import _kernels
 from nuanalysis.likelihood._fit import maximise
 from nuanalysis.likelihood._joint_terms import JointTerms
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 _LEAST_DENSITY = 0.01
 _MOST = 100.0  # of n_j / N, as in the single fit
 _SINGULAR = 1e-9  # smallest eigenvalue of the scaled curvature of hypotheses that can be told apart

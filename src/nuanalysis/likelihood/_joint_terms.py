@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.model import Prepared, Terms
+from nuanalysis.schema import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 # A density is read from pixels: one that is the same at all right ascensions varies by rounding along its ring.
 _FLAT = 1e-3
 
@@ -85,7 +83,7 @@ def event_numbers(prepared: Prepared, added: tuple[int, ...] = ()) -> Ints:
     """
     out, start = [], 0
     for part, more in zip(prepared.parts, added or (0,) * len(prepared.parts), strict=True):
-        n = len(part.where.fine)
+        n = part.n_events
         out += [part.active + start, np.arange(start + n, start + n + more)]
         start += n + more
     return np.concatenate(out)

@@ -16,7 +16,7 @@ from scipy.special import i0e
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _scan_kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
-from nuanalysis.model import EnergyTerms, Prepared, Terms, background, cells, energy_terms
+from nuanalysis.model import EnergyTerms, Prepared, Terms, background, cells, counted, energy_terms
 from nuanalysis.model.kernels import SATURATION
 from nuanalysis.response import acceptance
 from nuanalysis.sky.records import Catalogue
@@ -88,7 +88,7 @@ def sky_events(prepared: Prepared, declinations: tuple[Floats, ...] | None = Non
     energy = []
     for part, declination in zip(prepared.parts, at, strict=True):
         where = cells(declination, part.sample.array("log10_energy"), part.sample.binning)
-        estimate = background(where, part.groups, part.kernel)
+        estimate = background(counted(where, part.groups), part.groups, part.kernel)
         energy.append(energy_terms(part.signal_energy, part.groups, where, estimate))
     error = tuple(p.sample.array("angular_error") for p in prepared.parts)
     return SkyEvents(prepared, tuple(map(np.sin, at)), tuple(map(np.cos, at)), error, tuple(energy))

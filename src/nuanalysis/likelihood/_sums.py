@@ -42,7 +42,7 @@ class Sums:
 
 def _ratio(prepared: Prepared, part: PreparedSample) -> Floats:
     """Energy ratio (node, group) with the sample's share of the signal folded in, as in join()."""
-    return np.asarray(part.energy.ratio * (part.share * prepared.n_events / len(part.where.fine))[:, None])
+    return np.asarray(part.energy.ratio * (part.share * prepared.n_events / part.n_events)[:, None])
 
 
 def _largest(prepared: Prepared) -> Floats:
@@ -164,6 +164,5 @@ def maximise_sums(
         )
         index = float(np.interp(position, np.arange(len(data.index)), data.index))
     if not inside:
-        counts = [len(part.where.fine) for part in parts]
-        return maximise(join(prepared, differences, [part.energy for part in parts], counts))
+        return maximise(join(prepared, differences, [part.energy for part in parts]))
     return FitResult(max(2.0 * float(value), 0.0), float(c * data.n_events), index, bool(converged))

@@ -4,12 +4,13 @@
 events are.  Several samples are joined into one set of Terms with one n_s.
 """
 
-from nuanalysis.model._background import Background, background, cells
+from nuanalysis.model._background import Background, background, cells, counted
 from nuanalysis.model._prepare import (
     EnergyTerms,
     Prepared,
     PreparedSample,
     energy_terms,
+    energy_terms_in,
     expected_events,
     join,
     prepare,
@@ -34,7 +35,9 @@ __all__ = [
     "Terms",
     "background",
     "cells",
+    "counted",
     "energy_terms",
+    "energy_terms_in",
     "expected_events",
     "in_reading_order",
     "join",

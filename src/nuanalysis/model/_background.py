@@ -56,6 +56,10 @@ class Cells:
     fine: Ints
     cell: Ints
 
+    def take(self, chosen: Ints) -> Cells:
+        """Those of the chosen events."""
+        return Cells(self.fine[chosen], self.cell[chosen])
+
 
 def cells(declination: Floats, log10_energy: Floats, binning: Binning) -> Cells:
     """Bins of the events; energies beyond the edges belong to the outer bins."""
@@ -105,6 +109,24 @@ def grouping(where: Cells, binning: Binning) -> Grouping:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """Events in each bin of the background estimate: fine (fine,) and group (group,); all of them, total."""
+
+    fine: Ints
+    group: Ints
+    total: int
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.fine + other.fine, self.group + other.group, self.total + other.total)
+
+
+def counted(where: Cells, groups: Grouping) -> Counts:
+    """Count the events in the given bins."""
+    held = np.bincount(groups.group[where.cell], minlength=len(groups.row))
+    return Counts(np.bincount(where.fine, minlength=_FINE), held, len(where.fine))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Background:
     """direction (fine,) sr^-1, integrates to 1; energy (group,) probability of the group in its sin(dec) row."""
 
@@ -112,10 +134,9 @@ class Background:
     energy: Floats
 
 
-def background(where: Cells, groups: Grouping, kernel: Smoother) -> Background:
-    """Estimate the background from the events' bins."""
-    counts = np.bincount(where.fine, minlength=_FINE)
-    direction = kernel.matrix @ counts / max(len(where.fine), 1)
-    held = np.bincount(groups.group[where.cell], minlength=len(groups.row)).astype(np.float64)
+def background(counts: Counts, groups: Grouping, kernel: Smoother) -> Background:
+    """Estimate the background from the events in each bin."""
+    direction = kernel.matrix @ counts.fine / max(counts.total, 1)
+    held = counts.group.astype(np.float64)
     rows = np.bincount(groups.row, weights=held)
     return Background(direction, held / np.maximum(rows, 1.0)[groups.row])

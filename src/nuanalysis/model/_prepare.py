@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.model import kernels
-from nuanalysis.model._background import Background, Cells, Grouping, Smoother, background, cells, grouping, smoother
+from nuanalysis.model._background import (
+    Background,
+    Cells,
+    Counts,
+    Grouping,
+    Smoother,
+    background,
+    cells,
+    counted,
+    grouping,
+    smoother,
+)
 from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
 from nuanalysis.model._space import Place, Seen, Space, in_reading_order, place, stack_space, template_space
 from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_density
@@ -16,6 +27,7 @@ from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import pixel_directions, regrade
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 FREE_INDEX = np.round(np.arange(1.0, 4.01, 0.2), 10)
 _SPACE_INDEX = np.array([1.0, 2.0, 3.0, 4.0])
 _RATIO_FLOOR = 1e-12
@@ -97,12 +109,18 @@ class PreparedSample:
     groups: Grouping
     energy_class: NDArray[np.int64]  # (group,) class of reconstructed energy of the maps
     kernel: Smoother
-    where: Cells
+    counts: Counts
     base: Background
     active: NDArray[np.int64]
+    where: Cells  # of the active events, as are lookup and energy
     lookup: Place
-    energy: EnergyTerms  # of the active events
+    energy: EnergyTerms
     share: Floats  # (node,) fraction of the signal events that fall into this sample
+
+    @property
+    def n_events(self) -> int:
+        """All events of the sample."""
+        return self.counts.total
 
     def seen(self, declination: Floats, error: Floats, where: Cells) -> Seen:
         """What the look-up needs to know of events in the given bins, (event,) rad."""
@@ -128,7 +146,7 @@ class Prepared:
     @property
     def n_events(self) -> int:
         """Events of all samples."""
-        return sum(len(part.where.fine) for part in self.parts)
+        return sum(part.n_events for part in self.parts)
 
     def strength_at(self, ts: float) -> Floats:
         """Tilt n* of each node whose scrambles are expected to have this TS, (node,)."""
@@ -137,8 +155,15 @@ class Prepared:
 
 def energy_terms(signal_energy: Floats, groups: Grouping, where: Cells, estimate: Background) -> EnergyTerms:
     """S_E / (B_E B_direction) of events in the given bins; finite, at least 1e-12 of the background."""
+    return energy_terms_in(signal_energy, groups.group[where.cell], where.fine, estimate)
+
+
+def energy_terms_in(signal_energy: Floats, group: Ints, fine: Ints, estimate: Background) -> EnergyTerms:
+    """``energy_terms`` of events in the given groups and bins of declination, (event,) each."""
     ratio = signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
-    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), groups.group[where.cell], 1.0 / estimate.direction[where.fine])
+    scale = np.full(len(estimate.direction), np.inf)
+    np.divide(1.0, estimate.direction, out=scale, where=estimate.direction > 0)
+    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), group, scale[fine])
 
 
 def _signal_energy(hypothesis: Hypothesis, sample: Sample, nodes: Floats, groups: Grouping, classes: Floats) -> Floats:
@@ -200,14 +225,28 @@ def _prepare_sample(
     where = cells(dec, sample.array("log10_energy"), sample.binning)
     groups = grouping(where, sample.binning)
     energy_class = _class_of_groups(where, groups, sample.binning, classes)
-    estimate = background(where, groups, kernel)
+    counts = counted(where, groups)
+    estimate = background(counts, groups, kernel)
     events = Seen(dec, error, energy_class[groups.group[where.cell]])
     active = in_reading_order(space, events)
     lookup = place(space, events.take(active), active)
     signal_energy = _signal_energy(hypothesis, sample, nodes, groups, classes)
-    energy = energy_terms(signal_energy, groups, Cells(where.fine[active], where.cell[active]), estimate)
+    where = where.take(active)
+    energy = energy_terms(signal_energy, groups, where, estimate)
     return PreparedSample(
-        sample, space, signal_energy, groups, energy_class, kernel, where, estimate, active, lookup, energy, share
+        sample,
+        space,
+        signal_energy,
+        groups,
+        energy_class,
+        kernel,
+        counts,
+        estimate,
+        active,
+        where,
+        lookup,
+        energy,
+        share,
     )
 
 
@@ -227,17 +266,15 @@ def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:
 def _even_terms(prepared: Prepared, shift: float) -> Terms:
     """Terms with right ascensions spread evenly by the golden ratio."""
     parts = prepared.parts
-    even: list[Floats] = [(np.arange(1.0, len(p.where.fine) + 1) * _GOLDEN + shift) % 1.0 for p in parts]
+    even: list[Floats] = [(np.arange(1.0, p.n_events + 1) * _GOLDEN + shift) % 1.0 for p in parts]
     differences = [p.lookup.difference(u) for p, u in zip(parts, even, strict=True)]
-    return join(prepared, differences, [p.energy for p in parts], [len(p.where.fine) for p in parts])
+    return join(prepared, differences, [p.energy for p in parts])
 
 
 def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
     """``spread`` and ``strength`` of Prepared, each event seen at several right ascensions: a small sample at more."""
     parts = prepared.parts
-    floors = join(
-        prepared, [p.lookup.mean for p in parts], [p.energy for p in parts], [len(p.where.fine) for p in parts]
-    )
+    floors = join(prepared, [p.lookup.mean for p in parts], [p.energy for p in parts])
     spread, strength = np.empty(len(prepared.index)), np.empty((2, len(prepared.index), len(_STEPS)))
     looks = max(_LEAST_LOOKS, _SEEN_EVENTS // max(prepared.n_events, 1))
     seen = [_even_terms(prepared, k / looks) for k in range(looks)]
@@ -252,21 +289,28 @@ def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
     return spread, strength
 
 
-def join(prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], counts: list[int]) -> Terms:
+def join(
+    prepared: Prepared, differences: list[Floats], energies: list[EnergyTerms], added: tuple[int, ...] = ()
+) -> Terms:
     """One set of Terms from several samples.
 
     Sample j holds the fraction f_j of the signal: n_j / N_j = (n_s / N) f_j N / N_j, and f_j N / N_j goes into its
-    energy ratio.  differences (p, event), energies and counts N_j, one entry a sample.
+    energy ratio.  differences (p, event) and energies : of the events of each sample, all in the same number of pieces.
+    added : events of each sample that are not its own.
     """
-    total = sum(counts)
-    ratios = [
-        e.ratio * (part.share * total / n)[:, None] for e, part, n in zip(energies, prepared.parts, counts, strict=True)
-    ]
-    first = np.cumsum([0, *(r.shape[1] for r in ratios)])
+    counts = [part.n_events + n for part, n in zip(prepared.parts, added or (0,) * len(prepared.parts), strict=True)]
+    total, pieces = sum(counts), len(energies) // len(counts)
+    factors = [part.share * total / n for part, n in zip(prepared.parts, counts, strict=True)]
+    ratios = [e.ratio * factors[k // pieces][:, None] for k, e in enumerate(energies)]
+    group = np.concatenate([e.group for e in energies])
+    event = first = 0
+    for energy, ratio in zip(energies, ratios, strict=True):
+        group[event : event + len(energy.group)] += first
+        event, first = event + len(energy.group), first + ratio.shape[1]
     return Terms(
         np.concatenate(differences, axis=1),
         np.concatenate(ratios, axis=1),
-        np.concatenate([e.group + k for e, k in zip(energies, first, strict=False)]),
+        group,
         np.concatenate([e.scale for e in energies]),
         prepared.mixing,
         prepared.index,
@@ -279,5 +323,5 @@ def terms(prepared: Prepared) -> Terms:
     differences = []
     for part in prepared.parts:
         u = part.lookup.position(part.sample.array("right_ascension")[part.active])
-        differences.append(part.lookup.at(u) - part.lookup.mean)
-    return join(prepared, differences, [p.energy for p in prepared.parts], [len(p.where.fine) for p in prepared.parts])
+        differences.append(part.lookup.difference_at(u))
+    return join(prepared, differences, [p.energy for p in prepared.parts])

@@ -322,17 +322,18 @@ class TemplatePlace:
     mean: Floats
     ceiling: Floats
 
-    def at(self, u: Floats) -> Floats:
-        """(p, event) density at right ascension 2 pi u."""
-        out = np.empty((len(self.mean), len(u)))
-        kernels.template_space(u, self.base, self.count, self.space.maps, out)
+    def _difference(self, u: Floats, number: Ints) -> Floats:
+        out = np.empty(self.mean.shape)
+        kernels.template_difference(u, number, self.base, self.count, self.space.maps, self.mean, out)
         return out
+
+    def difference_at(self, u: Floats) -> Floats:
+        """(p, event) S - <S> with the looked-up events at right ascension 2 pi u, (event,)."""
+        return self._difference(u, np.arange(len(u)))
 
     def difference(self, u: Floats) -> Floats:
         """(p, event) S - <S> with u (sample event,) of all events of the sample."""
-        out = np.empty(self.mean.shape)
-        kernels.template_difference(u, self.number, self.base, self.count, self.space.maps, self.mean, out)
-        return out
+        return self._difference(u, self.number)
 
     def position(self, ra: Floats) -> Floats:
         """u of each event's right ascension: the middle of the pixel of its own ring."""
@@ -365,20 +366,20 @@ class StackPlace:
     mean: Floats
     ceiling: Floats
 
-    def _difference(self, u: Floats, number: Ints, mean: Floats) -> Floats:
-        s, out = self.space, np.empty(mean.shape)
+    def _difference(self, u: Floats, number: Ints) -> Floats:
+        s, out = self.space, np.empty(self.mean.shape)
         where = (self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
-        kernels.stack_difference(u, number, *where, s.ra, s.dec, self.extension2, s.weights, mean, out)
+        kernels.stack_difference(u, number, *where, s.ra, s.dec, self.extension2, s.weights, self.mean, out)
         return out
 
-    def at(self, u: Floats) -> Floats:
-        """(p, event) density at right ascension 2 pi u."""
-        return self._difference(u, np.arange(len(u)), np.zeros(self.mean.shape))
+    def difference_at(self, u: Floats) -> Floats:
+        """(p, event) S - <S> with the looked-up events at right ascension 2 pi u, (event,)."""
+        return self._difference(u, np.arange(len(u)))
 
     def difference(self, u: Floats) -> Floats:
         """(p, event) S - <S> with u (sample event,) of all events of the sample."""
         if len(self.space.dec) > 1:
-            return self._difference(u, self.number, self.mean)
+            return self._difference(u, self.number)
         out, s = np.empty(self.mean.shape), self.space
         kernels.point_difference(
             u, self.number, self.axis, self.kappa, self.norm, s.ra[0], s.dec[0], self.mean[0], out[0]
@@ -416,11 +417,11 @@ class MixedPlace:
     mean: Floats
     ceiling: Floats
 
-    def at(self, u: Floats) -> Floats:
-        """(p, event) density at right ascension 2 pi u."""
+    def difference_at(self, u: Floats) -> Floats:
+        """(p, event) S - <S> with the looked-up events at right ascension 2 pi u, (event,)."""
         out = np.empty(self.mean.shape)
         for which, there in self.pieces:
-            out[:, which] = there.at(u[which])
+            out[:, which] = there.difference_at(u[which])
         return out
 
     def difference(self, u: Floats) -> Floats:

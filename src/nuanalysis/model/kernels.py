@@ -43,29 +43,26 @@ def draw_uniform(key, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def template_space(u, base, count, maps, out):  # type: ignore[no-untyped-def]
-    """Signal density at position u of each event's own ring.
-
-    u (event,) in [0, 1); base (event,) first pixel of the ring in the map of the event's error class; count (event,)
-    pixels of the ring; maps (pixel of all classes, shape); out (shape, event) sr^-1.
-    """
-    for i in range(u.shape[0]):
-        pixel = base[i] + np.int64(u[i] * count[i])
-        for p in range(maps.shape[1]):
-            out[p, i] = maps[pixel, p]
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
 def template_difference(u, number, base, count, maps, mean, out):  # type: ignore[no-untyped-def]
-    """S - <S> of the looked-up events, number (event,) of the sample's, with u (sample event,); as template_space."""
-    if maps.shape[1] == 1:
-        for i in range(number.shape[0]):
-            out[0, i] = maps[base[i] + np.int64(u[number[i]] * count[i]), 0] - mean[0, i]
-        return
+    """S - <S> of the looked-up events at position u of each event's own ring.
+
+    u (sample event,) in [0, 1), read at number (event,); base (event,) first pixel of the ring in the map of the
+    event's error class; count (event,) pixels of the ring; maps (pixel of all classes, shape); mean and out
+    (shape, event) sr^-1.
+
+    Maps are larger than the processor's cache, and the time goes with waiting for them.  So pixels are read in a loop
+    of their own, short enough for many reads to be under way at once, shape by shape of a block of events; and
+    without sign, since a signed number would be tested for being negative.  One loop for all takes three times as long.
+    """
+    pixel = np.empty(number.shape[0], np.uint32)
     for i in range(number.shape[0]):
-        pixel = base[i] + np.int64(u[number[i]] * count[i])
+        pixel[i] = np.uint32(base[i] + np.int64(u[np.uint64(number[i])] * count[i]))
+    for start in range(0, number.shape[0], 256):
+        block = pixel[start : start + 256]
         for p in range(maps.shape[1]):
-            out[p, i] = maps[pixel, p] - mean[p, i]
+            shape, less, difference = np.uint64(p), mean[p, start : start + 256], out[p, start : start + 256]
+            for j in range(block.shape[0]):
+                difference[j] = maps[block[j], shape] - less[j]
 
 
 @nb.njit(cache=True, inline="always")
@@ -294,15 +291,21 @@ def stack_tilt(  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-untyped-def]
-    """x_i = ratio[group_i] scale_i sum_p L_p d_pi at one node; ratio (group,), mixing (p,), difference (p, event)."""
-    for i in range(out.shape[0]):
-        out[i] = difference[0, i] * mixing[0]
-    for p in range(1, difference.shape[0]):
-        if mixing[p] != 0.0:
-            for i in range(out.shape[0]):
-                out[i] += mixing[p] * difference[p, i]
-    for i in range(out.shape[0]):
-        out[i] *= ratio[group[i]] * scale[i]
+    """x_i = ratio[group_i] scale_i sum_p L_p d_pi at one node; ratio (group,), mixing (p,), difference (p, event).
+
+    At most two shapes, neighbours, are mixed.
+    """
+    p = 0
+    while mixing[p] == 0.0:
+        p += 1
+    a, d = mixing[p], difference[p]
+    if p + 1 < len(mixing) and mixing[p + 1] != 0.0:
+        b, e = mixing[p + 1], difference[p + 1]
+        for i in range(out.shape[0]):
+            out[i] = (a * d[i] + b * e[i]) * (ratio[np.uint64(group[i])] * scale[i])
+    else:
+        for i in range(out.shape[0]):
+            out[i] = a * d[i] * (ratio[np.uint64(group[i])] * scale[i])
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)

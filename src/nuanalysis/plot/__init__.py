@@ -9,8 +9,9 @@ from __future__ import annotations
 from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
 from nuanalysis.plot._extended import ExtensionStrip, extended_figure
+from nuanalysis.plot._joint import comparison_of_models, joint_figure
 from nuanalysis.plot._layers import Layer, Marker
-from nuanalysis.plot._leak import leak, leak_words
+from nuanalysis.plot._leak import LeakPanel, leak_figure
 from nuanalysis.plot._maps import ts_maps
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import (
@@ -45,6 +46,7 @@ __all__ = [
     "FluxRow",
     "HotSpot",
     "Layer",
+    "LeakPanel",
     "Mark",
     "Marker",
     "PlanePanel",
@@ -53,6 +55,7 @@ __all__ = [
     "bias_figure",
     "chances_figure",
     "comparison_figure",
+    "comparison_of_models",
     "cut_flow",
     "declination_figure",
     "declination_sidecar",
@@ -60,8 +63,8 @@ __all__ = [
     "extended_figure",
     "figure_html",
     "flux_comparison",
-    "leak",
-    "leak_words",
+    "joint_figure",
+    "leak_figure",
     "likelihood_profile",
     "marginals",
     "mark",

@@ -12,9 +12,9 @@ import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
+from nuanalysis.errors import InputError, refuse
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 Scale = Literal["linear", "log", "signed"]
 ORIGINS = ("real", "synthetic", "model")
 
@@ -50,8 +50,7 @@ class Layer:
             faults.append(f"the scale '{self.scale}'; expected 'linear', 'log' or 'signed'")
         if self.origin not in ORIGINS:
             faults.append(f"the origin '{self.origin}'; expected one of {ORIGINS}")
-        if faults:
-            raise InputError(f"the sky map '{self.name}' has\n  - " + "\n  - ".join(faults))
+        refuse(faults, f"the sky map '{self.name}' has")
 
 
 @dataclass(frozen=True, slots=True)

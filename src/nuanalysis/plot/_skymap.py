@@ -15,13 +15,11 @@ from typing import Any, Literal
 
 import healpy as hp
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
+from nuanalysis.errors import InputError, refuse
 from nuanalysis.plot._layers import ORIGINS, Layer, Marker, Stored, coarser, known, quantised
 from nuanalysis.plot._page import plain
-
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats
 
 FINEST = 64  # nside of what the page holds: pixels of 0.9 deg, finer than the point spread of most events
 MAP_BYTES = 1_400_000  # of all maps together, as text; the whole page stays below 2 MB with the tables of a source list
@@ -212,8 +210,7 @@ def _check(layers: Sequence[Layer], origin: str) -> None:
     synthetic = [layer.name for layer in layers if layer.origin == "synthetic"]
     if origin in ("real", "model") and synthetic:
         faults.append(f"the origin '{origin}' but synthetic maps {synthetic}; call it 'synthetic' or 'mixed'")
-    if faults:
-        raise InputError("the page of sky maps has\n  - " + "\n  - ".join(faults))
+    refuse(faults, "the page of sky maps has")
 
 
 def sky_map_page(

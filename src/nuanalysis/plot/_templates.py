@@ -96,7 +96,7 @@ def _mollweide(figure: Figure, slot: Any, values: Floats, norm: Normalize, *, na
     """Draw a whole-sky map into a slot of the figure's grid; returns axes and what the colour bar belongs to."""
     x_edges, y_edges = np.linspace(-np.pi, np.pi, _ACROSS + 1), np.linspace(-np.pi / 2, np.pi / 2, _ACROSS // 2 + 1)
     x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
-    seen = _values_at(values, -x[None, :], y[:, None])
+    seen = _values_at(values, "icrs", -x[None, :], y[:, None])
     axes = figure.add_subplot(slot, projection="mollweide")
     drawn = axes.pcolormesh(
         x_edges, y_edges, np.clip(seen, norm.vmin, norm.vmax), cmap=COLOURS, norm=norm, rasterized=True
@@ -321,7 +321,7 @@ def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic pla
     x_edges, y_edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-PLANE_LATITUDE, PLANE_LATITUDE, 121)
     x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
     for letter, axes, panel in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", slots, panels, strict=False):
-        seen = _values_at(panel.values, np.radians(-x)[None, :], np.radians(y)[:, None])
+        seen = _values_at(panel.values, "icrs", np.radians(-x)[None, :], np.radians(y)[:, None])
         norm = _panel_scale(seen, panel)
         shown = np.clip(seen, norm.vmin, norm.vmax)
         drawn = axes.pcolormesh(x_edges, y_edges, shown, cmap=COLOURS, norm=norm, rasterized=True)

@@ -6,23 +6,50 @@ leave a half-built release that looks whole.  Reads a run folder only: results.j
 
 from __future__ import annotations
 
+from nuanalysis.plot import slug
 from nuanalysis.publish._campaign import CampaignRow, campaign_rows, campaign_table, campaign_text
 from nuanalysis.publish._manifest import Verification, verify
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
-from nuanalysis.publish._run import check_results, load_results, recipe, results_schema
+from nuanalysis.publish._results import (
+    CutRow,
+    Entry,
+    Input,
+    InputFile,
+    Results,
+    SampleCard,
+    Season,
+    Spent,
+    load_results,
+    products,
+    read_results,
+    results_schema,
+    with_products,
+)
+from nuanalysis.publish._run import recipe
 
 __all__ = [
     "CampaignRow",
+    "CutRow",
+    "Entry",
+    "Input",
+    "InputFile",
+    "Results",
+    "SampleCard",
+    "Season",
+    "Spent",
     "Verification",
     "build",
     "campaign_rows",
     "campaign_table",
     "campaign_text",
-    "check_results",
     "load_results",
+    "products",
+    "read_results",
     "recipe",
     "report",
     "results_schema",
+    "slug",
     "verify",
+    "with_products",
 ]

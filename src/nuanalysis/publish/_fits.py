@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,61 +12,47 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
+from nuanalysis.schema import RESPONSE
 from nuanalysis.store.fits import Field, Stamp, add_cards, ecsv, hdu_file, healpix_cards, table_hdu
+
+
+def _as_it_is(values: NDArray[Any]) -> NDArray[Any]:
+    return values
+
+
+def _in_tev(log10_energy: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(10.0 ** (log10_energy - 3.0))
+
+
+# Name in the file, column of EVENTS, how its values are given, unit, meaning and UCD.
+_EVENT_FIELDS: tuple[tuple[str, str, Callable[[Any], Any], str, str, str], ...] = (
+    ("MJD", "mjd", _as_it_is, "d", "modified Julian date, UTC", "time.epoch"),
+    ("RA", "right_ascension", np.degrees, "deg", "reconstructed right ascension, ICRS", "pos.eq.ra"),
+    ("DEC", "declination", np.degrees, "deg", "reconstructed declination, ICRS", "pos.eq.dec"),
+    ("ENERGY", "log10_energy", _in_tev, "TeV", "reconstructed energy, or the proxy of the release", "em.energy"),
+    ("ANG_ERR", "angular_error", np.degrees, "deg", "circularised 1 sigma error", "stat.error;pos"),
+    ("AZIMUTH", "azimuth", np.degrees, "deg", "detector azimuth", "pos.az.azi"),
+    ("ZENITH", "zenith", np.degrees, "deg", "detector zenith", "pos.az.zd"),
+    ("RUN_ID", "run", np.int64, "", "run number", "meta.id"),
+    ("COMPONENT", "component", np.int16, "", "truth: 0 atm. nu, 1 atm. mu, 2 isotropic astro, 3 signal",
+     "meta.code.class"),
+)  # fmt: skip
 
 
 def event_fields(events: xr.Dataset) -> list[Field]:
     """Columns of an EVENTS dataset for the public: deg and TeV.  Rows keep their order."""
-    number = events.sizes["event"]
-    identity = events["event_id"].values if "event_id" in events else np.arange(number)
-    mjd = events["mjd"].values
-    fields = [
-        Field(
-            "EVENT_ID",
-            np.asarray(identity, dtype=np.int64),
-            "",
-            "event number" if "event_id" in events else "row number",
-            "meta.id",
-        ),
-        Field(
-            "TIME",
-            (mjd - math.floor(mjd.min() if number else 0.0)) * 86400.0,
-            "s",
-            "UTC seconds since MJDREFI, 86400 s a day",
-            "time.epoch",
-        ),
-        Field("MJD", mjd, "d", "modified Julian date, UTC", "time.epoch"),
-        Field(
-            "RA",
-            np.degrees(events["right_ascension"].values),
-            "deg",
-            "reconstructed right ascension, ICRS",
-            "pos.eq.ra",
-        ),
-        Field("DEC", np.degrees(events["declination"].values), "deg", "reconstructed declination, ICRS", "pos.eq.dec"),
-        Field(
-            "ENERGY",
-            10.0 ** (events["log10_energy"].values - 3.0),
-            "TeV",
-            "reconstructed energy, or the proxy of the release",
-            "em.energy",
-        ),
-        Field(
-            "ANG_ERR", np.degrees(events["angular_error"].values), "deg", "circularised 1 sigma error", "stat.error;pos"
+    mjd, numbered = events["mjd"].values, "event_id" in events
+    identity = np.asarray(events["event_id"].values if numbered else np.arange(len(mjd)), dtype=np.int64)
+    seconds = (mjd - math.floor(mjd.min() if len(mjd) else 0.0)) * 86400.0
+    return [
+        Field("EVENT_ID", identity, "", "event number" if numbered else "row number", "meta.id"),
+        Field("TIME", seconds, "s", "UTC seconds since MJDREFI, 86400 s a day", "time.epoch"),
+        *(
+            Field(name, np.asarray(convert(events[column].values)), *described)
+            for name, column, convert, *described in _EVENT_FIELDS
+            if column in events
         ),
     ]
-    if "azimuth" in events:
-        fields.append(Field("AZIMUTH", np.degrees(events["azimuth"].values), "deg", "detector azimuth", "pos.az.azi"))
-    if "zenith" in events:
-        fields.append(Field("ZENITH", np.degrees(events["zenith"].values), "deg", "detector zenith", "pos.az.zd"))
-    if "run" in events:
-        fields.append(Field("RUN_ID", np.asarray(events["run"].values, dtype=np.int64), "", "run number", "meta.id"))
-    if "component" in events:
-        meaning = "truth: 0 atm. nu, 1 atm. mu, 2 isotropic astro, 3 signal"
-        fields.append(
-            Field("COMPONENT", np.asarray(events["component"].values, dtype=np.int16), "", meaning, "meta.code.class")
-        )
-    return fields
 
 
 def _event_cards(events: xr.Dataset) -> list[tuple[str, Any, str]]:
@@ -90,12 +76,11 @@ def events_fits(events: xr.Dataset, stamp: Stamp) -> bytes:
     return hdu_file([table_hdu("EVENTS", event_fields(events), _event_cards(events))], stamp)
 
 
-def _band_fields(edges: NDArray[Any], number: int) -> list[Field]:
+def _band_fields(edges: NDArray[Any]) -> list[Field]:
+    low, high = np.array(edges[:-1], dtype=np.float64), np.array(edges[1:], dtype=np.float64)
     return [
-        Field("SDEC_LO", np.asarray(edges[:number], dtype=np.float64), "", "lower edge in sin(declination), ICRS"),
-        Field(
-            "SDEC_HI", np.asarray(edges[1 : number + 1], dtype=np.float64), "", "upper edge in sin(declination), ICRS"
-        ),
+        Field("SDEC_LO", low, "", "lower edge in sin(declination), ICRS"),
+        Field("SDEC_HI", high, "", "upper edge in sin(declination), ICRS"),
     ]
 
 
@@ -108,32 +93,26 @@ def _bins(edges: NDArray[Any], rows: int, low: str, high: str, meaning: str) -> 
     ]
 
 
-_COVERED = {
-    "effective_area", "sin_dec_edges", "log10_true_edges", "migration", "band_sin_dec_edges", "migration_true_edges",
-    "migration_reco_edges", "psf_log10_true", "psf_narrow_fraction", "psf_kappa_narrow", "psf_kappa_broad",
-}  # fmt: skip
-
-
 def _response_tables(response: xr.Dataset) -> list[tuple[str, str, list[Field]]]:
-    array = {name: np.asarray(response[name].values) for name in _COVERED}
+    array = {name: np.asarray(response[name].values) for name in RESPONSE.columns}
     areas, bands = len(array["effective_area"]), len(array["migration"])
     nodes = np.ascontiguousarray(
         np.broadcast_to(10.0 ** (array["psf_log10_true"] - 3.0), (bands, len(array["psf_log10_true"])))
     )
     return [
         ("EFFECTIVE AREA", "EFF_AREA", [
-            *_band_fields(array["sin_dec_edges"], areas),
+            *_band_fields(array["sin_dec_edges"]),
             *_bins(array["log10_true_edges"], areas, "ENERG_LO", "ENERG_HI", "neutrino energy"),
             Field("EFFAREA", array["effective_area"], "cm2", "times per-flavour nu+nubar flux: all events"),
         ]),
         ("ENERGY DISPERSION", "EDISP", [
-            *_band_fields(array["band_sin_dec_edges"], bands),
+            *_band_fields(array["band_sin_dec_edges"]),
             *_bins(array["migration_true_edges"], bands, "ENERG_LO", "ENERG_HI", "neutrino energy"),
             *_bins(array["migration_reco_edges"], bands, "ERECO_LO", "ERECO_HI", "reconstructed energy"),
             Field("MATRIX", array["migration"], "", "P(reco bin | true bin); axes (true, reco)"),
         ]),
         ("POINT SPREAD", "PSF", [
-            *_band_fields(array["band_sin_dec_edges"], bands),
+            *_band_fields(array["band_sin_dec_edges"]),
             Field("ENERG", nodes, "TeV", "neutrino energy of the nodes", "em.energy"),
             Field("FRACTION", array["psf_narrow_fraction"], "", "weight of the narrow von Mises-Fisher part"),
             Field("KAPPA_N", array["psf_kappa_narrow"], "", "concentration of the narrow part"),
@@ -156,7 +135,7 @@ def response_fits(response: xr.Dataset, stamp: Stamp) -> bytes:
     hdus = [
         table_hdu(name, fields, [("HDUCLAS2", kind, ""), *shared]) for name, kind, fields in _response_tables(response)
     ]
-    for name in sorted(str(name) for name in set(response.variables) - _COVERED):
+    for name in sorted(str(name) for name in set(response.variables) - set(RESPONSE.columns)):
         image = fits.ImageHDU(np.asarray(response[name].values), name=name.upper())
         add_cards(image.header, [("BUNIT", str(response[name].attrs.get("units", "")), ""), *shared])
         hdus.append(image)

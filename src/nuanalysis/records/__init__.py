@@ -19,7 +19,7 @@ from nuanalysis.records._kinds import (
 )
 from nuanalysis.records._layout import html, said_of, text
 from nuanalysis.records._record import Carried, Record, carried, shown
-from nuanalysis.records._settings import Settings, faults_in_words, made, setting
+from nuanalysis.records._settings import Settings, faults_in_words, made, plain, setting
 from nuanalysis.records._table import table
 from nuanalysis.records._words import with_error
 
@@ -41,6 +41,7 @@ __all__ = [
     "html",
     "known",
     "made",
+    "plain",
     "said_of",
     "setting",
     "shown",

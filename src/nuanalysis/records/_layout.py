@@ -54,6 +54,8 @@ def _words(value: Any, field: FieldInfo) -> str:
         return f"{value:,} {unit}".rstrip()
     if isinstance(value, float):
         return f"{number(value, form)} {unit}".rstrip()
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {word}" for key, word in value.items())
     if isinstance(value, tuple):
         return ("; " if isinstance(value[0], Record) else ", ").join(_words(one, field) for one in value)
     return str(value)
@@ -90,7 +92,7 @@ def layout(record: Record) -> list[Row | Grid]:
     out: list[Row | Grid] = []
     for name, field in type(record).model_fields.items():
         value, label = getattr(record, name), field.description or name
-        if not field.repr or value is None or value in ((), "") or isinstance(value, Provenance):
+        if not field.repr or value is None or value in ((), "", {}) or isinstance(value, Provenance):
             continue
         if isinstance(value, tuple) and isinstance(value[0], Record) and not hasattr(value[0], "words"):
             out.append(_grid(label, value))

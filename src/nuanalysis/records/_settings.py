@@ -40,9 +40,14 @@ def made(model: type[S], values: Mapping[str, Any], what: str) -> S:
     what : the thing that cannot be made, for the message.  Raises InputError with all faults in one message.
     """
     try:
-        return model.model_validate({name: _plain(model, name, value) for name, value in values.items()})
+        return model.model_validate(plain(model, values))
     except ValidationError as error:
         raise InputError(f"{what}:\n  - {faults_in_words(error, (model,))}\nNothing was run.") from error
+
+
+def plain(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as the fields of a record take them: see ``made``."""
+    return {name: _plain(model, name, value) for name, value in values.items()}
 
 
 def _plain(model: type[BaseModel], name: str, value: Any) -> Any:
@@ -59,23 +64,26 @@ def _plain(model: type[BaseModel], name: str, value: Any) -> Any:
     return float(value) if whole and field is not None and "float" in str(field.annotation) else value
 
 
-def _sentence(fault: dict[str, Any], models: Sequence[type[BaseModel]]) -> str:
-    place = ".".join(str(p) for p in fault["loc"])
+def _sentence(fault: dict[str, Any], known: set[str], within: str) -> str:
+    place = ".".join([*([within] if within else []), *(str(p) for p in fault["loc"])])
     if fault["type"] == "value_error":
         return f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"])
     if fault["type"] == "extra_forbidden":
-        known = {name for model in models for name in model.model_fields}
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
     return f"'{place}': {fault['msg']}{found}"
 
 
-def faults_in_words(error: ValidationError, models: Sequence[type[BaseModel]]) -> str:
+def faults_in_words(
+    error: ValidationError, models: Sequence[type[BaseModel]], more: Sequence[str] = (), within: str = ""
+) -> str:
     """All faults, one a line; an array that is 'too short' only because its items are bad is not one of them.
 
-    models : the records whose keys a wrong key may have meant.
+    models, more : the records whose keys a wrong key may have meant, and further keys.
+    within : place of the record in a file.
     """
+    known = {name for model in models for name in model.model_fields} | set(more)
     faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors()]
     inside = {fault["loc"][:1] for fault in faults if len(fault["loc"]) > 1}
     kept = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
-    return "\n  - ".join(_sentence(fault, models) for fault in kept)
+    return "\n  - ".join(_sentence(fault, known, within) for fault in kept)

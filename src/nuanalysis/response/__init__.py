@@ -4,6 +4,7 @@ from nuanalysis.response._records import (
     Response,
     acceptance,
     acceptance_by_energy,
+    band_acceptance,
     band_of,
     detected,
     draw_point_spread,
@@ -14,36 +15,12 @@ from nuanalysis.response._records import (
     folded_atmosphere,
     point_spread,
 )
-from nuanalysis.response._variations import (
-    NOMINAL,
-    NONE,
-    Shifted,
-    Systematics,
-    Variation,
-    band_rates,
-    draw_variation,
-)
+from nuanalysis.response._variations import NOMINAL, NONE, Shifted, Systematics, Variation, band_rates, draw_variation
 from nuanalysis.schema import Spectrum
 
 __all__ = [
-    "NOMINAL",
-    "NONE",
-    "Response",
-    "Shifted",
-    "Spectrum",
-    "Systematics",
-    "Variation",
-    "acceptance",
-    "acceptance_by_energy",
-    "band_of",
-    "band_rates",
-    "detected",
-    "draw_point_spread",
-    "draw_reconstructed_energy",
-    "draw_tabulated_energy",
-    "draw_true_energy",
-    "draw_variation",
-    "energy_density",
-    "folded_atmosphere",
+    "NOMINAL", "NONE", "Response", "Shifted", "Spectrum", "Systematics", "Variation", "acceptance",
+    "acceptance_by_energy", "band_acceptance", "band_of", "band_rates", "detected", "draw_point_spread", "draw_reconstructed_energy",
+    "draw_tabulated_energy", "draw_true_energy", "draw_variation", "energy_density", "folded_atmosphere",
     "point_spread",
-]
+]  # fmt: skip

@@ -9,44 +9,29 @@ arXiv:1709.07079), nu + nubar, GeV^-1 cm^-2 s^-1 sr^-1.  Passing fractions: Scho
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats
 
 _LOG10_ENERGY = np.array([3.0, 4.0, 5.0])
 _COS_FLUX = np.array([0.05, 0.3, 0.7, 1.0])
-_NUE = np.array(
-    [
-        [6.50e-12, 2.07e-15, 4.07e-19],
-        [2.96e-12, 9.55e-16, 2.05e-19],
-        [1.37e-12, 4.30e-16, 1.04e-19],
-        [1.14e-12, 3.37e-16, 8.81e-20],
-    ]
-)
-_NUMU = np.array(
-    [
-        [7.32e-11, 4.51e-14, 9.97e-18],
-        [4.73e-11, 2.23e-14, 4.33e-18],
-        [2.90e-11, 1.04e-14, 1.81e-18],
-        [2.38e-11, 7.77e-15, 1.36e-18],
-    ]
-)
+_NUE = np.array([
+    [6.50e-12, 2.07e-15, 4.07e-19], [2.96e-12, 9.55e-16, 2.05e-19], [1.37e-12, 4.30e-16, 1.04e-19],
+    [1.14e-12, 3.37e-16, 8.81e-20],
+])  # fmt: skip
+_NUMU = np.array([
+    [7.32e-11, 4.51e-14, 9.97e-18], [4.73e-11, 2.23e-14, 4.33e-18], [2.90e-11, 1.04e-14, 1.81e-18],
+    [2.38e-11, 7.77e-15, 1.36e-18],
+])  # fmt: skip
 _PROMPT = np.array([7.7e-14, 2.15e-16, 3.4e-19])
 _COS_VETO = np.array([0.0, 0.2, 0.3, 0.5, 0.7, 1.0])
-_PASS_NUE = np.array(
-    [[1, 1, 1], [1, 0.99, 0.94], [0.99, 0.91, 0.70], [0.94, 0.72, 0.38], [0.91, 0.62, 0.27], [0.88, 0.56, 0.22]]
-)
-_PASS_NUMU = np.array(
-    [
-        [1, 1, 1],
-        [1, 0.99, 0.624],
-        [0.99, 0.761, 0.175],
-        [0.950, 0.482, 0.004],
-        [0.902, 0.329, 0.003],
-        [0.846, 0.234, 0.003],
-    ]
-)
+_PASS_NUE = np.array([
+    [1, 1, 1], [1, 0.99, 0.94], [0.99, 0.91, 0.70], [0.94, 0.72, 0.38], [0.91, 0.62, 0.27], [0.88, 0.56, 0.22],
+])  # fmt: skip
+_PASS_NUMU = np.array([
+    [1, 1, 1], [1, 0.99, 0.624], [0.99, 0.761, 0.175], [0.950, 0.482, 0.004], [0.902, 0.329, 0.003],
+    [0.846, 0.234, 0.003],
+])  # fmt: skip
 NUMU_TO_NUE = 3.2  # ratio in the cascade sample, mostly numu neutral currents and short tracks
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from nuanalysis.response._atmosphere import vetoed_flux
-from nuanalysis.schema import RESPONSE, Spectrum, check
+from nuanalysis.schema import RESPONSE, Floats, Ints, Spectrum, check
 from nuanalysis.sphere import vmf_cumulative, vmf_draw
 
-Floats = NDArray[np.float64]
 _SUBSTEPS = 16  # midpoint steps inside an energy bin; E^-4 is then integrated to 0.01 per cent
 
 
@@ -26,6 +25,7 @@ class Response:
         of the width kappa^-1/2 of the point-spread part the event belongs to, and this sigma of its logarithm.
     error_floor : smallest per-event error, rad.
     notes : stand-ins and simplifications; every result made with this response repeats them.
+    arrays : the variables of the dataset as plain arrays; thousands of draws ask for them, and xarray takes 12 us each.
     """
 
     name: str
@@ -36,13 +36,16 @@ class Response:
     error_spread: float
     error_floor: float
     notes: tuple[str, ...] = ()
+    arrays: Mapping[str, Floats] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check(self.dataset, RESPONSE, source=f"response '{self.name}'")
+        arrays = {str(name): np.asarray(values.values, dtype=np.float64) for name, values in self.dataset.items()}
+        object.__setattr__(self, "arrays", arrays)
 
     def array(self, name: str) -> Floats:
         """A variable of the dataset as a plain array."""
-        return np.asarray(self.dataset[name].values, dtype=np.float64)
+        return self.arrays[name]
 
 
 def _bin_weights(spectrum: Spectrum, log10_edges: Floats) -> Floats:
@@ -53,9 +56,14 @@ def _bin_weights(spectrum: Spectrum, log10_edges: Floats) -> Floats:
     return np.asarray((spectrum.shape(middles) * energy * np.log(10.0) * step).sum(axis=1))
 
 
-def band_of(sin_dec: Floats, edges: Floats) -> NDArray[np.int64]:
+def band_of(sin_dec: Floats, edges: Floats) -> Ints:
     """Band that holds each sin(declination); the ends belong to the outer bands."""
     return np.clip(np.searchsorted(edges, sin_dec, side="right") - 1, 0, len(edges) - 2)
+
+
+def band_acceptance(response: Response, spectrum: Spectrum) -> Floats:
+    """``acceptance`` in each band of the effective area, (band,) cm2 GeV."""
+    return np.asarray(response.array("effective_area") @ _bin_weights(spectrum, response.array("log10_true_edges")))
 
 
 def acceptance(response: Response, spectrum: Spectrum, sin_dec: Floats) -> Floats:
@@ -64,20 +72,7 @@ def acceptance(response: Response, spectrum: Spectrum, sin_dec: Floats) -> Float
     Returns (...,) cm2 GeV: times dN/dE(100 TeV) in GeV^-1 cm^-2 s^-1 and s, a number of events.
     Constant inside each band of the effective area, as released.
     """
-    per_band = response.array("effective_area") @ _bin_weights(spectrum, response.array("log10_true_edges"))
-    return np.asarray(per_band[band_of(sin_dec, response.array("sin_dec_edges"))])
-
-
-def _true_to_migration(response: Response) -> Floats:
-    """Overlap of effective-area bins with migration truth bins, (true bin, migration bin), rows sum to 1.
-
-    Energies outside the migration table use its first or last row: nothing else was released.
-    """
-    fine, coarse = response.array("log10_true_edges"), response.array("migration_true_edges").copy()
-    coarse[0], coarse[-1] = min(coarse[0], fine[0]), max(coarse[-1], fine[-1])
-    low = np.maximum(fine[:-1, None], coarse[None, :-1])
-    high = np.minimum(fine[1:, None], coarse[None, 1:])
-    return np.asarray(np.clip(high - low, 0.0, None) / np.diff(fine)[:, None])
+    return np.asarray(band_acceptance(response, spectrum)[band_of(sin_dec, response.array("sin_dec_edges"))])
 
 
 def _rebin(source: Floats, target: Floats) -> Floats:
@@ -87,6 +82,17 @@ def _rebin(source: Floats, target: Floats) -> Floats:
     low = np.maximum(source[:-1, None], wide[None, :-1])
     high = np.minimum(source[1:, None], wide[None, 1:])
     return np.asarray(np.clip(high - low, 0.0, None) / np.diff(source)[:, None])
+
+
+def _true_to_migration(response: Response) -> Floats:
+    """Truth bins of the effective area over those of the migration; outside its table its end rows serve."""
+    return _rebin(response.array("log10_true_edges"), response.array("migration_true_edges"))
+
+
+def _to_reconstructed(response: Response, log10_edges: Floats) -> Floats:
+    """Share of each truth bin of the effective area in each bin of reconstructed energy, (band, true, bin)."""
+    reco = _rebin(response.array("migration_reco_edges"), log10_edges)
+    return np.asarray(np.einsum("tm,bmr,rk->btk", _true_to_migration(response), response.array("migration"), reco))
 
 
 def detected(response: Response, spectrum: Spectrum) -> Floats:
@@ -101,26 +107,13 @@ def energy_density(response: Response, spectrum: Spectrum, sin_dec_edges: Floats
     middles = 0.5 * (fine[:, 1:] + fine[:, :-1])  # (sin_dec, 8): bins may straddle bands
     area_band = band_of(middles, response.array("sin_dec_edges"))
     other_band = band_of(middles, response.array("band_sin_dec_edges"))
-    spread = np.einsum(
-        "tm,bmr,rk->btk",
-        _true_to_migration(response),
-        response.array("migration"),
-        _rebin(response.array("migration_reco_edges"), log10_edges),
-    )
-    out = np.einsum("djt,djtk->dk", true[area_band], spread[other_band])
+    out = np.einsum("djt,djtk->dk", true[area_band], _to_reconstructed(response, log10_edges)[other_band])
     return np.asarray(out / out.sum(axis=1, keepdims=True))
 
 
 def acceptance_by_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, log10_edges: Floats) -> Floats:
     """``acceptance`` split by reconstructed energy, (..., bin); events outside the edges go to the end bins."""
-    spread = np.einsum(
-        "tm,bmr,rk->btk",
-        _true_to_migration(response),
-        response.array("migration"),
-        _rebin(response.array("migration_reco_edges"), log10_edges),
-    )
-    area = response.array("effective_area") * _bin_weights(spectrum, response.array("log10_true_edges"))
-    table = np.einsum("at,btk->abk", area, spread)
+    table = np.einsum("at,btk->abk", detected(response, spectrum), _to_reconstructed(response, log10_edges))
     area_band = band_of(sin_dec, response.array("sin_dec_edges"))
     return np.asarray(table[area_band, band_of(sin_dec, response.array("band_sin_dec_edges"))])
 
@@ -144,9 +137,13 @@ def draw_true_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, rn
 
 def draw_tabulated_energy(response: Response, cumulative: Floats, rng: np.random.Generator) -> Floats:
     """log10 of the neutrino energy, (event,), from cumulative detected events over truth bins, (event, true bin)."""
+    return _draw_from_bins(cumulative, response.array("log10_true_edges"), rng)
+
+
+def _draw_from_bins(cumulative: Floats, edges: Floats, rng: np.random.Generator) -> Floats:
+    """One value of each row of cumulative contents (event, bin), flat inside its bin, (event,)."""
     u = rng.random(len(cumulative)) * cumulative[:, -1]
     chosen = np.minimum((cumulative < u[:, None]).sum(axis=1), cumulative.shape[1] - 1)
-    edges = response.array("log10_true_edges")
     return np.asarray(edges[chosen] + rng.random(len(cumulative)) * np.diff(edges)[chosen])
 
 
@@ -154,13 +151,10 @@ def draw_reconstructed_energy(
     response: Response, log10_true: Floats, sin_dec: Floats, rng: np.random.Generator
 ) -> Floats:
     """log10 of the reconstructed energy, (event,); flat inside a bin of the migration table."""
-    true_edges, reco_edges = response.array("migration_true_edges"), response.array("migration_reco_edges")
-    row = band_of(log10_true, true_edges)
+    row = band_of(log10_true, response.array("migration_true_edges"))
     band = band_of(sin_dec, response.array("band_sin_dec_edges"))
     cumulative = np.cumsum(response.array("migration")[band, row], axis=1)
-    u = rng.random(len(row)) * cumulative[:, -1]
-    chosen = np.minimum((cumulative < u[:, None]).sum(axis=1), cumulative.shape[1] - 1)
-    return np.asarray(reco_edges[chosen] + rng.random(len(row)) * np.diff(reco_edges)[chosen])
+    return _draw_from_bins(cumulative, response.array("migration_reco_edges"), rng)
 
 
 def point_spread(response: Response, log10_true: Floats, sin_dec: Floats) -> tuple[Floats, Floats, Floats]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.response._records import Response, detected
-from nuanalysis.schema import Spectrum
-
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats, Spectrum
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from io import StringIO
 
 import numpy as np
 
-from nuanalysis.response._records import Floats, Response, fit_mixture
+from nuanalysis.response._records import Response, fit_mixture
 from nuanalysis.response._variations import Systematics
-from nuanalysis.schema import RESPONSE, dataset
+from nuanalysis.schema import RESPONSE, Floats, dataset
 
 NAME = "cascades-2023"
 REFERENCE = (

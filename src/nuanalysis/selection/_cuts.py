@@ -11,12 +11,12 @@ from typing import Protocol
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
+from nuanalysis.schema import Bools
 from nuanalysis.selection._runs import DAY, NO_RUNS, Runs
 
-Mask = NDArray[np.bool_]
+Mask = Bools
 
 
 class Cut(Protocol):

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError, did_you_mean
-
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +17,7 @@ class Histogram:
 
     column: str
     edges: Floats
-    counts: NDArray[np.int64]
+    counts: Ints
     outside: int
 
 

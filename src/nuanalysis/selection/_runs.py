@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
+from nuanalysis.schema import Bools, Floats
 
-Floats = NDArray[np.float64]
 DAY = 86400.0
 
 
@@ -45,7 +44,7 @@ class Runs:
         """Livetime in s."""
         return float(np.sum(self.stops - self.starts)) * DAY
 
-    def touch(self, mjd: Floats, *, length_d: float = 0.0) -> NDArray[np.bool_]:
+    def touch(self, mjd: Floats, *, length_d: float = 0.0) -> Bools:
         """Whether some run holds a moment of [mjd, mjd + length_d); with no length, the moment mjd itself. (event,)"""
         mjd = np.asarray(mjd, dtype=np.float64)
         if not len(self.starts):

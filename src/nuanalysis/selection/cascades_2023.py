@@ -14,7 +14,4 @@ from nuanalysis.selection.event_cuts import Quality, Range
 NAME = "cascades-2023"
 LOWEST_LOG10_ENERGY = float(np.log10(500.0))
 
-CUTS: tuple[Cut, ...] = (
-    Quality(float(np.radians(0.5)), np.pi),
-    Range("log10_energy", low=LOWEST_LOG10_ENERGY),
-)
+CUTS: tuple[Cut, ...] = (Quality(float(np.radians(0.5)), np.pi), Range("log10_energy", low=LOWEST_LOG10_ENERGY))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from nuanalysis.errors import InputError
-from nuanalysis.schema import Spectrum
+from nuanalysis.schema import Floats, Spectrum
 
-Floats = NDArray[np.float64]
 GEV_PIVOT_LOG10 = 5.0  # spectra are quoted at 100 TeV
 
 

@@ -1,5 +1,7 @@
 """Datasets at rest: events in a versioned store, trials in a resumable one, products in zarr zips.
 
+For other people's programs: ``store.fits`` (FITS, ECSV) and ``store.sky_maps``.
+
 The only room that knows Zarr and icechunk.  It refuses data against the schema, half-written files and stores of
 other versions; every write is a commit or a rename, so a reader sees the old state or the new one, never a mixture.
 POSIX only (file locks).  Spawn worker processes, never fork them: a forked icechunk hangs.
@@ -15,21 +17,10 @@ from nuanalysis.store._ensembles import (
     write_batch,
 )
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, sha256_file, table_ecsv
+from nuanalysis.store._files import atomic_write, locked, sha256_file, table_ecsv
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
-    "EnsembleLayout",
-    "EventStore",
-    "atomic_write",
-    "create_ensemble",
-    "ensemble_digest",
-    "ensemble_layout",
-    "missing_batches",
-    "read_ensemble",
-    "read_zip",
-    "sha256_file",
-    "table_ecsv",
-    "write_batch",
-    "write_zip",
-]
+    "EnsembleLayout", "EventStore", "atomic_write", "create_ensemble", "ensemble_digest", "ensemble_layout", "locked",
+    "missing_batches", "read_ensemble", "read_zip", "sha256_file", "table_ecsv", "write_batch", "write_zip",
+]  # fmt: skip

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from zarr.codecs import Crc32cCodec
 from zarr.storage import LocalStore, MemoryStore
 
 from nuanalysis import schema
 from nuanalysis.errors import DataError, InputError, StepMissing
+from nuanalysis.schema import Floats
 from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, first_line, locked
 from nuanalysis.store._zarr import plain, to_buffer
 
@@ -48,13 +49,7 @@ class EnsembleLayout:
 
 
 def create_ensemble(
-    path: Path,
-    *,
-    fingerprint: str,
-    columns: tuple[str, ...],
-    n_trials: int,
-    batch: int,
-    attrs: Mapping[str, object],
+    path: Path, *, fingerprint: str, columns: tuple[str, ...], n_trials: int, batch: int, attrs: Mapping[str, object]
 ) -> None:
     """Begin a trial store, or continue the one that is there; called again it does nothing.
 
@@ -146,7 +141,7 @@ def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
     return layout, array
 
 
-def _read_batch(array: Any, rows: range) -> NDArray[np.float64] | None:
+def _read_batch(array: Any, rows: range) -> Floats | None:
     """Return the rows of one batch, (row, column), NaN where blank; None where its checksum is wrong."""
     try:
         return np.asarray(array[rows.start : rows.stop], dtype=np.float64)
@@ -154,7 +149,7 @@ def _read_batch(array: Any, rows: range) -> NDArray[np.float64] | None:
         return None
 
 
-def _blank(rows: NDArray[np.float64]) -> bool:
+def _blank(rows: Floats) -> bool:
     """Whether a trial is still to do: a row never written is NaN in every column."""
     return bool(np.isnan(rows).all(axis=1).any())
 
@@ -186,7 +181,7 @@ def write_batch(path: Path, k: int, values: ArrayLike) -> None:
     atomic_write(path / "trials" / name, chunk.to_bytes())
 
 
-def _values(path: Path, *, complete: bool, n_trials: int | None = None) -> tuple[EnsembleLayout, NDArray[np.float64]]:
+def _values(path: Path, *, complete: bool, n_trials: int | None = None) -> tuple[EnsembleLayout, Floats]:
     """Return the layout and the first n (or all) trials, (trial, column), NaN where one is missing."""
     layout, array = _open_trials(path)
     if n_trials is not None:

@@ -20,7 +20,7 @@ import zarr
 from zarr.storage import MemoryStore
 
 from nuanalysis import schema
-from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked, did_you_mean
+from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked, did_you_mean, refuse
 from nuanalysis.store._files import LOCK_TIMEOUT_S, first_line, is_refusal, locked, refusal
 from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_buffers, write_group
 
@@ -309,9 +309,5 @@ def _refuse_mixture(season: str, held: xr.Dataset, events: xr.Dataset) -> None:
     for key in sorted({*held.attrs, *events.attrs} - {"reference"}):
         if held.attrs.get(key) != events.attrs.get(key):
             faults.append(f"attribute '{key}' is {held.attrs.get(key)!r}, in the new events {events.attrs.get(key)!r}")
-    if faults:
-        raise DataError(
-            f"the new events do not continue season '{season}':\n  - "
-            + "\n  - ".join(faults)
-            + "\nAppend them under another season name, or make them alike."
-        )
+    remedy = "Append them under another season name, or make them alike."
+    refuse(faults, f"the new events do not continue season '{season}'", remedy, error=DataError)

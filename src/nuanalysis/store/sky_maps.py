@@ -13,15 +13,12 @@ from typing import Any
 import healpy as hp
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from nuanalysis.errors import DataError
 from nuanalysis.records import Provenance
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.store._zarr import read_zip
 from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, healpix_cards, table_hdu
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 LOCAL = "local: of this direction alone, not corrected for the others looked at"
 _COLUMNS = (
@@ -155,12 +152,7 @@ def multi_order_fits(map_: SkyMap, whose: Provenance, stamp: Stamp | None = None
 
 
 def plane_fits(
-    map_: SkyMap,
-    whose: Provenance,
-    stamp: Stamp | None = None,
-    *,
-    half_height: float = 10.0,
-    step: float = 0.25,
+    map_: SkyMap, whose: Provenance, stamp: Stamp | None = None, *, half_height: float = 10.0, step: float = 0.25
 ) -> bytes:
     """The Galactic plane as images (latitude, longitude), deg, plate carrée, longitude 180 to -180; nearest pixels."""
     from astropy.io import fits

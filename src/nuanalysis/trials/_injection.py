@@ -7,12 +7,24 @@ from numpy.typing import NDArray
 
 from nuanalysis import simulate
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import maximise, maximise_at, scan
-from nuanalysis.model import Background, Prepared, Terms, background, cells, energy_terms, join, place
+from nuanalysis.likelihood import maximise, maximise_and_scan, maximise_at
+from nuanalysis.model import (
+    Background,
+    Prepared,
+    Terms,
+    background,
+    cells,
+    counted,
+    energy_terms,
+    energy_terms_in,
+    join,
+    place,
+)
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
 from nuanalysis.trials._mixture import uncertainty
 from nuanalysis.trials._scrambles import Tilt, scrambled
+from nuanalysis.trials.streams import OF_PROBLEMS
 
 Floats = NDArray[np.float64]
 INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged", "n_signal_held")
@@ -61,10 +73,7 @@ def backgrounds(prepared: Prepared, drawn: list[simulate.Drawn]) -> list[Backgro
     out = []
     for part, new in zip(prepared.parts, drawn, strict=True):
         more = cells(new.declination, new.log10_energy, part.sample.binning)
-        everything = type(more)(
-            np.concatenate([part.where.fine, more.fine]), np.concatenate([part.where.cell, more.cell])
-        )
-        out.append(background(everything, part.groups, part.kernel))
+        out.append(background(part.counts + counted(more, part.groups), part.groups, part.kernel))
     return out
 
 
@@ -75,23 +84,14 @@ def with_signal(
 
     scrambled_at : right ascension / 2 pi of the active events of each sample, (active event,).
     """
-    differences, energies, counts = [], [], []
+    differences, energies = [], []
     for part, u, signal, estimate in zip(prepared.parts, scrambled_at, drawn, estimates, strict=True):
         new = cells(signal.declination, signal.log10_energy, part.sample.binning)
-        seen = type(new)(
-            np.concatenate([part.where.fine[part.active], new.fine]),
-            np.concatenate([part.where.cell[part.active], new.cell]),
-        )
         there = place(part.space, part.seen(signal.declination, signal.angular_error, new))
-        differences.append(
-            np.concatenate(
-                [part.lookup.at(u) - part.lookup.mean, there.at(there.position(signal.right_ascension)) - there.mean],
-                axis=1,
-            )
-        )
-        energies.append(energy_terms(part.signal_energy, part.groups, seen, estimate))
-        counts.append(len(part.where.fine) + len(signal))
-    return join(prepared, differences, energies, counts)
+        differences += [part.lookup.difference_at(u), there.difference_at(there.position(signal.right_ascension))]
+        energies.append(energy_terms_in(part.signal_energy, part.energy.group, part.where.fine, estimate))
+        energies.append(energy_terms(part.signal_energy, part.groups, new, estimate))
+    return join(prepared, differences, energies, tuple(map(len, drawn)))
 
 
 def injected(
@@ -117,9 +117,9 @@ def injected(
 
 def _row(terms: Terms, node: int, n_mean: float, stretch: float) -> tuple[float, ...]:
     """One row of INJECTION_COLUMNS."""
-    fit = maximise(terms)
-    held = maximise_at(terms, node) if len(terms.index) > 1 else fit
-    tau = held.ts - float(scan(terms, np.array([stretch * n_mean]), (node,))[0])
+    held, ts = maximise_and_scan(terms, node, np.array([stretch * n_mean]))
+    fit = maximise(terms) if len(terms.index) > 1 else held
+    tau = held.ts - float(ts[0])
     return n_mean, fit.ts, fit.n_signal, fit.index, min(max(tau, 0.0), 1e6), fit.converged, held.n_signal
 
 
@@ -150,7 +150,7 @@ def conditional_limit(prepared: Prepared) -> float:
     """Largest strength at which every tilted density stays positive."""
     node = flux_node(prepared)
     tops = [
-        (prepared.mixing[node] @ p.lookup.mean * p.energy.at(node) * p.share[node] / len(p.where.fine)).max(initial=0.0)
+        (prepared.mixing[node] @ p.lookup.mean * p.energy.at(node) * p.share[node] / p.n_events).max(initial=0.0)
         for p in prepared.parts
     ]
     return 0.99 / max(float(max(tops)), 1e-300)
@@ -182,7 +182,7 @@ def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
     """Median of fitted over injected n_s at four standard deviations, index held; a pilot with a seed of its own."""
     node, sources = flux_node(prepared), emissions(prepared)
     strength = 4.0 * float(uncertainty(prepared)[node])
-    fits = [maximise_at(injected(prepared, sources, 2**40, i, strength), node) for i in range(n_trials)]
+    fits = [maximise_at(injected(prepared, sources, OF_PROBLEMS, i, strength), node) for i in range(n_trials)]
     return float(np.median([fit.n_signal for fit in fits]) / strength)
 
 

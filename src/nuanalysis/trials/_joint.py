@@ -67,7 +67,7 @@ def joint_injected(
             for j, (problem, source, n_mean) in enumerate(zip(problems, sources, n_means, strict=True))
         ]
     )
-    everywhere = [np.empty(len(part.where.fine)) for part in problems[0].parts]
+    everywhere = [np.empty(part.n_events) for part in problems[0].parts]
     for stream, u in enumerate(everywhere):
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
     estimates, added = backgrounds(problems[0], drawn), tuple(map(len, drawn))
@@ -249,25 +249,18 @@ def joint_bias(n_injected: Floats, n_fitted: Floats, errors: Floats) -> JointBia
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two models by q = TS_B - TS_A.
+class Separation:
+    """How well a model is told from another by q, which is larger where the other fits better.
 
-    p_a : P(q >= observed | A).  p_b : P(q <= observed | B).
-    power_against_a : share of experiments of B above the 95 % quantile of A; power_against_b : of A below the 5 %
-        quantile of B.  right_a, right_b : share of the experiments of A (B) in which A (B) has the larger TS.
-    ties_a, ties_b : share of the experiments of A (B) in which neither has, both without events as a rule.
-    Errors of powers hold that of the quantile.
+    p : P(q >= observed | this model).  power : share of experiments of the other above the 95 % quantile of q of this
+        one; its error holds that of the quantile.  right : share of the experiments of this model in which it has the
+        larger TS.  ties : in which neither has, both without events as a rule.
     """
 
-    q: float
-    p_a: Share
-    p_b: Share
-    power_against_a: Share
-    power_against_b: Share
-    right_a: Share
-    right_b: Share
-    ties_a: Share
-    ties_b: Share
+    p: Share
+    power: Share
+    right: Share
+    ties: Share
 
 
 def _power(null: Floats, other: Floats, level: float) -> Share:
@@ -286,16 +279,7 @@ def as_large(values: Floats, observed: float) -> Share:
     return tail(values >= observed - TS_TOLERANCE)
 
 
-def compare_models(q: float, q_a: Floats, q_b: Floats, level: float = 0.05) -> Comparison:
-    """Compare two models from q observed and from q of pseudo-experiments under A and under B, (trial,) each."""
-    return Comparison(
-        q,
-        as_large(q_a, q),
-        as_large(-q_b, -q),
-        _power(q_a, q_b, level),
-        _power(-q_b, -q_a, level),
-        share(q_a < -TS_TOLERANCE),
-        share(q_b > TS_TOLERANCE),
-        share(np.abs(q_a) <= TS_TOLERANCE),
-        share(np.abs(q_b) <= TS_TOLERANCE),
-    )
+def separation(q: float, own: Floats, other: Floats, level: float = 0.05) -> Separation:
+    """From q observed and q of experiments (trial,) under a model and under another, at a level of the test."""
+    right, ties = own < -TS_TOLERANCE, np.abs(own) <= TS_TOLERANCE
+    return Separation(as_large(own, q), _power(own, other, level), share(right), share(ties))

@@ -18,6 +18,7 @@ from nuanalysis.errors import PrecisionError
 from nuanalysis.likelihood import REACH_TS
 from nuanalysis.model import Prepared
 from nuanalysis.trials._scrambles import Tilt, correlated_trials, mixture_log_weight
+from nuanalysis.trials.streams import Stream, seed_of
 
 Floats = NDArray[np.float64]
 PILOT_TRIALS = 400
@@ -25,7 +26,6 @@ _TILT_INDEX = (1.2, 2.0, 2.6, 3.2, 3.8)  # a free index fluctuates anywhere in [
 _LIST_INDEX = (2.0, 3.2)
 _LOOKED_AT = 3
 _PORTION = 50
-_PILOT_SEED = 2**40  # added to the seed: pilot trials are none of the ensemble's own
 # A tail has corners that a short pilot does not visit (a hard index, one energetic event).  Without trials there the
 # error would be too small and the next ensemble could be far off: a part of the trials is shared by all candidates.
 _EVENLY = 0.25
@@ -84,7 +84,7 @@ def pilot(
     smear: float = 0.0,
     each: Callable[[Portion, list[int]], Iterable[tuple[int, Trials]]] = in_turn,
 ) -> Pilot:
-    """Run the pilot of an ensemble with this seed, to reach ``ts`` (hypothesis,) of each hypothesis.
+    """Run the pilot of an ensemble of this seed, to reach ``ts`` (hypothesis,) of each hypothesis.
 
     each : how the portions are worked through; yields the position of each and its trials, in any order.
     """
@@ -94,7 +94,7 @@ def pilot(
 
     def portion(start: int) -> Trials:
         last = min(start + _PORTION, n)
-        return correlated_trials(problems, (seed + _PILOT_SEED) % 2**63, start, last, tilts, smear)
+        return correlated_trials(problems, seed_of(seed, Stream.PILOT), start, last, tilts, smear)
 
     done = dict(each(portion, first))
     fits, ratios = (np.concatenate([done[k][part] for k in range(len(first))]) for part in (0, 1))

@@ -16,6 +16,7 @@ from nuanalysis.model import (
     Terms,
     background,
     cells,
+    counted,
     energy_terms,
     in_reading_order,
     join,
@@ -58,7 +59,7 @@ def columns(n_hypotheses: int) -> tuple[str, ...]:
 
 def _strength(prepared: Prepared, part: PreparedSample, tilt: Tilt) -> tuple[Floats, NDArray[np.int64], Floats]:
     """n* / N times the energy term, the sample's share of the signal folded in as in join(); see Place.tilt."""
-    factor = tilt.n_signal * part.share[tilt.node] / len(part.where.fine)
+    factor = tilt.n_signal * part.share[tilt.node] / part.n_events
     return part.energy.ratio[tilt.node] * factor, part.energy.group, part.energy.scale
 
 
@@ -67,7 +68,7 @@ def _draw(prepared: Prepared, parts: tuple[PreparedSample, ...], seed: int, tria
     drawn = []
     for stream, part in enumerate(parts):
         key = np.uint64(trial_key(seed, trial, stream))
-        u = np.empty(len(part.where.fine))
+        u = np.empty(part.n_events)
         draw_uniform(key, u)
         if tilt.n_signal:
             part.lookup.tilt(key, _strength(prepared, part, tilt), prepared.mixing[tilt.node], u)
@@ -89,13 +90,14 @@ def _at_declinations(part: PreparedSample, declination: Floats) -> PreparedSampl
     """The same sample with its events at other declinations: look-up, background and energy terms are made anew."""
     error = part.sample.array("angular_error")
     where = cells(declination, part.sample.array("log10_energy"), part.sample.binning)
-    estimate = background(where, part.groups, part.kernel)
+    counts = counted(where, part.groups)
+    estimate = background(counts, part.groups, part.kernel)
     events = part.seen(declination, error, where)
     active = in_reading_order(part.space, events)
     lookup = place(part.space, events.take(active), active)
-    seen = type(where)(where.fine[active], where.cell[active])
-    energy = energy_terms(part.signal_energy, part.groups, seen, estimate)
-    return replace(part, where=where, base=estimate, active=active, lookup=lookup, energy=energy)
+    where = where.take(active)
+    energy = energy_terms(part.signal_energy, part.groups, where, estimate)
+    return replace(part, where=where, counts=counts, base=estimate, active=active, lookup=lookup, energy=energy)
 
 
 def _parts(problems: tuple[Prepared, ...], seed: int, trial: int, smear: float) -> list[tuple[PreparedSample, ...]]:
@@ -110,7 +112,7 @@ def scrambled(prepared: Prepared, seed: int, trial: int, tilt: Tilt) -> Terms:
     """Terms of one scramble of all samples; the same for any caller."""
     drawn = _draw(prepared, prepared.parts, seed, trial, tilt)
     differences = [part.lookup.difference(u) for part, u in zip(prepared.parts, drawn, strict=True)]
-    return join(prepared, differences, [p.energy for p in prepared.parts], [len(p.where.fine) for p in prepared.parts])
+    return join(prepared, differences, [p.energy for p in prepared.parts])
 
 
 # --- trials ----------------------------------------------------------------------------------------------------------

@@ -6,10 +6,15 @@ and correlations between them would look like results.  No other file adds to a 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 _MOST = 2**63
 _JOINT = 15_485_863  # steps of the streams of joint fits, which are many
+_MOST_NULLS = 6
+
+#: A whole seed, not added to one: of what belongs to a problem, whatever the seed of a run.
+OF_PROBLEMS = 2**40
 
 
 class Stream(IntEnum):
@@ -24,30 +29,39 @@ class Stream(IntEnum):
     CURVE_SKIES = 104_395_301
     LEAK_SKIES = 70 * _JOINT
     LEAK_EMPTY = 75 * _JOINT
-    LEAK_BEST_FIT = 80 * _JOINT
     ENERGIES = 2**50
-    BIAS_PILOT = 2**39
     PILOT = 2**40
 
 
-#: Seeds that one bias correction of joint fits takes: two rounds and, at 5, the experiments themselves.
-JOINT_STAGES = (0, 1, 5)
-_MOST_NULLS = 6
+@dataclass(frozen=True, slots=True)
+class JointStreams:
+    """Streams of experiments with a fitted signal.
+
+    rounds : of the short ensembles that correct the fit for its bias.  experiments : of the experiments themselves.
+    """
+
+    rounds: tuple[int, ...]
+    experiments: int
 
 
-def joint_null(j: int) -> int:
-    """First stage of the null of hypothesis j of a joint fit."""
-    return 10 * (j + 1) if j < _MOST_NULLS else 100_000 + 10 * j
+def _joint(stage: int) -> JointStreams:
+    return JointStreams((stage * _JOINT, (stage + 1) * _JOINT), (stage + 5) * _JOINT)
 
 
-def joint_model(k: int) -> int:
-    """First stage of the experiments of model k of a comparison."""
-    return 1000 * (k + 1)
+#: Of the joint fit itself: its experiments are the second round.
+JOINT_FIT = JointStreams((_JOINT,), 5 * _JOINT)
+#: Of the best fit of a diffuse component alone, which is corrected and no more.
+LEAK_BEST_FIT = _joint(80)
 
 
-def joint_stage(stage: int) -> int:
-    """What a stage of a joint fit adds to the seed; ``stage`` counts from 1."""
-    return stage * _JOINT
+def joint_null(j: int) -> JointStreams:
+    """Of the null of hypothesis j of a joint fit, from 0."""
+    return _joint(10 * (j + 1) if j < _MOST_NULLS else 100_000 + 10 * j)
+
+
+def joint_model(k: int) -> JointStreams:
+    """Of model k of a comparison, from 0."""
+    return _joint(1000 * (k + 1))
 
 
 def seed_of(seed: int, stream: int) -> int:

@@ -1,4 +1,4 @@
-"""The analysis spec: a frozen, validated record read from TOML."""
+"""The analysis spec: samples, hypotheses and questions, read from TOML as one frozen record."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, model_validator
 
-from nuanalysis.answers.scan import DEFAULT_SKIES, LOCAL_TRIALS, NSIDES, SOURCE_TRIALS
+from nuanalysis.answers import QUESTIONS, Question, question
 from nuanalysis.errors import InputError
-from nuanalysis.library.catalogues import check_catalogue
 from nuanalysis.library.hypotheses import check_name
 from nuanalysis.library.samples import SampleSpec
-from nuanalysis.records import Settings, faults_in_words
+from nuanalysis.records import Settings, faults_in_words, plain, setting
 
-EACH = "each:"  # every source of a catalogue, see hypotheses.read_hypotheses
+EACH = "each:"  # every source of a catalogue
+_NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
+#: Settings of questions that name hypotheses.
+_HYPOTHESES = ("hypothesis", "hypotheses", "models", "diffuse")
+
+
+def _known(name: str) -> str:
+    try:
+        check_name(name)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class TrialsSpec(Settings):
@@ -29,147 +40,106 @@ class TrialsSpec(Settings):
 
 
 class HypothesisSpec(Settings):
-    """One hypothesis: template:NAME, template:FILE, stack:NAME or point:RA,DEC (deg)."""
+    """One hypothesis, measured in full: template:NAME, template:FILE, stack:NAME or point:RA,DEC (deg)."""
 
-    name: Annotated[str, Field(min_length=3)]
-    index: Annotated[float, Field(ge=1, le=4)] | None = Field(
-        None, description="of a power law; default: the spectrum of the template, 2.7 for stacks and points"
-    )
-    index_free: bool | None = Field(None, description="default: fixed for templates, free for stacks and points")
-    trials: TrialsSpec | None = Field(None, description="default: the trials of the spec")
-    optional: bool = Field(False, description="left out, not refused, by a version that does not know the name")
-    published_ts: Annotated[float, Field(gt=0, le=64)] | None = Field(
-        None, description="test statistic at which a p-value was published; ours is computed there too"
+    name: Annotated[str, AfterValidator(_known)]
+    index: float | None = setting(None, low=1, high=4, help="of a power law; without: that of the hypothesis")
+    index_free: bool | None = setting(None, help="without: fixed for templates, free for stacks and points")
+    trials: TrialsSpec | None = setting(None, help="without: the trials of the spec")
+    optional: bool = setting(False, help="left out, not refused, by a version that does not know the name")
+    published_ts: Annotated[float, Field(gt=0, le=64)] | None = setting(
+        None, help="test statistic at which a p-value was published; ours is computed there too"
     )
 
 
-class TogetherSpec(Settings):
-    """Hypotheses whose best one gets a global p-value, from scrambles that all of them share.
+class Asked(Settings):
+    """A question of a spec under a name of its own."""
 
-    hypotheses : names, with the index of the [[hypothesis]] of that name if there is one; each:NAME stands for every
-    source of a catalogue.
-    """
+    section: str
+    name: str
+    question: SerializeAsAny[Question]
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
-    hypotheses: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    precision: Annotated[float, Field(ge=0.005, le=0.3)] = 0.05
-    trials: Annotated[int, Field(ge=0, le=100_000_000)] = Field(0, description="0: as many as the precision takes")
-    smear_declination_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
-
-    @model_validator(mode="after")
-    def _several_different(self) -> Self:
-        twice = [n for n in dict.fromkeys(self.hypotheses) if self.hypotheses.count(n) > 1]
-        if twice:
-            raise ValueError(f"{', '.join(twice)} named twice in together '{self.name}'")
-        if len(self.hypotheses) == 1 and not self.hypotheses[0].startswith(EACH):
-            raise ValueError(f"together '{self.name}' holds one hypothesis; a global p-value is of two or more")
-        if 0 < self.trials < 200:
-            raise ValueError(f"trials of together '{self.name}' are {self.trials}; expected 0 or at least 200")
-        return self
-
-
-class JointSpec(Settings):
-    """Hypotheses that are fitted together: a norm each, all of them free at once.
-
-    trials : pseudo-experiments of each kind.  index_free : of every hypothesis.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
-    hypotheses: Annotated[tuple[str, ...], Field(min_length=2, strict=False)]
-    trials: Annotated[int, Field(ge=100, le=10_000_000)] = 1000
-    index_free: bool = False
-
-    @model_validator(mode="after")
-    def _different(self) -> Self:
-        twice = [n for n in dict.fromkeys(self.hypotheses) if self.hypotheses.count(n) > 1]
-        if twice:
-            raise ValueError(f"{', '.join(twice)} named twice in joint '{self.name}'")
-        return self
-
-
-class ScanSpec(Settings):
-    """A point source fitted in every direction: a map, and the hottest spot of each hemisphere.
-
-    skies : background skies for its global p-value, 0 for local ones alone.  local_trials : at each declination of the
-    table of local p-values.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
-    nside: int = 64
-    skies: Annotated[int, Field(ge=0, le=10_000_000)] = DEFAULT_SKIES
-    smear_declination_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
-    local_trials: Annotated[int, Field(ge=200, le=10_000_000)] = LOCAL_TRIALS
-
-    @model_validator(mode="after")
-    def _a_resolution(self) -> Self:
-        if self.nside not in NSIDES:
-            raise ValueError(
-                f"nside of scan '{self.name}' is {self.nside}; expected one of {', '.join(map(str, NSIDES))}"
-            )
-        return self
-
-
-class SourcesSpec(Settings):
-    """Every source of a catalogue fitted alone: local p-values, the best's global one, and the population test.
-
-    catalogue : as after 'stack:' of a hypothesis.  local_trials : at each source.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
-    catalogue: Annotated[str, Field(min_length=1)]
-    skies: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
-    smear_declination_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
-    local_trials: Annotated[int, Field(ge=200, le=10_000_000)] = SOURCE_TRIALS
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hypotheses it names; catalogues as stacks."""
+        out: list[str] = []
+        for key, value in self.question.model_dump().items():
+            words = [word for word in (value if isinstance(value, tuple | list) else (value,)) if isinstance(word, str)]
+            if key in _HYPOTHESES:
+                out += words
+            elif key in ("catalogue", "catalogues", "sources"):
+                out += [f"stack:{word.removeprefix('stack:')}" for word in words if word]
+        return tuple(out)
 
 
 class AnalysisSpec(Settings):
-    """All that decides the numbers of a run."""
+    """All that decides the numbers of a run.
+
+    asked : the questions of the sections that are named as they are ([[scan]], [[together]], ...), in their order.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,60}$")]
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     sample: Annotated[tuple[SampleSpec, ...], Field(min_length=1, strict=False)]
-    hypothesis: Annotated[tuple[HypothesisSpec, ...], Field(min_length=1, strict=False)]
+    hypothesis: Annotated[tuple[HypothesisSpec, ...], Field(strict=False)] = ()
     trials: TrialsSpec = TrialsSpec()
-    together: Annotated[tuple[TogetherSpec, ...], Field(strict=False)] = ()
-    joint: Annotated[tuple[JointSpec, ...], Field(strict=False)] = ()
-    scan: Annotated[tuple[ScanSpec, ...], Field(strict=False)] = ()
-    sources: Annotated[tuple[SourcesSpec, ...], Field(strict=False)] = ()
-    left_out: dict[str, str] = Field({}, exclude=True, description="by leave_out_unknown alone: name and reason")
+    asked: tuple[Asked, ...] = ()
+    left_out: dict[str, str] = Field({}, exclude=True, description="optional hypotheses not known here, and why")
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _names_differ(self) -> AnalysisSpec:
         """Results and products of a run are found by these names, in the form they have in file names."""
-        samples: list[str] = [s.name for s in self.sample]
+        if not self.hypothesis and not self.asked:
+            raise ValueError(
+                "the spec asks nothing; give a [[hypothesis]] or a section of a question, such as [[scan]]"
+            )
         hypotheses = [_file_form(h.name) for h in self.hypothesis]
-        twice = [n for n in dict.fromkeys(samples) if samples.count(n) > 1]
+        twice = _twice([s.name for s in self.sample])
         twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]
-        for asked in (self.together, self.joint, self.scan, self.sources):
-            names = [one.name for one in asked]
-            twice += [n for n in dict.fromkeys(names) if names.count(n) > 1]
+        twice += _twice([f"{one.section} '{one.name}'" for one in self.asked])
         if twice:
-            raise ValueError(f"named twice, or the same in file names: {', '.join(twice)}; give each a spec of its own")
+            raise ValueError(f"named twice, or the same in file names: {', '.join(twice)}; give each a name of its own")
         return self
 
-    @property
-    def is_campaign(self) -> bool:
-        """Whether hypotheses are compared with each other or with published values beyond their own fits."""
-        asked = (*self.together, *self.joint, *self.scan, *self.sources)
-        return bool(asked) or any(h.published_ts is not None for h in self.hypothesis)
+    def questions(self) -> tuple[Asked, ...]:
+        """Everything the spec asks of each sample: of every hypothesis first, then the sections."""
+        return (*(one for h in self.hypothesis for one in _of_hypothesis(h, self.trials)), *self.asked)
 
     @property
-    def compared(self) -> tuple[str, ...]:
-        """Hypotheses of comparisons and joint fits, as written."""
-        together = [name for asked in self.together for name in asked.hypotheses]
-        return (*together, *(name for asked in self.joint for name in asked.hypotheses))
+    def names(self) -> tuple[str, ...]:
+        """Every hypothesis the spec names, catalogues as stacks."""
+        named = (*(h.name for h in self.hypothesis), *(name for one in self.asked for name in one.names))
+        return tuple(dict.fromkeys(named))
+
+    def index_of(self, name: str) -> HypothesisSpec | None:
+        """The [[hypothesis]] of this name that says an index; comparisons take it over."""
+        found = next((h for h in self.hypothesis if h.name == name), None)
+        return found if found is not None and (found.index, found.index_free) != (None, None) else None
 
     def fingerprint(self) -> str:
         """sha256 of the canonical form."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
-_MODELS = (
-    AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec, TogetherSpec, JointSpec, ScanSpec, SourcesSpec,
-)  # fmt: skip
+def _of_hypothesis(one: HypothesisSpec, trials: TrialsSpec) -> tuple[Asked, ...]:
+    """What is asked of a hypothesis: everything and, where a value was published, the p-value there and its bias."""
+    wanted = one.trials or trials
+    common = {"hypothesis": one.name, "index": one.index, "index_free": one.index_free}
+    measured = {"scrambles": wanted.scrambles, "injections": wanted.injections}
+    out = [_asked("measure", one.name, {**common, **measured})]
+    if one.published_ts is not None:
+        out.append(_asked("significance", one.name, {**common, "ts": one.published_ts}))
+        out.append(_asked("bias", one.name, {**common, "trials": max(wanted.injections, 200)}))
+    return tuple(out)
+
+
+def _asked(section: str, name: str, values: Mapping[str, Any]) -> Asked:
+    return Asked(section=section, name=name, question=question(section).of(**values))
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    listed = list(names)
+    return [name for name in dict.fromkeys(listed) if listed.count(name) > 1]
 
 
 def _file_form(name: str) -> str:
@@ -177,19 +147,97 @@ def _file_form(name: str) -> str:
     return name if "?" in name else re.sub(r"[^a-z0-9._+-]+", "-", name.lower().replace(",", "_")).strip("-.")
 
 
+def _sections(written: dict[str, Any], faults: list[str]) -> list[Asked]:
+    """Take the sections of questions out of what was written; their faults join the others."""
+    out = []
+    for section in [name for name in written if name in QUESTIONS]:
+        tables, kind = written.pop(section), question(section)
+        for place, table in enumerate(tables if isinstance(tables, list) else [tables]):
+            within = f"{section}.{place}"
+            if not isinstance(table, dict):
+                faults.append(f"'{within}': expected a table, [[{section}]]")
+                continue
+            if not re.match(_NAME, str(table.get("name", ""))):
+                faults.append(f"'{within}.name': String should match pattern '{_NAME}' (found {table.get('name')!r})")
+            try:
+                asked = kind.model_validate(plain(kind, {key: v for key, v in table.items() if key != "name"}))
+                out.append(Asked(section=section, name=str(table.get("name", "")), question=asked))
+            except ValidationError as error:
+                faults.append(faults_in_words(error, (kind,), ("name",), within))
+    return out
+
+
+def _leave_out(written: dict[str, Any]) -> dict[str, str]:
+    """Take optional hypotheses that this version does not know out of what was written; names and reasons.
+
+    They go from the comparisons too, and a comparison of which one hypothesis is left goes itself.
+    """
+    hypotheses = [one for one in _tables(written, "hypothesis") if one.get("optional") is True]
+    left_out = {str(one.get("name")): reason for one in hypotheses if (reason := _why_unknown(str(one.get("name"))))}
+    if not left_out:
+        return {}
+    written["hypothesis"] = [one for one in _tables(written, "hypothesis") if one.get("name") not in left_out]
+    for section in [name for name in written if name in QUESTIONS]:
+        kept = []
+        for table in _tables(written, section):
+            shorter = {key: _without(table[key], left_out) for key in _HYPOTHESES if key in table}
+            lost = [key for key, value in shorter.items() if value != table[key]]
+            rest = [name for key in lost for name in shorter[key]]
+            if lost and len(rest) < 2:
+                only = f"only {rest[0]}" if rest else "none"
+                left_out[f"{section}:{table.get('name')}"] = f"{only} of its hypotheses is known to this version"
+            else:
+                kept.append({**table, **shorter})
+        written[section] = kept
+    return left_out
+
+
+def _tables(written: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
+    tables = written.get(section, [])
+    return [one for one in tables if isinstance(one, dict)] if isinstance(tables, list) else []
+
+
+def _without(names: Any, unknown: Mapping[str, str]) -> Any:
+    if isinstance(names, list):
+        return [name for name in names if name not in unknown]
+    return [] if names in unknown else names
+
+
+def _why_unknown(name: str) -> str:
+    """Why a hypothesis cannot be used; '' for a known one."""
+    try:
+        check_name(name)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+_MODELS = (AnalysisSpec, SampleSpec, HypothesisSpec, TrialsSpec)
+
+
 def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
-    """Read a spec from TOML text.  Raises InputError with all faults in one message."""
+    """Read a spec from TOML text, less the optional hypotheses that this version does not know.
+
+    Raises InputError with all faults in one message.
+    """
+    faults: list[str] = []
     try:
         written = tomllib.loads(text)
-        if "left_out" in written:
-            raise InputError(f"{source}: what is left out is found, not written; remove 'left_out'. Nothing was run.")
-        return AnalysisSpec.model_validate(written, strict=None)
+        for key in {"left_out", "asked"} & written.keys():
+            raise InputError(f"{source}: '{key}' is found, not written; remove it. Nothing was run.")
+        left_out = _leave_out(written)
+        asked = _sections(written, faults)
+        if left_out and not written.get("hypothesis") and not asked:
+            raise InputError(f"this version knows no hypothesis of the spec: {'; '.join(left_out.values())}")
+        more = {"asked": tuple(asked), "left_out": left_out}
+        spec = AnalysisSpec.model_validate({**written, **more}, strict=None)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
-        raise InputError(
-            f"{source} is not a valid analysis spec:\n  - {faults_in_words(error, _MODELS)}\nNothing was run."
-        ) from error
+        faults.append(faults_in_words(error, _MODELS, QUESTIONS))
+    if faults:
+        raise InputError(f"{source} is not a valid analysis spec:\n  - " + "\n  - ".join(faults) + "\nNothing was run.")
+    return spec
 
 
 def read_spec(path: Path) -> AnalysisSpec:
@@ -202,50 +250,11 @@ def read_spec(path: Path) -> AnalysisSpec:
         raise InputError(f"the spec {path} cannot be read ({error}); specs/default.toml is an example") from error
 
 
-def leave_out_unknown(spec: AnalysisSpec) -> AnalysisSpec:
-    """The spec without the optional hypotheses that this version does not know; ``left_out`` names them with reasons.
-
-    They go from the comparisons too, and a comparison of which one hypothesis is left goes itself.
-    Raises InputError for other unknown names, with what was meant where that can be guessed.
-    """
-    unknown = {h.name: reason for h in spec.hypothesis if (reason := _why_unknown(h))}
-    known = tuple(h for h in spec.hypothesis if h.name not in unknown)
-    if not known:
-        raise InputError(f"this version knows no hypothesis of the spec: {'; '.join(unknown.values())}")
-    together, alone = [], {}
-    for asked in spec.together:
-        names = tuple(n for n in asked.hypotheses if n not in unknown)
-        for name in names:
-            check_catalogue(name.removeprefix(EACH)) if name.startswith(EACH) else check_name(name)
-        if len(names) > 1 or (names and names[0].startswith(EACH)):
-            together.append(asked.model_copy(update={"hypotheses": names}))
-        else:
-            rest = f"only {names[0]}" if names else "none"
-            alone[f"together:{asked.name}"] = f"{rest} of its hypotheses is known to this version"
-    for fitted in spec.joint:
-        for name in fitted.hypotheses:
-            check_name(name)
-    for listed in spec.sources:
-        check_catalogue(listed.catalogue)
-    return spec.model_copy(update={"hypothesis": known, "together": tuple(together), "left_out": {**unknown, **alone}})
-
-
-def _why_unknown(hypothesis: HypothesisSpec) -> str:
-    """Why an optional hypothesis is left out; '' for a known one."""
-    try:
-        check_name(hypothesis.name)
-    except InputError as error:
-        if not hypothesis.optional:
-            raise
-        return str(error)
-    return ""
-
-
 def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:
-    """The spec, less what this version does not know, and the run folder a notebook names, relative to where it runs.
+    """The spec and the run folder a notebook names, relative to where it runs.
 
     JupyterLab starts a notebook in the folder that holds it; then both are taken from the folder above.
     """
     above = not Path(spec).exists() and (Path("..") / spec).exists()
     base = Path("..") if above else Path()
-    return leave_out_unknown(read_spec(base / spec)), base / run_folder
+    return read_spec(base / spec), base / run_folder

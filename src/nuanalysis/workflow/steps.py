@@ -1,7 +1,6 @@
 """The steps of a run: each takes the spec and the run folder, writes into the folder, and may be called again.
 
-    fill_event_store -> select_samples -> fit_hypothesis (one a sample and hypothesis) -> compare_hypotheses (with the
-    scans of the sky and the source lists) -> collect_results -> publish
+    fill_event_store -> select_samples -> ask (each question of the spec on each sample) -> collect_results -> publish
 
 A step reads only what an earlier one wrote.  Finished parts are found by what they were made from and kept.
 """
@@ -10,53 +9,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import platform
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from nuanalysis import publish
-from nuanalysis.answers import campaign, inference, joint, scan
-from nuanalysis.engine import ensembles
-from nuanalysis.engine.executors import Executor
-from nuanalysis.engine.provenance import code_fingerprint
+from nuanalysis.answers import Answer, answer_of
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.cost import costing
+from nuanalysis.engine.provenance import code_fingerprint, versions
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.ingest import RELEASES, find, holdings, source_catalogues, verify
-from nuanalysis.interpret.contributions import ts_density
-from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library import samples
-from nuanalysis.library.catalogues import content_of, open_catalogue
-from nuanalysis.library.hypotheses import check_name, read_hypotheses, read_hypothesis
+from nuanalysis.library.hypotheses import content_of, read_hypothesis
 from nuanalysis.library.samples import Samples, SampleSpec
-from nuanalysis.library.templates import PI0_MAP, is_file, published_pi0
-from nuanalysis.model import Hypothesis, Sample
-from nuanalysis.plot import slug, standard_figures
-from nuanalysis.schema import TRIALS, dataset
+from nuanalysis.library.templates import PI0_MAP, published_pi0
+from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Season, Spent
 from nuanalysis.sky.catalogues import CATALOGUES
-from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
-from nuanalysis.store.sky_maps import sky_product
-from nuanalysis.workflow.spec import (
-    EACH,
-    AnalysisSpec,
-    HypothesisSpec,
-    JointSpec,
-    ScanSpec,
-    SourcesSpec,
-    TogetherSpec,
-)
+from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked
 
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
-_ASKED = ("hypothesis", "together", "joint", "scan", "sources")  # of the events; they do not decide them
-_PACKAGES = ("nuanalysis", "numpy", "scipy", "numba", "astropy", "healpy", "xarray", "zarr", "icechunk", "dask")
+_ASK = "nuanalysis run SPEC"
 
 
 def _json(path: Path, document: Any) -> Path:
@@ -76,37 +56,36 @@ def _read_json(path: Path, step: str) -> Any:
         ) from error
 
 
-def data_fingerprint(spec: AnalysisSpec) -> str:
-    """sha256 of every upstream and user file that the numbers of a run depend on."""
+def _key(*content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+# --- what the numbers depend on ---------------------------------------------------------------------------------------
+
+
+def _release_digest(spec: AnalysisSpec) -> str:
+    """sha256 of every upstream file behind the samples."""
     digest = hashlib.sha256()
-    used = {name for sample in spec.sample for name in samples.RELEASES_OF[sample.name]}
+    used = {name for sample in spec.sample for name in samples.recipe(sample.name).releases}
     for release in RELEASES:
         if release.name in used and holdings(release)[0]:
             for file in verify(release).files:
                 digest.update(f"{release.name} {file.path} {file.sha256}".encode())
     published = published_pi0()
     digest.update(sha256_file(published).encode() if published else b"no published map")
-    for name in dict.fromkeys([*(h.name for h in spec.hypothesis), *spec.compared]):
-        kind, rest = ("stack", name.removeprefix(EACH)) if name.startswith(EACH) else check_name(name)
-        if kind == "stack":
-            digest.update(content_of(rest).encode())
-        elif kind == "template" and is_file(rest):
-            path = parse(rest).path
-            digest.update(f"{sha256_file(path)} {sorted(sidecar(path).items())}".encode())
-    for listed in spec.sources:
-        digest.update(content_of(listed.catalogue).encode())
     return digest.hexdigest()
+
+
+def data_fingerprint(spec: AnalysisSpec) -> str:
+    """sha256 of every upstream and user file that the numbers of a run depend on."""
+    return _key(_release_digest(spec), [content_of(name) for name in spec.names])
 
 
 def _events_key(spec: AnalysisSpec) -> str:
     """sha256 of what the events of a run depend on."""
-    content = {
-        "seed": spec.seed,
-        "samples": [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample],
-        "data": data_fingerprint(spec.model_copy(update=dict.fromkeys(_ASKED, ()))),
-        "version": code_fingerprint(),
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    about = [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample]
+    signals = [content_of(s.signal) for s in spec.sample if s.signal != "none"]
+    return _key(spec.seed, about, signals, _release_digest(spec), code_fingerprint())
 
 
 def refuse_other_spec(spec: AnalysisSpec, folder: Path) -> None:
@@ -117,6 +96,9 @@ def refuse_other_spec(spec: AnalysisSpec, folder: Path) -> None:
             f"the run folder {folder} was begun with other samples, signal, seed, files or code "
             f"(key {held[:12]}, now {key[:12]}); give the spec another name, or remove the folder"
         )
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
 
 
 def _stored_seasons(store: EventStore) -> tuple[str, ...]:
@@ -144,7 +126,7 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
         try:
             events = samples.make_events(sample, spec.seed)
         except DataError as error:
-            if samples.is_synthetic(sample.name) or "is not here" not in str(error):
+            if samples.recipe(sample.name).origin == "synthetic" or "is not here" not in str(error):
                 raise
             left_out[sample.name] = str(error)
             progress(f"{sample.name}: left out, {error}")
@@ -188,37 +170,41 @@ def held_samples(spec: AnalysisSpec, folder: Path) -> tuple[SampleSpec, ...]:
     return tuple(s for s in spec.sample if s.name in book["seasons"])
 
 
-def selected_samples(spec: SampleSpec, folder: Path) -> Samples:
-    """The sample ready for analysis."""
+def selected_samples(spec: SampleSpec, folder: Path, seed: int) -> Samples:
+    """A sample of the run ready for analysis."""
     kept, _ = samples.select(spec, stored_events(spec, folder))
-    return samples.assemble(kept, spec)
+    return samples.assemble(kept, spec, seed)
 
 
-def select_samples(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path:
-    """Apply the selections; write events, responses and the cut flow; returns the path of ``selection.json``."""
-    flows, described = [], []
+def select_samples(
+    spec: AnalysisSpec, folder: Path, progress: Progress
+) -> tuple[tuple[SampleCard, ...], tuple[CutRow, ...]]:
+    """Apply the selections; write events, responses and ``selection.json``; returns samples and cut flow."""
+    cards: list[SampleCard] = []
+    flows: list[CutRow] = []
     for sample in held_samples(spec, folder):
         kept, cut_flows = samples.select(sample, stored_events(sample, folder))
-        ready = samples.assemble(kept, sample)
+        ready = samples.assemble(kept, sample, spec.seed)
         for season in ready.seasons:
             write_zip(_product(folder, f"events-{season.name}"), season.events)
-            described_response = season.response.dataset.assign_attrs(notes="; ".join(season.response.notes))
-            write_zip(_product(folder, f"response-{season.name}"), described_response)
-            flow = cut_flows[season.name]
+            described = season.response.dataset.assign_attrs(notes="; ".join(season.response.notes))
+            write_zip(_product(folder, f"response-{season.name}"), described)
             flows += [
-                {
-                    "sample": sample.name,
-                    "season": season.name,
-                    "cut": row.label + ("" if row.applied else f" (check: {row.failed} would fail)"),
-                    "events": row.kept,
-                    "rate_hz": row.rate_hz,
-                    "exposure_d": row.exposure_d,
-                }
-                for row in flow
+                CutRow(
+                    sample=sample.name,
+                    season=season.name,
+                    cut=row.label + ("" if row.applied else f" (check: {row.failed} would fail)"),
+                    events=row.kept,
+                    rate_hz=row.rate_hz,
+                    exposure_d=row.exposure_d,
+                )
+                for row in cut_flows[season.name]
             ]
             progress(f"{season.name}: {season.events.sizes['event']:,} events in {season.livetime / 86400:.2f} d")
-        described.append(_sample_record(ready))
-    return _json(folder / "selection.json", {"samples": described, "cut_flow": flows})
+        cards.append(_card(ready))
+    document = {"samples": [c.to_dict() for c in cards], "cut_flow": [f.to_dict() for f in flows]}
+    _json(folder / "selection.json", document)
+    return tuple(cards), tuple(flows)
 
 
 def _product(folder: Path, stem: str) -> Path:
@@ -227,372 +213,109 @@ def _product(folder: Path, stem: str) -> Path:
     return path
 
 
-def _sample_record(ready: Samples) -> dict[str, Any]:
-    return {
-        "sample": ready.name,
-        "origin": ready.origin,
-        "label": ready.label,
-        "n_events": ready.n_events,
-        "livetime_s": ready.livetime,
-        "reference": ready.reference,
-        "note": " ".join(ready.notes),
-        "seasons": [
-            {"name": s.name, "n_events": s.events.sizes["event"], "livetime_d": s.livetime / 86400}
-            for s in ready.seasons
-        ],
-    }
-
-
-def result_path(folder: Path, sample: str, hypothesis: str) -> Path:
-    """Where the result of one hypothesis on one sample lies."""
-    return folder / "results" / f"{sample}-{slug(hypothesis)}.json"
-
-
-def fit_hypothesis(
-    spec: AnalysisSpec,
-    folder: Path,
-    sample: SampleSpec,
-    hypothesis: HypothesisSpec,
-    executor: Executor,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Fit, p-value, limits and maps of one hypothesis on one sample; the result as in results.json.
-
-    A finished result of the same problem, seed and trials is returned as it is.
-    """
-    asked = read_hypothesis(hypothesis.name, index=hypothesis.index, index_free=hypothesis.index_free)
-    ready = selected_samples(sample, folder).seasons
-    wanted = hypothesis.trials or spec.trials
-    fingerprint = ensembles.problem_fingerprint(asked, ready)
-
-    def make() -> dict[str, Any]:
-        problem = inference.pose(asked, ready, folder, spec.seed)
-        result = inference.infer(
-            problem,
-            sample.name,
-            n_scrambles=wanted.scrambles,
-            n_injections=wanted.injections,
-            executor=executor,
-            progress=progress,
-        )
-        _write_products(problem, sample.name, wanted.scrambles, folder, executor, progress, result)
-        return result
-
-    stem = f"{sample.name}-{slug(hypothesis.name)}"
-    part = Part(
-        result_path(folder, sample.name, hypothesis.name),
-        f"{sample.name} {hypothesis.name}",
-        _key(fingerprint, spec.seed, wanted.model_dump()),
-        _FITS,
-        tuple(_product(folder, f"{kind}-{stem}") for kind in ("trials", "map")),
-    )
-    result = _kept_or_made(part, make, executor, progress)
-    ensembles.problem_path(folder, fingerprint).unlink(missing_ok=True)  # up to 150 MB, and made again in seconds
-    return result
-
-
-_FITS, _COMPARISONS = "03_template_fits and 04_stacking", "nuanalysis run SPEC"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A finished piece of a run: its file, its name for people, what it is made from, and the step that makes it.
-
-    products : files that are written with it; where one is gone it is made again.
-    """
-
-    path: Path
-    name: str
-    key: str
-    step: str
-    products: tuple[Path, ...] = ()
-
-
-def _key(*content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _kept_or_made(
-    part: Part, make: Callable[[], dict[str, Any]], executor: Executor, progress: Progress
-) -> dict[str, Any]:
-    """The result of a part, from its file where that was made from the same; else made, and kept with its cost."""
-    if part.path.is_file():
-        held: dict[str, Any] = _read_json(part.path, part.step)
-        if held["key"] == part.key and all(product.is_file() for product in part.products):
-            progress(f"{part.name}: unchanged, kept")
-            return dict(held["result"])
-    with campaign.costing(executor) as cost:
-        result = make()
-    _json(part.path, {"key": part.key, "result": result, "cost": cost.record()})
-    return result
-
-
-def compare_hypotheses(spec: AnalysisSpec, folder: Path, executor: Executor, progress: Progress) -> None:
-    """P-values at published test statistics, global ones, joint fits, scans and source lists, on every sample held.
-
-    Each is kept as it ends.  Problems are large and are not sent elsewhere faster than they are made: threads serve
-    best.
-    """
-    if not spec.is_campaign:
-        return
-    published = {h.name: h for h in spec.hypothesis if h.published_ts is not None}
-    names = dict.fromkeys([*published, *(n for asked in spec.together for n in asked.hypotheses)])
-    read = {name: _compared(spec, name) for name in names}  # once: a map takes seconds
-    for sample in held_samples(spec, folder):
-        ready = selected_samples(sample, folder).seasons
-        for name, hypothesis in published.items():
-            [asked_for] = read[name]
-            _at_published_ts(spec, folder, sample.name, hypothesis, asked_for, ready, executor, progress)
-        for asked in spec.together:
-            hypotheses = tuple(h for name in asked.hypotheses for h in read[name])
-            _together(spec, folder, sample.name, asked, hypotheses, ready, executor, progress)
-        for wanted in spec.joint:
-            _joint(spec, folder, sample.name, wanted, ready, executor, progress)
-        for region in spec.scan:
-            _scan(spec, folder, sample.name, region, ready, executor, progress)
-        for listed in spec.sources:
-            _sources(spec, folder, sample.name, listed, ready, executor, progress)
-
-
-def _published_ts_path(folder: Path, sample: str, hypothesis: HypothesisSpec) -> Path:
-    return folder / "results" / f"published-ts-{sample}-{slug(hypothesis.name)}.json"
-
-
-def _together_path(folder: Path, sample: str, asked: TogetherSpec) -> Path:
-    return folder / "results" / f"together-{sample}-{asked.name}.json"
-
-
-def _at_published_ts(
-    spec: AnalysisSpec,
-    folder: Path,
-    sample: str,
-    hypothesis: HypothesisSpec,
-    asked: Hypothesis,
-    ready: tuple[Sample, ...],
-    executor: Executor,
-    progress: Progress,
-) -> None:
-    ts = float(hypothesis.published_ts or 0.0)
-    wanted = hypothesis.trials or spec.trials
-    key = _key(ensembles.problem_fingerprint(asked, ready), spec.seed, ts, wanted.injections)
-    part = Part(
-        _published_ts_path(folder, sample, hypothesis),
-        f"{sample} {hypothesis.name} at TS {ts:g}",
-        key,
-        _COMPARISONS,
+def _card(ready: Samples) -> SampleCard:
+    return SampleCard(
+        sample=ready.name,
+        origin="synthetic" if ready.origin == "synthetic" else "real",
+        label=ready.label,
+        n_events=ready.n_events,
+        livetime_s=ready.livetime,
+        reference=ready.reference,
+        note=" ".join(ready.notes),
+        seasons=tuple(
+            Season(name=s.name, n_events=s.events.sizes["event"], livetime_d=s.livetime / 86400) for s in ready.seasons
+        ),
     )
 
-    def make() -> dict[str, Any]:
-        problem = inference.pose(asked, ready, folder, spec.seed)
-        return campaign.at_published_ts(problem, sample, ts, wanted.injections, executor, progress)
 
-    _kept_or_made(part, make, executor, progress)
+# --- questions --------------------------------------------------------------------------------------------------------
 
 
-def _together(
-    spec: AnalysisSpec,
-    folder: Path,
-    sample: str,
-    asked: TogetherSpec,
-    hypotheses: tuple[Hypothesis, ...],
-    ready: tuple[Sample, ...],
-    executor: Executor,
-    progress: Progress,
-) -> None:
-    prints = [ensembles.problem_fingerprint(h, ready) for h in hypotheses]
-    key = _key(prints, spec.seed, asked.model_dump(exclude={"name"}))
-    part = Part(_together_path(folder, sample, asked), f"{sample} together {asked.name}", key, _COMPARISONS)
-
-    def make() -> dict[str, Any]:
-        progress(f"{part.name}: {len(hypotheses)} hypotheses")
-        problems = tuple(inference.pose(h, ready, folder, spec.seed) for h in hypotheses)
-        wanted = inference.Wanted(asked.precision, asked.trials, math.radians(asked.smear_declination_deg))
-        found = campaign.together(problems, sample, wanted, executor, progress)
-        return {"name": asked.name, "hypotheses": list(asked.hypotheses), **found}
-
-    _kept_or_made(part, make, executor, progress)
+def part_path(folder: Path, asked: Asked, sample: str) -> Path:
+    """Where the answer to a question on a sample lies."""
+    return folder / "results" / f"{asked.section}-{publish.slug(sample)}-{publish.slug(asked.name)}.json"
 
 
-def _joint_path(folder: Path, sample: str, asked: JointSpec) -> Path:
-    return folder / "results" / f"joint-{sample}-{asked.name}.json"
+def _sampled(asked: Asked, held: tuple[SampleSpec, ...]) -> tuple[tuple[SampleSpec, ...], ...]:
+    """The samples a question is asked of: each alone, or all at once where it takes several."""
+    return (held,) if asked.question.several else tuple((one,) for one in held)
 
 
-def _joint(
-    spec: AnalysisSpec,
-    folder: Path,
-    sample: str,
-    asked: JointSpec,
-    ready: tuple[Sample, ...],
-    executor: Executor,
-    progress: Progress,
-) -> None:
-    given = {h.name: h.index for h in spec.hypothesis}
-    hypotheses = [read_hypothesis(n, index=given.get(n), index_free=asked.index_free) for n in asked.hypotheses]
-    prints = [ensembles.problem_fingerprint(h, ready) for h in hypotheses]
-    key = _key(prints, spec.seed, asked.model_dump(exclude={"name"}))
-    part = Part(_joint_path(folder, sample, asked), f"{sample} joint fit {asked.name}", key, _COMPARISONS)
-
-    def make() -> dict[str, Any]:
-        problems = tuple(inference.pose(h, ready, folder, spec.seed) for h in hypotheses)
-        return {"name": asked.name, **joint.fit_together(problems, sample, asked.trials, executor, progress)}
-
-    _kept_or_made(part, make, executor, progress)
-
-
-def _scan_path(folder: Path, sample: str, asked: ScanSpec) -> Path:
-    return folder / "results" / f"scan-{sample}-{asked.name}.json"
-
-
-def _sources_path(folder: Path, sample: str, asked: SourcesSpec) -> Path:
-    return folder / "results" / f"sources-{sample}-{asked.name}.json"
+def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ...], bench: Bench) -> Entry:
+    """The answer to a question of the spec on samples; one made from the same is returned as it is."""
+    name = " + ".join(one.name for one in on)
+    path = part_path(folder, asked, name)
+    given = [h.model_dump() for h in (spec.index_of(n) for n in asked.names) if h is not None]
+    key = _key(
+        _events_key(spec), [s.model_dump() for s in on], asked.model_dump(exclude={"name"}), given,
+        [content_of(n) for n in asked.names],
+    )  # fmt: skip
+    if path.is_file():
+        held = _read_json(path, _ASK)
+        if held["key"] == key and all(Path(folder / product).is_file() for product in held["products"]):
+            bench.progress(f"{name} {asked.section} {asked.name}: unchanged, kept")
+            found = answer_of(asked.section).from_dict(held["answer"])
+            return publish.with_products(Entry(section=asked.section, name=asked.name, answer=found), folder)
+    bench.progress(f"{name} {asked.section} {asked.name}")
+    ready = tuple(selected_samples(one, folder, spec.seed) for one in on)
+    with costing(bench.executor) as cost:
+        question = _with_indices(spec, asked)
+        found = question.ask(ready if question.several else ready[0], bench)  # type: ignore[arg-type]
+    entry = Entry(section=asked.section, name=asked.name, answer=found)
+    written = _keep_products(entry, found, folder)
+    _json(path, {"key": key, "answer": found.to_dict(), "products": written, "cost": asdict(cost)})
+    return entry
 
 
-def _without_clocks(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without its durations: the same run gives the same bytes, and costs are kept beside it."""
-    return {key: value for key, value in document.items() if not key.startswith("seconds")}
+def _with_indices(spec: AnalysisSpec, asked: Asked) -> Any:
+    """The question, its hypotheses with the indices that [[hypothesis]] says for them."""
+
+    def opened(name: Any) -> Any:
+        given = spec.index_of(name) if isinstance(name, str) and asked.section != "measure" else None
+        return name if given is None else read_hypothesis(name, index=given.index, index_free=given.index_free)
+
+    said = {key: getattr(asked.question, key) for key in ("hypotheses", "models") if hasattr(asked.question, key)}
+    return asked.question.model_copy(update={key: tuple(map(opened, names)) for key, names in said.items()})
 
 
-def _scan(
-    spec: AnalysisSpec,
-    folder: Path,
-    sample: str,
-    asked: ScanSpec,
-    ready: tuple[Sample, ...],
-    executor: Executor,
-    progress: Progress,
-) -> None:
-    events = ensembles.problem_fingerprint(scan.direction(0.0, 0.0), ready)
-    product = _product(folder, f"sky-{sample}-{asked.name}")
-    part = Part(
-        _scan_path(folder, sample, asked),
-        f"{sample} sky scan {asked.name}",
-        _key(events, spec.seed, asked.model_dump(exclude={"name"})),
-        _COMPARISONS,
-        (product,),
-    )
-
-    def make() -> dict[str, Any]:
-        progress(f"{part.name}: nside {asked.nside}, {asked.skies} background skies")
-        document, found = scan.scan_record(
-            scan.look_at(ready, folder, spec.seed),
-            sample,
-            asked.nside,
-            asked.skies,
-            executor,
-            progress,
-            smear=math.radians(asked.smear_declination_deg),
-            local_trials=asked.local_trials,
-        )
-        result = {"name": asked.name, **_without_clocks(document)}
-        write_zip(product, sky_product(found, scan.whose(result), json.dumps(result, sort_keys=True, allow_nan=False)))
-        return result
-
-    _kept_or_made(part, make, executor, progress)
+def _keep_products(entry: Entry, found: Answer, folder: Path) -> list[str]:
+    """Write the large datasets of an answer; returns their paths within the run folder."""
+    paths = []
+    for kind, dataset in found.products().items():
+        path = entry.product(folder, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_zip(path, dataset)
+        paths.append(path.relative_to(folder).as_posix())
+    return paths
 
 
-def _sources(
-    spec: AnalysisSpec,
-    folder: Path,
-    sample: str,
-    asked: SourcesSpec,
-    ready: tuple[Sample, ...],
-    executor: Executor,
-    progress: Progress,
-) -> None:
-    events = ensembles.problem_fingerprint(scan.direction(0.0, 0.0), ready)
-    catalogue = open_catalogue(asked.catalogue)
-    listed = [astuple(source) for source in catalogue.sources]
-    part = Part(
-        _sources_path(folder, sample, asked),
-        f"{sample} source list {asked.name}",
-        _key(events, spec.seed, listed, catalogue.reference, asked.model_dump(exclude={"name"})),
-        _COMPARISONS,
-    )
-
-    def make() -> dict[str, Any]:
-        progress(f"{part.name}: {len(listed)} sources of {asked.catalogue}, {asked.skies} background skies")
-        document = scan.sources_record(
-            scan.look_at(ready, folder, spec.seed),
-            sample,
-            catalogue,
-            asked.skies,
-            executor,
-            progress,
-            smear=math.radians(asked.smear_declination_deg),
-            local_trials=asked.local_trials,
-        )
-        return {"name": asked.name, **_without_clocks(document)}
-
-    _kept_or_made(part, make, executor, progress)
+def ask_all(spec: AnalysisSpec, folder: Path, bench: Bench, *, only: Callable[[Asked], bool] = bool) -> list[Entry]:
+    """The answers to all questions of the spec that ``only`` takes, each kept as it ends."""
+    held = held_samples(spec, folder)
+    wanted = [asked for asked in spec.questions() if only(asked)]
+    return [ask(spec, folder, asked, on, bench) for asked in wanted for on in _sampled(asked, held)]
 
 
-def _compared(spec: AnalysisSpec, name: str) -> tuple[Hypothesis, ...]:
-    """The hypotheses of a name in a comparison, with the index of the hypothesis of the spec that has this name."""
-    given = next((h for h in spec.hypothesis if h.name == name), None)
-    if given is None:
-        return read_hypotheses(name)
-    return read_hypotheses(name, index=given.index, index_free=given.index_free)
-
-
-def _write_products(
-    problem: inference.Problem,
-    sample: str,
-    n_scrambles: int,
-    folder: Path,
-    executor: Executor,
-    progress: Progress,
-    result: dict[str, Any],
-) -> None:
-    """The background trials and the map of the test statistic as products."""
-    stem = f"{sample}-{slug(problem.hypothesis.name)}"
-    best, data = inference.fit(problem)
-    reach = max(best.ts + 2.0, inference.REACH_TS)
-    background = inference.scrambles(problem, n_scrambles, reach, executor, progress)
-    values = {name: background[name].values for name in TRIALS.columns}
-    attrs = {key: background.attrs[key] for key in ("fingerprint", "seed", "kind")}
-    write_zip(
-        _product(folder, f"trials-{stem}"),
-        dataset(TRIALS, values, {**attrs, "origin": result["origin"], "hypothesis": problem.hypothesis.name}),
-    )
-    density = ts_density(problem.prepared, data, best)
-    described = {"units": "sr-1", "description": "contribution to the test statistic per steradian"}
-    sky = xr.Dataset(
-        {"ts_density": (("pixel",), density, described)},
-        attrs={
-            "nside": 64,
-            "ordering": "RING",
-            "frame": "ICRS",
-            "origin": result["origin"],
-            "model_origin": result["model_origin"],
-            "hypothesis": problem.hypothesis.name,
-            "sample": sample,
-            "ts": best.ts,
-        },
-    )
-    write_zip(_product(folder, f"map-{stem}"), sky)
+# --- results ----------------------------------------------------------------------------------------------------------
 
 
 def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
     """Names of the upstream releases behind the samples, the hypotheses and the injected signal of a run."""
-    used = {name for sample in book["seasons"] for name in samples.RELEASES_OF[sample]}
-    models = [h.name for h in spec.hypothesis] + [s.signal for s in spec.sample]
-    models += spec.compared
-    sources = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}
-    sources |= {asked.catalogue.removeprefix("stack:").partition("?")[0] for asked in spec.sources}
-    if sources & set(CATALOGUES) or "template:pi0" in models:
+    used = {name for sample in book["seasons"] for name in samples.recipe(sample).releases}
+    models = [*spec.names, *(s.signal for s in spec.sample)]
+    lists = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}
+    if lists & set(CATALOGUES) or "template:pi0" in models:
         used |= {"cascades-2023"}
-    return used | ({"source-catalogues"} if sources & set(source_catalogues.LAYOUTS) else set())
+    return used | ({source_catalogues.RELEASE.name} if lists & set(source_catalogues.LAYOUTS) else set())
 
 
-def _inputs(used: set[str]) -> list[dict[str, Any]]:
+def _inputs(used: set[str]) -> tuple[Input, ...]:
     """The upstream releases behind a run, with the checksums of the files that were opened.
 
     Of the cascade release that is the map alone: its tables are typed into the package.
     """
     out = []
-    for release in RELEASES:
-        if release.name not in used:
-            continue
+    for release in (one for one in RELEASES if one.name in used):
         try:
             report = verify(release, find(release))
         except DataError:
@@ -603,106 +326,77 @@ def _inputs(used: set[str]) -> list[dict[str, Any]]:
         if release.name == "cascades-2023":
             opened = [f for f in opened if f.path == PI0_MAP.as_posix()]
         out.append(
-            {
-                "name": release.name,
-                "title": release.title,
-                "doi": release.doi,
-                "doi_confirmed": release.doi_confirmed,
-                "licence": release.licence,
-                "citation": release.citation,
-                "files": [{"path": f.path, "sha256": f.sha256} for f in opened],
-            }
+            Input(
+                name=release.name,
+                title=release.title,
+                doi=release.doi or "",
+                doi_confirmed=release.doi_confirmed,
+                licence=release.licence,
+                citation=release.citation,
+                files=tuple(InputFile(path=f.path, sha256=f.sha256) for f in opened),
+            )
         )
-    return out
+    return tuple(out)
 
 
-def versions() -> dict[str, str]:
-    """Python and the packages that decide numbers."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
-
-
-def _drop_stale_products(
-    folder: Path, selection: dict[str, Any], results: list[dict[str, Any]], scans: list[dict[str, Any]]
-) -> None:
-    """Remove products of hypotheses and scans that are no longer in the spec: they would end up in the release."""
-    seasons = [season["name"] for sample in selection["samples"] for season in sample["seasons"]]
-    tested = [f"{row['sample']}-{slug(row['hypothesis'])}" for row in results]
+def _drop_stale_products(folder: Path, results: Results) -> None:
+    """Remove products of questions that are no longer in the spec: they would end up in the release."""
+    seasons = [season.name for sample in results.samples for season in sample.seasons]
     wanted = {f"{kind}-{name}.zip" for kind in ("events", "response") for name in seasons}
-    wanted |= {f"{kind}-{name}.zip" for kind in ("trials", "map") for name in tested}
-    wanted |= {f"sky-{one['sample']}-{one['name']}.zip" for one in scans}
+    wanted |= {product.path.name for product in publish.products(results, folder)}
     for path in (folder / "products").glob("*.zip"):
         if path.name not in wanted:
             path.unlink()
 
 
-def _comparisons(spec: AnalysisSpec, folder: Path, fits: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a campaign adds to results.json; nothing for other specs."""
-    out: dict[str, Any] = {"left_out_hypotheses": spec.left_out} if spec.left_out else {}
-    if not spec.is_campaign:
-        return out
-    held = [s.name for s in held_samples(spec, folder)]
-    asked = [h for h in spec.hypothesis if h.published_ts is not None]
-    at_ts = [_read_json(_published_ts_path(folder, s, h), _COMPARISONS) for s in held for h in asked]
-    shared = [_read_json(_together_path(folder, s, t), _COMPARISONS) for s in held for t in spec.together]
-    fitted = [_read_json(_joint_path(folder, s, j), _COMPARISONS) for s in held for j in spec.joint]
-    scans = [_read_json(_scan_path(folder, s, a), _COMPARISONS) for s in held for a in spec.scan]
-    listed = [_read_json(_sources_path(folder, s, a), _COMPARISONS) for s in held for a in spec.sources]
-    named = [("fit", one["result"]["hypothesis"], one) for one in fits]
-    named += [("published ts", one["result"]["hypothesis"], one) for one in at_ts]
-    named += [("together", one["result"]["name"], one) for one in shared]
-    named += [("joint", one["result"]["name"], one) for one in fitted]
-    named += [("scan", one["result"]["name"], one) for one in scans]
-    named += [("sources", one["result"]["name"], one) for one in listed]
-    costs = [
-        {"part": part, "name": name, "sample": one["result"]["sample"], **one["cost"]}
-        for part, name, one in named
-        if "cost" in one
-    ]
-    return {
-        **out,
-        "at_published_ts": [one["result"] for one in at_ts],
-        "together": [one["result"] for one in shared],
-        "joint": [one["result"] for one in fitted],
-        "scans": [one["result"] for one in scans],
-        "source_lists": [one["result"] for one in listed],
-        "costs": costs,
-    }
+def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[Spent, ...]]:
+    """The finished parts of a run and what they cost; StepMissing if one is not there."""
+    entries, costs = [], []
+    for asked in spec.questions():
+        for on in _sampled(asked, held_samples(spec, folder)):
+            sample = " + ".join(one.name for one in on)
+            held = _read_json(part_path(folder, asked, sample), _ASK)
+            found = answer_of(asked.section).from_dict(held["answer"])
+            entry = publish.with_products(Entry(section=asked.section, name=asked.name, answer=found), folder)
+            entries.append(entry)
+            costs.append(Spent(section=asked.section, name=asked.name, sample=sample, **held["cost"]))
+    return tuple(entries), tuple(costs)
 
 
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
     selection = _read_json(folder / "selection.json", "02_event_selection")
     book = _book(folder)
-    held = held_samples(spec, folder)
-    fits = [_read_json(result_path(folder, s.name, h.name), _FITS) for s in held for h in spec.hypothesis]
-    results = [one["result"] for one in fits]
-    compared = _comparisons(spec, folder, fits)
-    _drop_stale_products(folder, selection, results, compared.get("scans", []))
+    entries, costs = _parts(spec, folder)
     path = folder / "results.json"
-    body = {
-        "schema_version": "1",
-        "name": spec.name,
-        "spec_fingerprint": spec.fingerprint(),
-        "seed": spec.seed,
-        "versions": versions(),
-        "inputs": _inputs(_used(spec, book)),
-        "left_out": book["left_out"],
-        **selection,
-        "results": results,
-        **compared,
-    }
-    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    results = Results(
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        name=spec.name,
+        spec_fingerprint=spec.fingerprint(),
+        seed=spec.seed,
+        versions=versions(),
+        inputs=_inputs(_used(spec, book)),
+        left_out=book["left_out"],
+        left_out_questions=spec.left_out,
+        samples=tuple(SampleCard.from_dict(one) for one in selection["samples"]),
+        cut_flow=tuple(CutRow.from_dict(one) for one in selection["cut_flow"]),
+        answers=entries,
+        costs=costs,
+    )
+    _drop_stale_products(folder, results)
+    document = results.to_dict()
     if path.is_file():
         held = json.loads(path.read_text())
-        same = {k: v for k, v in held.items() if k != "created"} == json.loads(json.dumps(body))
-        created = held["created"] if same else created
-    return _json(path, {"created": created, **body})
+        if {**held, "created": ""} == {**document, "created": ""}:
+            document["created"] = held["created"]
+    return _json(path, document)
 
 
 def draw_and_report(folder: Path) -> Path:
-    """Draw the standard figures, write the report and, for a campaign, ``campaign.ecsv``; returns the report's path."""
-    standard_figures(folder, PUBLISHED)
-    table = publish.campaign_table(publish.load_results(folder))
+    """Draw the figures of all answers, write the report and the campaign table; returns the report's path."""
+    results = publish.load_results(folder)
+    publish.draw(results, folder)
+    table = publish.campaign_table(results)
     if table:
         atomic_write(folder / "campaign.ecsv", table)
     return publish.report(folder)
@@ -717,28 +411,25 @@ def build_release(folder: Path, release_version: str = "") -> Path:
     return built
 
 
-def headline(folder: Path) -> list[str]:
-    """One line a result, hottest spot and source list, for the end of a run."""
-    lines, results = [], _read_json(folder / "results.json", "05_data_release")
-    for row in results["results"]:
-        p, flux = row["p_value"], row["flux"]
-        sigma = f"{p['sigma']:.2f} +- {p['sigma_error']:.2f} sigma local" if p["sigma"] is not None else f"p {p['p']}"
-        limit = f"< {flux['upper_limit_90']:.3g} (90 %)" if flux["upper_limit_90"] is not None else "no limit"
-        mark = " [SYNTHETIC]" if row["origin"] == "synthetic" else " [real]"
-        fit = f"TS {row['fit']['ts']:6.2f}  n_s {row['fit']['n_signal']:7.1f}"
-        lines.append(f"{row['sample']:<14} {row['hypothesis']:<14} {fit}  {sigma}, flux {limit} {flux['unit']}{mark}")
-    for one in results.get("scans", []):
-        for spot in one["hottest"]:
-            what = f"hottest {spot['hemisphere']}, RA {spot['ra_deg']:.1f} dec {spot['dec_deg']:.1f} deg"
-            lines.append(_of_the_best(one, f"{one['name']}: {what}", spot))
-    for one in results.get("source_lists", []):
-        what = f"best of {one['n_sources']} sources, {one['best']['source']}"
-        lines.append(_of_the_best(one, f"{one['name']}: {what}", one["best"]))
+def headlines(folder: Path) -> list[str]:
+    """A line an answer, for the end of a run."""
+    lines = []
+    for one in publish.load_results(folder).answers:
+        mark = "[real]" if one.origin == "real" else "[SYNTHETIC]" if one.origin == "synthetic" else "[mixed]"
+        lines.append(f"{mark} {one.sample}, {one.section} {one.name}: {' '.join(one.answer.headline())}")
     return lines
 
 
-def _of_the_best(record: dict[str, Any], what: str, best: dict[str, Any]) -> str:
-    """A line with the local and the global p-value of the best of many."""
-    mark = "[SYNTHETIC]" if record["origin"] == "synthetic" else "[real]"
-    found = f"{scan._p_words(best['p_local'], 'local')}, {scan._p_words(best['p_global'], 'global')}"
-    return f"{record['sample']:<14} {what}: {found} {mark}"
+def everything(spec: AnalysisSpec, folder: Path, bench: Bench) -> Path:
+    """All steps of a run, to report and release; returns the run folder."""
+    from dataclasses import replace
+
+    folder.mkdir(parents=True, exist_ok=True)
+    here = replace(bench, folder=folder)
+    fill_event_store(spec, folder, bench.progress)
+    select_samples(spec, folder, bench.progress)
+    ask_all(spec, folder, here)
+    collect_results(spec, folder)
+    draw_and_report(folder)
+    build_release(folder)
+    return folder

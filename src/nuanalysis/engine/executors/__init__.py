@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from nuanalysis.engine.executors._children import ONE_THREAD, one_thread_for_children
+from nuanalysis.engine.executors._children import one_thread_for_children
 from nuanalysis.engine.executors._contract import Executor
 from nuanalysis.engine.executors.dask import DaskExecutor, at_address, local_cluster
 from nuanalysis.engine.executors.processes import Processes
 from nuanalysis.engine.executors.queues import QUEUES, queue_executor
 from nuanalysis.engine.executors.serial import Serial
 from nuanalysis.engine.executors.threads import Threads
+from nuanalysis.engine.one_thread import ONE_THREAD
 from nuanalysis.errors import InputError, did_you_mean
 
 NAMES = ("serial", "threads", "processes", "dask", *QUEUES)

@@ -17,13 +17,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from nuanalysis.engine.executors._children import (
-    ONE_THREAD,
     environment,
     interrupts_blocked,
     one_thread_for_children,
     restore_environment,
 )
 from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Result, check_workers
+from nuanalysis.engine.one_thread import ONE_THREAD
 from nuanalysis.errors import EnvironmentFault, InputError
 
 CONNECT_SECONDS = 5.0

@@ -28,9 +28,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nuanalysis.engine.executors._children import ONE_THREAD, interrupts_blocked
+from nuanalysis.engine.executors._children import interrupts_blocked
 from nuanalysis.engine.executors._contract import check_workers
 from nuanalysis.engine.executors.dask import Connection, DaskExecutor, close_in_time, distributed, hush
+from nuanalysis.engine.one_thread import ONE_THREAD
 from nuanalysis.errors import EnvironmentFault, InputError
 
 if TYPE_CHECKING:

@@ -1,70 +1,101 @@
-"""The samples of the package: which seasons they have, with which responses and bins they are analysed."""
+"""The samples of the package: one file each, and one line in SAMPLES.
+
+A sample is made or read (``make_events``), selected (``select``) and assembled (``assemble``); ``load`` does all three.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from collections.abc import Mapping
+from typing import Self
 
+import astropy.units as u
 import numpy as np
 import xarray as xr
-from pydantic import Field, ValidationError, model_validator
+from numpy.typing import NDArray
+from pydantic import field_validator, model_validator
 
-from nuanalysis import simulate
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.ingest import find, irf_plenum, tracks_ic40, tracks_ic79, tracks_ic86_2011
 from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
+from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
+from nuanalysis.library.samples._recipe import SampleRecipe, Season
 from nuanalysis.library.samples._samples import Samples
-from nuanalysis.model import OWN_SPECTRUM, Binning, Sample
-from nuanalysis.records import Settings, faults_in_words
-from nuanalysis.response import NONE, Response, cascades_2023
-from nuanalysis.response import tracks as track_response
-from nuanalysis.selection import NO_RUNS, Check, Cut, CutFlow, Range, Runs, apply
-from nuanalysis.selection import cascades_2023 as select_cascades
-from nuanalysis.selection import tracks as select_tracks
+from nuanalysis.library.samples._shared import refuse_shared_events
+from nuanalysis.model import Sample
+from nuanalysis.records import Settings, made, setting
+from nuanalysis.response import Response, acceptance
+from nuanalysis.selection import NO_RUNS, CutFlow, Range, apply
+from nuanalysis.sky.catalogues import Selection, seen_shares
 from nuanalysis.sky.records import PowerLaw
 
+SAMPLES: tuple[SampleRecipe, ...] = (
+    cascades_2023.SAMPLE,
+    tracks.SAMPLE,
+    tracks_dr1.SAMPLE,
+    tracks_dr2.SAMPLE,
+    hese75.SAMPLE,
+)
+
 __all__ = [
-    "CASCADE_BINNING",
-    "RELEASES_OF",
-    "SAMPLE_NAMES",
-    "TRACK_BINNING",
+    "SAMPLES",
+    "Detector",
+    "EventTable",
+    "SampleRecipe",
     "SampleSpec",
     "Samples",
+    "Season",
     "assemble",
-    "is_synthetic",
+    "detector",
+    "event_shares",
     "load",
     "make_events",
-    "response_of",
+    "names",
+    "own",
+    "recipe",
+    "refuse_shared_events",
     "sample_spec",
-    "seasons",
     "select",
     "user_cuts",
 ]
 
-SAMPLE_NAMES = ("cascades-2023", "tracks")
-_TRACKS = {"tracks-ic40": tracks_ic40, "tracks-ic79": tracks_ic79, "tracks-ic86-2011": tracks_ic86_2011}
-_LABELS = {"tracks-ic40": "IC40 tracks", "tracks-ic79": "IC79 tracks", "tracks-ic86-2011": "IC86-2011 tracks"}
-RELEASES_OF = {
-    "cascades-2023": ("cascades-2023",),
-    "tracks": ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011", "irf-plenum"),
-}
+_WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
-CASCADE_BINNING = Binning(
-    np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3
-)
-# Edges between the 0.1 steps in which the IC86-2011 energies are released.
-TRACK_BINNING = Binning(np.linspace(-1, 1, 21), np.arange(0.95, 8.0, 0.2), float(np.radians(2.0)), min_count=10)
+
+def names() -> tuple[str, ...]:
+    """Every sample that has a name."""
+    return tuple(sample.name for sample in SAMPLES)
+
+
+def recipe(name: str) -> SampleRecipe:
+    """How a sample is made.  Raises InputError for an unknown one, with its nearest name, and for a refused one."""
+    found = next((sample for sample in SAMPLES if sample.name == name), None)
+    if found is None:
+        raise InputError(f"there is no sample '{name}'.{did_you_mean(name, names())}")
+    if found.refusal:
+        raise InputError(f"the sample '{name}' cannot be analysed: {found.refusal}")
+    return found
 
 
 class SampleSpec(Settings):
-    """One sample and the user's cuts on it; signal and n_signal belong to the synthetic sample alone."""
+    """One sample and the user's cuts on it; signal and n_signal belong to the synthetic samples alone."""
 
-    name: Literal["cascades-2023", "tracks"]
-    signal: str = Field("template:pi0", description="hypothesis injected into the synthetic sample, or 'none'")
-    n_signal: Annotated[float, Field(ge=0, le=10000)] = 671.1
-    min_log10_energy: Annotated[float, Field(ge=0, le=10)] = 0.0
-    max_log10_energy: Annotated[float, Field(ge=0, le=10)] = 10.0
-    min_declination_deg: Annotated[float, Field(ge=-90, le=90)] = -90.0
-    max_declination_deg: Annotated[float, Field(ge=-90, le=90)] = 90.0
+    name: str = setting(help="sample: " + ", ".join(f"{one.name} ({one.title})" for one in SAMPLES if not one.refusal))
+    signal: str = setting("template:pi0", help="hypothesis injected into a synthetic sample, or 'none'")
+    n_signal: float = setting(671.1, low=0, high=10000, help="its expected events")
+    min_log10_energy: float = setting(0.0, low=0, high=10, help="lowest log10 of the reconstructed energy in GeV")
+    max_log10_energy: float = setting(10.0, low=0, high=10, help="highest log10 of the reconstructed energy in GeV")
+    min_declination_deg: float = setting(-90.0, low=-90, high=90, help="lowest declination, in degrees")
+    max_declination_deg: float = setting(90.0, low=-90, high=90, help="highest declination, in degrees")
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            return recipe(name).name
+        except InputError as error:
+            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _ranges_hold_something(self) -> Self:
@@ -83,24 +114,7 @@ class SampleSpec(Settings):
 
 def sample_spec(**values: object) -> SampleSpec:
     """One sample from options.  Raises InputError with all faults in one message."""
-    try:
-        return SampleSpec.model_validate(values)
-    except ValidationError as error:
-        raise InputError(
-            f"the sample cannot be made as asked:\n  - {faults_in_words(error, (SampleSpec,))}\nNothing was run."
-        ) from error
-
-
-def seasons(name: str) -> tuple[str, ...]:
-    """The seasons of a sample.  Raises InputError for an unknown sample."""
-    if name not in SAMPLE_NAMES:
-        raise InputError(f"there is no sample '{name}'.{did_you_mean(name, SAMPLE_NAMES)}")
-    return (cascades_2023.NAME,) if name == "cascades-2023" else tuple(_TRACKS)
-
-
-def is_synthetic(name: str) -> bool:
-    """Whether the events of a sample are simulated."""
-    return name == "cascades-2023"
+    return made(SampleSpec, values, "the sample cannot be made as asked")
 
 
 def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
@@ -108,27 +122,9 @@ def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
 
     Raises DataError that names the fetch command where a release is not here.
     """
-    if not is_synthetic(spec.name):
-        return {season: reader.read_events(find(reader.RELEASE)) for season, reader in _TRACKS.items()}
-    if spec.signal == "none":
-        return {cascades_2023.NAME: simulate.cascades(seed, None, 0.0, spectrum=PowerLaw(2.7))}
-    hypothesis = read_hypothesis(spec.signal)
-    spectrum = hypothesis.spectrum
-    shape = "its own spectrum" if hypothesis.index == OWN_SPECTRUM else f"E^-{hypothesis.index:g}"
-    label = f"{spec.signal} ({hypothesis.target.label}), {shape}"
-    return {
-        cascades_2023.NAME: simulate.cascades(seed, hypothesis.target, spec.n_signal, spectrum=spectrum, label=label)
-    }
-
-
-def response_of(season: str) -> Response:
-    """The response of a season."""
-    if season == cascades_2023.NAME:
-        return cascades_2023.response()
-    reader = _TRACKS[season]
-    tables = irf_plenum.read_tables(find(irf_plenum.RELEASE))
-    area = reader.read_effective_area(find(reader.RELEASE))
-    return track_response.response(season, _LABELS[season], reader.RELEASE.reference, area, tables)
+    sample = recipe(spec.name)
+    signal = None if sample.origin == "real" or spec.signal == "none" else read_hypothesis(spec.signal)
+    return sample.events(seed, signal, spec.n_signal)
 
 
 def user_cuts(spec: SampleSpec) -> tuple[Range, ...]:
@@ -142,44 +138,36 @@ def user_cuts(spec: SampleSpec) -> tuple[Range, ...]:
     return tuple(cuts)
 
 
-def _checks(spec: SampleSpec, season: str, earlier: Runs) -> tuple[tuple[Cut | Check, ...], Runs]:
-    """The cuts and checks of the sample itself, and the good runs where they are known."""
-    if season == cascades_2023.NAME:
-        return select_cascades.CUTS, NO_RUNS
-    uptime = _TRACKS[season].read_uptime(find(_TRACKS[season].RELEASE))
-    runs = Runs(uptime["start"].values, uptime["stop"].values)
-    return select_tracks.RECIPES[season].checks(runs, earlier=earlier), runs
-
-
 def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], dict[str, CutFlow]]:
     """Apply the selection of the sample and the user's cuts; returns events and cut flow by season."""
     kept, flows, earlier = {}, {}, NO_RUNS
     for season, dataset in events.items():
-        checks, runs = _checks(spec, season, earlier)
-        kept[season], flows[season] = apply(dataset, (*checks, *user_cuts(spec)), runs=runs)
+        steps, runs = recipe(spec.name).season(season).steps(earlier)
+        kept[season], flows[season] = apply(dataset, (*steps, *user_cuts(spec)), runs=runs)
         earlier = runs
     return kept, flows
 
 
 def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> Samples:
     """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
-    out = []
+    sample, seasons = recipe(spec.name), []
     energy = (spec.min_log10_energy, spec.max_log10_energy)
     declination = (float(np.radians(spec.min_declination_deg)), float(np.radians(spec.max_declination_deg)))
-    for season, dataset in events.items():
-        response = response_of(season)
-        cascade = season == cascades_2023.NAME
-        binning, nside = (CASCADE_BINNING, 64) if cascade else (TRACK_BINNING, 128)
-        out.append(Sample(season, response.label, dataset, response, binning, nside, energy, declination))
-    synthetic, signal = is_synthetic(spec.name), str(out[0].events.attrs.get("signal", ""))
+    for name, dataset in events.items():
+        response = sample.season(name).response()
+        seasons.append(
+            Sample(name, response.label, dataset, response, sample.binning, sample.nside, energy, declination)
+        )
+    said = seasons[0].events.attrs
     return Samples(
-        spec.name,
-        "cascades 2023, synthetic twin" if synthetic else "IceCube tracks, three seasons",
-        tuple(out),
+        sample.name,
+        sample.label,
+        tuple(seasons),
         seed=seed,
-        signal="" if signal == "none" else signal,
-        releases=RELEASES_OF[spec.name],
-        systematics=cascades_2023.SYSTEMATICS if synthetic else NONE,
+        signal="" if said.get("signal", "none") == "none" else str(said["signal"]),
+        releases=sample.releases,
+        holds=sample.holds,
+        systematics=sample.systematics,
     )
 
 
@@ -187,3 +175,68 @@ def load(spec: SampleSpec, seed: int) -> Samples:
     """Make or read, select and assemble in one go, without a run folder."""
     kept, _ = select(spec, make_events(spec, seed))
     return assemble(kept, spec, seed)
+
+
+def detector(response: str | Response | xr.Dataset) -> Detector:
+    """The response, bins and maps that a name of a sample or season, a Response or a RESPONSE dataset stands for.
+
+    Bins of a response without a name are those of tracks, or those of cascades where it is as wide.
+    Raises InputError for unknown names and for samples of several seasons, DataError for a dataset against the schema.
+    """
+    if isinstance(response, str):
+        found = [(sample, season) for sample in SAMPLES for season in sample.seasons if season.name == response]
+        if not found:
+            sample = recipe(response)
+            found = [(sample, season) for season in sample.seasons]
+        if len(found) > 1:
+            seasons = ", ".join(season.name for _, season in found)
+            raise InputError(f"the sample '{response}' has a response for each season; expected one of {seasons}")
+        [(sample, season)] = found
+        return Detector(season.response(), sample.binning, sample.nside, sample.systematics)
+    known = own_response(response) if isinstance(response, xr.Dataset) else response
+    width = float(np.median(known.array("psf_kappa_narrow"))) ** -0.5
+    alike = cascades_2023.SAMPLE if width > _WIDE else tracks.SAMPLE
+    return Detector(known, alike.binning, alike.nside)
+
+
+def own(
+    table: EventTable,
+    *,
+    response: str | Response | xr.Dataset,
+    livetime: u.Quantity | None = None,
+    origin: str = "",
+    name: str = "own",
+    units: Mapping[str, str] | None = None,
+    reference: str = "events of the user",
+    seed: int = 1,
+) -> Samples:
+    """A user's own events as a sample of one season.
+
+    table : astropy Table or QTable, pandas DataFrame, xarray Dataset or mapping.  Columns: mjd (or time),
+        right_ascension (ra), declination (dec), log10_energy or energy (reconstructed), angular_error (sigma), and, if
+        there, azimuth, zenith, run, event_id; others are left alone.  A column brings its unit (a Quantity, ``unit``,
+        attribute ``units``), or ``units`` says it by column; mjd is in d and log10_energy in log10(E/GeV).
+    response : see ``detector``.    livetime : with a unit.    origin : 'real' or 'synthetic'; never assumed.
+    seed : of the trials on it.
+    Raises InputError with every fault of the table in one message.
+    """
+    if name in names() or not _PLAIN.fullmatch(name):
+        raise InputError(f"name is '{name}'; expected one of its own, of small letters, digits, '.', '_' and '-'")
+    seen_by = detector(response)
+    events = own_events(table, livetime=livetime, origin=origin, name=name, units=units or {}, reference=reference)
+    label = f"{name}, seen as {seen_by.response.label}"
+    season = Sample(name, label, events, seen_by.response, seen_by.binning, seen_by.nside)
+    return Samples(name, label, (season,), seed, systematics=seen_by.systematics)
+
+
+def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> NDArray[np.float64]:
+    """Shares of the events of a sample that the sources of a selection are expected to bring, (source,).
+
+    index : of the power law of every source.  Seasons are added by their livetimes.
+    Raises InputError for an unknown sample, DataError where its response is not here.
+    """
+    sin_dec = np.sin([source.declination for source in selection.catalogue.sources])
+    total = np.zeros(len(sin_dec))
+    for season in recipe(name).seasons:
+        total += season.livetime() * acceptance(season.response(), PowerLaw(index), sin_dec)
+    return seen_shares(np.array(selection.catalogue.weights), total)

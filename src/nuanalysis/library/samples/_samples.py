@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from textwrap import wrap
+from typing import Literal
 
 import astropy.units as u
 import numpy as np
@@ -25,6 +26,7 @@ class Samples:
     seed : of a synthetic sample, and of the trials on any.
     signal : what was injected into a synthetic sample, in words; '' for nothing.
     releases : names of the upstream releases it is made of.
+    holds : its real events, named by detector season and kind; samples that name the same one share events.
     systematics : how far the detector may differ from the responses; NONE where no public numbers say.
     """
 
@@ -34,10 +36,11 @@ class Samples:
     seed: int = 1
     signal: str = ""
     releases: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
     systematics: Systematics = NONE
 
     @property
-    def origin(self) -> str:
+    def origin(self) -> Literal["real", "synthetic"]:
         """'synthetic' if any season is, else 'real'."""
         return "synthetic" if any(season.origin == "synthetic" for season in self.seasons) else "real"
 

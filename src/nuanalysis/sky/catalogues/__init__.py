@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.sky.catalogues._duplicates import Group, Match, match
+from nuanalysis.sky.catalogues._reading import COLUMN_KEYS, KEYS, check_map, read_sources
 from nuanalysis.sky.catalogues._select import (
     DUPLICATES,
     WEIGHTS,
@@ -20,47 +21,17 @@ from nuanalysis.sky.catalogues._select import (
     seen_shares,
     select,
 )
-from nuanalysis.sky.catalogues._table import (
-    COLUMN_KEYS,
-    KEYS,
-    STANDARD,
-    Column,
-    SourceTable,
-    check_map,
-    from_catalogue,
-    read_sources,
-)
+from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, from_catalogue
 from nuanalysis.sky.catalogues.extended_tev import EXTENDED_TEV
 from nuanalysis.sky.catalogues.source_list_2023 import CLASSES, LIST_109
 from nuanalysis.sky.catalogues.stacking_2023 import PWN, SNR, UNID
 from nuanalysis.sky.records import Catalogue
 
 __all__ = [
-    "CATALOGUES",
-    "COLUMN_KEYS",
-    "DUPLICATES",
-    "KEYS",
-    "STANDARD",
-    "WEIGHTS",
-    "Choice",
-    "Column",
-    "Group",
-    "Match",
-    "Selection",
-    "SourceTable",
-    "catalogue",
-    "check_map",
-    "chosen_rows",
-    "duplicate_faults",
-    "found_duplicates",
-    "from_catalogue",
-    "listed",
-    "match",
-    "part",
-    "read_sources",
-    "seen_shares",
-    "select",
-]
+    "CATALOGUES", "COLUMN_KEYS", "DUPLICATES", "KEYS", "STANDARD", "WEIGHTS", "Choice", "Column", "Group", "Match",
+    "Selection", "SourceTable", "catalogue", "check_map", "chosen_rows", "duplicate_faults", "found_duplicates",
+    "from_catalogue", "listed", "match", "part", "read_sources", "seen_shares", "select",
+]  # fmt: skip
 
 CATALOGUES: dict[str, Catalogue] = {
     "snr": SNR,

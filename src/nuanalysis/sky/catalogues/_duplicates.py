@@ -13,8 +13,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from nuanalysis.schema import Floats, Ints
+
 _MARGIN = 1.0 + 1e-9  # of the search in a tree; what it finds is measured again
 
 
@@ -100,13 +100,7 @@ def match(one: tuple[Floats, Floats], other: tuple[Floats, Floats], within: floa
         near, near_back = nearest <= within, nearest_back <= within
     rows = np.flatnonzero(near)
     return Match(
-        rows,
-        partner[rows],
-        nearest[rows],
-        np.flatnonzero(~near),
-        np.flatnonzero(~near_back),
-        nearest,
-        nearest_back,
+        rows, partner[rows], nearest[rows], np.flatnonzero(~near), np.flatnonzero(~near_back), nearest, nearest_back
     )
 
 

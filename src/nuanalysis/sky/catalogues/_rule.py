@@ -27,10 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
-from nuanalysis.sky.catalogues._table import nearest_name
+from nuanalysis.errors import InputError, did_you_mean, refuse
+from nuanalysis.schema import Bools
 
-Bools = NDArray[np.bool_]
 Values = NDArray[Any]
 
 LONGEST = 2000  # characters
@@ -98,8 +97,7 @@ def parse_rule(text: str) -> Rule:
         raise InputError(f"the rule is nested deeper than {DEEPEST} times; write it with fewer brackets")
     faults: list[str] = []
     _check_condition(tree, columns, faults)
-    if faults:
-        raise InputError(f"the rule {text!r} cannot be used:\n  - " + "\n  - ".join(dict.fromkeys(faults)))
+    refuse(faults, f"the rule {text!r} cannot be used")
     return Rule(text, tree, columns)
 
 
@@ -254,16 +252,13 @@ def apply_rule(rule: Rule, columns: Callable[[str], Values | None], known: Itera
             name = _name(node, rule.columns)
             values = columns(name)
             if values is None:
-                faults.append(f"there is no column '{name}'.{nearest_name(name, known)}")
+                faults.append(f"there is no column '{name}'.{did_you_mean(name, known)}")
             else:
                 found[name] = values
     evaluation = _Evaluation(rule, found)
     if not faults or found:
         evaluation.check(rule.tree, faults)
-    if faults:
-        raise InputError(
-            f"the rule {rule.text!r} does not fit the catalogue:\n  - " + "\n  - ".join(dict.fromkeys(faults))
-        )
+    refuse(faults, f"the rule {rule.text!r} does not fit the catalogue")
     true, false = evaluation.condition(rule.tree)
     return Outcome(true, ~(true | false), tuple(dict.fromkeys(evaluation.notes)))
 
@@ -368,7 +363,7 @@ class _Evaluation:
             if not (column == value).any():
                 name = _name(beside, self.rule.columns)
                 there = sorted(set(column.tolist()) - {""})
-                self.notes.append(f"no source has the {name} '{value}'.{nearest_name(value, there)}")
+                self.notes.append(f"no source has the {name} '{value}'.{did_you_mean(value, there)}")
         return np.array(value)
 
 

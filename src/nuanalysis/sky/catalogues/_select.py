@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import InputError, did_you_mean, refuse
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.catalogues._duplicates import Group, duplicates, vectors
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
-from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, nearest_name, some
+from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, some
 from nuanalysis.sky.records import Catalogue, PointSource
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 EQUAL, FLUX, DISTANCE = "equal", "flux", "1/distance^2"
 WEIGHTS = (EQUAL, FLUX, DISTANCE)
@@ -103,9 +100,7 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
     Raises InputError that lists everything that stands against it: doubtful directions, selected sources without
     one, duplicates, weights that are missing or below zero.
     """
-    faults = choice.faults()
-    if faults:
-        raise InputError("the selection cannot be made:\n  - " + "\n  - ".join(faults))
+    refuse(choice.faults(), "the selection cannot be made")
     rows, unknown, notes = chosen_rows(table, choice.rule)
     if not len(rows):
         raise InputError(
@@ -123,8 +118,7 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
     sources = [_merged(table, members) for members in taken] if not faults else []
     weights, weight_faults = _weights(table, taken, choice.weight)
     faults += weight_faults
-    if faults:
-        raise InputError(f"{table.title} cannot be stacked as asked:\n  - " + "\n  - ".join(faults))
+    refuse(faults, f"{table.title} cannot be stacked as asked")
     points = int(np.count_nonzero(~np.isfinite(table.extension[rows])))
     said = [f"{points} sources without a stated extension are taken as points"] if points > 0 and table.file else []
     if len(taken) < len(rows):
@@ -236,7 +230,7 @@ def _weights(table: SourceTable, taken: list[Ints], asked: str) -> tuple[Floats,
     values = table.column(name)
     if values is None:
         known = [*WEIGHTS, *(n for n in table.names() if n not in STANDARD)]
-        return np.ones(len(taken)), [f"there is no weight '{asked}'.{nearest_name(asked, known)}"]
+        return np.ones(len(taken)), [f"there is no weight '{asked}'.{did_you_mean(asked, known)}"]
     if values.dtype.kind == "U":
         return np.ones(len(taken)), [f"the weight '{asked}' is a column of words, expected numbers"]
     values = np.asarray(values, dtype=np.float64)

@@ -1,74 +1,26 @@
 """A table of sources in one language: who, where, how wide, how bright, how far, and every column of its file.
 
-The column map says which column is what, in words: of the caller, of the catalogue where it is a known one, or the
-obvious name of a column, which is then named in the notes.  Whatever is missing, unknown or looks wrong is reported
-together; a table with doubtful directions can be looked at, but not stacked.
+A table with doubtful directions can be looked at, but not stacked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sphere import cos_separation
+from nuanalysis.schema import Bools, Floats
 
 if TYPE_CHECKING:
-    from astropy.table import Table
-
     from nuanalysis.sky.records import Catalogue
 
-Floats = NDArray[np.float64]
 Words = NDArray[np.str_]
 
-FRAMES = {
-    "icrs": "icrs", "equatorial": "icrs", "j2000": "icrs", "fk5": "fk5", "fk4": "fk4", "b1950": "fk4",
-    "galactic": "galactic", "gal": "galactic",
-}  # fmt: skip
-UNITS = {"deg": 1.0, "rad": float(np.degrees(1.0)), "hourangle": 15.0, "hour": 15.0, "h": 15.0}
-ANGLES = {"deg": 1.0, "rad": float(np.degrees(1.0)), "arcmin": 1.0 / 60.0, "arcsec": 1.0 / 3600.0}
-LENGTHS = {"kpc": 1.0, "pc": 1e-3, "Mpc": 1e3}
-R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))
-# Sigma of a round Gaussian per unit of each measure; of a disc the one with its mean square radius.
-KINDS = {"sigma": 1.0, "r68": 1.0 / R68, "disc": 0.5}
-SURE = ("unit", "frame")
-
-OBVIOUS = {
-    "name": ("name", "source_name", "src_name", "source", "src", "common_name", "psrj", "jname", "object", "main_id"),
-    "ra": ("ra", "ra_deg", "right_ascension", "raj2000", "_raj2000", "ra_icrs", "rajd", "raj", "ra_rad"),
-    "dec": ("dec", "dec_deg", "declination", "dej2000", "_dej2000", "dec_icrs", "de_icrs", "decjd", "decj", "dec_rad"),
-    "l": ("l", "glon", "l_deg", "gl", "lii", "galactic_longitude"),
-    "b": ("b", "glat", "b_deg", "gb", "bii", "galactic_latitude"),
-    "class": ("class", "source_class", "classes", "class1", "type", "otype", "types"),
-    "extension": ("extension", "extension_deg", "extension_sigma"),
-    "flux": ("flux",),
-    "distance": ("distance", "distance_kpc", "dist", "dist_kpc", "distance_pc"),
-}
-COLUMN_KEYS = tuple(OBVIOUS)
-KEYS = (
-    *COLUMN_KEYS, "frame", "unit", "extension_unit", "extension_kind", "flux_unit", "flux_band", "distance_unit",
-    "table", "sure",
-)  # fmt: skip
-CHOICES: dict[str, Iterable[str]] = {
-    "frame": FRAMES, "unit": UNITS, "extension_unit": ANGLES, "extension_kind": KINDS, "distance_unit": LENGTHS,
-    "sure": SURE,
-}  # fmt: skip
 STANDARD = ("name", "ra", "dec", "l", "b", "class", "extension", "flux", "distance")
-
-FEWEST_FOR_A_DOUBT = 5  # sources; fewer may all lie within 24 deg of the origin by chance
-DISAGREEMENT = np.radians(0.05)  # of Galactic and equatorial columns; tables of four decimals agree to 1e-4 deg
 NAMED = 3  # sources that a message names
-_DIRECTIONS = ("unit", "frame", "ra", "dec", "l", "b")
-# What a catalogue says no longer holds where the caller names another column.
-SUPERSEDED = {
-    "flux": ("flux_unit", "flux_band"), "extension": ("extension_unit", "extension_kind"),
-    "distance": ("distance_unit",), "ra": _DIRECTIONS, "dec": _DIRECTIONS, "l": _DIRECTIONS, "b": _DIRECTIONS,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +72,7 @@ class SourceTable:
         return len(self.name)
 
     @property
-    def placed(self) -> NDArray[np.bool_]:
+    def placed(self) -> Bools:
         """Which sources have a direction, (source,)."""
         return np.isfinite(self.right_ascension) & np.isfinite(self.declination)
 
@@ -166,344 +118,11 @@ def turned(longitude: Floats, latitude: Floats, before: str, after: str) -> tupl
     return out[0], out[1]
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str:
-    """A hint at the name that was meant: one that differs in capitals, a close one, or the first twenty."""
-    known = list(known)
-    same = [one for one in known if one.lower() == name.lower()]
-    close = same or get_close_matches(name, known, n=1) or get_close_matches(name.lower(), known, n=1)
-    if close:
-        return f" Did you mean '{close[0]}'?"
-    return f" Known: {', '.join(known[:20])}" + (f" and {len(known) - 20} more." if len(known) > 20 else ".")
-
-
 def some(names: Iterable[Any]) -> str:
     """The first few names and how many more there are."""
     listed = [str(name) for name in names]
     more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
     return ", ".join(listed[:NAMED]) + more
-
-
-def check_map(said: Mapping[str, str], where: str) -> list[str]:
-    """What is wrong with the words of a column map before any file is read."""
-    faults = [f"{where} says '{key}'.{did_you_mean(key, KEYS)}" for key in said if key not in KEYS]
-    for key, known in CHOICES.items():
-        words = said[key].split(",") if key == "sure" and key in said else [said[key]] if key in said else []
-        faults += [f"{where} says {key}={word}.{did_you_mean(word, known)}" for word in words if word not in known]
-    return faults
-
-
-# ---- from a file's table ------------------------------------------------------------------------------------------
-
-
-def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceTable:
-    """The sources of a file's table (see ingest.source_catalogues.read_table), with a column map in words.
-
-    said : key -> word, keys as in ``KEYS``: columns by their names; frame 'icrs', 'fk5', 'fk4' or 'galactic'; unit of
-        ra and dec or l and b: 'deg', 'rad', or 'hourangle' (of ra; dec in deg); extension_kind 'sigma', 'r68', 'disc'.
-    Raises InputError that lists all faults: columns that are not there, words where numbers are wanted, units that are
-    no such unit, extensions or distances below zero.
-    """
-    reading = _Reading(table, dict(said or {}))
-    longitude_latitude = reading.direction()
-    name = reading.name()
-    classes = reading.words("class")
-    extension = reading.scaled("extension", ANGLES, "deg", "deg")
-    kind = reading.said.get("extension_kind", "sigma")
-    flux = reading.numbers("flux")
-    distance = reading.scaled("distance", LENGTHS, "kpc", "kpc")
-    reading.not_below_zero("extension", extension)
-    reading.not_below_zero("distance", distance)
-    if reading.faults:
-        raise InputError(f"the catalogue {table.meta['file']} cannot be used:\n  - " + "\n  - ".join(reading.faults))
-    ra, dec, doubts = reading.placed(name, *longitude_latitude)
-    used = reading.used
-    return SourceTable(
-        title=table.meta["title"],
-        file=table.meta["file"],
-        sha256=table.meta["sha256"],
-        reference=table.meta["reference"],
-        name=name,
-        right_ascension=ra,
-        declination=dec,
-        classes=classes,
-        extension=np.radians(extension * KINDS[kind]),
-        flux=flux,
-        flux_unit=reading.stated_unit("flux"),
-        flux_band=reading.said.get("flux_band", ""),
-        distance=distance,
-        columns={
-            f"file_{key}" if key in STANDARD and used.get(key) != key else key: column
-            for key, column in reading.columns.items()
-            if used.get(key) != key
-        },
-        vectors=tuple(reading.vectors),
-        used=used | {key: word for key, word in reading.said.items() if key not in COLUMN_KEYS},
-        notes=(*table.meta["notes"], *reading.notes),
-        faults=tuple(doubts),
-    )
-
-
-class _Reading:
-    """One reading of one table: what was said, what was found, and the faults and notes on the way."""
-
-    def __init__(self, table: Table, said: dict[str, str]) -> None:
-        self.faults = check_map(said, "the column map")
-        self.notes: list[str] = []
-        self.columns, self.vectors = _columns(table)
-        self.user = said
-        gone = {key for word in said for key in SUPERSEDED.get(word, ())}
-        self.said = {key: word for key, word in table.meta["columns"].items() if key not in gone} | said
-        self.used: dict[str, str] = {}
-        for key in COLUMN_KEYS:
-            self._settle(key, table)
-        if not len(table):
-            self.faults.append("it lists no source")
-
-    def _settle(self, key: str, table: Table) -> None:
-        """Which column is meant by a key."""
-        wanted = self.said.get(key)
-        if wanted is not None and wanted not in self.columns:
-            several = f"the column '{wanted}' has several values a source" if wanted in self.vectors else ""
-            self.faults.append(
-                f"{several or f'there is no column {wanted!r}'}, said to be the {key}."
-                + ("" if several else nearest_name(wanted, self.columns))
-            )
-        elif wanted is not None:
-            self.used[key] = wanted
-        elif not table.meta["columns"]:
-            by_name = {name.lower(): name for name in reversed(self.columns)}
-            found = [by_name[name] for name in OBVIOUS[key] if name in by_name]
-            if found:
-                self.used[key] = found[0]
-                others = f" (there is {', '.join(found[1:])} too)" if found[1:] else ""
-                self.notes.append(f"the {key} is read from the column '{found[0]}', by its name{others}")
-
-    # --- columns
-
-    def numbers(self, key: str) -> Floats:
-        """The column of a key as numbers, NaN where there is none."""
-        if key not in self.used:
-            return np.full(self.size, np.nan)
-        values = self.columns[self.used[key]].values
-        if values.dtype.kind == "U":
-            row = next((k for k, word in enumerate(values) if word), 0)
-            self.faults.append(
-                f"its {key} column '{self.used[key]}' holds words ('{values[row]}' in row {row + 1}), expected numbers"
-            )
-            return np.full(self.size, np.nan)
-        return np.asarray(values, dtype=np.float64)
-
-    @property
-    def size(self) -> int:
-        """Number of sources."""
-        return len(next(iter(self.columns.values())).values) if self.columns else 0
-
-    def words(self, key: str) -> Words:
-        """The column of a key as words, '' where there is none."""
-        if key not in self.used:
-            return np.full(self.size, "", dtype="U1")
-        values = self.columns[self.used[key]].values
-        if values.dtype.kind == "U":
-            return np.asarray(values)
-        return np.array([f"{value:g}" if np.isfinite(value) else "" for value in values], dtype=np.str_)
-
-    def name(self) -> Words:
-        """The names, made from the row number where there is none."""
-        names = [str(word) for word in self.words("name")]
-        missing = sum(not word for word in names)
-        if missing:
-            self.notes.append(f"{missing} sources have no name and are called by their row")
-        return np.array([word or f"row {k}" for k, word in enumerate(names, start=1)], dtype=np.str_)
-
-    def stated_unit(self, key: str) -> str:
-        """The unit that was said or that the file states, '' where neither."""
-        column = self.columns.get(self.used.get(key, ""))
-        return self.said.get(f"{key}_unit") or (column.unit if column else "")
-
-    def scaled(self, key: str, known: Mapping[str, float], into: str, fallback: str) -> Floats:
-        """The column of a key in the unit of this package; the fallback where no unit is stated, with a note."""
-        values = self.numbers(key)
-        if key not in self.used:
-            return values
-        unit = self.stated_unit(key) or _unit_in_name(self.used[key], known)
-        if not unit:
-            self.notes.append(f"no unit of the {key} is stated: read as {fallback}")
-            unit = fallback
-        if unit in known:
-            return values * known[unit]
-        from astropy import units as u
-
-        try:
-            return np.asarray(values * u.Unit(unit).to(into), dtype=np.float64)
-        except (ValueError, TypeError, u.UnitConversionError):
-            self.faults.append(f"its {key} column '{self.used[key]}' has the unit {unit}.{did_you_mean(unit, known)}")
-            return values
-
-    def not_below_zero(self, key: str, values: Floats) -> None:
-        """A fault where numbers are negative or infinite."""
-        bad = (values < 0) | np.isinf(values)
-        if bad.any():
-            self.faults.append(f"{bad.sum()} values of its {key} are below 0 or infinite")
-
-    # --- directions
-
-    def direction(self) -> tuple[str, Floats, Floats, str]:
-        """The frame, longitude and latitude in deg, and how their unit is known ('said', 'file', 'name', '')."""
-        pairs = [pair for pair in (("ra", "dec"), ("l", "b")) if all(key in self.used for key in pair)]
-        asked = [pair for pair in pairs if any(key in self.user for key in pair)]
-        frame = FRAMES.get(self.user.get("frame", ""), "")
-        if frame == "galactic" and ("l", "b") in pairs and not asked:
-            asked = [("l", "b")]
-        nothing = np.full(self.size, np.nan)
-        if not pairs or len(asked) > 1:
-            found = ", ".join([*self.columns, *self.vectors]) or "none"
-            wanted = "it needs columns for ra and dec, or for l and b; say which, such as ra=COLUMN&dec=COLUMN; found "
-            self.faults.append("ra and dec are said, and l and b too; say one pair" if pairs else wanted + found)
-            return "icrs", nothing, nothing, ""
-        pair = (asked or pairs)[0]
-        frame = frame or ("galactic" if pair == ("l", "b") else FRAMES.get(self.said.get("frame", "icrs"), "icrs"))
-        if (frame == "galactic") != (pair == ("l", "b")):
-            self.faults.append(f"the frame is said to be {frame}, but the columns are {' and '.join(pair)}")
-        longitude, how = self._angle(pair[0])
-        latitude, _ = self._angle(pair[1])
-        return frame, longitude, latitude, how
-
-    def _angle(self, key: str) -> tuple[Floats, str]:
-        """One coordinate in deg and how its unit is known."""
-        column = self.columns[self.used[key]]
-        if column.values.dtype.kind == "U":
-            return self._sexagesimal(key, column), "said"
-        values = self.numbers(key)
-        said = self.user.get("unit") or self.said.get("unit")
-        if said:
-            return values * (1.0 if key in ("dec", "b") and UNITS.get(said) == 15.0 else UNITS.get(said, 1.0)), "said"
-        unit = column.unit or _unit_in_name(self.used[key], UNITS)
-        if unit in UNITS:
-            return values * UNITS[unit], "file" if column.unit else "name"
-        if unit:
-            from astropy import units as u
-
-            try:
-                return np.asarray(values * u.Unit(unit).to("deg"), dtype=np.float64), "file"
-            except (ValueError, TypeError, u.UnitConversionError):
-                self.faults.append(f"its column '{self.used[key]}' has the unit {unit}, expected an angle")
-                return values, "file"
-        self.notes.append(f"no unit of '{self.used[key]}' is stated: read as deg")
-        return values, ""
-
-    def _sexagesimal(self, key: str, column: Column) -> Floats:
-        """Words such as 05:34:31.9 and +22:00:52, right ascension in hours, the rest in degrees."""
-        from astropy.coordinates import Angle
-
-        unit = "hourangle" if key == "ra" else "deg"
-        out = np.full(self.size, np.nan)
-        bad = []
-        for k, word in enumerate(column.values):
-            try:
-                out[k] = Angle(str(word), unit=unit).deg if word else np.nan
-            except Exception:  # its parser raises many kinds
-                bad.append(str(word))
-        if bad:
-            self.faults.append(
-                f"its column '{self.used[key]}' holds '{bad[0]}', expected such as 05:34:31.9 or numbers"
-            )
-        else:
-            self.notes.append(
-                f"'{self.used[key]}' is read as {'hours' if key == 'ra' else 'degrees'}, minutes, seconds"
-            )
-        return out
-
-    def placed(
-        self, name: Words, frame: str, longitude: Floats, latitude: Floats, how: str
-    ) -> tuple[Floats, Floats, list[str]]:
-        """Right ascension and declination in rad, ICRS, and what is doubtful about them."""
-        sure = self.user.get("sure", "").split(",")
-        lon, lat = ("l", "b") if frame == "galactic" else ("ra", "dec")
-        known = np.isfinite(longitude) & np.isfinite(latitude)
-        on = (longitude >= -180.0) & (longitude <= 360.0) & (np.abs(latitude) <= 90.0)
-        doubts = []
-        off = np.flatnonzero(known & ~on)
-        if len(off):
-            where = some(f"{name[k]} at {longitude[k]:g}, {latitude[k]:g}" for k in off)
-            doubts.append(
-                f"{len(off)} sources lie off the sphere ({where} deg): expected {lon} in [-180, 360], {lat} in "
-                "[-90, 90]; say unit= or which column is which"
-            )
-        ok = known & on
-        if how not in ("said", "file") and "unit" not in sure:
-            doubts += _unit_doubts(lon, longitude[ok], latitude[ok], radians_too=how == "")
-        at = np.where(ok, longitude, np.nan), np.where(ok, latitude, np.nan)
-        ra, dec = turned(*at, frame, "icrs")
-        ra, dec = np.radians(ra) % (2 * np.pi), np.radians(dec)
-        ra[ra >= 2 * np.pi] = 0.0  # what % makes of a tiny negative angle
-        if frame != "galactic" and "l" in self.used and "b" in self.used and "frame" not in sure:
-            doubts += self._disagreement(name, ra, dec)
-        return ra, dec, doubts
-
-    def _disagreement(self, name: Words, ra: Floats, dec: Floats) -> list[str]:
-        """Whether the Galactic columns say something else than the equatorial ones."""
-        longitude, latitude = self._angle("l")[0], self._angle("b")[0]
-        off = ~((np.abs(latitude) <= 90.0) & (np.abs(longitude) <= 360.0))
-        there = turned(np.where(off, np.nan, longitude), np.where(off, np.nan, latitude), "galactic", "icrs")
-        apart = np.arccos(np.clip(cos_separation(ra, dec, *np.radians(there)), -1.0, 1.0))
-        bad = np.flatnonzero(apart > DISAGREEMENT)
-        if not len(bad):
-            return []
-        return [
-            f"its Galactic columns '{self.used['l']}' and '{self.used['b']}' disagree with the equatorial ones for "
-            f"{len(bad)} of {np.count_nonzero(np.isfinite(apart))} sources "
-            f"({some(f'{name[k]} by {np.degrees(apart[k]):.3g} deg' for k in bad)}): one pair is in another frame or "
-            "epoch; correct it, or say sure=frame if ra and dec are right"
-        ]
-
-
-def _columns(table: Table) -> tuple[dict[str, Column], list[str]]:
-    columns, vectors = {}, []
-    for name in table.colnames:
-        column = table[name]
-        if column.ndim > 1:
-            vectors.append(str(name))
-            continue
-        unit = "" if column.unit is None else str(column.unit)
-        mask = np.asarray(getattr(column, "mask", np.zeros(len(column), dtype=bool)))
-        if column.dtype.kind in "fiub":
-            values = np.array(column, dtype=np.float64)
-            values[mask] = np.nan
-            columns[str(name)] = Column(values, unit)
-            continue
-        words = ["" if gone else _plain(word) for word, gone in zip(np.asarray(column), mask, strict=True)]
-        columns[str(name)] = Column(np.array(words, dtype=np.str_), unit)
-    return columns, vectors
-
-
-def _plain(word: Any) -> str:
-    text = word.decode("utf-8", "replace") if isinstance(word, bytes) else "" if word is None else str(word)
-    return text.strip()
-
-
-def _unit_in_name(name: str, known: Mapping[str, float]) -> str:
-    ending = name.rpartition("_")[2] if "_" in name else {"RAJD": "deg", "DECJD": "deg"}.get(name, "")
-    return next((unit for unit in known if unit.lower() == ending.lower()), "")
-
-
-def _unit_doubts(key: str, longitude: Floats, latitude: Floats, *, radians_too: bool) -> list[str]:
-    """Hours or radians that nobody said."""
-    if len(longitude) < FEWEST_FOR_A_DOUBT or longitude.min() < 0.0:
-        return []
-    if radians_too and longitude.max() <= 2 * np.pi and np.abs(latitude).max() <= np.pi / 2:
-        return [
-            f"its directions are read as deg, but {key} is below 2 pi and the latitude below pi / 2 for all "
-            f"{len(longitude)}: they look like radians; say unit=rad, or unit=deg if they are right"
-        ]
-    if key == "ra" and longitude.max() <= 24.0:
-        return [
-            f"its ra is read as deg, but all {len(longitude)} values lie below 24: they look like hours; say "
-            "unit=hourangle, or unit=deg if they are right"
-        ]
-    return []
-
-
-# ---- from a typed list --------------------------------------------------------------------------------------------
 
 
 def from_catalogue(catalogue: Catalogue, classes: Mapping[str, str]) -> SourceTable:

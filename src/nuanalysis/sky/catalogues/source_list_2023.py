@@ -126,10 +126,7 @@ TABLE: tuple[tuple[str, float, float, str], ...] = (
 )
 
 LIST_109 = equal_weights(
-    "list-109",
-    label="109 gamma-ray sources",
-    reference=REFERENCE,
-    rows=(row[:3] for row in TABLE),
+    "list-109", label="109 gamma-ray sources", reference=REFERENCE, rows=(row[:3] for row in TABLE)
 )
 
 CLASSES: dict[str, str] = {name: kind for name, _, _, kind in TABLE}

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
 R_SUN = 8.5
 HALO_RADIUS = 20.0  # cosmic rays are gone beyond
 KPC_CM = 3.0856776e21

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from nuanalysis.sky.galaxy._frame import Floats
+from nuanalysis.schema import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,4 @@ def _sum_of_cut_offs(
     return np.asarray(1e-4 * per_m2)
 
 
-COSMIC_RAYS: dict[str, LocalSpectrum] = {
-    "h3a": h3a(),
-    "h4a": h4a(),
-}
+COSMIC_RAYS: dict[str, LocalSpectrum] = {"h3a": h3a(), "h4a": h4a()}

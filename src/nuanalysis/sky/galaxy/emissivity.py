@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nuanalysis.sky.galaxy._frame import Floats
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy.cosmic_rays import LocalSpectrum
 from nuanalysis.sky.galaxy.yields import Yields
 

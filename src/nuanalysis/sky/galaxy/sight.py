@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis.sky.galaxy._frame import KPC_CM, R_SUN, Floats
+from nuanalysis.schema import Bools, Floats, Ints
+from nuanalysis.sky.galaxy._frame import KPC_CM, R_SUN
 from nuanalysis.sky.galaxy.gas import Gas
 from nuanalysis.sky.galaxy.gas._gas import Density
-
-Ints = NDArray[np.int64]
 
 END = 25.0  # kpc from the Sun
 # Fine where cosmic rays change; the last two hold the gas beyond the cosmic rays.
@@ -145,7 +143,7 @@ def box_mean(lines: Lines, values: Floats, *, longitude: float, latitude: float,
     return np.asarray(np.sum(rows, axis=0) / np.cos(up).sum())
 
 
-def _where(density: Density, x: Floats, y: Floats, z: Floats, inside: NDArray[np.bool_]) -> Floats:
+def _where(density: Density, x: Floats, y: Floats, z: Floats, inside: Bools) -> Floats:
     """The density where ``inside``, 0 elsewhere."""
     values = np.zeros(x.shape)
     values[inside] = density(x[inside], y[inside], z[inside])

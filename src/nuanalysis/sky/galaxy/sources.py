@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuanalysis.sky.galaxy._frame import R_SUN, Floats
+from nuanalysis.schema import Floats
+from nuanalysis.sky.galaxy._frame import R_SUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,7 @@ def yusifov_2004(radius: Floats) -> Floats:
 def ferriere_2001(radius: Floats) -> Floats:
     """Supernovae of types II and I summed over all heights, per kpc^2 and Myr."""
     core = np.where(
-        radius > 3.7,
-        50.0 * np.exp(-(radius**2 - R_SUN**2) / 6.8**2),
-        177.5 * np.exp(-(((radius - 3.7) / 2.1) ** 2)),
+        radius > 3.7, 50.0 * np.exp(-(radius**2 - R_SUN**2) / 6.8**2), 177.5 * np.exp(-(((radius - 3.7) / 2.1) ** 2))
     )
     thickness = 1.772 * (0.79 * 0.212 + 0.21 * 0.636)  # sqrt(pi) x the two heights of type II, kpc
     return np.asarray(thickness * core + 0.65 * 7.3 * np.exp(-(radius - R_SUN) / 4.5))

@@ -9,7 +9,8 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import spsolve
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky.galaxy._frame import HALO_RADIUS, R_SUN, Floats
+from nuanalysis.schema import Floats
+from nuanalysis.sky.galaxy._frame import HALO_RADIUS, R_SUN
 from nuanalysis.sky.galaxy.sources import Law
 
 SOURCE_HEIGHT = 0.2  # kpc; sources fall as exp(-|z| / this)

@@ -18,16 +18,16 @@ from nuanalysis.sky.templates import (
     pi0_like,
     pi0_published,
 )
-from nuanalysis.sky.templates._file import PREFIX, MapFile, Understood, parse, read, read_template, understood
-from nuanalysis.sky.templates._formats import NODE_COLUMN, sidecar
+from nuanalysis.sky.templates._file import Understood, read, read_template, understood
+from nuanalysis.sky.templates._fits import NODE_COLUMN
+from nuanalysis.sky.templates._formats import sidecar
 from nuanalysis.sky.templates._healpix import TO_GALACTIC, to_equatorial
 from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
+from nuanalysis.sky.templates._said import PREFIX, MapFile, parse
 from nuanalysis.sky.templates._summary import brightest, local_index
 from nuanalysis.sky.templates._units import GEV_PER_TEV, RELATIVE, RELATIVE_FLUX
 
-PUBLISHED: dict[str, Callable[[Path], Template]] = {
-    "pi0": pi0_published.read_template,
-}
+PUBLISHED: dict[str, Callable[[Path], Template]] = {"pi0": pi0_published.read_template}
 BUILT_IN: dict[str, Recipe] = {
     "pi0-like": pi0_like.RECIPE,
     "kra-gamma-like-5": kra_gamma_like.RECIPE_5,
@@ -36,33 +36,10 @@ BUILT_IN: dict[str, Recipe] = {
     "isotropic": isotropic.RECIPE,
     "galactic-plane-box": galactic_plane_box.RECIPE,
 }
-STAND_IN: dict[str, str] = {
-    "pi0": "pi0-like",
-}
+STAND_IN: dict[str, str] = {"pi0": "pi0-like"}
 
 __all__ = [
-    "BUILT_IN",
-    "GEV_PER_TEV",
-    "NODE_COLUMN",
-    "PREFIX",
-    "PUBLISHED",
-    "RELATIVE",
-    "RELATIVE_FLUX",
-    "STAND_IN",
-    "TO_GALACTIC",
-    "Built",
-    "MapFile",
-    "Recipe",
-    "Understood",
-    "brightest",
-    "index_parameter",
-    "local_index",
-    "parameter",
-    "parse",
-    "parse_recipe",
-    "read",
-    "read_template",
-    "sidecar",
-    "to_equatorial",
-    "understood",
-]
+    "BUILT_IN", "GEV_PER_TEV", "NODE_COLUMN", "PREFIX", "PUBLISHED", "RELATIVE", "RELATIVE_FLUX", "STAND_IN",
+    "TO_GALACTIC", "Built", "MapFile", "Recipe", "Understood", "brightest", "index_parameter", "local_index",
+    "parameter", "parse", "parse_recipe", "read", "read_template", "sidecar", "to_equatorial", "understood",
+]  # fmt: skip

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuanalysis.sky.templates._healpix import Census, Floats
+from nuanalysis.schema import Floats
+from nuanalysis.sky.templates._healpix import Census
 
 NODES_PER_DECADE = 6
 VALUES_PER_FIELD = 1 << 21  # 16 MB in float64

@@ -9,10 +9,8 @@ import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
+from nuanalysis.schema import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
 
 TO_GALACTIC = hp.Rotator(coord=["C", "G"])
@@ -156,14 +154,3 @@ class Census:
 def is_healpix_size(n_pixels: int) -> bool:
     """Whether a map of that many pixels is a HEALPix map that can be divided (nside a power of two)."""
     return bool(hp.isnpixok(n_pixels)) and bool(hp.isnsideok(hp.npix2nside(n_pixels), nest=True))
-
-
-def refuse(source: str, faults: list[str], remedy: str) -> None:
-    """Raise InputError with every fault in one message; do nothing when there is none."""
-    if faults:
-        raise fault(source, faults, remedy)
-
-
-def fault(source: str, faults: list[str], remedy: str) -> InputError:
-    """The error that lists every fault of a map and how to mend it."""
-    return InputError(f"{source} cannot be used as a template:\n  - " + "\n  - ".join(faults) + f"\n{remedy}")

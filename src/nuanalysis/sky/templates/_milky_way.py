@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.galaxy import sight
 from nuanalysis.sky.galaxy.sight import Lines
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, TabulatedSpectrum
 from nuanalysis.sky.templates import _healpix
 from nuanalysis.sky.templates._units import GEV_PER_TEV
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 # Resolution of the sub-pixels by distance from the plane: the gas disk at the Galactic Centre is 0.1 deg thick.
 SUB_NSIDES = ((np.radians(2.0), 2048), (np.radians(10.0), 512), (np.pi, 256))
 ENERGIES = 2.0 + np.arange(97) / 16  # log10(E/GeV) of the spectra: 100 GeV to 100 PeV

@@ -17,7 +17,9 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky.templates._healpix import Floats, to_ring
+from nuanalysis.schema import Floats
+from nuanalysis.sky.templates._healpix import to_ring
+from nuanalysis.sky.templates._said import Said
 from nuanalysis.sphere import cos_separation, vmf_density
 
 COLUMNS = {
@@ -53,9 +55,9 @@ class Points:
     units: str
 
 
-def read_points(path: Path, faults: list[str]) -> Points | None:
-    """The sources of a .csv or .ecsv file; None, with what is wrong in ``faults``, where they cannot be used."""
-    table = _table(path)
+def read_points(path: Path, said: Said) -> Points:
+    """The sources of a .csv or .ecsv file.  Raises InputError with all faults where they cannot be used."""
+    table, faults = _table(path), said.faults
     columns = _columns(table, faults)
     frames = [frame for frame, pair in (("equatorial", ("ra", "dec")), ("galactic", ("l", "b"))) if _all(pair, columns)]
     if len(frames) != 1:
@@ -66,8 +68,7 @@ def read_points(path: Path, faults: list[str]) -> Points | None:
         faults.append(f"it needs a column flux or weight, one of them; found {', '.join(amounts) or 'neither'}")
     if not len(table):
         faults.append("it lists no source")
-    if faults:
-        return None
+    said.refuse(f"the list {path}")
     longitude, latitude = (columns[name] for name in (("ra", "dec") if frames == ["equatorial"] else ("l", "b")))
     extension = columns.get("extension", np.zeros(len(table)))
     _check(longitude, latitude, columns[amounts[0]], extension, faults)

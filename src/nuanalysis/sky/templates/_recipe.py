@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import nuanalysis.sky
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.sky.records import Template
 
 NSIDES = (16, 32, 64, 128, 256, 512)
@@ -111,8 +111,7 @@ def parse_recipe(text: str, known: dict[str, Recipe]) -> Built:
             values[key] = _value(kinds[key], word, faults)
     if query and not values and not faults:
         faults.append(f"'{query}' is not of the form key=value&key=value")
-    if faults:
-        raise InputError(f"the template '{text}' cannot be built:\n  - " + "\n  - ".join(faults))
+    refuse(faults, f"the template '{text}' cannot be built")
     nside = values.pop("nside", DEFAULT_NSIDE)
     return Built(recipe, recipe.parameters(**values), nside)
 

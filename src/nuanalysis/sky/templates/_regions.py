@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuanalysis.schema import Floats
 from nuanalysis.sky.templates import _healpix
 
-Floats = NDArray[np.float64]
 SUB_NSIDE = 1024  # of the sub-pixels along the edge, and at least so many along a side:
 LEAST_SPLIT = 16
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import healpy as hp
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from nuanalysis.sky.templates._healpix import HEALPIX_FRAMES, Floats
+from nuanalysis.schema import Floats, Ints
+from nuanalysis.sky.templates._healpix import HEALPIX_FRAMES
 
 N_BLOCKS = 48  # of consecutive pixels: belts of the sky in RING order, compact fields in NESTED order
 FEWEST_BLOCKS = 24  # with structure in them; a single box or a few points cannot tell
@@ -119,7 +119,7 @@ def _ring_means(ranks: Floats, *, nest: bool) -> Floats:
     return np.asarray(total / np.maximum(count, 1))
 
 
-def _steps_down(ranks: Floats, *, nest: bool, edges: NDArray[np.int64]) -> Floats:
+def _steps_down(ranks: Floats, *, nest: bool, edges: Ints) -> Floats:
     """Sum over the pixels of each block of the steps down to their four neighbours, the mean of each ring taken off.
 
     Without that a map that varies with latitude alone would look smoother in NESTED order: pixels that follow each
@@ -128,7 +128,7 @@ def _steps_down(ranks: Floats, *, nest: bool, edges: NDArray[np.int64]) -> Float
     nside = hp.npix2nside(len(ranks))
     means = _ring_means(ranks, nest=nest)
 
-    def off_the_mean(pixels: NDArray[np.int64]) -> Floats:
+    def off_the_mean(pixels: Ints) -> Floats:
         rings = hp.pix2ring(nside, pixels.ravel(), nest=nest).reshape(pixels.shape)
         return np.asarray(ranks[pixels] - means[rings])
 

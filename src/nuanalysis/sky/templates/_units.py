@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from nuanalysis.errors import did_you_mean
-from nuanalysis.sky.templates._healpix import Floats
+from nuanalysis.schema import Floats
 
 GEV_PER_TEV = 1e3
 RELATIVE = "relative"

@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis.schema import Spectrum
+from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw, Template, factorised
 from nuanalysis.sky.templates._recipe import Recipe, parameter
 from nuanalysis.sky.templates._regions import uniform
 
-Floats = NDArray[np.float64]
 INDEX = 2.0
 REFERENCE = "nuanalysis: two ellipses in the place of the bubbles of Su, Slatyer & Finkbeiner, ApJ 724, 1044 (2010)"
 # deg: latitude of the centre (at l = 0), semi-axes in l cos b and in b; they cover 0.40 sr north and 0.44 sr south.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
 from nuanalysis.sky.templates._regions import uniform
 
-Floats = NDArray[np.float64]
 REFERENCE = "nuanalysis: a uniform box in Galactic coordinates"
 
 

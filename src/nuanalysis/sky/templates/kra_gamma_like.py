@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, cosmic_rays, emissivity, sight, transport
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._milky_way import ENERGIES
 from nuanalysis.sky.templates._recipe import Recipe, parameter
 
-Floats = NDArray[np.float64]
 NODES = np.arange(0, 81, 4)  # of ENERGIES: four in each decade from 100 GeV to 10 PeV
 BOX_LONGITUDE, BOX_LATITUDE = np.radians(30.0), np.radians(4.0)
 PUBLISHED = (

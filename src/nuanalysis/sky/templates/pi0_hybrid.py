@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import healpy as hp
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
+from nuanalysis.errors import InputError, refuse
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import GAS, SOURCES, sight
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _healpix, _milky_way, pi0_like
-from nuanalysis.sky.templates._healpix import refuse, value_faults
+from nuanalysis.sky.templates._healpix import value_faults
 
-Floats = NDArray[np.float64]
 ATOMS = "HI"
 # Galactic l, b of the Magellanic Clouds and the radius within which their gas is replaced, deg.
 CLOUDS = ((280.5, -32.9, 6.0), (302.8, -44.3, 4.0))
@@ -40,7 +39,8 @@ def make(
     Raises InputError that lists what is wrong with the column.
     """
     column = np.asarray(column, dtype=np.float64)
-    refuse("the column of gas", value_faults(column), "Expected atomic hydrogen in cm^-2, Galactic, RING.")
+    what = "the column of gas cannot be used as a template"
+    refuse(value_faults(column), what, "Expected atomic hydrogen in cm^-2, Galactic, RING.")
     if gas not in GAS or sources not in SOURCES:
         raise InputError(
             f"the hybrid was asked for with gas '{gas}' and sources '{sources}'; expected one of {', '.join(GAS)} and "

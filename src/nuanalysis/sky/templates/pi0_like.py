@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis.schema import Spectrum
+from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, emissivity, sight, transport
 from nuanalysis.sky.galaxy._frame import R_SUN
 from nuanalysis.sky.galaxy.sight import Lines
@@ -20,7 +19,6 @@ from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
 
-Floats = NDArray[np.float64]
 SMALLEST_RADIUS = 0.5  # kpc; within, a falling radial_index would diverge
 
 

@@ -11,9 +11,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis.errors import DataError
+from nuanalysis.errors import DataError, refuse
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import value_faults
 
@@ -26,7 +26,7 @@ REFERENCE = (
 )
 
 
-def make_template(density: NDArray[np.float64], sha256: str) -> Template:
+def make_template(density: Floats, sha256: str) -> Template:
     """The published pi0 template.
 
     density : (196608,) sr^-1, HEALPix RING, nside 128, equatorial: the array of Fermi-LAT_pi0_map.npy.
@@ -34,13 +34,8 @@ def make_template(density: NDArray[np.float64], sha256: str) -> Template:
     Raises DataError if the array is not that map: another size, an integral off 1 by more than 1e-6, NaN or negative.
     """
     density = np.asarray(density)
-    faults = _faults(density)
-    if faults:
-        raise DataError(
-            f"the published pi0 map ({UPSTREAM_FILE}) is not as released:\n  - "
-            + "\n  - ".join(faults)
-            + "\nFetch it again, or run 'nuanalysis data verify'."
-        )
+    what = f"the published pi0 map ({UPSTREAM_FILE}) is not as released"
+    refuse(_faults(density), what, "Fetch it again, or run 'nuanalysis data verify'.", error=DataError)
     density = density.astype(np.float64)
     density.flags.writeable = False
     return Template("pi0", "Fermi-LAT pi0", *factorised(density), PowerLaw(INDEX), "published", REFERENCE, sha256)
@@ -61,7 +56,7 @@ def read_template(path: Path) -> Template:
     return make_template(density, hashlib.sha256(content).hexdigest())
 
 
-def _faults(density: NDArray[np.float64]) -> list[str]:
+def _faults(density: Floats) -> list[str]:
     if density.dtype.kind != "f" or density.shape != (12 * NSIDE**2,):
         expected = f"expected floats of shape ({12 * NSIDE**2},), that is nside {NSIDE}"
         return [f"it holds {density.dtype} of shape {density.shape}, {expected}"]

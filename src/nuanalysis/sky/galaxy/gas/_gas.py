@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuanalysis.sky.galaxy._frame import Floats
+from nuanalysis.schema import Floats
 
 Density = Callable[[Floats, Floats, Floats], Floats]
 

@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nuanalysis.sky.galaxy._frame import R_SUN, Floats
+from nuanalysis.schema import Floats
+from nuanalysis.sky.galaxy._frame import R_SUN
 from nuanalysis.sky.galaxy.gas._gas import Density, Gas, Part, around
 
 INNER = 3.0  # kpc

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nuanalysis.sky.galaxy._frame import Floats
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy.gas._gas import Gas, Part, around, layer
 
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 from nuanalysis.sky.galaxy.yields import aafrag, kelner
 from nuanalysis.sky.galaxy.yields._yield import HELIUM_PER_HYDROGEN, Yields
 
-YIELDS: dict[str, Yields] = {
-    "kelner": kelner.YIELDS,
-    "aafrag": aafrag.YIELDS,
-}
+YIELDS: dict[str, Yields] = {"kelner": kelner.YIELDS, "aafrag": aafrag.YIELDS}
 
 __all__ = ["HELIUM_PER_HYDROGEN", "YIELDS", "Yields"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nuanalysis.sky.galaxy._frame import Floats
+from nuanalysis.schema import Floats
 
 HELIUM_PER_HYDROGEN = 0.096  # nuclei, in the gas
 MB_CM2 = 1e-27

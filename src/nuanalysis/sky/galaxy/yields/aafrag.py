@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky.galaxy._frame import Floats
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy.yields._yield import HELIUM_PER_HYDROGEN, MB_CM2, Yields
 
 # A proton on helium against one on hydrogen beyond the table of the former (2.5e9 GeV): as there for neutrinos of 1 %

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nuanalysis.sky.galaxy._frame import Floats
+from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy.yields._yield import HELIUM_PER_HYDROGEN, MB_CM2, Yields
 
 # A proton on helium against a proton on hydrogen, yields weighted with E^-2.7: that of aafragpy 2.0.4 at 100 TeV (3.30

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,38 +17,21 @@ import pytest
 
 from nuanalysis import store, trials
 from nuanalysis.engine import ensembles
-from nuanalysis.engine.ensembles import Plan
-from nuanalysis.engine.executors import Serial, open_executor
+from nuanalysis.engine.bench import Bench, Kept
+from nuanalysis.engine.ensembles import Injections, Plan, Problem, Scrambles
+from nuanalysis.engine.executors import Executor, Processes, Serial, open_executor
+from nuanalysis.engine.progress import Silent
 from nuanalysis.errors import DataError
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
-from nuanalysis.model import Prepared, Sample, prepare
+from nuanalysis.model import Sample, prepare
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Problem:
-    """A small problem: the synthetic sample above 10^3.5 GeV, about ten thousand events."""
-
-    prepared: Prepared
-    fingerprint: str
-
-
-def quiet(line: str) -> None:
-    """Progress nobody reads."""
-
-
-def run(problem: Problem, plan: Plan, folder: Path, executor: ensembles.Executor | None = None, batch: int = 0) -> str:
+def run(problem: Problem, plan: Plan, folder: Path, executor: Executor | None = None, batch: int = 0) -> str:
     """Run a plan and return the digest of its store, the only one of that kind in the folder."""
-    ensembles.run(
-        problem.prepared,
-        plan,
-        folder,
-        executor or Serial(),
-        quiet,
-        fingerprint=problem.fingerprint,
-        batch=batch or (100 if plan.n_trials > 500 else 25),
-    )
+    bench = Bench(folder, executor or Serial(), Silent())
+    ensembles.run((problem,), plan, bench, batch=batch or (100 if plan.n_trials > 500 else 25))
     return store.ensemble_digest(the_store(folder, plan))
 
 
@@ -83,8 +66,9 @@ def belt(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def pose(name: str, sample: Sample) -> Problem:
+    """A small problem: the synthetic sample above 10^3.5 GeV, about ten thousand events."""
     hypothesis = read_hypothesis(name)
-    return Problem(prepare(hypothesis, (sample,)), ensembles.problem_fingerprint(hypothesis, (sample,)))
+    return Problem(prepare(hypothesis, (sample,)), ensembles.problem_fingerprint(hypothesis, (sample,)), 1)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +83,8 @@ def plans(problems: dict[str, Problem]) -> dict[tuple[str, str], Plan]:
         prepared = problems[name].prepared
         tilts = trials.choose_tilts(prepared, 9.0)
         assert len(tilts) > 1
-        out[name, "scramble"] = Plan(5, n, tilts)
-        out[name, "injection"] = Plan(6, n * 2 // 3, n_means=(0.0, 5.0, 20.0))
+        out[name, "scramble"] = Scrambles(5, n, tilts)
+        out[name, "injection"] = Injections(6, n * 2 // 3, (0.0, 5.0, 20.0))
     return out
 
 
@@ -153,15 +137,19 @@ def test_every_executor_gives_the_same_bytes(
 @pytest.mark.parametrize("name", ["template", "stack"])
 @pytest.mark.parametrize("kind", ["scramble", "injection"])
 def test_the_size_of_a_batch_does_not_matter(
-    name: str, kind: str, plans: dict[tuple[str, str], Plan], undisturbed: dict[tuple[str, str], Path]
+    name: str,
+    kind: str,
+    problems: dict[str, Problem],
+    plans: dict[tuple[str, str], Plan],
+    undisturbed: dict[tuple[str, str], Path],
 ) -> None:
     plan, folder = replace(plans[name, kind], n_trials=60), undisturbed[name, kind]
-    [problem] = (folder / "cache").glob("*.problem")
     held = store.read_ensemble(the_store(folder, plan), n_trials=60)
     expected = np.stack([held[column].values for column in plan.columns(1)], axis=1)
     for batch in (1, 7, 60):
         order = range(-(-60 // batch) - 1, -1, -1)  # the last batch first: no batch may lean on another
-        rows = {k: ensembles.run_batch(str(problem), plan, batch, k) for k in order}
+        prepared = (problems[name].prepared,)
+        rows = {k: plan.rows(prepared, k * batch, min((k + 1) * batch, 60)) for k in order}
         assert np.concatenate([rows[k] for k in sorted(rows)]).tobytes() == expected.tobytes()
 
 
@@ -178,7 +166,7 @@ def test_more_trials_extend_and_fewer_reuse(
     kept = [path for path, when in chunks(tmp_path).items() if before.get(path) == when]
     assert len(kept) >= full
     after = chunks(tmp_path)
-    again = ensembles.run(problem.prepared, first, tmp_path, Serial(), quiet, fingerprint=problem.fingerprint)
+    again = ensembles.run((problem,), first, Bench(tmp_path, Serial(), Silent()))
     assert (again.sizes["trial"], chunks(tmp_path)) == (70, after)
 
 
@@ -189,13 +177,13 @@ def test_every_setting_of_a_plan_has_a_store_of_its_own(
     base = replace(plans["template", "scramble"], n_trials=30)
     shifted = tuple(replace(tilt, n_signal=tilt.n_signal * 1.001) for tilt in base.tilts)
     others = [base, replace(base, seed=6), replace(base, tilts=trials.PLAIN), replace(base, tilts=shifted)]
-    others += [Plan(6, 30, n_means=(0.0, 5.0)), Plan(6, 30, n_means=(0.0, 6.0)), Plan(7, 30, n_means=(0.0, 5.0))]
+    others += [Injections(6, 30, (0.0, 5.0)), Injections(6, 30, (0.0, 6.0)), Injections(7, 30, (0.0, 5.0))]
     for plan in others:
-        ensembles.run(problem.prepared, plan, tmp_path, Serial(), quiet, fingerprint=problem.fingerprint)
+        ensembles.run((problem,), plan, Bench(tmp_path, Serial(), Silent()))
     found = sorted((tmp_path / "trials").glob("*.zarr"))
     assert len(found) == len(others)
     assert len({store.ensemble_digest(path) for path in found}) == len(others)
-    assert len(list((tmp_path / "cache").glob("*.problem"))) == 1
+    assert not (tmp_path / "cache").exists()  # nothing is sent elsewhere, so nothing is kept
 
 
 def test_the_fingerprint_of_a_problem_is_of_all_that_its_trials_depend_on(sample: Sample, belt: str) -> None:
@@ -228,12 +216,13 @@ RUNNER = """
 import pickle, sys
 from pathlib import Path
 from nuanalysis.engine import ensembles
+from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import open_executor
 
 if __name__ == "__main__":
-    prepared, plan, fingerprint = pickle.loads(Path(sys.argv[1]).read_bytes())
+    problem, plan = pickle.loads(Path(sys.argv[1]).read_bytes())
     with open_executor("processes", workers=2) as pool:
-        ensembles.run(prepared, plan, Path(sys.argv[2]), pool, print, fingerprint=fingerprint, batch=100)
+        ensembles.run((problem,), plan, Bench(Path(sys.argv[2]), pool), batch=100)
 """
 
 
@@ -251,7 +240,7 @@ def reference(problems: dict[str, Problem], long_plan: Plan, tmp_path_factory: p
 def runner(problems: dict[str, Problem], long_plan: Plan, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process group that computes the long plan into tmp_path / 'run' with two workers."""
     problem = problems["stack"]
-    (tmp_path / "problem").write_bytes(pickle.dumps((problem.prepared, long_plan, problem.fingerprint)))
+    (tmp_path / "problem").write_bytes(pickle.dumps((problem, long_plan)))
     (tmp_path / "runner.py").write_text(RUNNER)
     command = [sys.executable, "runner.py", "problem", "run"]
     with subprocess.Popen(command, cwd=tmp_path, start_new_session=True) as process:
@@ -349,22 +338,57 @@ def test_a_problem_file_half_written_is_not_taken_for_whole(
     problems: dict[str, Problem], plans: dict[tuple[str, str], Plan], tmp_path: Path
 ) -> None:
     problem, plan = problems["template"], replace(plans["template", "scramble"], n_trials=20)
-    whole = pickle.dumps(problem.prepared)
-    path = tmp_path / "cache" / f"{problem.fingerprint}.problem"
-    path.parent.mkdir()
-    beside = path.with_name(f".{path.name}.1-abc.partial")  # as a killed writer leaves it
+    kept = Bench(tmp_path).keep((problem.prepared,), problem.fingerprint)
+    whole = pickle.dumps(kept.value)
+    kept.path.parent.mkdir()
+    beside = kept.path.with_name(f".{kept.path.name}.1-abc.partial")  # as a killed writer leaves it
     beside.write_bytes(whole[: len(whole) // 2])
-    expected = run(problem, plan, tmp_path)
-    assert path.stat().st_size > beside.stat().st_size
+    with Processes(1) as pool:
+        expected = run(problem, plan, tmp_path, pool)
+    assert kept.path.stat().st_size > beside.stat().st_size
 
     for name, damaged in (("cut", whole[: len(whole) // 2]), ("empty", b"")):
         path = tmp_path / name / "cache" / f"{problem.fingerprint}.problem"
         path.parent.mkdir(parents=True)
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"damaged.*remove it and call again"):
-            run(problem, plan, tmp_path / name)
-        path.unlink()
-        assert run(problem, plan, tmp_path / name) == expected
+        with Processes(1) as pool, pytest.raises(DataError, match=r"damaged.*remove it and call again"):
+            run(problem, plan, tmp_path / name, pool)
+        Kept(None, path).forget()
+        with Processes(1) as pool:
+            assert run(problem, plan, tmp_path / name, pool) == expected
+
+
+class Interrupting:
+    """An executor whose user presses Ctrl-C after some batches."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def map(self, function, items):
+        for position, item in enumerate(items):
+            if position == self.after:
+                raise KeyboardInterrupt
+            yield position, function(item)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        return None
+
+
+def test_a_ctrl_c_returns_what_is_finished_where_that_is_wanted(
+    problems: dict[str, Problem], plans: dict[tuple[str, str], Plan], tmp_path: Path
+) -> None:
+    problem, plan = problems["stack"], plans["stack", "scramble"]
+    bench = Bench(tmp_path, Interrupting(3), Silent(), patient=False)
+    found = ensembles.run((problem,), plan, bench, batch=20)
+    assert found.sizes["trial"] == 60
+    with pytest.raises(KeyboardInterrupt):
+        ensembles.run((problem,), plan, replace(bench, executor=Interrupting(1), patient=True), batch=20)
+    whole = ensembles.run((problem,), plan, Bench(tmp_path, Serial(), Silent()))
+    assert whole.sizes["trial"] == plan.n_trials
+    assert np.array_equal(whole["ts"].values[:60], found["ts"].values)
 
 
 def test_a_store_of_trials_tells_whose_it_is(

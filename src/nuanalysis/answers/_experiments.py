@@ -1,0 +1,322 @@
+"""Pseudo-experiments of several hypotheses on the same events: signal corrected for its bias, nulls, and what is said.
+
+The signal of an experiment is a fit, corrected for its bias: what is injected is moved until the median fit is the one
+of the data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nuanalysis import trials
+from nuanalysis.answers._chance import LOCAL, counted
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import JointExperiments, Problem, run
+from nuanalysis.errors import InputError
+from nuanalysis.interpret import fluxes
+from nuanalysis.likelihood import TS_TOLERANCE, JointTerms, joint_maximum, refuse_flat
+from nuanalysis.model import OWN_SPECTRUM
+from nuanalysis.records import Chance, Measured, Record, Unknown, certain, known, setting, shown
+from nuanalysis.trials.streams import JointStreams, joint_null, seed_of
+
+Floats = NDArray[np.float64]
+Model = tuple[int, ...]
+METHOD = "pseudo-experiments: scrambled data and injected signal, background estimated again from both"
+HELD = "the index is held"
+ERRORS = (
+    "the error of n_s is one standard deviation from the curvature of ln L, the other norms and every free index free "
+    "too",
+    "n_s corrected is the signal whose median fit is that of the data: its error is that of n_s over the bias, and the "
+    "correction has the error of the experiments behind it",
+    "p is (k + 1) / (n + 1) for k of n experiments with as much; where k = 0 the probability lies below the 90 % bound",
+)
+_FEWEST_TRIALS = 100
+_PILOT_PART, _LEAST_PILOT = 4, 100
+
+
+def trials_setting(default: int, what: str = "pseudo-experiments of each kind") -> Any:
+    """How many experiments are drawn."""
+    return setting(default, low=_FEWEST_TRIALS, high=10_000_000, help=what)
+
+
+def different(names: tuple[object, ...], *, exactly: int = 0) -> tuple[Any, ...]:
+    """The names, two or more or exactly so many different hypotheses, or ValueError with all faults."""
+    said = [str(getattr(one, "name", one)) for one in names]
+    many = [name for name in said if name.startswith("each:")]
+    twice = [name for name, times in Counter(said).items() if times > 1]
+    faults = [f"{', '.join(many)} stands for many hypotheses; name each of them"] if many else []
+    if twice:
+        faults.append(f"{', '.join(twice)} named twice; expected different hypotheses")
+    if exactly and len(said) != exactly:
+        faults.append(f"{len(said)} named; expected {exactly}, for example template:pi0 and stack:snr")
+    elif len(said) < 2:
+        faults.append(f"{', '.join(said) or 'nothing'} named; expected two or more hypotheses")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return names
+
+
+def check_apart(problems: tuple[Problem, ...]) -> None:
+    """Raise InputError for hypotheses that cannot be fitted together, or told apart."""
+    seen: dict[str, str] = {}
+    for problem in problems:
+        name = problem.hypothesis.name
+        if problem.fingerprint in seen:
+            raise InputError(
+                f"'{seen[problem.fingerprint]}' and '{name}' are one hypothesis under two names: the same map or "
+                "sources, and the same spectrum; leave one of them out"
+            )
+        seen[problem.fingerprint] = name
+    prepared = tuple(p.prepared for p in problems)
+    trials.check_same_events(prepared)
+    refuse_flat(prepared)
+
+
+# --- experiments ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """Signal to inject: n_signal and index of each hypothesis, (j,) each.
+
+    error : Monte Carlo error of the correction that led to n_signal, without that of the fit.
+    factor : median fit over injected signal where the correction was read; 1 below two standard deviations of fits,
+        where the bound at zero makes that ratio no scale.
+    """
+
+    n_signal: Floats
+    index: Floats
+    error: Floats
+    factor: Floats
+
+
+def as_it_is(n_signal: Floats, index: Floats) -> Signal:
+    """A signal that is not corrected."""
+    return Signal(n_signal, index, np.zeros(len(n_signal)), np.ones(len(n_signal)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experiments:
+    """Pseudo-experiments of several problems on the same events, and how many of each kind."""
+
+    problems: tuple[Problem, ...]
+    n_trials: int
+    bench: Bench
+
+    @property
+    def everyone(self) -> Model:
+        """The model with all hypotheses free."""
+        return tuple(range(len(self.problems)))
+
+    def draw(self, signal: Signal, models: tuple[Model, ...], stream: int, n_trials: int = 0) -> xr.Dataset:
+        """Experiments with this signal, each model fitted; one variable a column of ``trials.joint_columns``."""
+        seed, means = seed_of(self.problems[0].seed, stream), tuple(map(float, signal.n_signal))
+        plan = JointExperiments(seed, n_trials or self.n_trials, means, tuple(map(float, signal.index)), models)
+        return run(self.problems, plan, self.bench)
+
+
+def columns(found: xr.Dataset, name: str, model: Model, n_hypotheses: int) -> Floats:
+    """A column of the first model, (trial, j), 0 for the hypotheses that it leaves out."""
+    out = np.zeros((found.sizes["trial"], n_hypotheses))
+    for j in model:
+        out[:, j] = found[f"{name}_0_{j}"].values
+    return out
+
+
+def moved(signal: Signal, fitted: Floats, found: xr.Dataset, model: Model) -> Signal:
+    """The signal moved by how far the median fit of its pseudo-experiments is from the fit of the data."""
+    n_signal = columns(found, "n_signal", model, len(fitted))
+    bias = trials.joint_bias(signal.n_signal, n_signal, np.ones_like(n_signal))
+    scale = (signal.n_signal > 2.0 * bias.deviation) & (bias.median > 0.0)
+    factor = np.where(scale, bias.median / np.where(scale, signal.n_signal, 1.0), 1.0)
+    there = np.maximum(signal.n_signal + fitted - bias.median, 0.0)
+    return Signal(there, signal.index, bias.median_error / factor, factor)
+
+
+def corrected(held: Experiments, fitted: Floats, index: Floats, model: Model, streams: tuple[int, ...]) -> Signal:
+    """The signal whose median fit, with this model, is the fitted one; from short ensembles, one a stream."""
+    signal = as_it_is(fitted, index)
+    if not fitted.any():
+        return signal
+    n = max(held.n_trials // _PILOT_PART, _LEAST_PILOT)
+    for stream in streams:
+        signal = moved(signal, fitted, held.draw(signal, (model,), stream, n), model)
+    return signal
+
+
+def of_fit(held: Experiments, data: JointTerms, model: Model, streams: JointStreams) -> Signal:
+    """The signal of the best fit of a model, corrected for its bias; data are the terms of the observed events."""
+    best = joint_maximum(data, model)
+    return corrected(held, best.n_signal(data), best.index(data), model, streams.rounds)
+
+
+def lost(found: xr.Dataset) -> int:
+    """Experiments in which a fit did not converge."""
+    flags = [found[name].values for name in found.data_vars if str(name).startswith("converged_")]
+    return int((np.prod(flags, axis=0) < 1).sum())
+
+
+class Injected(Record):
+    """Signal of a hypothesis in pseudo-experiments."""
+
+    hypothesis: str = shown("hypothesis")
+    n_signal: float = shown("mean injected events", form=".1f")
+
+
+class Profiled(Record):
+    """How often the others alone give a test statistic as large."""
+
+    chance: Chance = shown("local p-value, the others profiled", short="local p")
+    others_injected: tuple[Injected, ...] = shown("signal of the others in the experiments", (), hidden=True)
+    share_at_zero: float | None = shown("share of the experiments with a test statistic of zero", None, hidden=True)
+
+
+def profiled(held: Experiments, data: JointTerms, ts: float, j: int) -> Profiled:
+    """How often the others alone give a TS as large for hypothesis j; data are the terms of the observed events.
+
+    The others hold the signal of their own fit with n_j = 0, corrected for its bias.
+    """
+    if ts <= TS_TOLERANCE:
+        return Profiled(chance=certain())
+    others, streams = tuple(k for k in held.everyone if k != j), joint_null(j)
+    signal = of_fit(held, data, others, streams)
+    found = held.draw(signal, (held.everyone, others), streams.experiments)
+    each = found["ts_0"].values - found["ts_1"].values
+    chance = counted(trials.as_large(each, ts), LOCAL, METHOD).model_copy(update={"not_converged": lost(found)})
+    injected = [
+        Injected(hypothesis=held.problems[k].hypothesis.name, n_signal=float(signal.n_signal[k])) for k in others
+    ]
+    at_zero = float((each <= TS_TOLERANCE).mean())
+    return Profiled(chance=chance, others_injected=tuple(injected), share_at_zero=at_zero)
+
+
+# --- what is said of a norm -------------------------------------------------------------------------------------------
+
+
+class Unbiased(Record):
+    """A value corrected for its bias: with the error of the fit, and that of the experiments behind the correction."""
+
+    best: Measured = shown("corrected for its bias, with the error of the fit")
+    correction_error: float = shown("error of the correction, in the same unit")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return f"{self.best.words()} (correction +- {self.correction_error:.2g})"
+
+    def cell(self, form: str = "") -> str:
+        """For a column."""
+        return self.best.cell()
+
+    def times(self, factor: float, unit: str) -> Unbiased:
+        """Value and errors in another unit."""
+        return Unbiased(best=self.best.times(factor, unit), correction_error=self.correction_error * factor)
+
+
+class Norm(Record):
+    """How much of a hypothesis was fitted beside others: events, corrected for the bias, and as a flux.
+
+    index : null where the spectrum is the template's own, or where nothing was fitted.
+    """
+
+    n_signal: Measured = shown("fitted events n_s", short="n_s")
+    index: Measured | None = shown("spectral index", None)
+    corrected: Unbiased | Unknown = shown("n_s corrected for its bias")
+    flux: Unbiased | Unknown = shown("flux, from the corrected n_s")
+    flux_uncorrected: float | Unknown = shown("flux as fitted", unit=fluxes.UNIT, hidden=True)
+    model_flux: float | None = shown("flux of the template's own model", None, unit=fluxes.UNIT, hidden=True)
+    in_models: Unbiased | Unknown | None = shown("flux in units of the model", None, hidden=True)
+    convention: str = shown("what the flux is", hidden=True)
+    held: str = shown("what the error of the flux takes as known", hidden=True)
+
+
+_INDEX_HELD = (
+    "errors of n_s hold no index; where events become a flux the fitted index is held, so errors of the flux are those "
+    "of n_s alone"
+)
+
+
+def flux_per_event(problem: Problem, index: float) -> float:
+    """E^2 dN/dE at 100 TeV for one event; between two spectral nodes that of their mixture."""
+    prepared = problem.prepared
+    if len(prepared.index) == 1:
+        return 1.0 / fluxes.prepared_events_per_flux(prepared)
+    return float(np.interp(index, prepared.index, fluxes.E2_PER_DNDE / prepared.expected))
+
+
+def index_of(problem: Problem, n: float, index: float, error: float) -> Measured | None:
+    """The index as it is published."""
+    free = problem.hypothesis.index_free
+    if index == OWN_SPECTRUM or (free and n <= 0):
+        return None
+    return Measured(value=index, error=known(error, "the events do not tell" if free else HELD))
+
+
+def fitted_events(n: tuple[float, float], why: str = "") -> Measured:
+    """n_s with its error; why : the reason where the events do not determine it."""
+    return Measured(value=n[0], error=known(n[1], why or "the curvature of ln L is singular"))
+
+
+def norm_of(
+    problem: Problem, n: tuple[float, float], index: tuple[float, float], signal: Signal, j: int, why: str = ""
+) -> Norm:
+    """Hypothesis j as fitted and as corrected.
+
+    n, index : value and error.  signal : the corrected one.  why : the reason where the events do not determine n.
+    """
+    hypothesis, free = problem.hypothesis, problem.hypothesis.index_free
+    # With a free index the flux that is quoted is that of the fitted one.
+    quoted = replace(hypothesis, index=float(np.round(index[0], 3))) if free else hypothesis
+    about: dict[str, Any] = {
+        "index": index_of(problem, n[0], *index),
+        "convention": fluxes.convention(quoted),
+        "held": _INDEX_HELD if free else "the spectrum is held",
+    }
+    fitted = fitted_events(n, why)
+    if why:
+        nothing = Unknown(reason=why)
+        return Norm(n_signal=fitted, corrected=nothing, flux=nothing, flux_uncorrected=nothing, **about)
+    per_event, model = flux_per_event(problem, index[0]), fluxes.model_flux(quoted)
+    error = fitted.times(1.0 / float(signal.factor[j])).error
+    best = Measured(value=float(signal.n_signal[j]), error=error)
+    events = Unbiased(best=best, correction_error=float(signal.error[j]))
+    flux = events.times(per_event, fluxes.UNIT)
+    return Norm(
+        n_signal=fitted,
+        corrected=events,
+        flux=flux,
+        flux_uncorrected=n[0] * per_event,
+        model_flux=model or None,
+        in_models=flux.times(1.0 / model, "x model") if model else None,
+        **about,
+    )
+
+
+class Quantiles(Record):
+    """Quantiles of a distribution."""
+
+    levels: tuple[float, ...] = shown("probabilities below")
+    values: tuple[float, ...] = shown("quantiles")
+
+    def words(self, form: str = ".3g") -> str:
+        """For one line: the median and the central 68 %."""
+        low, middle, high = (format(value, form) for value in self.values[1:4])
+        return f"{middle} ({low} to {high})"
+
+    cell = words
+
+
+def quantiles(values: Floats, ends: float) -> Quantiles:
+    """Those below ``ends``, 0.16, 0.5, 0.84 and above as much as ``ends``."""
+    levels = (ends, 0.16, 0.5, 0.84, 1.0 - ends)
+    return Quantiles(levels=levels, values=tuple(np.quantile(values, levels).tolist()))
+
+
+def origin_of_skies(origin: str) -> str:
+    """Experiments hold simulated signal: 'synthetic', or 'mixed' where the events that are scrambled are real."""
+    return "mixed" if origin == "real" else "synthetic"

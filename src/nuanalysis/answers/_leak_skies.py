@@ -1,0 +1,147 @@
+"""Skies that hold a diffuse component and no source: drawn, every stack fitted, and the laws of its test statistic."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.stats import kstest
+
+from nuanalysis import trials
+from nuanalysis.answers._chance import share_of
+from nuanalysis.answers._ensembles import scrambles
+from nuanalysis.answers._experiments import Experiments, Model, as_it_is, lost
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Problem
+from nuanalysis.likelihood import TS_TOLERANCE
+from nuanalysis.records import Chance, Record, Unknown, shown
+from nuanalysis.trials.streams import Stream
+
+Floats = NDArray[np.float64]
+SCRAMBLES = 2000  # tilted ones of each stack, behind its local p-values
+HIGH_TS = 3.84  # half of a chi-square of one degree of freedom has 0.025 beyond
+_MOST_TS, _REACH_TS = 49.0, 36.0  # of the local p-values, and of the scrambles behind them
+
+
+def models(n_stacks: int) -> tuple[Model, ...]:
+    """Models fitted to every sky: the diffuse, stacks alone, both, and both with the index of the stack held.
+
+    Hypotheses are the diffuse component, every stack with its index free, and every stack with its index held.
+    """
+    one, held = range(1, n_stacks + 1), range(n_stacks + 1, 2 * n_stacks + 1)
+    return ((0,), *((k,) for k in one), *((0, k) for k in one), *((0, k) for k in held))
+
+
+def draw(held: Experiments, n_diffuse: float, models: tuple[Model, ...], stream: int = Stream.LEAK_SKIES) -> xr.Dataset:
+    """Skies with the diffuse component alone, one variable a column of ``trials.joint_columns(models)``."""
+    n_signal, index = np.zeros(len(held.problems)), np.array([p.hypothesis.index for p in held.problems])
+    n_signal[0] = n_diffuse
+    return held.draw(as_it_is(n_signal, index), models, stream)
+
+
+def draw_empty(held: Experiments, n_stacks: int) -> list[Floats]:
+    """TS of every stack with its index free, fitted alone, on skies without any signal, [(sky,)]."""
+    found = draw(held, 0.0, tuple((k,) for k in range(1, n_stacks + 1)), Stream.LEAK_EMPTY)
+    return [found[f"ts_{m}"].values for m in range(n_stacks)]
+
+
+def local_table(problem: Problem, most: float, bench: Bench) -> trials.LocalP:
+    """Local p-values of a stack alone, up to and beyond the TS ``most``; see ``LocalP`` for what is beyond."""
+    found = scrambles(problem, SCRAMBLES, min(max(most, 9.0), _REACH_TS), bench)
+    return trials.local_p(np.zeros(1), [(found["ts"].values, found["log_weight"].values)], _MOST_TS)
+
+
+def _gain(found: xr.Dataset, more: int, less: int) -> Floats:
+    """TS of one model over that of a smaller one, (sky,); 0 below what a maximum is found to."""
+    each = found[f"ts_{more}"].values - found[f"ts_{less}"].values
+    return np.where(each > TS_TOLERANCE, each, 0.0)
+
+
+def fits_of(found: xr.Dataset, n_stacks: int, k: int, table: trials.LocalP) -> xr.Dataset:
+    """Stack k, from 0, on the skies of ``draw``, dim ``sky``: fitted alone, and together with the diffuse component.
+
+    n_s, index (NaN without events), ts, log_p : of the stack alone; ln of the local p-value of its TS.
+    ts_profiled, ts_profiled_index_held : TS of the stack with the diffuse norm profiled; log_p_profiled : the same
+    ensemble read at the first.  n_s_together.  ts_diffuse_profiled : TS of the diffuse with the stack profiled.
+    The attribute not_converged counts skies.
+    """
+    j, one, both, held = 1 + k, 1 + k, 1 + n_stacks + k, 1 + 2 * n_stacks + k
+    ts, rest, n_signal = found[f"ts_{one}"].values, _gain(found, both, 0), found[f"n_signal_{one}_{j}"].values
+    columns = {
+        "n_s": n_signal,
+        "index": np.where(n_signal > 0.0, found[f"index_{one}_{j}"].values, np.nan),
+        "ts": ts,
+        "log_p": table.log_p_of(0.0, ts),
+        "n_s_together": found[f"n_signal_{both}_{j}"].values,
+        "ts_profiled": rest,
+        "log_p_profiled": table.log_p_of(0.0, rest),
+        "ts_profiled_index_held": _gain(found, held, 0),
+        "ts_diffuse_profiled": _gain(found, both, one),
+    }
+    attrs = {"not_converged": lost(found[[f"converged_{m}" for m in (0, one, both, held)]])}
+    return xr.Dataset({name: ("sky", values) for name, values in columns.items()}, attrs=attrs)
+
+
+# --- the laws of TS ---------------------------------------------------------------------------------------------------
+
+
+class Law(Record):
+    """The distribution of a TS of a stack over skies without a source, by its share at zero and its tail.
+
+    halves : Kolmogorov-Smirnov p of every second sky against the others, those with TS 0 left out; n_halves of them.
+    without_signal : the same against the stack alone on skies without any signal.
+    """
+
+    stack: str = shown("stack")
+    of: str = shown("which TS")
+    at_zero: Chance = shown("share at zero", short="at 0")
+    above: Chance = shown("share above 3.84", short="> 3.84")
+    halves: float | Unknown | None = shown("p-values among the skies are uniform: KS p of two halves", None, form=".2g")
+    n_halves: int | None = shown("skies in a half", None, hidden=True)
+    without_signal: float | None = shown(
+        "one law with skies without any signal: KS p", None, form=".2g", short="no signal"
+    )
+
+
+def _law(stack: str, of: str, ts: Floats, *, halved: bool = False, nothing: Floats | None = None) -> Law:
+    uniform, n = halves(ts) if halved else (None, None)
+    return Law(
+        stack=stack,
+        of=of,
+        at_zero=share_of(ts <= TS_TOLERANCE, "TS of zero"),
+        above=share_of(ts > HIGH_TS, f"TS above {HIGH_TS}"),
+        halves=uniform,
+        n_halves=n,
+        without_signal=None if nothing is None else one_law(ts, nothing),
+    )
+
+
+def one_law(rest: Floats, nothing: Floats) -> float:
+    """Two-sample Kolmogorov-Smirnov p-value of two ensembles of TS, (sky,) each.
+
+    Both have a share of exact zeros, with which it is conservative.
+    """
+    return float(kstest(*(np.where(ts > TS_TOLERANCE, ts, 0.0) for ts in (rest, nothing))).pvalue)
+
+
+def halves(ts: Floats) -> tuple[float | Unknown, int]:
+    """Are p-values among the skies uniform?  Those of every second sky, read off the others; those with TS 0 left out.
+
+    A p-value read off n other skies is a rank, so the two halves are compared with each other, not with a line: a
+    two-sample Kolmogorov-Smirnov test holds the error of both.  Returns its p-value, and how many were read.
+    """
+    law, asked = (half[half > TS_TOLERANCE] for half in (ts[::2], ts[1::2]))
+    if min(len(law), len(asked)) < 2:
+        return Unknown(reason="fewer than two skies of a half have a TS above zero"), len(asked)
+    return float(kstest(asked, law).pvalue), len(asked)
+
+
+def laws_of(stack: str, skies: xr.Dataset, nothing: Floats) -> tuple[Law, ...]:
+    """The distributions of TS of a stack; nothing (sky,) : its TS on skies without any signal."""
+    rest, held = skies["ts_profiled"].values, skies["ts_profiled_index_held"].values
+    return (
+        _law(stack, "alone", skies["ts"].values),
+        _law(stack, "with the diffuse", rest, halved=True, nothing=nothing),
+        _law(stack, "alone, no signal at all", nothing),
+        _law(stack, "with it, index held", held, halved=True),
+    )

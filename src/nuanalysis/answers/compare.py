@@ -1,0 +1,178 @@
+"""Which of two models do the events prefer, and how well could they tell?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import AfterValidator
+
+from nuanalysis import trials
+from nuanalysis.answers._chance import counted
+from nuanalysis.answers._experiments import (
+    ERRORS,
+    METHOD,
+    Experiments,
+    Model,
+    Norm,
+    Quantiles,
+    Signal,
+    check_apart,
+    corrected,
+    different,
+    lost,
+    norm_of,
+    origin_of_skies,
+    quantiles,
+    trials_setting,
+)
+from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
+from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Problem
+from nuanalysis.library.samples import Samples
+from nuanalysis.likelihood import JointMaximum, JointTerms, curvature_at, joint_maximum
+from nuanalysis.plot import Drawn, Sidecar, comparison_of_models
+from nuanalysis.records import Carried, Chance, Record, carried, setting, shown
+from nuanalysis.trials.streams import joint_model
+
+Floats = NDArray[np.float64]
+_ALONE: tuple[Model, ...] = ((0,), (1,))
+LEVEL = 0.05
+_NOTES = (
+    "q = TS_B - TS_A on the same events; A is the first model, B the second",
+    "ties: experiments in which both have the same TS, as a rule zero; they count as equal for p-values, and as right "
+    "for neither",
+    *ERRORS,
+    "p-values are those at the fitted strength of each model; checked on small samples they are not uniform "
+    "(docs/decisions/0013-joint-fits.md)",
+)
+
+
+class Compare(Question):
+    """Which of two models the events prefer, and how well they could tell, from experiments of both."""
+
+    models: Annotated[tuple[Named, ...], AfterValidator(partial(different, exactly=2))] = setting(
+        help="two: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
+    )
+    trials: int = trials_setting(1000)
+    index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of each model's own")
+    index_free: bool = setting(False, help="fit the indices of both models, in [1, 4]")
+
+    def ask(self, samples: Samples, bench: Bench) -> CompareAnswer:
+        problems = tuple(pose(one, samples, index=self.index, index_free=self.index_free) for one in self.models)
+        return compare(problems, samples, self.trials, bench)
+
+
+class Side(Record):
+    """One of two models: its own fit of the events, and its experiments."""
+
+    tested: Tested = shown("model", short="model")
+    ts: float = shown("test statistic TS", form=".2f", short="TS")
+    chance: Chance = shown("p-value of q if it is true", short="p of q")
+    power: Chance = shown("experiments of the other that a test at 5 % tells from it")
+    right: Chance = shown("its experiments in which it has the larger TS")
+    ties: Chance = shown("its experiments in which both have the same TS")
+    norm: Norm = shown("norm")
+    q: Quantiles = shown("q in its experiments", form=".2f")
+    converged: bool = shown("the fit converged", hidden=True)
+
+
+class CompareAnswer(Answer):
+    """Two models on the same events."""
+
+    name: ClassVar[str] = "compare"
+    q: float = shown("q = TS of B - TS of A", form=".2f")
+    models: tuple[Side, ...] = shown("the models: A, then B")
+    power_level: float = shown("level of the tests behind the powers", hidden=True)
+    n_trials: int = shown("experiments of each model")
+    not_converged: int = shown("experiments whose fit did not converge")
+    notes: tuple[str, ...] = shown("notes")
+    experiments: Carried[xr.Dataset] = carried()
+
+    def headline(self) -> tuple[str, ...]:
+        a, b = self.models
+        first = "neither has" if self.q == 0.0 else f"{'B' if self.q > 0.0 else 'A'} has"
+        return (
+            f"A is {a.tested.hypothesis}, B {b.tested.hypothesis}: {first} the larger TS, TS_B - TS_A = {self.q:.2f}.",
+            f"q as large if A is true: {a.chance.words()}; as small if B is true: {b.chance.words()}.",
+        )
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        if self.experiments is None:
+            return ()
+        q_a, q_b = (self.experiments[name].values for name in ("q_a", "q_b"))
+        a, b = (one.tested.label for one in self.models)
+        origin = origin_of_skies(self.provenance.origin)
+        figure = comparison_of_models(q_a, q_b, self.q, (a, b), label=f"{a} or {b}", origin=origin)
+        words = (
+            f"{a} (A) or {b} (B) on {self.provenance.sample} ({self.provenance.origin}): distribution of q = TS_B - "
+            f"TS_A in {self.n_trials} pseudo-experiments of each, and q of the events. {' '.join(self.headline())}"
+        )
+        return (Drawn(figure, Sidecar("compare", words, words, origin)),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """A model's own fit of the data, that signal corrected for its bias, and q = TS_B - TS_A of experiments with it."""
+
+    best: JointMaximum
+    signal: Signal
+    q: Floats
+    not_converged: int
+
+
+def tried(held: Experiments, data: JointTerms, k: int) -> Tried:
+    """Fit model k, 0 for A and 1 for B, and draw experiments of it; data are the terms of the observed events."""
+    best, streams = joint_maximum(data, _ALONE[k]), joint_model(k)
+    signal = corrected(held, best.n_signal(data), best.index(data), _ALONE[k], streams.rounds)
+    found = held.draw(signal, _ALONE, streams.experiments)
+    return Tried(best, signal, found["ts_1"].values - found["ts_0"].values, lost(found))
+
+
+def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: float, k: int) -> Side:
+    """Model k with what its experiments say."""
+    one, other, sign = both[k], both[1 - k], 1.0 - 2.0 * k
+    found = trials.separation(sign * q, sign * one.q, sign * other.q, LEVEL)
+    me, rival = ("A", "B") if k == 0 else ("B", "A")
+    as_extreme, beyond = (("P(q >= observed | A)", "above the 95 %"), ("P(q <= observed | B)", "below the 5 %"))[k]
+    shape = curvature_at(data, one.best)
+    n = float(one.best.n_signal(data)[k]), float(shape.errors[0])
+    index = float(one.best.index(data)[k]), float(shape.index_errors[0])
+    return Side(
+        tested=tested(problem),
+        ts=one.best.ts,
+        chance=counted(found.p, as_extreme, METHOD),
+        power=counted(found.power, f"experiments of {rival} {beyond} quantile of q of {me}", METHOD),
+        right=counted(found.right, f"experiments of {me} in which {me} has the larger TS", METHOD),
+        ties=counted(found.ties, f"experiments of {me} in which both have the same TS", METHOD),
+        norm=norm_of(problem, n, index, one.signal, k),
+        q=quantiles(one.q, LEVEL),
+        converged=one.best.converged,
+    )
+
+
+def compare(problems: tuple[Problem, ...], samples: Samples, n_trials: int, bench: Bench) -> CompareAnswer:
+    """The answer for two prepared models.  Raises InputError where they cannot be told apart."""
+    check_apart(problems)
+    held, data = Experiments(problems, n_trials, bench), trials.joint_data(tuple(p.prepared for p in problems))
+    a, b = tried(held, data, 0), tried(held, data, 1)
+    q = b.best.ts - a.best.ts
+    empty = [p.hypothesis.name for p, one in zip(problems, (a, b), strict=True) if not one.signal.n_signal.any()]
+    return CompareAnswer(
+        provenance=provenance_of(samples, *problems),
+        q=q,
+        models=tuple(_side(problem, data, (a, b), q, k) for k, problem in enumerate(problems)),
+        power_level=LEVEL,
+        n_trials=n_trials,
+        not_converged=a.not_converged + b.not_converged,
+        notes=(*(f"the best fit of {name} is n_s = 0: its experiments hold no signal" for name in empty), *_NOTES),
+        experiments=xr.Dataset({"q_a": ("trial", a.q), "q_b": ("trial", b.q)}),
+    )
+
+
+QUESTION = Compare

@@ -1,0 +1,134 @@
+"""What a notebook imports: nouns in, nouns out; see ``nuanalysis`` itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nuanalysis.answers import Answer, Question, question
+from nuanalysis.engine import progress
+from nuanalysis.engine.bench import Bench
+from nuanalysis.errors import InputError
+from nuanalysis.library import samples
+from nuanalysis.library.catalogues import catalogue
+from nuanalysis.library.hypotheses import hypothesis, point
+from nuanalysis.library.samples import Samples
+from nuanalysis.library.templates import template
+
+__all__ = ["Bench", "ask", "catalogue", "hypothesis", "point", "run", "sample", "template", "verb"]
+
+
+def sample(source: Any, *, seed: int = 1, **settings: Any) -> Samples:
+    """A sample: one of the package by name, or a user's own events.
+
+    source : a name ('cascades-2023', a SYNTHETIC twin; 'tracks', real; see ``nuanalysis data ls``), or a table of events
+        (astropy Table, pandas DataFrame, xarray Dataset) with units.
+    seed : of a synthetic sample, and of the trials on any.
+    settings : of a named sample: ``signal``, ``n_signal``, ``min_declination_deg`` and the other cuts; of own events:
+        ``response``, ``livetime``, ``origin`` and more, see ``library.samples.own``.
+    Raises InputError for what cannot be read, with all faults; DataError where a release is not here.
+
+    >>> events = nu.sample("cascades-2023", signal="none")
+    >>> events.origin, events.n_events
+    ('synthetic', 59592)
+    """
+    if isinstance(source, Samples):
+        return source
+    if isinstance(source, str):
+        return samples.load(samples.sample_spec(name=source, **settings), seed)
+    return samples.own(source, seed=seed, **settings)
+
+
+def default_bench() -> Bench:
+    """Trials on the cores of this machine, kept in the user's cache; a Ctrl-C returns what is finished."""
+    import os
+
+    from nuanalysis.engine.executors import Threads
+    from nuanalysis.ingest import cache_root
+
+    return Bench(cache_root() / "ensembles", Threads(os.cpu_count() or 1), progress.here(), patient=False)
+
+
+def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **settings: Any) -> Answer:
+    """Ask a question by its name.
+
+    events : Samples or the name of a sample; several in a list where the question takes several; or an answer of
+        ``fit``, whose sample and hypothesis are asked again.
+    first : the question's first setting, such as the hypothesis.
+    """
+    kind = question(name)
+    settings = _with_first(kind, name, first, settings)
+    if isinstance(events, Answer):
+        posed, events = getattr(events, "problem", None), getattr(events, "samples", None)
+        if posed is None or events is None:
+            raise InputError(
+                "this answer was read from a file or is of another question; give the sample and hypothesis"
+            )
+        settings = {"hypothesis": posed.hypothesis, **settings}
+    asked = kind.of(**settings)
+    several = list(events) if isinstance(events, list | tuple) else [events]
+    ready = tuple(sample(one) for one in several)
+    if len(ready) != 1 and not kind.several:
+        raise InputError(f"'{name}' is asked of one sample; found {len(ready)}")
+    where = bench or default_bench()
+    with where.executor:
+        return asked.ask(ready if kind.several else ready[0], where)  # type: ignore[arg-type]
+
+
+def _with_first(kind: type[Question], name: str, first: tuple[Any, ...], settings: dict[str, Any]) -> dict[str, Any]:
+    fields = list(kind.model_fields)
+    if len(first) > 1:
+        raise InputError(f"'{name}' takes the sample and {fields[0]}; everything else by its name")
+    if first and fields[0] in settings:
+        raise InputError(f"{fields[0]} was given twice")
+    return {**dict(zip(fields, first, strict=False)), **settings}
+
+
+def verb(name: str) -> Callable[..., Answer]:
+    """The function of a question, with its settings as keywords."""
+    kind = question(name)
+
+    def asking(events: Any, *first: Any, bench: Bench | None = None, **settings: Any) -> Answer:
+        return ask(name, events, *first, bench=bench, **settings)
+
+    keyword, anywhere = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter("events", anywhere)]
+    for place, (key, field) in enumerate(kind.model_fields.items()):
+        default = inspect.Parameter.empty if field.is_required() else field.default
+        parameters.append(inspect.Parameter(key, keyword if place else anywhere, default=default))
+    parameters.append(inspect.Parameter("bench", keyword, default=None))
+    asking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    asking.__name__ = asking.__qualname__ = name
+    asking.__doc__ = _described(kind)
+    return asking
+
+
+def _described(kind: type[Question]) -> str:
+    said = inspect.cleandoc(kind.__doc__ or "")
+    head, _, rest = said.partition("\n")
+    lines = [head, "", "events : a sample, its name, or (for one hypothesis) an answer of fit."]
+    for key, field in kind.model_fields.items():
+        extra = field.json_schema_extra
+        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        default = "" if field.is_required() or field.default is None else f"; default {field.default!r}"
+        lines.append(f"{key} : {field.description or ''}" + (f", {unit}" if unit else "") + default)
+    lines += ["bench : where trials run and are kept; without: on this machine's cores, in the user's cache.", rest]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def run(spec: str | Path, *, runs: str | Path = "runs", bench: Bench | None = None) -> Path:
+    """Ask everything that a spec asks, into the run folder RUNS/NAME; returns the folder.
+
+    Without notebooks: ``nuanalysis run`` executes those too.  A killed run goes on where it was.
+    """
+    from nuanalysis.workflow import steps
+    from nuanalysis.workflow.spec import read_spec
+
+    asked = read_spec(Path(spec))
+    where = bench or default_bench()
+    folder = Path(runs) / asked.name
+    with where.executor:
+        steps.everything(asked, folder, where)
+    return folder

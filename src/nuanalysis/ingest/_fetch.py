@@ -1,0 +1,240 @@
+"""How a release gets here: downloads, archives, and files brought by hand; each checked before it is put in place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from nuanalysis.errors import DataError
+from nuanalysis.ingest._download import CHUNK, Patience, Progress, download, full_disk, need_room
+from nuanalysis.ingest._find import MIRROR, ReleaseReport, cache_root, examine, holdings, missing, verify
+from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.ingest._table import present
+from nuanalysis.store import locked
+
+
+def quarantine(path: Path, target: Path) -> Path:
+    """Set a bad file aside beside its target under the target's name + '.quarantine'; return where.
+
+    A second one replaces the first: one is enough to look at.
+    """
+    return path.replace(target.with_name(target.name + ".quarantine"))
+
+
+def fetch(
+    release: UpstreamRelease, progress: Progress = lambda message: None, *, patience: Patience = Patience()
+) -> Path:
+    """Bring a release into the cache unless a complete, undamaged copy is at hand; return its folder.
+
+    Downloads resume; files are checked, written beside and renamed; a file with a wrong checksum is kept as
+    *.quarantine and never used.  Raises DownloadError, DataError, EnvironmentFault, StoreLocked.
+    """
+    held, status = holdings(release)
+    folder = cache_root() / release.folder
+    if held is not None and held != folder and status == "complete":
+        return _sound(release, held, progress)
+    with locked(folder / ".fetch", 0.0):
+        _set_damaged_aside(release, folder, progress)
+        if not missing(folder, release):
+            progress(f"{release.name} is complete in {folder}")
+            return folder
+        _fetch_files(release, folder, progress, patience)
+        _fetch_archive(release, folder, progress, patience)
+    return folder
+
+
+def _sound(release: UpstreamRelease, held: Path, progress: Progress) -> Path:
+    bad = verify(release, held).damaged
+    if bad:
+        raise DataError(
+            f"the local mirror {held} holds damaged files of '{release.name}': "
+            + "; ".join(f"{file.path}: {file.message}" for file in bad)
+            + f". A mirror is never changed from here: repair it, or unset {MIRROR} and fetch again."
+        )
+    progress(f"{release.name} is complete in {held}; nothing to download")
+    return held
+
+
+def _set_damaged_aside(release: UpstreamRelease, folder: Path, progress: Progress) -> None:
+    for file in verify(release, folder).damaged:
+        progress(f"{file.path} is damaged ({file.message}): kept as {quarantine(Path(file.found), Path(file.found))}")
+
+
+def _fetch_files(release: UpstreamRelease, folder: Path, progress: Progress, patience: Patience) -> None:
+    """Download every missing file that has an address of its own."""
+    for file in release.files:
+        if not file.url or file.path not in missing(folder, release, optional=True):
+            continue
+        target = folder / file.path
+        part = _part(target)
+        download(file.url, part, progress=progress, patience=patience)
+        _admit(part, file, target)
+        progress(f"{file.path}: checked")
+
+
+def _fetch_archive(release: UpstreamRelease, folder: Path, progress: Progress, patience: Patience) -> None:
+    """Download the archive if anything is missing still, and unpack what belongs to the release."""
+    lacking = missing(folder, release)
+    if not lacking:
+        return
+    if release.archive_url is None:
+        raise DataError(
+            f"release '{release.name}' has no confirmed address for {', '.join(lacking)}. Download it by hand "
+            f"(doi:{release.doi_text}) and run 'nuanalysis data import {release.name} FOLDER_OR_ZIP'. {release.notes}"
+        )
+    archive = folder / "archive.zip"
+    part = _part(archive)
+    download(release.archive_url, part, progress=progress, patience=patience)
+    try:
+        _unpack(part, release, folder, progress)
+    except DataError as error:
+        raise DataError(f"{error} The archive is kept as {quarantine(part, archive)}.") from error
+    part.unlink()
+
+
+def import_files(release: UpstreamRelease, source: Path, progress: Progress = lambda message: None) -> ReleaseReport:
+    """Copy files that a user has brought (a folder or a zip) into the cache, checked first; return the report.
+
+    Files are looked for by their path inside the release, at any depth of the source.  Nothing is copied if one of
+    them is damaged.  Raises DataError, EnvironmentFault, StoreLocked.
+    """
+    folder = cache_root() / release.folder
+    if not source.exists():
+        raise DataError(f"{source} does not exist: give the folder (or the zip) that holds '{release.name}'.")
+    with locked(folder / ".fetch", 0.0):
+        if source.is_file():
+            _unpack(source, release, folder, progress)
+        else:
+            _copy_in(source, release, folder, progress)
+        return verify(release, folder)
+
+
+def _copy_in(source: Path, release: UpstreamRelease, folder: Path, progress: Progress) -> None:
+    found = [(file, path) for file in release.files if (path := _search(source, file)) is not None]
+    if not found:
+        expected = ", ".join(file.path for file in release.files)
+        raise DataError(f"{source} holds no file of '{release.name}'; expected any of {expected} (or with .gz).")
+    bad = [report for file, path in found if not (report := examine(path, file)).ok]
+    if bad:
+        faults = "; ".join(f"{report.found}: {report.message}" for report in bad)
+        raise DataError(f"nothing was imported, damaged files in {source}: {faults}. Download them again.")
+    for file, path in found:
+        target = folder / _stored_as(file, path.name)
+        part = _part(target)
+        with path.open("rb") as stream:
+            _spill(stream, part)
+        _admit(part, file, target)
+        progress(f"{file.path}: imported from {path}")
+
+
+def _search(source: Path, file: UpstreamFile) -> Path | None:
+    direct = present(source, file)
+    if direct is not None:
+        return direct
+    deeper = (path for name in file.spellings for path in sorted(source.rglob(name)) if path.is_file())
+    return next(deeper, None)
+
+
+def _stored_as(file: UpstreamFile, spelling: str) -> str:
+    """Return the path in the cache for a file that was found under one of its spellings."""
+    plain = spelling.removesuffix(".gz")
+    path = file.path.removesuffix(".csv") + ".tab" if plain.endswith(".tab") else file.path
+    return path + (".gz" if spelling.endswith(".gz") else "")
+
+
+def _part(target: Path) -> Path:
+    """Return where the target grows: the same name in a folder beside it, so that a rename puts it in place."""
+    incoming = target.parent / ".incoming"
+    try:
+        incoming.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise full_disk(error, incoming) from error
+    return incoming / target.name
+
+
+def _spill(stream: IO[bytes], part: Path) -> None:
+    """Write a stream to a file and force it to the disk.  Raises EnvironmentFault if the disk refuses."""
+    try:
+        with part.open("wb") as output:
+            shutil.copyfileobj(stream, output, CHUNK)
+            output.flush()
+            os.fsync(output.fileno())
+    except OSError as error:
+        raise full_disk(error, part) from error
+
+
+def _admit(part: Path, file: UpstreamFile, target: Path) -> None:
+    """Check a file that has arrived and rename it into place; a bad one is quarantined and DataError raised."""
+    report = examine(part, file)
+    if not report.ok:
+        arrived = quarantine(part, target)
+        raise DataError(
+            f"{file.path} is not the published file: {report.message}. It is kept as {arrived}; fetch again."
+        )
+    part.replace(target)
+
+
+# ---- archives -----------------------------------------------------------------------------------------------------
+
+
+def _is_unsafe(name: str) -> bool:
+    """Whether a member's name would leave the folder into which a careless tool unpacks it."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or ":" in (path.parts[0] if path.parts else "")
+
+
+def _open_archive(archive: Path) -> zipfile.ZipFile:
+    try:
+        opened = zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, OSError) as error:
+        with archive.open("rb") as stream:
+            start = stream.read(16)
+        raise DataError(f"{archive} is not a whole zip archive ({error}); it starts with {start!r}.") from error
+    unsafe = [name for name in opened.namelist() if _is_unsafe(name)]
+    if unsafe:
+        opened.close()
+        raise DataError(
+            f"{archive} holds members that point outside it ({', '.join(unsafe[:3])}): it was not unpacked."
+        )
+    return opened
+
+
+def _member(archive: zipfile.ZipFile, file: UpstreamFile) -> zipfile.ZipInfo | None:
+    """Return the member that is the file: by path, in whatever folder the archive puts the release."""
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    for spelling in file.spellings:
+        fits = [info for info in members if info.filename == spelling or info.filename.endswith("/" + spelling)]
+        if fits:
+            return min(fits, key=lambda info: (info.filename.count("/"), info.filename))
+    return None
+
+
+def _unpack(path: Path, release: UpstreamRelease, folder: Path, progress: Progress) -> None:
+    """Bring the members that belong to the release into the folder, each one checked.  Raises DataError."""
+    with _open_archive(path) as archive:
+        found = [(file, info) for file in release.files if (info := _member(archive, file)) is not None]
+        if not found:
+            names = ", ".join(archive.namelist()[:5])
+            raise DataError(f"{path} holds no file of '{release.name}'; it starts with {names or 'nothing'}.")
+        need_room(folder, sum(info.file_size for _, info in found))
+        for file, info in found:
+            _unpack_member(archive, info, file, folder / _stored_as(file, info.filename))
+            progress(f"{file.path}: unpacked and checked")
+    lacking = missing(folder, release)
+    if lacking:
+        progress(f"not in the archive: {', '.join(lacking)}")
+
+
+def _unpack_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: UpstreamFile, target: Path) -> None:
+    part = _part(target)
+    try:
+        with archive.open(info) as stream:
+            _spill(stream, part)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"member {info.filename} of {archive.filename} is damaged: {error}.") from error
+    _admit(part, file, target)

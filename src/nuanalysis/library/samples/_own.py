@@ -1,0 +1,153 @@
+"""A user's own events and response: tables with units, checked as an upstream release is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import astropy.units as u
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.model import Binning
+from nuanalysis.response import NONE, Response, Systematics
+from nuanalysis.schema import EVENTS, TWO_PI, Column, faults
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
+
+EventTable: TypeAlias = "Table | pd.DataFrame | xr.Dataset | Mapping[str, Any]"
+Floats = NDArray[np.float64]
+Given = dict[str, tuple[NDArray[Any], str | None]]
+
+_ALSO = {
+    "mjd": "time",
+    "right_ascension": "ra",
+    "declination": "dec",
+    "log10_energy": "energy",
+    "angular_error": "sigma",
+}
+_SAID_BY_NAME = {"mjd": "d", "log10_energy": "", "run": "", "event_id": ""}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detector:
+    """A response with the bins and the resolution of maps that events are analysed with."""
+
+    response: Response
+    binning: Binning
+    nside: int
+    systematics: Systematics = NONE
+
+
+def own_response(data: xr.Dataset) -> Response:
+    """A Response from a dataset of schema RESPONSE.
+
+    Attributes error_scale, error_spread and error_floor (rad) say how per-event errors of simulated events scatter,
+    see Response; without them as for the tracks of IceCube.
+    """
+    said = data.attrs
+    numbers = {"error_scale": 1.0, "error_spread": 0.35, "error_floor": float(np.radians(0.2))}
+    errors = {key: float(said.get(key, value)) for key, value in numbers.items()}
+    name, reference = str(said.get("name", "own")), str(said.get("reference", ""))
+    notes = () if "error_scale" in said else ("per-event errors of simulated events as for the tracks of IceCube",)
+    return Response(name, name, reference, data, **errors, notes=notes)
+
+
+def own_events(
+    table: EventTable,
+    *,
+    livetime: u.Quantity | None,
+    origin: str,
+    name: str,
+    units: Mapping[str, str],
+    reference: str,
+) -> xr.Dataset:
+    """A user's events as a dataset of schema EVENTS; arguments as for ``own``.
+
+    Raises InputError with every fault in one message.
+    """
+    said: list[str] = []
+    given = _given(table)
+    said += [f"units names '{key}', which is no column.{did_you_mean(key, given)}" for key in units if key not in given]
+    values: dict[str, Floats] = {}
+    broken: set[str] = set()
+    for key, column in EVENTS.columns.items():
+        try:
+            values |= _column(key, column, given, units)
+        except InputError as error:
+            said.append(str(error))
+            broken.add(f"column '{key}' is missing")
+    attrs = {"sample": name, "origin": origin, "reference": reference, "livetime_s": _seconds(livetime, said)}
+    lengths = {len(column) for column in values.values()}
+    if len(lengths) > 1:
+        said.append(f"the columns have different lengths: {', '.join(map(str, sorted(lengths)))}")
+    else:
+        data = {
+            key: (EVENTS.columns[key].dims, array, {"units": EVENTS.columns[key].unit}) for key, array in values.items()
+        }
+        dataset = xr.Dataset(data, attrs=attrs)
+        found = (fault for fault in faults(dataset, EVENTS) if fault not in broken)
+        said += [fault.replace("attribute 'origin'", "origin") for fault in found]
+        said += ["it has no events"] * (lengths == {0})
+    if said:
+        raise InputError(f"the table of '{name}' cannot be used as events:\n  - " + "\n  - ".join(said))
+    return dataset
+
+
+def _given(table: EventTable) -> Given:
+    """Values and unit, None where it has none, of every column of a table."""
+    if isinstance(table, xr.Dataset):
+        return {str(key): (np.asarray(one.values), one.attrs.get("units")) for key, one in table.variables.items()}
+    of_table = getattr(table, "attrs", {}).get("units", {})  # of a DataFrame
+    names = getattr(table, "colnames", None) or list(getattr(table, "columns", table))
+    out: Given = {}
+    for key in names:
+        one = table[key]
+        if hasattr(one, "mjd"):  # an astropy Time
+            out[str(key)] = np.asarray(one.utc.mjd), "d"
+            continue
+        unit = getattr(one, "unit", None)
+        filled = one.astype(float).filled(np.nan) if hasattr(one, "filled") and one.dtype.kind in "fiu" else one
+        out[str(key)] = np.asarray(getattr(filled, "value", filled)), of_table.get(key) if unit is None else str(unit)
+    return out
+
+
+def _column(key: str, column: Column, given: Given, units: Mapping[str, str]) -> dict[str, Floats]:
+    """A column of the schema in its unit, by its name; empty where the table has none.  Raises InputError."""
+    names = [name for name in (key, _ALSO.get(key, "")) if name in given]
+    if not names:
+        return {}
+    if len(names) > 1:
+        raise InputError(f"'{names[0]}' and '{names[1]}' are both there; leave one out")
+    [name] = names
+    values, own = given[name]
+    unit = next((unit for unit in (units.get(name), own, _SAID_BY_NAME.get(name)) if unit is not None), None)
+    target = "GeV" if name == "energy" else column.unit
+    example = "deg" if target == "rad" else target
+    if unit is None:
+        raise InputError(f"'{name}' has no unit; give it one, or say units={{'{name}': '{example}'}}")
+    if values.dtype.kind not in "fiu" or values.ndim != 1:
+        raise InputError(f"'{name}' has {values.ndim} dimensions of {values.dtype}; expected one number an event")
+    try:
+        found = np.asarray(u.Quantity(values, unit).to_value(target), dtype=np.float64)
+    except (u.UnitsError, ValueError, TypeError) as error:
+        raise InputError(f"'{name}' has the unit '{unit}'; expected one such as '{example}'") from error
+    if name == "energy":
+        with np.errstate(divide="ignore", invalid="ignore"):  # what is not positive is told as not finite
+            return {key: np.log10(found)}
+    return {key: np.where(found == TWO_PI, 0.0, found) if key == "right_ascension" else found}
+
+
+def _seconds(livetime: u.Quantity | None, said: list[str]) -> float:
+    try:
+        seconds = float(u.Quantity(livetime).to_value(u.s))
+    except (u.UnitsError, ValueError, TypeError):
+        seconds = np.nan
+    if not 0.0 < seconds < np.inf:
+        said.append(f"livetime is {livetime}; expected a positive time with a unit, such as 300 * u.day")
+    return seconds

@@ -1,0 +1,131 @@
+"""What all samples of tracks share: bins, checks of published seasons, and responses with what resolution is here."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+
+from nuanalysis.errors import EnvironmentFault
+from nuanalysis.ingest import UpstreamRelease, cache_root, find, irf_plenum
+from nuanalysis.library.samples._recipe import Season, Steps
+from nuanalysis.model import Binning
+from nuanalysis.response import Response
+from nuanalysis.response import tracks as track_response
+from nuanalysis.response.tracks import Resolution
+from nuanalysis.selection import Runs
+from nuanalysis.selection import tracks as select_tracks
+from nuanalysis.store import atomic_write, sha256_file
+
+# Edges between the 0.1 steps in which the IC86-2011 energies are released.
+BINNING = Binning(np.linspace(-1, 1, 21), np.arange(0.95, 8.0, 0.2), float(np.radians(2.0)), min_count=10)
+NSIDE = 128
+CACHE_FOLDER = "resolutions"
+_ARRAYS = ("sin_dec_edges", "true_edges", "reco_edges", "migration", "nodes", "spread")
+_NUMBERS = ("error_scale", "error_spread")
+Reader = Callable[[Path], xr.Dataset]
+
+
+class Archive(Protocol):
+    """The reader of a release with many seasons: a module of ``ingest``."""
+
+    RELEASE: UpstreamRelease
+    SEASONS: tuple[str, ...]
+
+    def read_uptime(self, folder: Path, season: str) -> xr.Dataset: ...
+    def read_livetime(self, folder: Path, season: str) -> float: ...
+    def read_effective_area(self, folder: Path, season: str) -> xr.Dataset: ...
+    def read_smearing(self, folder: Path, season: str) -> xr.Dataset: ...
+    def smearing_path(self, folder: Path, season: str) -> Path | None: ...
+
+
+def track_season(
+    name: str,
+    label: str,
+    release: UpstreamRelease,
+    *,
+    area: Reader,
+    uptime: Reader,
+    livetime: Callable[[Path], float] | None = None,
+    resolution: Callable[[Path], Resolution] | None = None,
+    resolution_d: float = 0.0,
+) -> Season:
+    """A published season of tracks; ``area`` and ``uptime`` read the folder of the release.
+
+    livetime : by default that of the uptime.  resolution : by default the stand-in.
+    resolution_d : how coarsely its times are released, d.
+    """
+
+    def response() -> Response:
+        folder = find(release)
+        found = stand_in() if resolution is None else resolution(folder)
+        return track_response.response(name, label, release.reference, area(folder), found)
+
+    def seconds() -> float:
+        folder = find(release)
+        return float(uptime(folder).attrs["livetime_s"]) if livetime is None else livetime(folder)
+
+    def steps(earlier: Runs) -> tuple[Steps, Runs]:
+        found = uptime(find(release))
+        runs = Runs(found["start"].values, found["stop"].values)
+        return select_tracks.checks(runs, earlier=earlier, resolution_d=resolution_d), runs
+
+    return Season(name, response, seconds, steps)
+
+
+def archive_seasons(archive: Archive) -> tuple[Season, ...]:
+    """Every season of a release, with its own smearing matrix where that is here."""
+    return tuple(
+        track_season(
+            f"{archive.RELEASE.name}-{season.lower().replace('_', '-')}",
+            f"{season.replace('_', '-')} tracks",
+            archive.RELEASE,
+            area=partial(archive.read_effective_area, season=season),
+            uptime=partial(archive.read_uptime, season=season),
+            livetime=partial(archive.read_livetime, season=season),
+            resolution=partial(_resolution, archive, season),
+        )
+        for season in archive.SEASONS
+    )
+
+
+def _resolution(archive: Archive, season: str, folder: Path) -> Resolution:
+    path = archive.smearing_path(folder, season)
+    return stand_in() if path is None else resolution_of(path, partial(archive.read_smearing, folder, season))
+
+
+def stand_in() -> Resolution:
+    """The resolution that serves where no smearing matrix is here."""
+    return track_response.stand_in(irf_plenum.read_tables(find(irf_plenum.RELEASE)))
+
+
+def resolution_of(path: Path, read: Callable[[], xr.Dataset]) -> Resolution:
+    """The resolution of a smearing matrix, kept in the cache under its checksum.
+
+    path : of the matrix, up to 1 GB of text that takes minutes to read.    read : reads it.
+    """
+    kept = cache_root() / CACHE_FOLDER / f"{_key(path)}.npz"
+    if kept.is_file():
+        with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(kept, allow_pickle=False) as held:
+            return Resolution(*(held[name] for name in _ARRAYS), *(float(held[name]) for name in _NUMBERS))
+    made = track_response.from_smearing(read())
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {name: np.asarray(getattr(made, name)) for name in (*_ARRAYS, *_NUMBERS)}
+    np.savez(buffer, **arrays)
+    with suppress(EnvironmentFault):  # a cache that cannot be written costs minutes, not the answer
+        atomic_write(kept, buffer.getvalue())
+    return made
+
+
+def _key(path: Path) -> str:
+    """Of the matrix, and of the code that reads it."""
+    code = Path(track_response.from_smearing.__code__.co_filename)
+    return hashlib.sha256(f"{sha256_file(path)} {sha256_file(code)}".encode()).hexdigest()

@@ -1,0 +1,44 @@
+"""The cascades of 2023: a synthetic twin, drawn from the published response and rate tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from nuanalysis import simulate
+from nuanalysis.ingest import cascades_2023 as release
+from nuanalysis.library.samples._recipe import SampleRecipe, Season, Steps
+from nuanalysis.model import OWN_SPECTRUM, Binning, Hypothesis
+from nuanalysis.response import cascades_2023
+from nuanalysis.selection import NO_RUNS, Runs
+from nuanalysis.selection.cascades_2023 import CUTS
+from nuanalysis.sky.records import PowerLaw
+
+BINNING = Binning(np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3)
+
+
+def _events(seed: int, signal: Hypothesis | None, n_signal: float) -> dict[str, xr.Dataset]:
+    if signal is None:
+        return {cascades_2023.NAME: simulate.cascades(seed, None, 0.0, spectrum=PowerLaw(2.7))}
+    shape = "its own spectrum" if signal.index == OWN_SPECTRUM else f"E^-{signal.index:g}"
+    label = f"{signal.name} ({signal.target.label}), {shape}"
+    events = simulate.cascades(seed, signal.target, n_signal, spectrum=signal.spectrum, label=label)
+    return {cascades_2023.NAME: events}
+
+
+def _steps(earlier: Runs) -> tuple[Steps, Runs]:
+    return CUTS, NO_RUNS
+
+
+SAMPLE = SampleRecipe(
+    name=cascades_2023.NAME,
+    title="IceCube cascades 2011-2021, SYNTHETIC twin of the sample of 2023",
+    label="cascades 2023, synthetic twin",
+    origin="synthetic",
+    releases=(release.RELEASE.name,),
+    binning=BINNING,
+    nside=64,
+    seasons=(Season(cascades_2023.NAME, cascades_2023.response, lambda: cascades_2023.LIVETIME_S, _steps),),
+    events=_events,
+    systematics=cascades_2023.SYSTEMATICS,
+)

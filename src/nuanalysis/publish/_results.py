@@ -1,0 +1,208 @@
+"""results.json: what a run found, as one record of answers; its JSON Schema is made from the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError, model_validator
+from pydantic.json_schema import models_json_schema
+
+from nuanalysis.answers import QUESTIONS, Answer, answer_of
+from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.plot import slug
+from nuanalysis.records import Record, faults_in_words, shown
+from nuanalysis.store import read_zip
+
+SCHEMA_VERSION = "2"
+A = TypeVar("A", bound=Answer)
+
+
+class InputFile(Record):
+    """A file of a release that was opened."""
+
+    path: str = shown("path")
+    sha256: str = shown("its checksum")
+
+
+class Input(Record):
+    """An upstream release behind a run."""
+
+    name: str = shown("name")
+    title: str = shown("title")
+    doi: str = shown("DOI")
+    doi_confirmed: bool = shown("whether the DOI was confirmed at its registry")
+    licence: str = shown("licence")
+    citation: str = shown("citation")
+    files: tuple[InputFile, ...] = shown("files that were opened")
+
+
+class Season(Record):
+    """A part of a sample."""
+
+    name: str = shown("season")
+    n_events: int = shown("events")
+    livetime_d: float = shown("livetime", unit="d", form=".2f")
+
+
+class SampleCard(Record):
+    """A sample of a run."""
+
+    sample: str = shown("sample")
+    origin: Literal["real", "synthetic"] = shown("real or synthetic")
+    label: str = shown("label")
+    n_events: int = shown("events after selection")
+    livetime_s: float = shown("livetime", unit="s")
+    reference: str = shown("who published the events, or the tables they are drawn from")
+    note: str = shown("stand-ins and simplifications")
+    seasons: tuple[Season, ...] = shown("seasons")
+
+
+class CutRow(Record):
+    """A line of the cut flow."""
+
+    sample: str = shown("sample")
+    season: str = shown("season")
+    cut: str = shown("cut")
+    events: int = shown("events left")
+    rate_hz: float | None = shown("events over livetime", unit="Hz")
+    exposure_d: float | None = shown("livetime", unit="d")
+
+
+class Spent(Record):
+    """What a part of a run cost."""
+
+    section: str = shown("question")
+    name: str = shown("name of it in the spec")
+    sample: str = shown("sample")
+    core_seconds: float = shown("core-seconds", unit="s", form=".1f")
+    measured: str = shown("how they were measured")
+    seconds: float = shown("wall time", unit="s", form=".1f")
+
+
+class Entry(Record):
+    """An answer of a run: which question, under which name of the spec."""
+
+    section: str = shown("question")
+    name: str = shown("name of it in the spec")
+    answer: Any = shown("answer")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping):
+            return {**values, "answer": answer_of(str(values["section"])).from_dict(values["answer"])}
+        return values
+
+    @property
+    def sample(self) -> str:
+        """The sample it is about."""
+        return str(self.answer.provenance.sample)
+
+    @property
+    def origin(self) -> str:
+        """'real', 'synthetic' or 'mixed'."""
+        return str(self.answer.provenance.origin)
+
+    def product(self, folder: Path, kind: str) -> Path:
+        """Where a large dataset of the answer is kept in a run folder."""
+        return folder / "products" / f"{kind}-{slug(self.sample)}-{slug(self.name)}.zip"
+
+
+class Results(Record):
+    """Everything a run found."""
+
+    created: str = shown("when the numbers last changed, UTC")
+    schema_version: Literal["2"] = shown("version of this layout", SCHEMA_VERSION)
+    name: str = shown("name of the run")
+    spec_fingerprint: str = shown("sha256 of the spec")
+    seed: int = shown("seed")
+    versions: dict[str, str] = shown("versions of the software")
+    inputs: tuple[Input, ...] = shown("upstream releases")
+    left_out: dict[str, str] = shown("samples left out, and why")
+    left_out_questions: dict[str, str] = shown("hypotheses and questions left out, and why")
+    samples: tuple[SampleCard, ...] = shown("samples")
+    cut_flow: tuple[CutRow, ...] = shown("cut flow")
+    answers: tuple[Entry, ...] = shown("answers")
+    costs: tuple[Spent, ...] = shown("what each part cost")
+
+    def entries(self, section: str) -> tuple[Entry, ...]:
+        """The answers to one question."""
+        return tuple(one for one in self.answers if one.section == section)
+
+    def of(self, kind: type[A]) -> Iterator[A]:
+        """The answers of one kind."""
+        return (one.answer for one in self.answers if isinstance(one.answer, kind))
+
+
+def results_schema() -> dict[str, Any]:
+    """JSON Schema of results.json, from the records of all answers."""
+    kinds = {name: answer_of(name) for name in QUESTIONS}
+    models = [(Results, "serialization"), *((kind, "serialization") for kind in kinds.values())]
+    _, together = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
+    defs = together["$defs"]
+    entry = defs.pop("Entry")
+    pairs = [
+        {"properties": {"section": {"const": name}, "answer": {"$ref": f"#/$defs/{kind.__name__}"}}}
+        for name, kind in kinds.items()
+    ]
+    defs["Entry"] = {**entry, "oneOf": pairs}
+    about = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "results.json of nuanalysis, version 2",
+    }
+    return {**about, **defs.pop("Results"), "$defs": defs}
+
+
+def read_results(document: object, *, source: str) -> Results:
+    """The record of results.json.  Raises DataError that lists all faults at once."""
+    try:
+        return Results.model_validate(document)
+    except ValidationError as error:
+        raise DataError(
+            f"{source} does not keep the results schema (version {SCHEMA_VERSION}):\n  - "
+            f"{faults_in_words(error, (Results,))}\nRun the analysis again with this version of nuanalysis."
+        ) from error
+
+
+def load_results(run_folder: Path) -> Results:
+    """results.json of a run, every answer with the large datasets that the run keeps of it.
+
+    Raises StepMissing where the run has none yet, DataError where it is damaged.
+    """
+    path = run_folder / "results.json"
+    if not path.is_file():
+        raise StepMissing(f"no results.json in {run_folder}; run 'nuanalysis run SPEC' first")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no JSON ({error}); run the analysis again, finished parts are kept") from error
+    found = read_results(document, source=str(path))
+    return found.model_copy(update={"answers": tuple(with_products(one, run_folder) for one in found.answers)})
+
+
+def with_products(entry: Entry, run_folder: Path) -> Entry:
+    """The answer with the large datasets that a run folder keeps of it."""
+    carried = [name for name, field in type(entry.answer).model_fields.items() if field.exclude]
+    there = {name: path for name in carried if (path := entry.product(run_folder, name)).is_file()}
+    held = {name: read_zip(path) for name, path in there.items()}
+    return entry.model_copy(update={"answer": entry.answer.model_copy(update=held)}) if held else entry
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A dataset of a run, for the release."""
+
+    entry: Entry
+    kind: str
+    path: Path
+
+
+def products(results: Results, run_folder: Path) -> Iterator[Product]:
+    """Every large dataset that the answers of a run have."""
+    for entry in results.answers:
+        for kind in entry.answer.products():
+            yield Product(entry, kind, entry.product(run_folder, kind))

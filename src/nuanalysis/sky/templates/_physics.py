@@ -1,0 +1,167 @@
+"""From values in a file to fluxes: units, flavour, energies and index, with what is wrong about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nuanalysis.errors import InputError
+from nuanalysis.schema import Floats
+from nuanalysis.sky.records import GEV_PIVOT_LOG10
+from nuanalysis.sky.templates._formats import Stored
+from nuanalysis.sky.templates._said import BINS, FLAVOUR_WORDS, IN_THE_FILE, Said, read_index
+from nuanalysis.sky.templates._units import (
+    FLAVOURS,
+    RELATIVE,
+    RELATIVE_FLUX,
+    RELATIVE_WEIGHTED,
+    Units,
+    energy_unit,
+    read_energy,
+    read_numbers,
+)
+
+DEFAULT_INDEX = 2.7
+PIVOT = 10.0**GEV_PIVOT_LOG10
+
+
+@dataclass(frozen=True, slots=True)
+class Physics:
+    """How values become fluxes.
+
+    energies : (energy,) GeV; the one energy of a map without an energy axis; empty for a relative map.
+    factor   : per flavour.
+    """
+
+    units: Units
+    flavour: str
+    energies: Floats
+    index: float
+
+    @property
+    def per_value(self) -> Floats:
+        """GeV^-1 cm^-2 s^-1 per flavour (times sr^-1, ...) per stored value, (energy,)."""
+        one = self.units.scale * FLAVOURS.get(self.flavour, 1.0)
+        return one / self.energies**2 if self.units.weighted else np.full(len(self.energies), one)
+
+
+def physics_of(said: Said, units: Units | None, stored: Stored) -> Physics:
+    """Units, flavour, energies and index, with what is wrong about them in ``said.faults``."""
+    absolute = units is not None and not units.relative
+    flux_meant = absolute or (units is None and bool(said.word("units")))
+    flavour = said.settle("flavour", FLAVOUR_WORDS) if flux_meant else ""
+    _refuse_unused(said, stored, absolute=flux_meant)
+    units = units or Units(RELATIVE)
+    if stored.n_energies > 1:
+        if units.text == RELATIVE and said.words.get("units") and not flux_meant:
+            said.faults.append(
+                f"its units are '{RELATIVE}', but there are {stored.n_energies} energies; say units={RELATIVE_FLUX} or "
+                f"units={RELATIVE_WEIGHTED}: what the values are relative to each other in"
+            )
+        for key in ("energy", "index"):
+            if said.words.get(key):
+                said.faults.append(f"{key} is said, but the file has {stored.n_energies} energies; leave it out")
+        return Physics(units, flavour, _energies(said, stored), 0.0)
+    index = _one_index(said)
+    if not absolute:
+        return Physics(units, "", np.empty(0), index)
+    return Physics(units, flavour, _one_energy(said, stored), index)
+
+
+def _refuse_unused(said: Said, stored: Stored, *, absolute: bool) -> None:
+    """Add a fault for each key that a person said and nobody reads; what a file says of itself does no harm."""
+    unused = {key: stored.kind for key in ("map", "nside") if key not in stored.uses}
+    if stored.n_energies == 1:
+        own = ("energy",) if len(stored.energies) == 1 else ("energies_unit",)
+        unused |= dict.fromkeys(("energies", "bins", *own), "a map at one energy")
+    if not absolute:
+        keys = ("flavour", "energy", "energies_unit") if stored.n_energies == 1 else ("flavour",)
+        unused |= dict.fromkeys(keys, "a relative map")
+    add_unused(said, unused)
+
+
+def add_unused(said: Said, unused: dict[str, str]) -> None:
+    for key, what in unused.items():
+        words = [(word, where) for word, where in said.words.get(key, ()) if where != IN_THE_FILE]
+        said.faults.extend(
+            f"{where} it says {key}={word}, which {what} does not use; leave it out" for word, where in words
+        )
+
+
+def _one_index(said: Said) -> float:
+    found = []
+    for word, _ in said.words.get("index", ()):
+        try:
+            found.append(read_index(word))
+        except InputError as error:
+            said.faults.append(str(error))
+    if len(set(found)) > 1:
+        said.faults.append(f"its index is said to be {' and '.join(f'{x:g}' for x in found)}; they must agree")
+    return found[0] if found else DEFAULT_INDEX
+
+
+def _one_energy(said: Said, stored: Stored) -> Floats:
+    if len(stored.energies) == 1:
+        return stored.energies * energy_unit(said.word("energies_unit") or "?", said.faults)
+    if not said.word("energy"):
+        said.faults.append("the energy at which its units hold is not stated; say energy=100TeV or what it is")
+        return np.ones(1)
+    energies = {round(np.log10(max(read_energy(w, said.faults), 1e-9)), 6) for w, _ in said.words["energy"]}
+    if len(energies) > 1:
+        said.faults.append(
+            f"its energy is said to be {' and '.join(w for w, _ in said.words['energy'])}; they must agree"
+        )
+    return np.array([read_energy(said.word("energy"), [])])
+
+
+def _energies(said: Said, stored: Stored) -> Floats:
+    """The energies of the maps in GeV, rising and around 100 TeV; empty, with a fault, where they are not."""
+    faults = said.faults
+    before = len(faults)
+    listed = read_numbers(said.word("energies"))
+    if listed is None and said.word("energies") and "energies" not in stored.uses:
+        faults.append(
+            f"its energies are said to be '{said.word('energies')}', which is no list of numbers such as 1e3,1e4,1e5"
+        )
+        return np.empty(0)
+    if listed is not None and len(stored.energies) and not _alike(listed, stored.energies):
+        faults.append("its energies are said to be others than those in the file; they must agree")
+    energies = stored.energies if listed is None else listed
+    if not len(energies):
+        faults.append(
+            f"it has 2 axes, shape ({stored.n_pixels}, {stored.n_energies}), and its energies are not stated; say "
+            "energies=[...] and energies_unit, or keep one map and say energy and index"
+        )
+        return np.empty(0)
+    if not said.word("energies_unit"):
+        faults.append("the unit of its energies is not stated; say energies_unit=GeV or what it is")
+    if said.words.get("bins"):
+        said.settle("bins", BINS)
+    unit = energy_unit(said.word("energies_unit") or "GeV", faults)
+    energies = _centres(energies * unit, said, stored.n_energies)
+    if len(energies) != stored.n_energies:
+        faults.append(
+            f"it has {len(energies)} energies for {stored.n_energies} maps; expected as many, or one edge more"
+        )
+    elif not (np.all(np.isfinite(energies)) and energies[0] > 0 and np.all(np.diff(energies) > 0)):
+        faults.append("its energies do not rise; expected positive energies, each above the last")
+    elif not energies[0] <= PIVOT * (1 + 1e-6) or not energies[-1] >= PIVOT * (1 - 1e-6):
+        faults.append(
+            f"its energies run from {energies[0]:.4g} to {energies[-1]:.4g} GeV; expected a range that holds 100 TeV: "
+            "extend the table, check the unit, or keep one map and say energy and index"
+        )
+    return energies if len(faults) == before else np.empty(0)
+
+
+def _alike(one: Floats, other: Floats) -> bool:
+    return len(one) == len(other) and bool(np.allclose(one, other, rtol=1e-6))
+
+
+def _centres(energies: Floats, said: Said, n_maps: int) -> Floats:
+    """Geometric centres where the energies are edges of bins: all of them, or all lower ones of equal bins."""
+    lower = len(energies) == n_maps and len(energies) > 1 and BINS.get(said.word("bins").lower()) == "edges"
+    if not lower and len(energies) != n_maps + 1:
+        return energies
+    edges = np.append(energies, energies[-1] ** 2 / energies[-2]) if lower else energies
+    return np.asarray(np.sqrt(edges[1:] * edges[:-1]))

@@ -1,0 +1,215 @@
+"""What is said about a map, in its name, a call, a .toml file and the map file itself, and what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+
+from nuanalysis.errors import InputError, did_you_mean, refuse
+from nuanalysis.sky.templates._formats import FITS_ENDINGS, KEYS, Stored, as_text, sidecar
+from nuanalysis.sky.templates._healpix import is_healpix_size
+from nuanalysis.sky.templates._recipe import INDEX_RANGE, pairs
+from nuanalysis.sky.templates._units import EXAMPLES, FLAVOURS, RELATIVE, Units, read_units, same_units
+
+PREFIX = "template:"
+FRAMES = {
+    "equatorial": "equatorial", "icrs": "equatorial", "celestial": "equatorial", "equ": "equatorial",
+    "cel": "equatorial", "eq": "equatorial", "c": "equatorial", "q": "equatorial", "galactic": "galactic",
+    "gal": "galactic", "g": "galactic", "ecliptic": "ecliptic", "ecl": "ecliptic", "e": "ecliptic",
+}  # fmt: skip
+ORDERINGS = {"ring": "ring", "nested": "nested", "nest": "nested"}
+FLAVOUR_WORDS = {word: "per-flavour" if factor == 1.0 else "all-flavours" for word, factor in FLAVOURS.items()}
+BINS = {"centres": "centres", "centers": "centres", "edges": "edges"}
+SURE = ("ordering", "frame")
+HOW_TO_SAY = (
+    "Correct the map; say what is missing as keywords of read_template, in the name ('template:map.npy?frame=galactic&"
+    "ordering=ring&units=GeV-1 cm-2 s-1 sr-1&flavour=all&energy=100TeV&index=2.7'; units=relative where the map has no "
+    "absolute scale), in the FITS header (COORDSYS, ORDERING, UNITS, FLAVOUR, ENERGY, INDEX), or in a .toml file of "
+    "the same name beside the map."
+)
+IN_THE_FILE = "in the file"
+WORDS = {"frame": FRAMES, "ordering": ORDERINGS, "flavour": FLAVOUR_WORDS, "bins": BINS}
+
+
+@dataclass(frozen=True, slots=True)
+class MapFile:
+    """A map file and what was said about it, in words; '' where nothing was said.
+
+    frame, ordering : 'equatorial' (ICRS), 'galactic' or 'ecliptic' (J2000); 'ring' or 'nested'.
+    units           : of the values, dN/dE or E^2 dN/dE, per sr (or 'per pixel'); or 'relative', where there are
+        several energies 'relative dN/dE' or 'relative E2 dN/dE'.
+    flavour         : 'per-flavour' or 'all-flavours' (1:1:1 at Earth), nu + nubar.
+    energy, index   : of a map without an energy axis: where it holds, such as '100TeV', and its power law.
+    energies        : a list '1e3,1e4' in ``energies_unit``, or the path of a dataset of an HDF5 file.
+    bins            : 'centres', or 'edges' where energies are the lower (or all) edges of bins.
+    map, nside      : the path of the map in an HDF5 file; of a flat table or a list of sources.
+    sure            : 'ordering', 'frame' or both with a comma: what is right although it looks wrong.
+    """
+
+    path: Path
+    frame: str = ""
+    ordering: str = ""
+    units: str = ""
+    flavour: str = ""
+    energy: str = ""
+    index: str = ""
+    energies: str = ""
+    energies_unit: str = ""
+    bins: str = ""
+    map: str = ""
+    nside: str = ""
+    sure: str = ""
+
+
+def parse(text: str) -> MapFile:
+    """The file named by 'template:FILE?frame=...&units=...'; prefix and query may be absent, + or %20 are blanks.
+
+    A + between the digits of a number, as in 1e+05, is a plus.
+    Raises InputError for an unknown or repeated key, an unknown word, or an index that is no number or out of range.
+    """
+    name, _, query = text.removeprefix(PREFIX).partition("?")
+    try:
+        found = pairs(query, strict=True) if query else []
+    except ValueError as error:
+        raise InputError(f"'{text}' cannot be read: {error}; expected FILE?key=value&key=value") from error
+    said: dict[str, str] = {}
+    for key, value in found:
+        if key in said:
+            raise InputError(f"'{text}' says '{key}' twice; say it once")
+        said[key] = value.strip()
+    check_words(said, f"'{text}'")
+    if not name:
+        raise InputError(f"'{text}' names no file; expected {PREFIX}FILE")
+    return MapFile(Path(name), **said)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What caller, .toml file and map file say, by key: (word, where it was said), and conventions of the format."""
+
+    words: dict[str, tuple[tuple[str, str], ...]]
+    conventions: dict[str, str]
+    faults: list[str]
+
+    def refuse(self, source: str) -> None:
+        """Raise InputError with all faults, if there are any."""
+        refuse(self.faults, f"{source} cannot be used as a template", HOW_TO_SAY)
+
+    def with_file(self, stored: Stored) -> Said:
+        words = dict(self.words)
+        for key, word in stored.stated.items():
+            words[key] = (*words.get(key, ()), (word, IN_THE_FILE))
+        return Said(words, stored.conventions, self.faults)
+
+    def word(self, key: str) -> str:
+        """The first word said, or the convention, or ''."""
+        return self.words[key][0][0] if self.words.get(key) else self.conventions.get(key, "")
+
+    def settle(self, key: str, known: dict[str, str]) -> str:
+        """The one meaning that all who speak agree on; '' and a fault where there is none.
+
+        A caller who is sure overrules the file.
+        """
+        said = self.words.get(key, ())
+        unknown = [word for word, _ in said if word.strip().lower() not in known]
+        self.faults.extend(f"its {key} is said to be '{word}', expected one of {', '.join(known)}" for word in unknown)
+        found = {known[word.strip().lower()] for word, _ in said if word.strip().lower() in known}
+        if len(found) > 1:
+            (one, there), (other, here) = said[-1], said[0]
+            if key in self.word("sure") and other.strip().lower() in known:
+                return known[other.strip().lower()]
+            self.faults.append(
+                f"its {key} is '{one}' {there} and '{other}' {here}; they must agree, or say sure={key} to overrule it"
+            )
+        if not said and key in self.conventions:
+            return known[self.conventions[key].lower()]
+        if not said:
+            self.faults.append(f"its {key} is not stated; expected one of {', '.join(dict.fromkeys(known.values()))}")
+        return next(iter(found)) if len(found) == 1 else ""
+
+    def units(self, *, of_sources: bool = False) -> Units | None:
+        """The units all agree on; a caller who says 'relative' does not use absolute ones of the file."""
+        said = list(dict.fromkeys(self.words.get("units", ())))
+        if said and _is_relative(said[0][0]):
+            said = [one for one in said if _is_relative(one[0])]
+            # Who says of what it is relative says more.
+            said = [one for one in said if one[0].strip().lower() != RELATIVE] or said
+        read_out = [read_units(word, self.faults, of_sources=of_sources) for word, _ in said]
+        known = [one for one in read_out if one is not None]
+        if len(known) > 1 and not all(same_units(known[0], one) for one in known):
+            self.faults.append(
+                f"its units are '{said[-1][0]}' {said[-1][1]} and '{said[0][0]}' {said[0][1]}; they must agree"
+            )
+        if not said and "units" in self.conventions:
+            return read_units(self.conventions["units"], self.faults)
+        if not said:
+            self.faults.append(f"its units are not stated; expected such as {EXAMPLES}; a flux needs its flavour too")
+        return known[0] if known else None
+
+
+def _is_relative(word: str) -> bool:
+    units = read_units(word, [])
+    return units is not None and units.relative
+
+
+def check_words(said: dict[str, str], where: str) -> None:
+    """Raise InputError for an unknown key or a word that cannot be right."""
+    for key in said:
+        if key not in KEYS:
+            raise InputError(f"{where} says '{key}'.{did_you_mean(key, KEYS)}")
+    for key, known in WORDS.items():
+        if key in said and said[key].strip().lower() not in known:
+            raise InputError(f"{where} says {key}={said[key]}.{did_you_mean(said[key], known)}")
+    for word in said.get("sure", "").split(","):
+        if word.strip() not in ("", *SURE):
+            raise InputError(f"{where} says sure={said['sure']}.{did_you_mean(word, SURE)}")
+    if "index" in said:
+        read_index(said["index"])
+
+
+def as_said(value: Any) -> str:
+    if isinstance(value, u.Quantity):
+        in_gev = value.to_value(u.GeV)
+        return as_text(in_gev) if np.ndim(in_gev) else f"{float(in_gev)!r} GeV"
+    return as_text(value)
+
+
+def gathered(file: MapFile) -> Said:
+    words: dict[str, tuple[tuple[str, str], ...]] = {}
+    for field in fields(file):
+        if field.name != "path" and (word := getattr(file, field.name).strip()):
+            words[field.name] = ((word, "in the call"),)
+    beside = {} if file.path.name.lower().endswith(FITS_ENDINGS) else sidecar(file.path)
+    for key, word in beside.items():
+        words[key] = (*words.get(key, ()), (word, "in the .toml file"))
+    check_words({"sure": _first(words, "sure")}, str(file.path))
+    return Said(words, {}, [])
+
+
+def _first(words: dict[str, tuple[tuple[str, str], ...]], key: str) -> str:
+    return words[key][0][0] if key in words else ""
+
+
+def read_index(value: str) -> float:
+    low, high = INDEX_RANGE
+    expected = f"between {low:g} and {high:g}, where fits are made"
+    try:
+        index = float(value)
+    except ValueError as error:
+        raise InputError(f"the spectral index '{value}' is not a number; expected one {expected}") from error
+    if not low <= index <= high:
+        raise InputError(f"the spectral index is {index:g}; expected a number {expected}")
+    return index
+
+
+def read_nside(said: Said, default: int) -> int:
+    word = said.word("nside")
+    if not word:
+        return default
+    if not word.isdigit() or not is_healpix_size(12 * int(word) ** 2):
+        raise InputError(f"nside is said to be '{word}'; expected a power of two")
+    return int(word)
