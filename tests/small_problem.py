@@ -10,7 +10,7 @@ import xarray as xr
 from nuanalysis import simulate
 from nuanalysis.library.samples import Samples
 from nuanalysis.model import Binning, Hypothesis, Sample
-from nuanalysis.model._space import Seen
+from nuanalysis.model._place import Seen
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky.records import Catalogue, PointSource, PowerLaw, Template
 from nuanalysis.sky.templates import BUILT_IN

@@ -21,7 +21,8 @@ from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, expected_events, kernels, prepare, space_nodes, terms
 from nuanalysis.model._background import _row_groups, background, cells, counted, grouping, smoother
-from nuanalysis.model._space import exact_stack, place
+from nuanalysis.model._place import place
+from nuanalysis.model._space import exact_stack
 from nuanalysis.response import energy_density
 from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import regrade

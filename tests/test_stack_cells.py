@@ -10,7 +10,8 @@ from small_problem import catalogue, sample, seen_alike, take
 from nuanalysis import trials
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare, terms
-from nuanalysis.model._space import MixedPlace, MixedSpace, StackSpace, TemplateSpace, exact_stack, place, stack_space
+from nuanalysis.model._place import MixedPlace, place
+from nuanalysis.model._space import MixedSpace, StackSpace, TemplateSpace, exact_stack, stack_space
 from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import cos_separation
 from nuanalysis.trials import PLAIN, Tilt

@@ -11,16 +11,9 @@ from nuanalysis import trials
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare
 from nuanalysis.model._background import cells
+from nuanalysis.model._place import StackPlace, TemplatePlace, place
 from nuanalysis.model._prepare import energy_terms, join
-from nuanalysis.model._space import (
-    StackPlace,
-    StackSpace,
-    TemplatePlace,
-    TemplateSpace,
-    exact_stack,
-    place,
-    stack_space,
-)
+from nuanalysis.model._space import StackSpace, TemplateSpace, exact_stack, stack_space
 from nuanalysis.response import acceptance
 from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import pixel_directions

@@ -12,7 +12,7 @@ from nuanalysis import trials
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import maximise, ts_at
 from nuanalysis.model import Binning, prepare
-from nuanalysis.model._space import place
+from nuanalysis.model._place import place
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.trials import PLAIN, Tilt
 from nuanalysis.trials._scrambles import _component, _smeared_declinations
@@ -84,7 +84,7 @@ def tilted_draws(kind, event, strength, n=40_000):
     u, key = np.empty(n), np.uint64(trial_key(3, event, 0))
     draw_uniform(key, u)
     many.tilt(key, (np.array([strength]), np.zeros(n, dtype=np.int64), np.ones(n)), np.ones(1), u)
-    return u, lambda at: 1 + strength * (many.at(np.resize(at, n))[0, : len(at)] - many.mean[0, 0]), many
+    return u, lambda at: 1 + strength * many.difference_at(np.resize(at, n))[0, : len(at)], many
 
 
 def test_tilted_right_ascensions_of_a_template_follow_the_signal_on_the_ring():

@@ -24,8 +24,8 @@ from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, energy_terms, prepare
 from nuanalysis.model._background import cells
+from nuanalysis.model._place import place
 from nuanalysis.model._prepare import join
-from nuanalysis.model._space import place
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.sphere import offset, vmf_draw

@@ -21,6 +21,9 @@ QUESTIONS = (
     "sensitivity",
     "bias",
     "together",
+    "joint",
+    "compare",
+    "leak",
     "expect",
     "measure",
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -56,6 +57,7 @@ _NOTES = (
 class Compare(Question):
     """Which of two models the events prefer, and how well they could tell, from experiments of both."""
 
+    example: ClassVar[Mapping[str, Any]] = {"models": ("stack:snr", "stack:pwn"), "trials": 100}
     models: Annotated[tuple[Named, ...], AfterValidator(partial(different, exactly=2))] = setting(
         help="two: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
     )

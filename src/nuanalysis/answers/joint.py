@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -52,6 +53,7 @@ _NOTES = (
 class Joint(Question):
     """Several hypotheses fitted together: a norm each, their correlation, and each with the others profiled."""
 
+    example: ClassVar[Mapping[str, Any]] = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 100}
     hypotheses: Annotated[tuple[Named, ...], AfterValidator(different)] = setting(
         help="two or more: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
     )

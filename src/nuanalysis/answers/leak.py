@@ -7,8 +7,9 @@ emission leaks into them; fitted together with it, what is left.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -101,6 +102,12 @@ def _catalogues(given: tuple[str, ...]) -> tuple[str, ...]:
 class Leak(Question):
     """What a diffuse component alone does to stacked sources, and both fitted together."""
 
+    example: ClassVar[Mapping[str, Any]] = {
+        "diffuse": "template:galactic-plane-box",
+        "catalogues": ("snr",),
+        "n_diffuse": 200.0,
+        "skies": 100,
+    }
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
     catalogues: Annotated[tuple[str, ...], AfterValidator(_catalogues)] = setting(
         ("snr", "pwn", "unid"), help="lists of sources to stack: snr, hgps?rule=.., or a file"

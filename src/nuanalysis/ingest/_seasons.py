@@ -48,11 +48,6 @@ class Seasons:
             path, name=f"{self.release.name}-{serving}", reference=self.release.reference
         )
 
-    def smearing_path(self, folder: Path, season: str) -> Path | None:
-        """Where the smearing matrix that serves a season lies; None where it is not here: no release needs it."""
-        path = f"irfs/{self.tables(season)}_smearing.csv"
-        return present(folder, next(file for file in self.release.files if file.path == path))
-
     def read_smearing(self, folder: Path, season: str) -> xr.Dataset:
         """Return the filled cells of the smearing matrix that serves the season; see `_tracks.read_smearing`."""
         serving = self.tables(season)

@@ -20,8 +20,9 @@ from nuanalysis.model._background import (
     grouping,
     smoother,
 )
+from nuanalysis.model._place import Place, Seen, in_reading_order, place
 from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
-from nuanalysis.model._space import Place, Seen, Space, in_reading_order, place, stack_space, template_space
+from nuanalysis.model._space import Space, stack_space, template_space
 from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_density
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import pixel_directions, regrade

@@ -10,10 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 from numpy.typing import ArrayLike
-from zarr.codecs import Crc32cCodec
-from zarr.storage import LocalStore, MemoryStore
 
 from nuanalysis import schema
 from nuanalysis.errors import DataError, InputError, StepMissing
@@ -93,6 +90,8 @@ def _refuse_other(path: Path, found: EnsembleLayout, wanted: EnsembleLayout) -> 
 
 def _write_layout(path: Path, layout: EnsembleLayout) -> None:
     """Write the two metadata files, the group last: a store is there once its zarr.json is."""
+    import zarr
+
     files: dict[str, Any] = {}
     root = {
         "format": TRIALS_FORMAT,
@@ -100,13 +99,13 @@ def _write_layout(path: Path, layout: EnsembleLayout) -> None:
         "columns": list(layout.columns),
         "attrs": dict(layout.attrs),
     }
-    zarr.create_group(MemoryStore(files), attributes=root).create_array(
+    zarr.create_group(zarr.storage.MemoryStore(files), attributes=root).create_array(
         "trials",
         shape=(layout.n_trials, len(layout.columns)),
         chunks=(layout.batch, len(layout.columns)),
         dtype="<f8",
         fill_value=np.nan,
-        compressors=[Crc32cCodec()],  # trials hardly compress; a checksum makes damage visible
+        compressors=[zarr.codecs.Crc32cCodec()],  # trials hardly compress; a checksum makes damage visible
         dimension_names=("trial", "column"),
     )
     atomic_write(path / "trials" / "zarr.json", files["trials/zarr.json"].to_bytes())
@@ -121,10 +120,12 @@ def ensemble_layout(path: Path) -> EnsembleLayout:
 
 def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
     """Return the layout and the zarr array, (trial, column) float64."""
+    import zarr
+
     if not (path / "zarr.json").exists():
         raise StepMissing(f"no trials at {path}; run the trials first (nuanalysis run SPEC does).")
     try:
-        group = zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3)
+        group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r", zarr_format=3)
         root, array = group.attrs.asdict(), group["trials"]
         if root.get("format") != TRIALS_FORMAT:
             raise DataError(
@@ -167,6 +168,8 @@ def write_batch(path: Path, k: int, values: ArrayLike) -> None:
     Different batches may be written by different processes at once.  Raises InputError for a wrong shape or a trial
     that is NaN in every column (that means 'not done'), EnvironmentFault if the disk is full.
     """
+    import zarr
+
     layout, _ = _open_trials(path)
     rows = layout.trials(k)
     packed = np.ascontiguousarray(values, dtype=np.float64)
@@ -176,7 +179,7 @@ def write_batch(path: Path, k: int, values: ArrayLike) -> None:
         raise InputError(f"batch {k} of {path} has trials that are NaN in every column, which means 'not done yet'.")
     # Encoded in memory and renamed into place here, so that it is atomic with any version of zarr.
     files = {"zarr.json": to_buffer((path / "trials" / "zarr.json").read_bytes())}
-    zarr.open_array(MemoryStore(files), mode="r+")[rows.start : rows.stop] = packed
+    zarr.open_array(zarr.storage.MemoryStore(files), mode="r+")[rows.start : rows.stop] = packed
     [(name, chunk)] = ((name, chunk) for name, chunk in files.items() if name != "zarr.json")
     atomic_write(path / "trials" / name, chunk.to_bytes())
 

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
-from zarr.storage import MemoryStore
 
 from nuanalysis import schema
 from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked, did_you_mean, refuse
@@ -81,6 +79,8 @@ class EventStore:
 
     def _add(self, store: object, season: str, events: xr.Dataset) -> None:
         """Write the events into an uncommitted session."""
+        import zarr
+
         if season in _seasons(store):
             held = open_group(store, f"events/{season}")
             _refuse_mixture(season, held, events)
@@ -165,8 +165,10 @@ class EventStore:
         Plain, sharded zarr that needs no icechunk.  Two exports of a tag are the same bytes (with the same zarr), and
         so are exports of two stores with the same content.  Held in memory while it is written.
         """
+        import zarr
+
         files: dict[str, Any] = {}
-        store = MemoryStore(files)
+        store = zarr.storage.MemoryStore(files)
         root = {"format": EVENTS_FORMAT, "schema": _schema_name(), "tag": tag}
         zarr.create_group(store, attributes=root)
         for season in self.seasons(tag=tag):
@@ -263,6 +265,8 @@ def _schema_name() -> str:
 
 def _check_schema(store: object, path: Path) -> None:
     """Refuse a store whose layout or schema is not ours; one without a commit passes."""
+    import zarr
+
     try:
         found = zarr.open_group(store, mode="r").attrs.asdict()
     except FileNotFoundError:  # no group yet: created, then killed before the first commit
@@ -278,6 +282,8 @@ def _check_schema(store: object, path: Path) -> None:
 
 
 def _seasons(store: object) -> tuple[str, ...]:
+    import zarr
+
     try:
         return tuple(sorted(name for name, _ in zarr.open_group(store, path="events", mode="r").groups()))
     except FileNotFoundError:

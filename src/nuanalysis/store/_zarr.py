@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.store._files import beside, first_line
@@ -61,6 +58,8 @@ def _disk_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _encoding(dataset: xr.Dataset, *, chunk: int | None) -> dict[str, dict[str, object]]:
     """Return the encoding of each variable: zstd and a checksum for each chunk, sharded if ``chunk`` is None."""
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
     encoding: dict[str, dict[str, object]] = {}
     for name, variable in dataset.variables.items():
         described: dict[str, object] = {"compressors": (ZstdCodec(level=3), Crc32cCodec())}
@@ -123,6 +122,8 @@ def load(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def to_buffer(data: bytes) -> Any:
+    from zarr.core.buffer import default_buffer_prototype
+
     return default_buffer_prototype().buffer.from_bytes(data)
 
 
@@ -142,6 +143,8 @@ def write_zip(path: Path, dataset: xr.Dataset) -> Path:
     Units and all attributes are kept.  Equal datasets give equal bytes (with the same zarr).  Held in memory while
     it is written.  Raises InputError (dates, attributes that JSON cannot hold), EnvironmentFault (disk full).
     """
+    from zarr.storage import MemoryStore
+
     files: dict[str, Any] = {}
     write_group(MemoryStore(files), "", for_disk(dataset))
     write_buffers(path, files)
@@ -153,6 +156,8 @@ def read_zip(path: Path) -> xr.Dataset:
 
     Raises DataError if the file is missing, truncated, damaged (every byte is under a checksum) or no zarr v3.
     """
+    from zarr.storage import MemoryStore
+
     try:
         with zipfile.ZipFile(path) as archive:
             files = {name: to_buffer(archive.read(name)) for name in archive.namelist()}

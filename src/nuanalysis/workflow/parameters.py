@@ -8,18 +8,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
+from nuanalysis.answers import question
+from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.records import Settings
 
-ExecutorName = Literal["serial", "threads", "processes", "dask", "slurm", "htcondor"]
 
-
-class Parameters(BaseModel):
+class Parameters(Settings):
     """What every notebook takes.  Unknown names and values of another type are refused; a model never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+    model_config = ConfigDict(validate_default=True)
 
     spec: str = Field("specs/default.toml", min_length=1, description="path of the analysis spec (TOML)")
     run_folder: str = Field("runs/default", min_length=1, description="folder of the run: events, trials, results")
@@ -33,28 +34,6 @@ class EventSelectionParameters(Parameters):
     """02: cuts, cut-flow table, data against published marginals."""
 
     sample: str = Field("all", min_length=1, description="sample that is shown, or 'all'")
-
-
-class FitParameters(Parameters):
-    """What notebooks that run trials take besides."""
-
-    executor: ExecutorName = Field("processes", description="where trials run")
-    workers: int = Field(2, ge=1, le=256, description="worker processes", json_schema_extra={"unit": "processes"})
-    scheduler: str = Field("", description="address of a Dask scheduler; empty: a cluster of its own")
-    cluster: str = Field("", description="file (TOML) with what a job of slurm or htcondor asks for")
-
-
-class TemplateFitParameters(FitParameters):
-    """03: Galactic templates."""
-
-
-class StackingParameters(FitParameters):
-    """04: source catalogues, and what a diffuse component alone does to them."""
-
-    diffuse: str = Field("template:pi0", min_length=1, description="diffuse component of the skies without sources")
-    skies: int = Field(
-        60, ge=0, le=100_000, description="skies without sources; 0: none", json_schema_extra={"unit": "skies"}
-    )
 
 
 class DataReleaseParameters(Parameters):
@@ -72,53 +51,65 @@ class TemplatesParameters(Parameters):
         description="names or files with blanks between, the first is the one that others are compared with",
     )
     sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is fitted")
-    injections: int = Field(
-        600, ge=300, le=100_000, description="pseudo-experiments for each flux", json_schema_extra={"unit": "trials"}
-    )
-    comparisons: int = Field(
-        200, ge=50, le=100_000, description="pseudo-experiments under each model", json_schema_extra={"unit": "trials"}
-    )
 
 
-class SkyMapParameters(Parameters):
-    """07: the whole sky and a list of sources; not part of a run."""
+class SampleParameters(Parameters):
+    """What notebooks on one sample of the spec take besides."""
 
-    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is scanned")
-    nside: int = Field(32, ge=1, le=256, description="HEALPix resolution, a power of 2")
-    skies: int = Field(
-        40, ge=0, le=100_000, description="background skies of the scan", json_schema_extra={"unit": "skies"}
-    )
-    catalogue: str = Field("list-109", min_length=1, description="list of sources, or a file with a rule")
-    list_skies: int = Field(
-        200, ge=0, le=1_000_000, description="background skies of the list", json_schema_extra={"unit": "skies"}
-    )
+    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is asked")
 
 
-class ExtendedSourcesParameters(Parameters):
-    """08: extended sources along the plane and of a list; not part of a run."""
+def _with(base: type[Parameters], said: str, **fields: tuple[type[Settings], str, Any]) -> type[Parameters]:
+    """A model with fields of questions or of the executor besides: (record, its field, default in the notebook)."""
+    taken = {}
+    for name, (record, key, default) in fields.items():
+        field = record.model_fields[key]
+        taken[name] = (field.annotation, FieldInfo.merge_field_infos(field, default=default))
+    return create_model("NotebookParameters", __base__=base, __doc__=said, **taken)  # type: ignore[call-overload, no-any-return]
 
-    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is searched")
-    extensions: str = Field("0.5,1,1.5,2", min_length=1, description="Gaussian sigmas in deg, commas between")
-    width: float = Field(
-        3.0, gt=0, le=90, description="largest Galactic latitude of positions", json_schema_extra={"unit": "deg"}
-    )
-    declination: str = Field("", description="LO,HI: declinations of positions and sources, deg; empty: all")
-    catalogue: str = Field("extended-tev", min_length=1, description="list of sources at their own extensions")
-    skies: int = Field(40, ge=0, le=100_000, description="background skies", json_schema_extra={"unit": "skies"})
+
+_ENGINE = {
+    "executor": (EngineSettings, "executor", "processes"),
+    "workers": (EngineSettings, "workers", 2),
+    "scheduler": (EngineSettings, "scheduler", ""),
+    "cluster": (EngineSettings, "cluster", ""),
+}
+
+
+def _models() -> dict[str, type[BaseModel]]:
+    fit, compare, leak = question("fit"), question("compare"), question("leak")
+    scan, sources, extended = question("scan"), question("sources"), question("extended")
+    return {
+        "00_ask_the_sky": _with(Parameters, "00: one question, one answer.", injections=(fit, "injections", 600)),
+        "01_event_store": EventStoreParameters,
+        "02_event_selection": EventSelectionParameters,
+        "03_template_fits": _with(Parameters, "03: Galactic templates.", **_ENGINE),
+        "04_stacking": _with(
+            Parameters, "04: source catalogues, and what a diffuse component alone does to them.", **_ENGINE,
+            diffuse=(leak, "diffuse", "template:pi0"), skies=(leak, "skies", 100),
+        ),
+        "05_data_release": DataReleaseParameters,
+        "06_templates": _with(
+            TemplatesParameters, TemplatesParameters.__doc__ or "",
+            injections=(fit, "injections", 600), trials=(compare, "trials", 200),
+        ),
+        "07_sky_map": _with(
+            SampleParameters, "07: the whole sky and a list of sources; not part of a run.",
+            nside=(scan, "nside", 32), skies=(scan, "skies", 40), local_trials=(scan, "local_trials", 1000),
+            catalogue=(sources, "catalogue", "list-109"), list_skies=(sources, "skies", 200),
+        ),
+        "08_extended_sources": _with(
+            SampleParameters, "08: extended sources along the plane and of a list; not part of a run.",
+            extensions=(extended, "extensions", (0.5, 1.0, 1.5, 2.0)), width=(extended, "width", 3.0),
+            declination=(extended, "declination", ()), catalogue=(extended, "catalogue", "extended-tev"),
+            skies=(extended, "skies", 40),
+        ),
+    }  # fmt: skip
 
 
 Models = Mapping[str, type[BaseModel]]
 
-PARAMETERS: dict[str, type[BaseModel]] = {
-    "01_event_store": EventStoreParameters,
-    "02_event_selection": EventSelectionParameters,
-    "03_template_fits": TemplateFitParameters,
-    "04_stacking": StackingParameters,
-    "05_data_release": DataReleaseParameters,
-    "06_templates": TemplatesParameters,
-    "07_sky_map": SkyMapParameters,
-    "08_extended_sources": ExtendedSourcesParameters,
-}
+PARAMETERS: dict[str, type[BaseModel]] = _models()
 
 
 def model_of(notebook: str, models: Models = PARAMETERS) -> type[BaseModel]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.galaxy import sight
@@ -52,6 +51,8 @@ def maps(lines: Lines, values: Floats, nside: int) -> Floats:
 
     The sum over sub-pixels and the interpolation between nodes are one matrix, the same for all n.
     """
+    from scipy.sparse import csr_matrix
+
     means = np.empty((12 * nside**2, values.shape[1]))
     for some, longitude, latitude in sub_pixels(nside):
         nodes, weights = sight.between(lines, longitude, latitude)

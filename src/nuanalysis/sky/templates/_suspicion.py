@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import healpy as hp
 import numpy as np
-from scipy.stats import rankdata
 
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.templates._healpix import HEALPIX_FRAMES
@@ -98,7 +97,7 @@ def _ranks(values: Floats) -> Floats:
     """Ranks of the values; of fine maps interpolated between quantiles of some of them, which needs no sorting."""
     stride = _stride(values)
     if stride == 1:
-        return np.asarray(rankdata(values, method="dense"), dtype=np.float64)
+        return np.asarray(np.unique(values, return_inverse=True)[1] + 1.0)
     quantiles = np.unique(np.quantile(values[::stride], np.linspace(0.0, 1.0, N_RANKS)))
     return np.asarray(np.interp(values, quantiles, np.arange(len(quantiles), dtype=np.float64)))
 

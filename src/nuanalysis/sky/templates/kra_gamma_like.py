@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, cosmic_rays, emissivity, sight, transport
@@ -103,6 +102,8 @@ def to_published(inner: Floats, cutoff: int) -> Floats:
 
     inner : (energy,) at ENERGIES, per flavour, GeV^-1 cm^-2 s^-1 sr^-1.
     """
+    from scipy.interpolate import PchipInterpolator
+
     energy, e2_flux = INNER_PLANE[cutoff].T
     at = np.log10(energy) + 3.0
     wanted = 10.0 ** PchipInterpolator(at, np.log10(e2_flux / 3.0))(np.minimum(ENERGIES, at[-1]))
