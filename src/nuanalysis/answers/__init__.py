@@ -23,6 +23,7 @@ QUESTIONS = (
     "together",
     "joint",
     "compare",
+    "stack",
     "leak",
     "expect",
     "measure",

@@ -36,7 +36,7 @@ _DOUBLINGS = 3  # of the range of injections, where they do not reach
 class Wanted(Settings):
     """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing in rad."""
 
-    precision: float = setting(PRECISION)
+    precision: float = setting(PRECISION, help="inf: whatever the trials give")
     n_trials: int = setting(0)
     smear: float = setting(0.0)
 

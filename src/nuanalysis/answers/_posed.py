@@ -6,13 +6,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import version
 
+import healpy as hp
+import numpy as np
+
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
 from nuanalysis.errors import InputError
 from nuanalysis.library.hypotheses import model_origin, read_hypotheses, read_hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, maximise
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Terms, prepare, terms
-from nuanalysis.records import Provenance, Record, shown
+from nuanalysis.records import Position, Provenance, Record, shown
+from nuanalysis.sky.records import Catalogue, PointSource
 
 
 def pose(asked: object, samples: Samples, *, index: float | None = None, index_free: bool | None = None) -> Problem:
@@ -108,6 +112,23 @@ def fitted(problem: Problem, best: FitResult) -> Fitted:
     """The fit as it is published."""
     told = best.index != OWN_SPECTRUM and (best.n_signal > 0 or not problem.hypothesis.index_free)
     return Fitted(ts=best.ts, n_signal=best.n_signal, index=best.index if told else None, converged=best.converged)
+
+
+def position(ra: float, dec: float) -> Position:
+    """ICRS and Galactic coordinates of a direction in rad."""
+    lon, lat = hp.Rotator(coord=["C", "G"])(np.degrees(ra), np.degrees(dec), lonlat=True)
+    return Position(
+        ra_deg=float(np.degrees(ra)),
+        dec_deg=float(np.degrees(dec)),
+        l_deg=float(np.ravel(lon)[0]) % 360.0,
+        b_deg=float(np.ravel(lat)[0]),
+    )
+
+
+def direction(ra: float, dec: float) -> Hypothesis:
+    """A point source at right ascension and declination in rad, its index free."""
+    name = f"point:{np.degrees(ra):.6g},{np.degrees(dec):.6g}"
+    return Hypothesis(name, Catalogue(name, name, (PointSource(name, ra, dec),), (1.0,), "a direction"), 2.7, True)
 
 
 def open_all(

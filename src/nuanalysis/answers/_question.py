@@ -42,6 +42,34 @@ def _checked(given: object) -> object:
 Named = Annotated[Any, BeforeValidator(_checked), PlainSerializer(lambda one: getattr(one, "name", one))]
 
 
+def _checked_sources(given: object) -> object:
+    """The name of a list of sources that can be told without reading it, or a catalogue that Python holds."""
+    if isinstance(given, str):
+        try:
+            check_name(f"stack:{given.removeprefix('stack:')}")
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return given
+    if isinstance(given, Catalogue):
+        return given
+    raise ValueError(f"expected the name of a list of sources or a catalogue, found {type(given).__name__}")
+
+
+#: A list of sources: a name, NAME?rule=.., a file, or a catalogue that Python holds.
+Sources = Annotated[Any, BeforeValidator(_checked_sources), PlainSerializer(lambda one: getattr(one, "name", one))]
+
+
+def stacked(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Different lists of sources as stacks.  Raises ValueError for none, and for one that is named twice."""
+    names = [str(getattr(one, "name", one)).removeprefix("stack:") for one in given]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{', '.join(twice)} named twice; expected different lists of sources")
+    if not names:
+        raise ValueError("no list of sources; expected one or more, for example snr")
+    return tuple(f"stack:{one.removeprefix('stack:')}" if isinstance(one, str) else one for one in given)
+
+
 class Question(Settings):
     """What is asked: one record is a section of the spec, the options of a verb and the arguments in Python.
 

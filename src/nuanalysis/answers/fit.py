@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
-from pydantic import model_validator
 
 from nuanalysis.answers._chance import chance_or_reason
 from nuanalysis.answers._ensembles import MOST_REACH, Wanted, injections, p_value_ensemble, scrambles, spread_of
@@ -20,20 +19,29 @@ from nuanalysis.answers._flux import (
     index_bias_of,
     share_at_30_tev,
 )
+from nuanalysis.answers._plane import fitted_regions, plane_panels_of
 from nuanalysis.answers._posed import Fitted, Tested, fit_data, fitted, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
+from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, scan
 from nuanalysis.model import Terms
-from nuanalysis.plot import Drawn, profile_figure
+from nuanalysis.plot import Drawn, PlanePanel, profile_figure
+from nuanalysis.plot import Fitted as FittedRegions
 from nuanalysis.records import Carried, Chance, Measured, Unknown, carried, setting, shown
 
 FEWEST_INJECTIONS = 300
 _NULL_TRIALS = 400
 _LEAST_REACH = 4.0  # standard deviations of n_s that injections reach, more where more was fitted
+
+
+def check_injections(n: int) -> None:
+    """Raise ValueError for too few injections to say anything."""
+    if 0 < n < FEWEST_INJECTIONS:
+        raise ValueError(f"injections is {n}; expected {FEWEST_INJECTIONS} or more, or 0 for the fit alone")
 
 
 class Fit(Question):
@@ -46,15 +54,12 @@ class Fit(Question):
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
     index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
 
-    @model_validator(mode="after")
-    def _enough(self) -> Fit:
-        if 0 < self.injections < FEWEST_INJECTIONS:
-            raise ValueError(f"injections is {self.injections}; expected {FEWEST_INJECTIONS} or more, or 0 for none")
-        return self
+    def model_post_init(self, context: Any) -> None:
+        check_injections(self.injections)
 
     def ask(self, samples: Samples, bench: Bench) -> FitAnswer:
         problem = pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
-        return fit(problem, samples, self, bench)
+        return fit(problem, samples, Wanted(precision=self.precision), self.injections, bench)
 
 
 class FitAnswer(Answer):
@@ -94,6 +99,23 @@ class FitAnswer(Answer):
             profile_figure(n, ts, label=label, sample=sample, origin=origin, hypothesis=hypothesis, free_index=free),
         )
 
+    def plane_panels(self) -> list[PlanePanel]:
+        """Gas and dust, the template, the template through the detector, and where TS comes from along the plane."""
+        problem = self._posed()
+        best, data = fit_data(problem)
+        return plane_panels_of(problem, data, best)
+
+    def regions(self) -> FittedRegions | None:
+        """The fitted template by region of the plane; None without a flux and its interval."""
+        if isinstance(self.flux, Unknown):
+            return None
+        return fitted_regions(self._posed(), self.flux, self.energies[0], self.provenance.origin)
+
+    def _posed(self) -> Problem:
+        if self.problem is None:
+            raise InputError("this answer was read from a file: its events are not here; ask again")
+        return self.problem
+
 
 def profile(data: Terms, n_signal: float, spread: float) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
     """TS against the number of signal events, from 0 to beyond the fit; (point,) both, where a density is positive.
@@ -106,8 +128,8 @@ def profile(data: Terms, n_signal: float, spread: float) -> tuple[np.ndarray, np
     return grid[known], values[known]
 
 
-def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnswer:
-    """The answer for a problem that is prepared."""
+def fit(problem: Problem, samples: Samples, wanted: Wanted, n_injections: int, bench: Bench) -> FitAnswer:
+    """The answer for a problem that is prepared; without injections the fit alone."""
     best, data = fit_data(problem)
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
     known: dict[str, Any] = {
@@ -121,11 +143,11 @@ def fit(problem: Problem, samples: Samples, asked: Fit, bench: Bench) -> FitAnsw
         "problem": problem,
         "samples": samples,
     }
-    if not asked.injections:
+    if not n_injections:
         nothing = Unknown(reason="asked without injections")
         return FitAnswer(**known, chance=nothing, flux=nothing)
-    background = background_of(problem, best.ts, Wanted(precision=asked.precision), bench)
-    injected = injections(problem, asked.injections, reach_of(problem, best), bench)
+    background = background_of(problem, best.ts, wanted, bench)
+    injected = injections(problem, n_injections, reach_of(problem, best), bench)
     flux = flux_of(problem, data, best.ts, background, injected)
     return FitAnswer(
         **known,

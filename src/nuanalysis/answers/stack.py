@@ -1,358 +1,227 @@
-"""Stacked catalogues as documents: fit, p-value, flux and limit of each, what every source brings, and the best of all.
-
-A p-value of one catalogue is *local*; that of the best of several, from the same scrambles, is *global*.
-"""
+"""Catalogues as stacks: fit, p-value, flux and limit of each, what every source adds, and the best of all."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import AfterValidator
 
-from nuanalysis import store
-from nuanalysis.answers import inference, question
-from nuanalysis.answers.inference import Problem, Wanted
-from nuanalysis.answers.scan import _first_line, _number, _position
-from nuanalysis.engine.ensembles import Progress
-from nuanalysis.engine.executors import Executor
-from nuanalysis.errors import DataError, InputError, NuanalysisError, PrecisionError
+from nuanalysis.answers._ensembles import Wanted
+from nuanalysis.answers._posed import fit_data, pose, position, provenance_of
+from nuanalysis.answers._question import Answer, Question, Sources, stacked
+from nuanalysis.answers.fit import FitAnswer, check_injections, fit
+from nuanalysis.answers.significance import check_trials, trials_setting
+from nuanalysis.answers.together import together
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.stack_terms import event_shares, source_terms
 from nuanalysis.library.catalogues import PREFIX, open_selection, parse_catalogue
-from nuanalysis.library.hypotheses import read_hypothesis
-from nuanalysis.model import Hypothesis
-from nuanalysis.plot import save, slug, stack_figure
+from nuanalysis.library.samples import Samples
+from nuanalysis.plot import Drawn, Sidecar, SourceBar, mark, slug, stack_figure, stack_words
+from nuanalysis.records import Chance, Measured, Position, Record, Unknown, setting, shown
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue
 
-if TYPE_CHECKING:
-    from astropy.table import Table
-
-Floats = NDArray[np.float64]
-Row = Mapping[str, Any]
-T = TypeVar("T")
-
-PRECISION = 0.1  # relative statistical error of p-values, as of the verb fit
 _UNDER = "under the weights of the stack, not a result on this source alone"
-_ZERO = "all test statistics are zero: every scramble has at least as much"
-# Column of the table of sources: unit and meaning.
-COLUMNS: dict[str, tuple[str, str]] = {
-    "name": ("", "source"),
-    "ra_deg": ("deg", "right ascension, ICRS"),
-    "dec_deg": ("deg", "declination, ICRS"),
-    "l_deg": ("deg", "Galactic longitude"),
-    "b_deg": ("deg", "Galactic latitude"),
-    "extension_deg": ("deg", "width of the Gaussian extension; 0 for a point"),
-    "weight": ("", "share of the summed flux at Earth, sums to 1"),
-    "share_of_events": ("", "expected share of the events: weight x acceptance x livetime at index_of_shares; sum 1"),
-    "n_s": ("", f"share_of_events x fitted n_s of the stack; {_UNDER}"),
-    "flux": (fluxes.UNIT, f"weight x summed flux, E^2 dN/dE at 100 TeV, per flavour, nu + nubar; {_UNDER}"),
-    "flux_upper_limit_90": (fluxes.UNIT, f"weight x 90 % upper limit on the summed flux; {_UNDER}"),
-    "ts_term": ("", "contribution to the TS of the stack; negative where the events avoid the source; sums to TS"),
-}
 
 
-# --- what is asked ---------------------------------------------------------------------------------------------------
+class Stack(Question):
+    """Catalogues as stacks: TS, flux, limit, the part of every source, local and global p-values."""
+
+    example: ClassVar[Mapping[str, Any]] = {"catalogues": ("snr", "pwn"), "trials": 400, "injections": 300}
+    catalogues: Annotated[tuple[Sources, ...], AfterValidator(stacked)] = setting(
+        help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
+    )
+    precision: float = setting(0.1, low=0.001, high=0.3, help="relative statistical error of the p-values")
+    trials: int = trials_setting()
+    injections: int = setting(
+        1500, low=0, high=10_000_000, help="injected skies for flux and limit of each; 0: fits and sources alone"
+    )
+    smear_declination: float = setting(
+        0.0, low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)"
+    )
+    index: float | None = setting(None, low=1, high=4, help="index of a power law; without: 2.7")
+    index_free: bool | None = setting(None, help="fit the index; without: yes")
+
+    def model_post_init(self, context: Any) -> None:
+        check_trials(self.trials)
+        check_injections(self.injections)
+
+    def ask(self, samples: Samples, bench: Bench) -> StackAnswer:
+        problems = tuple(pose(one, samples, index=self.index, index_free=self.index_free) for one in self.catalogues)
+        # Whoever says how many trials takes the precision that they give.
+        precision = math.inf if self.trials else self.precision
+        smear = float(np.radians(self.smear_declination))
+        wanted = Wanted(precision=precision, n_trials=self.trials, smear=smear)
+        return stack(problems, samples, wanted, self.injections, bench)
 
 
-def all_or_none(checks: Sequence[Callable[[], object]], wanted: Sequence[Callable[[], T]]) -> list[T]:
-    """What each of ``wanted`` returns, once all checks pass.
+class Chosen(Record):
+    """How the sources of a catalogue were chosen."""
 
-    Raises one error with all that was found, a DataError where nothing but data are missing.
-    """
-    found: list[T] = []
-    faults: list[NuanalysisError] = []
-    for check in (*checks, *(lambda one=one: found.append(one()) for one in wanted)):
-        try:
-            check()
-        except NuanalysisError as error:
-            faults.append(error)
-    if len(faults) == 1:
-        raise faults[0]
-    if faults:
-        kind = DataError if all(isinstance(fault, DataError) for fault in faults) else InputError
-        raise kind(f"{len(faults)} things stand against it:\n- " + "\n- ".join(map(str, faults)))
-    return found
+    listed: int = shown("sources of the list")
+    rule: str = shown("rule", "")
+    weight: str = shown("weight", "")
+    left_out: int = shown("left out for missing values", 0)
+    notes: tuple[str, ...] = shown("notes", ())
 
 
-def read(catalogue: str, *, index: float | None, index_free: bool | None) -> Hypothesis:
-    """The stack of a catalogue that a user named.  Raises InputError, DataError."""
-    return read_hypothesis(PREFIX + catalogue.removeprefix(PREFIX), index=index, index_free=index_free)
+class Stacked(Record):
+    """One catalogue: the fit of the stack, and how its sources were chosen (null for a typed list as it is)."""
+
+    catalogue: str = shown("catalogue")
+    n_sources: int = shown("sources", short="sources")
+    found: FitAnswer = shown("the stack")
+    chosen: Chosen | None = shown("how the sources were chosen", None, hidden=True)
+    index_of_shares: float = shown("index behind the shares of events", form=".2f", hidden=True)
 
 
-def check_different(names: Sequence[str]) -> None:
-    """Raise InputError where a catalogue is named twice."""
-    twice = [name for name, times in Counter(n.removeprefix(PREFIX) for n in names).items() if times > 1]
-    if twice:
-        raise InputError(f"--catalogue names {', '.join(twice)} more than once; name each once")
+class SourcePart(Record):
+    """What a source adds to its stack."""
+
+    name: str = shown("source", short="source")
+    catalogue: str = shown("catalogue", hidden=True)
+    at: Position = shown("where", short="RA   dec")
+    extension_deg: float = shown("width of the Gaussian extension; 0 for a point", unit="deg", form=".2f", hidden=True)
+    weight: float = shown("share of the summed flux at Earth, sums to 1", form=".4f")
+    share_of_events: float = shown("expected share of the events; sums to 1", form=".4f", short="events")
+    n_signal: float = shown(f"share_of_events x fitted n_s; {_UNDER}", form=".2f", short="n_s")
+    flux: float | None = shown(f"weight x summed flux; {_UNDER}", None, unit=fluxes.UNIT, form=".2e", hidden=True)
+    flux_upper_limit_90: float | None = shown(
+        f"weight x 90 % limit on it; {_UNDER}", None, unit=fluxes.UNIT, form=".2e", hidden=True
+    )
+    ts_term: float = shown("contribution to TS; negative where events avoid it", form=".3f", short="TS term")
+
+    def bar(self) -> SourceBar:
+        """For the figure."""
+        return SourceBar(self.name, self.ts_term, self.share_of_events)
 
 
-def check_folder(output: Path | None) -> None:
-    """Raise InputError where results cannot be written into ``output``."""
-    if output is not None and output.exists() and not output.is_dir():
-        raise InputError(f"--output {output} is a file; expected a folder, or a name that is free")
+class StackAnswer(Answer):
+    """Stacked catalogues."""
 
+    name: ClassVar[str] = "stack"
+    rows: ClassVar[str] = "sources"
+    best: str = shown("the best of them", "")
+    chance: Chance | Unknown = shown("chance")
+    smear_declination: float = shown("declinations of scrambles smeared by", unit="deg", form="g")
+    catalogues: tuple[Stacked, ...] = shown("catalogues", hidden=True)
+    sources: tuple[SourcePart, ...] = shown(f"sources; n_s, flux and limit are {_UNDER}")
 
-# --- the answer ------------------------------------------------------------------------------------------------------
+    def headline(self) -> tuple[str, ...]:
+        said = []
+        for one in self.catalogues:
+            flux = one.found.flux
+            limit = flux.words() if isinstance(flux, Unknown) else flux.upper_limit_90.words()
+            said.append(
+                f"{one.n_sources} sources, {' '.join(one.found.headline())} 90 % limit on the summed flux {limit}."
+            )
+        if len(self.catalogues) > 1:
+            said.append(f"The best of {len(self.catalogues)} is {self.best}: {self.chance.words()}.")
+        return tuple(said)
 
+    def drawn(self) -> tuple[Drawn, ...]:
+        return tuple(self._figure(one) for one in self.catalogues)
 
-def _chosen(name: str) -> dict[str, Any] | None:
-    """How the sources were chosen; None for a typed list as it is."""
-    name = name.removeprefix(PREFIX)
-    if name in catalogues.CATALOGUES:
-        return None
-    found = open_selection(name)
-    return {
-        "listed": found.listed,
-        "rule": parse_catalogue(name).choice.rule,
-        "weight": parse_catalogue(name).choice.weight,
-        "left_out_for_missing_values": found.unknown,
-        "notes": list(found.notes),
-    }
-
-
-def source_rows(catalogue: Catalogue, answer: Row, shares: Floats, terms: Floats) -> list[dict[str, Any]]:
-    """The table of sources, a row each in the order of the catalogue; see ``COLUMNS``.
-
-    answer : of ``question.answer``.    shares, terms (source,): of the events, and of the test statistic.
-    """
-    weights = np.array(catalogue.weights) / sum(catalogue.weights)
-    best, limit = answer["flux"]["best"], answer["flux"]["upper_limit_90"]
-    return [
-        {
-            "name": source.name,
-            **_position(source.right_ascension, source.declination),
-            "extension_deg": float(np.degrees(source.extension)),
-            "weight": weight,
-            "share_of_events": share,
-            "n_s": share * answer["n_s"],
-            "flux": None if best is None else weight * best,
-            "flux_upper_limit_90": None if limit is None else weight * limit,
-            "ts_term": term,
-        }
-        for source, weight, share, term in zip(
-            catalogue.sources, weights.tolist(), shares.tolist(), terms.tolist(), strict=True
+    def _figure(self, one: Stacked) -> Drawn:
+        parts = [part for part in self.sources if part.catalogue == one.catalogue]
+        bars, whose, fitted = [part.bar() for part in parts], self.provenance, one.found.fitted
+        label = f"{one.found.tested.label}, {whose.sample}"
+        figure = stack_figure(bars, ts=fitted.ts, label=label, origin=whose.origin)
+        words, which = stack_words(bars)
+        fit_words = f"{' '.join(one.found.headline())} Seed {whose.seed}"
+        caption = (
+            f"{label} ({whose.origin}): {fit_words}. Left: contribution of each source to the test statistic, {which}; "
+            "a negative one means that the events avoid the source. Right: expected share of the events, weight times "
+            f"acceptance times livetime, for index {one.index_of_shares:.2f}."
         )
-    ]
+        name = f"stack-{slug(whose.sample)}-{slug(one.catalogue)}{mark(whose.origin)}"
+        alt = f"Contributions to the test statistic, {label} ({whose.origin}), {fit_words}: {words}"
+        return Drawn(figure, Sidecar(name, alt, caption, whose.origin, "stacking"))
 
 
-def _stacked(
-    problem: Problem, sample_name: str, wanted: Wanted, n_injections: int, executor: Executor, progress: Progress
-) -> dict[str, Any]:
-    assert isinstance(problem.hypothesis.target, Catalogue)
-    progress(f"{problem.hypothesis.name}: {len(problem.hypothesis.target.sources)} sources")
-    answer = question.answer(problem, sample_name, wanted, n_injections, executor, progress)
-    return with_sources(problem, answer)
+def _chosen(name: str) -> Chosen | None:
+    """How the sources were chosen; None for a typed list as it is, and for one that Python holds."""
+    bare = name.removeprefix(PREFIX)
+    if not name.startswith(PREFIX) or bare in catalogues.CATALOGUES:
+        return None
+    found, asked = open_selection(bare), parse_catalogue(bare)
+    return Chosen(
+        listed=found.listed,
+        rule=asked.choice.rule,
+        weight=asked.choice.weight,
+        left_out=found.unknown,
+        notes=tuple(found.notes),
+    )
 
 
-def with_sources(problem: Problem, answer: Row) -> dict[str, Any]:
-    """The answer to a stack with its sources, as ``stack_figure`` and ``source_table`` take it.
-
-    answer : of ``question.answer``, or any with n_s and the flux of the same fit.
-    """
-    catalogue = problem.hypothesis.target
-    assert isinstance(catalogue, Catalogue)
-    best, data = inference.fit(problem)
+def source_parts(problem: Problem, found: FitAnswer) -> tuple[tuple[SourcePart, ...], float]:
+    """What every source adds to a stack that was fitted, and the index behind the shares of events."""
+    target = problem.hypothesis.target
+    assert isinstance(target, Catalogue)
+    best, data = fit_data(problem)
     index = best.index if best.n_signal > 0 else problem.hypothesis.index
-    rows = source_rows(
-        catalogue, answer, event_shares(problem.prepared, index), source_terms(problem.prepared, data, best)
+    weights = np.array(target.weights) / sum(target.weights)
+    shares, terms = event_shares(problem.prepared, index), source_terms(problem.prepared, data, best)
+    flux = None if isinstance(found.flux, Unknown) else found.flux
+    limit = flux.upper_limit_90.value if flux is not None and isinstance(flux.upper_limit_90, Measured) else None
+    rows = tuple(
+        SourcePart(
+            name=source.name,
+            catalogue=problem.hypothesis.name.removeprefix(PREFIX),
+            at=position(source.right_ascension, source.declination),
+            extension_deg=float(np.degrees(source.extension)),
+            weight=weight,
+            share_of_events=share,
+            n_signal=share * best.n_signal,
+            flux=None if flux is None else weight * flux.best.value,
+            flux_upper_limit_90=None if limit is None else weight * limit,
+            ts_term=term,
+        )
+        for source, weight, share, term in zip(
+            target.sources, weights.tolist(), shares.tolist(), terms.tolist(), strict=True
+        )
     )
-    return {
-        **answer,
-        "catalogue": catalogue.name,
-        "n_sources": len(rows),
-        "selection": _chosen(problem.hypothesis.name),
-        "index_of_shares": index,
-        "sources": rows,
-    }
+    return rows, index
 
 
-def _global(
-    problems: tuple[Problem, ...], observed: tuple[float, ...], wanted: Wanted, executor: Executor, progress: Progress
-) -> dict[str, Any]:
-    """The correlated global p-value of the best, or null with the reason."""
-    kind = "global: the smallest local p-value of the catalogues, from the same scrambles"
-    nothing = dict.fromkeys(("best", "p_global", "p_global_error", "sigma_global", "sigma_global_error"))
-    if max(observed) <= 0.0:
-        return {**nothing, "p_global": 1.0, "p_global_error": 0.0, "n_trials": 0, "kind": kind, "reason": _ZERO}
-    try:
-        return {**inference.global_p_value(problems, observed, wanted, executor, progress), "kind": kind}
-    except PrecisionError as error:
-        return {**nothing, "n_trials": wanted.n_trials or None, "kind": kind, "reason": str(error)}
-
-
-def stack_record(
-    problems: tuple[Problem, ...],
-    sample_name: str,
-    wanted: Wanted,
-    n_injections: int,
-    executor: Executor,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Everything the package says about stacked catalogues on a sample: each alone, its sources, the best of them."""
-    started = time.monotonic()
-    if wanted.n_trials:  # whoever says how many takes the precision that they give
-        wanted = replace(wanted, precision=np.inf)
-    answers = [_stacked(problem, sample_name, wanted, n_injections, executor, progress) for problem in problems]
-    together = None
-    if len(problems) > 1:
-        together = _global(problems, tuple(one["ts"] for one in answers), wanted, executor, progress)
-    described = inference.describe(problems[0], sample_name)
-    return {
-        **{key: described[key] for key in ("sample", "origin", "n_events", "seed", "injected", "notes")},
-        "catalogues": answers,
-        "global": together,
-        "columns": {name: {"unit": unit, "meaning": meaning} for name, (unit, meaning) in COLUMNS.items()},
-        "precision": None if wanted.n_trials else wanted.precision,
-        "smear_declination_deg": float(np.degrees(wanted.smear)),
-        "version": version("nuanalysis"),
-        "seconds": time.monotonic() - started,
-    }
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def source_table(document: Row, answer: Row) -> Table:
-    """The sources of one catalogue as an astropy Table; read back as a catalogue it gives the same sources."""
-    from astropy.table import Column, Table
-
-    columns = []
-    for name, (unit, meaning) in COLUMNS.items():
-        values = [row[name] for row in answer["sources"]]
-        known = values if name == "name" else np.array(values, dtype=np.float64)  # None becomes NaN
-        columns.append(Column(known, name=name, unit=unit or None, description=meaning))
-    p, flux = answer["p_value"], answer["flux"]
-    meta = {
-        "ORIGIN": answer["origin"],
-        "DESCRIPTION": f"sources of the stack {answer['label']} on the {answer['origin']} sample {answer['sample']}",
-        "SAMPLE": answer["sample"],
-        "INJECTED": answer["injected"],
-        "CATALOGUE": answer["catalogue"],
-        "REFERENCE": answer["model_reference"],
-        "N_EVENTS": answer["n_events"],
-        "TS": answer["ts"],
-        "N_S": answer["n_s"],
-        "INDEX": answer["index"],
-        "INDEX_OF_SHARES": answer["index_of_shares"],
-        "P_LOCAL": p["p"],
-        "P_LOCAL_ERROR": p["p_error"],
-        "N_TRIALS": p["n_trials"],
-        "SUMMED_FLUX": flux["best"],
-        "SUMMED_FLUX_LOW_68": flux["low_68"],
-        "SUMMED_FLUX_HIGH_68": flux["high_68"],
-        "SUMMED_FLUX_UPPER_LIMIT_90": flux["upper_limit_90"],
-        "SUMMED_FLUX_UPPER_LIMIT_90_ERROR": flux["upper_limit_90_error"],
-        "FLUX_CONVENTION": flux["convention"],
-        "N_TRIALS_FLUX": flux["n_trials"],
-        "SMEAR_DECLINATION_DEG": document["smear_declination_deg"],
-        "SEED": answer["seed"],
-        "FINGERPRINT": answer["fingerprint"],
-        "VERSION": f"nuanalysis {document['version']}",
-    }
-    return Table(columns, meta=meta)
-
-
-def _file_names(answers: Sequence[Row]) -> list[str]:
-    """A name for the files of each catalogue, no two alike."""
-    bare = [f"stack-{slug(Path(answer['catalogue'].partition('?')[0]).stem)}" for answer in answers]
-    # The rules of one list or file are told apart by number: they may hold what no file name can.
-    return [name if bare.count(name) == 1 else f"{name}-{bare[:k].count(name) + 1}" for k, name in enumerate(bare)]
-
-
-def write(output: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Write stack.json, and table and figure of each catalogue; returns the document with the names of its files."""
-    files = []
-    for answer, name in zip(document["catalogues"], _file_names(document["catalogues"]), strict=True):
-        figure, sidecar = stack_figure(answer, name=name)
-        path = save(figure, output, sidecar, table=source_table(document, answer))
-        files.append({"catalogue": answer["catalogue"], "figure": str(path), "table": str(path.with_suffix(".ecsv"))})
-    said = {**document, "files": {"document": str(output / "stack.json"), "catalogues": files}}
-    store.atomic_write(output / "stack.json", json.dumps(said, indent=2, allow_nan=False).encode())
-    return said
-
-
-# --- in words --------------------------------------------------------------------------------------------------------
-
-
-def _p_words(p: float | None, error: float | None, sigma: float | None, name: str, reason: str) -> str:
-    if p is None:
-        return f"{name} p not determined: {reason}"
-    return f"{name} p {p:.3g} +- {_number(error, '.1g')} ({_number(sigma, '.2f')} sigma)"
-
-
-def _term(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}"  # no minus before a zero
-
-
-def _index_words(answer: Row) -> str:
-    held = "" if answer["index_free"] else " (held)"
-    edge = " (the end of the range)" if answer["index_free"] and answer["index"] in (1.0, 4.0) else ""
-    back = answer.get("index_bias")
-    words = _number(answer["index"], ".2f") + held + edge
-    if back is None or back["shift"] is None:
-        return words
-    return (
-        f"{words} +- {back['spread']:.2f}; injected at {back['injected']:.2g} it comes back "
-        f"{back['shift']:+.2f} +- {back['shift_error']:.2f}: corrected {back['corrected']:.2f}"
+def stack(
+    problems: tuple[Problem, ...], samples: Samples, wanted: Wanted, n_injections: int, bench: Bench
+) -> StackAnswer:
+    """The answer for prepared stacks: each alone, its sources, and the best of them."""
+    parts: list[SourcePart] = []
+    stacks = []
+    for problem in problems:
+        found = fit(problem, samples, wanted, n_injections, bench)
+        rows, index = source_parts(problem, found)
+        parts += rows
+        name = problem.hypothesis.name
+        stacks.append(
+            Stacked(
+                catalogue=name.removeprefix(PREFIX),
+                n_sources=len(rows),
+                found=found,
+                chosen=_chosen(name),
+                index_of_shares=index,
+            )
+        )
+    first = max(stacks, key=lambda one: one.found.fitted.ts)
+    best, chance = first.catalogue, first.found.chance
+    if len(problems) > 1 and n_injections:
+        of_all = together(problems, tuple(one.found.fitted.ts for one in stacks), samples, wanted, bench)
+        best, chance = of_all.best, of_all.chance
+    return StackAnswer(
+        provenance=provenance_of(samples, *problems),
+        best=best,
+        chance=chance,
+        smear_declination=math.degrees(wanted.smear),
+        catalogues=tuple(stacks),
+        sources=tuple(parts),
     )
 
 
-def _answer_in_words(answer: Row, rows: int) -> list[str]:
-    p, flux = answer["p_value"], answer["flux"]
-    local = _p_words(p["p"], p["p_error"], p["sigma"], "local", p.get("reason", ""))
-    unit, limit = flux["unit"], flux["upper_limit_90"]
-    chosen = answer["selection"]
-    # The label of a choice says how many sources were chosen of how many, and how.
-    named = answer["label"] if chosen else f"{answer['hypothesis']}: {answer['label']}, {answer['n_sources']} sources"
-    strongest = sorted(answer["sources"], key=lambda row: -abs(row["ts_term"]))[:rows]
-    width = max(len("source"), *(len(row["name"]) for row in strongest))
-    head = f"  {'source':<{width}} {'RA':>7} {'dec':>7} {'weight':>7} {'events':>7} {'n_s':>7} {'flux':>9} {'limit':>9}"
-    lines = [
-        named,
-        f"  TS {answer['ts']:.2f}, n_s {answer['n_s']:.1f}, index {_index_words(answer)}"
-        + ("" if answer["converged"] else ", the fit did NOT converge"),
-        f"  {local}, {p['n_trials']} trials",
-        f"  summed flux {_number(flux['best'])} ({_number(flux['low_68'])} to {_number(flux['high_68'])}) {unit}",
-        f"  90 % limit on it {_number(limit)} +- {_number(flux['upper_limit_90_error'], '.1g')} {unit}"
-        if limit is not None
-        else f"  no 90 % limit: {flux['upper_limit_reason']}",
-        f"  {flux['convention']}",
-        *(f"  note: {note}" for note in (chosen or {}).get("notes", ())),
-        head + f" {'TS term':>8}",
-    ]
-    lines += [
-        f"  {row['name']:<{width}} {row['ra_deg']:7.2f} {row['dec_deg']:7.2f} {row['weight']:7.4f} "
-        f"{row['share_of_events']:7.4f} {row['n_s']:7.2f} {_number(row['flux'], '.2e'):>9} "
-        f"{_number(row['flux_upper_limit_90'], '.2e'):>9} {_term(row['ts_term']):>8}"
-        for row in strongest
-    ]
-    left = answer["n_sources"] - len(strongest)
-    if left:
-        rest = answer["ts"] - sum(row["ts_term"] for row in strongest)
-        lines.append(f"  {left} more sources: TS {_term(rest)} together")
-    return [*lines, f"  n_s, flux and limit of a source are {_UNDER}", ""]
-
-
-def in_words(document: Row, *, rows: int = 10) -> str:
-    """Stacked catalogues for a terminal, with the sources of the largest terms; the global p-value comes last."""
-    lines = [_first_line(dict(document))]
-    for answer in document["catalogues"]:
-        lines += _answer_in_words(answer, rows)
-    for file in document.get("files", {}).get("catalogues", ()):
-        lines += [f"figure: {file['figure']}", f"table: {file['table']}"]
-    found = document["global"]
-    if found is None:
-        return "\n".join([*lines, "one catalogue: no global p-value, its local one stands alone"])
-    reason, sigma = found.get("reason", ""), found["sigma_global"]
-    said = _p_words(found["p_global"], found["p_global_error"], sigma, "global", reason)
-    named = f"best of {len(document['catalogues'])} catalogues: {found['best']}; " if found["best"] else ""
-    return "\n".join([*lines, f"{named}{said}, {found['n_trials'] or 0} trials"])
+QUESTION = Stack

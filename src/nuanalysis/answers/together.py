@@ -79,7 +79,7 @@ class TogetherAnswer(Answer):
     local: Chance | Unknown = shown("chance of the best one alone")
     trials_factor: float | None = shown("global over local p", None, form=".3g")
     smear_declination: float = shown("declinations of scrambles smeared by", unit="deg", form="g")
-    precision: float = shown("relative error asked for", hidden=True)
+    precision: float | None = shown("relative error asked for; null: whatever the trials give", None, hidden=True)
     hypotheses: tuple[Member, ...] = shown("hypotheses, each alone")
 
     def headline(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def together(
     about: dict[str, Any] = {
         "provenance": provenance_of(samples, *problems),
         "smear_declination": math.degrees(wanted.smear),
-        "precision": wanted.precision,
+        "precision": None if math.isinf(wanted.precision) else wanted.precision,
     }
     names = [p.hypothesis.name for p in problems]
     if max(observed) <= 0.0:

@@ -28,7 +28,7 @@ from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
 from nuanalysis.plot._sky_page import HotSpot, sky_page
 from nuanalysis.plot._skymap import sky_map_page
-from nuanalysis.plot._stack import stack_figure
+from nuanalysis.plot._stack import SourceBar, stack_figure, stack_words
 from nuanalysis.plot._templates import (
     Fitted,
     PlanePanel,
@@ -51,6 +51,7 @@ __all__ = [
     "Marker",
     "PlanePanel",
     "Sidecar",
+    "SourceBar",
     "StackRow",
     "bias_figure",
     "chances_figure",
@@ -82,6 +83,7 @@ __all__ = [
     "sky_page",
     "slug",
     "stack_figure",
+    "stack_words",
     "stacking",
     "template_figure",
     "ts_distribution",

@@ -73,6 +73,9 @@ class Drawn:
     sidecar: Sidecar
     table: object | None = None
 
+    def _repr_html_(self) -> str:
+        return figure_html(self.figure, alt=self.sidecar.alt, caption=self.sidecar.caption)
+
 
 def png(figure: Figure) -> bytes:
     """The figure as PNG; the same figure gives the same bytes."""

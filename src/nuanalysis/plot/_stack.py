@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot._page import Sidecar
-from nuanalysis.plot._page import mark as _mark
 from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, marked, title
 
-Row = Mapping[str, Any]
 Style = dict[str, Any]
 MOST_SOURCES = 20  # of a figure; the table has all
 _LETTERS = 24  # of a name
@@ -30,6 +27,15 @@ _TAKES: Style = {"facecolor": "white", "edgecolor": SERIES[1].colour, "hatch": "
 _SHARE: Style = {"facecolor": "#d0d0d0", "edgecolor": SERIES[2].colour, "linewidth": 0.8}
 
 
+@dataclass(frozen=True, slots=True)
+class SourceBar:
+    """A source of a stack: its contribution to the test statistic and its share of the expected events."""
+
+    name: str
+    ts_term: float
+    share_of_events: float
+
+
 def _plain(text: str) -> str:
     return text.replace("$", r"\$")  # a rule is no formula
 
@@ -38,11 +44,10 @@ def _short(name: str) -> str:
     return _plain(name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "…")
 
 
-def _wrapped(answer: Row) -> str:
+def _wrapped(label: str, origin: str) -> str:
     """The title in lines that fit, with room for the word that marks what is not real."""
-    words = _plain(f"{answer['label']}, {answer['sample']}")
-    room = " " * len(marked("", answer["origin"]))
-    lines = textwrap.wrap(words, _TITLE_LETTERS, initial_indent=room, max_lines=_TITLE_LINES, placeholder=" …")
+    room = " " * len(marked("", origin))
+    lines = textwrap.wrap(_plain(label), _TITLE_LETTERS, initial_indent=room, max_lines=_TITLE_LINES, placeholder=" …")
     return "\n".join(lines).lstrip()
 
 
@@ -50,76 +55,64 @@ def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")  # no minus before a zero
 
 
-def _bars(terms_axes: Axes, share_axes: Axes, shown: Sequence[Row]) -> None:
-    largest = max(abs(row["ts_term"]) for row in shown)
-    for place, row in enumerate(shown):
-        term = row["ts_term"]
+def _bars(terms_axes: Axes, share_axes: Axes, shown: Sequence[SourceBar]) -> None:
+    largest = max(abs(one.ts_term) for one in shown)
+    for place, one in enumerate(shown):
+        term = one.ts_term
         if abs(term) > _SEEN * largest:
             terms_axes.barh(place, term, height=0.7, **(_ADDS if term > 0 else _TAKES))
-        share_axes.barh(place, 100.0 * row["share_of_events"], height=0.7, **_SHARE)
+        share_axes.barh(place, 100.0 * one.share_of_events, height=0.7, **_SHARE)
 
 
-def _others(terms_axes: Axes, share_axes: Axes, place: int, rest: Sequence[Row]) -> None:
+def _others(terms_axes: Axes, share_axes: Axes, place: int, rest: Sequence[SourceBar]) -> None:
     """A row in words: bars of hundreds of sources together would dwarf those of single ones."""
-    term, share = (sum(row[key] for row in rest) for key in ("ts_term", "share_of_events"))
+    term, share = sum(one.ts_term for one in rest), sum(one.share_of_events for one in rest)
     for axes, text in ((terms_axes, f"{_signed(term)} together"), (share_axes, f"{100 * share:.1f} % together")):
         axes.text(0.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL, style="italic")
 
 
-def stack_figure(answer: Row, *, name: str) -> tuple[Figure, Sidecar]:
-    """Sources of a stack by the size of their contribution to the test statistic, and the figure's sidecar.
+def stack_figure(sources: Sequence[SourceBar], *, ts: float, label: str, origin: str) -> Figure:
+    """Sources of a stack by the size of their contribution to the test statistic, and their share of the events.
 
-    answer : of ``workflow.stack``, one catalogue; its sources have name, ts_term and share_of_events.
-    name : of the file, without ending; anything synthetic is named so.  Raises InputError where there are no sources.
+    Raises InputError where there are no sources.
     """
-    if not answer["sources"]:
-        raise InputError(f"the stack {answer['label']} has no sources; expected at least one")
-    order = sorted(answer["sources"], key=lambda row: (-abs(row["ts_term"]), -row["share_of_events"]))
+    if not sources:
+        raise InputError(f"the stack {label} has no sources; expected at least one")
+    order = sorted(sources, key=lambda one: (-abs(one.ts_term), -one.share_of_events))
     shown, rest = order[:MOST_SOURCES], order[MOST_SOURCES:]
-    shown = sorted(shown, key=lambda row: (-row["ts_term"], -row["share_of_events"]))
-    names = [_short(row["name"]) for row in shown] + ([f"{len(rest)} others"] if rest else [])
+    shown = sorted(shown, key=lambda one: (-one.ts_term, -one.share_of_events))
+    names = [_short(one.name) for one in shown] + ([f"{len(rest)} others"] if rest else [])
     figure = canvas(height=2.1 + _ROW * len(names))
     terms_axes, share_axes = figure.subplots(1, 2, sharey=True, width_ratios=(2.0, 1.0))
     _bars(terms_axes, share_axes, shown)
     if rest:
         _others(terms_axes, share_axes, len(shown), rest)
-    if not any(row["ts_term"] for row in order):
+    if not any(one.ts_term for one in order):
         terms_axes.text(0.5, 0.5, "TS = 0: no signal fitted", transform=terms_axes.transAxes, ha="center", fontsize=10)
     terms_axes.axvline(0.0, color="black", linewidth=0.8)
     terms_axes.set_yticks(range(len(names)), names)
     terms_axes.set_ylim(len(names) - 0.4, -0.6)
     share_axes.set_xlim(left=0.0)
-    terms_axes.set_xlabel(f"contribution to TS = {answer['ts']:.2f}", fontsize=10)
+    terms_axes.set_xlabel(f"contribution to TS = {ts:.2f}", fontsize=10)
     share_axes.set_xlabel("expected\nevents (%)", fontsize=10)
     for axes in (terms_axes, share_axes):
         axes.tick_params(labelsize=SMALL)
         grid(axes)
-    drawn = {row["ts_term"] > 0 for row in shown if row["ts_term"]}
+    drawn = {one.ts_term > 0 for one in shown if one.ts_term}
     signs = ((True, _ADDS, "adds to TS"), (False, _TAKES, "takes from TS"))
     handles = [Patch(**style, label=words) for sign, style, words in signs if sign in drawn]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
-    title(figure, _wrapped(answer), answer["origin"])
-    return figure, _sidecar(answer, shown, rest, name)
+    title(figure, _wrapped(label, origin), origin)
+    return figure
 
 
-def _sidecar(answer: Row, shown: Sequence[Row], rest: Sequence[Row], name: str) -> Sidecar:
-    p, error = number(answer, "p_value", "p"), number(answer, "p_value", "p_error")
-    local = "no p-value was determined"
-    if math.isfinite(p):
-        sigma = _worded(number(answer, "p_value", "sigma"), ".2f")
-        local = f"local p = {p:.3g} ± {error:.1g} ({sigma} σ, {answer['p_value']['n_trials']} trials)"
-    index = "no signal fitted" if answer["index"] is None else f"index {answer['index']:.2f}"
-    held = "" if answer["index_free"] or answer["index"] is None else " (held)"
-    fit = f"TS {answer['ts']:.2f}, n_s {answer['n_s']:.1f}, {index}{held}; {local}; seed {answer['seed']}"
-    words = "; ".join(f"{row['name']} {_signed(row['ts_term'])}" for row in shown)
+def stack_words(sources: Sequence[SourceBar]) -> tuple[str, str]:
+    """The contributions of the sources that the figure shows, and which these are, in words."""
+    order = sorted(sources, key=lambda one: (-abs(one.ts_term), -one.share_of_events))
+    shown, rest = order[:MOST_SOURCES], order[MOST_SOURCES:]
+    words = "; ".join(f"{one.name} {_signed(one.ts_term)}" for one in shown)
     if rest:
-        words += f"; {len(rest)} others together {_signed(float(np.sum([row['ts_term'] for row in rest])))}"
-    which = f"the {len(shown)} largest of {len(answer['sources'])} sources" if rest else f"all {len(shown)} sources"
-    caption = (
-        f"{_said(answer)}: {fit}. Left: contribution of each source to the test statistic, {which}; a negative one "
-        "means that the events avoid the source. Right: expected share of the events, weight times acceptance times "
-        f"livetime, for index {answer['index_of_shares']:.2f}."
-    )
-    alt = f"Contributions to the test statistic, {_said(answer)}, {fit}: {words}"
-    return Sidecar(name + _mark(answer["origin"]), alt, caption, answer["origin"], "stacking")
+        words += f"; {len(rest)} others together {_signed(float(np.sum([one.ts_term for one in rest])))}"
+    which = f"the {len(shown)} largest of {len(sources)} sources" if rest else f"all {len(shown)} sources"
+    return words, which

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,11 @@ import xarray as xr
 
 from nuanalysis import publish
 from nuanalysis.answers import Answer, answer_of
+from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
 from nuanalysis.engine.provenance import code_fingerprint, versions
+from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.ingest import RELEASES, find, holdings, source_catalogues, verify
 from nuanalysis.library import samples
@@ -287,6 +290,14 @@ def _keep_products(entry: Entry, found: Answer, folder: Path) -> list[str]:
         write_zip(path, dataset)
         paths.append(path.relative_to(folder).as_posix())
     return paths
+
+
+@contextmanager
+def bench(given: Any, folder: Path) -> Iterator[Bench]:
+    """The bench of a run folder, with the executor that the parameters of a notebook say."""
+    engine = EngineSettings(**{name: getattr(given, name) for name in EngineSettings.model_fields})
+    with engine.open() as executor:
+        yield Bench(folder, executor, progress.here())
 
 
 def ask_all(spec: AnalysisSpec, folder: Path, bench: Bench, *, only: Callable[[Asked], bool] = bool) -> list[Entry]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.answers.inference import Problem
+from nuanalysis.answers._flux import Energies, Flux
+from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import DataError
 from nuanalysis.ingest import find, galactic_templates
 from nuanalysis.interpret.contributions import ts_density
@@ -17,6 +15,7 @@ from nuanalysis.interpret.template_comparison import seen_by
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import Terms
 from nuanalysis.plot import Fitted, PlanePanel
+from nuanalysis.records import Unknown
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import to_equatorial
 
@@ -66,14 +65,12 @@ def plane_panels_of(problem: Problem, data: Terms, best: FitResult) -> list[Plan
     ]
 
 
-def fitted_regions(problem: Problem, answer: Mapping[str, Any]) -> Fitted | None:
+def fitted_regions(problem: Problem, flux: Flux, energies: Energies, origin: str) -> Fitted | None:
     """A fitted template by region, between the energies that the sensitivity comes from; None without an interval."""
-    template, flux = problem.hypothesis.target, answer["flux"]
-    if not isinstance(template, Template) or not flux["best"] or flux["low_68"] is None:
+    template, interval = problem.hypothesis.target, flux.interval
+    if not isinstance(template, Template) or isinstance(interval, Unknown) or not flux.best.value:
         return None
-    low, high = answer["energy_range"]["log10_energy_gev"][0]
-    energies = np.linspace(low, high, 25)
-    spectrum = problem.hypothesis.spectrum
-    found = region_fluxes(template, flux=flux["best"], log10_energy=energies, spectrum=spectrum)
-    ends = (flux["low_68"] / flux["best"], flux["high_68"] / flux["best"])
-    return Fitted(template.label, found, *ends, origin=str(answer["origin"]))
+    at = np.linspace(energies.log10_low, energies.log10_high, 25)
+    best = flux.best.value
+    found = region_fluxes(template, flux=best, log10_energy=at, spectrum=problem.hypothesis.spectrum)
+    return Fitted(template.label, found, interval.low / best, interval.high / best, origin=origin)
