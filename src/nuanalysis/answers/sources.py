@@ -1,0 +1,239 @@
+"""Every source of a list: local p-values, the global one of the best, and the binomial test of the whole list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from nuanalysis import trials
+from nuanalysis.answers._ensembles import smear_setting
+from nuanalysis.answers._posed import Fitted, position, provenance_of
+from nuanalysis.answers._question import Answer, Question
+from nuanalysis.answers._question import Sources as Listed
+from nuanalysis.answers._sky import (
+    GLOBAL,
+    METHOD,
+    Skies,
+    Sky,
+    background,
+    fitted_row,
+    global_chance,
+    local_chance,
+    local_table,
+    local_trials_setting,
+    look_at,
+    skies_setting,
+)
+from nuanalysis.engine.bench import Bench
+from nuanalysis.interpret.population import population, smallest_binomial
+from nuanalysis.library.catalogues import open_catalogue
+from nuanalysis.library.samples import Samples
+from nuanalysis.likelihood import fit_directions, turned
+from nuanalysis.model import Hypothesis
+from nuanalysis.plot import Drawn, Sidecar, chances_figure, mark, slug
+from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown, table
+from nuanalysis.schema import Floats
+from nuanalysis.sky.records import Catalogue
+from nuanalysis.store.sky_maps import LOCAL
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+_SKIES_A_BATCH = 50
+_DRAWN = 20
+
+
+class Sources(Question):
+    """Every source of a list: local p-values, the global one of the best, the binomial test of the list."""
+
+    example: ClassVar[Mapping[str, Any]] = {"catalogue": "snr", "skies": 20, "local_trials": 200}
+    catalogue: Listed = setting(help="list of sources: list-109, snr, hgps?rule=.., or a file")
+    skies: int = skies_setting(1000)
+    smear_declination: float = smear_setting()
+    local_trials: int = local_trials_setting(1000)
+
+    def ask(self, samples: Samples, bench: Bench) -> SourcesAnswer:
+        listed = opened(self.catalogue)
+        smear = math.radians(self.smear_declination)
+        found = search_list(look_at(samples, bench), listed, self.skies, self.local_trials, smear)
+        return sources(found, samples)
+
+
+def opened(catalogue: str | Catalogue) -> Catalogue:
+    """A list by its name, or as it is."""
+    return open_catalogue(catalogue) if isinstance(catalogue, str) else catalogue
+
+
+class Source(Record):
+    """One source of a list, fitted alone."""
+
+    name: str = shown("source", short="source")
+    at: Position = shown("where", short="RA   dec")
+    extension_deg: float = shown("width of the Gaussian extension; 0 for a point", unit="deg", form=".2f", hidden=True)
+    fitted: Fitted = shown("fit")
+    local: Chance = shown(f"p-value {LOCAL}; no error where it lies beyond what the trials reach", short="local p")
+
+
+class BinomialTest(Record):
+    """Whether a list holds more small local p-values than chance gives."""
+
+    k: int = shown("sources at or below the threshold that is least likely by chance")
+    p_threshold: float = shown("threshold in local p", form=".3g")
+    p_binomial: float = shown("binomial probability of as many, not corrected for the choice of k", form=".3g")
+    chance: Chance | Unknown = shown("chance")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return (
+            f"{self.k} with local p <= {self.p_threshold:.3g}: binomial p {self.p_binomial:.3g}; {self.chance.words()}"
+        )
+
+
+class SourcesAnswer(Answer):
+    """Every source of a list."""
+
+    name: ClassVar[str] = "sources"
+    rows: ClassVar[str] = "sources"
+    catalogue: str = shown("name")
+    label: str = shown("label", hidden=True)
+    reference: str = shown("reference", hidden=True)
+    best: str = shown("best source")
+    chance: Chance | Unknown = shown("chance of the best")
+    population: BinomialTest = shown("binomial test")
+    n_skies: int = shown("background skies")
+    smear_declination: float = shown("declinations smeared by", unit="deg", form="g")
+    local_trials: int = shown("scrambles for each local p")
+    sources: tuple[Source, ...] = shown("sources, smallest local p-value first")
+
+    def headline(self) -> tuple[str, ...]:
+        return (
+            f"The best of {len(self.sources)} sources of {self.catalogue} is {self.best}: "
+            f"{self.sources[0].local.words()}; {self.chance.words()}.",
+            f"Binomial test of the list: {self.population.words()}.",
+        )
+
+    def to_table(self) -> QTable:
+        about = {
+            "CATALOGUE": self.catalogue,
+            "REFERENCE": self.reference,
+            "METHOD": METHOD,
+            "N_SKIES": f"{self.n_skies}",
+            "LOCAL_TRIALS": f"{self.local_trials}",
+            "SMEAR_DECLINATION_DEG": f"{self.smear_declination:g}",
+            "BEST": self.headline()[0],
+            "POPULATION": self.headline()[1],
+        }
+        return table(self.sources, self.provenance, **about)
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        whose, rows = self.provenance, self.sources[:_DRAWN]
+        chances = [(row.local.p, _number(row.local.error)) for row in rows]
+        of_best = (self.chance.p, 0.0) if isinstance(self.chance, Chance) else (math.nan, math.nan)
+        label = f"{self.catalogue}, {whose.sample}"
+        figure = chances_figure([row.name for row in rows], chances, of_best, label=label, origin=whose.origin)
+        words = (
+            f"Local p-values of the {len(rows)} sources of {self.catalogue} with the smallest, {whose.stamp} sample "
+            f"{whose.sample}. {' '.join(self.headline())}"
+        )
+        stem = f"sources-{slug(self.catalogue)}-{whose.sample}{mark(whose.origin)}"
+        return (Drawn(figure, Sidecar(stem, words, words, whose.origin), self.to_table()),)
+
+
+def _number(error: float | Unknown) -> float:
+    return math.nan if isinstance(error, Unknown) else error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListSearch:
+    """A list fitted: the fits (source, FIT_COLUMNS), ln of local p (source,), the same on skies (sky, source) or None.
+
+    tables : local p-values, one of each source.  smear in rad.
+    """
+
+    sky: Sky
+    catalogue: Catalogue
+    fits: Floats
+    tables: tuple[trials.LocalP, ...]
+    log_p: Floats
+    skies: Floats | None
+    n_skies: int
+    local_trials: int
+    smear: float
+
+
+def _alone(catalogue: Catalogue) -> list[Hypothesis]:
+    """Every source of a list as a hypothesis of its own, its index free."""
+    one_by_one = [Catalogue(s.name, s.name, (s,), (1.0,), "") for s in catalogue.sources]
+    return [Hypothesis(f"each:{catalogue.name}/{one.name}", one, 2.7, True) for one in one_by_one]
+
+
+def _log_p(tables: tuple[trials.LocalP, ...], ts: Floats) -> Floats:
+    """ln of the local p-values of (sky, source) TS, each source with a table of its own."""
+    return np.stack([one.log_p_of(float(one.declination[0]), ts[:, k]) for k, one in enumerate(tables)], axis=1)
+
+
+def search_list(sky: Sky, catalogue: Catalogue, n_skies: int, local_trials: int, smear: float = 0.0) -> ListSearch:
+    """Fit every source of a list, on the data and on background skies; smear in rad."""
+    ra, dec, extension = np.array([(s.right_ascension, s.declination, s.extension) for s in catalogue.sources]).T
+    at = (ra, dec, extension)
+    fits = fit_directions(sky.events, turned(sky.events.right_ascension()), *at)
+    sky.bench.progress(f"{len(fits)} sources of {catalogue.name} fitted, largest TS {fits[:, 0].max():.2f}")
+    of_all = local_table(sky, _alone(catalogue), dec, local_trials)
+    tables = tuple(
+        trials.LocalP(of_all.declination[k : k + 1], of_all.root_ts, of_all.log_p[k : k + 1], of_all.error[k : k + 1],
+                      of_all.reach[k : k + 1]) for k in range(len(fits))
+    )  # fmt: skip
+    skies = None
+    if n_skies:
+        names = tuple(f"ts_{k}" for k in range(len(fits)))
+        decides = tuple(map(astuple, catalogue.sources))
+        asked = Skies("list", trials.source_trials, (at,), decides, names, _SKIES_A_BATCH, (smear,))
+        found = background(sky, asked, n_skies)
+        skies = _log_p(tables, np.stack([found[name].values for name in names], axis=1))
+    log_p = _log_p(tables, fits[None, :, 0])[0]
+    return ListSearch(sky, catalogue, fits, tables, log_p, skies, n_skies, local_trials, smear)
+
+
+def _source(found: ListSearch, k: int) -> Source:
+    source, ts, log_p = found.catalogue.sources[k], float(found.fits[k, 0]), float(found.log_p[k])
+    return Source(
+        name=source.name,
+        at=position(source.right_ascension, source.declination),
+        extension_deg=math.degrees(source.extension),
+        fitted=fitted_row(found.fits[k]),
+        local=local_chance(found.tables[k], source.declination, ts, log_p, found.local_trials),
+    )
+
+
+def _binomial(found: ListSearch) -> BinomialTest:
+    least = population(np.exp(found.log_p))
+    skies = None if found.skies is None else smallest_binomial(np.exp(found.skies))[1]
+    chance = global_chance(skies, least.p, "the smallest binomial probability over k of a background sky is as small")
+    return BinomialTest(k=least.k, p_threshold=least.p_threshold, p_binomial=least.p, chance=chance)
+
+
+def sources(found: ListSearch, samples: Samples) -> SourcesAnswer:
+    """The answer for a list that was searched."""
+    order = np.argsort(found.log_p, kind="stable")
+    least = None if found.skies is None else found.skies.min(axis=1)
+    catalogue = found.catalogue
+    return SourcesAnswer(
+        provenance=provenance_of(samples, found.sky.anywhere),
+        catalogue=catalogue.name,
+        label=catalogue.label,
+        reference=catalogue.reference,
+        best=catalogue.sources[int(order[0])].name,
+        chance=global_chance(least, float(found.log_p.min()), f"{GLOBAL}, all sources of the list"),
+        population=_binomial(found),
+        n_skies=found.n_skies,
+        smear_declination=math.degrees(found.smear),
+        local_trials=found.local_trials,
+        sources=tuple(_source(found, int(k)) for k in order),
+    )
+
+
+QUESTION = Sources
