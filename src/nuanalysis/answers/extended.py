@@ -85,7 +85,8 @@ class Extended(Question):
     """Fit extended sources along the Galactic plane and of a list; local p-values, and global ones over all of them."""
 
     example: ClassVar[Mapping[str, Any]] = {
-        "extensions": (1.0, 2.0), "width": 2.0, "nside": 16, "declination": (-5.0, 40.0), "skies": 20, "local_trials": 200,
+        "extensions": (1.0, 2.0), "width": 2.0, "nside": 16, "declination": (-5.0, 40.0), "skies": 20,
+        "local_trials": 200,
     }  # fmt: skip
     extensions: Annotated[tuple[float, ...], AfterValidator(_sizes)] = setting(
         (0.5, 1.0, 1.5, 2.0), unit="deg", help="Gaussian sigmas, 0.05 to 5"

@@ -11,7 +11,7 @@ import xarray as xr
 from pydantic import AfterValidator
 
 from nuanalysis import trials
-from nuanalysis.answers._posed import provenance_of
+from nuanalysis.answers._posed import direction, provenance_of
 from nuanalysis.answers._question import Answer, Question
 from nuanalysis.answers._sky import (
     FEWEST_LOCAL_TRIALS,
@@ -42,6 +42,8 @@ from nuanalysis.store.sky_maps import (
     sky_product,
 )
 from nuanalysis.trials.streams import Stream, seed_of
+
+__all__ = ["QUESTION", "Scan", "ScanAnswer", "direction", "fit_sky", "look_at", "scan"]
 
 LEAST_DEEP = 50
 _SKIES_A_BATCH = 20
