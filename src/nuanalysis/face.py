@@ -72,6 +72,7 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
     ready = tuple(sample(one) for one in several)
     if len(ready) != 1 and not kind.several:
         raise InputError(f"'{name}' is asked of one sample; found {len(ready)}")
+    samples.refuse_shared_events(ready)
     where = bench or default_bench()
     with where.executor:
         return asked.ask(ready if kind.several else ready[0], where)  # type: ignore[arg-type]
