@@ -25,6 +25,7 @@ QUESTIONS = (
     "compare",
     "stack",
     "leak",
+    "curves",
     "expect",
     "measure",
 )
