@@ -183,7 +183,9 @@ class PointCurve(Record):
     line: Line = shown("the curve between the nodes", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        near, far = (_span([getattr(node, name) for node in self.nodes]) for name in ("sensitivity", "discovery_potential"))
+        near, far = (
+            _span([getattr(node, name) for node in self.nodes]) for name in ("sensitivity", "discovery_potential")
+        )
         said = f"{self.provenance.sample} ({self.provenance.stamp} events), E^-{self.index:g}"
         return (f"{said}: sensitivity {near}, 5 sigma discovery potential {far} {fluxes.UNIT} at 100 TeV.",)
 
@@ -340,7 +342,9 @@ def curves_of(samples: Sequence[Samples], plan: Plan, declinations: tuple[float,
         for k, index in enumerate(plan.indices):
             here = tuple(of_index[k] for of_index in found)
             alone = tuple(c for c in made if c.index == index) if group is groups[-1] and len(groups) > 1 else ()
-            made.append(Curve(group, plan, nodes, index, here, tuple(or_reason(one.sensitivity) for one in here), alone))
+            made.append(
+                Curve(group, plan, nodes, index, here, tuple(or_reason(one.sensitivity) for one in here), alone)
+            )
     return made
 
 
