@@ -6,154 +6,143 @@ for all sources of the list, and for the two searches together, with the same ba
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, ClassVar
 
 import healpy as hp
 import numpy as np
-from numpy.typing import NDArray
+import xarray as xr
+from pydantic import AfterValidator
 
-from nuanalysis import store, trials
-from nuanalysis.answers import scan
-from nuanalysis.answers.scan import GLOBAL, Sky
-from nuanalysis.engine.ensembles import Progress
-from nuanalysis.engine.executors import Executor
+from nuanalysis import trials
+from nuanalysis.answers._posed import provenance_of
+from nuanalysis.answers._question import Answer, Question, Sources
+from nuanalysis.answers._sky import (
+    FEWEST_LOCAL_TRIALS,
+    NOT_ASKED,
+    TABLE_DECLINATIONS,
+    Sky,
+    Spot,
+    check_nside,
+    digest,
+    kept_skies,
+    list_skies,
+    list_table,
+    local_table,
+    look_at,
+    of_skies,
+    spot_of,
+)
+from nuanalysis.answers.sources import SourcesAnswer, sources
+from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
-from nuanalysis.library import samples
 from nuanalysis.library.catalogues import open_catalogue
-from nuanalysis.likelihood import FIT_COLUMNS, turned
+from nuanalysis.library.samples import Samples
+from nuanalysis.likelihood import turned
 from nuanalysis.model import Hypothesis
+from nuanalysis.plot import Drawn, ExtensionStrip, Ring, Sidecar, extended_figure, mark, slug
+from nuanalysis.records import Carried, Chance, Record, Unknown, carried, setting, shown
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, PointSource
-from nuanalysis.store.sky_maps import LOCAL
-
-if TYPE_CHECKING:
-    from astropy.table import Table
-    from matplotlib.figure import Figure
-
-    from nuanalysis.plot import Sidecar
-
-Floats = NDArray[np.float64]
 
 LEAST_EXTENSION, MOST_EXTENSION = 0.05, 5.0  # deg
-LOCAL_TRIALS = 1000  # tilted scrambles at each declination of the table of an extension
 _MOST_DECLINATION = float(np.degrees(trials.MOST_DECLINATION))
 _SKIES_A_BATCH = 25
-_SLUG = "extended-plane"
-METHOD = (
-    "right-ascension scrambles; local p-values from tilted ensembles of sources of each extension at a grid of "
-    "declinations, and at each source of the list; global ones from background skies that both searches share"
-)
-BOTH = (
-    "global: chance that the smaller of the two searches' global p-values is as small in a background sky; positions, "
-    "extensions and sources of the list corrected for"
-)
+_BOTH = "the smaller of the two searches' global p-values; positions, extensions and sources of the list corrected for"
 
 
-# --- what is asked ---------------------------------------------------------------------------------------------------
+def _sizes(extensions: tuple[float, ...]) -> tuple[float, ...]:
+    wrong = [f"{size:g}" for size in extensions if not LEAST_EXTENSION <= size <= MOST_EXTENSION]
+    if wrong or not extensions:
+        raise ValueError(
+            f"extensions hold {', '.join(wrong) or 'nothing'}; expected {LEAST_EXTENSION:g} to {MOST_EXTENSION:g} "
+            "degrees (a scan fits points)"
+        )
+    return tuple(sorted(set(extensions)))
+
+
+def _pair(name: str, most: float, given: tuple[float, ...]) -> tuple[float, ...]:
+    if given and (len(given) != 2 or not all(-most <= value <= most for value in given)):
+        raise ValueError(
+            f"{name} is {', '.join(f'{v:g}' for v in given)}; expected two of -{most:g} to {most:g} degrees"
+        )
+    return given
+
+
+def _longitudes(given: tuple[float, ...]) -> tuple[float, ...]:
+    return _pair("longitude", 360.0, given)
+
+
+def _declinations_between(given: tuple[float, ...]) -> tuple[float, ...]:
+    if _pair("declination", _MOST_DECLINATION, given) and given[0] > given[1]:
+        raise ValueError(f"declination is {given[0]:g}, {given[1]:g}; expected the lower one first")
+    return given
+
+
+class Extended(Question):
+    """Fit extended sources along the Galactic plane and of a list; local p-values, and global ones over all of them."""
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "extensions": (1.0, 2.0), "width": 2.0, "nside": 16, "declination": (-5.0, 40.0), "skies": 20, "local_trials": 200,
+    }  # fmt: skip
+    extensions: Annotated[tuple[float, ...], AfterValidator(_sizes)] = setting(
+        (0.5, 1.0, 1.5, 2.0), unit="deg", help="Gaussian sigmas, 0.05 to 5"
+    )
+    width: float = setting(5.0, above=0, high=90, unit="deg", help="largest Galactic latitude of positions")
+    nside: Annotated[int, AfterValidator(check_nside)] = setting(
+        64, help="finest HEALPix resolution; wide extensions have a coarser one"
+    )
+    longitude: Annotated[tuple[float, ...], AfterValidator(_longitudes)] = setting(
+        (), unit="deg", help="LO,HI: Galactic longitudes of positions, eastwards from LO to HI; without: all"
+    )
+    declination: Annotated[tuple[float, ...], AfterValidator(_declinations_between)] = setting(
+        (), unit="deg", help="LO,HI: declinations of positions and of the list's sources; without: all up to 82"
+    )
+    catalogue: Sources = setting("extended-tev", help="the list, each source at its own extension")
+    skies: int = setting(100, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
+    local_trials: int = setting(
+        1000, low=FEWEST_LOCAL_TRIALS, high=10_000_000, help="tilted scrambles behind each local p-value"
+    )
+
+    def ask(self, samples: Samples, bench: Bench) -> ExtendedAnswer:
+        return extended(look_at(samples), search_of(self), self, bench)
+
+
+# --- what is looked at -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """What is looked at: a region of the plane, its layers, and a list of sources."""
+    """A region of the plane, its layers, and a list of sources."""
 
     region: trials.PlaneRegion
     layers: tuple[trials.Layer, ...]
-    nside: int
     catalogue: Catalogue
 
 
-def read_search(
-    *,
-    sample: str,
-    extensions: str,
-    width: float,
-    nside: int,
-    longitude: str,
-    declination: str,
-    catalogue: str,
-    skies: int,
-) -> Search:
-    """What a user typed, angles in deg.  Raises InputError with every fault, before any events are read.
-
-    longitude, declination: 'LO,HI', '' for all; longitudes run eastwards from LO to HI, through 0 where HI is smaller.
-    """
-    faults: list[str] = []
-    _try(faults, samples.recipe, sample)
-    _try(faults, scan.check, nside, skies, 0.0)
-    sizes = _extensions(extensions, faults)
-    if not 0.0 < width <= 90.0:
-        faults.append(f"--width is {width:g}; expected above 0 and up to 90 degrees")
-    along = _pair("--longitude", longitude, (-360.0, 360.0), faults) if longitude else (0.0, 360.0)
-    most = _MOST_DECLINATION
-    between = _pair("--declination", declination, (-most, most), faults) if declination else (-most, most)
-    if between[0] > between[1]:
-        faults.append(f"--declination is '{declination}'; expected the lower one first")
-    listed = _try(faults, open_catalogue, catalogue)
-    if not faults:
-        region = trials.PlaneRegion(
-            math.radians(width),
-            (math.radians(along[0]), math.radians(along[1])),
-            (math.radians(between[0]), math.radians(between[1])),
-        )
-        planes = trials.layers(region, tuple(math.radians(size) for size in sizes), nside)
-        for size, plane in zip(sizes, planes, strict=True):
-            if not len(plane.pixels):
-                faults.append(f"no position is left for the extension {size:g} deg: no pixel of nside {plane.nside} "
-                              "lies in the range; widen --width, --longitude or --declination")  # fmt: skip
-        sources = [s for s in listed.sources if region.declination[0] <= s.declination <= region.declination[1]]
-        if not sources:
-            faults.append(f"no source of {listed.name} lies between declinations {between[0]:g} and {between[1]:g} deg")
+def search_of(asked: Extended) -> Search:
+    """Positions and sources of a search.  Raises InputError where a region holds none of them."""
+    along, most = asked.longitude or (0.0, 360.0), _MOST_DECLINATION
+    low, high = np.radians(asked.declination or (-most, most)).tolist()
+    region = trials.PlaneRegion(
+        math.radians(asked.width), (math.radians(along[0]), math.radians(along[1])), (low, high)
+    )
+    planes = trials.layers(region, tuple(math.radians(size) for size in asked.extensions), asked.nside)
+    faults = [
+        f"no position is left for the extension {size:g} deg: no pixel of nside {plane.nside} lies in the range; widen "
+        "width, longitude or declination"
+        for size, plane in zip(asked.extensions, planes, strict=True)
+        if not len(plane.pixels)
+    ]
+    listed = open_catalogue(asked.catalogue) if isinstance(asked.catalogue, str) else asked.catalogue
+    inside = tuple(s for s in listed.sources if low <= s.declination <= high)
+    if not inside:
+        faults.append(f"no source of {listed.name} lies between declinations {asked.declination}")
     if faults:
         raise InputError("the search cannot be made:\n  - " + "\n  - ".join(faults))
-    kept = replace(listed, sources=tuple(sources), weights=(1.0,) * len(sources))
-    return Search(region, planes, nside, kept)
-
-
-def _try(faults: list[str], work: Callable[..., Any], *arguments: Any) -> Any:
-    """What work gives; its fault joins the others."""
-    try:
-        return work(*arguments)
-    except InputError as error:
-        faults.append(str(error))
-        return None
-
-
-def _numbers(text: str) -> list[float] | None:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        return None
-
-
-def _extensions(text: str, faults: list[str]) -> tuple[float, ...]:
-    found = _numbers(text)
-    if found is None:
-        faults.append(f"--extensions is '{text}'; expected degrees with commas between, such as 0.5,1,1.5,2")
-        return ()
-    wrong = [f"{size:g}" for size in found if not LEAST_EXTENSION <= size <= MOST_EXTENSION]
-    if wrong:
-        faults.append(
-            f"--extensions holds {', '.join(wrong)}; expected {LEAST_EXTENSION:g} to {MOST_EXTENSION:g} degrees "
-            "(nuanalysis scan fits points)"
-        )
-    return tuple(sorted(set(found)))
-
-
-def _pair(name: str, text: str, within: tuple[float, float], faults: list[str]) -> tuple[float, float]:
-    found = _numbers(text)
-    low, high = within
-    if found is None or len(found) != 2 or not all(low <= value <= high for value in found):
-        faults.append(f"{name} is '{text}'; expected LO,HI with both from {low:g} to {high:g} degrees")
-        return within
-    return found[0], found[1]
-
-
-# --- positions -------------------------------------------------------------------------------------------------------
+    return Search(region, planes, replace(listed, sources=inside, weights=(1.0,) * len(inside)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,35 +164,27 @@ def source_of(extension: float, declination: float) -> Hypothesis:
 
 def nodes(declination: tuple[float, float]) -> Floats:
     """The declinations of the scan's table that surround a range, (node,) rad."""
-    grid = scan.TABLE_DECLINATIONS
+    grid = TABLE_DECLINATIONS
     first = max(int(np.searchsorted(grid, declination[0], side="right")) - 1, 0)
     return np.asarray(grid[first : int(np.searchsorted(grid, declination[1], side="left")) + 1])
 
 
-def _declinations(layer: trials.Layer) -> Floats:
-    theta, _ = hp.pix2ang(layer.nside, layer.pixels)
-    return np.asarray(np.pi / 2 - theta)
-
-
-def _table(sky: Sky, layer: trials.Layer, local_trials: int, executor: Executor, progress: Progress) -> trials.LocalP:
-    at = _declinations(layer)
+def _table(sky: Sky, layer: trials.Layer, n_trials: int, bench: Bench) -> trials.LocalP:
+    at = np.pi / 2 - hp.pix2ang(layer.nside, layer.pixels)[0]
     grid = nodes((float(at.min()), float(at.max())))
     where = tuple(source_of(layer.extension, float(dec)) for dec in grid)
-    progress(f"local p-values of extension {math.degrees(layer.extension):g} deg")
-    return scan.local_table(sky, where, grid, local_trials, executor, progress)
+    return local_table(sky, where, grid, n_trials, bench)
 
 
-def fit_plane(
-    sky: Sky, planes: tuple[trials.Layer, ...], local_trials: int, executor: Executor, progress: Progress
-) -> tuple[Fitted, ...]:
+def fit_plane(sky: Sky, planes: tuple[trials.Layer, ...], n_trials: int, bench: Bench) -> tuple[Fitted, ...]:
     """Every position with every extension, on the data."""
     data = turned(sky.events.right_ascension())
-    fits: list[Floats] = [np.empty((0, len(FIT_COLUMNS)))] * len(planes)
-    for k, rows in executor.map(lambda layer: trials.fit_layer(sky.events, [data], layer)[0], planes):
-        fits[k] = rows
-        progress(f"  extension {math.degrees(planes[k].extension):g} deg: {len(rows)} positions, "
-                 f"largest TS {rows[:, 0].max():.2f}")  # fmt: skip
-    tables = [_table(sky, layer, local_trials, executor, progress) for layer in planes]
+
+    def work(layer: trials.Layer) -> Floats:
+        return trials.fit_layer(sky.events, [data], layer)[0]
+
+    fits = bench.map(work, planes, "extensions fitted at every position")
+    tables = [_table(sky, layer, n_trials, bench) for layer in planes]
     log_p = [
         trials.log_p_map(table, layer.nside, layer.pixels, rows[:, 0])
         for layer, rows, table in zip(planes, fits, tables, strict=True)
@@ -211,52 +192,18 @@ def fit_plane(
     return tuple(map(Fitted, planes, fits, log_p, tables))
 
 
-def background_plane(sky: Sky, search: Search, plane: tuple[Fitted, ...], n: int, executor: Executor,
-                     progress: Progress) -> Floats:  # fmt: skip
+def background_plane(sky: Sky, search: Search, plane: tuple[Fitted, ...], n: int, bench: Bench) -> Floats:
     """The smallest ln p of each extension on n background skies, (sky, extension)."""
     tables = tuple(one.table for one in plane)
-    seed = _sky_seed(sky)
 
     def rows(first: int, last: int) -> Floats:
-        return trials.extended_trials(sky.events, tables, search.layers, seed, first, last)
+        return trials.extended_trials(sky.events, tables, search.layers, sky.seed, first, last)
 
     grids = tuple((layer.extension, layer.nside) for layer in search.layers)
-    decides = (tuple(map(scan._digest, tables)), search.region, grids)
+    decides = (tuple(map(digest, tables)), search.region, grids)
     columns = trials.layer_columns(len(plane))
-    found = scan._stored(sky, "extended", decides, columns, n, _SKIES_A_BATCH, rows, executor, progress)
+    found = kept_skies(sky, "extended", decides, columns, n, _SKIES_A_BATCH, rows, bench)
     return np.stack([found[f"log_p_{k}"].values for k in range(len(plane))], axis=1)
-
-
-def background_list(
-    sky: Sky, catalogue: Catalogue, n: int, local_trials: int, executor: Executor, progress: Progress
-) -> Floats:
-    """The smallest ln p of a list on n background skies, (sky,): the skies and tables of ``scan.sources_record``."""
-    table = scan.list_table(sky, catalogue, local_trials, executor, progress)
-    return np.asarray(scan.list_skies(sky, catalogue, table, n, 0.0, executor, progress).min(axis=1))
-
-
-def _sky_seed(sky: Sky) -> int:
-    return (sky.anywhere.seed + scan._SKY_SEED) % 2**63
-
-
-# --- the answer ------------------------------------------------------------------------------------------------------
-
-
-def _best(one: Fitted, chance: dict[str, Any] | None) -> dict[str, Any]:
-    """The hottest position of a layer as a record."""
-    row = trials.hottest_position(one.layer, one.log_p, one.fits)
-    spot = dict(zip(trials.SPOT_COLUMNS, map(float, row), strict=True))
-    dec, ts = spot["declination"], spot["ts"]
-    beyond = ts > float(np.interp(dec, one.table.declination, one.table.reach)) ** 2
-    return {
-        "extension_deg": round(math.degrees(one.layer.extension), 9),
-        **scan._position(spot["right_ascension"], dec),
-        "n_s": spot["n_signal"],
-        "index": spot["index"] if spot["n_signal"] > 0 else None,
-        "ts": ts,
-        "p_local": scan._local(spot["log_p"], one.table.error_of(dec, ts), beyond),
-        "p_global": chance,
-    }
 
 
 def likeliest_extension(plane: tuple[Fitted, ...], at: tuple[float, float], within: float) -> float:
@@ -272,229 +219,191 @@ def likeliest_extension(plane: tuple[Fitted, ...], at: tuple[float, float], with
     return plane[int(np.argmax(best))].layer.extension
 
 
-def _angles(pair: tuple[float, float]) -> list[float]:
-    return [round(math.degrees(angle), 9) for angle in pair]
+# --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def extended_record(
-    sky: Sky,
-    sample_name: str,
-    search: Search,
-    n_skies: int,
-    executor: Executor,
-    progress: Progress,
-    *,
-    local_trials: int = LOCAL_TRIALS,
-) -> tuple[dict[str, Any], tuple[Fitted, ...]]:
-    """Both searches with their local and global p-values, and every fit of the plane."""
-    started = time.monotonic()
-    plane = fit_plane(sky, search.layers, local_trials, executor, progress)
+class WideSpot(Record):
+    """The hottest position of an extension."""
+
+    extension_deg: float = shown("extension", unit="deg", form="g", short="ext")
+    nside: int = shown("HEALPix nside of its positions", hidden=True)
+    positions: int = shown("positions", hidden=True)
+    spot: Spot = shown("hottest")
+
+
+class ExtendedAnswer(Answer):
+    """Extended sources along the plane and of a list."""
+
+    name: ClassVar[str] = "extended"
+    rows: ClassVar[str] = "extensions"
+    hottest: WideSpot = shown("hottest position")
+    extension_of_largest_ts: float = shown("extension of the largest TS there", unit="deg", form="g")
+    fits: int = shown("fits, positions times extensions")
+    not_converged: int = shown("fits that did not converge")
+    skies: int = shown("background skies")
+    local_trials: int = shown("scrambles behind each local p-value")
+    width: float = shown("largest Galactic latitude", unit="deg", form="g", hidden=True)
+    longitude: tuple[float, ...] = shown("Galactic longitudes", (), unit="deg", hidden=True)
+    declination: tuple[float, ...] = shown("declinations", (), unit="deg", hidden=True)
+    extensions: tuple[WideSpot, ...] = shown("hottest position of each extension")
+    listed: SourcesAnswer = shown("the list", hidden=True)
+    chance: Chance | Unknown = shown("chance of both searches together")
+    plane: Carried[xr.Dataset] = carried()
+
+    def headline(self) -> tuple[str, ...]:
+        one = self.hottest
+        return (
+            f"Hottest along the plane: {one.spot.at.words()}, extension {one.extension_deg:g} deg, TS "
+            f"{one.spot.ts:.2f}; {one.spot.local.words()}; {one.spot.chance.words()}.",
+            self.listed.headline()[0],
+        )
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        if self.plane is None:
+            return ()
+        spot, whose = self.hottest, self.provenance
+        hottest = Ring(spot.spot.at.l_deg, spot.spot.at.b_deg, spot.extension_deg)
+        rings = [Ring(one.at.l_deg, one.at.b_deg, one.extension_deg) for one in self.listed.sources]
+        label = f"Extended sources, {whose.sample}"
+        figure = extended_figure(
+            _strips(self.plane), hottest, rings, half_width_deg=self.width, label=label, origin=whose.origin
+        )
+        alt, caption = self._said()
+        sidecar = Sidecar(
+            f"extended-plane-{slug(whose.sample)}{mark(whose.origin)}", alt, caption, whose.origin, "maps"
+        )
+        return (Drawn(figure, sidecar, _fits_table(self.plane)),)
+
+    def files(self) -> Mapping[str, bytes]:
+        from nuanalysis.store import table_ecsv
+
+        return {f"extended-list{mark(self.provenance.origin)}.ecsv": table_ecsv(self.listed.to_table())}
+
+    def _said(self) -> tuple[str, str]:
+        """Alt text and caption of the figure."""
+        sizes, whose = ", ".join(f"{row.extension_deg:g}" for row in self.extensions), self.provenance
+        events = f"{whose.stamp} events"
+        found = " ".join(self.headline())
+        caption = (
+            f"{whose.sample}, {whose.n_events:,} {events}, seed {whose.seed}, {self.skies} background skies: −log₁₀ of "
+            f"the local p-value of Gaussian sources of extension {sizes}° along the Galactic plane. Above: at each "
+            "position the extension with the smallest p-value; white rings are sources of the list "
+            f"({self.listed.catalogue}) with radii of their extensions (at least 0.4°), the cross and the dashed ring "
+            "the hottest position and its extension. Below: for each extension the smallest p-value along b. Galactic "
+            f"coordinates, longitude grows to the left. {found}"
+        )
+        return f"Map of the Galactic plane and profiles along longitude, {events} of {whose.sample}. {found}", caption
+
+
+def _strips(plane: xr.Dataset) -> list[ExtensionStrip]:
+    """The local p-values of each extension, for the figure."""
+    out = []
+    for extension in np.unique(plane["extension_deg"].values):
+        mine = plane["extension_deg"].values == extension
+        nside = int(plane["nside"].values[mine][0])
+        values = -plane["log10_p"].values[mine]
+        out.append(ExtensionStrip(float(extension), nside, plane["pixel"].values[mine].astype(np.int64), values))
+    return out
+
+
+def _fits_table(plane: xr.Dataset) -> Any:
+    from astropy.table import Table
+
+    return Table(
+        {str(name): plane[name].values for name in plane.data_vars},
+        units={str(name): plane[name].attrs["units"] or None for name in plane.data_vars},
+        descriptions={str(name): plane[name].attrs["description"] for name in plane.data_vars},
+        meta={key: str(value) for key, value in plane.attrs.items()},
+    )
+
+
+_PLANE = {
+    "extension_deg": ("deg", "width of the Gaussian extension"),
+    "nside": ("", "HEALPix nside of the position"),
+    "pixel": ("", "HEALPix pixel, RING, ICRS"),
+    "l_deg": ("deg", "Galactic longitude"),
+    "b_deg": ("deg", "Galactic latitude"),
+    "ra_deg": ("deg", "right ascension, ICRS"),
+    "dec_deg": ("deg", "declination, ICRS"),
+    "ts": ("", "test statistic"),
+    "n_signal": ("", "fitted signal events"),
+    "index": ("", "fitted spectral index"),
+    "converged": ("", "1 where the fit converged"),
+    "log10_p": ("", "log10 of the local p-value"),
+}
+
+
+def _plane_product(plane: tuple[Fitted, ...], sky: Sky) -> xr.Dataset:
+    """Every position with every extension, a row each."""
+    columns: dict[str, list[Floats]] = {name: [] for name in _PLANE}
+    for one in plane:
+        layer = one.layer
+        theta, phi = hp.pix2ang(layer.nside, layer.pixels)
+        dec, n = np.pi / 2 - theta, len(layer.pixels)
+        lon, lat = hp.Rotator(coord=["C", "G"])(np.degrees(phi), np.degrees(dec), lonlat=True)
+        values = (
+            np.full(n, round(math.degrees(layer.extension), 9)), np.full(n, layer.nside), layer.pixels,
+            np.round(np.asarray(lon) % 360.0, 6), np.round(lat, 6), np.round(np.degrees(phi), 6),
+            np.round(np.degrees(dec), 6), *one.fits.T, one.log_p / math.log(10.0),
+        )  # fmt: skip
+        for name, value in zip(_PLANE, values, strict=True):
+            columns[name].append(np.asarray(value, dtype=np.float64))
+    described = {name: {"units": unit, "description": said} for name, (unit, said) in _PLANE.items()}
+    data = {name: (("position",), np.concatenate(parts), described[name]) for name, parts in columns.items()}
+    return xr.Dataset(data, attrs={"origin": sky.samples.origin, "sample": sky.samples.name})
+
+
+def _best(one: Fitted, n_trials: int, chance: Chance | Unknown) -> WideSpot:
+    """The hottest position of a layer."""
+    row = trials.hottest_position(one.layer, one.log_p, one.fits)
+    return WideSpot(
+        extension_deg=round(math.degrees(one.layer.extension), 9),
+        nside=one.layer.nside,
+        positions=len(one.fits),
+        spot=spot_of(row, one.table, n_trials, chance),
+    )
+
+
+def extended(sky: Sky, search: Search, asked: Extended, bench: Bench) -> ExtendedAnswer:
+    """The answer for a sky that is prepared."""
+    plane = fit_plane(sky, search.layers, asked.local_trials, bench)
     least = np.array([one.log_p.min() for one in plane])
     hottest = int(np.argmin(least))
-    skies, seconds_skies = None, 0.0
-    if n_skies:
-        skies_started = time.monotonic()
-        skies = background_plane(sky, search, plane, n_skies, executor, progress)
-        seconds_skies = time.monotonic() - skies_started
-    listed = scan.sources_record(
-        sky, sample_name, search.catalogue, n_skies, executor, progress, local_trials=local_trials
-    )
-    each: list[dict[str, Any] | None] = [None] * len(plane)
-    anywhere = both = None
+    skies = background_plane(sky, search, plane, asked.skies, bench) if asked.skies else None
+    listed = sources(sky, search.catalogue, asked.skies, 0.0, asked.local_trials, bench)
+    each: list[Chance | Unknown] = [NOT_ASKED] * len(plane)
+    anywhere: Chance | Unknown = NOT_ASKED
+    both: Chance | Unknown = NOT_ASKED
     if skies is not None:
-        each = [
-            scan._chance(skies[:, k] <= least[k], GLOBAL + ", all positions with this extension")
-            for k in range(len(plane))
-        ]
-        anywhere = scan._chance(skies.min(axis=1) <= least.min(), GLOBAL + ", all positions and extensions")
-        of_list = background_list(sky, search.catalogue, n_skies, local_trials, executor, progress)
-        data = np.array([least.min(), math.log(listed["best"]["p_local"]["p"])])
-        both = scan._chance(trials.smaller_of_both(data, np.stack([skies.min(axis=1), of_list], axis=1)), BOTH)
-    head, spot = scan._head(sky, sample_name), _best(plane[hottest], anywhere)
-    at = (math.radians(spot["ra_deg"]), math.radians(spot["dec_deg"]))
-    likeliest = likeliest_extension(plane, at, plane[hottest].layer.extension)
-    document = {
-        **head,
-        "region": {
-            "half_width_deg": round(math.degrees(search.region.half_width), 9),
-            "longitude_deg": _angles(search.region.longitude),
-            "declination_deg": _angles(search.region.declination),
-        },
-        "index_free": True,
-        "n_fits": sum(len(one.fits) for one in plane),
-        "not_converged": sum(int((one.fits[:, 3] < 1).sum()) for one in plane),
-        "hottest": {**spot, "extension_of_largest_ts_deg": round(math.degrees(likeliest), 9)},
-        "extensions": [
-            {"nside": one.layer.nside, "positions": len(one.fits), **_best(one, chance)}
-            for one, chance in zip(plane, each, strict=True)
-        ],
-        "list": {key: value for key, value in listed.items() if key not in head},
-        "p_global_both_searches": both,
-        "n_skies": n_skies,
-        "local_trials": local_trials,
-        "method": METHOD,
-        "seconds_skies": seconds_skies,
-        "seconds": time.monotonic() - started,
-    }
-    return document, plane
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def _meta(document: dict[str, Any]) -> dict[str, Any]:
-    """What every table says of itself; events that are simulated are called so."""
-    return {
-        "ORIGIN": "SYNTHETIC" if document["origin"] == "synthetic" else "REAL",
-        "SAMPLE": document["sample"],
-        "N_EVENTS": document["n_events"],
-        "SEED": document["seed"],
-        "N_SKIES": document["n_skies"],
-        "LOG10_P_LOCAL": f"log10 of the p-value, {LOCAL}",
-    }
-
-
-def fits_table(plane: tuple[Fitted, ...], document: dict[str, Any]) -> Table:
-    """Every position with every extension, a row each."""
-    from astropy.table import Table
-
-    columns: dict[str, list[Floats]] = {}
-    for one in plane:
-        dec = _declinations(one.layer)
-        _, phi = hp.pix2ang(one.layer.nside, one.layer.pixels)
-        lon, lat = hp.Rotator(coord=["C", "G"])(np.degrees(phi), np.degrees(dec), lonlat=True)
-        values = {
-            "extension": np.full(len(dec), round(math.degrees(one.layer.extension), 9)),
-            "l": np.round(np.asarray(lon) % 360.0, 6),
-            "b": np.round(lat, 6),
-            "ra": np.round(np.degrees(phi), 6),
-            "dec": np.round(np.degrees(dec), 6),
-            "ts": one.fits[:, 0],
-            "n_s": one.fits[:, 1],
-            "index": one.fits[:, 2],
-            "converged": one.fits[:, 3] > 0,
-            "log10_p_local": one.log_p / math.log(10.0),
-        }
-        for name, column in values.items():
-            columns.setdefault(name, []).append(np.asarray(column))
-    units = dict.fromkeys(("extension", "l", "b", "ra", "dec"), "deg")
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    return Table(joined, units=units, meta=_meta(document))
-
-
-def list_table(document: dict[str, Any]) -> Table:
-    """The sources of the list, a row each, smallest local p-value first."""
-    from astropy.table import Table
-
-    rows = document["list"]["sources"]
-    keys = ("source", "l_deg", "b_deg", "ra_deg", "dec_deg", "extension_deg", "ts", "n_s")
-    columns: dict[str, Any] = {key.removesuffix("_deg"): [row[key] for row in rows] for key in keys}
-    columns["index"] = [math.nan if row["index"] is None else row["index"] for row in rows]
-    columns["converged"] = [row["converged"] for row in rows]
-    columns["log10_p_local"] = [math.log10(row["p_local"]["p"]) for row in rows]
-    columns["p_local_error"] = [
-        math.nan if row["p_local"]["p_error"] is None else row["p_local"]["p_error"] for row in rows
-    ]
-    return Table(columns, units=dict.fromkeys(("l", "b", "ra", "dec", "extension"), "deg"), meta=_meta(document))
-
-
-def draw(document: dict[str, Any], plane: tuple[Fitted, ...]) -> tuple[Figure, Sidecar]:
-    """The figure of both searches, and what is said with it."""
-    from nuanalysis.plot import ExtensionStrip, Sidecar, extended_figure
-
-    strips = [
-        ExtensionStrip(
-            round(math.degrees(one.layer.extension), 9),
-            one.layer.nside,
-            one.layer.pixels,
-            -one.log_p / math.log(10.0),
-        )
-        for one in plane
-    ]
-    figure = extended_figure(
-        strips,
-        document["hottest"],
-        document["list"]["sources"],
-        half_width_deg=document["region"]["half_width_deg"],
-        label=f"Extended sources, {document['sample']}",
-        origin=document["origin"],
+        each = [of_skies(skies[:, k] <= least[k], "all positions with this extension") for k in range(len(plane))]
+        anywhere = of_skies(skies.min(axis=1) <= least.min(), "all positions and extensions")
+        of_list = _list_background(sky, search.catalogue, asked, bench)
+        data = np.array([least.min(), math.log(listed.local.p)])
+        both = of_skies(trials.smaller_of_both(data, np.stack([skies.min(axis=1), of_list], axis=1)), _BOTH)
+    spot = _best(plane[hottest], asked.local_trials, anywhere)
+    at = (math.radians(spot.spot.at.ra_deg), math.radians(spot.spot.at.dec_deg))
+    return ExtendedAnswer(
+        provenance=provenance_of(sky.samples, sky.anywhere),
+        hottest=spot,
+        extension_of_largest_ts=round(math.degrees(likeliest_extension(plane, at, plane[hottest].layer.extension)), 9),
+        fits=sum(len(one.fits) for one in plane),
+        not_converged=sum(int((one.fits[:, 3] < 1).sum()) for one in plane),
+        skies=asked.skies,
+        local_trials=asked.local_trials,
+        width=asked.width,
+        longitude=asked.longitude,
+        declination=asked.declination,
+        extensions=tuple(_best(one, asked.local_trials, chance) for one, chance in zip(plane, each, strict=True)),
+        listed=listed,
+        chance=both,
+        plane=_plane_product(plane, sky),
     )
-    alt, caption = _said(document)
-    return figure, Sidecar(_SLUG, alt, caption, document["origin"], "maps")
 
 
-def write(output: Path, document: dict[str, Any], plane: tuple[Fitted, ...]) -> dict[str, Any]:
-    """Write the document, the two tables and the figure into a folder; returns it with the names of its files."""
-    import io
-
-    from nuanalysis.plot import save
-
-    figure, sidecar = draw(document, plane)
-    picture = save(figure, output, sidecar, table=fits_table(plane, document))
-    text = io.StringIO()
-    list_table(document).write(text, format="ascii.ecsv")
-    files = {"document": output / "extended.json", "picture": picture, "fits": picture.with_suffix(".ecsv"),
-             "list": output / "extended-list.ecsv"}  # fmt: skip
-    store.atomic_write(files["list"], text.getvalue().encode())
-    said = {**document, "files": {kind: str(path) for kind, path in files.items()}}
-    store.atomic_write(files["document"], json.dumps(said, indent=2, allow_nan=False).encode())
-    return said
+def _list_background(sky: Sky, catalogue: Catalogue, asked: Extended, bench: Bench) -> Floats:
+    """The smallest ln p of the list on the background skies, (sky,): the skies and tables of ``sources``."""
+    table = list_table(sky, catalogue, asked.local_trials, bench)
+    return np.asarray(list_skies(sky, catalogue, table, asked.skies, 0.0, bench).min(axis=1))
 
 
-def _said(document: dict[str, Any]) -> tuple[str, str]:
-    """Alt text and caption of the figure."""
-    spot, best = document["hottest"], document["list"]["best"]
-    sizes = ", ".join(f"{row['extension_deg']:g}" for row in document["extensions"])
-    events = "SYNTHETIC events" if document["origin"] == "synthetic" else "real events"
-    found = (
-        f"Hottest: l {spot['l_deg']:.2f}°, b {spot['b_deg']:.2f}°, extension {spot['extension_deg']:g}°, "
-        f"{scan._p_words(spot['p_local'], 'local')}, {scan._p_words(spot['p_global'], 'global')}. "
-        f"Best of the list: {best['source']}, {scan._p_words(best['p_local'], 'local')}, "
-        f"{scan._p_words(best['p_global'], 'global')}"
-    )
-    caption = (
-        f"{document['sample']}, {document['n_events']} {events}, seed {document['seed']}, {document['n_skies']} "
-        f"background skies: −log₁₀ of the local p-value of Gaussian sources of extension {sizes}° along the Galactic "
-        "plane. Above: at each position the extension with the smallest p-value; white rings are sources of the list "
-        f"({document['list']['catalogue']}) with radii of their extensions (at least 0.4°), the cross and the dashed "
-        "ring the hottest position and its extension. Below: for each extension the smallest p-value along b. Galactic "
-        f"coordinates, longitude grows to the left. {found}."
-    )
-    return f"Map of the Galactic plane and profiles along longitude, {events} of {document['sample']}. {found}", caption
-
-
-# --- in words --------------------------------------------------------------------------------------------------------
-
-
-def in_words(document: dict[str, Any], *, rows: int = 5) -> str:
-    """Both searches for a terminal."""
-    spot, listed = document["hottest"], document["list"]
-    best = listed["best"]
-    lines = [
-        scan._first_line(document),
-        f"{document['n_fits']} fits (positions times extensions), {document['n_skies']} background skies",
-        f"hottest: RA {spot['ra_deg']:.2f}, dec {spot['dec_deg']:.2f} deg (l {spot['l_deg']:.2f}, "
-        f"b {spot['b_deg']:.2f}), extension {spot['extension_deg']:g} deg",
-        f"  n_s {spot['n_s']:.1f}, index {scan._number(spot['index'], '.2f')}, TS {spot['ts']:.2f}",
-        f"  {scan._p_words(spot['p_local'], 'local')}; {scan._p_words(spot['p_global'], 'global')}",
-        f"  largest TS nearer than that extension: with {spot['extension_of_largest_ts_deg']:g} deg",
-    ]
-    lines += [
-        f"  extension {one['extension_deg']:g} deg: l {one['l_deg']:.2f}, b {one['b_deg']:.2f}, TS {one['ts']:.2f}, "
-        f"{scan._p_words(one['p_local'], 'local')}; {scan._p_words(one['p_global'], 'global')}"
-        for one in document["extensions"]
-    ]
-    lines += [
-        f"{listed['n_sources']} sources of {listed['catalogue']}, each at its own extension",
-        f"best: {best['source']}; {scan._p_words(best['p_local'], 'local')}; "
-        f"{scan._p_words(best['p_global'], 'global')}",
-        f"both searches together: {scan._p_words(document['p_global_both_searches'], 'global')}",
-        f"{'source':<24} {'l':>7} {'b':>7} {'ext.':>5} {'n_s':>7} {'index':>6} {'TS':>7}  local p",
-    ]
-    lines += [
-        f"{r['source']:<24} {r['l_deg']:7.2f} {r['b_deg']:7.2f} {r['extension_deg']:5.2f} {r['n_s']:7.1f} "
-        f"{scan._number(r['index'], '.2f'):>6} {r['ts']:7.2f}  {r['p_local']['p']:.3g}"
-        for r in listed["sources"][:rows]
-    ]
-    lines += [f"{kind}: {path}" for kind, path in document.get("files", {}).items()]
-    return "\n".join(lines)
+QUESTION = Extended

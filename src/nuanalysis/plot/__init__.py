@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
 from nuanalysis.plot._declinations import declination_figure, declination_sidecar
-from nuanalysis.plot._extended import ExtensionStrip, extended_figure
+from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._joint import comparison_of_models, joint_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
-from nuanalysis.plot._maps import ts_maps
+from nuanalysis.plot._maps import scan_figure, ts_maps
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import (
     FluxRow,
@@ -50,6 +50,7 @@ __all__ = [
     "Mark",
     "Marker",
     "PlanePanel",
+    "Ring",
     "Sidecar",
     "SourceBar",
     "StackRow",
@@ -77,6 +78,7 @@ __all__ = [
     "profile_figure",
     "region_figure",
     "save",
+    "scan_figure",
     "show",
     "sky_map",
     "sky_map_page",

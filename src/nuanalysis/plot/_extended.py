@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,15 @@ class ExtensionStrip:
     log10_p: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A place of a size, deg, Galactic."""
+
+    l_deg: float
+    b_deg: float
+    extension_deg: float
+
+
 def _span(strips: Sequence[ExtensionStrip]) -> tuple[float, float]:
     """Longitudes, deg, between which the positions lie, the second up to 360 above the first."""
     seen = []
@@ -58,7 +67,7 @@ def _image(strip: ExtensionStrip, longitude: Floats, latitude: Floats) -> Floats
     """(latitude, longitude), deg; NaN where there is no position."""
     values = np.full(12 * strip.nside**2, np.nan)
     values[strip.pixels] = strip.log10_p
-    return _values_at(values, np.radians(longitude)[None, :], np.radians(latitude)[:, None])
+    return _values_at(values, "icrs", np.radians(longitude)[None, :], np.radians(latitude)[:, None])
 
 
 def _middles(low: float, high: float, n: int) -> Floats:
@@ -80,12 +89,12 @@ def _turned_to(longitude: float, first: float) -> float:
     return first + (longitude - first) % 360.0
 
 
-def _marks(axes: Axes, hottest: Mapping[str, Any], sources: Sequence[Mapping[str, Any]], first: float) -> None:
+def _marks(axes: Axes, hottest: Ring, sources: Sequence[Ring], first: float) -> None:
     """Rings of the sources, cross and dashed ring of the hottest position."""
     for source in sources:
-        _ring(axes, (_turned_to(source["l_deg"], first), source["b_deg"]), source["extension_deg"], line="-", width=1.0)
-    spot = (_turned_to(hottest["l_deg"], first), hottest["b_deg"])
-    _ring(axes, spot, hottest["extension_deg"], line="--", width=1.4)
+        _ring(axes, (_turned_to(source.l_deg, first), source.b_deg), source.extension_deg, line="-", width=1.0)
+    spot = (_turned_to(hottest.l_deg, first), hottest.b_deg)
+    _ring(axes, spot, hottest.extension_deg, line="--", width=1.4)
     axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=[_EDGE])
 
 
@@ -119,8 +128,8 @@ def _profiles(axes: Axes, strips: Sequence[ExtensionStrip], images: Sequence[Flo
 
 def extended_figure(
     strips: Sequence[ExtensionStrip],
-    hottest: Mapping[str, Any],
-    sources: Sequence[Mapping[str, Any]],
+    hottest: Ring,
+    sources: Sequence[Ring],
     *,
     half_width_deg: float,
     label: str,
@@ -128,7 +137,7 @@ def extended_figure(
 ) -> Figure:
     """The strip of the plane with the smallest local p-value over extensions, and that over b for each extension.
 
-    hottest, sources : records with l_deg, b_deg, extension_deg; the hottest is marked, sources are rings of their size.
+    the hottest is marked, sources are rings of their size.
     """
     if not strips:
         raise InputError("a figure of extended sources has no extension; expected at least one")
@@ -155,7 +164,7 @@ def extended_figure(
         axes.set_yticks([-half_width_deg, 0.0, half_width_deg])
     maps[rows // 2].set_ylabel("Galactic latitude b", fontsize=10)
     _profiles(below, strips, images, x, top)
-    below.axvline(_turned_to(hottest["l_deg"], first), color="#7a7b7d", linewidth=0.8, linestyle=":")
+    below.axvline(_turned_to(hottest.l_deg, first), color="#7a7b7d", linewidth=0.8, linestyle=":")
     _longitudes(below, first, last)
     below.set_xlabel("Galactic longitude l, grows to the left", fontsize=10)
     title(figure, label, origin)

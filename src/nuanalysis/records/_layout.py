@@ -14,7 +14,7 @@ from nuanalysis.records._kinds import Provenance
 from nuanalysis.records._record import Record
 from nuanalysis.records._words import WIDTH, number
 
-SHOWN_ROWS = 12  # of a grid
+SHOWN_ROWS = 16  # of a grid
 _NAME_WIDTH = 26
 _LABEL_WIDTH = 34
 
@@ -63,7 +63,7 @@ def _words(value: Any, field: FieldInfo) -> str:
 
 def _cell(value: Any, field: FieldInfo) -> str:
     """A value for a column: no unit, nothing longer than needed."""
-    if value is None:
+    if value is None or value == ():
         return "-"
     return str(value.cell(said_of(field, "form"))) if hasattr(value, "cell") else _words(value, field).split(" deg")[0]
 
@@ -82,7 +82,8 @@ def _flat(record: Record) -> Iterator[tuple[str, str]]:
 
 def _grid(title: str, records: Sequence[Record]) -> Grid:
     lines = [dict(_flat(record)) for record in records[:SHOWN_ROWS]]
-    heads = tuple(dict.fromkeys(head for line in lines for head in line))
+    every = dict.fromkeys(head for line in lines for head in line)
+    heads = tuple(head for head in every if any(line.get(head, "-") != "-" for line in lines))
     cells = tuple(tuple(line.get(head, "-") for head in heads) for line in lines)
     return Grid(title, heads, cells, len(records) - len(lines))
 

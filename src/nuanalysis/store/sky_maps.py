@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import healpy as hp
@@ -17,7 +16,6 @@ import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.records import Provenance
 from nuanalysis.schema import Floats, Ints
-from nuanalysis.store._zarr import read_zip
 from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, healpix_cards, table_hdu
 
 LOCAL = "local: of this direction alone, not corrected for the others looked at"
@@ -47,28 +45,26 @@ class SkyMap:
 # --- the product of a run --------------------------------------------------------------------------------------------
 
 
-def sky_product(map_: SkyMap, whose: Provenance, answer: str) -> xr.Dataset:
-    """The map and what was found in it, as JSON, in one dataset; ``read_sky`` is its inverse."""
+def sky_product(map_: SkyMap, whose: Provenance) -> xr.Dataset:
+    """The map as one dataset; ``sky_map_of`` is its inverse."""
     values = {
         field: (("pixel",), getattr(map_, field), {"units": "", "description": meaning})
         for _, field, meaning in _COLUMNS
     }
     about = {"nside": map_.nside, "ordering": "RING", "frame": "ICRS", "local_trials": map_.local_trials}
-    return xr.Dataset(values, attrs={**about, "origin": whose.origin, "sample": whose.sample, "document": answer})
+    return xr.Dataset(values, attrs={**about, "origin": whose.origin, "sample": whose.sample})
 
 
-def read_sky(path: Path) -> tuple[SkyMap, str]:
-    """The map of a product, and what was found in it as JSON.  Raises DataError for a file that is none."""
-    sky = read_zip(path)
+def sky_map_of(sky: xr.Dataset) -> SkyMap:
+    """The map of a product.  Raises DataError for a dataset that is none."""
     try:
         values = {field: np.asarray(sky[field].values, dtype=np.float64) for _, field, _ in _COLUMNS}
         found = SkyMap(nside=int(sky.attrs["nside"]), local_trials=int(sky.attrs["local_trials"]), **values)
-        answer = str(sky.attrs["document"])
     except (KeyError, ValueError) as error:
-        raise DataError(f"{path} is no scan of the sky ({error!r}); run 'nuanalysis run SPEC' again") from error
+        raise DataError(f"this is no scan of the sky ({error!r}); run 'nuanalysis run SPEC' again") from error
     if len(found.ts) != 12 * found.nside**2:
-        raise DataError(f"{path} has {len(found.ts)} pixels, nside {found.nside}; run 'nuanalysis run SPEC' again")
-    return found, answer
+        raise DataError(f"a scan has {len(found.ts)} pixels, nside {found.nside}; run 'nuanalysis run SPEC' again")
+    return found
 
 
 # --- FITS ------------------------------------------------------------------------------------------------------------
