@@ -41,7 +41,7 @@ def campaign_table(results: Results, head: Mapping[str, str] | None = None) -> b
         return b""
     filled = [row.model_copy(update={key: getattr(row, key) or "-" for key in _WORDS}) for row in rows]
     about = {"RELEASE": results.name, "DATE": results.created, "PUBLISHED": CAMPAIGN_2023.source}
-    return table_ecsv(table(filled, **{**about, **(head or {})}))
+    return table_ecsv(table(filled, None, **about, **(head or {})))
 
 
 def campaign_text(results: Results) -> str:
@@ -51,10 +51,7 @@ def campaign_text(results: Results) -> str:
         return ""
     lines = [_HEADINGS, *(_marked(row) for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(_HEADINGS))]
-    head, *body = (
-        "  ".join(f"{cell:<{w}}" if k == 0 else f"{cell:>{w}}" for k, (cell, w) in enumerate(zip(line, widths, strict=True)))
-        for line in lines
-    )
+    head, *body = ("  ".join(f"{cell:{'>' if k else '<'}{widths[k]}}" for k, cell in enumerate(line)) for line in lines)
     notes = [f"{row.quantity}: {row.note}" for row in rows if row.note.startswith((NOT_HERE, NOT_ASKED))]
     return "\n".join([head, "-" * len(head), *body, *notes])
 

@@ -19,6 +19,9 @@ Number = Annotated[
 ]
 
 
+Kind = Literal["local", "global", ""]
+
+
 class CampaignRow(Record):
     """One quantity; null where there is no number.
 
@@ -26,7 +29,7 @@ class CampaignRow(Record):
     """
 
     quantity: str = field("what; local and global p-values are named as such")
-    kind: Literal["local", "global", ""] = field("local or global for p-values", "")
+    kind: Kind = field("local or global for p-values", "")
     origin: str = field("of the events: real or synthetic", "")
     unit: str = field("of published, ours and error", "")
     published: Number = field("as published", None)

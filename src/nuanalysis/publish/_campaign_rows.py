@@ -24,7 +24,7 @@ from nuanalysis.interpret.published import (
     Published,
     PublishedSpot,
 )
-from nuanalysis.publish._campaign_row import NOT_ASKED, NOT_HERE, CampaignRow
+from nuanalysis.publish._campaign_row import NOT_ASKED, NOT_HERE, CampaignRow, Kind
 from nuanalysis.publish._numbers import UNIT, error_of, span_of, value_of
 from nuanalysis.publish._results import Entry, Results
 from nuanalysis.records import Chance, Interval, Measured, Unknown
@@ -42,7 +42,7 @@ def _smeared(width_deg: float) -> str:
     return f", declinations smeared by {width_deg:g} deg" if width_deg > 0 else ""
 
 
-def _p_row(quantity: str, kind: str, chance: Chance | Unknown, note: str = "", **more: Any) -> CampaignRow:
+def _p_row(quantity: str, kind: Kind, chance: Chance | Unknown, note: str = "", **more: Any) -> CampaignRow:
     """A p-value, or why there is none."""
     said = [chance.reason, note] if isinstance(chance, Unknown) else [note, _limits(chance)]
     trials = None if isinstance(chance, Unknown) else chance.n_trials
@@ -288,8 +288,7 @@ def _sources(entry: Entry, answer: SourcesAnswer) -> Rows:
         f"{name}: global p-value of the binomial population test",
         found.chance,
         answer.n_skies,
-        f"{found.k} sources with local p at most {found.p_threshold:.3g}, "
-        f"binomial probability {found.p_binomial:.3g}",
+        f"{found.k} sources with local p at most {found.p_threshold:.3g}, binomial probability {found.p_binomial:.3g}",
     )
 
 
@@ -334,7 +333,7 @@ def left_out_rows(results: Results) -> Rows:
     for name, reason in results.left_out_questions.items():
         section, _, asked = name.partition(":")
         one = asked if section in QUESTIONS else name
-        kind = "global" if section == "together" else "local"
+        kind: Kind = "global" if section == "together" else "local"
         yield CampaignRow(
             quantity=f"{one}: {kind} p-value",
             kind=kind,

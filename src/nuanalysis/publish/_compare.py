@@ -68,7 +68,8 @@ def _flux_line(answer: MeasureAnswer, published: Published) -> Line:
     theirs = (published.flux, published.flux_low, published.flux_high)
     unsure = math.isfinite(published.flux) and not published.flux_confirmed
     gap = math.nan if unsure else difference_in_sigma(ours, theirs)
-    return Line("flux", quantity, span_words(ours), span_words(theirs) + " (unit unconfirmed)" * unsure, _signed(gap, "σ"))
+    words = span_words(theirs) + " (unit unconfirmed)" * unsure
+    return Line("flux", quantity, span_words(ours), words, _signed(gap, "σ"))
 
 
 def _limit_line(answer: MeasureAnswer, published: Published) -> Line:
@@ -142,11 +143,12 @@ def _model_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
         return ()
     ours = span_of(found.best, found.interval)
     published = (theirs.in_models, theirs.low_in_models, theirs.high_in_models)
-    words = [span_words(one, ".2f", per=1.0) for one in (ours, published)]
+    words = span_words(ours, ".2f", per=1.0), span_words(published, ".2f", per=1.0)
+    gap = _signed(difference_in_sigma(ours, published), "σ")
     reach = math.nan if isinstance(answer.sensitivity, Unknown) else value_of(answer.sensitivity.in_models)
     name = "sensitivity, in units of the model"
     return (
-        Line("in_models", "best fit, in units of the model", *words, _signed(difference_in_sigma(ours, published), "σ")),
+        Line("in_models", "best fit, in units of the model", *words, gap),
         _quoted("sensitivity_in_models", name, reach, theirs.sensitivity_in_models, ".2f", relative=True),
     )
 

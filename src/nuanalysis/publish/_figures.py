@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from nuanalysis import plot
@@ -96,8 +97,9 @@ def draw(results: Results, run_folder: Path) -> list[Path]:
     Figures of answers that are gone go too; those of notebooks (rank 0) stay.
     """
     folder, paths = run_folder / "figures", []
-    drawn = [_overview(results.entries("measure")), _of_answers(results), *(_cut_flow(results, s) for s in results.samples)]
-    for rank, one in enumerate((one for figures in drawn for one in figures), start=1):
+    of_samples = (one for sample in results.samples for one in _cut_flow(results, sample))
+    drawn = chain(_overview(results.entries("measure")), _of_answers(results), of_samples)
+    for rank, one in enumerate(drawn, start=1):
         paths.append(plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table))
     stems = {path.stem for path in paths}
     for sidecar in sorted(folder.glob("*.json")):

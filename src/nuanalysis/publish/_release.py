@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _BUILDER = "05_data_release.ipynb"
 _VERSION = re.compile(r"^DR(0|[1-9]\d*)\.(0|[1-9]\d*)$")
 # A response is neither kind of event: it is a table others published, quoted in our layout.
-_QUOTED, _NEITHER = "derived from published tables", "not applicable"
+_QUOTED, _NEITHER, _SEE_INSIDE = "derived from published tables", "not applicable", "see column origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Draft:
     def overall(self) -> str:
         """Origin of a table that shows every result: told in its name only where all of them are synthetic."""
         origins = {sample.origin for sample in self.run.samples}
-        return "synthetic" if origins == {"synthetic"} else "see column origin"
+        return "synthetic" if origins == {"synthetic"} else _SEE_INSIDE
 
     def stamp(self, origin: str) -> Stamp:
         """Header cards of a file of this origin."""
@@ -97,7 +97,7 @@ class Draft:
 
 def _marked(stem: str, origin: str) -> str:
     """File name without ending: a synthetic one says so."""
-    return stem if "synthetic" in stem or origin not in plot.ORIGINS else f"{stem}{plot.mark(origin)}"
+    return stem if "synthetic" in stem or origin == _SEE_INSIDE else f"{stem}{plot.mark(origin)}"
 
 
 def _json(document: object) -> bytes:

@@ -25,6 +25,8 @@ SCHEMA_VERSION = "2"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 A = TypeVar("A", bound=Answer)
 
 
@@ -127,9 +129,9 @@ class Entry(Record):
 class Results(Record):
     """Everything a run found."""
 
-    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")] = shown("when the numbers last changed, UTC")
+    created: Moment = shown("when the numbers last changed, UTC")
     schema_version: Literal["2"] = shown("version of this layout", SCHEMA_VERSION)
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = shown("name of the run")
+    name: FileName = shown("name of the run")
     spec_fingerprint: Sha256 = shown("sha256 of the spec")
     seed: int = shown("seed")
     versions: dict[str, str] = shown("versions of the software")
