@@ -14,7 +14,6 @@ from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw
 from nuanalysis.sky.templates import (
     BUILT_IN,
     PUBLISHED,
-    STAND_IN,
     _milky_way,
     kra_gamma_like,
     pi0_hybrid,
@@ -104,31 +103,6 @@ def test_published_map_has_the_published_fractions_in_sin_declination(published)
     sin_dec = np.cos(hp.pix2ang(128, np.arange(12 * 128**2))[0])
     held = np.histogram(sin_dec, [-1, -0.6, -0.2, 0.2, 0.6, 1], weights=published.density)[0] / published.density.sum()
     assert held == pytest.approx([0.2716, 0.1947, 0.1815, 0.1551, 0.1972], abs=1e-3)
-
-
-# --- all built-in templates --------------------------------------------------------------------------------------
-
-
-def test_plug_ins_bear_the_name_they_are_listed_under():
-    assert [recipe.name for recipe in BUILT_IN.values()] == list(BUILT_IN)
-    assert set(STAND_IN.values()) <= set(BUILT_IN)
-    assert list(STAND_IN) == list(PUBLISHED)
-
-
-@pytest.mark.parametrize("name", list(BUILT_IN))
-def test_built_in_templates_are_densities(name):
-    template = built(f"{name}?nside=32")
-    assert (template.name, template.origin, template.nside) == (name, "built-in", 32)
-    recipes = [parse_recipe(f"{name}?nside={nside}", BUILT_IN) for nside in (32, 64)]
-    assert template.sha256 == recipes[0].sha256 != recipes[1].sha256
-    assert [integral(m) for m in template.maps] == pytest.approx([1.0] * len(template.maps), abs=1e-12)
-    assert template.maps.min() >= 0
-    assert not template.maps.flags.writeable
-    assert np.all(np.diff(template.log10_energy) > 0)
-    assert template.spectrum.shape(np.array([5.0])) == pytest.approx(1.0)
-    assert template.reference
-    for original in ("KRA-gamma 5", "Fermi-LAT pi0", "Fermi-LAT"):
-        assert original not in template.label
 
 
 def ring(longitude, latitude, width):

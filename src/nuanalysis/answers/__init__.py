@@ -23,11 +23,12 @@ QUESTIONS = (
     "together",
     "joint",
     "compare",
-    "stack",
     "scan",
     "sources",
+    "stack",
     "extended",
     "leak",
+    "curves",
     "expect",
     "measure",
 )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from importlib.metadata import version
 
 import healpy as hp
 import numpy as np
 
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
-from nuanalysis.errors import InputError
-from nuanalysis.library.hypotheses import model_origin, read_hypotheses, read_hypothesis
+from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
+from nuanalysis.library.hypotheses import model_origin, read_hypotheses
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, maximise
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Sample, Terms, prepare, terms
@@ -25,16 +24,6 @@ def pose(asked: object, samples: Samples, *, index: float | None = None, index_f
     index, index_free : see ``library.hypothesis``.
     """
     return prepared_on(open_hypothesis(asked, index=index, index_free=index_free), samples)
-
-
-def open_hypothesis(asked: object, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
-    """A hypothesis from its name, from a template, or as it is."""
-    if isinstance(asked, str):
-        return read_hypothesis(asked, index=index, index_free=index_free)
-    if not isinstance(asked, Hypothesis):
-        raise InputError(f"expected a name or a hypothesis, found {type(asked).__name__}")
-    held = asked.index if index is None else index
-    return replace(asked, index=held, index_free=asked.index_free if index_free is None else index_free)
 
 
 def prepared_on(hypothesis: Hypothesis, samples: Samples) -> Problem:

@@ -12,11 +12,10 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
-from nuanalysis.library.hypotheses import check_name
+from nuanalysis.library.hypotheses import check_name, hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.model import Hypothesis
 from nuanalysis.records import Provenance, Record, Settings, made, shown, table
-from nuanalysis.sky.records import Catalogue, PointSource, Template
+from nuanalysis.sky.records import Catalogue
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -33,9 +32,10 @@ def _checked(given: object) -> object:
         except InputError as error:
             raise ValueError(str(error)) from error
         return given
-    if isinstance(given, Hypothesis | Template | PointSource | Catalogue):
-        return given
-    raise ValueError(f"expected a name, template, point or catalogue, found {type(given).__name__}")
+    try:
+        return hypothesis(given)
+    except InputError as error:
+        raise ValueError(str(error)) from error
 
 
 #: template:NAME, template:FILE, stack:CATALOGUE, point:RA,DEC, or a noun that Python holds.

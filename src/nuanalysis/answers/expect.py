@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nuanalysis.answers._posed import open_hypothesis, provenance_of
+from nuanalysis.answers._posed import provenance_of
 from nuanalysis.answers._question import Answer, Question
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
+from nuanalysis.library.hypotheses import hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.records import setting, shown
 
@@ -30,7 +31,7 @@ class Expect(Question):
 
     def ask(self, samples: Samples, bench: Bench) -> ExpectAnswer:
         isotropic = self.hypothesis == ISOTROPIC
-        asked = open_hypothesis("template:isotropic" if isotropic else self.hypothesis, index=self.index)
+        asked = hypothesis("template:isotropic" if isotropic else self.hypothesis, index=self.index)
         flux = fluxes.model_flux(asked) if self.flux is None and not isotropic else self.flux
         if not flux:
             raise InputError(f"'{self.hypothesis}' has no absolute flux of its own; say one with flux")

@@ -25,7 +25,7 @@ from nuanalysis.interpret.contributions import ts_density
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import Terms
-from nuanalysis.plot import Drawn, FluxRow, profile_figure, ts_maps
+from nuanalysis.plot import Drawn, FluxRow, StackRow, profile_figure, ts_maps
 from nuanalysis.records import Carried, Chance, Unknown, carried, setting, shown
 from nuanalysis.response import NONE
 from nuanalysis.schema import TRIALS, dataset
@@ -92,6 +92,20 @@ class MeasureAnswer(Answer):
     def flux_row(self) -> FluxRow:
         """The row of this answer in the figure of fluxes."""
         return flux_row(self.tested, self.provenance.sample, self.provenance.origin, self.flux, self.sensitivity)
+
+    def stack_row(self) -> StackRow:
+        """The row of this answer in the figure of stacks."""
+        nan = float("nan")
+        sigma = self.chance.sigma if isinstance(self.chance, Chance) else None
+        return StackRow(
+            self.tested.hypothesis,
+            self.tested.label,
+            self.provenance.sample,
+            self.provenance.origin,
+            n_signal=self.fitted.n_signal,
+            index=nan if self.fitted.index is None else self.fitted.index,
+            sigma=nan if sigma is None else sigma,
+        )
 
 
 def measure(problem: Problem, samples: Samples, asked: Measure, bench: Bench) -> MeasureAnswer:

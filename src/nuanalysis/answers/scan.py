@@ -41,7 +41,7 @@ from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
 from nuanalysis.trials.streams import Stream
 
-__all__ = ["QUESTION", "Scan", "ScanAnswer", "Spot", "direction", "fit_sky", "look_at", "scan"]
+__all__ = ["QUESTION", "Scan", "ScanAnswer", "Sky", "Spot", "direction", "fit_sky", "look_at", "scan"]
 
 _LEAST_DEEP = 50
 _SKIES_A_BATCH = 20
@@ -162,15 +162,15 @@ def _fit_pixels(kept: Kept, data: Turned, nside: int, pixels: Ints) -> Floats:
     return trials.fit_pixels(kept.value, [data], nside, [pixels])[0]
 
 
-def fit_sky(sky: Sky, nside: int) -> Floats:
-    """Fits of all pixels (RING) on the data, (pixel, FIT_COLUMNS)."""
+def fit_sky(kept: Kept, nside: int, bench: Bench) -> Floats:
+    """Fits of all pixels (RING) on the data, (pixel, FIT_COLUMNS); kept : the SkyEvents."""
     n = 12 * nside**2
     starts = np.append(np.asarray(hp.ringinfo(nside, np.arange(1, 4 * nside))[0]), n)
     # Portions end where circles do, so that no circle is prepared twice.
     edges = np.unique(starts[np.searchsorted(starts, np.linspace(0, n, _PORTIONS + 1).astype(np.int64))])
     portions = [np.arange(a, b) for a, b in pairwise(edges)]
-    work = partial(_fit_pixels, sky.kept, turned(sky.events.right_ascension()), nside)
-    return np.concatenate(sky.bench.map(work, portions, f"portions of {n:,} pixels", (sky.kept,)))
+    work = partial(_fit_pixels, kept, turned(kept.value.right_ascension()), nside)
+    return np.concatenate(bench.map(work, portions, f"portions of {n:,} pixels", (kept,)))
 
 
 def plain_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, smear: float) -> xr.Dataset:
@@ -217,7 +217,7 @@ def _of_tilted(deep: xr.Dataset | None, where: str, log_p: float, of: str) -> Ch
 
 def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
     """The answer for a sample that is prepared."""
-    fits, nside = fit_sky(sky, asked.nside), asked.nside
+    fits, nside = fit_sky(sky.kept, asked.nside, sky.bench), asked.nside
     sky.bench.progress(f"{len(fits):,} pixels fitted, largest TS {fits[:, 0].max():.2f}")
     table, pixels = sky_table(sky, asked.local_trials), np.arange(len(fits))
     log_p = trials.log_p_map(table, nside, pixels, fits[:, 0])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import tomllib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
+from astropy import units as u
 from numpy.typing import NDArray
 
-from nuanalysis.errors import DataError, InputError, did_you_mean
+from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
 from nuanalysis.ingest import find, source_catalogues
 from nuanalysis.sky import catalogues
-from nuanalysis.sky.catalogues import Choice, Match, Selection, SourceTable
+from nuanalysis.sky.catalogues import Choice, Selection, SourceTable
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.store import sha256_file
 
@@ -228,14 +228,92 @@ def chosen_table(asked: Asked) -> SourceTable:
     return catalogues.part(table, rows)
 
 
-def open_catalogue(text: str) -> Catalogue:
+def open_catalogue(text: str, **more: str) -> Catalogue:
     """The catalogue a user named, with or without 'stack:' before it.
 
     A typed list as it is; any other name, or a list with a rule, as its selection says.  The reference names the file,
-    its checksum, the columns, the rule and the weight.  Raises InputError, DataError.
+    its checksum, the columns, the rule and the weight.    more : as for ``parse_catalogue``.
+    Raises InputError, DataError.
     """
     text = text.removeprefix(PREFIX)
-    return catalogues.catalogue(text) if text in catalogues.CATALOGUES else open_selection(text).catalogue
+    if text in catalogues.CATALOGUES and not any(more.values()):
+        return catalogues.catalogue(text)
+    asked = parse_catalogue(text, **more)
+    return selected(asked, open_table(asked)).catalogue
+
+
+def catalogue(
+    source: object,
+    *,
+    rule: str = "",
+    weight: str = "",
+    duplicates: str = "",
+    within: u.Quantity | None = None,
+    name: str = "own",
+    **columns: str,
+) -> Catalogue:
+    """Sources that are stacked: a list that has a name, a file, or a table.
+
+    source : 'snr', 'hgps' (see ``nuanalysis catalogues ls``), the path of a table, or an astropy Table, pandas
+        DataFrame or mapping of columns; a column of SkyCoord serves for ra and dec.
+    rule : which sources, such as "class == 'PWN' and flux > 1e-12"; '' for all.
+    weight : 'equal' (at Earth), 'flux', '1/distance^2', or a column of numbers.
+    duplicates : 'keep', 'merge' or 'first'; sources that are nearer than ``within`` are refused unless it is said.
+    name : of a table.    columns : which column is what, and its frame and units, where their names do not tell:
+        ``ra='RAJ2000'``, ``frame='galactic'``, ``extension_unit='deg'``; see ``sky.catalogues.KEYS``.
+    Raises InputError with all faults, DataError where a release is not here.
+
+    >>> len(nu.catalogue("snr").sources)
+    12
+    """
+    if isinstance(source, Catalogue):
+        return source
+    near = "" if within is None else f"{_degrees(within):.12g}"
+    asked = {"rule": rule, "weight": weight, "duplicates": duplicates, "within": near}
+    if isinstance(source, str | Path):
+        text = str(source).removeprefix(PREFIX)
+        return open_catalogue(text, **asked, **columns)
+    faults = [f"'{name}' is the name of a known list; give the table another"] * (name in names())
+    faults += [f"unknown key '{key}'.{did_you_mean(key, KEYS)}" for key in columns if key not in KEYS]
+    choice = _choice({key: word for key, word in asked.items() if word}, faults)
+    refuse(faults, f"the table '{name}' cannot be used as a catalogue")
+    table = catalogues.read_sources(_own_table(source, name), columns)
+    return selected(Asked(name, columns, choice, True), table).catalogue
+
+
+def _degrees(angle: u.Quantity) -> float:
+    try:
+        return float(u.Quantity(angle).to_value(u.deg))
+    except (u.UnitsError, TypeError, ValueError) as error:
+        raise InputError(f"within is {angle}; expected an angle, such as 0.1 * u.deg") from error
+
+
+def _own_table(source: Any, name: str) -> Table:
+    """A table in memory as the readers of files give theirs: plain columns with units, and where it is from."""
+    from astropy.table import Table
+
+    try:
+        table = Table.from_pandas(source) if hasattr(source, "to_numpy") else Table(source, copy=True)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"a {type(source).__name__} is no table of sources ({error}); expected a name, a file, an astropy Table or "
+            "a DataFrame"
+        ) from error
+    for key in [key for key in table.colnames if hasattr(table[key], "icrs")]:
+        place = table[key].icrs
+        table["ra"], table["dec"] = place.ra.deg, place.dec.deg
+        table["ra"].unit = table["dec"].unit = "deg"
+        table.remove_column(key)
+    digest = hashlib.sha256(repr([(key, np.asarray(table[key]).tolist()) for key in table.colnames]).encode())
+    table.meta = {
+        "file": name,
+        "title": f"table '{name}'",
+        "sha256": digest.hexdigest(),
+        "reference": str(table.meta.get("reference", "table of the user")),
+        "columns": {},
+        "notes": [],
+    }
+    return table
 
 
 # ---- checking -----------------------------------------------------------------------------------------------------
@@ -260,117 +338,3 @@ def check_sources(asked: Asked, table: SourceTable) -> None:
             f"the catalogue {asked.source} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n  - "
             + "\n  - ".join(faults)
         )
-
-
-# ---- in words and numbers -----------------------------------------------------------------------------------------
-
-
-def described(asked: Asked, table: SourceTable) -> dict[str, Any]:
-    """What a catalogue holds: sources, classes, columns with units, notes, faults and duplicates."""
-    groups = catalogues.found_duplicates(table, np.arange(len(table)), asked.choice.within)
-    return {
-        "source": asked.source,
-        "title": table.title,
-        "reference": table.reference,
-        "file": table.file,
-        "sha256": table.sha256,
-        "sources": len(table),
-        "with_direction": int(np.count_nonzero(table.placed)),
-        "classes": dict(Counter(table.classes.tolist()).most_common()),
-        "flux_unit": table.flux_unit,
-        "flux_band": table.flux_band,
-        "with_flux": int(np.count_nonzero(np.isfinite(table.flux))),
-        "with_extension": int(np.count_nonzero(np.isfinite(table.extension))),
-        "with_distance": int(np.count_nonzero(np.isfinite(table.distance))),
-        "read_as": dict(table.used),
-        "columns": [
-            {"name": name, "unit": column.unit, "kind": "words" if column.values.dtype.kind == "U" else "numbers"}
-            for name, column in table.columns.items()
-        ],
-        "columns_no_rule_can_use": list(table.vectors),
-        "duplicates": [table.name[group.rows].tolist() for group in groups],
-        "duplicates_within_deg": float(np.degrees(asked.choice.within)),
-        "faults": list(table.faults),
-        "notes": list(table.notes),
-    }
-
-
-def weights_rows(selection: Selection, *, seen_shares: Floats | None = None) -> list[dict[str, Any]]:
-    """The table of weights, a row a source: name, class, ra, dec, extension (deg), weight, share, share of events.
-
-    seen_shares : see ``samples.event_shares``; None where no sample is given.
-    """
-    shares = selection.shares
-    return [
-        {
-            "name": source.name,
-            "class": selection.classes[k],
-            "ra_deg": float(np.degrees(source.right_ascension)),
-            "dec_deg": float(np.degrees(source.declination)),
-            "extension_deg": float(np.degrees(source.extension)),
-            "weight": selection.catalogue.weights[k],
-            "share": float(shares[k]),
-            "share_of_events": None if seen_shares is None else float(seen_shares[k]),
-        }
-        for k, source in enumerate(selection.catalogue.sources)
-    ]
-
-
-def weights_document(selection: Selection, *, seen_shares: Floats | None = None) -> dict[str, Any]:
-    """A selection as one document, with its table of weights."""
-    return {
-        "name": selection.catalogue.name,
-        "label": selection.catalogue.label,
-        "reference": selection.catalogue.reference,
-        "listed": selection.listed,
-        "selected": len(selection.catalogue.sources),
-        "left_out_for_missing_values": selection.unknown,
-        "notes": list(selection.notes),
-        "weights": weights_rows(selection, seen_shares=seen_shares),
-    }
-
-
-def weights_ecsv(selection: Selection, *, seen_shares: Floats | None = None) -> bytes:
-    """The table of weights as ECSV; read back as a catalogue it gives the same sources."""
-    from astropy.table import Table
-
-    rows = weights_rows(selection, seen_shares=seen_shares)
-    keys = [key for key in rows[0] if key != "share_of_events" or seen_shares is not None]
-    units = {"ra_deg": "deg", "dec_deg": "deg", "extension_deg": "deg"}
-    table: Table = Table({key: [row[key] for row in rows] for key in keys}, units=units)
-    table.meta = {"label": selection.catalogue.label, "reference": selection.catalogue.reference}
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    return text.getvalue().encode()
-
-
-def matched(one: SourceTable, other: SourceTable, found: Match, *, within_deg: float) -> dict[str, Any]:
-    """A cross-match as one document; angles in deg, None where a source has no direction."""
-
-    def alone(table: SourceTable, rows: Any, nearest: Floats) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": str(table.name[row]),
-                "nearest_deg": float(np.degrees(nearest[row])) if np.isfinite(nearest[row]) else None,
-            }
-            for row in rows
-        ]
-
-    times = Counter(found.second.tolist())
-    return {
-        "catalogues": [one.title, other.title],
-        "within_deg": within_deg,
-        "pairs": [
-            {
-                "names": [str(one.name[a]), str(other.name[b])],
-                "classes": [str(one.classes[a]), str(other.classes[b])],
-                "separation_deg": float(np.degrees(apart)),
-                "shared": times[b] > 1,
-            }
-            for a, b, apart in zip(found.first.tolist(), found.second.tolist(), found.separation, strict=True)
-        ],
-        "unmatched": [
-            alone(one, found.alone_first, found.nearest_first),
-            alone(other, found.alone_second, found.nearest_second),
-        ],
-    }

@@ -2,30 +2,109 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
+from astropy import units as u
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.catalogues import check_catalogue, is_own_file, open_catalogue
 from nuanalysis.library.catalogues import content_of as catalogue_content
+from nuanalysis.library.catalogues import names as catalogue_names
 from nuanalysis.library.templates import check_template, is_file, open_template
+from nuanalysis.library.templates import names as template_names
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, own_index
 from nuanalysis.sky.records import Catalogue, PointSource, Template
 from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import sha256_file
 
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
 _KINDS = ("template", "stack", "point")
 DEFAULT_INDEX = 2.7
+_MOST_EXTENDED = 30.0  # deg; a wider source is no Gaussian on the sphere any more
 
 
-def _point(text: str) -> Catalogue:
+def point(direction: SkyCoord, *, extension: u.Quantity = 0.0 * u.deg) -> PointSource:
+    """A source in one direction of the sky, in any frame.
+
+    extension : sigma of a round Gaussian; 0 for a point.    Raises InputError.
+
+    >>> nu.point(SkyCoord("05h34m31.9s +22d00m52s"), extension=0.5 * u.deg).name
+    'RA 83.6329 dec 22.0144 deg, sigma 0.5 deg'
+    """
     try:
-        ra, dec = (float(word) for word in text.split(","))
-    except ValueError as error:
+        place, width = direction.icrs, float(u.Quantity(extension).to_value(u.deg))
+        ra, dec = float(place.ra.deg), float(place.dec.deg)
+    except (AttributeError, TypeError, ValueError, u.UnitsError) as error:
         raise InputError(
-            f"'point:{text}' is not a direction; expected point:RA,DEC in degrees, for example point:83.63,22.01"
+            f"point({direction!r}, extension={extension!r}) cannot be read; expected one SkyCoord and an angle, as in "
+            "point(SkyCoord(83.63, 22.01, unit='deg'), extension=0.5 * u.deg)"
         ) from error
-    source = PointSource(f"RA {ra:g} dec {dec:g} deg", float(np.radians(ra)), float(np.radians(dec)))
+    return _source(ra, dec, width)
+
+
+def _source(ra: float, dec: float, width: float) -> PointSource:
+    """A source from angles in deg."""
+    if not 0.0 <= width <= _MOST_EXTENDED:
+        raise InputError(f"the extension is {width:g} deg; expected 0 to {_MOST_EXTENDED:g}")
+    name = f"RA {ra:g} dec {dec:g} deg" + (f", sigma {width:g} deg" if width else "")
+    return PointSource(name, float(np.radians(ra)), float(np.radians(dec)), float(np.radians(width)))
+
+
+def _read_point(text: str) -> Catalogue:
+    try:
+        ra, dec, *width = (float(word) for word in text.split(","))
+        source = _source(ra, dec, *(width or [0.0]))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"'point:{text}' is not a direction; expected point:RA,DEC or point:RA,DEC,EXTENSION in degrees, for "
+            "example point:83.63,22.01"
+        ) from error
+    return _alone(source)
+
+
+def _alone(source: PointSource) -> Catalogue:
+    """A source as a stack of one."""
+    ra, dec = np.degrees([source.right_ascension, source.declination])
     return Catalogue(f"point-{ra:g}{dec:+g}", source.name, (source,), (1.0,), "user's direction, ICRS")
+
+
+def hypothesis(asked: object, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
+    """What can be tested, from its name or from what it is.
+
+    asked : 'template:pi0', 'template:FILE', 'stack:snr', 'point:RA,DEC[,EXTENSION]' in degrees; a Template, a
+        Catalogue, a PointSource, a SkyCoord, or a Hypothesis.
+    index, index_free : see ``read_hypothesis``.    Raises InputError.
+
+    >>> nu.hypothesis("stack:snr").index_free
+    True
+    """
+    if isinstance(asked, str):
+        return read_hypothesis(asked, index=index, index_free=index_free)
+    if isinstance(asked, Hypothesis):
+        free = asked.index_free if index_free is None else index_free
+        return replace(asked, index=asked.index if index is None else index, index_free=free)
+    if hasattr(asked, "icrs"):
+        asked = point(asked)
+    if isinstance(asked, PointSource):
+        angles = np.degrees([asked.right_ascension, asked.declination, asked.extension])[: 3 if asked.extension else 2]
+        return _posed("point:" + ",".join(f"{angle:.8g}" for angle in angles), _alone(asked), index, index_free)
+    if isinstance(asked, Template):
+        return _posed(f"template:{asked.name}", asked, index, index_free)
+    if isinstance(asked, Catalogue):
+        return _posed(f"stack:{asked.name}", asked, index, index_free)
+    raise InputError(
+        f"expected a name, template, catalogue, point or SkyCoord, found {type(asked).__name__}; an array becomes a "
+        "hypothesis by template(...), a table of sources by catalogue(...)"
+    )
+
+
+def _posed(name: str, target: Template | Catalogue, index: float | None, index_free: bool | None) -> Hypothesis:
+    free = isinstance(target, Catalogue) if index_free is None else index_free
+    return Hypothesis(name, target, _default_index(target, free) if index is None else index, free)
 
 
 def check_name(name: str) -> tuple[str, str]:
@@ -34,15 +113,24 @@ def check_name(name: str) -> tuple[str, str]:
     if kind not in _KINDS or not colon or not rest:
         raise InputError(
             f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or "
-            f"point:RA,DEC.{did_you_mean(kind, _KINDS)}"
+            f"point:RA,DEC.{_meant(name)}"
         )
     if kind == "stack":
         check_catalogue(rest)
     elif kind == "point":
-        _point(rest)
+        _read_point(rest)
     else:
         check_template(rest)
     return kind, rest
+
+
+def _meant(name: str) -> str:
+    known = {
+        **{one: f"template:{one}" for one in template_names()},
+        **{one: f"stack:{one}" for one in catalogue_names()},
+    }
+    bare = name.partition("?")[0]
+    return f" Did you mean '{known[bare]}'?" if bare in known else did_you_mean(name.partition(":")[0], _KINDS)
 
 
 def read_hypothesis(name: str, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
@@ -58,9 +146,8 @@ def read_hypothesis(name: str, *, index: float | None = None, index_free: bool |
     elif kind == "stack":
         target = open_catalogue(rest)
     else:
-        target = _point(rest)
-    free = kind != "template" if index_free is None else index_free
-    return Hypothesis(name, target, _default_index(target, free) if index is None else index, free)
+        target = _read_point(rest)
+    return _posed(name, target, index, index_free)
 
 
 def _default_index(target: Template | Catalogue, free: bool) -> float:
@@ -90,7 +177,9 @@ def model_origin(hypothesis: Hypothesis) -> str:
         return hypothesis.target.origin
     if hypothesis.name.startswith("point:"):
         return "user direction"
-    return "user file" if is_own_file(hypothesis.name.partition(":")[2]) else "published"
+    kind, _, rest = hypothesis.name.partition(":")
+    listed = rest.removesuffix(f"/{hypothesis.target.name}") if kind == "each" else rest
+    return "user file" if is_own_file(listed) else "published"
 
 
 def content_of(name: str) -> str:

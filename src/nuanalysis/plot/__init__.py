@@ -7,7 +7,7 @@ Every colour is told apart in grey too, by line style or marker, and no letter i
 from __future__ import annotations
 
 from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
-from nuanalysis.plot._declinations import declination_figure, declination_sidecar
+from nuanalysis.plot._declinations import DeclinationCurve, declination_figure
 from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._joint import comparison_of_models, joint_figure
 from nuanalysis.plot._layers import Layer, Marker
@@ -40,6 +40,7 @@ from nuanalysis.plot._templates import (
 )
 
 __all__ = [
+    "DeclinationCurve",
     "Drawn",
     "ExtensionStrip",
     "Fitted",
@@ -60,7 +61,6 @@ __all__ = [
     "comparison_of_models",
     "cut_flow",
     "declination_figure",
-    "declination_sidecar",
     "energy_name",
     "extended_figure",
     "figure_html",

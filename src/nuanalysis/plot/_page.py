@@ -109,15 +109,13 @@ def save(figure: Figure, folder: Path, sidecar: Sidecar, *, table: object | None
 
     table : an astropy Table.  The sidecar is written last: a PNG without one is unfinished, and is not published.
     """
-    from nuanalysis.store import atomic_write
+    from nuanalysis.store import atomic_write, table_ecsv
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{sidecar.slug}.png"
     atomic_write(path, png(figure))
     if table is not None:
-        text = io.StringIO()
-        table.write(text, format="ascii.ecsv")  # type: ignore[attr-defined]
-        atomic_write(path.with_suffix(".ecsv"), text.getvalue().encode())
+        atomic_write(path.with_suffix(".ecsv"), table_ecsv(table))
     record = json.dumps(asdict(sidecar), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     atomic_write(path.with_suffix(".json"), record.encode())
     return path

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -92,29 +92,42 @@ def marginals(
     return figure
 
 
-def cut_flow(rows: Sequence[Mapping[str, Any]], *, label: str, origin: str) -> Figure:
+class CutStep(Protocol):
+    """A line of a cut flow."""
+
+    @property
+    def season(self) -> str: ...
+
+    @property
+    def cut(self) -> str: ...
+
+    @property
+    def events(self) -> int: ...
+
+
+def cut_flow(rows: Sequence[CutStep], *, label: str, origin: str) -> Figure:
     """Events left after each cut, one series per season, in the order of the rows.
 
-    rows : the ``cut_flow`` rows of one sample in results.json.
+    rows : the cut flow of one sample.
     """
     if not rows:
         raise InputError("the cut flow has no rows; expected at least one, from the selection step")
-    cuts = list(dict.fromkeys(row["cut"] for row in rows))
-    seasons = list(dict.fromkeys(row["season"] for row in rows))
+    cuts = list(dict.fromkeys(row.cut for row in rows))
+    seasons = list(dict.fromkeys(row.season for row in rows))
     figure = canvas(height=1.9 + 0.34 * len(cuts))
     axes = figure.add_subplot()
     for number, season in enumerate(seasons):
-        mine = [row for row in rows if row["season"] == season]
+        mine = [row for row in rows if row.season == season]
         series = SERIES[number % len(SERIES)]
         axes.plot(
-            [row["events"] for row in mine],
-            [cuts.index(row["cut"]) for row in mine],
+            [row.events for row in mine],
+            [cuts.index(row.cut) for row in mine],
             color=series.colour, linestyle=series.line, marker=series.marker, markersize=6, linewidth=1.4, label=season,
         )  # fmt: skip
     axes.set_yticks(range(len(cuts)), cuts)
     axes.set_ylim(len(cuts) - 0.5, -0.5)
     axes.set_xscale("log")
-    positive = [row["events"] for row in rows if row["events"] > 0] or [1]
+    positive = [row.events for row in rows if row.events > 0] or [1]
     axes.set_xlim(0.6 * min(positive), 1.6 * max(positive))
     log_ticks(axes.xaxis)
     axes.set_xlabel("events left after the cut", fontsize=10)

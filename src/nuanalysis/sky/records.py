@@ -122,6 +122,7 @@ class Template:
     sha256       : of the file, or of the recipe and its parameters, it was made from.
     flux         : E^2 dN/dE at 100 TeV of the model itself, TeV cm^-2 s^-1, per flavour, integrated over the sky;
         0 where the map is relative.
+    remarks      : what must be read before any result, such as that it stands in for a map that is not here.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Template:
     reference: str
     sha256: str
     flux: float = 0.0
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.maps.ndim != 2 or len(self.maps) != len(self.log10_energy):

@@ -124,7 +124,18 @@ def _wait_for(handle: int, path: Path, timeout_s: float) -> None:
 
 
 def table_ecsv(table: Any) -> bytes:
-    """An astropy table as the bytes of an ECSV file."""
+    """An astropy table, or QTable, as the bytes of an ECSV file: plain columns with units and descriptions."""
+    from astropy.table import Column, Table
+
+    plain = [
+        Column(
+            getattr(table[name], "value", table[name]),
+            name=name,
+            unit=getattr(table[name], "unit", None),
+            description=table[name].info.description,
+        )
+        for name in table.colnames
+    ]
     text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
+    Table(plain, meta=table.meta).write(text, format="ascii.ecsv")
     return text.getvalue().encode()

@@ -1,7 +1,7 @@
 """Maps of diffuse emission, one file per template.
 
 To add one: write the file, add a line to ``PUBLISHED`` (made from a fetched file) or ``BUILT_IN`` (made from formulas).
-A user's own map needs no line: ``read_template``.
+A user's own map needs no line: ``read_template`` of a file, ``read_array``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from nuanalysis.sky.templates import (
     pi0_like,
     pi0_published,
 )
-from nuanalysis.sky.templates._file import Understood, read, read_template, understood
+from nuanalysis.sky.templates._file import Understood, read, read_array, read_template, understood
 from nuanalysis.sky.templates._fits import NODE_COLUMN
 from nuanalysis.sky.templates._formats import sidecar
-from nuanalysis.sky.templates._healpix import TO_GALACTIC, to_equatorial
+from nuanalysis.sky.templates._healpix import to_equatorial, to_galactic
 from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
 from nuanalysis.sky.templates._said import PREFIX, MapFile, parse
 from nuanalysis.sky.templates._summary import brightest, local_index
@@ -40,6 +40,8 @@ STAND_IN: dict[str, str] = {"pi0": "pi0-like"}
 
 __all__ = [
     "BUILT_IN", "GEV_PER_TEV", "NODE_COLUMN", "PREFIX", "PUBLISHED", "RELATIVE", "RELATIVE_FLUX", "STAND_IN",
-    "TO_GALACTIC", "Built", "MapFile", "Recipe", "Understood", "brightest", "index_parameter", "local_index",
-    "parameter", "parse", "parse_recipe", "read", "read_template", "sidecar", "to_equatorial", "understood",
+    "Built", "MapFile", "Recipe", "Understood", "brightest", "index_parameter", "local_index",
+    "parameter", "parse", "parse_recipe", "read", "read_array", "read_template", "sidecar", "to_equatorial",
+    "to_galactic",
+    "understood",
 ]  # fmt: skip

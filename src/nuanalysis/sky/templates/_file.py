@@ -7,27 +7,39 @@ comes in one message, with the remedy.  Inside, fluxes are per flavour (nu + nub
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import healpy as hp
 import numpy as np
-from astropy import units as u
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import _points
 from nuanalysis.sky.templates._cube import Summed, sum_up, thin
 from nuanalysis.sky.templates._fits import open_fits
-from nuanalysis.sky.templates._formats import ENDINGS, FITS_ENDINGS, HDF5_ENDINGS, POINT_ENDINGS, Hints, Stored
+from nuanalysis.sky.templates._formats import ENDINGS, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Hints, Stored
 from nuanalysis.sky.templates._hdf5 import open_hdf5
 from nuanalysis.sky.templates._healpix import as_ring, is_healpix_size, normalised, sources, turned
-from nuanalysis.sky.templates._numpy import read_numpy
+from nuanalysis.sky.templates._numpy import read_numpy, stored_array
 from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of
-from nuanalysis.sky.templates._said import FRAMES, ORDERINGS, MapFile, Said, as_said, check_words, gathered, read_nside
+from nuanalysis.sky.templates._said import (
+    FRAMES,
+    HOW_TO_SAY_OF_AN_ARRAY,
+    ORDERINGS,
+    MapFile,
+    Said,
+    as_said,
+    check_words,
+    gathered,
+    parse,
+    read_nside,
+)
 from nuanalysis.sky.templates._summary import brightest, local_index
 from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, frame_doubt, ordering_doubt
 from nuanalysis.sky.templates._units import FLAVOURS, GEV_PER_TEV, read_numbers
@@ -67,40 +79,74 @@ def read(file: MapFile) -> Template:
     return understood(file)[0]
 
 
-def read_template(path: str | Path, **said: str | float | Iterable[float] | u.Quantity) -> Template:
+def read_template(path: str | Path, **said: object) -> Template:
     """A template from a user's own map, maps at many energies, or list of sources.
 
     path : HEALPix .fits, .fit (also .gz), .npy (also .gz), .h5, .hdf5, or a list of sources in .csv or .ecsv.
     said : what the file does not state, by the names of the fields of ``MapFile``; numbers, lists of numbers and
-        astropy quantities of energy will do where they make sense.
+        astropy quantities of energy, units and frames will do where they make sense.
     The maps are scaled to integrate to one and turned to equatorial pixel by pixel, keeping their resolution up to
     nside 512; finer ones are averaged down to it.  A map without an energy axis has a power law of ``index`` (default
     2.7), maps at many energies the spectrum of their sum; maps that are the same at all energies become one.
     Name: the file's stem; sha256: of the file's bytes.
     Raises InputError that lists all faults.
     """
-    words = {key: as_said(value).strip() for key, value in said.items()}
+    words, file = _words(said, f"the call for {path}"), parse(str(path))
+    named = {key: getattr(file, key) for key in KEYS}
+    twice = [key for key, word in words.items() if named[key] not in ("", word)]
+    if twice:
+        raise InputError(f"{', '.join(twice)} of '{path}' is said in its name and beside it; say it once")
+    return read(MapFile(file.path, **{**named, **words}))
+
+
+def read_array(values: object, *, name: str = "array", **said: object) -> Template:
+    """A template from a map in memory, (pixel,), or maps at many energies, (pixel, energy) or the reverse.
+
+    name, said : what it is called, and what to know of it, as for ``read_template``; a Quantity brings its units.
+    sha256: of the values.    Raises InputError that lists all faults.
+    """
+    if isinstance(values, u.Quantity):
+        said = {"units": values.unit, **said}
+        values = values.value
+    array = np.ma.filled(np.ma.asanyarray(values), hp.UNSEEN) if np.ma.isMaskedArray(values) else np.asarray(values)
+    words = gathered(MapFile(Path(name), **_words(said, "the call")), beside=False)
+    stored = stored_array(array, _hints(words))
+    sha256 = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    source = _Source(
+        f"the array '{name}'", name, f"array of the user '{name}'", sha256.hexdigest, HOW_TO_SAY_OF_AN_ARRAY
+    )
+    return _from_maps(source, words.with_file(stored), stored)[0]
+
+
+def _words(said: Mapping[str, object], where: str) -> dict[str, str]:
+    words = {key: as_said(value).strip() for key, value in said.items() if key != "units"}
+    if "units" in said:  # 1 / u.GeV is a Quantity
+        words["units"] = str(u.Unit(said["units"]) if isinstance(said["units"], u.Quantity) else said["units"])
     if isinstance(said.get("energies"), u.Quantity):
         words["energies_unit"] = "GeV"
-    check_words(words, f"the call for {path}")
-    return read(MapFile(Path(path), **words))
+    check_words(words, where)
+    return words
 
 
 def understood(file: MapFile) -> tuple[Template, Understood]:
     """The template of a map file and what was understood; raises as ``read_template``."""
-    name = file.path.name.lower()
-    said = gathered(file)
-    if name.endswith(POINT_ENDINGS):
-        return _from_points(file.path, said)
+    path, said = file.path, gathered(file)
+    stem, reference = Path(path.name.removesuffix(".gz")).stem, f"user file {path.name}"
+    if path.name.lower().endswith(POINT_ENDINGS):
+        return _from_points(path, said, _Source(f"the list {path}", stem, reference, partial(_sha256, path)))
+    with _opened(path, _hints(said)) as stored:
+        source = _Source(f"the map {path}", stem, reference, partial(_sha256, path))
+        return _from_maps(source, said.with_file(stored), stored)
+
+
+def _hints(said: Said) -> Hints:
     numbers = read_numbers(said.word("energies"))
-    hints = Hints(
+    return Hints(
         said.word("map"),
         "" if numbers is not None else said.word("energies"),
         read_nside(said, 0),
         0 if numbers is None else len(numbers),
     )
-    with _opened(file.path, hints) as stored:
-        return _from_maps(file.path, said.with_file(stored), stored)
 
 
 def _opened(path: Path, hints: Hints) -> AbstractContextManager[Stored]:
@@ -122,17 +168,28 @@ def _opened(path: Path, hints: Hints) -> AbstractContextManager[Stored]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    """A file that is understood: its format, frame and order, and how its values become fluxes."""
+class _Source:
+    """Where a map is from: what messages call it, its name and reference, the checksum of its content, what to do."""
 
-    path: Path
+    what: str
+    name: str
+    reference: str
+    sha256: Callable[[], str]
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """A map that is understood: its format, frame and order, and how its values become fluxes."""
+
+    source: _Source
     kind: str
     frame: str
     ordering: str
     physics: Physics
 
 
-def _from_maps(path: Path, said: Said, stored: Stored) -> tuple[Template, Understood]:
+def _from_maps(source: _Source, said: Said, stored: Stored) -> tuple[Template, Understood]:
     said.faults.extend(stored.faults)
     frame = said.settle("frame", FRAMES)
     ordering = said.settle("ordering", ORDERINGS)
@@ -148,14 +205,14 @@ def _from_maps(path: Path, said: Said, stored: Stored) -> tuple[Template, Unders
     elif stored.n_energies > 1:
         weights = np.ones((1, stored.n_energies))
     if not shaped:
-        said.refuse(f"the map {path}")
+        said.refuse(source.what, source.remedy)
     summed = sum_up(stored.values, weights, stored.n_pixels)
     said.faults.extend(summed.census.faults())
     _spectral_faults(said, physics, summed)
     if summed.census.sound and is_healpix_size(stored.n_pixels):
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
-    said.refuse(f"the map {path}")
-    return _made(_Read(path, stored.kind, frame, ordering, physics), said, stored, nodes, summed)
+    said.refuse(source.what, source.remedy)
+    return _made(_Read(source, stored.kind, frame, ordering, physics), said, stored, nodes, summed)
 
 
 def _nodes(stored: Stored, log10_energy: Floats) -> tuple[Floats, Floats]:
@@ -241,11 +298,11 @@ def _finished(
     maps.flags.writeable = False
     units, flavour, energies = found.physics.units, found.physics.flavour, found.physics.energies
     spectrum, flux, integral = _spectrum(found.physics, totals)
-    name = Path(found.path.name.removesuffix(".gz")).stem
+    source = found.source
     words = " ".join(word for word in (found.frame, found.ordering) if word)
     scale = "relative" if units.relative else f"{units.text}, {flavour}"
-    reference = f"user file {found.path.name}, {words}, {scale}"
-    template = Template(name, name, maps, nodes, spectrum, "user file", reference, _sha256(found.path), flux)
+    reference = f"{source.reference}, {words}, {scale}"
+    template = Template(source.name, source.name, maps, nodes, spectrum, "user file", reference, source.sha256(), flux)
     record = Understood(
         found.kind,
         found.frame,
@@ -290,7 +347,7 @@ def _sha256(path: Path) -> str:
 # --- from a list of sources --------------------------------------------------------------------------------------
 
 
-def _from_points(path: Path, said: Said) -> tuple[Template, Understood]:
+def _from_points(path: Path, said: Said, source: _Source) -> tuple[Template, Understood]:
     nside = read_nside(said, DEFAULT_NSIDE)
     points = _points.read_points(path, said)
     stated = {"frame": points.frame, "index": points.index, "units": "relative" if points.relative else points.units}
@@ -299,8 +356,8 @@ def _from_points(path: Path, said: Said) -> tuple[Template, Understood]:
     said = said.with_file(stored)
     frame = said.settle("frame", FRAMES)
     physics = physics_of(said, said.units(of_sources=True), stored)
-    said.refuse(f"the list {path}")
+    said.refuse(source.what)
     notes = (f"{len(points.weight)} sources, {np.count_nonzero(points.extension)} of them extended",)
     maps, nodes = factorised(normalised(_points.map_of(points, nside)))
-    found = _Read(path, stored.kind, frame, "", physics)
+    found = _Read(source, stored.kind, frame, "", physics)
     return _finished(found, nodes, maps, np.array([points.weight.sum()]), notes)

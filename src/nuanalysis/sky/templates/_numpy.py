@@ -39,7 +39,7 @@ def read_numpy(path: Path, hints: Hints) -> Stored:
         raise _not_numpy(path, error) from error
     except (ValueError, EOFError, zlib.error, pickle.UnpicklingError) as error:
         raise _not_numpy(path, error) from error
-    return _tuple(array, hints) if isinstance(array, list) else _array(np.asarray(array), hints)
+    return _tuple(array, hints) if isinstance(array, list) else stored_array(np.asarray(array), hints)
 
 
 def _not_numpy(path: Path, error: Exception) -> InputError:
@@ -81,7 +81,7 @@ def _tuple(arrays: list[NDArray[Any]], hints: Hints) -> Stored:
     cubes = [array for array in arrays if array.ndim == 2 and array.dtype.kind in "fiu"]
     if len(cubes) != 1:
         return Stored(kind, faults=(f"it holds {len(cubes)} arrays of two axes, expected one: the flux",))
-    stored = _array(cubes[0], hints)
+    stored = stored_array(cubes[0], hints)
     lists = [i for i, array in enumerate(arrays) if may_be_energies(array, stored.n_energies)]
     if len(lists) > 1 and 3 in lists:
         lists = [3]
@@ -99,7 +99,8 @@ def _tuple(arrays: list[NDArray[Any]], hints: Hints) -> Stored:
     )
 
 
-def _array(array: NDArray[Any], hints: Hints) -> Stored:
+def stored_array(array: NDArray[Any], hints: Hints) -> Stored:
+    """A map in memory."""
     kind = "NumPy array"
     if array.dtype.kind not in "fiu":
         return Stored(kind, faults=(f"it holds {array.dtype}, expected real numbers",))

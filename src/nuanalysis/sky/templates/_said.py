@@ -26,10 +26,15 @@ FLAVOUR_WORDS = {word: "per-flavour" if factor == 1.0 else "all-flavours" for wo
 BINS = {"centres": "centres", "centers": "centres", "edges": "edges"}
 SURE = ("ordering", "frame")
 HOW_TO_SAY = (
-    "Correct the map; say what is missing as keywords of read_template, in the name ('template:map.npy?frame=galactic&"
+    "Correct the map; say what is missing as keywords of template, in the name ('template:map.npy?frame=galactic&"
     "ordering=ring&units=GeV-1 cm-2 s-1 sr-1&flavour=all&energy=100TeV&index=2.7'; units=relative where the map has no "
     "absolute scale), in the FITS header (COORDSYS, ORDERING, UNITS, FLAVOUR, ENERGY, INDEX), or in a .toml file of "
     "the same name beside the map."
+)
+HOW_TO_SAY_OF_AN_ARRAY = (
+    "Correct the map; say what is missing as keywords of template, such as frame='galactic', ordering='ring', "
+    "units='GeV-1 cm-2 s-1 sr-1' with flavour='all', energy='100TeV' and index=2.7, or units='relative' where the map "
+    "has no absolute scale."
 )
 IN_THE_FILE = "in the file"
 WORDS = {"frame": FRAMES, "ordering": ORDERINGS, "flavour": FLAVOUR_WORDS, "bins": BINS}
@@ -95,9 +100,9 @@ class Said:
     conventions: dict[str, str]
     faults: list[str]
 
-    def refuse(self, source: str) -> None:
+    def refuse(self, source: str, remedy: str = "") -> None:
         """Raise InputError with all faults, if there are any."""
-        refuse(self.faults, f"{source} cannot be used as a template", HOW_TO_SAY)
+        refuse(self.faults, f"{source} cannot be used as a template", remedy or HOW_TO_SAY)
 
     def with_file(self, stored: Stored) -> Said:
         words = dict(self.words)
@@ -172,19 +177,22 @@ def check_words(said: dict[str, str], where: str) -> None:
 
 
 def as_said(value: Any) -> str:
+    """A value as one says it: energies in GeV, a frame of astropy by its name."""
     if isinstance(value, u.Quantity):
         in_gev = value.to_value(u.GeV)
         return as_text(in_gev) if np.ndim(in_gev) else f"{float(in_gev)!r} GeV"
-    return as_text(value)
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) and not isinstance(value, u.UnitBase) else as_text(value)
 
 
-def gathered(file: MapFile) -> Said:
+def gathered(file: MapFile, *, beside: bool = True) -> Said:
+    """What is said of a map in the call and, with ``beside``, in the .toml file of the same name."""
     words: dict[str, tuple[tuple[str, str], ...]] = {}
     for field in fields(file):
         if field.name != "path" and (word := getattr(file, field.name).strip()):
             words[field.name] = ((word, "in the call"),)
-    beside = {} if file.path.name.lower().endswith(FITS_ENDINGS) else sidecar(file.path)
-    for key, word in beside.items():
+    by_itself = not beside or file.path.name.lower().endswith(FITS_ENDINGS)
+    for key, word in ({} if by_itself else sidecar(file.path)).items():
         words[key] = (*words.get(key, ()), (word, "in the .toml file"))
     check_words({"sure": _first(words, "sure")}, str(file.path))
     return Said(words, {}, [])
