@@ -48,7 +48,13 @@ class DeclinationCurve:
 def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
     """One sample: the sensitivity with its errors at the nodes, the discovery potential, limits."""
     x, y = curve.limits.reshape(-1, 2).T
-    shown = {"markersize": 3.6, "markeredgewidth": 0.7, "alpha": 0.75, "zorder": 2.0, "markerfacecolor": "none"}
+    shown: dict[str, Any] = {
+        "markersize": 3.6,
+        "markeredgewidth": 0.7,
+        "alpha": 0.75,
+        "zorder": 2.0,
+        "markerfacecolor": "none",
+    }
     axes.plot(x[np.isfinite(y)], y[np.isfinite(y)], "v", color=series.colour, **shown)
     for nodes, line, style, width, face in (
         (curve.sensitivity, curve.sensitivity_line, "-", 1.7, series.colour),
