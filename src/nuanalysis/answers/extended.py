@@ -216,7 +216,7 @@ class ExtendedAnswer(Answer):
             "extension the smallest p-value along b. Galactic coordinates, longitude grows to the left. " + found
         )
         alt = f"Map of the Galactic plane and profiles along longitude, {whose.stamp} events of {whose.sample}. {found}"
-        sidecar = Sidecar(f"extended-{whose.sample}{mark(whose.origin)}", alt, caption, whose.origin, "maps")
+        sidecar = Sidecar(f"extended-plane-{whose.sample}{mark(whose.origin)}", alt, caption, whose.origin, "maps")
         return (Drawn(figure, sidecar, self._fits()),)
 
     def _fits(self) -> Table:

@@ -41,7 +41,7 @@ from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
 from nuanalysis.trials.streams import Stream
 
-__all__ = ["QUESTION", "Scan", "ScanAnswer", "Sky", "direction", "fit_sky", "look_at", "scan"]
+__all__ = ["QUESTION", "Scan", "ScanAnswer", "Sky", "Spot", "direction", "fit_sky", "look_at", "scan"]
 
 _LEAST_DEEP = 50
 _SKIES_A_BATCH = 20
