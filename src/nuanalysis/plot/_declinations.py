@@ -48,7 +48,13 @@ class DeclinationCurve:
 def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
     """One sample: the sensitivity with its errors at the nodes, the discovery potential, limits."""
     x, y = curve.limits.reshape(-1, 2).T
-    shown = {"markersize": 3.6, "markeredgewidth": 0.7, "alpha": 0.75, "zorder": 2.0, "markerfacecolor": "none"}
+    shown: dict[str, Any] = {
+        "markersize": 3.6,
+        "markeredgewidth": 0.7,
+        "alpha": 0.75,
+        "zorder": 2.0,
+        "markerfacecolor": "none",
+    }
     axes.plot(x[np.isfinite(y)], y[np.isfinite(y)], "v", color=series.colour, **shown)
     for nodes, line, style, width, face in (
         (curve.sensitivity, curve.sensitivity_line, "-", 1.7, series.colour),
@@ -58,7 +64,7 @@ def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
             axes.plot(curve.line_sin_dec, line, color=series.colour, linestyle=style, linewidth=width, zorder=3.0)
         known = np.isfinite(nodes).all(axis=1)
         shown = {"color": series.colour, "markerfacecolor": face, "markersize": 4.2, "elinewidth": 1.0, "zorder": 3.5}
-        axes.errorbar(curve.sin_dec[known], *nodes[known].T, fmt=series.marker, **shown)
+        axes.errorbar(curve.sin_dec[known], nodes[known, 0], nodes[known, 1], fmt=series.marker, **shown)
 
 
 def _keys(curves: Sequence[DeclinationCurve], styles: Mapping[str, Series]) -> list[Line2D]:
