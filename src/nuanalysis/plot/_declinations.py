@@ -64,7 +64,7 @@ def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
             axes.plot(curve.line_sin_dec, line, color=series.colour, linestyle=style, linewidth=width, zorder=3.0)
         known = np.isfinite(nodes).all(axis=1)
         shown = {"color": series.colour, "markerfacecolor": face, "markersize": 4.2, "elinewidth": 1.0, "zorder": 3.5}
-        axes.errorbar(curve.sin_dec[known], *nodes[known].T, fmt=series.marker, **shown)
+        axes.errorbar(curve.sin_dec[known], nodes[known, 0], nodes[known, 1], fmt=series.marker, **shown)
 
 
 def _keys(curves: Sequence[DeclinationCurve], styles: Mapping[str, Series]) -> list[Line2D]:
