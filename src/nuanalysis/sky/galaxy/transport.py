@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy._frame import HALO_RADIUS, R_SUN
 from nuanalysis.sky.galaxy.sources import Law
+
+if TYPE_CHECKING:
+    pass
 
 SOURCE_HEIGHT = 0.2  # kpc; sources fall as exp(-|z| / this)
 FROZEN_BEYOND = 11.0  # kpc; delta stays as it is there
@@ -64,6 +68,7 @@ def solve(sources: Law, diffusion: Diffusion, log10_rigidity: float) -> Floats:
     exp(-z / 0.2 kpc): finite volumes of 100 x 40 cells, D at a face the harmonic mean of its two cells; no flow through
     the axis and the plane; n = 0 at the outer faces.
     """
+
     width, step = HALO_RADIUS / N_RADII, diffusion.halo_height / N_HEIGHTS
     radius, height = _centres(N_RADII, width), _centres(N_HEIGHTS, step)
     d = _coefficient(diffusion, log10_rigidity, radius, height)
@@ -79,6 +84,7 @@ def _centres(n: int, width: float) -> Floats:
 
 def _operator(d: Floats, radius: Floats, width: float, step: float) -> scipy.sparse.csc_matrix:
     """What flows out of each cell less what flows in, per volume, as a matrix on the cells (R, z), z fastest."""
+
     out = _upper_faces(d) * ((radius + width / 2) / (radius * width**2))[:, None]
     up = _upper_faces(d.T).T / step**2
     back, down = np.zeros_like(out), np.zeros_like(up)

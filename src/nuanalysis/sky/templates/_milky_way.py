@@ -52,6 +52,7 @@ def maps(lines: Lines, values: Floats, nside: int) -> Floats:
 
     The sum over sub-pixels and the interpolation between nodes are one matrix, the same for all n.
     """
+
     means = np.empty((12 * nside**2, values.shape[1]))
     for some, longitude, latitude in sub_pixels(nside):
         nodes, weights = sight.between(lines, longitude, latitude)

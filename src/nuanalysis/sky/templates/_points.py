@@ -113,7 +113,7 @@ def _kernel(nside: int, colatitude: float, longitude: float, sigma: float) -> tu
 
 
 def _table(path: Path) -> Any:
-    # 0.2 s that no other kind of map has to wait for.
+    # 0.2 s that no other map has to wait for.
     from astropy.table import Table
     from astropy.utils.exceptions import AstropyWarning
 

@@ -103,6 +103,7 @@ def to_published(inner: Floats, cutoff: int) -> Floats:
 
     inner : (energy,) at ENERGIES, per flavour, GeV^-1 cm^-2 s^-1 sr^-1.
     """
+
     energy, e2_flux = INNER_PLANE[cutoff].T
     at = np.log10(energy) + 3.0
     wanted = 10.0 ** scipy.interpolate.PchipInterpolator(at, np.log10(e2_flux / 3.0))(np.minimum(ENERGIES, at[-1]))
