@@ -64,10 +64,10 @@ class Cells:
 def cells(declination: Floats, log10_energy: Floats, binning: Binning) -> Cells:
     """Bins of the events; energies beyond the edges belong to the outer bins."""
     sin_dec = np.sin(declination)
-    fine = np.clip(((sin_dec + 1.0) * 0.5 * _FINE).astype(np.int64), 0, _FINE - 1)
-    row = np.clip(np.searchsorted(binning.sin_dec_edges, sin_dec, side="right") - 1, 0, len(binning.sin_dec_edges) - 2)
+    fine = np.minimum(((sin_dec + 1.0) * 0.5 * _FINE).astype(np.int64), _FINE - 1)
+    row = np.searchsorted(binning.sin_dec_edges[1:-1], sin_dec, side="right")
     columns = len(binning.log10_energy_edges) - 1
-    column = np.clip(np.searchsorted(binning.log10_energy_edges, log10_energy, side="right") - 1, 0, columns - 1)
+    column = np.searchsorted(binning.log10_energy_edges[1:-1], log10_energy, side="right")
     return Cells(fine, row * columns + column)
 
 

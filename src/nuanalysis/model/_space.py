@@ -65,7 +65,7 @@ class TemplateSpace:
 
     def rows(self, declination: Floats, error: Floats) -> tuple[Ints, Ints, Ints]:
         """Grid number, ring number on that grid, and error class of each event, (event,)."""
-        klass = np.clip(np.searchsorted(self.log_class_edges, np.log(error)) - 1, 0, len(self.grid_of_class) - 1)
+        klass = np.searchsorted(self.log_class_edges[1:-1], np.log(error))
         grid = self.grid_of_class[klass]
         ring = np.empty(len(declination), dtype=np.int64)
         for k, rows in enumerate(self.grids):

@@ -215,14 +215,23 @@ def template_tilt(key, strength, number, base, count, maps, mixing, mean, ceilin
     n, size = np.int64(out.shape[0]), number.shape[0]
     p, q, a, b = mixing
     slope, accept, floor, chosen = np.empty(512), np.empty(512), np.empty(512), np.empty(513, np.int64)
+    pixels, density, one, other = np.empty(512, np.uint32), np.empty(512), np.uint64(p), np.uint64(q)
     for start in range(0, size, 512):
         m = _unsure(
             key, start, min(start + 512, size), strength, number, mixing, mean, ceiling, slope, accept, floor, chosen
         )
+        # Read in a loop of its own, see template_difference; most of the proposals are accepted after this.
+        for k in range(m):
+            i = np.uint64(start + chosen[k])
+            pixels[k] = np.uint32(base[i] + np.int64(out[np.uint64(number[i])] * count[i]))
+        for k in range(m):
+            density[k] = a * maps[pixels[k], one] + b * maps[pixels[k], other]
         for k in range(m):
             j = chosen[k]
-            i = start + j
             s = slope[j]
+            if accept[j] < floor[j] + s * density[k]:
+                continue
+            i = start + j
             top = floor[j] + s * (a * ceiling[p, i] + b * ceiling[q, i])
             u, height, counter = out[number[i]], accept[j], np.int64(2 * number[i])
             while height >= floor[j]:

@@ -58,7 +58,7 @@ def _bin_weights(spectrum: Spectrum, log10_edges: Floats) -> Floats:
 
 def band_of(sin_dec: Floats, edges: Floats) -> Ints:
     """Band that holds each sin(declination); the ends belong to the outer bands."""
-    return np.clip(np.searchsorted(edges, sin_dec, side="right") - 1, 0, len(edges) - 2)
+    return np.searchsorted(edges[1:-1], sin_dec, side="right")
 
 
 def band_acceptance(response: Response, spectrum: Spectrum) -> Floats:

@@ -30,12 +30,17 @@ def _bounded_probability(critical: Floats, mean: Floats) -> Floats:
     return np.asarray(scipy.special.ndtr(root) - scipy.special.ndtr(-np.where(critical <= mean**2, root, beyond)))
 
 
+def _chi_square(level: float) -> float:
+    """Quantile of a chi-square with one degree of freedom."""
+    return 2.0 * float(scipy.special.gammaincinv(0.5, level))
+
+
 def bounded_critical(mean: Floats, level: float) -> Floats:
     """Critical tau of a Gaussian of unit width whose mean, (...,), cannot be negative.
 
     Feldman and Cousins 1998, section IV B, in closed form but for one root.
     """
-    low, high = np.zeros(np.shape(mean)), np.full(np.shape(mean), float(scipy.stats.chi2.ppf(level, 1)) + 1.0)
+    low, high = np.zeros(np.shape(mean)), np.full(np.shape(mean), _chi_square(level) + 1.0)
     for _ in range(60):
         middle = 0.5 * (low + high)
         below = _bounded_probability(middle, mean) < level
@@ -150,7 +155,7 @@ def likelihood_interval(
     (docs/decisions/0011-injection-and-intervals.md).
     Raises PrecisionError where the likelihood ends, at its largest possible n_s, before tau is large enough.
     """
-    critical = float(scipy.stats.chi2.ppf(level, 1))
+    critical = _chi_square(level)
 
     def excess(n: float) -> float:
         return best.ts - float(scan(terms, np.array([n]), (node,))[0]) - critical

@@ -51,8 +51,9 @@ def _refuse_imprecise(what: str, ess: float, n_trials: int, relative: float, pre
 
 
 def _sigma(p: float, error: float) -> tuple[float, float]:
-    sigma = float(scipy.stats.norm.isf(p))
-    return sigma, error / float(scipy.stats.norm.pdf(sigma)) if 0.0 < p < 1.0 else 0.0
+    sigma = float(-scipy.special.ndtri(p))
+    density = np.exp(-np.square([sigma]) / 2.0) / np.sqrt(2.0 * np.pi)
+    return sigma, error / float(density[0]) if 0.0 < p < 1.0 else 0.0
 
 
 def p_value(ts: Floats, log_weight: Floats, observed: float, precision: float = np.inf) -> PValue:

@@ -36,7 +36,7 @@ def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: 
         return -float(scipy.special.log_ndtr(hit * (p @ design)).sum()) + 1e-3 * float(p @ p)
 
     fit = scipy.optimize.minimize(loss, np.array([-1.0, 3.0, 0.0]), method="BFGS")
-    target = float(scipy.stats.norm.ppf(fraction))
+    target = float(scipy.special.ndtri(fraction))
 
     def gap(s: float) -> float:
         return float(fit.x @ np.array([1.0, s, s * s])) - target
@@ -54,7 +54,8 @@ def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: 
     slope = fit.x[1] + 2 * fit.x[2] * s
     v = np.array([1.0, s, s * s])
     z = fit.x @ design
-    weight = np.exp(2 * scipy.stats.norm.logpdf(z) - scipy.special.log_ndtr(z) - scipy.special.log_ndtr(-z))
+    density = -(z**2) / 2.0 - np.log(np.sqrt(2.0 * np.pi))  # its logarithm
+    weight = np.exp(2 * density - scipy.special.log_ndtr(z) - scipy.special.log_ndtr(-z))
     information = (design * weight) @ design.T + 2e-3 * np.eye(3)  # the second term is that of the pull in the loss
     return Strength(s * scale, float(np.sqrt(v @ np.linalg.solve(information, v)) / slope * scale))
 
@@ -82,7 +83,7 @@ def discovery_potential(
     """
     if not 0 < sigma <= 10:
         raise InputError(f"sigma is {sigma:g}; expected more than 0, up to 10")
-    p = float(scipy.stats.norm.sf(sigma))
+    p = float(scipy.special.ndtr(-sigma))
     threshold = weighted_quantile(background_ts, log_weight, p)
     relative = p_value(background_ts, log_weight, threshold).p_error / p
     edges = [weighted_quantile(background_ts, log_weight, min(p * np.exp(s * relative), 0.5)) for s in (1, -1)]
