@@ -41,6 +41,12 @@ class Wanted(Settings):
     smear: float = setting(0.0)
 
 
+def smear_setting() -> Any:
+    """How far declinations of background trials are smeared."""
+    help = "smear declinations of scrambles too (IceCube 2023: 3)"
+    return setting(0.0, low=0, high=10, unit="deg", help=help)
+
+
 def scrambles(problem: Problem, n: int, reach_ts: float, bench: Bench) -> xr.Dataset:
     """Background trials that cover test statistics up to ``reach_ts``."""
     # Round upwards so that slightly different requests share one ensemble.

@@ -12,7 +12,7 @@ from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._joint import comparison_of_models, joint_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
-from nuanalysis.plot._maps import scan_figure, ts_maps
+from nuanalysis.plot._maps import ts_maps
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import (
     FluxRow,
@@ -78,7 +78,6 @@ __all__ = [
     "profile_figure",
     "region_figure",
     "save",
-    "scan_figure",
     "show",
     "sky_map",
     "sky_map_page",

@@ -41,11 +41,11 @@ class ExtensionStrip:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A place of a size, deg, Galactic."""
+    """A place and its extension, deg: Galactic longitude, latitude, Gaussian sigma."""
 
-    l_deg: float
-    b_deg: float
-    extension_deg: float
+    longitude: float
+    latitude: float
+    extension: float
 
 
 def _span(strips: Sequence[ExtensionStrip]) -> tuple[float, float]:
@@ -75,26 +75,26 @@ def _middles(low: float, high: float, n: int) -> Floats:
     return np.asarray(0.5 * (edges[1:] + edges[:-1]))
 
 
-def _ring(axes: Axes, at: tuple[float, float], radius: float, *, line: str, width: float) -> None:
-    """A circle on the sky, white on a dark edge."""
-    radius = max(radius, _LEAST_RADIUS)
-    across = radius / max(np.cos(np.radians(at[1])), 0.2)
-    ring = Ellipse(at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line)
-    ring.set_path_effects([_EDGE])
-    axes.add_patch(ring)
-
-
 def _turned_to(longitude: float, first: float) -> float:
     """The longitude, deg, in the turn that begins at ``first``."""
     return first + (longitude - first) % 360.0
 
 
+def _draw(axes: Axes, ring: Ring, first: float, *, line: str, width: float) -> None:
+    """A circle on the sky, white on a dark edge."""
+    at, radius = (_turned_to(ring.longitude, first), ring.latitude), max(ring.extension, _LEAST_RADIUS)
+    across = radius / max(np.cos(np.radians(at[1])), 0.2)
+    drawn = Ellipse(at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line)
+    drawn.set_path_effects([_EDGE])
+    axes.add_patch(drawn)
+
+
 def _marks(axes: Axes, hottest: Ring, sources: Sequence[Ring], first: float) -> None:
     """Rings of the sources, cross and dashed ring of the hottest position."""
     for source in sources:
-        _ring(axes, (_turned_to(source.l_deg, first), source.b_deg), source.extension_deg, line="-", width=1.0)
-    spot = (_turned_to(hottest.l_deg, first), hottest.b_deg)
-    _ring(axes, spot, hottest.extension_deg, line="--", width=1.4)
+        _draw(axes, source, first, line="-", width=1.0)
+    _draw(axes, hottest, first, line="--", width=1.4)
+    spot = (_turned_to(hottest.longitude, first), hottest.latitude)
     axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=[_EDGE])
 
 
@@ -137,7 +137,7 @@ def extended_figure(
 ) -> Figure:
     """The strip of the plane with the smallest local p-value over extensions, and that over b for each extension.
 
-    the hottest is marked, sources are rings of their size.
+    The hottest is marked; sources are rings of their size.
     """
     if not strips:
         raise InputError("a figure of extended sources has no extension; expected at least one")
@@ -164,7 +164,7 @@ def extended_figure(
         axes.set_yticks([-half_width_deg, 0.0, half_width_deg])
     maps[rows // 2].set_ylabel("Galactic latitude b", fontsize=10)
     _profiles(below, strips, images, x, top)
-    below.axvline(_turned_to(hottest.l_deg, first), color="#7a7b7d", linewidth=0.8, linestyle=":")
+    below.axvline(_turned_to(hottest.longitude, first), color="#7a7b7d", linewidth=0.8, linestyle=":")
     _longitudes(below, first, last)
     below.set_xlabel("Galactic longitude l, grows to the left", fontsize=10)
     title(figure, label, origin)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.interpret.published import PUBLISHED, UNPUBLISHED, Published
+from nuanalysis.publish._numbers import (
+    ABSENT,
+    UNIT,
+    error_of,
+    reason_of,
+    scientific,
+    shown,
+    span_of,
+    span_words,
+    value_of,
+)
+from nuanalysis.records import Chance, Interval, Unknown
 
-Row = Mapping[str, Any]
-UNIT = 1e-12  # TeV cm^-2 s^-1
-_ABSENT = "–"
+Span = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,49 +31,11 @@ class Line:
     key: str
     quantity: str
     ours: str
-    published: str
-    difference: str
+    published: str = ABSENT
+    difference: str = ABSENT
 
 
-def _number(row: Row, *path: str) -> float:
-    value: Any = row
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return math.nan if value is None else float(value)
-
-
-def shown(value: float, form: str = ".1f") -> str:
-    """The number, or a dash where there is none."""
-    return format(value, form).replace("-", "−") if math.isfinite(value) else _ABSENT
-
-
-def scientific(value: float, error: float = math.nan) -> str:
-    """1.26 × 10⁻⁶, with an error in the same power of ten where there is one."""
-    if not math.isfinite(value):
-        return _ABSENT
-    if value == 0.0:
-        return "0"
-    power = math.floor(math.log10(abs(value)))
-    if -2 <= power <= 2:
-        return shown(value, ".3f") + (f" ± {error:.3f}" if math.isfinite(error) else "")
-    exponent = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    scaled = f"{value / 10.0**power:.2f}"
-    return (
-        f"({scaled} ± {error / 10.0**power:.2f}) ×\u00a010{exponent}".replace(" ± ", "\u00a0±\u00a0")
-        if math.isfinite(error)
-        else f"{scaled} ×\u00a010{exponent}"
-    )
-
-
-def interval(best: float, low: float, high: float) -> str:
-    """21.8 +5.3 −4.9, in units of 1e-12; it may break before the minus only."""
-    best, low, high = best / UNIT, low / UNIT, high / UNIT
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return shown(best, ".2f")
-    return f"{best:.1f}\u00a0+{max(high - best, 0.0):.1f} −{max(best - low, 0.0):.1f}"
-
-
-def difference_in_sigma(ours: tuple[float, float, float], theirs: tuple[float, float, float]) -> float:
+def difference_in_sigma(ours: Span, theirs: Span) -> float:
     """(best - best) over the two 68 % half-widths that face each other, in quadrature; (best, low, high) each.
 
     NaN where a width is missing or both are zero.
@@ -75,145 +47,128 @@ def difference_in_sigma(ours: tuple[float, float, float], theirs: tuple[float, f
 
 
 def _sigmas(value: float) -> str:
-    return f"{shown(value, '.2f')}σ" if math.isfinite(value) else _ABSENT
+    return f"{shown(value, '.2f')}σ" if math.isfinite(value) else ABSENT
 
 
-def _sigma_words(value: float) -> str:
-    return f"{value:+.1f}σ".replace("-", "−") if math.isfinite(value) else _ABSENT
+def _signed(value: float, unit: str) -> str:
+    return f"{value:+.1f}{unit}".replace("-", "−") if math.isfinite(value) else ABSENT
 
 
-def _per_cent(ours: float, theirs: float) -> str:
-    ratio = ours / theirs - 1.0 if theirs > 0 else math.nan
-    return f"{100.0 * ratio:+.1f} %".replace("-", "−") if math.isfinite(ratio) else _ABSENT
-
-
-def _flux_line(row: Row, published: Published | None) -> Line:
-    """The interval that holds systematic variations where there is one: published intervals hold them."""
-    varied = math.isfinite(_number(row, "flux", "low_68_systematics"))
-    ends = ("low_68_systematics", "high_68_systematics") if varied else ("low_68", "high_68")
-    quantity = "best-fit flux, 68 % with systematics" if varied else "best-fit flux, 68 %"
-    ours = (_number(row, "flux", "best"), _number(row, "flux", ends[0]), _number(row, "flux", ends[1]))
-    if published is None:
-        return Line("flux", quantity, interval(*ours), _ABSENT, _ABSENT)
-    theirs = (published.flux, published.flux_low, published.flux_high)
-    words = interval(*theirs) + ("" if published.flux_confirmed else " (unit unconfirmed)")
-    gap = difference_in_sigma(ours, theirs) if published.flux_confirmed else math.nan
-    return Line("flux", quantity, interval(*ours), words, _sigma_words(gap))
-
-
-def _limit_line(row: Row, published: Published | None) -> Line:
-    limit = _number(row, "flux", "upper_limit_90")
-    place = _ABSENT
-    if published is not None and published.flux_confirmed and math.isfinite(limit):
-        place = "above the published" if limit >= published.flux else "below the published"
-    return Line("limit", "90 % upper limit", shown(limit / UNIT), _ABSENT, place)
-
-
-def _quoted_line(key: str, quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
+def _quoted(key: str, quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
     """Two plain numbers; their difference in per cent where that means something."""
-    return Line(key, quantity, shown(ours, form), shown(theirs, form), _per_cent(ours, theirs) if relative else _ABSENT)
+    ratio = ours / theirs - 1.0 if relative and theirs > 0 else math.nan
+    return Line(key, quantity, shown(ours, form), shown(theirs, form), _signed(100.0 * ratio, " %"))
 
 
-def compare(row: Row) -> tuple[Line, ...]:
+def _flux_line(answer: MeasureAnswer, published: Published) -> Line:
+    """The interval that holds systematic variations where there is one: published intervals hold them."""
+    varied = isinstance(answer.flux.interval_systematics, Interval)
+    quantity = "best-fit flux, 68 % with systematics" if varied else "best-fit flux, 68 %"
+    ours = span_of(answer.flux.best, answer.flux.interval_systematics if varied else answer.flux.interval)
+    theirs = (published.flux, published.flux_low, published.flux_high)
+    unsure = math.isfinite(published.flux) and not published.flux_confirmed
+    gap = math.nan if unsure else difference_in_sigma(ours, theirs)
+    words = span_words(theirs) + " (unit unconfirmed)" * unsure
+    return Line("flux", quantity, span_words(ours), words, _signed(gap, "σ"))
+
+
+def _limit_line(answer: MeasureAnswer, published: Published) -> Line:
+    limit = value_of(answer.flux.upper_limit_90)
+    comparable = published.flux_confirmed and math.isfinite(published.flux) and math.isfinite(limit)
+    place = "above the published" if limit >= published.flux else "below the published"
+    return Line("limit", "90 % upper limit", shown(limit / UNIT), difference=place if comparable else ABSENT)
+
+
+def _chance_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, Line]:
+    """p-value and significance."""
+    chance = answer.chance if isinstance(answer.chance, Chance) else None
+    kind = "local" if chance is None else chance.scope
+    sigma = math.nan if chance is None or chance.sigma is None else chance.sigma
+    ours = scientific(value_of(answer.chance), error_of(answer.chance))
+    gap = _signed(sigma - theirs.sigma, "σ")
+    return (
+        Line("p", f"{kind} p-value", ours, scientific(theirs.p)),
+        Line("sigma", f"{kind} significance", _sigmas(sigma), _sigmas(theirs.sigma), gap),
+    )
+
+
+def compare(answer: MeasureAnswer) -> tuple[Line, ...]:
     """Every number of one result beside the published one, fluxes in 1e-12 TeV cm^-2 s^-1.
 
     Published counts, p-values and sensitivities belong to one sample and are set beside that sample only;
     the flux is a property of the sky and is set beside every sample.
     """
-    sky = PUBLISHED.get(row["hypothesis"])
-    theirs = sky if sky is not None and sky.sample == row["sample"] else UNPUBLISHED
-    p, p_error = _number(row, "p_value", "p"), _number(row, "p_value", "p_error")
-    sigma, n_signal = _number(row, "p_value", "sigma"), _number(row, "fit", "n_signal")
-    ts, index = _number(row, "fit", "ts"), _number(row, "fit", "index")
-    kind = row["p_value"]["kind"] if "p_value" in row else "local"
-    free = "fitted" if row["fit"]["index_free"] else "fixed"
-    index = index if n_signal > 0 or free == "fixed" else math.nan  # without signal it means nothing
-    sensitivity = _number(row, "sensitivity", "flux") / UNIT
-    corrected = _number(row, "flux", "n_signal_corrected")
-    discovery = _number(row, "discovery_potential_5sigma", "flux") / UNIT
+    sky = PUBLISHED.get(answer.tested.hypothesis, UNPUBLISHED)
+    theirs = sky if sky.sample == answer.provenance.sample else UNPUBLISHED
+    fit, free = answer.fitted, answer.tested.index_free
+    # Without signal a free index means nothing.
+    index = math.nan if fit.index is None or (free and fit.n_signal <= 0) else fit.index
+    sensitivity, discovery = (
+        math.nan if isinstance(one, Unknown) else one.flux.value / UNIT
+        for one in (answer.sensitivity, answer.discovery_potential)
+    )
+    corrected = value_of(answer.flux.n_signal_corrected)
     return (
-        _quoted_line("n_signal", "signal events n_s", n_signal, theirs.n_signal, ".1f", relative=True),
-        _quoted_line("n_corrected", "n_s, bias corrected", corrected, theirs.n_signal_corrected, ".1f", relative=True),
-        _quoted_line("ts", "TS", ts, theirs.ts, ".2f"),
-        _quoted_line("index", f"spectral index ({free})", index, theirs.index, ".2f"),
-        Line("p", f"{kind} p-value", scientific(p, p_error), scientific(theirs.p), _ABSENT),
-        Line(
-            "sigma", f"{kind} significance", _sigmas(sigma), _sigmas(theirs.sigma), _sigma_words(sigma - theirs.sigma)
-        ),
-        _flux_line(row, sky),
-        _limit_line(row, sky),
-        _quoted_line("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT, ".2f", relative=True),
-        _quoted_line("discovery", "5σ discovery potential", discovery, math.nan, ".1f"),
-        *_model_lines(row, theirs),
-        *_energy_lines(row, theirs),
+        _quoted("n_signal", "signal events n_s", fit.n_signal, theirs.n_signal, ".1f", relative=True),
+        _quoted("n_corrected", "n_s, bias corrected", corrected, theirs.n_signal_corrected, ".1f", relative=True),
+        _quoted("ts", "TS", fit.ts, theirs.ts, ".2f"),
+        _quoted("index", f"spectral index ({'fitted' if free else 'fixed'})", index, theirs.index, ".2f"),
+        *_chance_lines(answer, theirs),
+        _flux_line(answer, sky),
+        _limit_line(answer, sky),
+        _quoted("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT, ".2f", relative=True),
+        Line("discovery", "5σ discovery potential", shown(discovery)),
+        *_model_lines(answer, theirs),
+        *_energy_lines(answer, theirs),
     )
 
 
-def _span(ends: Sequence[float]) -> str:
-    return "–".join(shown(end, ".3g") for end in ends)
-
-
-def _energy_lines(row: Row, theirs: Published) -> tuple[Line, ...]:
+def _energy_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
     """True energies outside which a part of the sensitivity is lost, in TeV."""
-    found = row.get("energy_range")
-    if not found:
-        return ()
     return tuple(
         Line(
-            f"energies_{round(100 * lost)}",
-            f"energies, {100 * lost:.0f} % loss at each end, TeV",
-            _span([10.0 ** (e - 3.0) for e in ours]),
-            _span(published) if math.isfinite(published[0]) else _ABSENT,
-            _ABSENT,
+            f"energies_{round(100 * ours.degraded)}",
+            f"energies, {100 * ours.degraded:.0f} % loss at each end, TeV",
+            f"{10.0 ** (ours.log10_low - 3.0):.3g}–{10.0 ** (ours.log10_high - 3.0):.3g}",
+            f"{published[0]:.3g}–{published[1]:.3g}" if math.isfinite(published[0]) else ABSENT,
         )
-        for lost, ours, published in zip(found["degraded"], found["log10_energy_gev"], theirs.energies, strict=True)
+        for ours, published in zip(answer.energies, theirs.energies, strict=True)
     )
 
 
-def _model_lines(row: Row, theirs: Published) -> tuple[Line, ...]:
+def _model_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
     """Flux and sensitivity in units of the template's own model, where it has an absolute flux."""
-    if not math.isfinite(_number(row, "flux", "in_models", "flux")):
+    found = answer.flux.in_models
+    if found is None:
         return ()
-    best, low, high = (_number(row, "flux", "in_models", key) for key in ("best", "low_68", "high_68"))
+    ours = span_of(found.best, found.interval)
     published = (theirs.in_models, theirs.low_in_models, theirs.high_in_models)
-    words = [
-        f"{b:.2f}\u00a0+{max(h - b, 0.0):.2f} −{max(b - lo, 0.0):.2f}" if math.isfinite(lo) else shown(b, ".2f")
-        for b, lo, h in ((best, low, high), published)
-    ]
-    gap = _sigma_words(difference_in_sigma((best, low, high), published))
-    sensitivity = _number(row, "sensitivity", "in_models", "strength")
+    words = span_words(ours, ".2f", per=1.0), span_words(published, ".2f", per=1.0)
+    gap = _signed(difference_in_sigma(ours, published), "σ")
+    reach = math.nan if isinstance(answer.sensitivity, Unknown) else value_of(answer.sensitivity.in_models)
+    name = "sensitivity, in units of the model"
     return (
-        Line("in_models", "best fit, in units of the model", words[0], words[1], gap),
-        _quoted_line(
-            "sensitivity_in_models",
-            "sensitivity, in units of the model",
-            sensitivity,
-            theirs.sensitivity_in_models,
-            ".2f",
-            relative=True,
-        ),
+        Line("in_models", "best fit, in units of the model", *words, gap),
+        _quoted("sensitivity_in_models", name, reach, theirs.sensitivity_in_models, ".2f", relative=True),
     )
 
 
-_REASONS = {
-    "no p-value": ("p_value", "reason"),
-    "no 68 % interval": ("flux", "interval_reason"),
-    "no upper limit": ("flux", "upper_limit_reason"),
-    "no sensitivity": ("sensitivity", "reason"),
-    "no discovery potential": ("discovery_potential_5sigma", "reason"),
-}
-
-
-def _reasons(row: Row) -> list[str]:
+def _reasons(answer: MeasureAnswer) -> list[str]:
     """Why a number is not there, as the run gave it."""
-    found = ((what, (row.get(part) or {}).get(key)) for what, (part, key) in _REASONS.items())
-    return [f"{what.capitalize()}: {reason}" for what, reason in found if reason]
+    found = {
+        "p-value": answer.chance,
+        "68 % interval": answer.flux.interval,
+        "upper limit": answer.flux.upper_limit_90,
+        "sensitivity": answer.sensitivity,
+        "discovery potential": answer.discovery_potential,
+    }
+    return [f"No {what}: {reason_of(one)}" for what, one in found.items() if isinstance(one, Unknown)]
 
 
-def _synthetic(row: Row) -> str:
+def _synthetic(answer: MeasureAnswer) -> str:
     """What agreement with a published number means on synthetic events: it depends on what was injected."""
-    signal = str(row.get("injected", ""))
-    if not signal or signal.startswith(f"{row['hypothesis']} "):
+    signal = answer.provenance.injected
+    if not signal or signal.startswith(f"{answer.tested.hypothesis} "):
         return (
             "Synthetic events: the signal was injected, so agreement with the published number is by construction of "
             "the injected flux, up to the scatter of one experiment (about 1σ). It is no evidence about the sky."
@@ -224,28 +179,26 @@ def _synthetic(row: Row) -> str:
     )
 
 
-def remarks(row: Row) -> tuple[str, ...]:
+def remarks(answer: MeasureAnswer) -> tuple[str, ...]:
     """What a reader must know before believing the lines of one result."""
-    said = []
-    if row["origin"] == "synthetic":
-        said.append(_synthetic(row))
-    if row["model_origin"] == "built-in" and row["hypothesis"].startswith("template:"):
+    about, tested, said = answer.provenance, answer.tested, list[str]()
+    if about.origin == "synthetic":
+        said.append(_synthetic(answer))
+    if tested.model_origin == "built-in" and tested.hypothesis.startswith("template:"):
         said.append("The template is our built-in analytic stand-in, not the published map.")
-    if row["model_origin"] == "user file":
+    if tested.model_origin == "user file":
         said.append("The template is a user's own file.")
-    if row.get("flux"):
-        said.append(f"Fluxes: {row['flux']['convention']}.")
-    if not row["fit"]["converged"]:
+    said += [*about.remarks, f"Fluxes: {answer.flux.convention}."]
+    if not answer.fitted.converged:
         said.append("The fit did not converge; the numbers are its last step.")
-    p_value = row.get("p_value")
-    if p_value is not None:
-        ess = p_value.get("ess")
-        size = f", effective sample size {ess:,.0f}" if ess is not None else ""
-        how = p_value.get("method", "scrambles")
-        said.append(f"{p_value['kind'].capitalize()} p-value from {p_value['n_trials']:,} trials{size}; {how}.")
-    return (*said, *_reasons(row), *row["notes"])
+    if isinstance(answer.chance, Chance):
+        p = answer.chance
+        size = f", effective sample size {p.ess:,.0f}" if p.ess is not None else ""
+        said.append(f"{p.scope.capitalize()} p-value from {p.n_trials:,} trials{size}; {p.method}.")
+    return (*said, *_reasons(answer), *about.notes)
 
 
-def sources(rows: Sequence[Row]) -> tuple[str, ...]:
+def sources(answers: Iterable[MeasureAnswer]) -> tuple[str, ...]:
     """Where the published numbers stand that are put beside these results."""
-    return tuple(dict.fromkeys(PUBLISHED[row["hypothesis"]].source for row in rows if row["hypothesis"] in PUBLISHED))
+    found = (PUBLISHED.get(answer.tested.hypothesis) for answer in answers)
+    return tuple(dict.fromkeys(one.source for one in found if one is not None))

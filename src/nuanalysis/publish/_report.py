@@ -4,48 +4,91 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from nuanalysis.answers import question
+from nuanalysis.answers.joint import JointAnswer
+from nuanalysis.answers.measure import MeasureAnswer
+from nuanalysis.answers.scan import ScanAnswer
+from nuanalysis.answers.sources import SourcesAnswer
+from nuanalysis.answers.together import TogetherAnswer
+from nuanalysis.interpret.published import CAMPAIGN_2023
 from nuanalysis.plot import plain
 from nuanalysis.publish._campaign import campaign_rows
-from nuanalysis.publish._compare import compare, remarks, sources
-from nuanalysis.publish._run import Row, Shown, doi_text, load_figures, load_results, recipe, recipe_text
-from nuanalysis.publish._sky_report import scan_words, source_list_words
+from nuanalysis.publish._compare import Line, compare, remarks, sources
+from nuanalysis.publish._figures import Shown, load_figures
+from nuanalysis.publish._numbers import chance_words, scientific
+from nuanalysis.publish._recipe import doi_text, recipe, recipe_text
+from nuanalysis.publish._report_rows import joint_rows, listing, published_spots, spot_rows
+from nuanalysis.publish._results import Entry, Results, load_results
+from nuanalysis.records import Record, html
 from nuanalysis.store import atomic_write, sha256_file
 
+_LAID_OUT = (MeasureAnswer, TogetherAnswer, JointAnswer, ScanAnswer, SourcesAnswer)
+_NAMES = {
+    "headline": "Headline numbers", "campaign": "Campaign", "sky": "Sky", "further": "Further questions",
+    "maps": "Sky maps", "trials": "Test statistic", "stacking": "Stacking", "samples": "Samples",
+    "other": "Further figures", "inputs": "Inputs", "provenance": "Provenance",
+}  # fmt: skip
 
-def _picture(shown: Shown) -> dict[str, Any]:
-    """What the template needs of a figure; the size in CSS pixels, so that nothing jumps while it loads."""
-    data = shown.path.read_bytes()
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure inside the page; the size in CSS pixels, so that nothing jumps while it loads.
+
+    place : section of the report, or stem of the answer that it stands with.
+    """
+
+    alt: str
+    caption: str
+    origin: str
+    place: str
+    data: str
+    width: int
+    height: int
+
+
+def _picture(one: Shown, entries: Iterable[Entry]) -> Picture:
+    data, about = one.path.read_bytes(), one.sidecar
     width, height = struct.unpack(">II", data[16:24])
-    section = "sky" if shown.slug.startswith("sky-") else shown.section  # a scan's map stands with its tables
-    texts = {"alt": plain(shown.alt), "caption": plain(shown.caption), "origin": shown.origin, "section": section}
-    return {**texts, "picture": base64.b64encode(data).decode("ascii"), "width": width // 2, "height": height // 2}
+    place = next((entry.stem for entry in entries if one.belongs_to(entry)), about.section)
+    encoded = base64.b64encode(data).decode("ascii")
+    return Picture(plain(about.alt), plain(about.caption), about.origin, place, encoded, width // 2, height // 2)
 
 
-def _compared(row: Row) -> dict[str, Any]:
-    said = {**row, "label": plain(row["label"])}
-    lines = compare(row)
-    told = [plain(text) for text in remarks(row)]
-    return {"row": said, "lines": lines, "by": {line.key: line for line in lines}, "remarks": told}
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A hypothesis beside the published numbers; by : the lines by their keys."""
+
+    answer: MeasureAnswer
+    lines: tuple[Line, ...]
+    by: dict[str, Line]
+    remarks: tuple[str, ...]
 
 
-def _sections(figures: list[dict[str, Any]], more: dict[str, bool]) -> list[tuple[str, str]]:
-    """Anchor and name of every section there is; more: those that hang on results, not on figures."""
-    drawn = {figure["section"] for figure in figures} - more.keys()
-    always = {"headline", "samples", "inputs", "provenance"} | {anchor for anchor, there in more.items() if there}
-    names = {
-        "headline": "Headline numbers", "campaign": "Campaign", "sky": "Sky", "maps": "Sky maps",
-        "trials": "Test statistic", "stacking": "Stacking", "samples": "Samples", "other": "Further figures",
-        "inputs": "Inputs", "provenance": "Provenance",
-    }  # fmt: skip
-    return [(anchor, name) for anchor, name in names.items() if anchor in always | drawn]
+def _compared(answer: MeasureAnswer) -> Compared:
+    lines = compare(answer)
+    return Compared(answer, lines, {line.key: line for line in lines}, tuple(map(plain, remarks(answer))))
 
 
-def _inputs(run: dict[str, Any]) -> list[dict[str, Any]]:
-    forbidden = recipe().cite_only
-    return [{**item, "cite_only": any(doi in (item["doi"] or "") for doi in forbidden)} for item in run["inputs"]]
+def _as_html(record: Record) -> str:
+    """A record as its own HTML, not escaped again."""
+    from markupsafe import Markup
+
+    return Markup(plain(html(record)))
+
+
+def _sections(places: set[str], there: dict[str, bool]) -> list[tuple[str, str]]:
+    """Anchor and name of every section there is; there : those that hang on results, not on figures."""
+    always = {"headline", "samples", "inputs", "provenance"} | {anchor for anchor, held in there.items() if held}
+    return [(anchor, name) for anchor, name in _NAMES.items() if anchor in always | (places - there.keys())]
+
+
+def _any_synthetic(results: Results, pictures: list[Picture]) -> bool:
+    origins = {one.origin for one in results.samples} | {one.origin for one in results.answers}
+    return bool((origins | {one.origin for one in pictures}) - {"real"})
 
 
 def render(run_folder: Path) -> str:
@@ -53,34 +96,35 @@ def render(run_folder: Path) -> str:
     from jinja2 import Environment, StrictUndefined
 
     run = load_results(run_folder)
-    figures = [_picture(shown) for shown in load_figures(run_folder)]
-    compared = [_compared(row) for row in run["results"]]
-    stacks = [one for one in compared if one["row"]["hypothesis"].startswith("stack:")]
-    origins = {sample["sample"]: sample["origin"] for sample in run["samples"]}
+    named = [one for one in run.answers if not isinstance(one.answer, MeasureAnswer)]
+    pictures = [_picture(one, named) for one in load_figures(run_folder)]
+    compared = [_compared(answer) for answer in run.of(MeasureAnswer)]
+    stacks = [one for one in compared if one.answer.tested.hypothesis.startswith("stack:")]
+    sky = run.entries("scan"), [listing(one, one.answer) for one in run.entries("sources")]
+    further = [one for one in run.answers if not isinstance(one.answer, _LAID_OUT)]
     rows = campaign_rows(run)
-    scans = [scan_words(one) for one in run.get("scans", [])]
-    lists = [source_list_words(one) for one in run.get("source_lists", [])]
-    there = {"campaign": bool(rows), "sky": bool(scans or lists), "stacking": bool(stacks)}
-    drawn = [figure["origin"] != "real" for figure in figures]
+    there = {"campaign": bool(rows), "sky": any(sky), "stacking": bool(stacks), "further": bool(further)}
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(plain=plain, doi=doi_text)
+    environment.filters.update(
+        plain=plain, doi=doi_text, p=chance_words, scientific=scientific, record=_as_html, parts=joint_rows,
+        spots=spot_rows, published_spots=published_spots, cited_only=recipe().only_cites,
+        asks=lambda name: question(name).title(),
+    )  # fmt: skip
     return environment.from_string(recipe_text("report.html.j2")).render(
-        run={**run, "inputs": _inputs(run)},
-        figures=figures,
+        run=run,
+        pictures=pictures,
         compared=compared,
         stacks=stacks,
-        campaign=[(row, row.words(), plain(row.note)) for row in rows],
-        together=run.get("together", []),
-        joint=run.get("joint", []),
-        scans=scans,
-        lists=lists,
-        origins=origins,
-        sources=sources(run["results"]),
-        sections=_sections(figures, there),
-        any_synthetic="synthetic" in origins.values()
-        or any(drawn)
-        or any(r["origin"] == "synthetic" for r in run["results"]),
-        seeds=sorted({row["seed"] for row in run["results"]}),
+        campaign=rows,
+        scans=sky[0],
+        lists=sky[1],
+        further=further,
+        published=CAMPAIGN_2023,
+        origins={sample.sample: sample.origin for sample in run.samples},
+        sources=sources(run.of(MeasureAnswer)),
+        sections=_sections({one.place for one in pictures}, there),
+        any_synthetic=_any_synthetic(run, pictures),
+        seeds=sorted({one.answer.provenance.seed for one in run.answers}),
         results_sha256=sha256_file(run_folder / "results.json"),
     )
 

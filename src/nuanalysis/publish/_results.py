@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import ValidationError, model_validator
+import xarray as xr
+from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.plot import slug
-from nuanalysis.records import Record, faults_in_words, shown
+from nuanalysis.records import Record, faults_in_words, shown, table
 from nuanalysis.store import read_zip
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
 SCHEMA_VERSION = "2"
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 A = TypeVar("A", bound=Answer)
 
 
@@ -25,7 +34,7 @@ class InputFile(Record):
     """A file of a release that was opened."""
 
     path: str = shown("path")
-    sha256: str = shown("its checksum")
+    sha256: Sha256 = shown("its checksum")
 
 
 class Input(Record):
@@ -44,8 +53,8 @@ class Season(Record):
     """A part of a sample."""
 
     name: str = shown("season")
-    n_events: int = shown("events")
-    livetime_d: float = shown("livetime", unit="d", form=".2f")
+    n_events: Count = shown("events")
+    livetime_d: Amount = shown("livetime", unit="d", form=".2f")
 
 
 class SampleCard(Record):
@@ -54,8 +63,8 @@ class SampleCard(Record):
     sample: str = shown("sample")
     origin: Literal["real", "synthetic"] = shown("real or synthetic")
     label: str = shown("label")
-    n_events: int = shown("events after selection")
-    livetime_s: float = shown("livetime", unit="s")
+    n_events: Count = shown("events after selection")
+    livetime_s: Amount = shown("livetime", unit="s")
     reference: str = shown("who published the events, or the tables they are drawn from")
     note: str = shown("stand-ins and simplifications")
     seasons: tuple[Season, ...] = shown("seasons")
@@ -67,7 +76,7 @@ class CutRow(Record):
     sample: str = shown("sample")
     season: str = shown("season")
     cut: str = shown("cut")
-    events: int = shown("events left")
+    events: Count = shown("events left")
     rate_hz: float | None = shown("events over livetime", unit="Hz")
     exposure_d: float | None = shown("livetime", unit="d")
 
@@ -78,9 +87,9 @@ class Spent(Record):
     section: str = shown("question")
     name: str = shown("name of it in the spec")
     sample: str = shown("sample")
-    core_seconds: float = shown("core-seconds", unit="s", form=".1f")
+    core_seconds: Amount = shown("core-seconds", unit="s", form=".1f")
     measured: str = shown("how they were measured")
-    seconds: float = shown("wall time", unit="s", form=".1f")
+    seconds: Amount = shown("wall time", unit="s", form=".1f")
 
 
 class Entry(Record):
@@ -107,6 +116,11 @@ class Entry(Record):
         """'real', 'synthetic' or 'mixed'."""
         return str(self.answer.provenance.origin)
 
+    @property
+    def stem(self) -> str:
+        """What files about it are called."""
+        return f"{self.section}-{slug(self.sample)}-{slug(self.name)}"
+
     def product(self, folder: Path, kind: str) -> Path:
         """Where a large dataset of the answer is kept in a run folder."""
         return folder / "products" / f"{kind}-{slug(self.sample)}-{slug(self.name)}.zip"
@@ -115,10 +129,10 @@ class Entry(Record):
 class Results(Record):
     """Everything a run found."""
 
-    created: str = shown("when the numbers last changed, UTC")
+    created: Moment = shown("when the numbers last changed, UTC")
     schema_version: Literal["2"] = shown("version of this layout", SCHEMA_VERSION)
-    name: str = shown("name of the run")
-    spec_fingerprint: str = shown("sha256 of the spec")
+    name: FileName = shown("name of the run")
+    spec_fingerprint: Sha256 = shown("sha256 of the spec")
     seed: int = shown("seed")
     versions: dict[str, str] = shown("versions of the software")
     inputs: tuple[Input, ...] = shown("upstream releases")
@@ -136,6 +150,13 @@ class Results(Record):
     def of(self, kind: type[A]) -> Iterator[A]:
         """The answers of one kind."""
         return (one.answer for one in self.answers if isinstance(one.answer, kind))
+
+
+def measured(entries: Sequence[Entry]) -> QTable:
+    """Every number of answers of one kind as an astropy table, one row each, whose events first."""
+    out = table([one.answer for one in entries])
+    out.add_columns([[one.sample for one in entries], [one.origin for one in entries]], [0, 0], ["sample", "origin"])
+    return out
 
 
 def results_schema() -> dict[str, Any]:
@@ -199,10 +220,11 @@ class Product:
     entry: Entry
     kind: str
     path: Path
+    dataset: xr.Dataset
 
 
 def products(results: Results, run_folder: Path) -> Iterator[Product]:
     """Every large dataset that the answers of a run have."""
     for entry in results.answers:
-        for kind in entry.answer.products():
-            yield Product(entry, kind, entry.product(run_folder, kind))
+        for kind, dataset in entry.answer.products().items():
+            yield Product(entry, kind, entry.product(run_folder, kind), dataset)

@@ -57,7 +57,8 @@ def _words(value: Any, field: FieldInfo) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key} {word}" for key, word in value.items())
     if isinstance(value, tuple):
-        return ("; " if isinstance(value[0], Record) else ", ").join(_words(one, field) for one in value)
+        words = [_words(one, field) for one in value]
+        return ("; " if isinstance(value[0], Record) or any("," in one for one in words) else ", ").join(words)
     return str(value)
 
 

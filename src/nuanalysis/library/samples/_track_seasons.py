@@ -118,7 +118,7 @@ def resolution_of(path: Path, read: Callable[[], xr.Dataset]) -> Resolution:
             return Resolution(*(held[name] for name in _ARRAYS), *(float(held[name]) for name in _NUMBERS))
     made = track_response.from_smearing(read())
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {name: np.asarray(getattr(made, name)) for name in (*_ARRAYS, *_NUMBERS)}
+    arrays: Any = {name: np.asarray(getattr(made, name)) for name in (*_ARRAYS, *_NUMBERS)}
     np.savez(buffer, **arrays)
     with suppress(EnvironmentFault):  # a cache that cannot be written costs minutes, not the answer
         atomic_write(kept, buffer.getvalue())

@@ -1,0 +1,142 @@
+"""The figures of a run: those of its answers drawn into figures/, and all that are finished there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from nuanalysis import plot
+from nuanalysis.answers.measure import MeasureAnswer
+from nuanalysis.errors import DataError, InputError
+from nuanalysis.interpret.published import PUBLISHED
+from nuanalysis.plot import Drawn, Sidecar
+from nuanalysis.publish._numbers import UNIT, shown, value_of
+from nuanalysis.publish._results import Entry, Results, SampleCard, measured
+from nuanalysis.records import Chance, table
+
+_FLUXES = (
+    "Best-fit fluxes with 68 % intervals, 90 % upper limits and sensitivities of this run beside the published values "
+    "of the cascade analysis. The unit of the published stacking fluxes is not confirmed. Synthetic samples hold an "
+    "injected signal: agreement of the injected hypothesis with the published value is by construction."
+)
+_STACKS = (
+    "Stacked source classes of twelve sources each, equal weight at Earth: fitted signal events, spectral index and "
+    "local significance beside the published values. The classes lie on the plane and also collect diffuse emission."
+)
+
+
+# --- drawn ------------------------------------------------------------------------------------------------------------
+
+
+def _origin_of(answers: Iterable[MeasureAnswer]) -> str:
+    """Origin of a figure that shows all these: 'mixed' where they differ."""
+    origins = {answer.provenance.origin for answer in answers}
+    return origins.pop() if len(origins) == 1 else "mixed"
+
+
+def _said(answer: MeasureAnswer) -> str:
+    about = answer.provenance
+    return f"{answer.tested.label} on {about.sample} ({about.origin})"
+
+
+def _flux_words(answer: MeasureAnswer) -> str:
+    best, limit = (shown(value_of(one) / UNIT, ".3g") for one in (answer.flux.best, answer.flux.upper_limit_90))
+    return f"{_said(answer)}: best fit {best}, 90 % limit {limit}"
+
+
+def _stack_words(answer: MeasureAnswer) -> str:
+    sigma = answer.chance.sigma if isinstance(answer.chance, Chance) else None
+    return f"{_said(answer)}: n_s {answer.fitted.n_signal:.1f}, local significance {shown(sigma, '.2f')}"
+
+
+def _overview(entries: tuple[Entry, ...]) -> Iterator[Drawn]:
+    """Fluxes and stacks of all hypotheses beside the published values."""
+    answers = [one.answer for one in entries]
+    stacks = [one for one in answers if one.tested.hypothesis.startswith("stack:")]
+    if answers:
+        alt = f"Fluxes in 10^-12 TeV cm^-2 s^-1: {'; '.join(map(_flux_words, answers))}"
+        origin = _origin_of(answers)
+        sidecar = Sidecar(f"fluxes{plot.mark(origin)}", alt, _FLUXES, origin, "headline")
+        yield Drawn(plot.flux_comparison([one.flux_row() for one in answers], PUBLISHED), sidecar, measured(entries))
+    if stacks:
+        alt = f"Stacking results: {'; '.join(map(_stack_words, stacks))}"
+        origin = _origin_of(stacks)
+        sidecar = Sidecar(f"stacking{plot.mark(origin)}", alt, _STACKS, origin, "stacking")
+        yield Drawn(plot.stacking([one.stack_row() for one in stacks], PUBLISHED), sidecar)
+
+
+def _of_answers(results: Results) -> Iterator[Drawn]:
+    """The figures of every answer; but for those of hypotheses, each is called as its entry is."""
+    for entry in results.answers:
+        for number, one in enumerate(entry.answer.drawn(), start=1):
+            if isinstance(entry.answer, MeasureAnswer):
+                yield one
+                continue
+            slug = f"{entry.stem}{f'.{number}' if number > 1 else ''}{plot.mark(one.sidecar.origin)}"
+            yield replace(one, sidecar=replace(one.sidecar, slug=slug))
+
+
+def _cut_flow(results: Results, sample: SampleCard) -> Iterator[Drawn]:
+    rows = [row for row in results.cut_flow if row.sample == sample.sample]
+    if rows:
+        words = "; ".join(f"{row.season} after {row.cut}: {row.events}" for row in rows)
+        caption = f"Events left after each cut, {sample.origin} sample {sample.sample}."
+        slug = f"cut-flow-{sample.sample}{plot.mark(sample.origin)}"
+        figure = plot.cut_flow(rows, label=f"Cut flow, {sample.sample}", origin=sample.origin)
+        sidecar = Sidecar(slug, f"Cut flow. {words}", caption, sample.origin, "samples")
+        yield Drawn(figure, sidecar, table(rows, ORIGIN=sample.origin, DESCRIPTION=caption))
+
+
+def draw(results: Results, run_folder: Path) -> list[Path]:
+    """Draw the figures of all answers into ``figures/``; return the PNG paths, in the order of the report.
+
+    Figures of answers that are gone go too; those of notebooks (rank 0) stay.
+    """
+    folder, paths = run_folder / "figures", []
+    of_samples = (one for sample in results.samples for one in _cut_flow(results, sample))
+    drawn = chain(_overview(results.entries("measure")), _of_answers(results), of_samples)
+    for rank, one in enumerate(drawn, start=1):
+        paths.append(plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table))
+    stems = {path.stem for path in paths}
+    for sidecar in sorted(folder.glob("*.json")):
+        if json.loads(sidecar.read_text(encoding="utf-8")).get("rank", 0) > 0 and sidecar.stem not in stems:
+            for ending in (".json", ".ecsv", ".png"):  # the sidecar first: a picture without one is not published
+                sidecar.with_suffix(ending).unlink(missing_ok=True)
+    return paths
+
+
+# --- finished ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finished figure of the run: the PNG and what its sidecar says."""
+
+    path: Path
+    sidecar: Sidecar
+
+    def belongs_to(self, entry: Entry) -> bool:
+        """Whether it is one of the figures of an answer that is called as its entry is."""
+        slug = self.sidecar.slug.removesuffix(plot.mark(self.sidecar.origin))
+        return re.fullmatch(rf"{re.escape(entry.stem)}(\.\d+)?", slug) is not None
+
+
+def load_figures(run_folder: Path) -> tuple[Shown, ...]:
+    """Figures of the run that are finished: those with a sidecar, in the order of their ranks, then names.
+
+    A PNG without a sidecar is half written and is left out.  Raises DataError for a sidecar that describes no figure.
+    """
+    found = []
+    for path in sorted((run_folder / "figures").glob("*.json")):
+        try:
+            one = Shown(path.with_suffix(".png"), Sidecar(**json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, TypeError, InputError) as error:
+            raise DataError(f"{path} does not describe a figure ({error}); draw the figures again") from error
+        if not one.path.is_file():
+            raise DataError(f"{path} has no picture beside it; draw the figures again")
+        found.append(one)
+    return tuple(sorted(found, key=lambda one: (one.sidecar.rank, one.sidecar.slug)))
