@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-import xarray as xr
 from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.plot import slug
 from nuanalysis.records import Record, faults_in_words, shown, table
