@@ -171,11 +171,26 @@ def results_schema() -> dict[str, Any]:
         for name, kind in kinds.items()
     ]
     defs["Entry"] = {**entry, "oneOf": pairs}
-    about = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "results.json of nuanalysis, version 2",
-    }
-    return {**about, **defs.pop("Results"), "$defs": defs}
+    bare: dict[str, Any] = _bare({**defs.pop("Results"), "$defs": defs})
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json of nuanalysis, version 2"}
+    return {**about, **bare}
+
+
+def _bare(part: Any) -> Any:
+    """A schema without what is said for screens; a property may be called so, but is no string."""
+    if isinstance(part, Mapping):
+        screens = ("title", "form", "short")
+        said = {key for key, value in part.items() if isinstance(value, str) and (key in screens or not value)}
+        return {key: _bare(value) for key, value in part.items() if key not in said}
+    return [_bare(one) for one in part] if isinstance(part, list) else part
+
+
+def schema_text() -> str:
+    """The schema as it is kept in the recipe and in releases: one record a line."""
+    schema = results_schema()
+    records = ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(schema.pop("$defs").items()))
+    lines = [f" {json.dumps(name)}: {json.dumps(one, sort_keys=True)}" for name, one in schema.items()]
+    return "{\n" + ",\n".join(lines) + f',\n "$defs": {{\n{records}\n }}\n}}\n'
 
 
 def read_results(document: object, *, source: str) -> Results:
