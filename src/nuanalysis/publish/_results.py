@@ -172,7 +172,10 @@ def results_schema() -> dict[str, Any]:
     ]
     defs["Entry"] = {**entry, "oneOf": pairs}
     bare: dict[str, Any] = _bare({**defs.pop("Results"), "$defs": defs})
-    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json of nuanalysis, version 2"}
+    about = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "results.json of nuanalysis, version 2",
+    }
     return {**about, **bare}
 
 
@@ -188,7 +191,9 @@ def _bare(part: Any) -> Any:
 def schema_text() -> str:
     """The schema as it is kept in the recipe and in releases: one record a line."""
     schema = results_schema()
-    records = ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(schema.pop("$defs").items()))
+    records = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(schema.pop("$defs").items())
+    )
     lines = [f" {json.dumps(name)}: {json.dumps(one, sort_keys=True)}" for name, one in schema.items()]
     return "{\n" + ",\n".join(lines) + f',\n "$defs": {{\n{records}\n }}\n}}\n'
 
