@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-import xarray as xr
 from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.plot import slug
 from nuanalysis.records import Record, faults_in_words, shown, table
@@ -179,7 +179,10 @@ def results_schema() -> dict[str, Any]:
     ]
     defs["Entry"] = {**entry, "oneOf": pairs}
     bare: dict[str, Any] = _bare({**defs.pop("Results"), "$defs": defs})
-    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json of nuanalysis, version 2"}
+    about = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "results.json of nuanalysis, version 2",
+    }
     return {**about, **bare}
 
 
@@ -195,7 +198,9 @@ def _bare(part: Any) -> Any:
 def schema_text() -> str:
     """The schema as it is kept in the recipe and in releases: one record a line."""
     schema = results_schema()
-    records = ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(schema.pop("$defs").items()))
+    records = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(schema.pop("$defs").items())
+    )
     lines = [f" {json.dumps(name)}: {json.dumps(one, sort_keys=True)}" for name, one in schema.items()]
     return "{\n" + ",\n".join(lines) + f',\n "$defs": {{\n{records}\n }}\n}}\n'
 

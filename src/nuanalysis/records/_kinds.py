@@ -56,6 +56,11 @@ class Measured(Record):
         error = self.error if isinstance(self.error, Unknown) else self.error * factor
         return Measured(value=self.value * factor, error=error, unit=unit)
 
+    def over(self, divisor: float, unit: str = "") -> Measured:
+        """Value and error in units of the divisor."""
+        error = self.error if isinstance(self.error, Unknown) else self.error / divisor
+        return Measured(value=self.value / divisor, error=error, unit=unit)
+
 
 class Interval(Record):
     """An interval that holds the true value with probability ``level``."""
@@ -73,9 +78,9 @@ class Interval(Record):
         """For a column."""
         return f"{number(self.low, form)} to {number(self.high, form)}"
 
-    def times(self, factor: float, unit: str = "") -> Interval:
-        """The interval in another unit."""
-        return Interval(low=self.low * factor, high=self.high * factor, level=self.level, unit=unit)
+    def over(self, divisor: float, unit: str = "") -> Interval:
+        """The interval in units of the divisor."""
+        return Interval(low=self.low / divisor, high=self.high / divisor, level=self.level, unit=unit)
 
 
 class Chance(Record):
