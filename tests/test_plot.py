@@ -215,12 +215,12 @@ def test_the_names_of_marks_stay_inside_the_figure(synthetic: dict[str, Figure])
 @pytest.mark.parametrize(
     ("alone", "of_sky", "said"),
     [
-        (local(6.2e-4, 5e-5), of_all(0.54, 0.06), "local p 0.000620 +- 0.000050, 3.23 sigma, 4,000 trials"),
+        (local(6.2e-4, 5e-5), of_all(0.54, 0.06), "local p (6.20 +- 0.50)e-04, 3.23 sigma, 4,000 trials"),
         (local(6.2e-4, 5e-5), unknown("asked without background skies"), "not known: asked without background skies"),
         (local(6.2e-4, 5e-5), of_all(0.01, 0.01, 100, bound=0.023), "global p < 0.023 (90 %: none of 100 trials)"),
         (
             Chance(p=1e-7, error=unknown("beyond"), n_trials=100, extrapolated=True), of_all(0.54, 0.06),
-            "local p 1e-07 (extrapolated), 5.20 sigma, 100 trials; global p 0.54 +- 0.06",
+            "local p 1e-07 (extrapolated), 5.20 sigma, 100 trials; global p 0.540 +- 0.060",
         ),
     ],
 )  # fmt: skip
