@@ -18,6 +18,7 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 from astropy.table import Table
+from nuanalysis.publish._run import recipe_text
 from numpy.typing import NDArray
 from scipy.stats import norm
 
@@ -28,7 +29,6 @@ from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import plain
 from nuanalysis.publish import _compare
 from nuanalysis.publish._manifest import release_files, write_sums
-from nuanalysis.publish._run import recipe_text
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, dataset
 from nuanalysis.store import read_zip, write_zip
 

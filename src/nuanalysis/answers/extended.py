@@ -13,9 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
@@ -41,6 +39,8 @@ from nuanalysis.answers._sky import (
     sky_table,
 )
 from nuanalysis.answers.sources import ListSearch, SourcesAnswer, opened, search_list, sources
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.library.samples import Samples
@@ -216,7 +216,7 @@ class ExtendedAnswer(Answer):
             "extension the smallest p-value along b. Galactic coordinates, longitude grows to the left. " + found
         )
         alt = f"Map of the Galactic plane and profiles along longitude, {whose.stamp} events of {whose.sample}. {found}"
-        sidecar = Sidecar(f"extended-{whose.sample}{mark(whose.origin)}", alt, caption, whose.origin, "maps")
+        sidecar = Sidecar(f"extended-plane-{whose.sample}{mark(whose.origin)}", alt, caption, whose.origin, "maps")
         return (Drawn(figure, sidecar, self._fits()),)
 
     def _fits(self) -> Table:

@@ -8,9 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import smear_setting
@@ -32,6 +30,8 @@ from nuanalysis.answers._sky import (
     skies_setting,
     sky_table,
 )
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
@@ -41,7 +41,7 @@ from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
 from nuanalysis.trials.streams import Stream
 
-__all__ = ["QUESTION", "Scan", "ScanAnswer", "Sky", "direction", "fit_sky", "look_at", "scan"]
+__all__ = ["QUESTION", "Scan", "ScanAnswer", "Sky", "Spot", "direction", "fit_sky", "look_at", "scan"]
 
 _LEAST_DEEP = 50
 _SKIES_A_BATCH = 20
