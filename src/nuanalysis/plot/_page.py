@@ -26,7 +26,7 @@ class Sidecar:
     """What stands beside a PNG in ``figures/`` as ``<slug>.json``; the report and the release read it.
 
     origin : 'real', 'synthetic', or 'mixed' where one figure shows both.
-    section : where the report puts it: 'headline', 'maps', 'trials', 'stacking', 'samples' or 'other'.
+    section : where the report puts it: one of SECTIONS, or with an answer, QUESTION/SAMPLE/NAME.
     rank : place within the section; equal ranks go by slug.  Above 0 only for the standard figures.
     """
 
@@ -45,8 +45,8 @@ class Sidecar:
             faults.append("alt text or caption is empty")
         if self.origin not in ORIGINS:
             faults.append(f"origin {self.origin!r} is not among {', '.join(ORIGINS)}")
-        if self.section not in SECTIONS:
-            faults.append(f"section {self.section!r} is none of {', '.join(SECTIONS)}")
+        if self.section not in SECTIONS and self.section.count("/") < 2:
+            faults.append(f"section {self.section!r} is none of {', '.join(SECTIONS)}, nor QUESTION/SAMPLE/NAME")
         if faults:
             raise InputError(f"figure '{self.slug}' cannot be published: {'; '.join(faults)}")
 

@@ -7,7 +7,9 @@ leave a half-built release that looks whole.  Reads a run folder only: results.j
 from __future__ import annotations
 
 from nuanalysis.plot import slug
-from nuanalysis.publish._campaign import CampaignRow, campaign_rows, campaign_table, campaign_text
+from nuanalysis.publish._campaign import campaign_rows, campaign_table, campaign_text
+from nuanalysis.publish._campaign_rows import CampaignRow
+from nuanalysis.publish._figures import draw
 from nuanalysis.publish._manifest import Verification, verify
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
@@ -43,6 +45,7 @@ __all__ = [
     "campaign_rows",
     "campaign_table",
     "campaign_text",
+    "draw",
     "load_results",
     "products",
     "read_results",

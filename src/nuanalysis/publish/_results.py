@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import xarray as xr
 from pydantic import ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
@@ -107,9 +108,20 @@ class Entry(Record):
         """'real', 'synthetic' or 'mixed'."""
         return str(self.answer.provenance.origin)
 
+    @property
+    def stem(self) -> str:
+        """Its name in file names."""
+        return f"{self.section}-{slug(self.sample)}-{slug(self.name)}"
+
+    @property
+    def place(self) -> str:
+        """Where a report puts it: QUESTION/SAMPLE/NAME."""
+        return f"{self.section}/{self.sample}/{self.name}"
+
     def product(self, folder: Path, kind: str) -> Path:
         """Where a large dataset of the answer is kept in a run folder."""
-        return folder / "products" / f"{kind}-{slug(self.sample)}-{slug(self.name)}.zip"
+        stem = self.stem.removeprefix("measure-")  # single fits are named by kind alone
+        return folder / "products" / f"{kind}-{stem}.zip"
 
 
 class Results(Record):
@@ -192,17 +204,18 @@ def with_products(entry: Entry, run_folder: Path) -> Entry:
     return entry.model_copy(update={"answer": entry.answer.model_copy(update=held)}) if held else entry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """A dataset of a run, for the release."""
+    """A large dataset of an answer, and where a run folder keeps it."""
 
     entry: Entry
     kind: str
     path: Path
+    dataset: xr.Dataset
 
 
 def products(results: Results, run_folder: Path) -> Iterator[Product]:
     """Every large dataset that the answers of a run have."""
     for entry in results.answers:
-        for kind in entry.answer.products():
-            yield Product(entry, kind, entry.product(run_folder, kind))
+        for kind, dataset in entry.answer.products().items():
+            yield Product(entry, kind, entry.product(run_folder, kind), dataset)

@@ -1,4 +1,4 @@
-"""What a run folder holds: its validated results.json and the figures that may be published."""
+"""What a release is made from besides results: the recipe, and the figures of a run that may be published."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from nuanalysis.errors import DataError, StepMissing
-
-Row = Mapping[str, Any]
-_SHOWN_FAULTS = 20
+from nuanalysis.errors import DataError
+from nuanalysis.publish._results import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,47 +55,6 @@ def recipe() -> Recipe:
     return Recipe(**fields)
 
 
-def results_schema() -> dict[str, Any]:
-    """JSON Schema of results.json."""
-    return dict(json.loads(recipe_text("results.schema.json")))
-
-
-def check_results(document: object, *, source: str) -> dict[str, Any]:
-    """Return the document if it keeps the JSON Schema of results.json.
-
-    Raises DataError that lists all faults at once.
-    """
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-
-    found = sorted(
-        Draft202012Validator(results_schema()).iter_errors(document), key=lambda e: [str(p) for p in e.absolute_path]
-    )
-    if found:
-        lines = [f"{'/'.join(str(p) for p in e.absolute_path) or 'document'}: {e.message}" for e in found]
-        more = [f"... and {len(lines) - _SHOWN_FAULTS} more"] if len(lines) > _SHOWN_FAULTS else []
-        raise DataError(
-            f"{source} does not keep the results schema (version 1):\n  - "
-            + "\n  - ".join([*lines[:_SHOWN_FAULTS], *more])
-            + "\nRun the analysis again with this version of nuanalysis."
-        )
-    return dict(document)  # type: ignore[call-overload, no-any-return]
-
-
-def load_results(run_folder: Path) -> dict[str, Any]:
-    """results.json of the run, checked against its schema.
-
-    Raises StepMissing where the run has none yet, DataError where it is damaged.
-    """
-    path = run_folder / "results.json"
-    if not path.is_file():
-        raise StepMissing(f"no results.json in {run_folder}; run 'nuanalysis run SPEC' first")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no JSON ({error}); run the analysis again, finished parts are kept") from error
-    return check_results(document, source=str(path))
-
-
 def load_figures(run_folder: Path) -> tuple[Shown, ...]:
     """Figures of the run that are finished: those with a sidecar, in the order of their ranks, then names.
 
@@ -117,9 +74,16 @@ def load_figures(run_folder: Path) -> tuple[Shown, ...]:
     return tuple(sorted(shown, key=lambda one: (one.rank, one.slug)))
 
 
-def doi_text(row: Row) -> str:
+def bare_doi(item: Input) -> str:
+    """The DOI of an input without an address before it."""
+    return re.sub(r"^(https?://(dx\.)?doi\.org/|doi:)", "", item.doi)
+
+
+def doi_text(item: Input) -> str:
     """The DOI of an input as it may be printed: an unconfirmed one says so."""
-    if not row["doi"]:
-        return "no DOI"
-    doi = re.sub(r"^(https?://(dx\.)?doi\.org/|doi:)", "", row["doi"])
-    return f"doi:{doi}" + ("" if row["doi_confirmed"] else " (unconfirmed)")
+    return f"doi:{bare_doi(item)}" + ("" if item.doi_confirmed else " (unconfirmed)") if item.doi else "no DOI"
+
+
+def cite_only(item: Input, about: Recipe) -> bool:
+    """True for an input whose files may be cited but not passed on."""
+    return any(doi.lower() in item.doi.lower() for doi in about.cite_only)

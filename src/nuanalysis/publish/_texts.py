@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
+from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.publish._compare import compare
-from nuanalysis.publish._run import Recipe, Row, doi_text, recipe_text
+from nuanalysis.publish._results import Input, Results
+from nuanalysis.publish._run import Recipe, bare_doi, cite_only, doi_text, recipe_text
 
 _TOP_FILES = {
     "README.md": "this text",
@@ -27,12 +28,16 @@ _TOP_FILES = {
 }
 
 
-def cite_only(item: Row, about: Recipe) -> bool:
-    """True for an input whose files may be cited but not passed on."""
-    return any(doi.lower() in (item["doi"] or "").lower() for doi in about.cite_only)
+_RUN_FILES = ("fits.", "campaign.", "cut-flow.")  # tables of the whole run: of every sample
 
 
-def origin_of_file(path: str, run: Row) -> str:
+def overall_origin(run: Results) -> str:
+    """Origin of what shows all samples."""
+    origins = {sample.origin for sample in run.samples}
+    return origins.pop() if len(origins) == 1 else "mixed"
+
+
+def origin_of_file(path: str, run: Results) -> str:
     """Origin of a file of a release, as its name and folder tell it."""
     folder, name = PurePosixPath(path).parts[0], PurePosixPath(path).name
     if "real-and-synthetic" in name:
@@ -41,12 +46,9 @@ def origin_of_file(path: str, run: Row) -> str:
         return "synthetic"
     if folder == "response":
         return "derived from published tables"
-    if folder in ("events", "maps", "trials", "figures") or (folder == "fits" and name.startswith("sources-")):
-        return "real"
-    if folder in ("fits", "cut-flow", "report", "notebooks", "results.json"):
-        origins = sorted({sample["origin"] for sample in run["samples"]})
-        return origins[0] if len(origins) == 1 else "mixed"
-    return "not applicable"
+    if name.startswith(_RUN_FILES) or folder in ("report", "notebooks", "results.json"):
+        return overall_origin(run)
+    return "real" if folder in ("events", "maps", "trials", "figures", "fits") else "not applicable"
 
 
 _ORIGIN_WORDS = {
@@ -55,7 +57,7 @@ _ORIGIN_WORDS = {
 }  # fmt: skip
 
 
-def _folders(run: Row, about: Recipe, files: Sequence[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _folders(run: Results, about: Recipe, files: Sequence[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Each folder that holds something: name, meaning, (file, origin) of what is inside."""
     made = []
     for folder, meaning in about.folders.items():
@@ -67,7 +69,7 @@ def _folders(run: Row, about: Recipe, files: Sequence[str]) -> list[tuple[str, s
     return made
 
 
-def readme(run: Row, about: Recipe, name: str, version: str, files: Sequence[str]) -> str:
+def readme(run: Results, about: Recipe, name: str, version: str, files: Sequence[str]) -> str:
     """README.md: what this is, what is real and what is synthetic, what each file holds, how to check it."""
     from jinja2 import Environment, StrictUndefined
 
@@ -78,13 +80,13 @@ def readme(run: Row, about: Recipe, name: str, version: str, files: Sequence[str
         version=version,
         run=run,
         words=_ORIGIN_WORDS,
-        results=[(row, {line.key: line.ours for line in compare(row)}) for row in run["results"]],
+        results=[(one, {line.key: line.ours for line in compare(one)}) for one in run.of(MeasureAnswer)],
         folders=_folders(run, about, files),
         top=[(file, _TOP_FILES.get(file, "")) for file in sorted([*files, "MANIFEST.sha256"]) if "/" not in file],
     )
 
 
-def licence(run: Row, about: Recipe) -> str:
+def licence(run: Results, about: Recipe) -> str:
     """LICENSE: ours, and that of every input."""
     lines = [
         f"Data, figures and texts of this release: Creative Commons Attribution 4.0 International ({about.licence}).",
@@ -98,30 +100,26 @@ def licence(run: Row, about: Recipe) -> str:
         "Inputs keep their own terms:",
         "",
     ]
-    for item in run["inputs"]:
+    for item in run.inputs:
         passed = (
             "cited only, none of its files is part of this release"
             if cite_only(item, about)
             else "derived products are part of this release"
         )
         lines += [
-            f"- {item['title']} ({doi_text(item)})",
-            f"  licence: {item['licence']}; {passed}.",
-            f"  {item['citation']}",
+            f"- {item.title} ({doi_text(item)})",
+            f"  licence: {item.licence}; {passed}.",
+            f"  {item.citation}",
         ]
     return "\n".join([*lines, ""])
 
 
-def _quoted(text: Any) -> str:
+def _quoted(text: str) -> str:
     """A YAML scalar that cannot be misread: JSON strings are YAML."""
-    return json.dumps(str(text), ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _bare_doi(item: Row) -> str:
-    return re.sub(r"^(https?://(dx\.)?doi\.org/|doi:)", "", item["doi"] or "")
-
-
-def citation_cff(run: Row, about: Recipe, version: str) -> str:
+def citation_cff(run: Results, about: Recipe, version: str) -> str:
     """CITATION.cff 1.2.0; a DOI that is not confirmed is named in words, not as an identifier."""
     lines = [
         "cff-version: 1.2.0",
@@ -130,47 +128,47 @@ def citation_cff(run: Row, about: Recipe, version: str) -> str:
         f"title: {_quoted(about.title)}",
         f"abstract: {_quoted(about.description)}",
         f"version: {_quoted(version)}",
-        f"date-released: {_quoted(run['created'][:10])}",
+        f"date-released: {_quoted(run.created[:10])}",
         f"license: {about.licence}",
         "authors:",
         *(f"  - name: {_quoted(author)}" for author in about.authors),
         "keywords:",
         *(f"  - {_quoted(word)}" for word in about.keywords),
     ]
-    if run["inputs"]:
+    if run.inputs:
         lines.append("references:")
-    for item in run["inputs"]:
+    for item in run.inputs:
         lines += [
             "  - type: data",
-            f"    title: {_quoted(item['title'])}",
+            f"    title: {_quoted(item.title)}",
             "    authors:",
             f"      - name: {_quoted(_author(item))}",
         ]
-        known = bool(_bare_doi(item)) and item["doi_confirmed"]
-        lines += [f"    doi: {_quoted(_bare_doi(item))}"] if known else []
-        lines.append(f"    notes: {_quoted(item['citation'] if known else item['citation'] + '; ' + doi_text(item))}")
+        known = bool(bare_doi(item)) and item.doi_confirmed
+        lines += [f"    doi: {_quoted(bare_doi(item))}"] if known else []
+        lines.append(f"    notes: {_quoted(item.citation if known else item.citation + '; ' + doi_text(item))}")
     return "\n".join([*lines, ""])
 
 
-def _author(item: Row) -> str:
+def _author(item: Input) -> str:
     """First words of the citation, up to its first comma: 'IceCube Collaboration'."""
-    return str(item["citation"]).split(",")[0].strip() or "see notes"
+    return item.citation.split(",")[0].strip() or "see notes"
 
 
-def citations_bib(run: Row) -> str:
+def citations_bib(run: Results) -> str:
     """BibTeX of every input; citations as published, unconfirmed DOIs only in the note."""
     entries = []
-    for item in run["inputs"]:
+    for item in run.inputs:
         fields = {
-            "title": "{" + item["title"] + "}",
+            "title": "{" + item.title + "}",
             "author": "{" + _author(item) + "}",
-            "howpublished": item["citation"],
+            "howpublished": item.citation,
         }
-        if _bare_doi(item) and item["doi_confirmed"]:
-            fields["doi"] = _bare_doi(item)
-        fields["note"] = f"{doi_text(item)}; licence: {item['licence']}"
+        if bare_doi(item) and item.doi_confirmed:
+            fields["doi"] = bare_doi(item)
+        fields["note"] = f"{doi_text(item)}; licence: {item.licence}"
         body = "".join(f"  {key} = {{{_tex(value)}}},\n" for key, value in fields.items())
-        entries.append(f"@misc{{{re.sub(r'[^A-Za-z0-9_-]', '-', item['name'])},\n{body}}}\n")
+        entries.append(f"@misc{{{re.sub(r'[^A-Za-z0-9_-]', '-', item.name)},\n{body}}}\n")
     return "\n".join(entries)
 
 
