@@ -14,12 +14,10 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder, runs/<name>.")]
 
 
 def _draw(run_folder: Path) -> int:
-    """Draw the standard figures of the run; those that notebooks left stay."""
-    from nuanalysis import plot, publish
-    from nuanalysis.interpret.published import PUBLISHED
+    """Draw the figures of the run; those that notebooks left stay."""
+    from nuanalysis import publish
 
-    publish.load_results(run_folder)  # faults of results.json in our own words, before anything is drawn
-    return len(plot.standard_figures(run_folder, PUBLISHED))
+    return len(publish.draw(publish.load_results(run_folder), run_folder))
 
 
 @app.command()

@@ -56,7 +56,7 @@ def reason(one: object) -> str:
 
 def shown(number: float, form: str = ".1f") -> str:
     """The number, or a dash where there is none."""
-    return format(number, form).replace("-", "−") if math.isfinite(number) else ABSENT
+    return format(number + 0.0, form).replace("-", "−") if math.isfinite(number) else ABSENT
 
 
 def scientific(number: float, error: float = math.nan) -> str:

@@ -124,7 +124,8 @@ def render(run: Results, run_folder: Path) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters.update(plain=plain, doi=doi_text, chance=_chance, measured=_measured, reason=reason)
     environment.globals.update(
-        shown=shown, scientific=scientific, value=value, correlation=_correlation, unit=UNIT, theirs=CAMPAIGN_2023, no_spot=NO_SPOT,
+        shown=shown, scientific=scientific, value=value, correlation=_correlation, unit=UNIT, theirs=CAMPAIGN_2023,
+        no_spot=NO_SPOT,
         published_spots=published_spots, published_list=published_list,
     )  # fmt: skip
     about = recipe()

@@ -13,7 +13,7 @@ from pydantic import ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
-from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.plot import slug
 from nuanalysis.records import Record, faults_in_words, shown
 from nuanalysis.store import read_zip
@@ -94,9 +94,13 @@ class Entry(Record):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping):
-            return {**values, "answer": answer_of(str(values["section"])).from_dict(values["answer"])}
-        return values
+        if not (isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping)):
+            return values
+        try:
+            kind = answer_of(str(values.get("section")))
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return {**values, "answer": kind.from_dict(values["answer"])}
 
     @property
     def sample(self) -> str:
