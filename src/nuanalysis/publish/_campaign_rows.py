@@ -141,12 +141,12 @@ def _measure_rows(name: str, one: MeasureAnswer) -> Iterator[CampaignRow]:
         published=theirs.p,
         trials_published=CAMPAIGN_2023.trials.get(hypothesis, math.nan),
     )
-    low, high = ends(one.flux.interval)
+    low, high = (end / UNIT for end in ends(one.flux.interval))
     yield CampaignRow(
         quantity=f"{hypothesis}: fitted n_s",
         published=theirs.n_signal,
         ours=one.fitted.n_signal,
-        error=0.5 * (high - low) * one.events_per_1e11 / 1e-11,
+        error=0.5 * (high - low) * UNIT * (one.events_per_1e11 / 1e-11),
         trials=one.flux.n_trials,
         note=f"{own}; error: half the 68 % interval",
     )
