@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from nuanalysis import cli
 from nuanalysis.errors import InputError
+from nuanalysis.library.catalogue_cards import selection_card, weights_ecsv
 from nuanalysis.library.catalogues import (
     check_catalogue,
     content_of,
@@ -21,7 +23,6 @@ from nuanalysis.library.catalogues import (
     open_catalogue,
     open_selection,
     parse_catalogue,
-    weights_ecsv,
 )
 from nuanalysis.response import acceptance
 from nuanalysis.response.cascades_2023 import response
@@ -134,7 +135,7 @@ def test_a_users_file_with_a_rule_and_weights_is_a_catalogue() -> None:
 
 def test_the_stored_weights_read_back_give_the_same_sources() -> None:
     selection = open_selection("mine.csv?rule=class == 'SNR' and extension is not None&weight=flux")
-    Path("weights.ecsv").write_bytes(weights_ecsv(selection))
+    Path("weights.ecsv").write_bytes(weights_ecsv(selection_card(selection)))
     again = open_catalogue("weights.ecsv?weight=weight")
     assert again.sources == selection.catalogue.sources
     assert again.weights == selection.catalogue.weights
@@ -161,8 +162,9 @@ def test_show_without_a_rule_says_what_there_is(call: Call) -> None:
     assert document["selection"] is None
     code, out, _ = call("show", "mine.csv")
     assert code == 0
-    assert "flux        4 sources; cm-2 s-1, above 1 TeV" in out
-    assert "duplicate   Crab nebula + PSR J0534+2200" in out
+    assert re.search(r"with a flux +4\n", out)
+    assert "SNR 3; PWN 1; PSR 1" in out
+    assert "Listed more than once: Crab nebula + PSR J0534+2200." in out
 
 
 def test_show_with_a_rule_prints_the_weights_and_writes_them(call: Call, tmp_path: Path) -> None:
@@ -176,9 +178,9 @@ def test_show_with_a_rule_prints_the_weights_and_writes_them(call: Call, tmp_pat
     (tmp_path / "w.ecsv").unlink()
     code, out, _ = call("show", "mine.csv", *options)
     assert code == 0
-    assert "RX J1713.7-3946 SNR" in out
+    assert re.search(r"RX J1713.7-3946 +SNR", out)
     assert "4 of 5 sources of mine.csv with class in ('SNR', 'PWN')" in out
-    assert "note: 1 sources without a stated extension are taken as points" in out
+    assert "1 sources without a stated extension are taken as points" in out
 
 
 def test_show_with_a_sample_adds_shares_of_events(call: Call) -> None:
@@ -240,7 +242,7 @@ def test_check_reports_sources_without_direction(call: Call) -> None:
 
 def test_match_of_a_file_with_a_list(call: Call) -> None:
     document = answered(call("match", "mine.csv?rule=class == 'SNR'", "snr", "--within", "0.5", "--json"))
-    assert [pair["names"] for pair in document["pairs"]] == [
+    assert [[pair["a"], pair["b"]] for pair in document["pairs"]] == [
         ["RX J1713.7-3946", "RX J1713.7-3946"],
         ["Vela Junior", "Vela Junior"],
         ["Cas A", "Cassiopeia A"],
@@ -250,7 +252,7 @@ def test_match_of_a_file_with_a_list(call: Call) -> None:
     code, out, _ = call("match", "mine.csv", "pwn", "--within", "0.1")
     assert code == 0
     assert "2 of A have a source of B within 0.1 deg" in out
-    assert out.count("(shared)") == 2
+    assert out.count("yes") == 2
 
 
 @pytest.mark.real_data

@@ -1,22 +1,26 @@
 """Several hypotheses fitted together: the maximum, its errors, pseudo-experiments, and what is read from them."""
 
 import itertools
-import json
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
+from astropy.table import QTable
 from scipy.optimize import LinearConstraint, minimize
 from scipy.stats import norm
-from small_problem import SOURCES, plane, sample, stack_hypothesis, template_hypothesis
+from small_problem import SOURCES, plane, sample, stack_hypothesis, template_hypothesis, whole
 
 from nuanalysis import trials
-from nuanalysis.answers import joint, joint_in_words
-from nuanalysis.answers.inference import Problem
-from nuanalysis.engine.ensembles import problem_fingerprint
-from nuanalysis.engine.executors import Serial, Threads
+from nuanalysis.answers import _experiments as experiments
+from nuanalysis.answers.compare import CompareAnswer, compare, tried
+from nuanalysis.answers.joint import Joint, JointAnswer, joint
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import JointExperiments, Problem, problem_fingerprint, run
+from nuanalysis.engine.executors import Processes, Serial, Threads
 from nuanalysis.errors import InputError
+from nuanalysis.library import samples
+from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import (
     JointTerms,
     _kernels,
@@ -29,9 +33,11 @@ from nuanalysis.likelihood import (
     refuse_flat,
 )
 from nuanalysis.model import Hypothesis, Terms, prepare, terms
+from nuanalysis.records import Chance, Unknown
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sphere import pixel_directions
 from nuanalysis.trials import as_large
+from nuanalysis.trials.streams import JOINT_FIT, joint_model
 
 NSIDE = 32
 
@@ -538,9 +544,10 @@ def test_a_p_value_counts_the_data_and_forgives_rounding(ts, p):
 
 
 def test_ties_are_right_for_neither():
-    found = trials.compare_models(0.0, np.array([-1.0, 0.0, 1e-8, 2.0]), np.array([0.0, 3.0, 3.0, -1e-7]))
-    assert (found.right_a.p, found.ties_a.p, found.right_b.p, found.ties_b.p) == (0.25, 0.5, 0.5, 0.5)
-    assert (found.p_a.p, found.p_b.p) == (4 / 5, 3 / 5)
+    q_a, q_b = np.array([-1.0, 0.0, 1e-8, 2.0]), np.array([0.0, 3.0, 3.0, -1e-7])
+    a, b = trials.separation(0.0, q_a, q_b), trials.separation(0.0, -q_b, -q_a)
+    assert (a.right.p, a.ties.p, b.right.p, b.ties.p) == (0.25, 0.5, 0.5, 0.5)
+    assert (a.p.p, b.p.p) == (4 / 5, 3 / 5)
 
 
 def test_bias_coverage_and_correlation_of_gaussian_fits():
@@ -566,23 +573,26 @@ def test_two_gaussian_models_are_told_apart_as_theory_says():
     rng = np.random.default_rng(7)
     d, n = 1.5, 40_000
     q_a, q_b = rng.normal(-(d**2), 2 * d, n), rng.normal(d**2, 2 * d, n)
-    found = trials.compare_models(3.0, q_a, q_b)
+    found = trials.separation(3.0, q_a, q_b), trials.separation(-3.0, -q_b, -q_a)
     wanted = norm.sf((3.0 + d**2) / (2 * d)), norm.cdf((3.0 - d**2) / (2 * d))
-    for share, p in zip((found.p_a, found.p_b), wanted, strict=True):
-        assert share.p == pytest.approx(p, abs=5 * share.error)
-    for power in (found.power_against_a, found.power_against_b):
-        assert power.p == pytest.approx(norm.sf(norm.isf(0.05) - d), abs=5 * power.error)
+    for one, p in zip(found, wanted, strict=True):
+        assert one.p.p == pytest.approx(p, abs=5 * one.p.error)
+        assert one.power.p == pytest.approx(norm.sf(norm.isf(0.05) - d), abs=5 * one.power.error)
         # The error of the quantile is larger than the binomial one.
-        assert power.error > np.sqrt(power.p * (1 - power.p) / n)
-    for right in (found.right_a, found.right_b):
-        assert right.p == pytest.approx(norm.cdf(d / 2), abs=5 * right.error)
+        assert one.power.error > np.sqrt(one.power.p * (1 - one.power.p) / n)
+        assert one.right.p == pytest.approx(norm.cdf(d / 2), abs=5 * one.right.error)
 
 
-# --- through executors, as a document ---------------------------------------------------------------------------------
+# --- through executors, as an answer ----------------------------------------------------------------------------------
 
 
-def posed(names, folder):
-    return tuple(Problem(problem(name), f"fingerprint-{name}", folder, 5) for name in names)
+def posed(names):
+    return tuple(Problem(problem(name), f"fingerprint-{name}", 5) for name in names)
+
+
+def part():
+    """The sample that the problems are prepared on, as a user opens it."""
+    return whole(*(one.sample for one in problem("plane").parts))
 
 
 class Refusing:
@@ -594,143 +604,221 @@ class Refusing:
 
 
 def test_trials_are_the_same_for_any_executor_and_are_kept(tmp_path):
-    plan = joint.JointPlan(3, 25, (30.0, 10.0), (2.7, 2.7), ((0, 1), (0,)))
-    said = []
+    plan = JointExperiments(3, 25, (30.0, 10.0), (2.7, 2.7), ((0, 1), (0,)))
     found = [
-        joint.run(posed(("plane", "point"), tmp_path / name), plan, executor, said.append)
-        for name, executor in (("serial", Serial()), ("threads", Threads(2)))
+        run(posed(("plane", "point")), plan, Bench(tmp_path / str(k), executor))
+        for k, executor in enumerate((Serial(), Threads(2), Processes(2)))
     ]
     assert found[0].equals(found[1])
-    whole = trials.joint_trials(problems("plane", "point"), 3, 0, 25, plan.n_means, plan.models)
-    np.testing.assert_array_equal(found[0].to_array().values.T, whole)
-    assert joint.run(posed(("plane", "point"), tmp_path / "serial"), plan, Refusing(), said.append).equals(found[0])
+    assert found[0].equals(found[2])
+    columns = trials.joint_trials(problems("plane", "point"), 3, 0, 25, plan.n_means, plan.models)
+    np.testing.assert_array_equal(found[0].to_array().values.T, columns)
+    assert run(posed(("plane", "point")), plan, Bench(tmp_path / "0", Refusing())).equals(found[0])
 
 
-def test_a_joint_fit_as_a_document(tmp_path):
-    held = posed(("plane", "point"), tmp_path)
-    document = joint.fit_together(held, "small", 100, Serial(), lambda _: None)
-    json.dumps(document, allow_nan=False)
+def test_a_joint_fit_as_an_answer(tmp_path):
+    answer = joint(posed(("plane", "point")), part(), 100, Bench(tmp_path))
+    assert JointAnswer.from_dict(answer.to_dict()) == answer
     fit = maximise_joint(trials.joint_data(problems("plane", "point")))
-    assert document["ts"] == pytest.approx(fit.ts)
-    assert document["origin"] == "synthetic"
-    for row, n, ts in zip(document["hypotheses"], fit.n_signal, fit.ts_each, strict=True):
-        assert row["n_s"] == pytest.approx(n)
-        assert row["ts"] == pytest.approx(ts)
-        p = row["p_value"]
-        assert (p["p"] == 1.0) == (ts == 0.0)
-        assert p["kind"].startswith("local")
+    assert answer.ts == pytest.approx(fit.ts)
+    assert answer.provenance.origin == "synthetic"
+    for row, n, ts in zip(answer.hypotheses, fit.n_signal, fit.ts_each, strict=True):
+        norm_, chance = row.norm, row.profiled.chance
+        assert norm_.n_signal.value == pytest.approx(n)
+        assert row.ts == pytest.approx(ts)
+        assert (chance.p == 1.0) == (ts == 0.0)
+        assert chance.scope == "local"
         # The two errors are what they say: the fit's is that of the curvature, the correction's that of its trials.
-        assert 0.5 < row["n_s_corrected_error_fit"] / row["n_s_error"] < 2.0
-        assert row["n_s_corrected_error_correction"] < 0.5 * row["n_s_corrected_error_fit"]
-        assert row["flux_error_fit"] * row["n_s_corrected"] == pytest.approx(
-            row["flux"] * row["n_s_corrected_error_fit"]
-        )
-        assert row["in_models"] is None
-        assert row["index_error"] is None
-        per_flux = row["n_s"] / row["flux_uncorrected"] if n else None
-        assert n == 0 or row["flux"] * per_flux == pytest.approx(row["n_s_corrected"])
-    assert document["correlation"]["curvature"][0][1] == pytest.approx(fit.correlation[0, 1])
+        events, flux = norm_.corrected, norm_.flux
+        assert 0.5 < events.best.error / norm_.n_signal.error < 2.0
+        assert events.correction_error < 0.5 * events.best.error
+        assert flux.best.error * events.best.value == pytest.approx(flux.best.value * events.best.error)
+        assert norm_.in_models is None
+        assert isinstance(norm_.index.error, Unknown)
+        per_flux = n / norm_.flux_uncorrected if n else None
+        assert n == 0 or flux.best.value * per_flux == pytest.approx(events.best.value)
+    assert answer.correlations[0].curvature == pytest.approx(fit.correlation[0, 1])
+    assert answer.correlations[0].covariance == pytest.approx(fit.covariance[0, 1])
 
 
-def test_the_same_twice_as_a_document(tmp_path):
+def test_the_numbers_of_a_joint_fit_are_those_of_its_streams(tmp_path):
+    """By hand: the fit injected, moved by its own bias, and the experiments behind coverage and correlation."""
+    held, prepared = (
+        experiments.Experiments(posed(("plane", "shifted")), 100, Bench(tmp_path)),
+        problems("plane", "shifted"),
+    )
+    answer = joint(held.problems, part(), 100, held.bench)
+    fit = maximise_joint(trials.joint_data(prepared))
+    signal = fit.n_signal
+    for stream in (*JOINT_FIT.rounds, JOINT_FIT.experiments):
+        rows = trials.joint_trials(prepared, 5 + stream, 0, 100, tuple(signal), ((0, 1),))
+        last, signal = signal, np.maximum(signal + fit.n_signal - np.median(rows[:, [2, 6]], axis=0), 0.0)
+    bias = trials.joint_bias(last, rows[:, [2, 6]], rows[:, [4, 8]])
+    assert fit.n_signal.any()
+    for j, (row, recovered) in enumerate(zip(answer.hypotheses, answer.recovered, strict=True)):
+        assert row.norm.corrected.best.value == signal[j]
+        assert recovered.n_injected == last[j]
+        assert recovered.coverage.value == bias.coverage[j]
+        assert last[j] == 0.0 or recovered.bias.value == bias.median[j] / last[j]
+    assert answer.correlations[0].measured.value == pytest.approx(bias.correlation[0, 1], rel=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_numbers_do_not_change(mirror, monkeypatch, tmp_path):
+    """Those of ``joint --hypotheses template:pi0,stack:snr --trials 100`` before joint fits were questions."""
+    monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    ready = samples.load(sample_spec(name="cascades-2023"), 1)
+    answer = Joint(hypotheses=("template:pi0", "stack:snr"), trials=100).ask(ready, Bench(tmp_path, Threads(2)))
+    plane_, stack_ = answer.hypotheses
+    found = (
+        answer.ts, plane_.norm.corrected.best.value, plane_.norm.flux.best.error,
+        stack_.norm.corrected.correction_error,
+        plane_.profiled.chance.p, stack_.profiled.chance.p, answer.correlations[0].measured.value,
+        *(one.bias.value for one in answer.recovered),
+    )  # fmt: skip
+    wanted = (
+        22.812862508457094, 612.1657211075703, 7.257185528727894e-12, 8.016152793943125, 0.019801980198019802,
+        0.16831683168316833, -0.5834430548389163, 1.0913946691508425, 0.9853893880962943,
+    )  # fmt: skip
+    assert found == pytest.approx(wanted, rel=1e-9)  # to the bit on one machine
+
+
+def test_the_same_twice_as_an_answer(tmp_path):
     """Made differently, so that no fingerprint tells: nothing is said of either norm, and why."""
-    document = joint.fit_together(posed(("plane", "again"), tmp_path), "small", 100, Serial(), lambda _: None)
-    json.dumps(document, allow_nan=False)
-    for row in document["hypotheses"]:
-        assert row["undetermined"]
-        assert row["ts"] == 0.0
-        for name in ("n_s_error", "n_s_corrected", "flux", "flux_error_fit", "flux_uncorrected", "bias", "coverage"):
-            assert row[name] is None
-        assert (row["p_value"]["p"], row["p_value"]["sigma"], row["p_value"]["n_trials"]) == (None, None, 0)
-        assert "template:test and template:again" in row["p_value"]["reason"]
-    assert any("singular" in note for note in document["notes"])
-    text = joint_in_words.joint(document)
-    assert text.count("not determined: ") == 2
-    assert "local p" not in text
+    answer = joint(posed(("plane", "again")), part(), 100, Bench(tmp_path))
+    assert JointAnswer.from_dict(answer.to_dict()) == answer
+    for row, recovered in zip(answer.hypotheses, answer.recovered, strict=True):
+        assert row.undetermined
+        assert row.ts == 0.0
+        lost = (
+            row.norm.n_signal.error, row.norm.corrected, row.norm.flux, row.norm.flux_uncorrected, row.profiled,
+            recovered.bias, recovered.coverage,
+        )  # fmt: skip
+        assert all(isinstance(one, Unknown) for one in lost)
+        assert "template:test and template:again" in row.profiled.reason
+    assert any("singular" in note for note in answer.notes)
+    assert " ".join(str(answer).split()).count("n_s not determined") == 2
+    assert "local p 0" not in str(answer)
+    answer.plot()
 
 
 def test_one_hypothesis_under_two_names_is_refused(tmp_path):
     """By what is fitted, not by its name."""
     held = problem("plane")
     other = replace(held.hypothesis, name="template:other")
-    parts = tuple(part.sample for part in held.parts)
+    parts = tuple(one.sample for one in held.parts)
     one, two, index = (
-        Problem(prepare(h, parts), problem_fingerprint(h, parts), tmp_path, 5)
+        Problem(prepare(h, parts), problem_fingerprint(h, parts), 5)
         for h in (held.hypothesis, other, replace(other, index=2.5))
     )
-    for verb in (joint.fit_together, joint.compare):
+    for verb in (joint, compare):
         with pytest.raises(InputError, match=r"'template:test' and 'template:other' are one .*leave one of them out"):
-            verb((one, two), "small", 100, Serial(), lambda _: None)
-    joint.check((one, index))
+            verb((one, two), part(), 100, Bench(tmp_path))
+    experiments.check_apart((one, index))
 
 
 def test_fluxes_are_given_in_units_of_a_model_that_has_one(tmp_path):
-    model, parts = replace(plane(), flux=2e-11), tuple(part.sample for part in problem("plane").parts)
+    model, parts = replace(plane(), flux=2e-11), tuple(one.sample for one in problem("plane").parts)
     held, free = (
-        Problem(prepare(Hypothesis("template:model", model, 2.7, free), parts), f"model {free}", tmp_path, 5)
+        Problem(prepare(Hypothesis("template:model", model, 2.7, free), parts), f"model {free}", 5)
         for free in (False, True)
     )
-    both = (held, *posed(("point",), tmp_path))
-    for verb, rows in ((joint.compare, "models"), (joint.fit_together, "hypotheses")):
-        row, other = verb(both, "small", 100, Serial(), lambda _: None)[rows]
-        assert row["in_models"]["flux"] == 2e-11
-        for name in ("best", "error_fit", "error_correction"):
-            flux = row["flux" if name == "best" else f"flux_{name}"]
-            assert row["in_models"][name] == pytest.approx(flux / 2e-11)
-        assert other["in_models"] is None
+    both = (held, *posed(("point",)))
+    for verb, rows in ((compare, "models"), (joint, "hypotheses")):
+        answer = verb(both, part(), 100, Bench(tmp_path))
+        one, other = (row.norm for row in getattr(answer, rows))
+        assert one.model_flux == 2e-11
+        assert one.in_models.best.value == pytest.approx(one.flux.best.value / 2e-11)
+        assert one.in_models.best.error == pytest.approx(one.flux.best.error / 2e-11)
+        assert one.in_models.correction_error == pytest.approx(one.flux.correction_error / 2e-11)
+        assert other.in_models is None
+        answer.to_table().write(tmp_path / f"{rows}.ecsv")
+        column = QTable.read(tmp_path / f"{rows}.ecsv")["norm_in_models_best"]  # "x model" is no unit of astropy's
+        assert column[0] == pytest.approx(one.in_models.best.value)
+        assert "(x model)" in column.info.description
     # A flux of another spectrum is not one in units of the model.
-    truth = joint.Truth(np.array([80.0]), np.array([2.4]), np.array([3.0]), np.array([1.1]))
-    row = joint._strength(free, 88.0, 22.0, 2.4, truth, 0)
-    assert row["in_models"] is None
-    assert "fitted index is held" in row["flux_held"]
-    assert row["n_s_corrected_error_fit"] == pytest.approx(20.0)
-    assert (row["n_s_corrected"], row["n_s_corrected_error_correction"]) == (80.0, 3.0)
+    signal = experiments.Signal(np.array([80.0]), np.array([2.4]), np.array([3.0]), np.array([1.1]))
+    found = experiments.norm_of(free, (88.0, 22.0), (2.4, 0.2), signal, 0)
+    assert found.in_models is None
+    assert "fitted index is held" in found.held
+    assert found.corrected.best.error == pytest.approx(20.0)
+    assert (found.corrected.best.value, found.corrected.correction_error) == (80.0, 3.0)
+    assert (found.index.value, found.index.error) == (2.4, 0.2)
 
 
-def test_two_models_as_a_document(tmp_path):
-    document = joint.compare(posed(("plane", "point free"), tmp_path), "small", 100, Serial(), lambda _: None)
-    json.dumps(document, allow_nan=False)
+def test_two_models_as_an_answer(tmp_path):
+    held = experiments.Experiments(posed(("plane", "point free")), 100, Bench(tmp_path))
+    answer = compare(held.problems, part(), 100, held.bench)
+    assert CompareAnswer.from_dict(answer.to_dict()).to_dict() == answer.to_dict()
     data = trials.joint_data(problems("plane", "point free"))
     ts = [maximise(t).ts for t in data.terms]
-    assert [row["ts"] for row in document["models"]] == pytest.approx(ts, abs=1e-6)
-    assert document["q"] == pytest.approx(ts[1] - ts[0], abs=1e-6)
-    bench = joint.Bench(posed(("plane", "point free"), tmp_path), 100, Refusing(), lambda _: None)
-    a, b = (joint.side(bench, data, k).q for k in (0, 1))
+    assert [row.ts for row in answer.models] == pytest.approx(ts, abs=1e-6)
+    assert answer.q == pytest.approx(ts[1] - ts[0], abs=1e-6)
+    kept = replace(held, bench=Bench(tmp_path, Refusing()))
+    a, b = (tried(kept, data, k).q for k in (0, 1))
     q = ts[1] - ts[0]
-    assert document["p_a"]["p"] == pytest.approx(((a >= q - 1e-6).sum() + 1) / 101)
-    assert document["p_b"]["p"] == pytest.approx(((b <= q + 1e-6).sum() + 1) / 101)
-    for name, values, right in (("a", a, a < -1e-6), ("b", b, b > 1e-6)):
-        assert document["ties"][name]["share"] == (abs(values) <= 1e-6).mean()
-        assert document["right_model_has_larger_ts"][name]["share"] == right.mean()
-    for row, terms_ in zip(document["models"], data.terms, strict=True):
+    first, second = answer.models
+    assert first.chance.p == pytest.approx(((a >= q - 1e-6).sum() + 1) / 101)
+    assert second.chance.p == pytest.approx(((b <= q + 1e-6).sum() + 1) / 101)
+    for row, values, right in ((first, a, a < -1e-6), (second, b, b > 1e-6)):
+        assert row.ties.p == (abs(values) <= 1e-6).mean()
+        assert row.right.p == right.mean()
+        assert row.q.values == tuple(np.quantile(values, row.q.levels))
+        assert isinstance(row.power, Chance)
+    for row, terms_ in zip(answer.models, data.terms, strict=True):
         fit = maximise_joint(JointTerms(("one",), (terms_,), (), len(terms_.group), (0,)))
-        assert row["n_s_error"] == pytest.approx(fit.errors[0], rel=1e-6)
-        assert (row["n_s_corrected_error_correction"] > 0) == (row["n_s"] > 0)
+        assert row.norm.n_signal.error == pytest.approx(fit.errors[0], rel=1e-6)
+        assert (row.norm.corrected.correction_error > 0) == (row.norm.n_signal.value > 0)
+
+
+def test_experiments_of_a_model_are_those_of_its_stream(tmp_path):
+    held = experiments.Experiments(posed(("plane", "point free")), 100, Bench(tmp_path))
+    data = trials.joint_data(problems("plane", "point free"))
+    one = tried(held, data, 0)
+    means = tuple(map(float, one.signal.n_signal))
+    rows = trials.joint_trials(
+        problems("plane", "point free"), 5 + joint_model(0).experiments, 0, 3, means, ((0,), (1,))
+    )
+    columns = trials.joint_columns(((0,), (1,)))
+    q = rows[:, columns.index("ts_1")] - rows[:, columns.index("ts_0")]
+    np.testing.assert_array_equal(one.q[:3], q)
+
+
+def test_figures_say_what_they_show_and_need_their_experiments(tmp_path):
+    answer = compare(posed(("plane", "point")), part(), 100, Bench(tmp_path))
+    (drawn,) = answer.drawn()
+    assert drawn.sidecar.origin == "synthetic"
+    assert "pseudo-experiments" in drawn.sidecar.caption
+    assert CompareAnswer.from_dict(answer.to_dict()).drawn() == ()
+    assert [path.suffix for path in answer.write(tmp_path / "out")] == [".json", ".ecsv", ".png"]
+    (drawn,) = joint(posed(("plane", "point")), part(), 100, Bench(tmp_path)).drawn()
+    assert "corrected for their bias" in drawn.sidecar.caption
 
 
 def test_a_corrected_signal_has_the_median_fit_of_the_data(tmp_path):
     """Experiments with it, of another seed, are fitted as the data are; those with the fit itself are not."""
-    held, fitted = posed(("plane", "point"), tmp_path), np.array([300.0, 40.0])
-    bench = joint.Bench(held, 1600, Serial(), lambda _: None)
-    truth = joint.corrected(bench, fitted, np.array([2.7, 2.7]), (0, 1), 1)
+    fitted, index, streams = np.array([300.0, 40.0]), np.array([2.7, 2.7]), joint_model(0).rounds
+    held = experiments.Experiments(posed(("plane", "point")), 1600, Bench(tmp_path))
+    signal = experiments.corrected(held, fitted, index, (0, 1), streams)
     medians = []
-    for n_means in (truth.n_signal, fitted):
+    for n_means in (signal.n_signal, fitted):
         rows = trials.joint_trials(problems("plane", "point"), 99, 0, 400, tuple(n_means), ((0, 1),))
         found = trials.joint_bias(n_means, rows[:, [2, 6]], rows[:, [4, 8]])
         medians.append(found.median)
-    error = np.hypot(found.median_error, truth.error)
+    error = np.hypot(found.median_error, signal.error)
     assert np.all(abs(medians[0] - fitted) < 3.5 * error)
     assert abs(medians[1][0] - fitted[0]) > 3.5 * error[0]
-    nothing = joint.corrected(bench, np.zeros(2), np.array([2.7, 2.7]), (0, 1), 1)
+    nothing = experiments.corrected(held, np.zeros(2), index, (0, 1), streams)
     assert not nothing.n_signal.any()
 
 
 def test_the_flux_of_a_mixture_of_nodes_is_that_of_its_parts():
-    held = problem("stack free")
-    g = 4
-    one, two = (joint._flux_per_event(held, float(held.index[k])) for k in (g, g + 1))
-    assert one == pytest.approx(1e7 / held.expected[g])
-    mixed = joint._flux_per_event(held, float(0.25 * held.index[g] + 0.75 * held.index[g + 1]))
+    (held,) = posed(("stack free",))
+    g, at = 4, held.prepared.index
+    one, two = (experiments.flux_per_event(held, float(at[k])) for k in (g, g + 1))
+    assert one == pytest.approx(1e7 / held.prepared.expected[g])
+    mixed = experiments.flux_per_event(held, float(0.25 * at[g] + 0.75 * at[g + 1]))
     assert mixed == pytest.approx(0.25 * one + 0.75 * two)
 
 

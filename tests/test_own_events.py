@@ -170,6 +170,8 @@ def test_tables_that_are_none_are_refused():
     table = with_units()
     table["ra"] = MaskedColumn(plain()["ra"], mask=np.arange(N) < 7, unit="deg")
     assert "'right_ascension' has 7 values that are NaN" in refused(table)
+    for other in ([1.0, 2.0], "events.csv", np.ones(3)):
+        assert "is no table of events; expected an astropy Table" in refused(other)
     for livetime in (-1 * u.day, 3 * u.m, None, np.nan * u.s):
         assert "expected a positive time with a unit" in refused(quantities(), livetime=livetime)
 

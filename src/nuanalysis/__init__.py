@@ -7,7 +7,7 @@
     nu.significance(found, precision=0.05).plot()
 
 Nouns: ``sample``, ``template``, ``point``, ``catalogue``, ``hypothesis``, ``Bench``.  Verbs: the questions, each a
-function, a verb of the command line and a section of a spec.  Everything loads on first use, so that the import is cheap.
+function, a verb of the command line and a section of a spec.  Everything loads on first use: the import is cheap.
 """
 
 from __future__ import annotations

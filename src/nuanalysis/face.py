@@ -23,8 +23,8 @@ __all__ = ["Bench", "ask", "catalogue", "hypothesis", "point", "run", "sample", 
 def sample(source: Any, *, seed: int = 1, **settings: Any) -> Samples:
     """A sample: one of the package by name, or a user's own events.
 
-    source : a name ('cascades-2023', a SYNTHETIC twin; 'tracks', real; see ``nuanalysis data ls``), or a table of events
-        (astropy Table, pandas DataFrame, xarray Dataset) with units.
+    source : a name ('cascades-2023', a SYNTHETIC twin; 'tracks', real), or a table of events (astropy Table, pandas
+        DataFrame, xarray Dataset) with units.
     seed : of a synthetic sample, and of the trials on any.
     settings : of a named sample: ``signal``, ``n_signal``, ``min_declination_deg`` and the other cuts; of own events:
         ``response``, ``livetime``, ``origin`` and more, see ``library.samples.own``.
@@ -72,6 +72,7 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
     ready = tuple(sample(one) for one in several)
     if len(ready) != 1 and not kind.several:
         raise InputError(f"'{name}' is asked of one sample; found {len(ready)}")
+    samples.refuse_shared_events(ready)
     where = bench or default_bench()
     with where.executor:
         return asked.ask(ready if kind.several else ready[0], where)  # type: ignore[arg-type]

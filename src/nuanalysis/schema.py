@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, refuse
 
 Floats = NDArray[np.float64]

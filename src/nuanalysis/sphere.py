@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import i0e, ive
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats, Ints
 
 
@@ -38,7 +38,9 @@ def vmf_ra_mean(declination: Floats, source_declination: Floats, kappa: Floats) 
     The S~ of IceCube 2023 for a point source: (1/2 pi) times the integral of the kernel over right ascension.
     """
     z = kappa * np.cos(declination) * np.cos(source_declination)
-    return np.asarray(vmf_norm(kappa) * np.exp(kappa * (np.cos(declination - source_declination) - 1.0)) * i0e(z))
+    return np.asarray(
+        vmf_norm(kappa) * np.exp(kappa * (np.cos(declination - source_declination) - 1.0)) * scipy.special.i0e(z)
+    )
 
 
 def vmf_draw(kappa: Floats, rng: np.random.Generator) -> Floats:
@@ -50,7 +52,9 @@ def vmf_draw(kappa: Floats, rng: np.random.Generator) -> Floats:
 
 def vmf_window(lmax: int, kappa: float) -> Floats:
     """Legendre coefficients I_{l+1/2}(kappa) / I_{1/2}(kappa) for l = 0..lmax, shape (lmax + 1,)."""
-    return np.asarray(np.nan_to_num(ive(np.arange(lmax + 1) + 0.5, kappa) / ive(0.5, kappa)))
+    return np.asarray(
+        np.nan_to_num(scipy.special.ive(np.arange(lmax + 1) + 0.5, kappa) / scipy.special.ive(0.5, kappa))
+    )
 
 
 def cos_separation(ra1: Floats, dec1: Floats, ra2: Floats, dec2: Floats) -> Floats:

@@ -28,6 +28,7 @@ QUESTIONS = (
     "stack",
     "extended",
     "leak",
+    "curves",
     "expect",
     "measure",
 )

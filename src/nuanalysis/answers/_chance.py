@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import METHOD
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import PrecisionError
 from nuanalysis.records import Chance, Scope, Unknown, certain
 
+T = TypeVar("T")
 LOCAL = "of this hypothesis alone, not corrected for others that were asked"
 
 
@@ -32,12 +35,17 @@ def chance_of(background: xr.Dataset, ts: float, *, precision: float = math.inf)
     )
 
 
-def chance_or_reason(background: xr.Dataset, ts: float) -> Chance | Unknown:
-    """The local p-value, or why the trials do not give one."""
+def or_reason(work: Callable[[], T]) -> T | Unknown:
+    """What the work returns, or why its trials do not give it."""
     try:
-        return chance_of(background, ts)
+        return work()
     except PrecisionError as error:
         return Unknown(reason=str(error))
+
+
+def chance_or_reason(background: xr.Dataset, ts: float) -> Chance | Unknown:
+    """The local p-value, or why the trials do not give one."""
+    return or_reason(lambda: chance_of(background, ts))
 
 
 def counted(found: trials.Share, of: str, method: str, scope: Scope = "local") -> Chance:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from nuanalysis import trials
+from nuanalysis.deferred import scipy
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Problem, Scrambles, run
 from nuanalysis.engine.executors import Threads
@@ -39,6 +39,12 @@ class Wanted(Settings):
     precision: float = setting(PRECISION, help="inf: whatever the trials give")
     n_trials: int = setting(0)
     smear: float = setting(0.0)
+
+
+def smear_setting() -> Any:
+    """How far declinations of background trials are smeared."""
+    help = "smear declinations of scrambles too (IceCube 2023: 3)"
+    return setting(0.0, low=0, high=10, unit="deg", help=help)
 
 
 def scrambles(problem: Problem, n: int, reach_ts: float, bench: Bench) -> xr.Dataset:
@@ -152,7 +158,9 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
     is doubled, up to three times, where the strongest skies do not reach.
     """
     reach = reach_strength(sigma)
-    threshold = trials.weighted_quantile(background["ts"].values, background["log_weight"].values, float(ndtr(-sigma)))
+    threshold = trials.weighted_quantile(
+        background["ts"].values, background["log_weight"].values, float(scipy.special.ndtr(-sigma))
+    )
     found = injections(problem, n, reach, bench)
     for _ in range(_DOUBLINGS):
         injected = found["n_injected"].values

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.answers._chance import LOCAL, counted
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import JointExperiments, Problem, run
 from nuanalysis.errors import InputError
@@ -23,7 +23,7 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import TS_TOLERANCE, JointTerms, joint_maximum, refuse_flat
 from nuanalysis.model import OWN_SPECTRUM
 from nuanalysis.records import Chance, Measured, Record, Unknown, certain, known, setting, shown
-from nuanalysis.trials.streams import JointStreams, joint_null, seed_of
+from nuanalysis.trials.streams import joint_null, seed_of
 
 Floats = NDArray[np.float64]
 Model = tuple[int, ...]
@@ -150,12 +150,6 @@ def corrected(held: Experiments, fitted: Floats, index: Floats, model: Model, st
     return signal
 
 
-def of_fit(held: Experiments, data: JointTerms, model: Model, streams: JointStreams) -> Signal:
-    """The signal of the best fit of a model, corrected for its bias; data are the terms of the observed events."""
-    best = joint_maximum(data, model)
-    return corrected(held, best.n_signal(data), best.index(data), model, streams.rounds)
-
-
 def lost(found: xr.Dataset) -> int:
     """Experiments in which a fit did not converge."""
     flags = [found[name].values for name in found.data_vars if str(name).startswith("converged_")]
@@ -185,7 +179,8 @@ def profiled(held: Experiments, data: JointTerms, ts: float, j: int) -> Profiled
     if ts <= TS_TOLERANCE:
         return Profiled(chance=certain())
     others, streams = tuple(k for k in held.everyone if k != j), joint_null(j)
-    signal = of_fit(held, data, others, streams)
+    alone = joint_maximum(data, others)
+    signal = corrected(held, alone.n_signal(data), alone.index(data), others, streams.rounds)
     found = held.draw(signal, (held.everyone, others), streams.experiments)
     each = found["ts_0"].values - found["ts_1"].values
     chance = counted(trials.as_large(each, ts), LOCAL, METHOD).model_copy(update={"not_converged": lost(found)})
@@ -273,7 +268,7 @@ def norm_of(
     # With a free index the flux that is quoted is that of the fitted one.
     quoted = replace(hypothesis, index=float(np.round(index[0], 3))) if free else hypothesis
     about: dict[str, Any] = {
-        "index": index_of(problem, n[0], *index),
+        "index": index_of(problem, n[0], index[0], np.nan if why else index[1]),
         "convention": fluxes.convention(quoted),
         "held": _INDEX_HELD if free else "the spectrum is held",
     }
@@ -282,8 +277,7 @@ def norm_of(
         nothing = Unknown(reason=why)
         return Norm(n_signal=fitted, corrected=nothing, flux=nothing, flux_uncorrected=nothing, **about)
     per_event, model = flux_per_event(problem, index[0]), fluxes.model_flux(quoted)
-    error = fitted.times(1.0 / float(signal.factor[j])).error
-    best = Measured(value=float(signal.n_signal[j]), error=error)
+    best = fitted_events((float(signal.n_signal[j]), n[1] / float(signal.factor[j])))
     events = Unbiased(best=best, correction_error=float(signal.error[j]))
     flux = events.times(per_event, fluxes.UNIT)
     return Norm(

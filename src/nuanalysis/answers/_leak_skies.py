@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import kstest
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import share_of
+from nuanalysis.answers._chance import LOCAL, share_of
 from nuanalysis.answers._ensembles import scrambles
 from nuanalysis.answers._experiments import Experiments, Model, as_it_is, lost
+from nuanalysis.answers._posed import fit_data
+from nuanalysis.deferred import scipy
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
-from nuanalysis.likelihood import TS_TOLERANCE
+from nuanalysis.interpret.published import PUBLISHED
+from nuanalysis.likelihood import TS_TOLERANCE, FitResult
 from nuanalysis.records import Chance, Record, Unknown, shown
 from nuanalysis.trials.streams import Stream
 
 Floats = NDArray[np.float64]
+LOCAL_OF_SKIES = "local p-value of the stack alone, from right-ascension scrambles that know of no diffuse component"
 SCRAMBLES = 2000  # tilted ones of each stack, behind its local p-values
 HIGH_TS = 3.84  # half of a chi-square of one degree of freedom has 0.025 beyond
 _MOST_TS, _REACH_TS = 49.0, 36.0  # of the local p-values, and of the scrambles behind them
@@ -82,6 +85,56 @@ def fits_of(found: xr.Dataset, n_stacks: int, k: int, table: trials.LocalP) -> x
     return xr.Dataset({name: ("sky", values) for name, values in columns.items()}, attrs=attrs)
 
 
+# --- fits among the skies ---
+
+
+class Placed(Record):
+    """A fit of a stack alone, and where it lies among the skies."""
+
+    stack: str = shown("stack")
+    fit: str = shown("whose fit")
+    n_signal: float = shown("fitted events", form=".1f", short="n_s")
+    index: float | None = shown("spectral index", None, form=".2f")
+    chance: Chance = shown("local p-value", short="local p")
+    fewer: Chance = shown("skies with fewer events", short="fewer")
+    smaller: Chance = shown("skies with a smaller p-value", short="smaller p")
+    ts: float | None = shown("test statistic TS", None, form=".2f", short="TS")
+
+
+def _placed(name: str, best: FitResult, chance: Chance, skies: xr.Dataset, log_p: float, *, fit: str) -> Placed:
+    """A fit among the skies; log_p : ln of its p-value."""
+    return Placed(
+        stack=name,
+        fit=fit,
+        n_signal=best.n_signal,
+        index=best.index if best.n_signal > 0 else None,
+        chance=chance,
+        fewer=share_of(skies["n_s"].values <= best.n_signal, "skies with fewer events"),
+        smaller=share_of(skies["log_p"].values <= log_p, "skies with a smaller p-value"),
+        ts=best.ts if np.isfinite(best.ts) else None,
+    )
+
+
+def placed(problem: Problem, skies: xr.Dataset, table: trials.LocalP) -> Placed:
+    """The fit of the events, the stack alone."""
+    best, _ = fit_data(problem)
+    log_p = float(table.log_p_of(0.0, np.array([best.ts]))[0])
+    p, beyond = float(np.exp(log_p)), best.ts > float(table.reach[0]) ** 2
+    error = Unknown(reason="beyond the scrambles") if beyond else p * table.error_of(0.0, best.ts)
+    chance = Chance(p=p, error=error, n_trials=SCRAMBLES, extrapolated=beyond, of=LOCAL, method=LOCAL_OF_SKIES)
+    return _placed(problem.hypothesis.name, best, chance, skies, log_p, fit="sample")
+
+
+def published_in(name: str, sample: str, skies: xr.Dataset) -> tuple[Placed, ...]:
+    """The published fit of a stack; nothing where none was published for this sample."""
+    row = PUBLISHED.get(name)
+    if row is None or row.sample != sample:
+        return ()
+    chance = Chance(p=row.p, error=Unknown(reason="as published"), n_trials=0, of=LOCAL, method=row.source)
+    best = FitResult(row.ts, row.n_signal, row.index, converged=True)
+    return (_placed(name, best, chance, skies, float(np.log(row.p)), fit="published"),)
+
+
 # --- the laws of TS ---------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +174,7 @@ def one_law(rest: Floats, nothing: Floats) -> float:
 
     Both have a share of exact zeros, with which it is conservative.
     """
-    return float(kstest(*(np.where(ts > TS_TOLERANCE, ts, 0.0) for ts in (rest, nothing))).pvalue)
+    return float(scipy.stats.kstest(*(np.where(ts > TS_TOLERANCE, ts, 0.0) for ts in (rest, nothing))).pvalue)
 
 
 def halves(ts: Floats) -> tuple[float | Unknown, int]:
@@ -133,7 +186,7 @@ def halves(ts: Floats) -> tuple[float | Unknown, int]:
     law, asked = (half[half > TS_TOLERANCE] for half in (ts[::2], ts[1::2]))
     if min(len(law), len(asked)) < 2:
         return Unknown(reason="fewer than two skies of a half have a TS above zero"), len(asked)
-    return float(kstest(asked, law).pvalue), len(asked)
+    return float(scipy.stats.kstest(asked, law).pvalue), len(asked)
 
 
 def laws_of(stack: str, skies: xr.Dataset, nothing: Floats) -> tuple[Law, ...]:

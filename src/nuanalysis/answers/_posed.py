@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
 from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
 from nuanalysis.library.hypotheses import model_origin, read_hypotheses
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, maximise
-from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Terms, prepare, terms
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Sample, Terms, prepare, terms
 from nuanalysis.records import Position, Provenance, Record, shown
 from nuanalysis.sky.records import Catalogue, PointSource
 
@@ -28,8 +28,12 @@ def pose(asked: object, samples: Samples, *, index: float | None = None, index_f
 
 def prepared_on(hypothesis: Hypothesis, samples: Samples) -> Problem:
     """A hypothesis prepared on samples."""
-    fingerprint = problem_fingerprint(hypothesis, samples.seasons)
-    return Problem(prepare(hypothesis, samples.seasons), fingerprint, samples.seed)
+    return prepared_on_seasons(hypothesis, samples.seasons, samples.seed)
+
+
+def prepared_on_seasons(hypothesis: Hypothesis, seasons: tuple[Sample, ...], seed: int) -> Problem:
+    """A hypothesis prepared on the seasons of a sample; seed : of its trials."""
+    return Problem(prepare(hypothesis, seasons), problem_fingerprint(hypothesis, seasons), seed)
 
 
 def fit_data(problem: Problem) -> tuple[FitResult, Terms]:
@@ -114,10 +118,11 @@ def position(ra: float, dec: float) -> Position:
     )
 
 
-def direction(ra: float, dec: float) -> Hypothesis:
-    """A point source at right ascension and declination in rad, its index free."""
+def direction(ra: float, dec: float, extension: float = 0.0) -> Hypothesis:
+    """A source at right ascension and declination, of a Gaussian extension, all in rad; its index free."""
     name = f"point:{np.degrees(ra):.6g},{np.degrees(dec):.6g}"
-    return Hypothesis(name, Catalogue(name, name, (PointSource(name, ra, dec),), (1.0,), "a direction"), 2.7, True)
+    source = PointSource(name, ra, dec, extension)
+    return Hypothesis(name, Catalogue(name, name, (source,), (1.0,), "a direction"), 2.7, True)
 
 
 def open_all(

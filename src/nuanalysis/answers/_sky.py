@@ -1,4 +1,4 @@
-"""What scans, source lists and extended searches share: the sky of a sample, local p-values, background skies.
+"""What a scan, a list of sources and a search for extended ones share: any direction fitted, local and global p-values.
 
 A direction's p-value alone is *local*; that of the best of many directions, from background skies searched in the same
 way, is *global*.
@@ -7,242 +7,196 @@ way, is *global*.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
-from itertools import pairwise
+from typing import Annotated, Any
 
-import healpy as hp
 import numpy as np
-import xarray as xr
+from pydantic import AfterValidator
 
 from nuanalysis import store, trials
 from nuanalysis.answers._chance import tail_of
 from nuanalysis.answers._ensembles import scrambles
-from nuanalysis.answers._posed import direction, position, prepared_on
-from nuanalysis.engine.bench import Bench, Ensemble
+from nuanalysis.answers._posed import Fitted, direction, prepared_on_seasons
+from nuanalysis.deferred import xarray as xr
+from nuanalysis.engine.bench import Bench, Ensemble, Kept
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import FIT_COLUMNS, SkyEvents, sky_events, turned
+from nuanalysis.likelihood import SkyEvents, sky_events
 from nuanalysis.model import Hypothesis
-from nuanalysis.records import Chance, Position, Record, Unknown, shown
-from nuanalysis.schema import Bools, Floats, Ints
+from nuanalysis.records import Chance, Unknown, certain, setting
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.store.sky_maps import LOCAL
 from nuanalysis.trials.streams import Stream, seed_of
 
 NSIDES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-FEWEST_LOCAL_TRIALS = 200
-GLOBAL = "chance that the smallest local p-value of a background sky, searched in the same way, is as small"
-SKIES = "background skies: right-ascension scrambles of the sample, searched in the same way"
-NOT_ASKED = Unknown(reason="no background skies were asked for")
+GLOBAL = "the smallest local p-value of a background sky, searched in the same way, is as small"
+METHOD = "right-ascension scrambles; local p-values from tilted ensembles"
+NO_SKIES = Unknown(reason="asked without background skies")
 # Dense towards the poles, where circles are short and the distribution of TS changes fastest.
 _POLAR = (60.0, 66.0, 71.0, 75.0, 79.0, 82.0)
 TABLE_DECLINATIONS = np.radians([*(-d for d in reversed(_POLAR)), *np.arange(-50.0, 51.0, 10.0), *_POLAR])
-_MOST_TS = 49.0  # of the table; beyond, ln p goes on straight in TS
+MOST_TS = 49.0  # of a table; beyond, ln p goes on straight in TS
 _REACH_TS = 36.0  # the ensembles behind it
-_PORTIONS = 48
-_LIST_A_BATCH = 50
-
-Rows = Callable[[int, int], Floats]
+_TABLE = {"declination": "node", "root_ts": "step", "log_p": ("node", "step"), "error": ("node", "step"),
+          "reach": "node"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sky:
-    """The events of a sample, ready to be looked at in any direction.
-
-    anywhere : a point source prepared on the sample, whose fingerprint names the events.
-    """
-
-    samples: Samples
-    anywhere: Problem
-    events: SkyEvents
-
-    @property
-    def seed(self) -> int:
-        """Of background skies; scans, lists and extended searches share them on purpose."""
-        return seed_of(self.samples.seed, Stream.SKIES)
+# --- settings --------------------------------------------------------------------------------------------------------
 
 
-def look_at(samples: Samples) -> Sky:
-    """Prepare a sample for scans."""
-    anywhere = prepared_on(direction(0.0, 0.0), samples)
-    return Sky(samples, anywhere, sky_events(anywhere.prepared))
-
-
-def check_nside(nside: int) -> int:
-    """Raise ValueError for a resolution that no map has."""
+def _an_nside(nside: int) -> int:
     if nside not in NSIDES:
         raise ValueError(f"nside is {nside}; expected one of {', '.join(map(str, NSIDES))}")
     return nside
 
 
-def fit_sky(sky: Sky, nside: int, bench: Bench) -> Floats:
-    """Fits of all pixels (RING), (pixel, FIT_COLUMNS)."""
-    data, n = turned(sky.events.right_ascension()), 12 * nside**2
-    starts = np.append(np.asarray(hp.ringinfo(nside, np.arange(1, 4 * nside))[0]), n)
-    # Portions end where circles do, so that no circle is prepared twice.
-    edges = np.unique(starts[np.searchsorted(starts, np.linspace(0, n, _PORTIONS + 1).astype(np.int64))])
-    portions = [np.arange(a, b) for a, b in pairwise(edges)]
+Nside = Annotated[int, AfterValidator(_an_nside)]
 
-    def work(pixels: Ints) -> Floats:
-        return trials.fit_pixels(sky.events, [data], nside, [pixels])[0]
 
-    out = np.empty((n, len(FIT_COLUMNS)))
-    for pixels, rows in zip(portions, bench.map(work, portions, "pixels, in portions"), strict=True):
-        out[pixels] = rows
-    return out
+def skies_setting(default: int) -> Any:
+    """How many background skies stand behind global p-values."""
+    return setting(default, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
+
+
+def local_trials_setting(default: int) -> Any:
+    """How many scrambles stand behind local p-values."""
+    return setting(default, low=200, high=10_000_000, help="tilted scrambles behind each local p-value")
+
+
+# --- the events ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sky:
+    """The events of a sample on a bench, ready to be looked at in any direction.
+
+    anywhere : a point source prepared on them, whose fingerprint names them.  kept : its SkyEvents, for every task.
+    """
+
+    anywhere: Problem
+    kept: Kept
+    bench: Bench
+
+    @property
+    def events(self) -> SkyEvents:
+        """What every direction shares."""
+        found: SkyEvents = self.kept.value
+        return found
+
+
+def look_at(samples: Samples, bench: Bench) -> Sky:
+    """Prepare a sample for fits in any direction."""
+    anywhere = prepared_on_seasons(direction(0.0, 0.0), samples.seasons, samples.seed)
+    return Sky(anywhere, bench.keep(sky_events(anywhere.prepared), f"sky-{anywhere.fingerprint}"), bench)
+
+
+def fitted_row(row: Floats) -> Fitted:
+    """A fit, (FIT_COLUMNS,), as it is published."""
+    ts, n_signal, index, converged = map(float, row)
+    return Fitted(ts=ts, n_signal=n_signal, index=index if n_signal > 0 else None, converged=bool(converged))
 
 
 # --- local p-values --------------------------------------------------------------------------------------------------
 
 
-def _ensemble(samples: Samples, bench: Bench, n_trials: int, where: Hypothesis) -> tuple[Floats, Floats]:
+def _ensemble(kept: Kept, seed: int, n_trials: int, bench: Bench, where: Hypothesis) -> tuple[Floats, Floats]:
     """TS and log-weights of tilted scrambles of one direction, from the store where they are there."""
-    found = scrambles(prepared_on(where, samples), n_trials, _REACH_TS, bench)
+    seasons = tuple(part.sample for part in kept.value.problem.parts)
+    found = scrambles(prepared_on_seasons(where, seasons, seed), n_trials, _REACH_TS, bench)
     return found["ts"].values, found["log_weight"].values
 
 
-def local_table(
-    sky: Sky, where: tuple[Hypothesis, ...], declination: Floats, n_trials: int, bench: Bench
-) -> trials.LocalP:
-    """Local p-values at the declinations of directions, (direction,), each from an ensemble of its own; kept as a file.
+def local_table(sky: Sky, where: Sequence[Hypothesis], declination: Floats, n_trials: int) -> trials.LocalP:
+    """Local p-values at the declinations of sources, (source,), each from an ensemble of its own; kept as a file.
 
     The TS they reach is that of 6 sigma; see ``LocalP`` for what is beyond.
     """
+    bench, seed = sky.bench, sky.anywhere.seed
     targets = [astuple(s) for h in where if isinstance(h.target, Catalogue) for s in h.target.sources]
-    details = repr((sky.anywhere.fingerprint, sky.samples.seed, n_trials, _MOST_TS, _REACH_TS, targets))
+    details = repr((sky.anywhere.fingerprint, seed, n_trials, MOST_TS, _REACH_TS, targets))
     path = bench.folder / "cache" / f"local-p-{hashlib.sha256(details.encode()).hexdigest()[:24]}.zarr.zip"
     if path.exists():
         kept = store.read_zip(path)
-        return trials.LocalP(*(kept[name].values for name in ("declination", "root_ts", "log_p", "error", "reach")))
-    work = partial(_ensemble, sky.samples, bench.here(), n_trials)
-    found = bench.map(work, where, f"directions with {n_trials:,} scrambles each, for local p-values")
-    table = trials.local_p(declination, found, _MOST_TS)
-    dims = {"declination": "node", "root_ts": "step", "log_p": ("node", "step"), "error": ("node", "step")}
-    values = {name: (dim, getattr(table, name)) for name, dim in dims.items()} | {"reach": ("node", table.reach)}
-    store.write_zip(path, xr.Dataset(values))
+        return trials.LocalP(*(kept[name].values for name in _TABLE))
+    work = partial(_ensemble, sky.kept, seed, n_trials, bench.here())
+    found = bench.map(work, where, f"local p-values, {n_trials:,} trials each", (sky.kept,))
+    table = trials.local_p(declination, found, MOST_TS)
+    store.write_zip(path, xr.Dataset({name: (dims, getattr(table, name)) for name, dims in _TABLE.items()}))
     return table
 
 
-def sky_table(sky: Sky, n_trials: int, bench: Bench) -> trials.LocalP:
-    """Local p-values at a grid of declinations, for interpolation."""
-    where = tuple(direction(0.0, float(dec)) for dec in TABLE_DECLINATIONS)
-    return local_table(sky, where, TABLE_DECLINATIONS, n_trials, bench)
+def nodes(low: float, high: float) -> Floats:
+    """The declinations of tables that surround a range, (node,) rad."""
+    first = max(int(np.searchsorted(TABLE_DECLINATIONS, low, side="right")) - 1, 0)
+    return np.asarray(TABLE_DECLINATIONS[first : int(np.searchsorted(TABLE_DECLINATIONS, high, side="left")) + 1])
 
 
-def places(catalogue: Catalogue) -> tuple[Floats, Floats, Floats]:
-    """Right ascension, declination and extension of the sources, (source,) rad."""
-    columns = [(s.right_ascension, s.declination, s.extension) for s in catalogue.sources]
-    ra, dec, extension = np.array(columns).T
-    return ra, dec, extension
+def sky_table(
+    sky: Sky, n_trials: int, *, extension: float = 0.0, low: float = -np.pi / 2, high: float = np.pi / 2
+) -> trials.LocalP:
+    """Local p-values of sources of one extension at a grid of declinations around a range (rad), to interpolate."""
+    grid = nodes(low, high)
+    return local_table(sky, [direction(0.0, float(dec), extension) for dec in grid], grid, n_trials)
 
 
-def list_table(sky: Sky, catalogue: Catalogue, n_trials: int, bench: Bench) -> trials.LocalP:
-    """Local p-values at every source, each from an ensemble of its own."""
-    where = tuple(
-        Hypothesis(f"each:{catalogue.name}/{s.name}", Catalogue(s.name, s.name, (s,), (1.0,), ""), 2.7, True)
-        for s in catalogue.sources
-    )
-    return local_table(sky, where, places(catalogue)[1], n_trials, bench)
-
-
-def own_log_p(table: trials.LocalP, ts: Floats) -> Floats:
-    """ln of the local p-values of (sky, source) TS, each source with its own row of the table."""
-    out = np.empty_like(ts)
-    for k in range(ts.shape[1]):
-        rows = (getattr(table, name)[k : k + 1] for name in ("log_p", "error", "reach"))
-        own = trials.LocalP(table.declination[k : k + 1], table.root_ts, *rows)
-        out[:, k] = own.log_p_of(float(table.declination[k]), ts[:, k])
-    return out
+def local_chance(table: trials.LocalP, declination: float, ts: float, log_p: float, n_trials: int) -> Chance:
+    """The local p-value exp(log_p) that a table gives a TS at a declination, rad."""
+    if ts <= 0.0:
+        return certain()
+    p, beyond = float(np.exp(log_p)), ts > float(np.interp(declination, table.declination, table.reach)) ** 2
+    error = Unknown(reason="beyond what the trials reach") if beyond else p * table.error_of(declination, ts)
+    return Chance(p=p, error=error, n_trials=n_trials, extrapolated=beyond, of=LOCAL, method=METHOD)
 
 
 # --- background skies ------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Skies:
+    """What is asked of background skies: rows (sky, column) are ``work(events, *about, seed, first, last, *smear)``.
+
+    kind : of their store.  decides : all that rows depend on besides the events, the seed and the smearing.
+    batch : skies of one task.  smear : width in rad by which declinations are smeared; () for a work that cannot.
+    """
+
+    kind: str
+    work: Callable[..., Floats]
+    about: tuple[object, ...]
+    decides: tuple[object, ...]
+    columns: tuple[str, ...]
+    batch: int
+    smear: tuple[float, ...] = ()
+    stream: Stream = Stream.SKIES
+
+
 def digest(table: trials.LocalP) -> str:
-    """What tells one table of local p-values from another."""
+    """sha256 of a table of local p-values."""
     return hashlib.sha256(table.log_p.tobytes() + table.declination.tobytes()).hexdigest()
 
 
-def kept_skies(
-    sky: Sky,
-    kind: str,
-    decides: tuple[object, ...],
-    columns: tuple[str, ...],
-    n: int,
-    batch: int,
-    rows: Rows,
-    bench: Bench,
-) -> xr.Dataset:
-    """Rows of n background skies from the trial store, made where they are missing; one variable a column.
+def _rows(kept: Kept, asked: Skies, seed: int, first: int, last: int) -> Floats:
+    return asked.work(kept.value, *asked.about, seed, first, last, *asked.smear)
 
-    decides : what the rows depend on besides the events and the seed.
-    """
-    details = repr((kind, sky.anywhere.fingerprint, sky.samples.seed, decides))
+
+def background(sky: Sky, asked: Skies, n: int) -> xr.Dataset:
+    """What n background skies hold, from the store where it is there; one variable a column."""
+    seed = seed_of(sky.anywhere.seed, asked.stream)
+    details = repr((asked.kind, sky.anywhere.fingerprint, seed, asked.decides, asked.smear))
     attrs: dict[str, object] = {
-        "seed": sky.samples.seed, "kind": kind, "samples": [s.name for s in sky.samples.seasons],
+        "seed": seed, "kind": asked.kind, "samples": [season.name for season in sky.anywhere.samples],
     }  # fmt: skip
-    wanted = Ensemble(kind, hashlib.sha256(details.encode()).hexdigest(), columns, n, batch, attrs)
-    return bench.fill(wanted, rows)
+    weights = "log_weight" if "log_weight" in asked.columns else ""
+    key = hashlib.sha256(details.encode()).hexdigest()
+    wanted = Ensemble(asked.kind, key, asked.columns, n, asked.batch, attrs, weights)
+    return sky.bench.fill(wanted, partial(_rows, sky.kept, asked, seed), (sky.kept,))
 
 
-def list_skies(sky: Sky, catalogue: Catalogue, table: trials.LocalP, n: int, smear: float, bench: Bench) -> Floats:
-    """ln of the local p-value of every source on n background skies, (sky, source); smear in rad."""
-    at = places(catalogue)
+def global_chance(skies: Floats | None, value: float, of: str) -> Chance | Unknown:
+    """The chance of a value as small in a background sky, (sky,), the data counted as one; without skies there is none.
 
-    def rows(first: int, last: int) -> Floats:
-        return trials.source_trials(sky.events, at, sky.seed, first, last, smear)
-
-    names = tuple(f"ts_{k}" for k in range(len(catalogue.sources)))
-    decides = (tuple(map(astuple, catalogue.sources)), smear)
-    found = kept_skies(sky, "list", decides, names, n, _LIST_A_BATCH, rows, bench)
-    return own_log_p(table, np.stack([found[name].values for name in names], axis=1))
-
-
-def of_skies(met: Bools, what: str = "") -> Chance:
-    """The global chance of what happened in some of the background skies, the data counted as one of them."""
-    return tail_of(met, f"{GLOBAL}{what and ', '}{what}", SKIES, "global")
-
-
-# --- records ---------------------------------------------------------------------------------------------------------
-
-
-class Spot(Record):
-    """A fit in one direction: where, what was fitted, local and, where skies were asked for, global chance."""
-
-    at: Position = shown("where", short="RA   dec")
-    n_signal: float = shown("fitted signal events", form=".1f", short="n_s")
-    index: float | None = shown("fitted spectral index; null where nothing was fitted", None, form=".2f")
-    ts: float = shown("test statistic TS", form=".2f", short="TS")
-    local: Chance = shown("chance of this direction alone", short="local p")
-    chance: Chance | Unknown = shown("chance of the best of all", short="global p")
-
-
-def local_chance(log_p: float, error: float, n_trials: int, *, extrapolated: bool) -> Chance:
-    """A local p-value from its table; error : relative."""
-    p = float(np.exp(log_p))
-    beyond = Unknown(reason="beyond what the trials reach")
-    return Chance(
-        p=p,
-        error=beyond if extrapolated else p * error,
-        n_trials=n_trials,
-        extrapolated=extrapolated,
-        of=LOCAL,
-        method="tilted scrambles at this declination",
-    )
-
-
-def spot_of(row: Floats, table: trials.LocalP, n_trials: int, chance: Chance | Unknown) -> Spot:
-    """A hottest spot, a row of ``trials.SPOT_COLUMNS``."""
-    spot = dict(zip(trials.SPOT_COLUMNS, map(float, row), strict=True))
-    dec, ts = spot["declination"], spot["ts"]
-    beyond = ts > float(np.interp(dec, table.declination, table.reach)) ** 2
-    return Spot(
-        at=position(spot["right_ascension"], dec),
-        n_signal=spot["n_signal"],
-        index=spot["index"] if spot["n_signal"] > 0 else None,
-        ts=ts,
-        local=local_chance(spot["log_p"], table.error_of(dec, ts), n_trials, extrapolated=beyond),
-        chance=chance,
-    )
+    of : what it is the chance of.
+    """
+    return NO_SKIES if skies is None else tail_of(skies <= value, of, METHOD, "global")

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
@@ -33,11 +32,12 @@ from nuanalysis.answers._experiments import (
 )
 from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import JointMaximum, JointTerms, curvature_at, joint_maximum
-from nuanalysis.plot import Drawn, Sidecar, comparison_of_models
+from nuanalysis.plot import Drawn, Sidecar, comparison_of_models, slug
 from nuanalysis.records import Carried, Chance, Record, carried, setting, shown
 from nuanalysis.trials.streams import joint_model
 
@@ -88,6 +88,7 @@ class CompareAnswer(Answer):
     """Two models on the same events."""
 
     name: ClassVar[str] = "compare"
+    rows: ClassVar[str] = "models"
     q: float = shown("q = TS of B - TS of A", form=".2f")
     models: tuple[Side, ...] = shown("the models: A, then B")
     power_level: float = shown("level of the tests behind the powers", hidden=True)
@@ -110,12 +111,13 @@ class CompareAnswer(Answer):
         q_a, q_b = (self.experiments[name].values for name in ("q_a", "q_b"))
         a, b = (one.tested.label for one in self.models)
         origin = origin_of_skies(self.provenance.origin)
-        figure = comparison_of_models(q_a, q_b, self.q, (a, b), label=f"{a} or {b}", origin=origin)
+        figure = comparison_of_models(q_a, q_b, self.q, (a, b), label=self.provenance.sample, origin=origin)
         words = (
             f"{a} (A) or {b} (B) on {self.provenance.sample} ({self.provenance.origin}): distribution of q = TS_B - "
             f"TS_A in {self.n_trials} pseudo-experiments of each, and q of the events. {' '.join(self.headline())}"
         )
-        return (Drawn(figure, Sidecar("compare", words, words, origin)),)
+        name = "-".join(["compare", *(slug(one.tested.hypothesis) for one in self.models)])
+        return (Drawn(figure, Sidecar(name, words, words, origin)),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
-"""Extended sources: positions along the Galactic plane times Gaussian extensions, and a list, each at its own size.
+"""Extended sources along the Galactic plane and of a list: local p-values, and global ones over all of them.
 
-Local p-values are those of one position with one extension.  The global ones correct for all positions and extensions,
+Positions are fitted with every Gaussian extension, a source of the list with its own.  Local p-values are those of one
+position with one extension.  The global ones correct for all positions and extensions,
 for all sources of the list, and for the two searches together, with the same background skies (arXiv:2307.07576).
 """
 
@@ -9,226 +10,161 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 from pydantic import AfterValidator
 
-from nuanalysis import trials
-from nuanalysis.answers._posed import provenance_of
-from nuanalysis.answers._question import Answer, Question, Sources
+from nuanalysis import store, trials
+from nuanalysis.answers._chance import tail_of
+from nuanalysis.answers._posed import Fitted, position, provenance_of
+from nuanalysis.answers._question import Answer, Question
+from nuanalysis.answers._question import Sources as Listed
 from nuanalysis.answers._sky import (
-    FEWEST_LOCAL_TRIALS,
-    NOT_ASKED,
-    TABLE_DECLINATIONS,
+    GLOBAL,
+    METHOD,
+    NO_SKIES,
+    Nside,
+    Skies,
     Sky,
-    Spot,
-    check_nside,
+    background,
     digest,
-    kept_skies,
-    list_skies,
-    list_table,
-    local_table,
+    fitted_row,
+    global_chance,
+    local_chance,
+    local_trials_setting,
     look_at,
-    of_skies,
-    spot_of,
+    skies_setting,
+    sky_table,
 )
-from nuanalysis.answers.sources import SourcesAnswer, sources
-from nuanalysis.engine.bench import Bench
-from nuanalysis.errors import InputError
-from nuanalysis.library.catalogues import open_catalogue
+from nuanalysis.answers.sources import ListSearch, SourcesAnswer, opened, search_list, sources
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
+from nuanalysis.engine.bench import Bench, Kept
+from nuanalysis.errors import DataError, InputError
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import turned
-from nuanalysis.model import Hypothesis
-from nuanalysis.plot import Drawn, ExtensionStrip, Ring, Sidecar, extended_figure, mark, slug
-from nuanalysis.records import Carried, Chance, Record, Unknown, carried, setting, shown
+from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
+from nuanalysis.plot import Drawn, ExtensionStrip, Ring, Sidecar, extended_figure, mark
+from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carried, setting, shown
 from nuanalysis.schema import Floats
-from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue
+from nuanalysis.store.sky_maps import LOCAL
 
-LEAST_EXTENSION, MOST_EXTENSION = 0.05, 5.0  # deg
-_MOST_DECLINATION = float(np.degrees(trials.MOST_DECLINATION))
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+_LEAST_EXTENSION, _MOST_EXTENSION = 0.05, 5.0  # deg
+_ALL_AROUND, _IN_REACH = (0.0, 360.0), (-82.0, 82.0)  # deg
 _SKIES_A_BATCH = 25
-_BOTH = "the smaller of the two searches' global p-values; positions, extensions and sources of the list corrected for"
 
 
-def _sizes(extensions: tuple[float, ...]) -> tuple[float, ...]:
-    wrong = [f"{size:g}" for size in extensions if not LEAST_EXTENSION <= size <= MOST_EXTENSION]
-    if wrong or not extensions:
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def _extensions(given: tuple[float, ...]) -> tuple[float, ...]:
+    wrong = [f"{size:g}" for size in given if not _LEAST_EXTENSION <= size <= _MOST_EXTENSION]
+    if wrong or not given:
         raise ValueError(
-            f"extensions hold {', '.join(wrong) or 'nothing'}; expected {LEAST_EXTENSION:g} to {MOST_EXTENSION:g} "
-            "degrees (a scan fits points)"
+            f"extensions holds {', '.join(wrong) or 'nothing'}; expected {_LEAST_EXTENSION:g} to {_MOST_EXTENSION:g} "
+            "degrees each (scan fits points)"
         )
-    return tuple(sorted(set(extensions)))
+    return tuple(sorted(set(given)))
 
 
 def _pair(name: str, most: float, given: tuple[float, ...]) -> tuple[float, ...]:
-    if given and (len(given) != 2 or not all(-most <= value <= most for value in given)):
-        raise ValueError(
-            f"{name} is {', '.join(f'{v:g}' for v in given)}; expected two of -{most:g} to {most:g} degrees"
-        )
+    if given and (len(given) != 2 or not all(abs(value) <= most for value in given)):
+        found = ", ".join(f"{value:g}" for value in given)
+        raise ValueError(f"{name} is ({found}); expected (low, high), both from {-most:g} to {most:g} degrees, or ()")
     return given
 
 
-def _longitudes(given: tuple[float, ...]) -> tuple[float, ...]:
-    return _pair("longitude", 360.0, given)
-
-
-def _declinations_between(given: tuple[float, ...]) -> tuple[float, ...]:
-    if _pair("declination", _MOST_DECLINATION, given) and given[0] > given[1]:
-        raise ValueError(f"declination is {given[0]:g}, {given[1]:g}; expected the lower one first")
+def _declinations(given: tuple[float, ...]) -> tuple[float, ...]:
+    if len(_pair("declination", _IN_REACH[1], given)) == 2 and given[0] > given[1]:
+        raise ValueError(f"declination is ({given[0]:g}, {given[1]:g}); expected the lower one first")
     return given
+
+
+Extensions = Annotated[tuple[float, ...], AfterValidator(_extensions)]
+Longitudes = Annotated[tuple[float, ...], AfterValidator(partial(_pair, "longitude", 360.0))]
+Declinations = Annotated[tuple[float, ...], AfterValidator(_declinations)]
 
 
 class Extended(Question):
-    """Fit extended sources along the Galactic plane and of a list; local p-values, and global ones over all of them."""
+    """Extended sources along the Galactic plane and of a list: local p-values, and global ones over all of them."""
 
     example: ClassVar[Mapping[str, Any]] = {
-        "extensions": (1.0, 2.0), "width": 2.0, "nside": 16, "declination": (-5.0, 40.0), "skies": 20, "local_trials": 200,
+        "extensions": (1.0, 3.0), "width": 3.0, "nside": 16, "declination": (-5.0, 40.0), "skies": 20,
+        "local_trials": 200,
     }  # fmt: skip
-    extensions: Annotated[tuple[float, ...], AfterValidator(_sizes)] = setting(
-        (0.5, 1.0, 1.5, 2.0), unit="deg", help="Gaussian sigmas, 0.05 to 5"
-    )
+    extensions: Extensions = setting((0.5, 1.0, 1.5, 2.0), unit="deg", help="Gaussian sigmas, 0.05 to 5 each")
     width: float = setting(5.0, above=0, high=90, unit="deg", help="largest Galactic latitude of positions")
-    nside: Annotated[int, AfterValidator(check_nside)] = setting(
-        64, help="finest HEALPix resolution; wide extensions have a coarser one"
+    nside: Nside = setting(64, help="finest HEALPix resolution, a power of 2; wide extensions have a coarser one")
+    longitude: Longitudes = setting(
+        (), unit="deg", help="Galactic longitudes of positions, eastwards from the first to the second; without: all"
     )
-    longitude: Annotated[tuple[float, ...], AfterValidator(_longitudes)] = setting(
-        (), unit="deg", help="LO,HI: Galactic longitudes of positions, eastwards from LO to HI; without: all"
+    declination: Declinations = setting(
+        (), unit="deg", help="lowest and highest declination of positions and sources; without: all, -82 to 82"
     )
-    declination: Annotated[tuple[float, ...], AfterValidator(_declinations_between)] = setting(
-        (), unit="deg", help="LO,HI: declinations of positions and of the list's sources; without: all up to 82"
-    )
-    catalogue: Sources = setting("extended-tev", help="the list, each source at its own extension")
-    skies: int = setting(100, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
-    local_trials: int = setting(
-        1000, low=FEWEST_LOCAL_TRIALS, high=10_000_000, help="tilted scrambles behind each local p-value"
-    )
+    catalogue: Listed = setting("extended-tev", help="the list, each source fitted at its own extension")
+    skies: int = skies_setting(100)
+    local_trials: int = local_trials_setting(1000)
+
+    def model_post_init(self, context: Any) -> None:
+        faults = [
+            f"no position is left for the extension {math.degrees(layer.extension):g} deg: no pixel of nside "
+            f"{layer.nside} lies in the range; widen width, longitude or declination"
+            for layer in self.layers()
+            if not len(layer.pixels)
+        ]
+        try:
+            self.listed()
+        except InputError as error:
+            faults.append(str(error))
+        except DataError:
+            pass  # the list's release is not here: said when it is asked, a spec can be read without
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    def region(self) -> trials.PlaneRegion:
+        """Where positions lie."""
+        west, east = map(math.radians, self.longitude or _ALL_AROUND)
+        low, high = map(math.radians, self.declination or _IN_REACH)
+        return trials.PlaneRegion(math.radians(self.width), (west, east), (low, high))
+
+    def layers(self) -> tuple[trials.Layer, ...]:
+        """The positions of every extension."""
+        return trials.layers(self.region(), tuple(math.radians(size) for size in self.extensions), self.nside)
+
+    def listed(self) -> Catalogue:
+        """The sources of the list between the declinations.  Raises InputError where there is none."""
+        listed, (low, high) = opened(self.catalogue), self.region().declination
+        kept = tuple(source for source in listed.sources if low <= source.declination <= high)
+        if not kept:
+            between = f"{math.degrees(low):g} and {math.degrees(high):g} deg"
+            raise InputError(f"no source of {listed.name} lies between declinations {between}")
+        return replace(listed, sources=kept, weights=(1.0,) * len(kept))
 
     def ask(self, samples: Samples, bench: Bench) -> ExtendedAnswer:
-        return extended(look_at(samples), search_of(self), self, bench)
-
-
-# --- what is looked at -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Search:
-    """A region of the plane, its layers, and a list of sources."""
-
-    region: trials.PlaneRegion
-    layers: tuple[trials.Layer, ...]
-    catalogue: Catalogue
-
-
-def search_of(asked: Extended) -> Search:
-    """Positions and sources of a search.  Raises InputError where a region holds none of them."""
-    along, most = asked.longitude or (0.0, 360.0), _MOST_DECLINATION
-    low, high = np.radians(asked.declination or (-most, most)).tolist()
-    region = trials.PlaneRegion(
-        math.radians(asked.width), (math.radians(along[0]), math.radians(along[1])), (low, high)
-    )
-    planes = trials.layers(region, tuple(math.radians(size) for size in asked.extensions), asked.nside)
-    faults = [
-        f"no position is left for the extension {size:g} deg: no pixel of nside {plane.nside} lies in the range; widen "
-        "width, longitude or declination"
-        for size, plane in zip(asked.extensions, planes, strict=True)
-        if not len(plane.pixels)
-    ]
-    listed = open_catalogue(asked.catalogue) if isinstance(asked.catalogue, str) else asked.catalogue
-    inside = tuple(s for s in listed.sources if low <= s.declination <= high)
-    if not inside:
-        faults.append(f"no source of {listed.name} lies between declinations {asked.declination}")
-    if faults:
-        raise InputError("the search cannot be made:\n  - " + "\n  - ".join(faults))
-    return Search(region, planes, replace(listed, sources=inside, weights=(1.0,) * len(inside)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """A layer, its fits (position, FIT_COLUMNS), ln of their local p-values (position,), and the table of these."""
-
-    layer: trials.Layer
-    fits: Floats
-    log_p: Floats
-    table: trials.LocalP
-
-
-def source_of(extension: float, declination: float) -> Hypothesis:
-    """A source of that extension at right ascension 0, rad, its index free."""
-    name = f"point:0,{math.degrees(declination):.6g}"
-    source = PointSource(name, 0.0, declination, extension)
-    return Hypothesis(name, Catalogue(name, name, (source,), (1.0,), "a direction"), 2.7, True)
-
-
-def nodes(declination: tuple[float, float]) -> Floats:
-    """The declinations of the scan's table that surround a range, (node,) rad."""
-    grid = TABLE_DECLINATIONS
-    first = max(int(np.searchsorted(grid, declination[0], side="right")) - 1, 0)
-    return np.asarray(grid[first : int(np.searchsorted(grid, declination[1], side="left")) + 1])
-
-
-def _table(sky: Sky, layer: trials.Layer, n_trials: int, bench: Bench) -> trials.LocalP:
-    at = np.pi / 2 - hp.pix2ang(layer.nside, layer.pixels)[0]
-    grid = nodes((float(at.min()), float(at.max())))
-    where = tuple(source_of(layer.extension, float(dec)) for dec in grid)
-    return local_table(sky, where, grid, n_trials, bench)
-
-
-def fit_plane(sky: Sky, planes: tuple[trials.Layer, ...], n_trials: int, bench: Bench) -> tuple[Fitted, ...]:
-    """Every position with every extension, on the data."""
-    data = turned(sky.events.right_ascension())
-
-    def work(layer: trials.Layer) -> Floats:
-        return trials.fit_layer(sky.events, [data], layer)[0]
-
-    fits = bench.map(work, planes, "extensions fitted at every position")
-    tables = [_table(sky, layer, n_trials, bench) for layer in planes]
-    log_p = [
-        trials.log_p_map(table, layer.nside, layer.pixels, rows[:, 0])
-        for layer, rows, table in zip(planes, fits, tables, strict=True)
-    ]
-    return tuple(map(Fitted, planes, fits, log_p, tables))
-
-
-def background_plane(sky: Sky, search: Search, plane: tuple[Fitted, ...], n: int, bench: Bench) -> Floats:
-    """The smallest ln p of each extension on n background skies, (sky, extension)."""
-    tables = tuple(one.table for one in plane)
-
-    def rows(first: int, last: int) -> Floats:
-        return trials.extended_trials(sky.events, tables, search.layers, sky.seed, first, last)
-
-    grids = tuple((layer.extension, layer.nside) for layer in search.layers)
-    decides = (tuple(map(digest, tables)), search.region, grids)
-    columns = trials.layer_columns(len(plane))
-    found = kept_skies(sky, "extended", decides, columns, n, _SKIES_A_BATCH, rows, bench)
-    return np.stack([found[f"log_p_{k}"].values for k in range(len(plane))], axis=1)
-
-
-def likeliest_extension(plane: tuple[Fitted, ...], at: tuple[float, float], within: float) -> float:
-    """The extension with the largest TS within an angle of right ascension and declination ``at``, rad.
-
-    Deep in the tail, where local p-values are extrapolated, they do not tell one extension from the next; TS does.
-    """
-    best = []
-    for one in plane:
-        theta, phi = hp.pix2ang(one.layer.nside, one.layer.pixels)
-        near = hp.rotator.angdist([np.pi / 2 - at[1], at[0]], [theta, phi]) <= within
-        best.append(float(one.fits[near, 0].max(initial=-1.0)))
-    return plane[int(np.argmax(best))].layer.extension
+        return extended(look_at(samples, bench), samples, self)
 
 
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-class WideSpot(Record):
-    """The hottest position of an extension."""
+class Hottest(Record):
+    """The position with the smallest local p-value, of one extension or of all."""
 
-    extension_deg: float = shown("extension", unit="deg", form="g", short="ext")
-    nside: int = shown("HEALPix nside of its positions", hidden=True)
-    positions: int = shown("positions", hidden=True)
-    spot: Spot = shown("hottest")
+    extension_deg: float = shown("Gaussian extension", unit="deg", form="g", short="extension")
+    at: Position = shown("where", short="RA   dec")
+    fitted: Fitted = shown("fit")
+    local: Chance = shown("chance of this position with this extension alone", short="local p")
+    chance: Chance | Unknown = shown("chance that the best of all that were tried is as good", short="global p")
+    n_positions: int = shown("positions tried", short="positions")
+
+    def ring(self) -> Ring:
+        """For the figure."""
+        return Ring(self.at.l_deg, self.at.b_deg, self.extension_deg)
 
 
 class ExtendedAnswer(Answer):
@@ -236,174 +172,218 @@ class ExtendedAnswer(Answer):
 
     name: ClassVar[str] = "extended"
     rows: ClassVar[str] = "extensions"
-    hottest: WideSpot = shown("hottest position")
-    extension_of_largest_ts: float = shown("extension of the largest TS there", unit="deg", form="g")
-    fits: int = shown("fits, positions times extensions")
+    width: float = shown("positions: largest latitude", unit="deg", form="g")
+    longitude: tuple[float, ...] = shown("longitudes, eastwards", unit="deg", form="g")
+    declination: tuple[float, ...] = shown("declinations", unit="deg", form="g")
+    chance: Chance | Unknown = shown("chance in both searches")
+    hottest: Hottest = shown("hottest position", hidden=True)
+    likeliest_extension_deg: float = shown("extension of largest TS nearby", unit="deg", form="g")
+    extensions: tuple[Hottest, ...] = shown("hottest position of each extension")
+    listed: SourcesAnswer = shown("list")
+    n_fits: int = shown("fits")
     not_converged: int = shown("fits that did not converge")
-    skies: int = shown("background skies")
-    local_trials: int = shown("scrambles behind each local p-value")
-    width: float = shown("largest Galactic latitude", unit="deg", form="g", hidden=True)
-    longitude: tuple[float, ...] = shown("Galactic longitudes", (), unit="deg", hidden=True)
-    declination: tuple[float, ...] = shown("declinations", (), unit="deg", hidden=True)
-    extensions: tuple[WideSpot, ...] = shown("hottest position of each extension")
-    listed: SourcesAnswer = shown("the list", hidden=True)
-    chance: Chance | Unknown = shown("chance of both searches together")
-    plane: Carried[xr.Dataset] = carried()
+    n_skies: int = shown("background skies")
+    local_trials: int = shown("scrambles for each local p")
+    positions: Carried[xr.Dataset] = carried()
 
     def headline(self) -> tuple[str, ...]:
-        one = self.hottest
+        spot = self.hottest
         return (
-            f"Hottest along the plane: {one.spot.at.words()}, extension {one.extension_deg:g} deg, TS "
-            f"{one.spot.ts:.2f}; {one.spot.local.words()}; {one.spot.chance.words()}.",
+            f"Hottest position: {spot.at.words()}, extension {spot.extension_deg:g} deg, TS {spot.fitted.ts:.2f}; "
+            f"{spot.local.words()}; {spot.chance.words()}.",
             self.listed.headline()[0],
+            f"Both searches together: {self.chance.words()}.",
         )
 
     def drawn(self) -> tuple[Drawn, ...]:
-        if self.plane is None:
+        if self.positions is None:
             return ()
-        spot, whose = self.hottest, self.provenance
-        hottest = Ring(spot.spot.at.l_deg, spot.spot.at.b_deg, spot.extension_deg)
-        rings = [Ring(one.at.l_deg, one.at.b_deg, one.extension_deg) for one in self.listed.sources]
-        label = f"Extended sources, {whose.sample}"
+        whose = self.provenance
         figure = extended_figure(
-            _strips(self.plane), hottest, rings, half_width_deg=self.width, label=label, origin=whose.origin
+            _strips(self.positions),
+            self.hottest.ring(),
+            [Ring(one.at.l_deg, one.at.b_deg, one.extension_deg) for one in self.listed.sources],
+            half_width_deg=self.width,
+            label=f"Extended sources, {whose.sample}",
+            origin=whose.origin,
         )
-        alt, caption = self._said()
-        sidecar = Sidecar(
-            f"extended-plane-{slug(whose.sample)}{mark(whose.origin)}", alt, caption, whose.origin, "maps"
+        found, sizes = " ".join(self.headline()), ", ".join(f"{one.extension_deg:g}" for one in self.extensions)
+        caption = (
+            f"{whose.words()}, {self.n_skies} background skies: −log₁₀ of the local p-value of Gaussian sources of "
+            f"extension {sizes}° along the Galactic plane. Above: at each position the extension with the smallest "
+            f"p-value; white rings are sources of the list ({self.listed.catalogue}) with radii of their extensions "
+            "(at least 0.4°), the cross and the dashed ring the hottest position and its extension. Below: for each "
+            "extension the smallest p-value along b. Galactic coordinates, longitude grows to the left. " + found
         )
-        return (Drawn(figure, sidecar, _fits_table(self.plane)),)
+        alt = f"Map of the Galactic plane and profiles along longitude, {whose.stamp} events of {whose.sample}. {found}"
+        sidecar = Sidecar(f"extended-plane-{whose.sample}{mark(whose.origin)}", alt, caption, whose.origin, "maps")
+        return (Drawn(figure, sidecar, self._fits()),)
+
+    def _fits(self) -> Table:
+        """Every position with every extension as a row of an astropy Table."""
+        from astropy.table import Table
+
+        about = {"ORIGIN": self.provenance.stamp, "SAMPLE": self.provenance.sample, "SEED": self.provenance.seed}
+        columns = {str(name): values.values for name, values in (self.positions or {}).items()}
+        units = dict.fromkeys(("extension", "l", "b", "ra", "dec"), "deg")
+        return Table(columns, units=units, meta={**about, "LOG10_P_LOCAL": f"log10 of the p-value, local: {LOCAL}"})
 
     def files(self) -> Mapping[str, bytes]:
-        from nuanalysis.store import table_ecsv
-
-        return {f"extended-list{mark(self.provenance.origin)}.ecsv": table_ecsv(self.listed.to_table())}
-
-    def _said(self) -> tuple[str, str]:
-        """Alt text and caption of the figure."""
-        sizes, whose = ", ".join(f"{row.extension_deg:g}" for row in self.extensions), self.provenance
-        events = f"{whose.stamp} events"
-        found = " ".join(self.headline())
-        caption = (
-            f"{whose.sample}, {whose.n_events:,} {events}, seed {whose.seed}, {self.skies} background skies: −log₁₀ of "
-            f"the local p-value of Gaussian sources of extension {sizes}° along the Galactic plane. Above: at each "
-            "position the extension with the smallest p-value; white rings are sources of the list "
-            f"({self.listed.catalogue}) with radii of their extensions (at least 0.4°), the cross and the dashed ring "
-            "the hottest position and its extension. Below: for each extension the smallest p-value along b. Galactic "
-            f"coordinates, longitude grows to the left. {found}"
-        )
-        return f"Map of the Galactic plane and profiles along longitude, {events} of {whose.sample}. {found}", caption
+        return {"extended-list.ecsv": store.table_ecsv(self.listed.to_table())}
 
 
-def _strips(plane: xr.Dataset) -> list[ExtensionStrip]:
-    """The local p-values of each extension, for the figure."""
+def _strips(positions: xr.Dataset) -> list[ExtensionStrip]:
+    """What the figure draws of each extension."""
     out = []
-    for extension in np.unique(plane["extension_deg"].values):
-        mine = plane["extension_deg"].values == extension
-        nside = int(plane["nside"].values[mine][0])
-        values = -plane["log10_p"].values[mine]
-        out.append(ExtensionStrip(float(extension), nside, plane["pixel"].values[mine].astype(np.int64), values))
+    for size in np.unique(positions["extension"].values):
+        mine = positions.isel(fit=np.flatnonzero(positions["extension"].values == size))
+        nside, pixels = int(mine["nside"].values[0]), mine["pixel"].values
+        out.append(ExtensionStrip(float(size), nside, pixels, -mine["log10_p_local"].values))
     return out
 
 
-def _fits_table(plane: xr.Dataset) -> Any:
-    from astropy.table import Table
-
-    return Table(
-        {str(name): plane[name].values for name in plane.data_vars},
-        units={str(name): plane[name].attrs["units"] or None for name in plane.data_vars},
-        descriptions={str(name): plane[name].attrs["description"] for name in plane.data_vars},
-        meta={key: str(value) for key, value in plane.attrs.items()},
-    )
+# --- positions -------------------------------------------------------------------------------------------------------
 
 
-_PLANE = {
-    "extension_deg": ("deg", "width of the Gaussian extension"),
-    "nside": ("", "HEALPix nside of the position"),
-    "pixel": ("", "HEALPix pixel, RING, ICRS"),
-    "l_deg": ("deg", "Galactic longitude"),
-    "b_deg": ("deg", "Galactic latitude"),
-    "ra_deg": ("deg", "right ascension, ICRS"),
-    "dec_deg": ("deg", "declination, ICRS"),
-    "ts": ("", "test statistic"),
-    "n_signal": ("", "fitted signal events"),
-    "index": ("", "fitted spectral index"),
-    "converged": ("", "1 where the fit converged"),
-    "log10_p": ("", "log10 of the local p-value"),
-}
+@dataclass(frozen=True, slots=True, eq=False)
+class Searched:
+    """A layer, its fits (position, FIT_COLUMNS), ln of their local p-values (position,), and the table of these."""
+
+    layer: trials.Layer
+    fits: Floats
+    log_p: Floats
+    table: trials.LocalP
+
+    @property
+    def extension_deg(self) -> float:
+        """Its extension, deg, as it was asked for."""
+        return round(math.degrees(self.layer.extension), 9)
+
+    def directions(self) -> tuple[Floats, Floats]:
+        """Right ascension and declination of its positions, (position,) rad."""
+        theta, phi = hp.pix2ang(self.layer.nside, self.layer.pixels)
+        return np.asarray(phi), np.asarray(np.pi / 2 - theta)
+
+    def hottest(self, chance: Chance | Unknown, local_trials: int) -> Hottest:
+        """Its hottest position."""
+        k, (ra, dec) = int(np.argmin(self.log_p)), self.directions()
+        at, ts, log_p = float(dec[k]), float(self.fits[k, 0]), float(self.log_p[k])
+        return Hottest(
+            extension_deg=self.extension_deg,
+            at=position(float(ra[k]), at),
+            fitted=fitted_row(self.fits[k]),
+            local=local_chance(self.table, at, ts, log_p, local_trials),
+            chance=chance,
+            n_positions=len(self.fits),
+        )
 
 
-def _plane_product(plane: tuple[Fitted, ...], sky: Sky) -> xr.Dataset:
-    """Every position with every extension, a row each."""
-    columns: dict[str, list[Floats]] = {name: [] for name in _PLANE}
+def _fit_layer(kept: Kept, data: Turned, layer: trials.Layer) -> Floats:
+    return trials.fit_layer(kept.value, [data], layer)[0]
+
+
+def table_of(sky: Sky, layer: trials.Layer, local_trials: int) -> trials.LocalP:
+    """Local p-values of one extension at the declinations around its positions."""
+    theta, _ = hp.pix2ang(layer.nside, layer.pixels)
+    low, high = float(np.pi / 2 - theta.max()), float(np.pi / 2 - theta.min())
+    return sky_table(sky, local_trials, extension=layer.extension, low=low, high=high)
+
+
+def fit_plane(sky: Sky, layers: tuple[trials.Layer, ...], local_trials: int) -> tuple[Searched, ...]:
+    """Every position with every extension, on the data."""
+    work = partial(_fit_layer, sky.kept, turned(sky.events.right_ascension()))
+    fits = sky.bench.map(work, layers, "positions of each extension", (sky.kept,))
+    out = []
+    for layer, rows in zip(layers, fits, strict=True):
+        table = table_of(sky, layer, local_trials)
+        out.append(Searched(layer, rows, trials.log_p_map(table, layer.nside, layer.pixels, rows[:, 0]), table))
+    return tuple(out)
+
+
+def plane_skies(sky: Sky, region: trials.PlaneRegion, plane: tuple[Searched, ...], n: int) -> Floats:
+    """The smallest ln p of each extension on n background skies, (sky, extension)."""
+    tables, layers = tuple(one.table for one in plane), tuple(one.layer for one in plane)
+    decides = (tuple(map(digest, tables)), region, tuple((layer.extension, layer.nside) for layer in layers))
+    columns = trials.layer_columns(len(plane))
+    asked = Skies("extended", trials.extended_trials, (tables, layers), decides, columns, _SKIES_A_BATCH)
+    found = background(sky, asked, n)
+    return np.stack([found[f"log_p_{k}"].values for k in range(len(plane))], axis=1)
+
+
+def likeliest_extension(plane: tuple[Searched, ...], at: Position, within_deg: float) -> float:
+    """The extension, deg, with the largest TS within an angle of a place.
+
+    Deep in the tail, where local p-values are extrapolated, they do not tell one extension from the next; TS does.
+    """
+    best = []
     for one in plane:
-        layer = one.layer
-        theta, phi = hp.pix2ang(layer.nside, layer.pixels)
-        dec, n = np.pi / 2 - theta, len(layer.pixels)
-        lon, lat = hp.Rotator(coord=["C", "G"])(np.degrees(phi), np.degrees(dec), lonlat=True)
-        values = (
-            np.full(n, round(math.degrees(layer.extension), 9)), np.full(n, layer.nside), layer.pixels,
-            np.round(np.asarray(lon) % 360.0, 6), np.round(lat, 6), np.round(np.degrees(phi), 6),
-            np.round(np.degrees(dec), 6), *one.fits.T, one.log_p / math.log(10.0),
-        )  # fmt: skip
-        for name, value in zip(_PLANE, values, strict=True):
-            columns[name].append(np.asarray(value, dtype=np.float64))
-    described = {name: {"units": unit, "description": said} for name, (unit, said) in _PLANE.items()}
-    data = {name: (("position",), np.concatenate(parts), described[name]) for name, parts in columns.items()}
-    return xr.Dataset(data, attrs={"origin": sky.samples.origin, "sample": sky.samples.name})
+        ra, dec = one.directions()
+        here = [np.pi / 2 - math.radians(at.dec_deg), math.radians(at.ra_deg)]
+        near = hp.rotator.angdist(here, [np.pi / 2 - dec, ra]) <= math.radians(within_deg)
+        best.append(float(one.fits[near, 0].max(initial=-1.0)))
+    return plane[int(np.argmax(best))].extension_deg
 
 
-def _best(one: Fitted, n_trials: int, chance: Chance | Unknown) -> WideSpot:
-    """The hottest position of a layer."""
-    row = trials.hottest_position(one.layer, one.log_p, one.fits)
-    return WideSpot(
-        extension_deg=round(math.degrees(one.layer.extension), 9),
-        nside=one.layer.nside,
-        positions=len(one.fits),
-        spot=spot_of(row, one.table, n_trials, chance),
-    )
+def _dataset(plane: tuple[Searched, ...]) -> xr.Dataset:
+    """Every position with every extension; dim ``fit``, angles in deg."""
+    parts = []
+    for one in plane:
+        ra, dec = (np.degrees(angle) for angle in one.directions())
+        lon, lat = hp.Rotator(coord=["C", "G"])(ra, dec, lonlat=True)
+        angles = {"l": np.asarray(lon) % 360.0, "b": np.asarray(lat), "ra": ra, "dec": dec}
+        columns = {name: np.round(angle, 6) for name, angle in angles.items()}
+        columns |= dict(zip(FIT_COLUMNS, one.fits.T, strict=True)) | {"log10_p_local": one.log_p / math.log(10.0)}
+        made = xr.Dataset({name: ("fit", column) for name, column in {**columns, "pixel": one.layer.pixels}.items()})
+        parts.append(made.assign(extension=("fit", np.full(len(ra), one.extension_deg)),
+                                 nside=("fit", np.full(len(ra), one.layer.nside))))  # fmt: skip
+    return xr.concat(parts, "fit")
 
 
-def extended(sky: Sky, search: Search, asked: Extended, bench: Bench) -> ExtendedAnswer:
-    """The answer for a sky that is prepared."""
-    plane = fit_plane(sky, search.layers, asked.local_trials, bench)
-    least = np.array([one.log_p.min() for one in plane])
-    hottest = int(np.argmin(least))
-    skies = background_plane(sky, search, plane, asked.skies, bench) if asked.skies else None
-    listed = sources(sky, search.catalogue, asked.skies, 0.0, asked.local_trials, bench)
-    each: list[Chance | Unknown] = [NOT_ASKED] * len(plane)
-    anywhere: Chance | Unknown = NOT_ASKED
-    both: Chance | Unknown = NOT_ASKED
-    if skies is not None:
-        each = [of_skies(skies[:, k] <= least[k], "all positions with this extension") for k in range(len(plane))]
-        anywhere = of_skies(skies.min(axis=1) <= least.min(), "all positions and extensions")
-        of_list = _list_background(sky, search.catalogue, asked, bench)
-        data = np.array([least.min(), math.log(listed.local.p)])
-        both = of_skies(trials.smaller_of_both(data, np.stack([skies.min(axis=1), of_list], axis=1)), _BOTH)
-    spot = _best(plane[hottest], asked.local_trials, anywhere)
-    at = (math.radians(spot.spot.at.ra_deg), math.radians(spot.spot.at.dec_deg))
+# --- both searches ---------------------------------------------------------------------------------------------------
+
+
+def _both(plane: tuple[Searched, ...], skies: Floats | None, listed: ListSearch) -> Chance | Unknown:
+    """The chance of as small a result in the better of both searches."""
+    if skies is None or listed.skies is None:
+        return NO_SKIES
+    data = np.array([min(one.log_p.min() for one in plane), listed.log_p.min()])
+    both = np.stack([skies.min(axis=1), listed.skies.min(axis=1)], axis=1)
+    of = "the smaller of the two searches' global p-values is as small in a background sky"
+    return tail_of(trials.smaller_of_both(data, both), of, METHOD, "global")
+
+
+def extended(sky: Sky, samples: Samples, asked: Extended) -> ExtendedAnswer:
+    """The answer for a sample that is prepared."""
+    n_trials = asked.local_trials
+    plane = fit_plane(sky, asked.layers(), n_trials)
+    skies = plane_skies(sky, asked.region(), plane, asked.skies) if asked.skies else None
+    listed = search_list(sky, asked.listed(), asked.skies, n_trials)
+    n_fits, of = sum(len(one.fits) for one in plane), f"{GLOBAL}, all positions"
+    each = skies.T if skies is not None else [None] * len(plane)
+    own = [
+        global_chance(values, float(one.log_p.min()), f"{of} with this extension")
+        for one, values in zip(plane, each, strict=True)
+    ]
+    best = min(plane, key=lambda one: float(one.log_p.min()))
+    least = None if skies is None else skies.min(axis=1)
+    of_all = global_chance(least, float(best.log_p.min()), f"{of} and extensions")
+    hottest = best.hottest(of_all, n_trials).model_copy(update={"n_positions": n_fits})
     return ExtendedAnswer(
-        provenance=provenance_of(sky.samples, sky.anywhere),
-        hottest=spot,
-        extension_of_largest_ts=round(math.degrees(likeliest_extension(plane, at, plane[hottest].layer.extension)), 9),
-        fits=sum(len(one.fits) for one in plane),
-        not_converged=sum(int((one.fits[:, 3] < 1).sum()) for one in plane),
-        skies=asked.skies,
-        local_trials=asked.local_trials,
+        provenance=provenance_of(samples, sky.anywhere),
         width=asked.width,
-        longitude=asked.longitude,
-        declination=asked.declination,
-        extensions=tuple(_best(one, asked.local_trials, chance) for one, chance in zip(plane, each, strict=True)),
-        listed=listed,
-        chance=both,
-        plane=_plane_product(plane, sky),
+        longitude=asked.longitude or _ALL_AROUND,
+        declination=asked.declination or _IN_REACH,
+        chance=_both(plane, skies, listed),
+        hottest=hottest,
+        likeliest_extension_deg=likeliest_extension(plane, hottest.at, best.extension_deg),
+        extensions=tuple(one.hottest(chance, n_trials) for one, chance in zip(plane, own, strict=True)),
+        listed=sources(listed, samples),
+        n_fits=n_fits,
+        not_converged=sum(int((one.fits[:, 3] < 1).sum()) for one in plane),
+        n_skies=asked.skies,
+        local_trials=n_trials,
+        positions=_dataset(plane),
     )
-
-
-def _list_background(sky: Sky, catalogue: Catalogue, asked: Extended, bench: Bench) -> Floats:
-    """The smallest ln p of the list on the background skies, (sky,): the skies and tables of ``sources``."""
-    table = list_table(sky, catalogue, asked.local_trials, bench)
-    return np.asarray(list_skies(sky, catalogue, table, asked.skies, 0.0, bench).min(axis=1))
 
 
 QUESTION = Extended

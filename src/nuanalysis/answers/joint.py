@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
@@ -30,15 +29,17 @@ from nuanalysis.answers._experiments import (
 )
 from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import JointFit, JointTerms, maximise_joint
-from nuanalysis.plot import Drawn, Sidecar, joint_figure
+from nuanalysis.plot import Drawn, Sidecar, joint_figure, slug
 from nuanalysis.records import Measured, Record, Unknown, known, setting, shown
 from nuanalysis.trials.streams import JOINT_FIT
 
 Floats = NDArray[np.float64]
+_LETTERS = 120  # of a file name, at most
 _LOST = "the events cannot tell {names} apart: only the sum of their norms is determined; leave one of them out"
 _NOTES = (
     *ERRORS,
@@ -84,7 +85,7 @@ class Recovered(Record):
     n_injected: float = shown("mean injected events", form=".1f", short="injected")
     bias: Measured | Unknown = shown("median fit over injected events")
     bias_of_mean: Measured | Unknown = shown("mean fit over injected events", hidden=True)
-    deviation: float = shown("standard deviation of the fits", form=".1f")
+    deviation: float = shown("standard deviation of the fits", hidden=True)
     coverage: Measured | Unknown = shown("how often fit and error hold the truth (stated: 0.683)")
     coverage_corrected: Measured | Unknown = shown("the same after the correction", short="corrected")
     index_coverage: float | None = shown("the same of a free index", None, form=".3f", short="of index")
@@ -104,6 +105,7 @@ class JointAnswer(Answer):
     """Hypotheses fitted together."""
 
     name: ClassVar[str] = "joint"
+    rows: ClassVar[str] = "hypotheses"
     ts: float = shown("TS of all together", form=".2f")
     converged: bool = shown("the fit converged")
     hypotheses: tuple[Part, ...] = shown("each hypothesis, the others profiled")
@@ -130,7 +132,8 @@ class JointAnswer(Answer):
             f"{words} Left: fitted signal events, and the same corrected for their bias. Right: correlation of the "
             "norms, from the curvature below the diagonal and of the fits of pseudo-experiments above it."
         )
-        return (Drawn(figure, Sidecar("joint", words, caption, origin)),)
+        name = "-".join(["joint", *(slug(one.tested.hypothesis) for one in self.hypotheses)])
+        return (Drawn(figure, Sidecar(name[:_LETTERS], words, caption, origin)),)
 
 
 def _words(part: Part) -> str:

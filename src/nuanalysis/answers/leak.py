@@ -6,13 +6,12 @@ emission leaks into them; fitted together with it, what is left.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import xarray as xr
+from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from nuanalysis import trials
@@ -30,7 +29,20 @@ from nuanalysis.answers._experiments import (
     quantiles,
     trials_setting,
 )
-from nuanalysis.answers._leak_skies import SCRAMBLES, Law, draw, draw_empty, fits_of, laws_of, local_table, models
+from nuanalysis.answers._leak_skies import (
+    LOCAL_OF_SKIES,
+    SCRAMBLES,
+    Law,
+    Placed,
+    draw,
+    draw_empty,
+    fits_of,
+    laws_of,
+    local_table,
+    models,
+    placed,
+    published_in,
+)
 from nuanalysis.answers._posed import (
     Fitted,
     Tested,
@@ -40,15 +52,15 @@ from nuanalysis.answers._posed import (
     provenance_of,
     tested,
 )
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers._question import Answer, Named, Question, Sources, stacked
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError
-from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library.catalogues import PREFIX
-from nuanalysis.library.hypotheses import check_name, hypothesis, read_hypothesis
+from nuanalysis.library.hypotheses import hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import TS_TOLERANCE, FitResult, curvature_at, joint_maximum, refuse_flat
+from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, refuse_flat
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, LeakPanel, Sidecar, leak_figure
 from nuanalysis.records import Carried, Chance, Measured, Record, Unknown, carried, certain, setting, shown
@@ -58,8 +70,8 @@ from nuanalysis.trials.streams import LEAK_BEST_FIT
 if TYPE_CHECKING:
     from astropy.table import Table
 
+Floats = NDArray[np.float64]
 _EDGE = 0.025  # share of the skies below, and above, the outer quantiles
-LOCAL_OF_SKIES = "local p-value of the stack alone, from right-ascension scrambles that know of no diffuse component"
 _NOTES = (
     "skies are pseudo-experiments: scrambled events of the sample and Poisson events of the diffuse component, no "
     "source; the background is estimated again from both",
@@ -80,24 +92,6 @@ def _template(given: object) -> object:
     return given
 
 
-def _stack(name: str) -> str:
-    return PREFIX + name.removeprefix(PREFIX)
-
-
-def _catalogues(given: tuple[str, ...]) -> tuple[str, ...]:
-    faults = [] if given else ["there is no list of sources; expected one or more, for example snr"]
-    for name, times in Counter(map(_stack, given)).items():
-        if times > 1:
-            faults.append(f"{name.removeprefix(PREFIX)} named twice; expected different ones")
-        try:
-            check_name(name)
-        except InputError as error:
-            faults.append(str(error))
-    if faults:
-        raise ValueError("; ".join(faults))
-    return given
-
-
 class Leak(Question):
     """What a diffuse component alone does to stacked sources, and both fitted together."""
 
@@ -108,8 +102,8 @@ class Leak(Question):
         "skies": 100,
     }
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
-    catalogues: Annotated[tuple[str, ...], AfterValidator(_catalogues)] = setting(
-        ("snr", "pwn", "unid"), help="lists of sources to stack: snr, hgps?rule=.., or a file"
+    catalogues: Annotated[tuple[Sources, ...], AfterValidator(stacked)] = setting(
+        ("snr", "pwn", "unid"), help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
     )
     n_diffuse: float | None = setting(
         None, above=0, high=1e6, help="mean diffuse events of a sky; without: the best fit, corrected for its bias"
@@ -121,9 +115,9 @@ class Leak(Question):
         return leak(Experiments(problems, self.skies, bench), samples, self.n_diffuse)
 
 
-def hypotheses(diffuse: object, catalogues: tuple[str, ...]) -> tuple[Hypothesis, ...]:
+def hypotheses(diffuse: object, catalogues: tuple[Any, ...]) -> tuple[Hypothesis, ...]:
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
-    stacks = (read_hypothesis(_stack(name), index_free=free) for free in (True, False) for name in catalogues)
+    stacks = [hypothesis(one, index_free=free) for free in (True, False) for one in stacked(catalogues)]
     return (hypothesis(diffuse), *stacks)
 
 
@@ -152,24 +146,11 @@ class Alone(Record):
         )
 
 
-class Placed(Record):
-    """A fit of a stack alone, and where it lies among the skies."""
-
-    stack: str = shown("stack")
-    fit: str = shown("whose fit")
-    n_signal: float = shown("fitted events", form=".1f", short="n_s")
-    index: float | None = shown("spectral index", None, form=".2f")
-    chance: Chance = shown("local p-value", short="local p")
-    fewer: Chance = shown("skies with fewer events", short="fewer")
-    smaller: Chance = shown("skies with a smaller p-value", short="smaller p")
-    ts: float | None = shown("test statistic TS", None, form=".2f", short="TS")
-
-
 class Beside(Record):
     """A stack, or the diffuse component, fitted together with the other to the events."""
 
-    stack: str = shown("stack of the pair", hidden=True)
     hypothesis: str = shown("hypothesis")
+    beside: str = shown("the other")
     n_signal: Measured = shown("fitted events", short="n_s")
     index: Measured | None = shown("spectral index", None)
     ts: float = shown("test statistic TS, the other profiled", form=".2f", short="TS")
@@ -191,6 +172,7 @@ class LeakAnswer(Answer):
     """Stacks beside a diffuse component."""
 
     name: ClassVar[str] = "leak"
+    rows: ClassVar[str] = "stacks"
     diffuse: Tested = shown("diffuse component")
     fitted: Fitted = shown("its fit to the events, alone")
     n_signal_corrected: Measured = shown("the same n_s corrected for its bias")
@@ -261,40 +243,6 @@ def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> Table:
 # --- what the skies say -----------------------------------------------------------------------------------------------
 
 
-def _placed(name: str, best: FitResult, chance: Chance, skies: xr.Dataset, log_p: float, *, fit: str) -> Placed:
-    """A fit among the skies; log_p : ln of its p-value."""
-    return Placed(
-        stack=name,
-        fit=fit,
-        n_signal=best.n_signal,
-        index=best.index if best.n_signal > 0 else None,
-        chance=chance,
-        fewer=share_of(skies["n_s"].values <= best.n_signal, "skies with fewer events"),
-        smaller=share_of(skies["log_p"].values <= log_p, "skies with a smaller p-value"),
-        ts=best.ts if np.isfinite(best.ts) else None,
-    )
-
-
-def placed(problem: Problem, skies: xr.Dataset, table: trials.LocalP) -> Placed:
-    """The fit of the events, the stack alone."""
-    best, _ = fit_data(problem)
-    log_p = float(table.log_p_of(0.0, np.array([best.ts]))[0])
-    p, beyond = float(np.exp(log_p)), best.ts > float(table.reach[0]) ** 2
-    error = Unknown(reason="beyond the scrambles") if beyond else p * table.error_of(0.0, best.ts)
-    chance = Chance(p=p, error=error, n_trials=SCRAMBLES, extrapolated=beyond, of=LOCAL, method=LOCAL_OF_SKIES)
-    return _placed(problem.hypothesis.name, best, chance, skies, log_p, fit="sample")
-
-
-def published_in(name: str, sample: str, skies: xr.Dataset) -> tuple[Placed, ...]:
-    """The published fit of a stack; nothing where none was published for this sample."""
-    row = PUBLISHED.get(name)
-    if row is None or row.sample != sample:
-        return ()
-    chance = Chance(p=row.p, error=Unknown(reason="as published"), n_trials=0, of=LOCAL, method=row.source)
-    best = FitResult(row.ts, row.n_signal, row.index, converged=True)
-    return (_placed(name, best, chance, skies, float(np.log(row.p)), fit="published"),)
-
-
 def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
     target, index = problem.hypothesis.target, skies["index"].values
     assert isinstance(target, Catalogue)
@@ -313,20 +261,19 @@ def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
 
 def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside, ...]]:
     """Diffuse and stack, the two problems of these experiments, fitted together to the events."""
-    data, stack = trials.joint_data(tuple(p.prepared for p in held.problems)), held.problems[1].hypothesis.name
+    data = trials.joint_data(tuple(p.prepared for p in held.problems))
     best = joint_maximum(data)
     rest = [joint_maximum(data, (1 - j,), (best,)) for j in (0, 1)]
     best = joint_maximum(data, (0, 1), (best, *rest))
-    gains = [best.ts - one.ts for one in rest]
-    ts = [gain if gain > TS_TOLERANCE else 0.0 for gain in gains]
+    ts = [gain if (gain := best.ts - one.ts) > TS_TOLERANCE else 0.0 for one in rest]
     as_large = counted(trials.as_large(skies["ts_profiled"].values, ts[1]), LOCAL, METHOD) if ts[1] else certain()
     # The null of the diffuse component are skies with the stack alone, as strong as it is without the diffuse.
     chances = profiled(held, data, ts[0], 0), Profiled(chance=as_large)
     shape, n, index = curvature_at(data, best), best.n_signal(data), best.index(data)
     rows = tuple(
         Beside(
-            stack=stack,
             hypothesis=problem.hypothesis.name,
+            beside=held.problems[1 - j].hypothesis.name,
             n_signal=fitted_events((float(n[j]), float(shape.errors[j]))),
             index=index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
             ts=ts[j],
@@ -335,7 +282,7 @@ def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside,
         for j, problem in enumerate(held.problems)
     )
     pair = Pair(
-        stack=stack,
+        stack=held.problems[1].hypothesis.name,
         ts=best.ts,
         correlation=float(shape.correlation[0, 1]),
         n_signal=quantiles(skies["n_s_together"].values, _EDGE),
@@ -356,6 +303,40 @@ def best_fit(held: Experiments) -> tuple[Fitted, Measured]:
     return fitted(problem, best), Measured(value=float(signal.n_signal[0]), error=float(signal.error[0]))
 
 
+def _injected(problem: Problem, signal: Measured, n_diffuse: float | None) -> tuple[float, str]:
+    """Mean diffuse events of a sky, and where that number is from.  Raises InputError where there are none."""
+    if n_diffuse is not None:
+        return n_diffuse, "as asked"
+    if signal.value <= 0.0:
+        raise InputError(
+            f"the best fit of {problem.hypothesis.name} holds no events: there is nothing to inject; "
+            "say how many with n_diffuse"
+        )
+    return signal.value, "the data's best fit, corrected for its bias"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What was found of one stack."""
+
+    skies: xr.Dataset
+    alone: Alone
+    placed: tuple[Placed, ...]
+    pair: Pair
+    together: tuple[Beside, ...]
+    laws: tuple[Law, ...]
+
+
+def _stack(held: Experiments, k: int, found: xr.Dataset, nothing: Floats, sample: str) -> _Found:
+    """Everything about stack k, from 0, on the skies of ``draw``; nothing (sky,) : its TS without any signal."""
+    diffuse, stack = held.problems[0], held.problems[1 + k]
+    table = local_table(stack, float(found[f"ts_{1 + k}"].values.max()), held.bench)
+    skies, name = fits_of(found, len(held.problems) // 2, k, table), stack.hypothesis.name
+    pair, together = _together(replace(held, problems=(diffuse, stack)), skies)
+    among = (placed(stack, skies, table), *published_in(name, sample, skies))
+    return _Found(skies, _alone(stack, skies), among, pair, together, laws_of(name, skies, nothing))
+
+
 def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) -> LeakAnswer:
     """The answer for the problems of ``hypotheses``.
 
@@ -366,36 +347,24 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
     trials.check_same_events(prepared)
     refuse_flat(prepared)
     fit, signal = best_fit(held)
-    n_injected = signal.value if n_diffuse is None else n_diffuse
-    if n_injected <= 0.0:
-        raise InputError(
-            f"the best fit of {diffuse.hypothesis.name} holds no events: there is nothing to inject; "
-            "say how many with n_diffuse"
-        )
+    n_injected, source = _injected(diffuse, signal, n_diffuse)
     n = len(prepared) // 2
-    found, empty, stacks = draw(held, n_injected, models(n)), draw_empty(held, n), held.problems[1 : n + 1]
-    tables = [local_table(p, float(found[f"ts_{1 + k}"].values.max()), held.bench) for k, p in enumerate(stacks)]
-    skies = [fits_of(found, n, k, table) for k, table in enumerate(tables)]
-    pairs = [_together(replace(held, problems=(diffuse, p)), one) for p, one in zip(stacks, skies, strict=True)]
-    names = [p.hypothesis.name for p in stacks]
-    among = [
-        (placed(p, one, table), *published_in(p.hypothesis.name, samples.name, one))
-        for p, one, table in zip(stacks, skies, tables, strict=True)
-    ]
+    found = draw(held, n_injected, models(n))
+    stacks = [_stack(held, k, found, nothing, samples.name) for k, nothing in enumerate(draw_empty(held, n))]
     return LeakAnswer(
         provenance=provenance_of(samples, diffuse),
         diffuse=tested(diffuse),
         fitted=fit,
         n_signal_corrected=signal,
         n_injected=n_injected,
-        n_injected_from="the data's best fit, corrected for its bias" if n_diffuse is None else "as asked",
-        stacks=tuple(_alone(p, one) for p, one in zip(stacks, skies, strict=True)),
-        placed=tuple(row for rows in among for row in rows),
-        together=tuple(row for _, rows in pairs for row in rows),
-        pairs=tuple(pair for pair, _ in pairs),
-        laws=tuple(law for each in zip(names, skies, empty, strict=True) for law in laws_of(*each)),
+        n_injected_from=source,
+        stacks=tuple(one.alone for one in stacks),
+        placed=tuple(row for one in stacks for row in one.placed),
+        together=tuple(row for one in stacks for row in one.together),
+        pairs=tuple(one.pair for one in stacks),
+        laws=tuple(law for one in stacks for law in one.laws),
         n_trials=held.n_trials,
-        skies=xr.concat(skies, "stack"),
+        skies=xr.concat([one.skies for one in stacks], "stack", combine_attrs="drop"),
     )
 
 

@@ -1,242 +1,264 @@
-"""A point source in every direction: maps, the hottest spot of each hemisphere, local and global chances."""
+"""Point sources in every direction: the hottest spot of each hemisphere, its local and its global p-value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
-from pydantic import AfterValidator
 
 from nuanalysis import trials
-from nuanalysis.answers._posed import provenance_of
+from nuanalysis.answers._ensembles import smear_setting
+from nuanalysis.answers._posed import Fitted, direction, position, provenance_of
 from nuanalysis.answers._question import Answer, Question
 from nuanalysis.answers._sky import (
-    FEWEST_LOCAL_TRIALS,
     GLOBAL,
-    NOT_ASKED,
+    METHOD,
+    Nside,
+    Skies,
     Sky,
-    Spot,
-    check_nside,
+    background,
     digest,
-    fit_sky,
-    kept_skies,
+    fitted_row,
+    global_chance,
+    local_chance,
+    local_trials_setting,
     look_at,
-    of_skies,
+    skies_setting,
     sky_table,
-    spot_of,
 )
-from nuanalysis.engine.bench import Bench
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
+from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.library.samples import Samples
-from nuanalysis.plot import Drawn, HotSpot, scan_figure, sky_page
-from nuanalysis.records import Carried, Chance, Unknown, carried, setting, shown
-from nuanalysis.schema import Bools, Floats
-from nuanalysis.store.sky_maps import (
-    SkyMap,
-    map_fits,
-    multi_order_fits,
-    plane_fits,
-    sky_map_of,
-    sky_product,
-)
-from nuanalysis.trials.streams import Stream, seed_of
+from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
+from nuanalysis.plot import Drawn, HotSpot, Mark, Sidecar, mark, plane_crop, sky_map, sky_page
+from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carried, setting, shown
+from nuanalysis.schema import Floats, Ints
+from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
+from nuanalysis.trials.streams import Stream
 
-LEAST_DEEP = 50
+__all__ = ["QUESTION", "Scan", "ScanAnswer", "Sky", "Spot", "direction", "fit_sky", "look_at", "scan"]
+
+_LEAST_DEEP = 50
 _SKIES_A_BATCH = 20
+_PORTIONS = 48
+_BOTH = "both hemispheres"
 
 
 class Scan(Question):
-    """Fit a point source in every direction; the hottest spot of each hemisphere, local and global p-values."""
+    """Point sources in every direction: the hottest spot of each hemisphere, its local and its global p-value."""
 
     example: ClassVar[Mapping[str, Any]] = {"nside": 4, "skies": 20, "local_trials": 200}
-    nside: Annotated[int, AfterValidator(check_nside)] = setting(64, help="HEALPix resolution; a power of 2 up to 256")
-    skies: int = setting(100, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
-    deep: int = setting(0, low=0, high=10_000_000, help="skies tilted to hot spots, for small global p; 50 or more")
-    plane: bool = setting(False, help="write images of the Galactic plane too")
-    smear_declination: float = setting(
-        0.0, low=0, high=10, unit="deg", help="smear declinations of background skies too (IceCube 2023: 3)"
+    nside: Nside = setting(64, help="HEALPix resolution, a power of 2 up to 256")
+    skies: int = skies_setting(100)
+    deep: int = setting(
+        0, low=0, high=10_000_000, help="skies tilted towards hot spots, 50 or more, for small global p-values; 0: none"
     )
-    local_trials: int = setting(
-        2000, low=FEWEST_LOCAL_TRIALS, high=10_000_000, help="tilted scrambles at each declination of local p-values"
-    )
+    smear_declination: float = smear_setting()
+    local_trials: int = local_trials_setting(2000)
+    plane: bool = setting(False, help="images of the Galactic plane too")
 
     def model_post_init(self, context: Any) -> None:
         faults = []
-        if 0 < self.deep < LEAST_DEEP:
-            faults.append(f"deep is {self.deep}; expected 0, or at least {LEAST_DEEP} skies")
+        if 0 < self.deep < _LEAST_DEEP:
+            faults.append(f"deep is {self.deep}; expected 0, or at least {_LEAST_DEEP} skies")
         if self.deep and self.smear_declination:
             faults.append("deep and smear_declination exclude each other: tilted skies keep their declinations")
         if faults:
             raise ValueError("; ".join(faults))
 
     def ask(self, samples: Samples, bench: Bench) -> ScanAnswer:
-        return scan(look_at(samples), self, bench)
+        return scan(look_at(samples, bench), samples, self)
 
 
-class HottestSpot(Spot):
-    """The hottest spot of a hemisphere."""
+class Spot(Record):
+    """The direction with the smallest local p-value of a hemisphere."""
 
-    hemisphere: str = shown("hemisphere")
-    deep: Chance | Unknown = shown("the same from tilted skies", short="tilted")
+    hemisphere: str = shown("hemisphere", short="spot")
+    at: Position = shown("where", short="RA   dec")
+    fitted: Fitted = shown("fit")
+    local: Chance = shown("chance of this direction alone", short="local p")
+    chance: Chance | Unknown = shown("chance of a spot like it anywhere in its hemisphere", short="global p")
+    deep: Chance | Unknown | None = shown("the same from tilted skies", None, short="tilted skies")
+
+    def sentence(self) -> str:
+        """The spot in words."""
+        said = [self.local.words(), self.chance.words()]
+        said += [] if self.deep is None else [f"tilted skies: {self.deep.words()}"]
+        return f"Hottest spot of the {self.hemisphere}: {self.at.words()}, TS {self.fitted.ts:.2f}; {'; '.join(said)}."
+
+    def on_page(self) -> HotSpot:
+        """For the interactive page."""
+        ra, dec = math.radians(self.at.ra_deg), math.radians(self.at.dec_deg)
+        fit = self.fitted
+        return HotSpot(self.hemisphere, ra, dec, fit.ts, fit.n_signal, fit.index, _p(self.local), _p(self.chance))
+
+
+def _p(chance: Chance | Unknown) -> str:
+    """A p-value that begins with its number, for a column that is sorted by it."""
+    return chance.words() if isinstance(chance, Unknown) else f"{chance.cell().rstrip('~')} ({chance.words()})"
 
 
 class ScanAnswer(Answer):
-    """The sky of a sample."""
+    """A point source fitted in every direction."""
 
     name: ClassVar[str] = "scan"
-    rows: ClassVar[str] = "spots"
-    nside: int = shown("HEALPix nside")
-    pixels: int = shown("pixels fitted")
+    rows: ClassVar[str] = "hottest"
+    nside: int = shown("HEALPix resolution")
+    hottest: tuple[Spot, ...] = shown("hottest spots, at declinations up to 82 deg, where local p-values exist")
+    chance: Chance | Unknown = shown("chance in both hemispheres")
+    deep: Chance | Unknown | None = shown("the same from tilted skies", None)
+    n_skies: int = shown("background skies")
+    n_deep: int = shown("tilted skies")
+    smear_declination: float = shown("declinations smeared by", unit="deg", form="g")
+    local_trials: int = shown("scrambles for each local p")
+    n_pixels: int = shown("directions fitted")
     not_converged: int = shown("fits that did not converge")
-    skies: int = shown("background skies")
-    smear_declination: float = shown("declinations of skies smeared by", unit="deg", form="g")
-    local_trials: int = shown("scrambles at each declination of local p-values")
-    spots: tuple[HottestSpot, ...] = shown("hottest spots, at declinations up to 82 deg; local p-values end there")
-    chance: Chance | Unknown = shown("chance of the better one")
-    deep: Chance | Unknown = shown("the same from tilted skies", hidden=True)
-    plane: bool = shown("whether images of the plane are written", False, hidden=True)
+    plane: bool = shown("images of the plane too", hidden=True)
     sky: Carried[xr.Dataset] = carried()
 
     def headline(self) -> tuple[str, ...]:
-        return tuple(
-            f"Hottest spot, {one.hemisphere}: {one.at.words()}, TS {one.ts:.2f}; {one.local.words()}; "
-            f"{one.chance.words()}."
-            for one in self.spots
-        )
+        return tuple(spot.sentence() for spot in self.hottest)
 
     def drawn(self) -> tuple[Drawn, ...]:
         if self.sky is None:
             return ()
-        whose, said = self.provenance, " ".join(self.headline())
-        values = np.asarray(self.sky["log10_p"].values, dtype=np.float64)
-        about = (whose.sample, whose.n_events, whose.seed)
-        return (
-            scan_figure(values, self._hot_spots(), about=about, said=said, origin=whose.origin, table=self.to_table()),
+        whose, values = self.provenance, self.sky["log10_p"].values
+        what = f"Point-source scan of the {whose.stamp} sample {whose.sample}, {whose.n_events:,} events"
+        spots = " ".join(self.headline())
+        caption = (
+            f"{what}: −log₁₀ of the local p-value of every direction, not corrected for the number of directions; "
+            f"HEALPix nside {self.nside}; Galactic coordinates, Galactic Centre in the middle, longitude grows to the "
+            "left; white: within 8° of a celestial pole, no p-value; dashed: celestial equator. "
+            f"{spots} Seed {whose.seed}."
         )
+        alt = f"All-sky map of −log₁₀ local p, {what}: up to {np.nanmax(values):.2f}. {spots}"
+        stem = f"{whose.sample}{mark(whose.origin)}"
+        about: dict[str, Any] = {"unit": "−log₁₀ of the local p-value", "frame": "icrs", "origin": whose.origin}
+        label = f"Point-source scan, {whose.sample}"
+        marks = [Mark(f"hottest, {s.hemisphere}", math.radians(s.at.ra_deg), math.radians(s.at.dec_deg))
+                 for s in self.hottest]  # fmt: skip
+        whole = sky_map(values, label=label, low=0.0, marks=marks, **about)
+        figures = [Drawn(whole, Sidecar(f"sky-{stem}", alt, caption, whose.origin, "maps"), self.to_table())]
+        if self.plane:
+            crop = plane_crop(values, label=f"{label}, Galactic plane", low=0.0, **about)
+            words = f"The Galactic plane, |b| < 15°, b stretched. {what}: −log₁₀ of the local p-value."
+            figures.append(Drawn(crop, Sidecar(f"sky-plane-{stem}", words, words, whose.origin, "maps")))
+        return tuple(figures)
 
     def files(self) -> Mapping[str, bytes]:
         if self.sky is None:
             return {}
-        found, whose = sky_map_of(self.sky), self.provenance
-        out = {
-            "sky.html": sky_page(found, whose, self._hot_spots()).encode(),
-            "skymap.fits": map_fits(found, whose),
-            "skymap.multiorder.fits": multi_order_fits(found, whose),
-        }
-        return {**out, "plane.fits": plane_fits(found, whose)} if self.plane else out
-
-    def _hot_spots(self) -> list[HotSpot]:
-        return [
-            HotSpot(
-                one.hemisphere,
-                math.radians(one.at.ra_deg),
-                math.radians(one.at.dec_deg),
-                one.ts,
-                one.n_signal,
-                one.index,
-                one.local.words(),
-                one.chance.words(),
-            )
-            for one in self.spots
-        ]
+        page = sky_page(self.sky, self.provenance, [spot.on_page() for spot in self.hottest])
+        maps = {"skymap.fits": map_fits(self.sky), "skymap.multiorder.fits": multi_order_fits(self.sky)}
+        return {**maps, "sky.html": page.encode(), **({"plane.fits": plane_fits(self.sky)} if self.plane else {})}
 
 
-def background_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, smear: float, bench: Bench) -> xr.Dataset:
+def _fit_pixels(kept: Kept, data: Turned, nside: int, pixels: Ints) -> Floats:
+    return trials.fit_pixels(kept.value, [data], nside, [pixels])[0]
+
+
+def fit_sky(kept: Kept, nside: int, bench: Bench) -> Floats:
+    """Fits of all pixels (RING) on the data, (pixel, FIT_COLUMNS); kept : the SkyEvents."""
+    n = 12 * nside**2
+    starts = np.append(np.asarray(hp.ringinfo(nside, np.arange(1, 4 * nside))[0]), n)
+    # Portions end where circles do, so that no circle is prepared twice.
+    edges = np.unique(starts[np.searchsorted(starts, np.linspace(0, n, _PORTIONS + 1).astype(np.int64))])
+    portions = [np.arange(a, b) for a, b in pairwise(edges)]
+    work = partial(_fit_pixels, kept, turned(kept.value.right_ascension()), nside)
+    return np.concatenate(bench.map(work, portions, f"portions of {n:,} pixels", (kept,)))
+
+
+def plain_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, smear: float) -> xr.Dataset:
     """Hottest spots of n background skies, one variable a column of ``trials.SKY_COLUMNS``; smear in rad."""
     search = trials.search_for(sky.events, nside)
-
-    def rows(first: int, last: int) -> Floats:
-        return trials.sky_trials(sky.events, table, search, sky.seed, first, last, smear)
-
-    decides = (digest(table), search, smear)
-    return kept_skies(sky, "skies", decides, trials.SKY_COLUMNS, n, _SKIES_A_BATCH, rows, bench)
+    decides = (digest(table), search)
+    asked = Skies("skies", trials.sky_trials, (table, search), decides, trials.SKY_COLUMNS, _SKIES_A_BATCH, (smear,))
+    return background(sky, asked, n)
 
 
-def deep_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, ts: float, bench: Bench) -> xr.Dataset:
+def deep_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, ts: float) -> xr.Dataset:
     """Hottest spots of n skies tilted for spots of about this TS, with their weights: ``trials.DEEP_COLUMNS``."""
-    search, seed = trials.search_for(sky.events, nside), seed_of(sky.samples.seed, Stream.DEEP_SKIES)
+    search = trials.search_for(sky.events, nside)
     ts = float(np.ceil(ts / 4.0)) * 4.0  # upwards, so that slightly different requests share an ensemble
-    tilts = trials.sky_tilts(sky.events, nside, ts)
-
-    def rows(first: int, last: int) -> Floats:
-        return trials.deep_sky_trials(sky.events, table, search, tilts, seed, first, last)
-
+    about = (table, search, trials.sky_tilts(sky.events, nside, ts))
     decides = (digest(table), search, ts)
-    return kept_skies(sky, "deep-skies", decides, trials.DEEP_COLUMNS, n, _SKIES_A_BATCH, rows, bench)
+    columns = trials.DEEP_COLUMNS
+    asked = Skies(
+        "deep-skies", trials.deep_sky_trials, about, decides, columns, _SKIES_A_BATCH, stream=Stream.DEEP_SKIES
+    )
+    return background(sky, asked, n)
 
 
-def _deep_chance(met: Bools, log_weight: Floats, what: str) -> Chance:
-    """The chance of what happened in some of the tilted skies, weighted back to the null."""
-    weight = np.where(met, np.exp(log_weight), 0.0)
+def _least(skies: xr.Dataset | None, where: str) -> Floats | None:
+    """The smallest ln p of each sky in a hemisphere or in both, (sky,)."""
+    halves = trials.HEMISPHERES if where == _BOTH else (where,)
+    return None if skies is None else np.minimum.reduce([skies[f"log_p_{half}"].values for half in halves])
+
+
+def _of_tilted(deep: xr.Dataset | None, where: str, log_p: float, of: str) -> Chance | Unknown | None:
+    """The chance of as small a local p-value in tilted skies, weighted back to the null; None without such skies."""
+    least = _least(deep, where)
+    if deep is None or least is None:
+        return None
+    if not (least <= log_p).any():
+        return Unknown(reason=f"none of {len(least):,} tilted skies has as hot a spot")
+    weight = np.where(least <= log_p, np.exp(deep["log_weight"].values), 0.0)
+    error, ess = float(weight.std(ddof=1) / np.sqrt(len(weight))), float(weight.sum() ** 2 / (weight**2).sum())
+    method = f"{METHOD}; tilted skies weighted back to the null"
     return Chance(
-        p=float(weight.mean()),
-        error=float(weight.std(ddof=1) / np.sqrt(len(weight))),
-        n_trials=len(weight),
-        ess=float(weight.sum() ** 2 / max((weight**2).sum(), 1e-300)),
-        scope="global",
-        of=f"{GLOBAL}, {what}",
-        method="tilted skies weighted back to the null",
+        p=float(weight.mean()), error=error, n_trials=len(weight), ess=ess, scope="global", of=of, method=method
     )
 
 
-def _least(skies: xr.Dataset) -> Floats:
-    """The smaller ln p of both hemispheres, (sky,)."""
-    return np.asarray(np.minimum(*(skies[f"log_p_{which}"].values for which in trials.HEMISPHERES)))
+def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
+    """The answer for a sample that is prepared."""
+    fits, nside = fit_sky(sky.kept, asked.nside, sky.bench), asked.nside
+    sky.bench.progress(f"{len(fits):,} pixels fitted, largest TS {fits[:, 0].max():.2f}")
+    table, pixels = sky_table(sky, asked.local_trials), np.arange(len(fits))
+    log_p = trials.log_p_map(table, nside, pixels, fits[:, 0])
+    found = trials.hottest(nside, pixels, log_p, fits)
+    smear = math.radians(asked.smear_declination)
+    skies = plain_skies(sky, table, nside, asked.skies, smear) if asked.skies else None
+    deep = deep_skies(sky, table, nside, asked.deep, float(found[:, 1].max())) if asked.deep else None
 
+    def chances(where: str, least: float) -> dict[str, Any]:
+        of = f"{GLOBAL}, {where}"
+        return {
+            "chance": global_chance(_least(skies, where), least, of),
+            "deep": _of_tilted(deep, where, least, of),
+        }
 
-def scan(sky: Sky, asked: Scan, bench: Bench) -> ScanAnswer:
-    """The answer for a sky that is prepared."""
-    fits = fit_sky(sky, asked.nside, bench)
-    bench.progress(f"{sky.samples.name}: {len(fits):,} pixels fitted, largest TS {fits[:, 0].max():.2f}")
-    table = sky_table(sky, asked.local_trials, bench)
-    pixels = np.arange(len(fits))
-    log_p = trials.log_p_map(table, asked.nside, pixels, fits[:, 0])
-    found = trials.hottest(asked.nside, pixels, log_p, fits)
-    smear = float(np.radians(asked.smear_declination))
-    skies = background_skies(sky, table, asked.nside, asked.skies, smear, bench) if asked.skies else None
-    tilted = None
-    if asked.deep:
-        tilted = deep_skies(sky, table, asked.nside, asked.deep, float(found[:, 1].max()), bench)
-    spots = tuple(
-        _hottest(which, row, table, asked.local_trials, skies, tilted)
-        for which, row in zip(trials.HEMISPHERES, found, strict=True)
-    )
-    map_ = SkyMap(
-        asked.nside, fits[:, 0], fits[:, 1], fits[:, 2], 0.0 - log_p / np.log(10.0), asked.local_trials
-    )  # no minus before 0
-    least, provenance = found[:, 0].min(), provenance_of(sky.samples, sky.anywhere)
-    deep: Chance | Unknown = NOT_ASKED
-    if tilted is not None:
-        deep = _deep_chance(_least(tilted) <= least, tilted["log_weight"].values, "both hemispheres")
+    def spot(which: str, row: Floats) -> Spot:
+        least, ts, _, _, ra, dec = map(float, row)
+        return Spot(
+            hemisphere=which,
+            at=position(ra, dec),
+            fitted=fitted_row(fits[hp.ang2pix(nside, np.pi / 2 - dec, ra)]),
+            local=local_chance(table, dec, ts, least, asked.local_trials),
+            **chances(which, least),
+        )
+
+    whose = provenance_of(samples, sky.anywhere)
+    columns = dict(zip(FIT_COLUMNS, fits.T, strict=True)) | {"log10_p": 0.0 - log_p / np.log(10.0)}  # no minus before 0
     return ScanAnswer(
-        provenance=provenance,
-        nside=asked.nside,
-        pixels=len(fits),
-        not_converged=int((fits[:, 3] < 1).sum()),
-        skies=asked.skies,
+        provenance=whose,
+        nside=nside,
+        hottest=tuple(map(spot, trials.HEMISPHERES, found)),
+        **chances(_BOTH, float(found[:, 0].min())),
+        n_skies=asked.skies,
+        n_deep=asked.deep,
         smear_declination=asked.smear_declination,
         local_trials=asked.local_trials,
-        spots=spots,
-        chance=NOT_ASKED if skies is None else of_skies(_least(skies) <= least, "both hemispheres"),
-        deep=deep,
+        n_pixels=len(fits),
+        not_converged=int((fits[:, 3] < 1).sum()),
         plane=asked.plane,
-        sky=sky_product(map_, provenance),
+        sky=sky_dataset(columns, whose, asked.local_trials),
     )
-
-
-def _hottest(
-    which: str, row: Floats, table: trials.LocalP, n_trials: int, skies: xr.Dataset | None, tilted: xr.Dataset | None
-) -> HottestSpot:
-    chance: Chance | Unknown = NOT_ASKED
-    deep: Chance | Unknown = NOT_ASKED
-    if skies is not None:
-        chance = of_skies(skies[f"log_p_{which}"].values <= row[0], which)
-    if tilted is not None:
-        deep = _deep_chance(tilted[f"log_p_{which}"].values <= row[0], tilted["log_weight"].values, which)
-    spot = spot_of(row, table, n_trials, chance)
-    return HottestSpot(**dict(spot), hemisphere=which, deep=deep)
 
 
 QUESTION = Scan

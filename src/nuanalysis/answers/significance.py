@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis.answers._chance import chance_of
-from nuanalysis.answers._ensembles import PRECISION, Wanted
+from nuanalysis.answers._ensembles import PRECISION, Wanted, smear_setting
 from nuanalysis.answers._posed import Tested, fit_data, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
 from nuanalysis.answers.fit import background_of
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples
@@ -43,9 +43,7 @@ class Significance(Question):
     ts: float | None = setting(None, low=0, high=MOST_TS, help="test statistic; without: that of the fit")
     precision: float = setting(PRECISION, low=0.001, high=0.3, help="relative statistical error of the p-value")
     trials: int = trials_setting()
-    smear_declination: float = setting(
-        0.0, low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)"
-    )
+    smear_declination: float = smear_setting()
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
     index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
 

@@ -1,179 +1,238 @@
-"""Every source of a list: fit and local p-value of each, the global one of the best, and the population test."""
+"""Every source of a list: local p-values, the global one of the best, and the binomial test of the whole list."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import tail_of
-from nuanalysis.answers._posed import position, provenance_of
+from nuanalysis.answers._ensembles import smear_setting
+from nuanalysis.answers._posed import Fitted, position, provenance_of
 from nuanalysis.answers._question import Answer, Question
-from nuanalysis.answers._question import Sources as SourceList
+from nuanalysis.answers._question import Sources as Listed
 from nuanalysis.answers._sky import (
-    FEWEST_LOCAL_TRIALS,
-    NOT_ASKED,
-    SKIES,
+    GLOBAL,
+    METHOD,
+    Skies,
     Sky,
-    list_skies,
-    list_table,
+    background,
+    fitted_row,
+    global_chance,
     local_chance,
+    local_table,
+    local_trials_setting,
     look_at,
-    of_skies,
-    own_log_p,
-    places,
+    skies_setting,
 )
 from nuanalysis.engine.bench import Bench
 from nuanalysis.interpret.population import population, smallest_binomial
 from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import fit_directions, turned
+from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, Sidecar, chances_figure, mark, slug
-from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown
+from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown, table
 from nuanalysis.schema import Floats
-from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue
+from nuanalysis.store.sky_maps import LOCAL
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+_SKIES_A_BATCH = 50
+_DRAWN = 20
 
 
 class Sources(Question):
-    """Fit every source of a list: local p-values, the global one of the best, and the binomial population test."""
+    """Every source of a list: local p-values, the global one of the best, the binomial test of the list."""
 
-    example: ClassVar[Mapping[str, Any]] = {"catalogue": "snr", "skies": 50, "local_trials": 200}
-    catalogue: SourceList = setting(help="a list of sources: list-109, snr, CATALOGUE?rule=.., or a file")
-    skies: int = setting(1000, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
-    smear_declination: float = setting(
-        0.0, low=0, high=10, unit="deg", help="smear declinations of background skies too (IceCube 2023: 3)"
-    )
-    local_trials: int = setting(
-        1000, low=FEWEST_LOCAL_TRIALS, high=10_000_000, help="tilted scrambles at each source for local p-values"
-    )
+    example: ClassVar[Mapping[str, Any]] = {"catalogue": "snr", "skies": 20, "local_trials": 200}
+    catalogue: Listed = setting(help="list of sources: list-109, snr, hgps?rule=.., or a file")
+    skies: int = skies_setting(1000)
+    smear_declination: float = smear_setting()
+    local_trials: int = local_trials_setting(1000)
 
     def ask(self, samples: Samples, bench: Bench) -> SourcesAnswer:
-        listed = open_catalogue(self.catalogue) if isinstance(self.catalogue, str) else self.catalogue
-        smear = float(np.radians(self.smear_declination))
-        return sources(look_at(samples), listed, self.skies, smear, self.local_trials, bench)
+        listed = opened(self.catalogue)
+        smear = math.radians(self.smear_declination)
+        found = search_list(look_at(samples, bench), listed, self.skies, self.local_trials, smear)
+        return sources(found, samples)
 
 
-class SourceFit(Record):
-    """A source of the list; chance : of it alone."""
+def opened(catalogue: str | Catalogue) -> Catalogue:
+    """A list by its name, or as it is."""
+    return open_catalogue(catalogue) if isinstance(catalogue, str) else catalogue
 
-    source: str = shown("source")
+
+class Source(Record):
+    """One source of a list, fitted alone."""
+
+    name: str = shown("source", short="source")
     at: Position = shown("where", short="RA   dec")
     extension_deg: float = shown("width of the Gaussian extension; 0 for a point", unit="deg", form=".2f", hidden=True)
-    n_signal: float = shown("fitted signal events", form=".1f", short="n_s")
-    index: float | None = shown("fitted spectral index; NaN where nothing was fitted", None, form=".2f")
-    ts: float = shown("test statistic TS", form=".2f", short="TS")
-    chance: Chance = shown("local p-value, of this source alone", short="local p")
-    converged: bool = shown("the fit converged", hidden=True)
+    fitted: Fitted = shown("fit")
+    local: Chance = shown(f"p-value {LOCAL}; no error where it lies beyond what the trials reach", short="local p")
 
 
-class Population(Record):
-    """The k sources of smallest local p-value whose binomial probability is the smallest over all k."""
+class BinomialTest(Record):
+    """Whether a list holds more small local p-values than chance gives."""
 
-    k: int = shown("sources")
-    p_threshold: float = shown("largest of their local p-values", form=".3g")
-    p_binomial: float = shown("binomial probability of as many, smallest over k; local", form=".3g")
-    chance: Chance | Unknown = shown("chance that a background sky has one as small")
+    k: int = shown("sources at or below the threshold that is least likely by chance")
+    p_threshold: float = shown("threshold in local p", form=".3g")
+    p_binomial: float = shown("binomial probability of as many, not corrected for the choice of k", form=".3g")
+    chance: Chance | Unknown = shown("chance")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return (
+            f"{self.k} with local p <= {self.p_threshold:.3g}: binomial p {self.p_binomial:.3g}; {self.chance.words()}"
+        )
 
 
 class SourcesAnswer(Answer):
-    """A list of sources, smallest local p-value first."""
+    """Every source of a list."""
 
     name: ClassVar[str] = "sources"
     rows: ClassVar[str] = "sources"
-    catalogue: str = shown("list")
+    catalogue: str = shown("name")
     label: str = shown("label", hidden=True)
     reference: str = shown("reference", hidden=True)
     best: str = shown("best source")
-    local: Chance = shown("chance of it alone")
-    chance: Chance | Unknown = shown("chance of the best of the list")
-    population: Population = shown("population test")
-    skies: int = shown("background skies")
-    smear_declination: float = shown("declinations of skies smeared by", unit="deg", form="g")
-    local_trials: int = shown("scrambles at each source for local p-values")
-    sources: tuple[SourceFit, ...] = shown("sources, smallest local p first")
+    chance: Chance | Unknown = shown("chance of the best")
+    population: BinomialTest = shown("binomial test")
+    n_skies: int = shown("background skies")
+    smear_declination: float = shown("declinations smeared by", unit="deg", form="g")
+    local_trials: int = shown("scrambles for each local p")
+    sources: tuple[Source, ...] = shown("sources, smallest local p-value first")
 
     def headline(self) -> tuple[str, ...]:
-        found = self.population
         return (
-            f"Best of {len(self.sources)} sources of {self.catalogue}: {self.best}; {self.local.words()}; "
-            f"{self.chance.words()}.",
-            f"Population: {found.k} sources with local p <= {found.p_threshold:.3g}, binomial p "
-            f"{found.p_binomial:.3g}; {found.chance.words()}.",
+            f"The best of {len(self.sources)} sources of {self.catalogue} is {self.best}: "
+            f"{self.sources[0].local.words()}; {self.chance.words()}.",
+            f"Binomial test of the list: {self.population.words()}.",
         )
+
+    def to_table(self) -> QTable:
+        about = {
+            "CATALOGUE": self.catalogue,
+            "REFERENCE": self.reference,
+            "METHOD": METHOD,
+            "N_SKIES": f"{self.n_skies}",
+            "LOCAL_TRIALS": f"{self.local_trials}",
+            "SMEAR_DECLINATION_DEG": f"{self.smear_declination:g}",
+            "BEST": self.headline()[0],
+            "POPULATION": self.headline()[1],
+        }
+        return table(self.sources, self.provenance, **about)
 
     def drawn(self) -> tuple[Drawn, ...]:
-        chances = [(one.chance.p, _error(one.chance)) for one in self.sources]
-        of_best = (self.chance.p, _error(self.chance)) if isinstance(self.chance, Chance) else (float("nan"),) * 2
-        whose = self.provenance
-        label = f"Sources of {self.catalogue}, {whose.sample}"
-        figure = chances_figure(
-            [one.source for one in self.sources], chances, of_best, label=label, origin=whose.origin
+        whose, rows = self.provenance, self.sources[:_DRAWN]
+        chances = [(row.local.p, _number(row.local.error)) for row in rows]
+        of_best = (self.chance.p, 0.0) if isinstance(self.chance, Chance) else (math.nan, math.nan)
+        label = f"{self.catalogue}, {whose.sample}"
+        figure = chances_figure([row.name for row in rows], chances, of_best, label=label, origin=whose.origin)
+        words = (
+            f"Local p-values of the {len(rows)} sources of {self.catalogue} with the smallest, {whose.stamp} sample "
+            f"{whose.sample}. {' '.join(self.headline())}"
         )
-        words = f"{label} ({whose.origin}): local p-values. {' '.join(self.headline())}"
-        name = f"sources-{slug(whose.sample)}-{slug(self.catalogue)}{mark(whose.origin)}"
-        return (Drawn(figure, Sidecar(name, words, words, whose.origin), self.to_table()),)
+        stem = f"sources-{slug(self.catalogue)}-{whose.sample}{mark(whose.origin)}"
+        return (Drawn(figure, Sidecar(stem, words, words, whose.origin), self.to_table()),)
 
 
-def _error(chance: Chance) -> float:
-    return float("nan") if isinstance(chance.error, Unknown) else chance.error
+def _number(error: float | Unknown) -> float:
+    return math.nan if isinstance(error, Unknown) else error
 
 
-def _row(source: PointSource, fit: Floats, log_p: float, table: trials.LocalP, k: int, n_trials: int) -> SourceFit:
-    ts, n_signal, index, converged = map(float, fit)
-    error = float(np.interp(np.sqrt(ts), table.root_ts, table.error[k])) if ts > 0 else 0.0
-    beyond = ts > float(table.reach[k]) ** 2
-    return SourceFit(
-        source=source.name,
+@dataclass(frozen=True, slots=True, eq=False)
+class ListSearch:
+    """A list fitted: the fits (source, FIT_COLUMNS), ln of local p (source,), the same on skies (sky, source) or None.
+
+    tables : local p-values, one of each source.  smear in rad.
+    """
+
+    sky: Sky
+    catalogue: Catalogue
+    fits: Floats
+    tables: tuple[trials.LocalP, ...]
+    log_p: Floats
+    skies: Floats | None
+    n_skies: int
+    local_trials: int
+    smear: float
+
+
+def _alone(catalogue: Catalogue) -> list[Hypothesis]:
+    """Every source of a list as a hypothesis of its own, its index free."""
+    one_by_one = [Catalogue(s.name, s.name, (s,), (1.0,), "") for s in catalogue.sources]
+    return [Hypothesis(f"each:{catalogue.name}/{one.name}", one, 2.7, True) for one in one_by_one]
+
+
+def _log_p(tables: tuple[trials.LocalP, ...], ts: Floats) -> Floats:
+    """ln of the local p-values of (sky, source) TS, each source with a table of its own."""
+    return np.stack([one.log_p_of(float(one.declination[0]), ts[:, k]) for k, one in enumerate(tables)], axis=1)
+
+
+def search_list(sky: Sky, catalogue: Catalogue, n_skies: int, local_trials: int, smear: float = 0.0) -> ListSearch:
+    """Fit every source of a list, on the data and on background skies; smear in rad."""
+    ra, dec, extension = np.array([(s.right_ascension, s.declination, s.extension) for s in catalogue.sources]).T
+    at = (ra, dec, extension)
+    fits = fit_directions(sky.events, turned(sky.events.right_ascension()), *at)
+    sky.bench.progress(f"{len(fits)} sources of {catalogue.name} fitted, largest TS {fits[:, 0].max():.2f}")
+    of_all = local_table(sky, _alone(catalogue), dec, local_trials)
+    tables = tuple(
+        trials.LocalP(of_all.declination[k : k + 1], of_all.root_ts, of_all.log_p[k : k + 1], of_all.error[k : k + 1],
+                      of_all.reach[k : k + 1]) for k in range(len(fits))
+    )  # fmt: skip
+    skies = None
+    if n_skies:
+        names = tuple(f"ts_{k}" for k in range(len(fits)))
+        decides = tuple(map(astuple, catalogue.sources))
+        asked = Skies("list", trials.source_trials, (at,), decides, names, _SKIES_A_BATCH, (smear,))
+        found = background(sky, asked, n_skies)
+        skies = _log_p(tables, np.stack([found[name].values for name in names], axis=1))
+    log_p = _log_p(tables, fits[None, :, 0])[0]
+    return ListSearch(sky, catalogue, fits, tables, log_p, skies, n_skies, local_trials, smear)
+
+
+def _source(found: ListSearch, k: int) -> Source:
+    source, ts, log_p = found.catalogue.sources[k], float(found.fits[k, 0]), float(found.log_p[k])
+    return Source(
+        name=source.name,
         at=position(source.right_ascension, source.declination),
-        extension_deg=float(np.degrees(source.extension)),
-        n_signal=n_signal,
-        index=index if n_signal > 0 else None,
-        ts=ts,
-        chance=local_chance(log_p, error, n_trials, extrapolated=beyond),
-        converged=bool(converged),
+        extension_deg=math.degrees(source.extension),
+        fitted=fitted_row(found.fits[k]),
+        local=local_chance(found.tables[k], source.declination, ts, log_p, found.local_trials),
     )
 
 
-def _population(p_local: Floats, background: Floats | None) -> Population:
-    """The binomial test of the list: local, and global from skies (sky, source) of local p-values."""
-    found = population(p_local)
-    chance: Chance | Unknown = NOT_ASKED
-    if background is not None:
-        what = "chance that the smallest binomial probability over k of a background sky is as small"
-        chance = tail_of(smallest_binomial(background)[1] <= found.p, what, SKIES, "global")
-    return Population(k=found.k, p_threshold=found.p_threshold, p_binomial=found.p, chance=chance)
+def _binomial(found: ListSearch) -> BinomialTest:
+    least = population(np.exp(found.log_p))
+    skies = None if found.skies is None else smallest_binomial(np.exp(found.skies))[1]
+    chance = global_chance(skies, least.p, "the smallest binomial probability over k of a background sky is as small")
+    return BinomialTest(k=least.k, p_threshold=least.p_threshold, p_binomial=least.p, chance=chance)
 
 
-def sources(sky: Sky, catalogue: Catalogue, n_skies: int, smear: float, n_trials: int, bench: Bench) -> SourcesAnswer:
-    """The answer for a sky that is prepared; smear in rad.
-
-    Local p-values are those of ensembles at each source's own place; correlated skies give the global ones.
-    """
-    fits = fit_directions(sky.events, turned(sky.events.right_ascension()), *places(catalogue))
-    bench.progress(f"{sky.samples.name}: {len(fits)} sources fitted, largest TS {fits[:, 0].max():.2f}")
-    table = list_table(sky, catalogue, n_trials, bench)
-    local = own_log_p(table, fits[None, :, 0])[0]
-    background = list_skies(sky, catalogue, table, n_skies, smear, bench) if n_skies else None
-    order = np.argsort(local, kind="stable")
-    listed = [_row(catalogue.sources[k], fits[k], float(local[k]), table, int(k), n_trials) for k in order]
-    chance: Chance | Unknown = NOT_ASKED
-    if background is not None:
-        chance = of_skies(background.min(axis=1) <= local[int(order[0])], "all sources of the list")
+def sources(found: ListSearch, samples: Samples) -> SourcesAnswer:
+    """The answer for a list that was searched."""
+    order = np.argsort(found.log_p, kind="stable")
+    least = None if found.skies is None else found.skies.min(axis=1)
+    catalogue = found.catalogue
     return SourcesAnswer(
-        provenance=provenance_of(sky.samples, sky.anywhere),
+        provenance=provenance_of(samples, found.sky.anywhere),
         catalogue=catalogue.name,
         label=catalogue.label,
         reference=catalogue.reference,
-        best=listed[0].source,
-        local=listed[0].chance,
-        chance=chance,
-        population=_population(np.exp(local), None if background is None else np.exp(background)),
-        skies=n_skies,
-        smear_declination=float(np.degrees(smear)),
-        local_trials=n_trials,
-        sources=tuple(listed),
+        best=catalogue.sources[int(order[0])].name,
+        chance=global_chance(least, float(found.log_p.min()), f"{GLOBAL}, all sources of the list"),
+        population=_binomial(found),
+        n_skies=found.n_skies,
+        smear_declination=math.degrees(found.smear),
+        local_trials=found.local_trials,
+        sources=tuple(_source(found, int(k)) for k in order),
     )
 
 

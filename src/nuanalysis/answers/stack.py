@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import AfterValidator
 
-from nuanalysis.answers._ensembles import Wanted
+from nuanalysis.answers._ensembles import Wanted, smear_setting
 from nuanalysis.answers._posed import fit_data, pose, position, provenance_of
 from nuanalysis.answers._question import Answer, Question, Sources, stacked
 from nuanalysis.answers.fit import FitAnswer, check_injections, fit
@@ -41,9 +41,7 @@ class Stack(Question):
     injections: int = setting(
         1500, low=0, high=10_000_000, help="injected skies for flux and limit of each; 0: fits and sources alone"
     )
-    smear_declination: float = setting(
-        0.0, low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)"
-    )
+    smear_declination: float = smear_setting()
     index: float | None = setting(None, low=1, high=4, help="index of a power law; without: 2.7")
     index_free: bool | None = setting(None, help="fit the index; without: yes")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nuanalysis import trials
 from nuanalysis.answers._chance import chance_or_reason
-from nuanalysis.answers._ensembles import METHOD, PRECISION, Wanted, columns_of, together_ensemble
+from nuanalysis.answers._ensembles import METHOD, PRECISION, Wanted, columns_of, smear_setting, together_ensemble
 from nuanalysis.answers._posed import Tested, fit_data, open_all, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
 from nuanalysis.answers.significance import MOST_TS, check_trials, trials_setting
@@ -34,9 +34,7 @@ class Together(Question):
     ts: tuple[float, ...] = setting((), help="test statistics in the same order; without: those of the fits")
     precision: float = setting(PRECISION, low=0.001, high=0.3, help="relative statistical error of the p-values")
     trials: int = trials_setting()
-    smear_declination: float = setting(
-        0.0, low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)"
-    )
+    smear_declination: float = smear_setting()
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of each hypothesis' own")
     index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
-from nuanalysis.library.templates import fits_bytes, open_template
+from nuanalysis.library.template_files import fits_bytes
+from nuanalysis.library.templates import open_template
 from nuanalysis.model import Hypothesis, Sample
 from nuanalysis.sky.records import Catalogue, PointSource
 

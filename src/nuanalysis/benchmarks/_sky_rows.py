@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from nuanalysis import trials
-from nuanalysis.answers import scan
+from nuanalysis.answers.scan import Sky, direction, fit_sky, look_at
 from nuanalysis.benchmarks import _problems
 from nuanalysis.benchmarks._clock import Stopwatch, cpu, race
 from nuanalysis.benchmarks._records import Curve, Row
 from nuanalysis.benchmarks._rows import CPU, Effort, our_trials, trial_row
-from nuanalysis.engine.executors import Threads
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.executors import Serial, Threads
+from nuanalysis.engine.progress import Silent
+from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import maximise, turned
 from nuanalysis.model import Sample, prepare, terms
 from nuanalysis.sphere import pixel_directions
@@ -52,13 +55,17 @@ def _tracks() -> _Case:
     return _Case("tracks", _problems.tracks(), 128, "real", 300.0)
 
 
+def _sky(seasons: tuple[Sample, ...]) -> Sky:
+    return look_at(Samples("benchmark", "benchmark", seasons), Bench(Path(), Serial(), Silent()))
+
+
 def _one_by_one(case: _Case) -> Stopwatch:
     """Stand-alone fits of pixels all over the sky, each prepared by itself."""
     ra, dec = (a[:: len(a) // _ALONE] for a in pixel_directions(case.nside))
 
     def work(first: int, last: int) -> None:
         for k in range(first, last):
-            where = scan.direction(float(ra[k % len(ra)]), float(dec[k % len(dec)]))
+            where = direction(float(ra[k % len(ra)]), float(dec[k % len(dec)]))
             maximise(terms(prepare(where, case.samples)))
 
     return cpu(work)
@@ -66,12 +73,12 @@ def _one_by_one(case: _Case) -> Stopwatch:
 
 def _scan(case: _Case, effort: Effort) -> Row:
     """Wall clock of a scan on two threads beside stand-alone fits of the same pixels."""
-    sky = scan.look_at(case.samples, Path(), 1)
+    sky = _sky(case.samples)
     wall = []
     with Threads(_CORES) as pool:
         for _ in range(max(effort.processes, 2)):
             start = time.monotonic()
-            scan.scan(sky, case.nside, pool, lambda line: None)
+            fit_sky(sky.kept, case.nside, Bench(Path(), pool, Silent()))
             wall.append(time.monotonic() - start)
     (one,) = race((_one_by_one(case),), rounds=1, seconds=0.0)
     pixels, best = 12 * case.nside**2, min(wall)
@@ -102,7 +109,7 @@ def _flat_law() -> trials.LocalP:
 
 def _skies(case: _Case, effort: Effort) -> Row:
     """CPU of background skies with their hottest spots beside skies whose every pixel is fitted."""
-    sky, law = scan.look_at(case.samples, Path(), 1), _flat_law()
+    sky, law = _sky(case.samples), _flat_law()
     events, pixels = sky.events, trials.in_reach(case.nside)
     search = trials.search_for(events, case.nside)
 
@@ -134,7 +141,7 @@ def _skies(case: _Case, effort: Effort) -> Row:
 def pixel(effort: Effort) -> Row:
     """Row: a pixel of a scan of the cascade sample, all of a scan included."""
     case = _cascades()
-    sky, nside = scan.look_at(case.samples, Path(), 1), case.nside // 2
+    sky, nside = _sky(case.samples), case.nside // 2
     data, pixels = [turned(sky.events.right_ascension())], np.arange(12 * nside**2)
 
     def whole(first: int, last: int) -> None:
@@ -196,7 +203,7 @@ def stack_tracks(effort: Effort) -> Row:
 
 def over_pixels(effort: Effort) -> tuple[Curve, ...]:
     """A scan of the cascade sample with more and more pixels."""
-    sky = scan.look_at(_problems.cascades(), Path(), 1)
+    sky = _sky(_problems.cascades())
     data, nsides, cost = [turned(sky.events.right_ascension())], (16, 32, 64, 128), []
     for nside in nsides:
         pixels = np.arange(12 * nside**2)

@@ -136,6 +136,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     wanted = [values["sample"]] if isinstance(values["sample"], str) else values["sample"]
     cuts = given(samples.SampleSpec, {k: v for k, v in values.items() if k != "name" and k not in kind.model_fields})
     specs = [samples.sample_spec(name=one, **cuts) for one in wanted]
+    samples.refuse_shared_events([samples.recipe(one) for one in wanted])
     with engine.open() as executor:
         ready = tuple(samples.load(spec, values["seed"]) for spec in specs)
         for one in ready:

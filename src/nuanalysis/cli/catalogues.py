@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nuanalysis.cli._face import JsonFlag, answer, say
+
+if TYPE_CHECKING:
+    from nuanalysis.records import Record
 
 app = typer.Typer(
     help="Catalogues of sources: list, show, select with a rule, check, match.",
@@ -33,7 +36,6 @@ SampleOption = Annotated[
 ]
 IndexOption = Annotated[float, typer.Option("--index", min=1.0, max=4.0, help="Of the spectrum behind these shares.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the weights to this .ecsv file.")]
-SHOWN = 20  # rows of a list without a rule, for people
 
 
 @app.command("ls")
@@ -69,7 +71,7 @@ def show(
 ) -> None:
     """Say what a catalogue holds and in which units; with a rule, weight or sample, what is selected of it."""
     from nuanalysis.errors import InputError
-    from nuanalysis.library import catalogues, samples
+    from nuanalysis.library import catalogue_cards, catalogues, samples
     from nuanalysis.store import atomic_write
 
     started = time.monotonic()
@@ -77,18 +79,19 @@ def show(
         raise InputError(f"--output is '{output}'; expected a file that ends in .ecsv")
     asked = catalogues.parse_catalogue(name, rule=rule, weight=weight, duplicates=duplicates, within=within)
     table = catalogues.open_table(asked)
-    document = {"asked": name, **catalogues.described(asked, table), "selection": None}
-    lines = _described_rows(document)
+    cards: list[Record] = [catalogue_cards.catalogue_card(asked, table)]
+    document = {"asked": name, **cards[0].to_dict(), "selection": None}
     if asked.chosen or sample or output is not None or not table.file:
         selection = catalogues.selected(asked, table)
         shares = samples.event_shares(sample, selection, index=index) if sample else None
-        document["selection"] = catalogues.weights_document(selection, seen_shares=shares)
-        lines += _weights_rows(document["selection"], all_of_them=asked.chosen)
+        card = catalogue_cards.selection_card(selection, seen_shares=shares)
+        document["selection"] = card.to_dict()
+        cards.append(card)
         if output is not None:
-            atomic_write(output, catalogues.weights_ecsv(selection, seen_shares=shares))
+            atomic_write(output, catalogue_cards.weights_ecsv(card))
             say(f"weights in {output}")
     document |= {"output": str(output) if output else None, "seconds": time.monotonic() - started}
-    answer(document, as_json=as_json, text="\n".join([*lines, f"{document['seconds']:.2f} s"]))
+    answer(document, as_json=as_json, text="\n".join([*map(str, cards), f"{document['seconds']:.2f} s"]))
 
 
 @app.command("check")
@@ -100,14 +103,15 @@ def check(
 ) -> None:
     """Read a catalogue and say what was understood; all faults in one message and exit code 2 otherwise."""
     from nuanalysis.library import catalogues
+    from nuanalysis.library.catalogue_cards import catalogue_card
 
     started = time.monotonic()
     asked = catalogues.parse_catalogue(file, duplicates=duplicates, within=within)
     table = catalogues.open_table(asked)
     catalogues.check_sources(asked, table)
-    document = {"asked": file, **catalogues.described(asked, table), "seconds": time.monotonic() - started}
-    text = "\n".join([*_described_rows(document), "", f"no fault found; {document['seconds']:.2f} s"])
-    answer(document, as_json=as_json, text=text)
+    card = catalogue_card(asked, table)
+    document = {"asked": file, **card.to_dict(), "seconds": time.monotonic() - started}
+    answer(document, as_json=as_json, text=f"{card}\nno fault found; {document['seconds']:.2f} s")
 
 
 @app.command("match")
@@ -121,73 +125,12 @@ def match(
     import numpy as np
 
     from nuanalysis.library import catalogues
+    from nuanalysis.library.catalogue_cards import match_card
     from nuanalysis.sky.catalogues import match as find_pairs
 
     started = time.monotonic()
     one, other = (catalogues.chosen_table(catalogues.parse_catalogue(name)) for name in (a, b))
     found = find_pairs(one.directions, other.directions, float(np.radians(within)))
-    document = {"asked": [a, b], **catalogues.matched(one, other, found, within_deg=within)}
-    document["seconds"] = time.monotonic() - started
-    answer(document, as_json=as_json, text="\n".join(_matched_rows(document)))
-
-
-# ---- for people ---------------------------------------------------------------------------------------------------
-
-
-def _described_rows(document: dict[str, Any]) -> list[str]:
-    """What a catalogue holds."""
-    known = sorted(document["classes"].items(), key=lambda item: (-item[1], item[0]))
-    classes = ", ".join(f"{name or '(none)'} {count:,}" for name, count in known[:12])
-    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
-    flux = ", ".join(word for word in (document["flux_unit"] or "no unit stated", document["flux_band"]) if word)
-    lines = [
-        document["title"],
-        f"  reference   {document['reference']}",
-        f"  file        {document['file']}, sha256 {document['sha256']}" if document["file"] else "",
-        f"  sources     {document['sources']:,}, {document['with_direction']:,} with a direction",
-        f"  class       {classes}{more}",
-        f"  flux        {document['with_flux']:,} sources; {flux}" if document["with_flux"] else "  flux        none",
-        f"  extension   {document['with_extension']:,} sources; Gaussian sigma, deg",
-        f"  distance    {document['with_distance']:,} sources; kpc",
-    ]
-    read_as = ", ".join(f"{key} = {name}" for key, name in document["read_as"].items())
-    lines += [f"  read as     {read_as}"] if read_as else []
-    columns = [f"{one['name']} [{one['unit']}]" if one["unit"] else one["name"] for one in document["columns"]]
-    lines += [f"  columns     {', '.join(columns)}"] if columns else []
-    lines += [f"  note        {note}" for note in document["notes"]]
-    lines += [f"  fault       {fault}" for fault in document["faults"]]
-    for group in document["duplicates"][:SHOWN]:
-        lines += [f"  duplicate   {' + '.join(group)}"]
-    return [line for line in lines if line]
-
-
-def _weights_rows(document: dict[str, Any], *, all_of_them: bool) -> list[str]:
-    """The weights of a selection."""
-    rows = document["weights"]
-    shown = rows if all_of_them else rows[:SHOWN]
-    events = rows[0]["share_of_events"] is not None
-    wide = max(len(row["name"]) for row in shown)
-    heads = f"{'source':<{wide}} {'class':<9}{'ra':>9}{'dec':>9}{'sigma':>7}{'weight':>11}{'share':>9}"
-    lines = ["", f"{document['label']}; deg", heads + (f"{'events':>9}" if events else "")]
-    for row in shown:
-        line = f"{row['name']:<{wide}} {row['class'][:8]:<9}{row['ra_deg']:9.3f}{row['dec_deg']:9.3f}"
-        line += f"{row['extension_deg']:7.3f}{row['weight']:11.3e}{row['share']:9.4f}"
-        lines += [line + (f"{row['share_of_events']:9.4f}" if events else "")]
-    lines += [f"... and {len(rows) - len(shown)} more"] if len(shown) < len(rows) else []
-    return [*lines, *(f"note: {note}" for note in document["notes"])]
-
-
-def _matched_rows(document: dict[str, Any]) -> list[str]:
-    """A cross-match."""
-    a, b = document["catalogues"]
-    pairs, alone = document["pairs"], document["unmatched"]
-    lines = [f"A = {a}, B = {b}: {len(pairs)} of A have a source of B within {document['within_deg']:g} deg", ""]
-    wide = max((len(pair["names"][0]) for pair in pairs), default=0)
-    for pair in pairs:
-        shared = "  (shared)" if pair["shared"] else ""
-        lines += [f"  {pair['names'][0]:<{wide}} {pair['separation_deg']:8.4f} deg  {pair['names'][1]}{shared}"]
-    for letter, rows in zip("AB", alone, strict=True):
-        named = ", ".join(row["name"] for row in rows[:SHOWN])
-        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-        lines += ["", f"unmatched in {letter}: {len(rows)}" + (f": {named}{more}" if rows else "")]
-    return [*lines, f"{document['seconds']:.2f} s"]
+    card = match_card(one, other, found, within_deg=within)
+    document = {"asked": [a, b], **card.to_dict(), "seconds": time.monotonic() - started}
+    answer(document, as_json=as_json, text=f"{card}\n{document['seconds']:.2f} s")

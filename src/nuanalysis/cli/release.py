@@ -75,3 +75,11 @@ def report(run_folder: RunFolder, as_json: JsonFlag = False) -> None:
     say(f"{drawn} figures drawn")
     path = publish.report(run_folder)
     answer({"report": str(path), "figures": drawn}, as_json=as_json, text=str(path))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of results.json, made from the records of all answers."""
+    from nuanalysis import publish
+
+    print(publish.schema_text(), end="")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import store
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
 from nuanalysis.errors import DataError
@@ -97,8 +97,14 @@ class Bench:
         """An object that tasks share; name : sha256 of what it is made from."""
         return Kept(value, self.folder / "cache" / f"{name}.problem")
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item], what: str) -> list[Result]:
-        """Results in the order of the items; what : the work in words, '' to say nothing."""
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], what: str, shared: Iterable[Kept] = ()
+    ) -> list[Result]:
+        """Results in the order of the items; what : the work in words, '' to say nothing.
+
+        shared : what the function opens where it runs.
+        """
+        self._lend(shared)
         out: list[Any] = [None] * len(items)
         for done, (position, result) in enumerate(self.executor.map(function, items), start=1):
             out[position] = result
@@ -121,9 +127,8 @@ class Bench:
         )
         total = store.ensemble_layout(path).n_trials
         missing = [k for k in store.missing_batches(path) if k * batch < wanted.n]
-        if missing and not self.shares_memory:
-            for one in shared:
-                one.write()
+        if missing:
+            self._lend(shared)
         n = wanted.n
         try:
             self._work(wanted, path, rows, missing, batch, total)
@@ -133,6 +138,12 @@ class Bench:
                 raise
             self.progress(f"interrupted: {n:,} of {wanted.n:,} {wanted.kind} trials are used")
         return store.read_ensemble(path, n_trials=n)
+
+    def _lend(self, shared: Iterable[Kept]) -> None:
+        """Put what tasks share where other processes find it."""
+        if not self.shares_memory:
+            for one in shared:
+                one.write()
 
     def _work(self, wanted: Ensemble, path: Path, rows: Rows, missing: list[int], batch: int, total: int) -> None:
         """Make the missing batches."""

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._table import REPAIR, faults_named, read_bytes
 from nuanalysis.schema import Floats

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis import schema
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamRelease
 from nuanalysis.ingest._table import REPAIR, Table, read_numbers, within

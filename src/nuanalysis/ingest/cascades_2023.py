@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._maps import healpix_map

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest._maps import healpix_map, read_fits_ring
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease

@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import REPAIR, all_there, faults_named, located, read_bytes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._seasons import Seasons

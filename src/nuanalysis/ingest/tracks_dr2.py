@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._seasons import Seasons

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks, tracks_dr1
 from nuanalysis.ingest._find import find
 from nuanalysis.ingest._seasons import Seasons

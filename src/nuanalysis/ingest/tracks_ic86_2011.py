@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks, tracks_ic40
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import Table, located, read_matrix, read_numbers, within

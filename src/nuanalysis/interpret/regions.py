@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import Bools, Floats, Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template
-from nuanalysis.sky.templates import GEV_PER_TEV, TO_GALACTIC
+from nuanalysis.sky.templates import GEV_PER_TEV, to_galactic
 
 Interval = tuple[float, float]
 ALL_AROUND: Interval = (-np.pi, np.pi)
@@ -111,7 +111,7 @@ def covered(part: Region, nside: int) -> Floats:
 
 def _galactic(theta: Floats, phi: Floats) -> tuple[Floats, Floats]:
     """Galactic longitude and latitude, rad, of equatorial colatitude and right ascension."""
-    colatitude, longitude = TO_GALACTIC(theta, phi)
+    colatitude, longitude = to_galactic(theta, phi)
     return np.asarray(longitude), np.asarray(np.pi / 2 - colatitude)
 
 

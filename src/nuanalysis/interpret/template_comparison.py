@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.interpret.regions import REGIONS, Region, e2_flux, shares
 from nuanalysis.response import Response, acceptance
 from nuanalysis.schema import Floats, Spectrum

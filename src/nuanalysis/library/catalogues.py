@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tomllib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
-from astropy import units as u
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
 from nuanalysis.ingest import find, source_catalogues
 from nuanalysis.sky import catalogues
-from nuanalysis.sky.catalogues import Choice, Match, Selection, SourceTable
+from nuanalysis.sky.catalogues import Choice, Selection, SourceTable
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.store import sha256_file
 
@@ -340,117 +338,3 @@ def check_sources(asked: Asked, table: SourceTable) -> None:
             f"the catalogue {asked.source} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n  - "
             + "\n  - ".join(faults)
         )
-
-
-# ---- in words and numbers -----------------------------------------------------------------------------------------
-
-
-def described(asked: Asked, table: SourceTable) -> dict[str, Any]:
-    """What a catalogue holds: sources, classes, columns with units, notes, faults and duplicates."""
-    groups = catalogues.found_duplicates(table, np.arange(len(table)), asked.choice.within)
-    return {
-        "source": asked.source,
-        "title": table.title,
-        "reference": table.reference,
-        "file": table.file,
-        "sha256": table.sha256,
-        "sources": len(table),
-        "with_direction": int(np.count_nonzero(table.placed)),
-        "classes": dict(Counter(table.classes.tolist()).most_common()),
-        "flux_unit": table.flux_unit,
-        "flux_band": table.flux_band,
-        "with_flux": int(np.count_nonzero(np.isfinite(table.flux))),
-        "with_extension": int(np.count_nonzero(np.isfinite(table.extension))),
-        "with_distance": int(np.count_nonzero(np.isfinite(table.distance))),
-        "read_as": dict(table.used),
-        "columns": [
-            {"name": name, "unit": column.unit, "kind": "words" if column.values.dtype.kind == "U" else "numbers"}
-            for name, column in table.columns.items()
-        ],
-        "columns_no_rule_can_use": list(table.vectors),
-        "duplicates": [table.name[group.rows].tolist() for group in groups],
-        "duplicates_within_deg": float(np.degrees(asked.choice.within)),
-        "faults": list(table.faults),
-        "notes": list(table.notes),
-    }
-
-
-def weights_rows(selection: Selection, *, seen_shares: Floats | None = None) -> list[dict[str, Any]]:
-    """The table of weights, a row a source: name, class, ra, dec, extension (deg), weight, share, share of events.
-
-    seen_shares : see ``samples.event_shares``; None where no sample is given.
-    """
-    shares = selection.shares
-    return [
-        {
-            "name": source.name,
-            "class": selection.classes[k],
-            "ra_deg": float(np.degrees(source.right_ascension)),
-            "dec_deg": float(np.degrees(source.declination)),
-            "extension_deg": float(np.degrees(source.extension)),
-            "weight": selection.catalogue.weights[k],
-            "share": float(shares[k]),
-            "share_of_events": None if seen_shares is None else float(seen_shares[k]),
-        }
-        for k, source in enumerate(selection.catalogue.sources)
-    ]
-
-
-def weights_document(selection: Selection, *, seen_shares: Floats | None = None) -> dict[str, Any]:
-    """A selection as one document, with its table of weights."""
-    return {
-        "name": selection.catalogue.name,
-        "label": selection.catalogue.label,
-        "reference": selection.catalogue.reference,
-        "listed": selection.listed,
-        "selected": len(selection.catalogue.sources),
-        "left_out_for_missing_values": selection.unknown,
-        "notes": list(selection.notes),
-        "weights": weights_rows(selection, seen_shares=seen_shares),
-    }
-
-
-def weights_ecsv(selection: Selection, *, seen_shares: Floats | None = None) -> bytes:
-    """The table of weights as ECSV; read back as a catalogue it gives the same sources."""
-    from astropy.table import Table
-
-    rows = weights_rows(selection, seen_shares=seen_shares)
-    keys = [key for key in rows[0] if key != "share_of_events" or seen_shares is not None]
-    units = {"ra_deg": "deg", "dec_deg": "deg", "extension_deg": "deg"}
-    table: Table = Table({key: [row[key] for row in rows] for key in keys}, units=units)
-    table.meta = {"label": selection.catalogue.label, "reference": selection.catalogue.reference}
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    return text.getvalue().encode()
-
-
-def matched(one: SourceTable, other: SourceTable, found: Match, *, within_deg: float) -> dict[str, Any]:
-    """A cross-match as one document; angles in deg, None where a source has no direction."""
-
-    def alone(table: SourceTable, rows: Any, nearest: Floats) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": str(table.name[row]),
-                "nearest_deg": float(np.degrees(nearest[row])) if np.isfinite(nearest[row]) else None,
-            }
-            for row in rows
-        ]
-
-    times = Counter(found.second.tolist())
-    return {
-        "catalogues": [one.title, other.title],
-        "within_deg": within_deg,
-        "pairs": [
-            {
-                "names": [str(one.name[a]), str(other.name[b])],
-                "classes": [str(one.classes[a]), str(other.classes[b])],
-                "separation_deg": float(np.degrees(apart)),
-                "shared": times[b] > 1,
-            }
-            for a, b, apart in zip(found.first.tolist(), found.second.tolist(), found.separation, strict=True)
-        ],
-        "unmatched": [
-            alone(one, found.alone_first, found.nearest_first),
-            alone(other, found.alone_second, found.nearest_second),
-        ],
-    }

@@ -7,12 +7,12 @@ Every colour is told apart in grey too, by line style or marker, and no letter i
 from __future__ import annotations
 
 from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
-from nuanalysis.plot._declinations import declination_figure, declination_sidecar
+from nuanalysis.plot._declinations import DeclinationCurve, declination_figure
 from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._joint import comparison_of_models, joint_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
-from nuanalysis.plot._maps import scan_figure, ts_maps
+from nuanalysis.plot._maps import ts_maps
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import (
     FluxRow,
@@ -40,6 +40,7 @@ from nuanalysis.plot._templates import (
 )
 
 __all__ = [
+    "DeclinationCurve",
     "Drawn",
     "ExtensionStrip",
     "Fitted",
@@ -60,7 +61,6 @@ __all__ = [
     "comparison_of_models",
     "cut_flow",
     "declination_figure",
-    "declination_sidecar",
     "energy_name",
     "extended_figure",
     "figure_html",
@@ -78,7 +78,6 @@ __all__ = [
     "profile_figure",
     "region_figure",
     "save",
-    "scan_figure",
     "show",
     "sky_map",
     "sky_map_page",

@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import healpy as hp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
 from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _ACROSS, _UP = 1440, 81
 _GAP = 5.0  # deg of longitude without a position: the strip ends there
 _DARK = "#00102a"
-_EDGE = withStroke(linewidth=2.6, foreground=_DARK)
 _LEAST_RADIUS = 0.4  # deg: smaller rings could not be seen
 _ROW = 90.0  # deg of longitude in a row of the map at most
 _INSIDE = 4.7  # inches of a row
@@ -41,11 +37,11 @@ class ExtensionStrip:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A place of a size, deg, Galactic."""
+    """A place and its extension, deg: Galactic longitude, latitude, Gaussian sigma."""
 
-    l_deg: float
-    b_deg: float
-    extension_deg: float
+    longitude: float
+    latitude: float
+    extension: float
 
 
 def _span(strips: Sequence[ExtensionStrip]) -> tuple[float, float]:
@@ -75,27 +71,34 @@ def _middles(low: float, high: float, n: int) -> Floats:
     return np.asarray(0.5 * (edges[1:] + edges[:-1]))
 
 
-def _ring(axes: Axes, at: tuple[float, float], radius: float, *, line: str, width: float) -> None:
-    """A circle on the sky, white on a dark edge."""
-    radius = max(radius, _LEAST_RADIUS)
-    across = radius / max(np.cos(np.radians(at[1])), 0.2)
-    ring = Ellipse(at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line)
-    ring.set_path_effects([_EDGE])
-    axes.add_patch(ring)
-
-
 def _turned_to(longitude: float, first: float) -> float:
     """The longitude, deg, in the turn that begins at ``first``."""
     return first + (longitude - first) % 360.0
 
 
+def _edge() -> list[matplotlib.patheffects.AbstractPathEffect]:
+    """A dark edge around white lines."""
+    return [matplotlib.patheffects.withStroke(linewidth=2.6, foreground=_DARK)]
+
+
+def _draw(axes: Axes, ring: Ring, first: float, *, line: str, width: float) -> None:
+    """A circle on the sky, white on a dark edge."""
+    at, radius = (_turned_to(ring.longitude, first), ring.latitude), max(ring.extension, _LEAST_RADIUS)
+    across = radius / max(np.cos(np.radians(at[1])), 0.2)
+    drawn = matplotlib.patches.Ellipse(
+        at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line
+    )
+    drawn.set_path_effects(_edge())
+    axes.add_patch(drawn)
+
+
 def _marks(axes: Axes, hottest: Ring, sources: Sequence[Ring], first: float) -> None:
     """Rings of the sources, cross and dashed ring of the hottest position."""
     for source in sources:
-        _ring(axes, (_turned_to(source.l_deg, first), source.b_deg), source.extension_deg, line="-", width=1.0)
-    spot = (_turned_to(hottest.l_deg, first), hottest.b_deg)
-    _ring(axes, spot, hottest.extension_deg, line="--", width=1.4)
-    axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=[_EDGE])
+        _draw(axes, source, first, line="-", width=1.0)
+    _draw(axes, hottest, first, line="--", width=1.4)
+    spot = (_turned_to(hottest.longitude, first), hottest.latitude)
+    axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=_edge())
 
 
 def _longitudes(axes: Axes, low: float, high: float) -> None:
@@ -137,7 +140,7 @@ def extended_figure(
 ) -> Figure:
     """The strip of the plane with the smallest local p-value over extensions, and that over b for each extension.
 
-    the hottest is marked, sources are rings of their size.
+    The hottest is marked; sources are rings of their size.
     """
     if not strips:
         raise InputError("a figure of extended sources has no extension; expected at least one")
@@ -164,7 +167,7 @@ def extended_figure(
         axes.set_yticks([-half_width_deg, 0.0, half_width_deg])
     maps[rows // 2].set_ylabel("Galactic latitude b", fontsize=10)
     _profiles(below, strips, images, x, top)
-    below.axvline(_turned_to(hottest.l_deg, first), color="#7a7b7d", linewidth=0.8, linestyle=":")
+    below.axvline(_turned_to(hottest.longitude, first), color="#7a7b7d", linewidth=0.8, linestyle=":")
     _longitudes(below, first, last)
     below.set_xlabel("Galactic longitude l, grows to the left", fontsize=10)
     title(figure, label, origin)

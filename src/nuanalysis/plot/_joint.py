@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.deferred import matplotlib
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _LETTERS = 24  # of a name
@@ -42,7 +41,7 @@ def _matrix(axes: Axes, correlation: Floats) -> None:
         words = f"{value:.2f}".replace("-", "−") if row != column else "1"
         axes.text(column, row, words, ha="center", va="center", fontsize=SMALL, color=colour)
     axes.set_xticks(range(len(correlation)), [str(k + 1) for k in range(len(correlation))])
-    axes.set_xlabel("correlation: ◣ of the curvature,\n◥ of experiments", fontsize=10)
+    axes.set_xlabel("correlation\nbelow: of the curvature\nabove: of experiments", fontsize=10)
 
 
 def joint_figure(labels: Sequence[str], norms: Floats, correlation: Floats, *, label: str, origin: str) -> Figure:
@@ -78,13 +77,14 @@ def comparison_of_models(
     for letter, q, name, series in zip("AB", (q_a, q_b), names, SERIES, strict=False):
         axes.hist(
             q, bins=bins, histtype="step", linewidth=1.8, linestyle=series.line, color=series.colour,
-            label=f"{letter}: {_short(name)}",
+            label=f"{letter}: {name}",
         )  # fmt: skip
     axes.axvline(observed, color="black", linestyle=":", linewidth=2.0, label="observed")
     axes.set_xlabel("q = TS of B − TS of A", fontsize=10)
     axes.set_ylabel("experiments", fontsize=10)
+    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     axes.tick_params(labelsize=SMALL)
     grid(axes)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
+    figure.legend(loc="outside lower center", ncols=1, fontsize=SMALL, frameon=False)
     title(figure, label, origin)
     return figure

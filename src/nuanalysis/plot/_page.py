@@ -11,9 +11,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from nuanalysis.errors import InputError
+from nuanalysis.plot.canvas import Figure
 from nuanalysis.schema import ORIGINS as SAMPLE_ORIGINS
 
 DPI = 160
@@ -26,7 +25,7 @@ class Sidecar:
     """What stands beside a PNG in ``figures/`` as ``<slug>.json``; the report and the release read it.
 
     origin : 'real', 'synthetic', or 'mixed' where one figure shows both.
-    section : where the report puts it: one of SECTIONS, or with an answer, QUESTION/SAMPLE/NAME.
+    section : where the report puts it: 'headline', 'maps', 'trials', 'stacking', 'samples' or 'other'.
     rank : place within the section; equal ranks go by slug.  Above 0 only for the standard figures.
     """
 
@@ -45,8 +44,8 @@ class Sidecar:
             faults.append("alt text or caption is empty")
         if self.origin not in ORIGINS:
             faults.append(f"origin {self.origin!r} is not among {', '.join(ORIGINS)}")
-        if self.section not in SECTIONS and self.section.count("/") < 2:
-            faults.append(f"section {self.section!r} is none of {', '.join(SECTIONS)}, nor QUESTION/SAMPLE/NAME")
+        if self.section not in SECTIONS:
+            faults.append(f"section {self.section!r} is none of {', '.join(SECTIONS)}")
         if faults:
             raise InputError(f"figure '{self.slug}' cannot be published: {'; '.join(faults)}")
 

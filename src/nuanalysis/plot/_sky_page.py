@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._skymap import sky_map_page
 from nuanalysis.records import Provenance
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.sky.records import PointSource
-from nuanalysis.store.sky_maps import SkyMap
 
 _STACKS = ("snr", "pwn", "unid")
 _NONE = "–"
@@ -33,12 +33,15 @@ class HotSpot:
     p_global: str
 
 
-def _layers(found: SkyMap, origin: str) -> list[Layer]:
+def _layers(sky: xr.Dataset, origin: str) -> list[Layer]:
+    said = {
+        "log10_p": ("local p-value", "−log₁₀ p", "−log₁₀ of the local p-value"),
+        "ts": ("TS", "TS", "TS of the fit"),
+        "n_signal": ("n_s", "events", "fitted signal events"),
+    }
     what = "point-source fit in every direction, n_s and index free"
     return [
-        Layer("local p-value", found.log10_p, "−log₁₀ p", "−log₁₀ of the local p-value", "linear", origin, what),
-        Layer("TS", found.ts, "TS", "TS of the fit", "linear", origin, what),
-        Layer("n_s", found.n_signal, "events", "fitted signal events", "linear", origin, what),
+        Layer(name, sky[key].values, unit, label, "linear", origin, what) for key, (name, unit, label) in said.items()
     ]
 
 
@@ -57,27 +60,26 @@ def _spot(spot: HotSpot) -> Marker:
     return Marker(f"hottest, {spot.hemisphere}", spot.right_ascension, spot.declination, "hottest spot", rows)
 
 
-def _source(source: PointSource, kind: str, found: SkyMap) -> Marker:
+def _source(source: PointSource, kind: str, sky: xr.Dataset) -> Marker:
     """A source, with the fit of the pixel it lies in."""
     ra, dec = source.right_ascension, source.declination
-    pixel = int(hp.ang2pix(found.nside, np.pi / 2 - dec, ra))
-    n_signal, log10_p = float(found.n_signal[pixel]), float(found.log10_p[pixel])
+    there = sky.isel(pixel=int(hp.ang2pix(sky.attrs["nside"], np.pi / 2 - dec, ra)))
+    ts, n_signal, index, log10_p = (float(there[name]) for name in ("ts", "n_signal", "index", "log10_p"))
     p = _NONE if np.isnan(log10_p) else f"{10.0**-log10_p:.3g}"
-    rows = _fit(float(found.ts[pixel]), n_signal, float(found.index[pixel]) if n_signal > 0 else None, p)
-    return Marker(source.name, ra, dec, kind, rows, source.extension)
+    return Marker(source.name, ra, dec, kind, _fit(ts, n_signal, index if n_signal > 0 else None, p), source.extension)
 
 
-def sky_page(found: SkyMap, whose: Provenance, spots: Sequence[HotSpot]) -> str:
-    """The page of a scan."""
-    sources = [_source(s, name.upper(), found) for name in _STACKS for s in CATALOGUES[name].sources]
-    width = np.degrees(hp.nside2resol(found.nside))
+def sky_page(sky: xr.Dataset, whose: Provenance, spots: Sequence[HotSpot]) -> str:
+    """The page of a scan; sky : ts, n_signal, index and log10_p of all pixels, see ``store.sky_maps``."""
+    sources = [_source(s, name.upper(), sky) for name in _STACKS for s in CATALOGUES[name].sources]
+    nside = int(sky.attrs["nside"])
     caption = (
-        f"Point-source scan of {whose.n_events:,} events of {whose.sample} at nside {found.nside}. "
+        f"Point-source scan of {whose.n_events:,} events of {whose.sample} at nside {nside}. "
         "Significances are local unless called global. What is said of a listed source is the fit of the pixel that "
-        f"holds it, {width:.2g}° wide, not a fit at its position."
+        f"holds it, {np.degrees(hp.nside2resol(nside)):.2g}° wide, not a fit at its position."
     )
     return sky_map_page(
-        _layers(found, whose.origin),
+        _layers(sky, whose.origin),
         [*map(_spot, spots), *sources],
         title=f"Sky of {whose.sample}",
         origin=whose.origin,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from nuanalysis.plot import slug
 from nuanalysis.publish._campaign import campaign_rows, campaign_table, campaign_text
-from nuanalysis.publish._campaign_rows import CampaignRow
+from nuanalysis.publish._campaign_row import CampaignRow
 from nuanalysis.publish._figures import draw
 from nuanalysis.publish._manifest import Verification, verify
+from nuanalysis.publish._recipe import recipe
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
 from nuanalysis.publish._results import (
@@ -26,9 +27,9 @@ from nuanalysis.publish._results import (
     products,
     read_results,
     results_schema,
+    schema_text,
     with_products,
 )
-from nuanalysis.publish._run import recipe
 
 __all__ = [
     "CampaignRow",
@@ -52,6 +53,7 @@ __all__ = [
     "recipe",
     "report",
     "results_schema",
+    "schema_text",
     "slug",
     "verify",
     "with_products",

@@ -8,13 +8,25 @@ from dataclasses import dataclass
 
 from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.interpret.published import PUBLISHED, UNPUBLISHED, Published
-from nuanalysis.publish._numbers import ABSENT, UNIT, ends, error, interval, reason, scientific, shown, sigma, value
+from nuanalysis.publish._numbers import (
+    ABSENT,
+    UNIT,
+    error_of,
+    reason_of,
+    scientific,
+    shown,
+    span_of,
+    span_words,
+    value_of,
+)
 from nuanalysis.records import Chance, Interval, Unknown
+
+Span = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One quantity of one fit: ours, theirs and the difference, in words."""
+    """One quantity of one result: ours, theirs and the difference, in words."""
 
     key: str
     quantity: str
@@ -23,7 +35,7 @@ class Line:
     difference: str = ABSENT
 
 
-def difference_in_sigma(ours: tuple[float, float, float], theirs: tuple[float, float, float]) -> float:
+def difference_in_sigma(ours: Span, theirs: Span) -> float:
     """(best - best) over the two 68 % half-widths that face each other, in quadrature; (best, low, high) each.
 
     NaN where a width is missing or both are zero.
@@ -34,134 +46,129 @@ def difference_in_sigma(ours: tuple[float, float, float], theirs: tuple[float, f
     return gap / width if math.isfinite(width) and width > 0 else math.nan
 
 
-def _sigmas(number: float, form: str = ".2f") -> str:
-    return f"{shown(number, form)}σ" if math.isfinite(number) else ABSENT
+def _sigmas(value: float) -> str:
+    return f"{shown(value, '.2f')}σ" if math.isfinite(value) else ABSENT
 
 
-def _per_cent(ours: float, theirs: float) -> str:
-    ratio = ours / theirs - 1.0 if theirs > 0 else math.nan
-    return f"{shown(100.0 * ratio, '+.1f')} %" if math.isfinite(ratio) else ABSENT
+def _signed(value: float, unit: str) -> str:
+    return f"{value:+.1f}{unit}".replace("-", "−") if math.isfinite(value) else ABSENT
 
 
 def _quoted(key: str, quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
     """Two plain numbers; their difference in per cent where that means something."""
-    return Line(key, quantity, shown(ours, form), shown(theirs, form), _per_cent(ours, theirs) if relative else ABSENT)
+    ratio = ours / theirs - 1.0 if relative and theirs > 0 else math.nan
+    return Line(key, quantity, shown(ours, form), shown(theirs, form), _signed(100.0 * ratio, " %"))
 
 
-def _flux_line(one: MeasureAnswer, published: Published | None) -> Line:
+def _flux_line(answer: MeasureAnswer, published: Published) -> Line:
     """The interval that holds systematic variations where there is one: published intervals hold them."""
-    varied = isinstance(one.flux.interval_systematics, Interval)
+    varied = isinstance(answer.flux.interval_systematics, Interval)
     quantity = "best-fit flux, 68 % with systematics" if varied else "best-fit flux, 68 %"
-    held = one.flux.interval_systematics if varied else one.flux.interval
-    best, low, high = (number / UNIT for number in (one.flux.best.value, *ends(held)))
-    ours = interval(best, low, high)
-    if published is None:
-        return Line("flux", quantity, ours)
-    theirs = (published.flux / UNIT, published.flux_low / UNIT, published.flux_high / UNIT)
-    if not published.flux_confirmed:
-        return Line("flux", quantity, ours, f"{interval(*theirs)} (unit unconfirmed)")
-    return Line(
-        "flux", quantity, ours, interval(*theirs), _sigmas(difference_in_sigma((best, low, high), theirs), "+.1f")
-    )
+    ours = span_of(answer.flux.best, answer.flux.interval_systematics if varied else answer.flux.interval)
+    theirs = (published.flux, published.flux_low, published.flux_high)
+    unsure = math.isfinite(published.flux) and not published.flux_confirmed
+    gap = math.nan if unsure else difference_in_sigma(ours, theirs)
+    words = span_words(theirs) + " (unit unconfirmed)" * unsure
+    return Line("flux", quantity, span_words(ours), words, _signed(gap, "σ"))
 
 
-def _limit_line(one: MeasureAnswer, published: Published | None) -> Line:
-    limit, place = value(one.flux.upper_limit_90), ABSENT
-    if published is not None and published.flux_confirmed and math.isfinite(limit):
-        place = "above the published" if limit >= published.flux else "below the published"
-    return Line("limit", "90 % upper limit", shown(limit / UNIT), ABSENT, place)
+def _limit_line(answer: MeasureAnswer, published: Published) -> Line:
+    limit = value_of(answer.flux.upper_limit_90)
+    comparable = published.flux_confirmed and math.isfinite(published.flux) and math.isfinite(limit)
+    place = "above the published" if limit >= published.flux else "below the published"
+    return Line("limit", "90 % upper limit", shown(limit / UNIT), difference=place if comparable else ABSENT)
 
 
-def _chance_lines(one: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
-    ours = sigma(one.chance)
+def _chance_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, Line]:
+    """p-value and significance."""
+    chance = answer.chance if isinstance(answer.chance, Chance) else None
+    kind = "local" if chance is None else chance.scope
+    sigma = math.nan if chance is None or chance.sigma is None else chance.sigma
+    ours = scientific(value_of(answer.chance), error_of(answer.chance))
+    gap = _signed(sigma - theirs.sigma, "σ")
     return (
-        Line("p", "local p-value", scientific(value(one.chance), error(one.chance)), scientific(theirs.p)),
-        Line("sigma", "local significance", _sigmas(ours), _sigmas(theirs.sigma), _sigmas(ours - theirs.sigma, "+.1f")),
+        Line("p", f"{kind} p-value", ours, scientific(theirs.p)),
+        Line("sigma", f"{kind} significance", _sigmas(sigma), _sigmas(theirs.sigma), gap),
     )
 
 
-def _reach(one: MeasureAnswer) -> tuple[float, float]:
-    """Sensitivity and 5 sigma discovery potential as fluxes in 1e-12."""
-    found = (one.sensitivity, one.discovery_potential)
-    sensitivity, discovery = (value(s if isinstance(s, Unknown) else s.flux) / UNIT for s in found)
-    return sensitivity, discovery
-
-
-def compare(one: MeasureAnswer) -> tuple[Line, ...]:
-    """Every number of a fit beside the published one, fluxes in 1e-12 TeV cm^-2 s^-1.
+def compare(answer: MeasureAnswer) -> tuple[Line, ...]:
+    """Every number of one result beside the published one, fluxes in 1e-12 TeV cm^-2 s^-1.
 
     Published counts, p-values and sensitivities belong to one sample and are set beside that sample only;
     the flux is a property of the sky and is set beside every sample.
     """
-    fit, sky = one.fitted, PUBLISHED.get(one.tested.hypothesis)
-    theirs = sky if sky is not None and sky.sample == one.provenance.sample else UNPUBLISHED
-    sensitivity, discovery = _reach(one)
-    index, free = value(fit.index), "fitted" if one.tested.index_free else "fixed"
-    corrected = one.flux.n_signal_corrected.value
+    sky = PUBLISHED.get(answer.tested.hypothesis, UNPUBLISHED)
+    theirs = sky if sky.sample == answer.provenance.sample else UNPUBLISHED
+    fit, free = answer.fitted, answer.tested.index_free
+    # Without signal a free index means nothing.
+    index = math.nan if fit.index is None or (free and fit.n_signal <= 0) else fit.index
+    sensitivity, discovery = (
+        math.nan if isinstance(one, Unknown) else one.flux.value / UNIT
+        for one in (answer.sensitivity, answer.discovery_potential)
+    )
+    corrected = value_of(answer.flux.n_signal_corrected)
     return (
         _quoted("n_signal", "signal events n_s", fit.n_signal, theirs.n_signal, ".1f", relative=True),
         _quoted("n_corrected", "n_s, bias corrected", corrected, theirs.n_signal_corrected, ".1f", relative=True),
         _quoted("ts", "TS", fit.ts, theirs.ts, ".2f"),
-        _quoted("index", f"spectral index ({free})", index, theirs.index, ".2f"),
-        *_chance_lines(one, theirs),
-        _flux_line(one, sky),
-        _limit_line(one, sky),
+        _quoted("index", f"spectral index ({'fitted' if free else 'fixed'})", index, theirs.index, ".2f"),
+        *_chance_lines(answer, theirs),
+        _flux_line(answer, sky),
+        _limit_line(answer, sky),
         _quoted("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT, ".2f", relative=True),
-        _quoted("discovery", "5σ discovery potential", discovery, math.nan, ".1f"),
-        *_model_lines(one, theirs),
-        *_energy_lines(one, theirs),
+        Line("discovery", "5σ discovery potential", shown(discovery)),
+        *_model_lines(answer, theirs),
+        *_energy_lines(answer, theirs),
     )
 
 
-def _energy_lines(one: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
+def _energy_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
     """True energies outside which a part of the sensitivity is lost, in TeV."""
     return tuple(
         Line(
-            f"energies_{round(100 * found.degraded)}",
-            f"energies, {100 * found.degraded:.0f} % loss at each end, TeV",
-            _span(10.0 ** (found.log10_low - 3.0), 10.0 ** (found.log10_high - 3.0)),
-            _span(*published) if math.isfinite(published[0]) else ABSENT,
+            f"energies_{round(100 * ours.degraded)}",
+            f"energies, {100 * ours.degraded:.0f} % loss at each end, TeV",
+            f"{10.0 ** (ours.log10_low - 3.0):.3g}–{10.0 ** (ours.log10_high - 3.0):.3g}",
+            f"{published[0]:.3g}–{published[1]:.3g}" if math.isfinite(published[0]) else ABSENT,
         )
-        for found, published in zip(one.energies, theirs.energies, strict=False)
+        for ours, published in zip(answer.energies, theirs.energies, strict=True)
     )
 
 
-def _span(low: float, high: float) -> str:
-    return f"{shown(low, '.3g')}–{shown(high, '.3g')}"
-
-
-def _model_lines(one: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
+def _model_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
     """Flux and sensitivity in units of the template's own model, where it has an absolute flux."""
-    if one.flux.in_models is None:
+    found = answer.flux.in_models
+    if found is None:
         return ()
-    ours = (one.flux.in_models.best.value, *ends(one.flux.in_models.interval))
+    ours = span_of(found.best, found.interval)
     published = (theirs.in_models, theirs.low_in_models, theirs.high_in_models)
-    words = (interval(*ours, ".2f"), interval(*published, ".2f"))
-    gap = _sigmas(difference_in_sigma(ours, published), "+.1f")
-    strength, what = one.sensitivity, "sensitivity, in units of the model"
-    reached = value(strength if isinstance(strength, Unknown) else strength.in_models)
+    words = span_words(ours, ".2f", per=1.0), span_words(published, ".2f", per=1.0)
+    gap = _signed(difference_in_sigma(ours, published), "σ")
+    reach = math.nan if isinstance(answer.sensitivity, Unknown) else value_of(answer.sensitivity.in_models)
+    name = "sensitivity, in units of the model"
     return (
         Line("in_models", "best fit, in units of the model", *words, gap),
-        _quoted("sensitivity_in_models", what, reached, theirs.sensitivity_in_models, ".2f", relative=True),
+        _quoted("sensitivity_in_models", name, reach, theirs.sensitivity_in_models, ".2f", relative=True),
     )
 
 
-def _reasons(one: MeasureAnswer) -> list[str]:
+def _reasons(answer: MeasureAnswer) -> list[str]:
     """Why a number is not there, as the run gave it."""
-    numbers = {
-        "no p-value": one.chance,
-        "no 68 % interval": one.flux.interval,
-        "no upper limit": one.flux.upper_limit_90,
-        "no sensitivity": one.sensitivity,
-        "no discovery potential": one.discovery_potential,
+    found = {
+        "p-value": answer.chance,
+        "68 % interval": answer.flux.interval,
+        "upper limit": answer.flux.upper_limit_90,
+        "sensitivity": answer.sensitivity,
+        "discovery potential": answer.discovery_potential,
     }
-    return [f"{what.capitalize()}: {why}" for what, number in numbers.items() if (why := reason(number))]
+    return [f"No {what}: {reason_of(one)}" for what, one in found.items() if isinstance(one, Unknown)]
 
 
-def _synthetic(one: MeasureAnswer) -> str:
+def _synthetic(answer: MeasureAnswer) -> str:
     """What agreement with a published number means on synthetic events: it depends on what was injected."""
-    signal = one.provenance.injected
-    if not signal or signal.startswith(f"{one.tested.hypothesis} "):
+    signal = answer.provenance.injected
+    if not signal or signal.startswith(f"{answer.tested.hypothesis} "):
         return (
             "Synthetic events: the signal was injected, so agreement with the published number is by construction of "
             "the injected flux, up to the scatter of one experiment (about 1σ). It is no evidence about the sky."
@@ -172,23 +179,26 @@ def _synthetic(one: MeasureAnswer) -> str:
     )
 
 
-def remarks(one: MeasureAnswer) -> tuple[str, ...]:
-    """What a reader must know before believing the lines of one fit."""
-    said = [_synthetic(one)] if one.provenance.origin == "synthetic" else []
-    if one.tested.model_origin == "built-in" and one.tested.hypothesis.startswith("template:"):
+def remarks(answer: MeasureAnswer) -> tuple[str, ...]:
+    """What a reader must know before believing the lines of one result."""
+    about, tested, said = answer.provenance, answer.tested, list[str]()
+    if about.origin == "synthetic":
+        said.append(_synthetic(answer))
+    if tested.model_origin == "built-in" and tested.hypothesis.startswith("template:"):
         said.append("The template is our built-in analytic stand-in, not the published map.")
-    if one.tested.model_origin == "user file":
+    if tested.model_origin == "user file":
         said.append("The template is a user's own file.")
-    said.append(f"Fluxes: {one.flux.convention}.")
-    if not one.fitted.converged:
+    said += [*about.remarks, f"Fluxes: {answer.flux.convention}."]
+    if not answer.fitted.converged:
         said.append("The fit did not converge; the numbers are its last step.")
-    if isinstance(one.chance, Chance):
-        size = f", effective sample size {one.chance.ess:,.0f}" if one.chance.ess is not None else ""
-        said.append(f"Local p-value from {one.chance.n_trials:,} trials{size}; {one.chance.method}.")
-    return (*one.provenance.remarks, *said, *_reasons(one), *one.provenance.notes)
+    if isinstance(answer.chance, Chance):
+        p = answer.chance
+        size = f", effective sample size {p.ess:,.0f}" if p.ess is not None else ""
+        said.append(f"{p.scope.capitalize()} p-value from {p.n_trials:,} trials{size}; {p.method}.")
+    return (*said, *_reasons(answer), *about.notes)
 
 
-def sources(fits: Iterable[MeasureAnswer]) -> tuple[str, ...]:
-    """Where the published numbers stand that are put beside these fits."""
-    names = [one.tested.hypothesis for one in fits]
-    return tuple(dict.fromkeys(PUBLISHED[name].source for name in names if name in PUBLISHED))
+def sources(answers: Iterable[MeasureAnswer]) -> tuple[str, ...]:
+    """Where the published numbers stand that are put beside these results."""
+    found = (PUBLISHED.get(answer.tested.hypothesis) for answer in answers)
+    return tuple(dict.fromkeys(one.source for one in found if one is not None))

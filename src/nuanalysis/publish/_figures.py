@@ -1,21 +1,22 @@
-"""The figures of a run, drawn from its results, with alt texts that carry the numbers."""
+"""The figures of a run: those of its answers drawn into figures/, and all that are finished there."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from nuanalysis import plot
 from nuanalysis.answers.measure import MeasureAnswer
+from nuanalysis.errors import DataError, InputError
 from nuanalysis.interpret.published import PUBLISHED
-from nuanalysis.plot import Drawn, Sidecar, StackRow
-from nuanalysis.publish._fit_table import fit_table
-from nuanalysis.publish._numbers import UNIT, sigma, value
-from nuanalysis.publish._results import Entry, Results
-from nuanalysis.records import table
+from nuanalysis.plot import Drawn, Sidecar
+from nuanalysis.publish._numbers import UNIT, shown, value_of
+from nuanalysis.publish._results import Entry, Results, SampleCard, measured
+from nuanalysis.records import Chance, table
 
 _FLUXES = (
     "Best-fit fluxes with 68 % intervals, 90 % upper limits and sensitivities of this run beside the published values "
@@ -23,109 +24,119 @@ _FLUXES = (
     "injected signal: agreement of the injected hypothesis with the published value is by construction."
 )
 _STACKS = (
-    "Stacked source classes, equal weight at Earth: fitted signal events, spectral index and local significance beside "
-    "the published values. The classes lie on the plane and also collect diffuse emission."
+    "Stacked source classes of twelve sources each, equal weight at Earth: fitted signal events, spectral index and "
+    "local significance beside the published values. The classes lie on the plane and also collect diffuse emission."
 )
 
 
-def _origin(fits: Sequence[MeasureAnswer]) -> str:
-    origins = {one.provenance.origin for one in fits}
+# --- drawn ------------------------------------------------------------------------------------------------------------
+
+
+def _origin_of(answers: Iterable[MeasureAnswer]) -> str:
+    """Origin of a figure that shows all these: 'mixed' where they differ."""
+    origins = {answer.provenance.origin for answer in answers}
     return origins.pop() if len(origins) == 1 else "mixed"
 
 
-def _whose(one: MeasureAnswer) -> str:
-    return f"{one.tested.label} on {one.provenance.sample} ({one.provenance.origin})"
+def _said(answer: MeasureAnswer) -> str:
+    about = answer.provenance
+    return f"{answer.tested.label} on {about.sample} ({about.origin})"
 
 
-def _worded(number: float, form: str) -> str:
-    return format(number, form) if math.isfinite(number) else "not computed"
+def _flux_words(answer: MeasureAnswer) -> str:
+    best, limit = (shown(value_of(one) / UNIT, ".3g") for one in (answer.flux.best, answer.flux.upper_limit_90))
+    return f"{_said(answer)}: best fit {best}, 90 % limit {limit}"
 
 
-def _fluxes(fits: Sequence[MeasureAnswer]) -> Drawn:
-    words = "; ".join(
-        f"{_whose(one)}: best fit {_worded(one.flux.best.value / UNIT, '.3g')}, "
-        f"90 % limit {_worded(value(one.flux.upper_limit_90) / UNIT, '.3g')}" for one in fits
-    )  # fmt: skip
-    origin = _origin(fits)
-    alt = f"Fluxes in 10^-12 TeV cm^-2 s^-1: {words}"
-    sidecar = Sidecar(f"fluxes{plot.mark(origin)}", alt, _FLUXES, origin, "headline")
-    return Drawn(
-        plot.flux_comparison([one.flux_row() for one in fits], PUBLISHED),
-        sidecar,
-        fit_table(fits, ORIGIN="see column origin", DESCRIPTION=_FLUXES),
-    )
+def _stack_words(answer: MeasureAnswer) -> str:
+    sigma = answer.chance.sigma if isinstance(answer.chance, Chance) else None
+    return f"{_said(answer)}: n_s {answer.fitted.n_signal:.1f}, local significance {shown(sigma, '.2f')}"
 
 
-def _stacks(fits: Sequence[MeasureAnswer]) -> Drawn:
-    words = "; ".join(
-        f"{_whose(one)}: n_s {one.fitted.n_signal:.1f}, local significance {_worded(sigma(one.chance), '.2f')}"
-        for one in fits
-    )
-    rows = [
-        StackRow(
-            one.tested.hypothesis, one.tested.label, one.provenance.sample, one.provenance.origin,
-            one.fitted.n_signal, value(one.fitted.index), sigma(one.chance),
-        ) for one in fits
-    ]  # fmt: skip
-    origin = _origin(fits)
-    sidecar = Sidecar(f"stacking{plot.mark(origin)}", f"Stacking results: {words}", _STACKS, origin, "stacking")
-    return Drawn(plot.stacking(rows, PUBLISHED), sidecar)
-
-
-def _overview(fits: Sequence[MeasureAnswer]) -> Iterator[Drawn]:
-    if fits:
-        yield _fluxes(fits)
-    stacks = [one for one in fits if one.tested.hypothesis.startswith("stack:")]
+def _overview(entries: tuple[Entry, ...]) -> Iterator[Drawn]:
+    """Fluxes and stacks of all hypotheses beside the published values."""
+    answers = [one.answer for one in entries]
+    stacks = [one for one in answers if one.tested.hypothesis.startswith("stack:")]
+    if answers:
+        alt = f"Fluxes in 10^-12 TeV cm^-2 s^-1: {'; '.join(map(_flux_words, answers))}"
+        origin = _origin_of(answers)
+        sidecar = Sidecar(f"fluxes{plot.mark(origin)}", alt, _FLUXES, origin, "headline")
+        yield Drawn(plot.flux_comparison([one.flux_row() for one in answers], PUBLISHED), sidecar, measured(entries))
     if stacks:
-        yield _stacks(stacks)
+        alt = f"Stacking results: {'; '.join(map(_stack_words, stacks))}"
+        origin = _origin_of(stacks)
+        sidecar = Sidecar(f"stacking{plot.mark(origin)}", alt, _STACKS, origin, "stacking")
+        yield Drawn(plot.stacking([one.stack_row() for one in stacks], PUBLISHED), sidecar)
 
 
-def _of_entry(entry: Entry) -> Iterator[Drawn]:
-    """The figures of an answer; but for those of single fits they stand with it, and are named after it."""
-    for k, one in enumerate(entry.answer.drawn(), start=1):
-        if isinstance(entry.answer, MeasureAnswer):
-            yield one
-            continue
-        name = f"{entry.stem}{f'-{k}' if k > 1 else ''}{plot.mark(one.sidecar.origin)}"
-        yield replace(one, sidecar=replace(one.sidecar, slug=name, section=entry.place))
+def _of_answers(results: Results) -> Iterator[Drawn]:
+    """The figures of every answer; but for those of hypotheses, each is called as its entry is."""
+    for entry in results.answers:
+        for number, one in enumerate(entry.answer.drawn(), start=1):
+            if isinstance(entry.answer, MeasureAnswer):
+                yield one
+                continue
+            slug = f"{entry.stem}{f'.{number}' if number > 1 else ''}{plot.mark(one.sidecar.origin)}"
+            yield replace(one, sidecar=replace(one.sidecar, slug=slug))
 
 
-def _cut_flows(results: Results) -> Iterator[Drawn]:
-    for sample in results.samples:
-        rows = [row for row in results.cut_flow if row.sample == sample.sample]
-        if not rows:
-            continue
+def _cut_flow(results: Results, sample: SampleCard) -> Iterator[Drawn]:
+    rows = [row for row in results.cut_flow if row.sample == sample.sample]
+    if rows:
         words = "; ".join(f"{row.season} after {row.cut}: {row.events}" for row in rows)
         caption = f"Events left after each cut, {sample.origin} sample {sample.sample}."
-        name = f"cut-flow-{plot.slug(sample.sample)}{plot.mark(sample.origin)}"
-        yield Drawn(
-            plot.cut_flow(rows, label=f"Cut flow, {sample.sample}", origin=sample.origin),
-            Sidecar(name, f"Cut flow. {words}", caption, sample.origin, "samples"),
-            table(rows, None, ORIGIN=sample.origin, DESCRIPTION=caption),
-        )
+        slug = f"cut-flow-{sample.sample}{plot.mark(sample.origin)}"
+        figure = plot.cut_flow(rows, label=f"Cut flow, {sample.sample}", origin=sample.origin)
+        sidecar = Sidecar(slug, f"Cut flow. {words}", caption, sample.origin, "samples")
+        yield Drawn(figure, sidecar, table(rows, ORIGIN=sample.origin, DESCRIPTION=caption))
 
 
-def _clear_others(folder: Path, slugs: set[str]) -> None:
-    """Remove figures of ours (rank above 0) of results that the run no longer has; those of notebooks stay."""
+def draw(results: Results, run_folder: Path) -> list[Path]:
+    """Draw the figures of all answers into ``figures/``; return the PNG paths, in the order of the report.
+
+    Figures of answers that are gone go too; those of notebooks (rank 0) stay.
+    """
+    folder, paths = run_folder / "figures", []
+    of_samples = (one for sample in results.samples for one in _cut_flow(results, sample))
+    drawn = chain(_overview(results.entries("measure")), _of_answers(results), of_samples)
+    for rank, one in enumerate(drawn, start=1):
+        paths.append(plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table))
+    stems = {path.stem for path in paths}
     for sidecar in sorted(folder.glob("*.json")):
-        if json.loads(sidecar.read_text(encoding="utf-8")).get("rank", 0) > 0 and sidecar.stem not in slugs:
+        if json.loads(sidecar.read_text(encoding="utf-8")).get("rank", 0) > 0 and sidecar.stem not in stems:
             for ending in (".json", ".ecsv", ".png"):  # the sidecar first: a picture without one is not published
                 sidecar.with_suffix(ending).unlink(missing_ok=True)
+    return paths
 
 
-def draw(results: Results, run_folder: Path) -> tuple[Path, ...]:
-    """Draw the figures of all results into ``figures/``; the PNG paths, in the order of the report.
+# --- finished ---------------------------------------------------------------------------------------------------------
 
-    Figures of results that are gone go too.
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finished figure of the run: the PNG and what its sidecar says."""
+
+    path: Path
+    sidecar: Sidecar
+
+    def belongs_to(self, entry: Entry) -> bool:
+        """Whether it is one of the figures of an answer that is called as its entry is."""
+        slug = self.sidecar.slug.removesuffix(plot.mark(self.sidecar.origin))
+        return re.fullmatch(rf"{re.escape(entry.stem)}(\.\d+)?", slug) is not None
+
+
+def load_figures(run_folder: Path) -> tuple[Shown, ...]:
+    """Figures of the run that are finished: those with a sidecar, in the order of their ranks, then names.
+
+    A PNG without a sidecar is half written and is left out.  Raises DataError for a sidecar that describes no figure.
     """
-    drawn = [
-        *_overview(tuple(results.of(MeasureAnswer))),
-        *(one for entry in results.answers for one in _of_entry(entry)),
-        *_cut_flows(results),
-    ]
-    folder = run_folder / "figures"
-    _clear_others(folder, {one.sidecar.slug for one in drawn})
-    return tuple(
-        plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table)
-        for rank, one in enumerate(drawn, start=1)
-    )
+    found = []
+    for path in sorted((run_folder / "figures").glob("*.json")):
+        try:
+            one = Shown(path.with_suffix(".png"), Sidecar(**json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, TypeError, InputError) as error:
+            raise DataError(f"{path} does not describe a figure ({error}); draw the figures again") from error
+        if not one.path.is_file():
+            raise DataError(f"{path} has no picture beside it; draw the figures again")
+        found.append(one)
+    return tuple(sorted(found, key=lambda one: (one.sidecar.rank, one.sidecar.slug)))

@@ -1,82 +1,85 @@
-"""Numbers inside records, and how they are printed beside published ones; what is absent is NaN, printed as a dash."""
+"""Numbers as reports print them, a dash where there is none; fluxes in 1e-12 TeV cm^-2 s^-1."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
-from pydantic import BeforeValidator
+from nuanalysis.records import Chance, Interval, Measured, Record, Unknown
 
-from nuanalysis.records import Chance, Interval, Measured, Unknown
-
-UNIT = 1e-12  # TeV cm^-2 s^-1
 ABSENT = "–"
+UNIT = 1e-12  # TeV cm^-2 s^-1
 Known = Measured | Chance | Unknown | float | None
 
 
-def _finite(number: object) -> object:
-    return None if isinstance(number, float) and not math.isfinite(number) else number
-
-
-#: Type of a field of a record; NaN becomes null.
-Number = Annotated[float | None, BeforeValidator(_finite)]
-
-
-def value(one: Known) -> float:
-    """The value; NaN where it is not known."""
+def value_of(one: Known) -> float:
+    """The number; NaN where it is not known."""
     match one:
         case Measured():
             return one.value
         case Chance():
             return one.p
-        case Unknown() | None:
-            return math.nan
-    return one
+        case float() | int():
+            return float(one)
+    return math.nan
 
 
-def error(one: Known) -> float:
-    """The statistical error; NaN where it is not known."""
-    return value(one.error) if isinstance(one, Measured | Chance) else math.nan
+def error_of(one: Known) -> float:
+    """Its statistical error; NaN where that is not known."""
+    error = one.error if isinstance(one, Measured | Chance) else None
+    return math.nan if error is None or isinstance(error, Unknown) else error
 
 
-def ends(one: Interval | Unknown | None) -> tuple[float, float]:
-    """Both ends; NaN where they are not known."""
-    return (one.low, one.high) if isinstance(one, Interval) else (math.nan, math.nan)
+def span_of(best: Known, ends: Interval | Unknown | None) -> tuple[float, float, float]:
+    """Best value and both ends of its interval; NaN where they are not known."""
+    low, high = (ends.low, ends.high) if isinstance(ends, Interval) else (math.nan, math.nan)
+    return value_of(best), low, high
 
 
-def sigma(one: Chance | Unknown) -> float:
-    """The one-sided significance; NaN where there is none."""
-    return value(one.sigma) if isinstance(one, Chance) else math.nan
-
-
-def reason(one: object) -> str:
-    """Why it is not known; '' where it is."""
+def reason_of(one: Record | float | None) -> str:
+    """Why a number is not known; '' for one that is."""
     return one.reason if isinstance(one, Unknown) else ""
 
 
-def shown(number: float, form: str = ".1f") -> str:
+def shown(value: float | None, form: str = ".1f") -> str:
     """The number, or a dash where there is none."""
-    return format(number + 0.0, form).replace("-", "−") if math.isfinite(number) else ABSENT
+    return format(value, form).replace("-", "−") if value is not None and math.isfinite(value) else ABSENT
 
 
-def scientific(number: float, error: float = math.nan) -> str:
+def scientific(value: float, error: float = math.nan) -> str:
     """1.26 × 10⁻⁶, with an error in the same power of ten where there is one."""
-    if not math.isfinite(number):
+    if not math.isfinite(value):
         return ABSENT
-    if number == 0.0:
+    if value == 0.0:
         return "0"
-    power = math.floor(math.log10(abs(number)))
+    power = math.floor(math.log10(abs(value)))
     if -2 <= power <= 2:
-        return shown(number, ".3f") + (f" ± {error:.3f}" if math.isfinite(error) else "")
+        return shown(value, ".3f") + (f" ± {error:.3f}" if math.isfinite(error) else "")
     exponent = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    scaled = f"{number / 10.0**power:.2f}"
-    if math.isfinite(error):
-        return f"({scaled}\u00a0±\u00a0{error / 10.0**power:.2f}) ×\u00a010{exponent}"
-    return f"{scaled} ×\u00a010{exponent}"
+    scaled = f"{value / 10.0**power:.2f}"
+    both = f"({scaled}\u00a0±\u00a0{error / 10.0**power:.2f})" if math.isfinite(error) else scaled
+    return f"{both} ×\u00a010{exponent}"
 
 
-def interval(best: float, low: float, high: float, form: str = ".1f") -> str:
-    """21.8 +5.3 −4.9; it may break before the minus only."""
+def chance_words(one: Chance | Unknown) -> str:
+    """A p-value with its error, its upper bound where no trial had as much, or why there is none."""
+    if isinstance(one, Unknown):
+        return f"{ABSENT} ({one.reason})"
+    if one.bound is not None:
+        return f"< {scientific(one.bound)} (90 %)"
+    return scientific(one.p, error_of(one)) + " (extrapolated)" * one.extrapolated
+
+
+def measured_words(one: Measured | None, form: str, *, per: float = 1.0) -> str:
+    """A value with its error; per : the unit in which it is printed."""
+    if one is None:
+        return ABSENT
+    error = error_of(one) / per
+    return shown(one.value / per, form) + (f" ± {error:{form}}" if math.isfinite(error) else "")
+
+
+def span_words(span: tuple[float, float, float], form: str = ".1f", *, per: float = UNIT) -> str:
+    """21.8 +5.3 −4.9 in this unit; it may break before the minus only."""
+    best, low, high = (one / per for one in span)
     if not (math.isfinite(low) and math.isfinite(high)):
         return shown(best, ".2f")
     return f"{best:{form}}\u00a0+{max(high - best, 0.0):{form}} −{max(best - low, 0.0):{form}}"

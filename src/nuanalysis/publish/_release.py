@@ -2,28 +2,216 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import re
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nuanalysis import plot
 from nuanalysis.errors import DataError, InputError
+from nuanalysis.publish import _texts
+from nuanalysis.publish._campaign import campaign_columns
+from nuanalysis.publish._figures import load_figures
+from nuanalysis.publish._fits import events_ecsv_gz, events_fits, response_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
-from nuanalysis.publish._parts import PARTS, Draft, as_json
-from nuanalysis.publish._results import load_results
-from nuanalysis.publish._run import cite_only, recipe
-from nuanalysis.publish._texts import origin_of_file
-from nuanalysis.store import sha256_file
+from nuanalysis.publish._products import published
+from nuanalysis.publish._recipe import Recipe, recipe, recipe_text
+from nuanalysis.publish._report import render
+from nuanalysis.publish._results import Results, load_results, measured, products
+from nuanalysis.records import table
+from nuanalysis.schema import EVENTS, RESPONSE, check
+from nuanalysis.store import read_zip, sha256_file, table_ecsv, write_zip
+from nuanalysis.store.fits import Stamp
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+_BUILDER = "05_data_release.ipynb"
 _VERSION = re.compile(r"^DR(0|[1-9]\d*)\.(0|[1-9]\d*)$")
+# A response is neither kind of event: it is a table others published, quoted in our layout.
+_QUOTED, _NEITHER, _SEE_INSIDE = "derived from published tables", "not applicable", "see column origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A release under construction: where it is written, and what goes into its headers."""
+
+    run_folder: Path
+    folder: Path
+    run: Results
+    recipe: Recipe
+    version: str
+
+    @property
+    def name(self) -> str:
+        """Name of the release and of its folder."""
+        return f"nuanalysis-{self.run.name}-{self.version}"
+
+    @property
+    def overall(self) -> str:
+        """Origin of a table that shows every result: told in its name only where all of them are synthetic."""
+        origins = {sample.origin for sample in self.run.samples}
+        return "synthetic" if origins == {"synthetic"} else _SEE_INSIDE
+
+    def stamp(self, origin: str) -> Stamp:
+        """Header cards of a file of this origin."""
+        return Stamp(
+            self.name,
+            self.run.created,
+            origin,
+            "terms of the upstream release, see LICENSE" if origin == "real" else self.recipe.licence,
+            f"nuanalysis {self.run.versions['nuanalysis']}",
+        )
+
+    def head(self, origin: str) -> dict[str, str]:
+        """What the head of a text table says."""
+        return {"ORIGIN": origin, "DATE": self.run.created, "RELEASE": self.name, "LICENCE": self.recipe.licence}
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put a file into the draft."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+    def write_table(self, stem: str, rows: Table, origin: str) -> None:
+        """Put an astropy table into the draft as ECSV, with the head of the release."""
+        rows.meta.update(self.head(origin))
+        self.write(f"{stem}.ecsv", table_ecsv(rows))
+
+    def write_json(self, path: str, origin: str, **content: object) -> None:
+        """Put a JSON document into the draft, with the head of the release."""
+        self.write(path, _json({"header": self.head(origin), **content}))
+
+    def copy(self, source: Path, path: str) -> None:
+        """Put a copy of a file of the run into the draft."""
+        self.write(path, source.read_bytes())
+
+    def seasons(self, kind: str) -> list[Path]:
+        """Events or responses of all seasons, sorted."""
+        return sorted((self.run_folder / "products").glob(f"{kind}-*.zip"))
+
+
+def _marked(stem: str, origin: str) -> str:
+    """File name without ending: a synthetic one says so."""
+    return stem if "synthetic" in stem or origin == _SEE_INSIDE else f"{stem}{plot.mark(origin)}"
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _add_events(draft: Draft) -> None:
+    for path in draft.seasons("events"):
+        events = check(read_zip(path), EVENTS, source=str(path))
+        origin = str(events.attrs["origin"])
+        name = f"events/{_marked(path.stem, origin)}"
+        draft.write(f"{name}.fits", events_fits(events, draft.stamp(origin)))
+        meta = {key: events.attrs[key] for key in ("sample", "origin", "livetime_s", "reference")}
+        draft.write(f"{name}.ecsv.gz", events_ecsv_gz(events, {**meta, **draft.head(origin)}))
+        write_zip(draft.folder / f"{name}.zarr.zip", events)
+
+
+def _add_responses(draft: Draft) -> None:
+    for path in draft.seasons("response"):
+        response = check(read_zip(path), RESPONSE, source=str(path))
+        draft.write(f"response/{path.stem}.fits", response_fits(response, draft.stamp(_QUOTED)))
+        write_zip(draft.folder / f"response/{path.stem}.zarr.zip", response.assign_attrs(origin=_QUOTED))
+
+
+def _add_products(draft: Draft) -> None:
+    """The large datasets of answers: as zarr, and as FITS those of which other people's programs know the form."""
+    for product in products(draft.run, draft.run_folder):
+        origin = product.entry.origin
+        made = published(product, draft.stamp(origin))
+        name = f"{made.folder}/{_marked(product.path.stem, origin)}"
+        for ending, data in made.files.items():
+            draft.write(f"{name}{ending}", data)
+        (draft.folder / made.folder).mkdir(exist_ok=True)
+        write_zip(draft.folder / f"{name}.zarr.zip", made.dataset.assign_attrs(origin=origin))
+
+
+def _add_fits(draft: Draft) -> None:
+    """Everything about every hypothesis, one row each."""
+    entries, stem = draft.run.entries("measure"), f"fits/{_marked('fits', draft.overall)}"
+    if entries:
+        draft.write_table(stem, measured(entries), draft.overall)
+    draft.write_json(f"{stem}.json", draft.overall, answers=[one.to_dict() for one in entries])
+
+
+def _add_answers(draft: Draft) -> None:
+    """Every other answer: JSON, table, and what it writes besides."""
+    for one in draft.run.answers:
+        if one.section == "measure":
+            continue
+        stem = f"fits/{_marked(one.stem, one.origin)}"
+        draft.write_json(f"{stem}.json", one.origin, **one.to_dict())
+        draft.write_table(stem, one.answer.to_table(), one.origin)
+        for name, data in {} if one.answer.products() else one.answer.files().items():
+            draft.write(f"{stem}-{name}", data)
+
+
+def _add_campaign(draft: Draft) -> None:
+    found = campaign_columns(draft.run)
+    if len(found):
+        draft.write_table(f"fits/{_marked('campaign', draft.overall)}", found, draft.overall)
+
+
+def _add_cut_flow(draft: Draft) -> None:
+    rows = draft.run.cut_flow
+    if not rows:
+        return
+    origins = {sample.sample: sample.origin for sample in draft.run.samples}
+    out = table(rows)
+    out["origin"] = [origins.get(row.sample, "unknown") for row in rows]
+    draft.write_table(f"cut-flow/{_marked('cut-flow', draft.overall)}", out, draft.overall)
+
+
+def _add_figures(draft: Draft) -> None:
+    for shown in load_figures(draft.run_folder):
+        for path in (shown.path, shown.path.with_suffix(".json"), shown.path.with_suffix(".ecsv")):
+            if path.is_file():
+                draft.copy(path, f"figures/{_marked(path.stem, shown.sidecar.origin)}{path.suffix}")
+
+
+def _add_run_files(draft: Draft) -> None:
+    # Not the notebook that builds releases: it is not finished while it builds one, so two builds would differ.
+    done = (draft.run_folder / "notebooks").glob("*.ipynb")
+    for notebook in sorted(p for p in done if p.name != _BUILDER and not p.stem.endswith((".partial", ".failed"))):
+        draft.copy(notebook, f"notebooks/{notebook.name}")
+    if (draft.run_folder / "spec.toml").is_file():
+        draft.copy(draft.run_folder / "spec.toml", "spec.toml")
+    draft.copy(draft.run_folder / "results.json", "results.json")
+    draft.write("results.schema.json", recipe_text("results.schema.json").encode())
+    draft.write("report/index.html", render(draft.run_folder).encode())
+    draft.write_json("environment.json", _NEITHER, versions=draft.run.versions)
+
+
+def _add_texts(draft: Draft) -> None:
+    run, about = draft.run, draft.recipe
+    draft.write("CHANGES.md", recipe_text("CHANGES.md").encode())
+    draft.write("LICENSE", _texts.licence(run, about).encode())
+    draft.write("CITATION.cff", _texts.citation_cff(run, about, draft.version).encode())
+    draft.write("citations.bib", _texts.citations_bib(run).encode())
+    if run.inputs:
+        out = table(run.inputs)
+        out["redistributed"] = [not about.only_cites(item) for item in run.inputs]
+        out["redistributed"].info.description = "False: cited only, no file is passed on"
+        draft.write_table("citations", out, _NEITHER)
+    listed = [*release_files(draft.folder), "README.md", INDEX]
+    draft.write("README.md", _texts.readme(run, about, draft.name, draft.version, sorted(listed)).encode())
 
 
 def _refuse_foreign(draft: Draft) -> None:
     """Raise DataError if a file of the draft is, byte for byte, one that may only be cited."""
-    foreign = {
-        file.sha256: f"{item.name}/{file.path}"
-        for item in draft.run.inputs if cite_only(item, draft.recipe) for file in item.files
-    }  # fmt: skip
+    cited = (item for item in draft.run.inputs if draft.recipe.only_cites(item))
+    foreign = {file.sha256: f"{item.name}/{file.path}" for item in cited for file in item.files}
     found = [
         f"{name} is {foreign[digest]}"
         for name in release_files(draft.folder)
@@ -52,10 +240,11 @@ def _write_manifest(draft: Draft) -> None:
     files = [
         {
             "path": name, "sha256": sha256_file(draft.folder / name), "bytes": (draft.folder / name).stat().st_size,
-            "media_type": _media_type(name), "origin": origin_of_file(name, draft.run),
+            "media_type": _media_type(name), "origin": _texts.origin_of_file(name, draft.run),
         }
         for name in release_files(draft.folder)
     ]  # fmt: skip
+    cited = {"name", "doi", "doi_confirmed", "licence", "citation", "files"}
     index = {
         "schema": "nuanalysis-release/1",
         "release": draft.name,
@@ -64,11 +253,17 @@ def _write_manifest(draft: Draft) -> None:
         "licence": draft.recipe.licence,
         "spec_fingerprint": draft.run.spec_fingerprint,
         "versions": draft.run.versions,
-        "inputs": [item.model_dump(mode="json", exclude={"title"}) for item in draft.run.inputs],
+        "inputs": [item.model_dump(include=cited) for item in draft.run.inputs],
         "files": files,
     }
-    draft.write(INDEX, as_json(index))
+    draft.write(INDEX, _json(index))
     write_sums(draft.folder)
+
+
+PARTS: tuple[Callable[[Draft], None], ...] = (
+    _add_events, _add_responses, _add_products, _add_fits, _add_answers, _add_campaign, _add_cut_flow, _add_figures,
+    _add_run_files, _add_texts, _refuse_foreign, _write_manifest,
+)  # fmt: skip
 
 
 def _put_in_place(draft: Path, target: Path) -> None:
@@ -98,11 +293,8 @@ def build(run_folder: Path, version: str = "") -> Path:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        draft = Draft(run_folder, scratch, run, about, version)
         for part in PARTS:
-            part(draft)
-        _refuse_foreign(draft)
-        _write_manifest(draft)
+            part(Draft(run_folder, scratch, run, about, version))
         _put_in_place(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

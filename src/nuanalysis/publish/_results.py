@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-import xarray as xr
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
-from nuanalysis.errors import DataError, InputError, StepMissing
+from nuanalysis.deferred import xarray as xr
+from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.plot import slug
-from nuanalysis.records import Record, faults_in_words, shown
+from nuanalysis.records import Record, faults_in_words, shown, table
 from nuanalysis.store import read_zip
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
 SCHEMA_VERSION = "2"
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 A = TypeVar("A", bound=Answer)
 
 
@@ -26,7 +34,7 @@ class InputFile(Record):
     """A file of a release that was opened."""
 
     path: str = shown("path")
-    sha256: str = shown("its checksum")
+    sha256: Sha256 = shown("its checksum")
 
 
 class Input(Record):
@@ -45,8 +53,8 @@ class Season(Record):
     """A part of a sample."""
 
     name: str = shown("season")
-    n_events: int = shown("events")
-    livetime_d: float = shown("livetime", unit="d", form=".2f")
+    n_events: Count = shown("events")
+    livetime_d: Amount = shown("livetime", unit="d", form=".2f")
 
 
 class SampleCard(Record):
@@ -55,8 +63,8 @@ class SampleCard(Record):
     sample: str = shown("sample")
     origin: Literal["real", "synthetic"] = shown("real or synthetic")
     label: str = shown("label")
-    n_events: int = shown("events after selection")
-    livetime_s: float = shown("livetime", unit="s")
+    n_events: Count = shown("events after selection")
+    livetime_s: Amount = shown("livetime", unit="s")
     reference: str = shown("who published the events, or the tables they are drawn from")
     note: str = shown("stand-ins and simplifications")
     seasons: tuple[Season, ...] = shown("seasons")
@@ -68,7 +76,7 @@ class CutRow(Record):
     sample: str = shown("sample")
     season: str = shown("season")
     cut: str = shown("cut")
-    events: int = shown("events left")
+    events: Count = shown("events left")
     rate_hz: float | None = shown("events over livetime", unit="Hz")
     exposure_d: float | None = shown("livetime", unit="d")
 
@@ -79,9 +87,9 @@ class Spent(Record):
     section: str = shown("question")
     name: str = shown("name of it in the spec")
     sample: str = shown("sample")
-    core_seconds: float = shown("core-seconds", unit="s", form=".1f")
+    core_seconds: Amount = shown("core-seconds", unit="s", form=".1f")
     measured: str = shown("how they were measured")
-    seconds: float = shown("wall time", unit="s", form=".1f")
+    seconds: Amount = shown("wall time", unit="s", form=".1f")
 
 
 class Entry(Record):
@@ -94,13 +102,9 @@ class Entry(Record):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, values: Any) -> Any:
-        if not (isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping)):
-            return values
-        try:
-            kind = answer_of(str(values.get("section")))
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return {**values, "answer": kind.from_dict(values["answer"])}
+        if isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping):
+            return {**values, "answer": answer_of(str(values["section"])).from_dict(values["answer"])}
+        return values
 
     @property
     def sample(self) -> str:
@@ -114,27 +118,21 @@ class Entry(Record):
 
     @property
     def stem(self) -> str:
-        """Its name in file names."""
+        """What files about it are called."""
         return f"{self.section}-{slug(self.sample)}-{slug(self.name)}"
-
-    @property
-    def place(self) -> str:
-        """Where a report puts it: QUESTION/SAMPLE/NAME."""
-        return f"{self.section}/{self.sample}/{self.name}"
 
     def product(self, folder: Path, kind: str) -> Path:
         """Where a large dataset of the answer is kept in a run folder."""
-        stem = self.stem.removeprefix("measure-")  # single fits are named by kind alone
-        return folder / "products" / f"{kind}-{stem}.zip"
+        return folder / "products" / f"{kind}-{slug(self.sample)}-{slug(self.name)}.zip"
 
 
 class Results(Record):
     """Everything a run found."""
 
-    created: str = shown("when the numbers last changed, UTC")
+    created: Moment = shown("when the numbers last changed, UTC")
     schema_version: Literal["2"] = shown("version of this layout", SCHEMA_VERSION)
-    name: str = shown("name of the run")
-    spec_fingerprint: str = shown("sha256 of the spec")
+    name: FileName = shown("name of the run")
+    spec_fingerprint: Sha256 = shown("sha256 of the spec")
     seed: int = shown("seed")
     versions: dict[str, str] = shown("versions of the software")
     inputs: tuple[Input, ...] = shown("upstream releases")
@@ -154,6 +152,13 @@ class Results(Record):
         return (one.answer for one in self.answers if isinstance(one.answer, kind))
 
 
+def measured(entries: Sequence[Entry]) -> QTable:
+    """Every number of answers of one kind as an astropy table, one row each, whose events first."""
+    out = table([one.answer for one in entries])
+    out.add_columns([[one.sample for one in entries], [one.origin for one in entries]], [0, 0], ["sample", "origin"])
+    return out
+
+
 def results_schema() -> dict[str, Any]:
     """JSON Schema of results.json, from the records of all answers."""
     kinds = {name: answer_of(name) for name in QUESTIONS}
@@ -166,11 +171,31 @@ def results_schema() -> dict[str, Any]:
         for name, kind in kinds.items()
     ]
     defs["Entry"] = {**entry, "oneOf": pairs}
+    bare: dict[str, Any] = _bare({**defs.pop("Results"), "$defs": defs})
     about = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "results.json of nuanalysis, version 2",
     }
-    return {**about, **defs.pop("Results"), "$defs": defs}
+    return {**about, **bare}
+
+
+def _bare(part: Any) -> Any:
+    """A schema without what is said for screens; a property may be called so, but is no string."""
+    if isinstance(part, Mapping):
+        screens = ("title", "form", "short")
+        said = {key for key, value in part.items() if isinstance(value, str) and (key in screens or not value)}
+        return {key: _bare(value) for key, value in part.items() if key not in said}
+    return [_bare(one) for one in part] if isinstance(part, list) else part
+
+
+def schema_text() -> str:
+    """The schema as it is kept in the recipe and in releases: one record a line."""
+    schema = results_schema()
+    records = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(schema.pop("$defs").items())
+    )
+    lines = [f" {json.dumps(name)}: {json.dumps(one, sort_keys=True)}" for name, one in schema.items()]
+    return "{\n" + ",\n".join(lines) + f',\n "$defs": {{\n{records}\n }}\n}}\n'
 
 
 def read_results(document: object, *, source: str) -> Results:
@@ -208,9 +233,9 @@ def with_products(entry: Entry, run_folder: Path) -> Entry:
     return entry.model_copy(update={"answer": entry.answer.model_copy(update=held)}) if held else entry
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Product:
-    """A large dataset of an answer, and where a run folder keeps it."""
+    """A dataset of a run, for the release."""
 
     entry: Entry
     kind: str

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 
 from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.publish._compare import compare
+from nuanalysis.publish._recipe import Recipe, bare_doi, doi_text, recipe_text
 from nuanalysis.publish._results import Input, Results
-from nuanalysis.publish._run import Recipe, bare_doi, cite_only, doi_text, recipe_text
 
 _TOP_FILES = {
     "README.md": "this text",
@@ -28,15 +28,6 @@ _TOP_FILES = {
 }
 
 
-_RUN_FILES = ("fits.", "campaign.", "cut-flow.")  # tables of the whole run: of every sample
-
-
-def overall_origin(run: Results) -> str:
-    """Origin of what shows all samples."""
-    origins = {sample.origin for sample in run.samples}
-    return origins.pop() if len(origins) == 1 else "mixed"
-
-
 def origin_of_file(path: str, run: Results) -> str:
     """Origin of a file of a release, as its name and folder tell it."""
     folder, name = PurePosixPath(path).parts[0], PurePosixPath(path).name
@@ -46,9 +37,13 @@ def origin_of_file(path: str, run: Results) -> str:
         return "synthetic"
     if folder == "response":
         return "derived from published tables"
-    if name.startswith(_RUN_FILES) or folder in ("report", "notebooks", "results.json"):
-        return overall_origin(run)
-    return "real" if folder in ("events", "maps", "trials", "figures", "fits") else "not applicable"
+    of_one = folder == "fits" and not name.startswith(("fits.", "campaign."))  # the others show every sample
+    if of_one or folder in ("events", "maps", "trials", "products", "figures"):
+        return "real"
+    if folder in ("fits", "cut-flow", "report", "notebooks", "results.json"):
+        origins = sorted({sample.origin for sample in run.samples})
+        return origins[0] if len(origins) == 1 else "mixed"
+    return "not applicable"
 
 
 _ORIGIN_WORDS = {
@@ -81,6 +76,7 @@ def readme(run: Results, about: Recipe, name: str, version: str, files: Sequence
         run=run,
         words=_ORIGIN_WORDS,
         results=[(one, {line.key: line.ours for line in compare(one)}) for one in run.of(MeasureAnswer)],
+        further=sorted({one.section for one in run.answers} - {"measure"}),
         folders=_folders(run, about, files),
         top=[(file, _TOP_FILES.get(file, "")) for file in sorted([*files, "MANIFEST.sha256"]) if "/" not in file],
     )
@@ -103,7 +99,7 @@ def licence(run: Results, about: Recipe) -> str:
     for item in run.inputs:
         passed = (
             "cited only, none of its files is part of this release"
-            if cite_only(item, about)
+            if about.only_cites(item)
             else "derived products are part of this release"
         )
         lines += [

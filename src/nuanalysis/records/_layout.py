@@ -14,7 +14,7 @@ from nuanalysis.records._kinds import Provenance
 from nuanalysis.records._record import Record
 from nuanalysis.records._words import WIDTH, number
 
-SHOWN_ROWS = 12  # of a grid
+SHOWN_ROWS = 17  # of a grid
 _NAME_WIDTH = 26
 _LABEL_WIDTH = 34
 
@@ -57,13 +57,14 @@ def _words(value: Any, field: FieldInfo) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key} {word}" for key, word in value.items())
     if isinstance(value, tuple):
-        return ("; " if isinstance(value[0], Record) else ", ").join(_words(one, field) for one in value)
+        words = [_words(one, field) for one in value]
+        return ("; " if isinstance(value[0], Record) or any("," in one for one in words) else ", ").join(words)
     return str(value)
 
 
 def _cell(value: Any, field: FieldInfo) -> str:
     """A value for a column: no unit, nothing longer than needed."""
-    if value is None:
+    if value is None or value == ():
         return "-"
     return str(value.cell(said_of(field, "form"))) if hasattr(value, "cell") else _words(value, field).split(" deg")[0]
 
@@ -82,20 +83,26 @@ def _flat(record: Record) -> Iterator[tuple[str, str]]:
 
 def _grid(title: str, records: Sequence[Record]) -> Grid:
     lines = [dict(_flat(record)) for record in records[:SHOWN_ROWS]]
-    heads = tuple(dict.fromkeys(head for line in lines for head in line))
+    every = dict.fromkeys(head for line in lines for head in line)
+    heads = tuple(head for head in every if any(line.get(head, "-") != "-" for line in lines))
     cells = tuple(tuple(line.get(head, "-") for head in heads) for line in lines)
     return Grid(title, heads, cells, len(records) - len(lines))
 
 
-def layout(record: Record) -> list[Row | Grid]:
-    """What is shown of a record, in the order of its fields; fields that are hidden, None or empty are left out."""
-    out: list[Row | Grid] = []
+def layout(record: Record) -> list[Row | Grid | str]:
+    """What is shown of a record, in the order of its fields; fields that are hidden, None or empty are left out.
+
+    Several records are lines of one grid; where they hold grids themselves, each is shown after the other, with its
+    sentences before it.
+    """
+    out: list[Row | Grid | str] = []
     for name, field in type(record).model_fields.items():
         value, label = getattr(record, name), field.description or name
         if not field.repr or value is None or value in ((), "", {}) or isinstance(value, Provenance):
             continue
         if isinstance(value, tuple) and isinstance(value[0], Record) and not hasattr(value[0], "words"):
-            out.append(_grid(label, value))
+            parts = [part for one in value for part in (*opening(one), *layout(one))]
+            out += parts if any(isinstance(part, Grid) for part in parts) else [_grid(label, value)]
         elif isinstance(value, Record) and not hasattr(value, "words"):
             out += [Row(f"{label}: {one.label}", one.words) if isinstance(one, Row) else one for one in layout(value)]
         else:
@@ -151,7 +158,7 @@ def text(record: Record) -> str:
         if isinstance(part, Row):
             rows.append(part)
             continue
-        lines += [*_row_lines(rows), *_grid_lines(part)]
+        lines += [*_row_lines(rows), *(_wrapped(part, "", "  ") if isinstance(part, str) else _grid_lines(part))]
         rows = []
     return "\n".join([*lines, *_row_lines(rows)])
 
@@ -171,6 +178,9 @@ def html(record: Record) -> str:
     for part in layout(record):
         if isinstance(part, Row):
             out.append(f"<table>{_html_cells((part.label, part.words), 'td')}</table>")
+            continue
+        if isinstance(part, str):
+            out.append(f"<p>{_html.escape(part)}</p>")
             continue
         more = f"<p>... and {part.left_out:,} more</p>" if part.left_out else ""
         body = "".join(_html_cells(cells, "td") for cells in part.cells)

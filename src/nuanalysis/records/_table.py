@@ -67,7 +67,7 @@ def _about(provenance: Provenance) -> dict[str, str | int]:
 def table(rows: Sequence[Record], provenance: Provenance | None = None, **about: str) -> QTable:
     """An astropy QTable, one row a record; what is not known is NaN.  about : more lines of its head."""
     from astropy.table import QTable
-    from astropy.units import Quantity
+    from astropy.units import Quantity, Unit, UnrecognizedUnit
 
     lines = [{name: (value, unit, label) for name, value, unit, label in cells(row)} for row in rows]
     names = dict.fromkeys(name for line in lines for name in line)
@@ -78,6 +78,7 @@ def table(rows: Sequence[Record], provenance: Provenance | None = None, **about:
         values = [line[name][0] if name in line else np.nan for line in lines]
         words = any(isinstance(value, str) for value in values)
         column = ["" if isinstance(v, float) and v != v else str(v) for v in values] if words else np.array(values)
-        out[name] = Quantity(column, unit) if unit and not words else column
-        out[name].info.description = label
+        known = unit and not words and not isinstance(Unit(unit, parse_strict="silent"), UnrecognizedUnit)
+        out[name] = Quantity(column, unit) if known else column
+        out[name].info.description = label if known or not unit else f"{label} ({unit})"
     return out

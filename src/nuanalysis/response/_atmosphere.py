@@ -9,8 +9,8 @@ arXiv:1709.07079), nu + nubar, GeV^-1 cm^-2 s^-1 sr^-1.  Passing fractions: Scho
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator
 
+from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats
 
 _LOG10_ENERGY = np.array([3.0, 4.0, 5.0])
@@ -37,7 +37,9 @@ NUMU_TO_NUE = 3.2  # ratio in the cascade sample, mostly numu neutral currents a
 
 def _table(cosines: Floats, values: Floats, log10_energy: Floats, cos_zenith: Floats) -> Floats:
     """Log-linear in energy, extrapolated; the logarithm linear in |cos zenith| within the table; (zenith, energy)."""
-    grid = RegularGridInterpolator((cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None)
+    grid = scipy.interpolate.RegularGridInterpolator(
+        (cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None
+    )
     cosine, energy = np.meshgrid(np.clip(abs(cos_zenith), cosines[0], cosines[-1]), log10_energy, indexing="ij")
     return np.asarray(np.exp(grid((cosine, energy))))
 

@@ -13,7 +13,8 @@ _MOST = 2**63
 _JOINT = 15_485_863  # steps of the streams of joint fits, which are many
 _MOST_NULLS = 6
 
-#: A whole seed, not added to one: of what belongs to a problem, whatever the seed of a run.
+#: A whole seed, not added to one: of what belongs to a problem, whatever the seed of a run.  A run of seed 0 has it
+#: too, for the pilot that chooses tilts; the one does not touch the other.
 OF_PROBLEMS = 2**40
 
 

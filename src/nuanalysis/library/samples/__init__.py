@@ -9,18 +9,18 @@ import re
 from collections.abc import Mapping
 from typing import Self
 
-import astropy.units as u
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from pydantic import field_validator, model_validator
 
+from nuanalysis.deferred import units as u
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
 from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
 from nuanalysis.library.samples._recipe import SampleRecipe, Season
-from nuanalysis.library.samples._samples import Samples
+from nuanalysis.library.samples._samples import Samples, joined
 from nuanalysis.library.samples._shared import refuse_shared_events
 from nuanalysis.model import Sample
 from nuanalysis.records import Settings, made, setting
@@ -38,26 +38,11 @@ SAMPLES: tuple[SampleRecipe, ...] = (
 )
 
 __all__ = [
-    "SAMPLES",
-    "Detector",
-    "EventTable",
-    "SampleRecipe",
-    "SampleSpec",
-    "Samples",
-    "Season",
-    "assemble",
-    "detector",
-    "event_shares",
-    "load",
-    "make_events",
-    "names",
-    "own",
-    "recipe",
-    "refuse_shared_events",
-    "sample_spec",
+    "SAMPLES", "Detector", "EventTable", "SampleRecipe", "SampleSpec", "Samples", "Season", "assemble", "detector",
+    "event_shares", "joined", "load", "make_events", "names", "own", "recipe", "refuse_shared_events", "sample_spec",
     "select",
     "user_cuts",
-]
+]  # fmt: skip
 
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")

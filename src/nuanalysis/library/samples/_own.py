@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import astropy.units as u
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.deferred import units as u
+from nuanalysis.deferred import xarray as xr
+from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.model import Binning
 from nuanalysis.response import NONE, Response, Systematics
 from nuanalysis.schema import EVENTS, TWO_PI, Column, faults
@@ -82,20 +82,25 @@ def own_events(
         except InputError as error:
             said.append(str(error))
             broken.add(f"column '{key}' is missing")
-    attrs = {"sample": name, "origin": origin, "reference": reference, "livetime_s": _seconds(livetime, said)}
+    attrs: dict[str, str | float] = {"sample": name, "origin": origin, "reference": reference}
+    attrs["livetime_s"] = _seconds(livetime, said)
+    dataset = _dataset(values, attrs, said, broken)
+    refuse(said, f"the table of '{name}' cannot be used as events")
+    return dataset
+
+
+def _dataset(values: dict[str, Floats], attrs: dict[str, str | float], said: list[str], broken: set[str]) -> xr.Dataset:
+    """Columns of schema EVENTS as a dataset, and what else is wrong with them; ``broken`` are faults told already."""
     lengths = {len(column) for column in values.values()}
     if len(lengths) > 1:
         said.append(f"the columns have different lengths: {', '.join(map(str, sorted(lengths)))}")
-    else:
-        data = {
-            key: (EVENTS.columns[key].dims, array, {"units": EVENTS.columns[key].unit}) for key, array in values.items()
-        }
-        dataset = xr.Dataset(data, attrs=attrs)
-        found = (fault for fault in faults(dataset, EVENTS) if fault not in broken)
-        said += [fault.replace("attribute 'origin'", "origin") for fault in found]
-        said += ["it has no events"] * (lengths == {0})
-    if said:
-        raise InputError(f"the table of '{name}' cannot be used as events:\n  - " + "\n  - ".join(said))
+        return xr.Dataset()
+    columns = EVENTS.columns
+    data = {key: (columns[key].dims, array, {"units": columns[key].unit}) for key, array in values.items()}
+    dataset = xr.Dataset(data, attrs=attrs)
+    found = (fault for fault in faults(dataset, EVENTS) if fault not in broken)
+    said += [fault.replace("attribute 'origin'", "origin") for fault in found]
+    said += ["it has no events"] * (lengths == {0})
     return dataset
 
 
@@ -103,8 +108,13 @@ def _given(table: EventTable) -> Given:
     """Values and unit, None where it has none, of every column of a table."""
     if isinstance(table, xr.Dataset):
         return {str(key): (np.asarray(one.values), one.attrs.get("units")) for key, one in table.variables.items()}
+    if not isinstance(table, Mapping) and not hasattr(table, "columns"):
+        raise InputError(
+            f"a {type(table).__name__} is no table of events; expected an astropy Table, a pandas DataFrame, an xarray "
+            "Dataset or a mapping of columns"
+        )
     of_table = getattr(table, "attrs", {}).get("units", {})  # of a DataFrame
-    names = getattr(table, "colnames", None) or list(getattr(table, "columns", table))
+    names = list(getattr(table, "columns", table))
     out: Given = {}
     for key in names:
         one = table[key]

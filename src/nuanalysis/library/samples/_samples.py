@@ -8,9 +8,9 @@ from html import escape
 from textwrap import wrap
 from typing import Literal
 
-import astropy.units as u
 import numpy as np
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.model import Sample
 from nuanalysis.response import NONE, Systematics
@@ -40,9 +40,11 @@ class Samples:
     systematics: Systematics = NONE
 
     @property
-    def origin(self) -> Literal["real", "synthetic"]:
-        """'synthetic' if any season is, else 'real'."""
-        return "synthetic" if any(season.origin == "synthetic" for season in self.seasons) else "real"
+    def origin(self) -> Literal["real", "synthetic", "mixed"]:
+        """'synthetic' or 'real', 'mixed' for several samples of both kinds."""
+        if len({season.origin for season in self.seasons}) > 1:
+            return "mixed"
+        return "synthetic" if self.seasons[0].origin == "synthetic" else "real"
 
     @property
     def n_events(self) -> int:
@@ -92,7 +94,7 @@ class Samples:
     def _rows(self) -> list[tuple[str, str]]:
         seasons = ", ".join(f"{s.label} ({s.events.sizes['event']:,})" for s in self.seasons)
         rows = [
-            ("origin", "SYNTHETIC" if self.origin == "synthetic" else "real"),
+            ("origin", {"synthetic": "SYNTHETIC", "real": "real", "mixed": "SYNTHETIC and real"}[self.origin]),
             ("events", f"{self.n_events:,}"),
             ("livetime", f"{self.livetime / DAY:,.2f} d"),
             ("seasons", seasons),
@@ -113,6 +115,19 @@ class Samples:
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(words)}</td></tr>" for key, words in self._rows())
         return f"<table><caption><b>{escape(self.name)}</b>: {escape(self.label)}</caption>{rows}</table>"
+
+
+def joined(samples: Sequence[Samples]) -> Samples:
+    """Several samples as one, to be analysed jointly."""
+    return Samples(
+        " + ".join(one.name for one in samples),
+        "; ".join(one.label for one in samples),
+        tuple(season for one in samples for season in one.seasons),
+        seed=samples[0].seed,
+        signal="; ".join(filter(None, (one.signal for one in samples))),
+        releases=tuple(dict.fromkeys(name for one in samples for name in one.releases)),
+        holds=tuple(name for one in samples for name in one.holds),
+    )
 
 
 def _bounds(name: str, given: object, unit: u.UnitBase, *, without: u.UnitBase | None = None) -> np.ndarray:

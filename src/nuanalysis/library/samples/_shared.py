@@ -17,8 +17,8 @@ _SAME = 1e-7  # d and rad: two rows are one event
 def refuse_shared_events(samples: Sequence[SampleRecipe | Samples]) -> None:
     """Raise InputError where two of the samples hold the same real events: each must then be analysed alone.
 
-    Told by the detector seasons that recipes declare; events that are there are compared row by row too, since a
-    user's own table may repeat a release.
+    Told by the detector seasons that recipes declare.  A user's own table declares none and may repeat a release: its
+    events are compared row by row.
     """
     for one, other in combinations(samples, 2):
         shared = [season for season in one.holds if season in other.holds]
@@ -28,14 +28,18 @@ def refuse_shared_events(samples: Sequence[SampleRecipe | Samples]) -> None:
                 f"the samples '{one.name}' and '{other.name}' share events ({few}): analysed jointly they would count "
                 "twice; use one of them"
             )
-        if isinstance(one, Samples) and isinstance(other, Samples) and (found := _equal_rows(one, other)):
+        if found := _equal_rows(one, other):
             raise InputError(
                 f"{found:,} events of the samples '{one.name}' and '{other.name}' are equal in time and direction: "
                 "analysed jointly they would count twice; use one of them"
             )
 
 
-def _equal_rows(one: Samples, other: Samples) -> int:
+def _equal_rows(one: SampleRecipe | Samples, other: SampleRecipe | Samples) -> int:
+    """Real events equal in time and direction, where one of two opened samples does not say what it holds."""
+    if not (isinstance(one, Samples) and isinstance(other, Samples)) or (one.holds and other.holds):
+        return 0
+
     def rows(samples: Samples) -> set[tuple[float, ...]]:
         columns = ("mjd", "right_ascension", "declination")
         return {

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy._frame import HALO_RADIUS, R_SUN
 from nuanalysis.sky.galaxy.sources import Law
 
 if TYPE_CHECKING:
-    from scipy.sparse import csc_matrix
+    pass
 
 SOURCE_HEIGHT = 0.2  # kpc; sources fall as exp(-|z| / this)
 FROZEN_BEYOND = 11.0  # kpc; delta stays as it is there
@@ -67,22 +68,22 @@ def solve(sources: Law, diffusion: Diffusion, log10_rigidity: float) -> Floats:
     exp(-z / 0.2 kpc): finite volumes of 100 x 40 cells, D at a face the harmonic mean of its two cells; no flow through
     the axis and the plane; n = 0 at the outer faces.
     """
-    from scipy.sparse.linalg import spsolve
 
     width, step = HALO_RADIUS / N_RADII, diffusion.halo_height / N_HEIGHTS
     radius, height = _centres(N_RADII, width), _centres(N_HEIGHTS, step)
     d = _coefficient(diffusion, log10_rigidity, radius, height)
     source = sources.density(radius)[:, None] * np.exp(-height / SOURCE_HEIGHT)
-    return np.asarray(spsolve(_operator(d, radius, width, step), source.ravel()).reshape(d.shape)[:, 0])
+    return np.asarray(
+        scipy.sparse.linalg.spsolve(_operator(d, radius, width, step), source.ravel()).reshape(d.shape)[:, 0]
+    )
 
 
 def _centres(n: int, width: float) -> Floats:
     return np.asarray((np.arange(n) + 0.5) * width)
 
 
-def _operator(d: Floats, radius: Floats, width: float, step: float) -> csc_matrix:
+def _operator(d: Floats, radius: Floats, width: float, step: float) -> scipy.sparse.csc_matrix:
     """What flows out of each cell less what flows in, per volume, as a matrix on the cells (R, z), z fastest."""
-    from scipy.sparse import csc_matrix
 
     out = _upper_faces(d) * ((radius + width / 2) / (radius * width**2))[:, None]
     up = _upper_faces(d.T).T / step**2
@@ -98,7 +99,7 @@ def _operator(d: Floats, radius: Floats, width: float, step: float) -> csc_matri
         (cell[:, 1:], cell[:, :-1], -down[:, 1:]),
     )
     rows, columns, values = (np.concatenate([entry[k].ravel() for entry in entries]) for k in range(3))
-    return csc_matrix((values, (rows, columns)), shape=(d.size, d.size))
+    return scipy.sparse.csc_matrix((values, (rows, columns)), shape=(d.size, d.size))
 
 
 def _upper_faces(d: Floats) -> Floats:

@@ -21,7 +21,7 @@ from nuanalysis.sky.templates import (
 from nuanalysis.sky.templates._file import Understood, read, read_array, read_template, understood
 from nuanalysis.sky.templates._fits import NODE_COLUMN
 from nuanalysis.sky.templates._formats import sidecar
-from nuanalysis.sky.templates._healpix import TO_GALACTIC, to_equatorial
+from nuanalysis.sky.templates._healpix import to_equatorial, to_galactic
 from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
 from nuanalysis.sky.templates._said import PREFIX, MapFile, parse
 from nuanalysis.sky.templates._summary import brightest, local_index
@@ -40,7 +40,8 @@ STAND_IN: dict[str, str] = {"pi0": "pi0-like"}
 
 __all__ = [
     "BUILT_IN", "GEV_PER_TEV", "NODE_COLUMN", "PREFIX", "PUBLISHED", "RELATIVE", "RELATIVE_FLUX", "STAND_IN",
-    "TO_GALACTIC", "Built", "MapFile", "Recipe", "Understood", "brightest", "index_parameter", "local_index",
+    "Built", "MapFile", "Recipe", "Understood", "brightest", "index_parameter", "local_index",
     "parameter", "parse", "parse_recipe", "read", "read_array", "read_template", "sidecar", "to_equatorial",
+    "to_galactic",
     "understood",
 ]  # fmt: skip

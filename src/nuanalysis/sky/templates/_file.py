@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import healpy as hp
 import numpy as np
-from astropy import units as u
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.schema import Floats, Ints
 
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
 
-TO_GALACTIC = hp.Rotator(coord=["C", "G"])
 HEALPIX_FRAMES = {"equatorial": "C", "galactic": "G", "ecliptic": "E"}
+
+
+@cache
+def rotator(from_frame: str, to_frame: str) -> hp.Rotator:
+    """Turns colatitude and longitude, rad, between equatorial ('C') and Galactic ('G')."""
+    return hp.Rotator(coord=[from_frame, to_frame])
+
+
+def to_galactic(theta: Floats, phi: Floats) -> tuple[Floats, Floats]:
+    """Galactic colatitude and longitude, rad, of equatorial ones; (direction,) each."""
+    colatitude, longitude = rotator("C", "G")(theta, phi)
+    return colatitude, longitude
 
 
 def galactic(nested: Ints, *, nside: int) -> tuple[Floats, Floats]:
     """Galactic longitude and latitude, rad, of the centres of equatorial NESTED pixels; longitude in [-pi, pi]."""
-    theta, phi = TO_GALACTIC(*hp.pix2ang(nside, nested, nest=True))
+    theta, phi = to_galactic(*hp.pix2ang(nside, nested, nest=True))
     return np.asarray((phi + np.pi) % (2 * np.pi) - np.pi), np.asarray(np.pi / 2 - theta)
 
 

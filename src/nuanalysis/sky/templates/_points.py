@@ -10,15 +10,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import healpy as hp
 import numpy as np
-from astropy.table import Table
-from astropy.utils.exceptions import AstropyWarning
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import Floats
-from nuanalysis.sky.templates._healpix import to_ring
+from nuanalysis.sky.templates._healpix import rotator, to_ring
 from nuanalysis.sky.templates._said import Said
 from nuanalysis.sphere import cos_separation, vmf_density
 
@@ -30,8 +29,6 @@ COLUMNS = {
 WORDS = ("name", "source", "comment", "reference")  # columns that are not read
 KERNEL_REACH = 6.0  # sigma: beyond lies 2e-8 of a Gaussian kernel
 FINEST_SPLIT = 16  # sub-pixels along a side
-
-_TO_EQUATORIAL = hp.Rotator(coord=["G", "C"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +86,7 @@ def map_of(points: Points, nside: int) -> Floats:
     """The sum of the sources, (pixel,) equatorial RING: the flux of every pixel, in the unit of the weights."""
     colatitude, longitude = np.pi / 2 - points.latitude, points.longitude
     if points.frame == "galactic":
-        colatitude, longitude = np.atleast_2d(np.array(_TO_EQUATORIAL(colatitude, longitude)).T).T
+        colatitude, longitude = np.atleast_2d(np.array(rotator("G", "C")(colatitude, longitude)).T).T
     total = np.zeros(12 * nside**2)  # NESTED, so that sub-pixels are summed by a shift
     where = hp.ang2pix(nside, colatitude, longitude, nest=True)
     extended = points.extension > 0
@@ -115,7 +112,11 @@ def _kernel(nside: int, colatitude: float, longitude: float, sigma: float) -> tu
     return fine // split**2, density / density.sum()
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path) -> Any:
+    # 0.2 s that no other map has to wait for.
+    from astropy.table import Table
+    from astropy.utils.exceptions import AstropyWarning
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyWarning)
@@ -128,7 +129,7 @@ def _table(path: Path) -> Table:
         ) from error
 
 
-def _columns(table: Table, faults: list[str]) -> dict[str, Floats]:
+def _columns(table: Any, faults: list[str]) -> dict[str, Floats]:
     """The known columns as numbers, by their standard name; angles in deg."""
     columns: dict[str, Floats] = {}
     for name in table.colnames:
@@ -145,7 +146,7 @@ def _columns(table: Table, faults: list[str]) -> dict[str, Floats]:
     return columns
 
 
-def _in_degrees(column: Table, key: str, faults: list[str]) -> Floats:
+def _in_degrees(column: Any, key: str, faults: list[str]) -> Floats:
     values = np.asarray(column, dtype=np.float64)
     if key not in ("ra", "dec", "l", "b", "extension") or column.unit is None:
         return values

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.schema import Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template
-from nuanalysis.sky.templates._healpix import TO_GALACTIC
+from nuanalysis.sky.templates._healpix import to_galactic
 
 HALF_STEP = 0.05  # in log10 E, of the difference that stands for the slope
 
@@ -30,5 +30,5 @@ def local_index(spectrum: Spectrum) -> float:
 
 def brightest(template: Template) -> tuple[float, float]:
     """Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg."""
-    theta, phi = TO_GALACTIC(*hp.pix2ang(template.nside, int(np.argmax(template.density))))
+    theta, phi = to_galactic(*hp.pix2ang(template.nside, int(np.argmax(template.density))))
     return float(np.degrees(phi) + 180.0) % 360.0 - 180.0, float(90.0 - np.degrees(theta))

@@ -6,9 +6,9 @@ Limits and how often they fire were measured on published gas and pion maps, box
 
 from __future__ import annotations
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.templates._healpix import HEALPIX_FRAMES
 

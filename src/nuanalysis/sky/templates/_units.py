@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from astropy import units as u
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import did_you_mean
 from nuanalysis.schema import Floats
 

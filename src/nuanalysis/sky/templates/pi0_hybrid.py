@@ -7,9 +7,9 @@ analytic.  A column from the 21 cm line in the optically thin limit is low where
 
 from __future__ import annotations
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError, refuse
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import GAS, SOURCES, sight
