@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis import trials
-from nuanalysis.answers._point_trials import Plan, PointTrials
+from nuanalysis.answers._chance import or_reason
+from nuanalysis.answers._point_trials import Plan, PointTrials, at_declination
+from nuanalysis.answers._posed import pose
+from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
-from nuanalysis.library.samples import Samples
+from nuanalysis.library.samples import Samples, joined
+from nuanalysis.likelihood import fit_directions, sky_events, turned
 from nuanalysis.records import Unknown
+from nuanalysis.sky.records import Catalogue
 
 Floats = NDArray[np.float64]
 FINE = 161  # sin(declination) between the outermost nodes at which a curve is drawn
@@ -87,7 +93,7 @@ class Curve:
             raise PrecisionError(least.reason)
         return least
 
-    def line(self, *n_signal: Sequence[float]) -> tuple[Floats, ...]:
+    def line(self, *n_signal: Floats) -> tuple[Floats, ...]:
         """sin(declination) in fine steps, and fluxes at 100 TeV there from events at the nodes, (point,) each.
 
         n_signal (node,) each: NaN where there is none, which is left out; without any the line is empty.
@@ -98,7 +104,35 @@ class Curve:
         own = np.array([self.shape(node) for node in self.nodes])
         lines = []
         for events in n_signal:
-            y = np.array(events) / own
+            y = events / own
             known = np.isfinite(y)
             lines.append(np.interp(at, self.sin_dec[known], y[known]) * shape / per_flux if known.any() else y[known])
         return (at, *lines)
+
+
+def fits_of(samples: Samples, plan: Plan, sources: Catalogue, index: float) -> Floats:
+    """Fits of all sources in the data, (source, FIT_COLUMNS)."""
+    events = sky_events(pose(plan.hypothesis(0.0, index), samples).prepared)
+    places = np.array([(s.right_ascension, s.declination) for s in sources.sources])
+    return fit_directions(events, turned(events.right_ascension()), *places.T)
+
+
+def curves_of(samples: Sequence[Samples], plan: Plan, declinations: tuple[float, ...], bench: Bench) -> list[Curve]:
+    """Curves of every sample alone and of all jointly, each index; declinations rising, in deg.
+
+    Those of all jointly, which have most events, come first: a long task at the end would be waited for alone.
+    """
+    groups = [*samples, *([joined(samples)] if len(samples) > 1 else [])]
+    nodes = tuple(np.radians(declinations).tolist())
+    items = [(group, node) for group in reversed(groups) for node in nodes]
+    done = bench.map(partial(at_declination, bench.here(), plan), items, "declinations")
+    rows = [done[first : first + len(nodes)] for first in range(0, len(done), len(nodes))]
+    made: list[Curve] = []
+    for group, found in zip(groups, reversed(rows), strict=True):
+        for k, index in enumerate(plan.indices):
+            here = tuple(of_index[k] for of_index in found)
+            alone = tuple(c for c in made if c.index == index) if group is groups[-1] and len(groups) > 1 else ()
+            made.append(
+                Curve(group, plan, nodes, index, here, tuple(or_reason(one.sensitivity) for one in here), alone)
+            )
+    return made

@@ -18,16 +18,15 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from nuanalysis import store, trials
 from nuanalysis.answers._chance import or_reason
 from nuanalysis.answers._flux import Energies
-from nuanalysis.answers._point_curve import Curve
-from nuanalysis.answers._point_trials import METHOD, Plan, at_declination
-from nuanalysis.answers._posed import Fitted, pose, position, provenance_of
+from nuanalysis.answers._point_curve import Curve, curves_of, fits_of
+from nuanalysis.answers._point_trials import METHOD, Plan
+from nuanalysis.answers._posed import Fitted, position, provenance_of
 from nuanalysis.answers._question import Answer, Question
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
 from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.samples import Samples, joined, refuse_shared_events
-from nuanalysis.likelihood import fit_directions, sky_events, turned
 from nuanalysis.plot import DeclinationCurve, Drawn, Sidecar, declination_figure, mark
 from nuanalysis.records import Measured, Position, Provenance, Record, Unknown, setting, shown, table
 from nuanalysis.sky.records import Catalogue
@@ -157,9 +156,9 @@ class PointLimit(Record):
     origin: str = shown("events: real, synthetic or mixed", hidden=True)
     index: float = shown("index of the excluded power law", hidden=True)
     source: str = shown("source")
-    at: Position = shown("where", short="RA   dec")
-    fitted: Fitted = shown("fit")
     limit: PointFlux | Unknown = shown(_LIMIT, short="90 % limit")
+    fitted: Fitted = shown("fit")
+    at: Position = shown("where", short="RA   dec")
     is_sensitivity: bool = shown("the data have less than the median of background skies", hidden=True)
     beyond_the_curve: bool = shown("beyond the outermost declinations, whose numbers of events serve", hidden=True)
 
@@ -186,8 +185,7 @@ class PointCurve(Record):
         near, far = (
             _span([getattr(node, name) for node in self.nodes]) for name in ("sensitivity", "discovery_potential")
         )
-        said = f"{self.provenance.sample} ({self.provenance.stamp} events), E^-{self.index:g}"
-        return (f"{said}: sensitivity {near}, 5 sigma discovery potential {far} {fluxes.UNIT} at 100 TeV.",)
+        return (f"E^-{self.index:g}: sensitivity {near}, 5 sigma discovery potential {far} {fluxes.UNIT} at 100 TeV.",)
 
     def drawing(self) -> DeclinationCurve:
         """For the figure."""
@@ -251,7 +249,9 @@ class CurvesAnswer(Answer):
     def drawn(self) -> tuple[Drawn, ...]:
         origin = self.provenance.origin
         figure = declination_figure([one.drawing() for one in self.curves], origin=origin)
-        said = " ".join(words for one in self.curves for words in one.headline())
+        said = " ".join(
+            f"{one.provenance.sample}, {one.provenance.stamp} events, {one.headline()[0]}" for one in self.curves
+        )
         limits = (
             f" Triangles: 90 % upper limits of the data at the sources of {self.sources}, never below the "
             "sensitivity; those of a sample with SYNTHETIC events are no limits on real sources."
@@ -271,8 +271,12 @@ class CurvesAnswer(Answer):
 # --- the work ---------------------------------------------------------------------------------------------------------
 
 
-def point_flux(found: trials.Strength | trials.Potential, per_flux: float, index: float) -> PointFlux:
-    """Mean events with their error as fluxes of a power law."""
+def point_flux(
+    found: trials.Strength | trials.Potential | Unknown, per_flux: float, index: float
+) -> PointFlux | Unknown:
+    """Mean events with their error as fluxes of a power law; what is not known remains so."""
+    if isinstance(found, Unknown):
+        return found
     flux, error = found.n_signal / per_flux, found.error / per_flux
     at_1_tev = 100.0 ** (index - 2.0)
     return PointFlux(
@@ -288,13 +292,13 @@ def _whose(curve: Curve) -> dict[str, Any]:
 
 def node_of(curve: Curve, k: int, declination: float) -> Node:
     """A node of a curve; declination in deg."""
-    found, near = curve.found[k], curve.least[k]
+    found = curve.found[k]
     far = or_reason(partial(found.discovery_potential, SIGMA))
     return Node(
         **_whose(curve),
         dec_deg=declination,
-        sensitivity=near if isinstance(near, Unknown) else point_flux(near, found.per_flux, curve.index),
-        discovery_potential=far if isinstance(far, Unknown) else point_flux(far, found.per_flux, curve.index),
+        sensitivity=point_flux(curve.least[k], found.per_flux, curve.index),
+        discovery_potential=point_flux(far, found.per_flux, curve.index),
         n_signal_spread=found.spread,
         energies=found.energies,
         background_median=found.median,
@@ -308,53 +312,27 @@ def limit_at(curve: Curve, name: str, ra: float, dec: float, fit: Floats) -> Poi
     """The limit of the data at a direction in rad; fit : test statistic, n_s, index and whether it converged."""
     ts, n_signal, index, converged = map(float, fit)
     found = or_reason(partial(curve.upper_limit, dec, ts))
-    known = not isinstance(found, Unknown)
+    least = or_reason(partial(curve.upper_limit, dec, 0.0))
     return PointLimit(
         **_whose(curve),
         source=name,
         at=position(ra, dec),
         fitted=Fitted(ts=ts, n_signal=n_signal, index=index if n_signal > 0 else None, converged=bool(converged)),
-        limit=point_flux(found, curve.per_flux(dec), curve.index) if known else found,
-        is_sensitivity=known and bool(found.n_signal <= curve.upper_limit(dec, 0.0).n_signal),
+        limit=point_flux(found, curve.per_flux(dec), curve.index),
+        is_sensitivity=not (isinstance(found, Unknown) or isinstance(least, Unknown))
+        and found.n_signal <= least.n_signal,
         beyond_the_curve=bool(not curve.sin_dec[0] <= np.sin(dec) <= curve.sin_dec[-1]),
     )
 
 
-def fits_of(samples: Samples, plan: Plan, sources: Catalogue, index: float) -> Floats:
-    """Fits of all sources in the data, (source, FIT_COLUMNS)."""
-    events = sky_events(pose(plan.hypothesis(0.0, index), samples).prepared)
-    places = np.array([(s.right_ascension, s.declination) for s in sources.sources])
-    return fit_directions(events, turned(events.right_ascension()), *places.T)
-
-
-def curves_of(samples: Sequence[Samples], plan: Plan, declinations: tuple[float, ...], bench: Bench) -> list[Curve]:
-    """Curves of every sample alone and of all jointly, each index; declinations rising, in deg.
-
-    Those of all jointly, which have most events, come first: a long task at the end would be waited for alone.
-    """
-    groups = [*samples, *([joined(samples)] if len(samples) > 1 else [])]
-    nodes = tuple(np.radians(declinations).tolist())
-    items = [(group, node) for group in reversed(groups) for node in nodes]
-    done = bench.map(partial(at_declination, bench.here(), plan), items, "declinations")
-    rows = [done[first : first + len(nodes)] for first in range(0, len(done), len(nodes))]
-    made: list[Curve] = []
-    for group, found in zip(groups, reversed(rows), strict=True):
-        for k, index in enumerate(plan.indices):
-            here = tuple(of_index[k] for of_index in found)
-            alone = tuple(c for c in made if c.index == index) if group is groups[-1] and len(groups) > 1 else ()
-            made.append(
-                Curve(group, plan, nodes, index, here, tuple(or_reason(one.sensitivity) for one in here), alone)
-            )
-    return made
+def _events(found: PointFlux | Unknown) -> float:
+    return found.n_signal.value if isinstance(found, PointFlux) else np.nan
 
 
 def _point_curve(curve: Curve, declinations: tuple[float, ...], sources: Catalogue | None, fits: Floats) -> PointCurve:
     nodes = tuple(node_of(curve, k, dec) for k, dec in enumerate(declinations))
-    events = [
-        [one.n_signal.value if isinstance(one, PointFlux) else np.nan for one in (getattr(n, name) for n in nodes)]
-        for name in ("sensitivity", "discovery_potential")
-    ]
-    sin_dec, near, far = (tuple(line.tolist()) for line in curve.line(*events))
+    events = np.array([(_events(node.sensitivity), _events(node.discovery_potential)) for node in nodes])
+    sin_dec, near, far = (tuple(line.tolist()) for line in curve.line(*events.T))
     limits = [
         limit_at(curve, s.name, s.right_ascension, s.declination, fit)
         for s, fit in zip(sources.sources if sources else (), fits, strict=True)

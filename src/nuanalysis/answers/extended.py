@@ -13,9 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
@@ -41,6 +39,8 @@ from nuanalysis.answers._sky import (
     sky_table,
 )
 from nuanalysis.answers.sources import ListSearch, SourcesAnswer, opened, search_list, sources
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.library.samples import Samples

@@ -8,9 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import smear_setting
@@ -32,6 +30,8 @@ from nuanalysis.answers._sky import (
     skies_setting,
     sky_table,
 )
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned

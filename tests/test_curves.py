@@ -12,28 +12,32 @@ from scipy.stats import ks_2samp, norm
 from small_problem import BINNING, EVERYWHERE, sample, take, twin
 
 from nuanalysis import trials
-from nuanalysis.answers import declinations as work
-from nuanalysis.answers import inference, potentials
-from nuanalysis.engine import ensembles
-from nuanalysis.engine.executors import Serial
+from nuanalysis.answers import _point_curve as curve_work
+from nuanalysis.answers import curves as work
+from nuanalysis.answers._ensembles import REACH_TS, injections, scrambles
+from nuanalysis.answers._flux import Strength
+from nuanalysis.answers._point_trials import Plan, plain_ts, problems
+from nuanalysis.answers._posed import fit_data, pose
+from nuanalysis.answers._sky import TABLE_DECLINATIONS
+from nuanalysis.answers.sensitivity import potential_of, sensitivity_of
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Scrambles, run
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
-from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import sky_events
 from nuanalysis.model import Sample
+from nuanalysis.records import Unknown
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.trials.streams import Stream, seed_of
 
 SEED = 3
 
 
-def no(line):
-    """Progress that nobody reads."""
-
-
 def alone(*parts):
-    """One group of the given samples."""
-    return work.Group("small", tuple(parts))
+    """One sample of the given seasons."""
+    return Samples("small", "a small sample", parts, seed=SEED)
 
 
 @lru_cache
@@ -53,23 +57,31 @@ def halves():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("ensembles")
+def bench(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("ensembles"))
 
 
 @pytest.fixture(scope="module")
-def curves(folder):
-    """curves(asked, sample, ..): one group of samples, every index."""
+def curves(bench):
+    """curves(asked, season, ..): one sample of these seasons, every index."""
 
     @lru_cache
-    def run(asked, *parts):
-        return work.curves(asked, (alone(*parts),), folder, Serial(), no)[0]
+    def made(asked, *parts):
+        return work.curves_of((alone(*parts),), plan_of(asked), asked.nodes(), bench)
 
-    return run
+    return made
 
 
 def asked(*declinations, indices=(2.0,), **named):
-    return work.Asked(declinations, indices, seed=SEED, **{"n_trials": 400, "n_injections": 700, **named})
+    return work.Curves(declinations=declinations, indices=indices, **{"trials": 400, "injections": 700, **named})
+
+
+def plan_of(asked):
+    return Plan(asked.indices, asked.index_free, asked.trials, asked.injections)
+
+
+def pair(measured):
+    return measured.value, measured.error
 
 
 def flux(curve, node=0):
@@ -84,41 +96,40 @@ def apart(a, b):
 
 
 @pytest.mark.parametrize("free", [True, False])
-def test_a_point_of_the_curve_is_what_one_question_says(curves, folder, free):
+def test_a_point_of_the_curve_is_what_one_question_says(curves, bench, free):
     """Background trials: the very same.  Strengths: other injections, so within 3 of their errors."""
     question = asked(20.0, indices=(2.4,), index_free=free)
     (curve,) = curves(question, whole())
     found = curve.found[0]
-    problem = inference.pose(read_hypothesis("point:0,20", index=2.4, index_free=free), (whole(),), folder, SEED)
-    background = inference.scrambles(problem, question.n_trials, inference.REACH_TS, Serial(), no)
+    problem = pose("point:0,20", alone(whole()), index=2.4, index_free=free)
+    background = scrambles(problem, question.trials, REACH_TS, bench)
     assert np.array_equal(found.background["ts"].values, background["ts"].values)
     assert np.array_equal(found.background["log_weight"].values, background["log_weight"].values)
-    injected = inference.injections(problem, 800, 12.0, Serial(), no)
-    said = inference.sensitivities(problem, background, injected)
-    theirs = said["sensitivity"]
+    injected = injections(problem, 800, 12.0, bench)
+    theirs = sensitivity_of(problem, background, injected)
+    assert isinstance(theirs, Strength)
     # The median of their background adds to their error; ours is in ours.
-    assert apart(flux(curve), (theirs["flux"], 1.3 * theirs["flux_error"])) < 3.0
-    ours = work._discovery_record(found, 2.4)
-    (theirs,) = potentials.potentials(background, injected, found.per_flux, (5.0,))
-    assert ours["threshold_ts"] == theirs["threshold_ts"]
-    assert apart((ours["flux"], ours["flux_error"]), (theirs["flux"], theirs["flux_error"])) < 3.0
+    assert apart(flux(curve), (theirs.flux.value, 1.3 * theirs.flux.error)) < 3.0
+    ours = work.node_of(curve, 0, 20.0)
+    theirs = potential_of(problem, background, injected, 5.0)
+    assert ours.threshold_ts == theirs.threshold_ts
+    assert apart(pair(ours.discovery_potential.flux), pair(theirs.flux)) < 3.0
     assert len(problem.prepared.index) == (1 if not free else 16)
 
 
-def test_plain_scrambles_are_fits_of_scrambled_events_and_those_of_the_store(curves, folder):
-    question = asked(20.0)
-    (problem, _) = work._problems((whole(),), folder, question, np.radians(20.0))[0]
-    plain = work.plain_ts(problem, 60)
-    seed = SEED + work._SKY_SEED
+def test_plain_scrambles_are_fits_of_scrambled_events_and_those_of_the_store(bench):
+    plan = plan_of(asked(20.0))
+    ((problem, _),) = problems(alone(whole()), plan, np.radians(20.0))
+    plain = plain_ts(problem, 60)
+    seed = seed_of(SEED, Stream.CURVE_SKIES)
     events = sky_events(problem.prepared)
     for k, place in ((0, 0), (3, 5)):
         drawn = trials.draw_sky(events, seed, k).right_ascension
         turned = (drawn - place * 2 * np.pi / 24) % (2 * np.pi)
         moved_events = whole().events.assign(right_ascension=("event", turned))
-        (moved, _) = work._problems((replace(whole(), events=moved_events),), folder, question, np.radians(20.0))[0]
-        assert inference.fit(moved)[0].ts == pytest.approx(plain[k, place], abs=1e-6)
-    plan = ensembles.Plan(11, 1000)
-    stored = ensembles.run(problem.prepared, plan, folder, Serial(), no, fingerprint=problem.fingerprint)
+        ((moved, _),) = problems(alone(replace(whole(), events=moved_events)), plan, np.radians(20.0))
+        assert fit_data(moved)[0].ts == pytest.approx(plain[k, place], abs=1e-6)
+    stored = run((problem,), Scrambles(11, 1000), bench)
     assert ks_2samp(plain[:, ::3].ravel(), stored["ts"].values).pvalue > 0.001
 
 
@@ -133,9 +144,9 @@ def test_flux_times_acceptance_times_livetime_is_the_number_of_events(curves):
     by_hand = float(response.array("effective_area")[band] @ number) * whole().livetime
     assert curve.found[0].per_flux == pytest.approx(by_hand, rel=2e-3)  # the package integrates in steps of log E
     assert curve.per_flux(np.radians(20.0)) == pytest.approx(curve.found[0].per_flux)
-    record = work._point(curve, 0)["sensitivity"]
-    assert record["flux"] * curve.found[0].per_flux == pytest.approx(record["n_signal"])
-    assert record["flux_1_tev"] == pytest.approx(100.0 * record["flux"])
+    found = work.node_of(curve, 0, 20.0).sensitivity
+    assert found.flux.value * curve.found[0].per_flux == pytest.approx(found.n_signal.value)
+    assert pair(found.flux_1_tev) == pytest.approx([100.0 * part for part in pair(found.flux)])
 
 
 def test_soft_signal_in_many_events_is_normal(curves):
@@ -223,7 +234,7 @@ def test_between_nodes_samples_together_follow_their_own_sensitivities():
     nodes would be up to twice as much.
     """
 
-    class Known(work.Curve):
+    class Known(curve_work.Curve):
         """A curve whose events per flux are given, as a function of declination."""
 
         def per_flux(self, declination):
@@ -232,7 +243,7 @@ def test_between_nodes_samples_together_follow_their_own_sensitivities():
     def curve(per_flux, *least, parts=()):
         found = tuple(SimpleNamespace(median=0.0) for _ in least)
         strengths = tuple(trials.Strength(n, 0.1) for n in least)
-        return Known(alone(), work.Asked((-30.0, 30.0)), (per_flux,), found, strengths, parts)
+        return Known(alone(), None, tuple(np.radians([-30.0, 30.0])), (per_flux,), found, strengths, parts)
 
     first, second = curve(lambda d: 4.0, 8.0, 8.0), curve(lambda d: 10.0 ** (2.0 * np.sin(d)), 3.0, 3.0)
 
@@ -249,56 +260,79 @@ def test_between_nodes_samples_together_follow_their_own_sensitivities():
     assert quadrature(0.0) > 1.2 * np.mean([quadrature(d) for d in edges])
 
 
-def test_limits_of_a_list_are_those_of_the_curve(folder):
-    question = asked(-35.0, 20.0, indices=(2.0, 3.0))
+def test_limits_of_a_list_are_those_of_the_curve(bench):
     points = (PointSource("a", 1.0, 0.3), PointSource("b", 2.0, -0.5), PointSource("beyond", 2.0, 1.2))
     listed = Catalogue("three", "three", points, (1.0,) * 3, "by hand")
-    document = work.record(question, (alone(whole()),), listed, folder, Serial(), no)
-    first, second = document["curves"]
-    assert [row["ts"] for row in first["limits"]] == [row["ts"] for row in second["limits"]]
-    problem = inference.pose(
-        read_hypothesis(f"point:{np.degrees(1.0):.12g},{np.degrees(0.3):.12g}"), (whole(),), folder, 1
-    )
-    assert first["limits"][0]["ts"] == pytest.approx(inference.fit(problem)[0].ts, abs=1e-6)
-    for curve in document["curves"]:
-        assert [row["beyond_the_curve"] for row in curve["limits"]] == [False, False, True]
-        for row in curve["limits"]:
-            hypothesis = question.hypothesis(np.radians(row["dec_deg"]), curve["index"])
+    question = asked(-35.0, 20.0, indices=(2.0, 3.0), sources=listed)
+    answer = question.ask((alone(whole()),), bench)
+    first, second = answer.curves
+    assert [one.fitted for one in first.limits] == [one.fitted for one in second.limits]
+    problem = pose(f"point:{np.degrees(1.0):.12g},{np.degrees(0.3):.12g}", alone(whole()))
+    limits = {one.source: one for one in first.limits}
+    assert limits["a"].fitted.ts == pytest.approx(fit_data(problem)[0].ts, abs=1e-6)
+    assert [one.fitted.ts for one in first.limits] == sorted((one.fitted.ts for one in first.limits), reverse=True)
+    for curve in answer.curves:
+        assert {one.source: one.beyond_the_curve for one in curve.limits} == {"a": False, "b": False, "beyond": True}
+        for one in curve.limits:
+            hypothesis = plan_of(question).hypothesis(np.radians(one.at.dec_deg), curve.index)
             per_flux = fluxes.events_per_flux(hypothesis, (whole(),))
-            assert row["flux"] == pytest.approx(row["n_signal"] / per_flux)
-            assert row["flux_1_tev"] == pytest.approx(row["flux"] * 100.0 ** (curve["index"] - 2.0))
-        at = np.interp(np.sin(0.3), curve["line"]["sin_dec"], curve["line"]["sensitivity"])
-        assert curve["limits"][0]["flux"] >= 0.99 * at  # the line is drawn in steps
+            assert one.limit.flux.value == pytest.approx(one.limit.n_signal.value / per_flux)
+            assert one.limit.flux_1_tev.value == pytest.approx(one.limit.flux.value * 100.0 ** (curve.index - 2.0))
+        at = np.interp(np.sin(0.3), curve.line.sin_dec, curve.line.sensitivity)
+        (here,) = (one for one in curve.limits if one.source == "a")
+        assert here.limit.flux.value >= 0.99 * at  # the line is drawn in steps
 
 
 def test_what_lies_beyond_the_injections_is_no_number_but_a_reason(curves):
     (curve,) = curves(asked(20.0), whole())
-    row = work._limit_row(curve, "loud", 0.0, np.radians(20.0), np.array([900.0, 300.0, 2.0, 1.0]))
-    assert row["flux"] is None
-    assert "beyond the largest" in row["reason"]
+    found = work.limit_at(curve, "loud", 0.0, np.radians(20.0), np.array([900.0, 300.0, 2.0, 1.0]))
+    assert isinstance(found.limit, Unknown)
+    assert "beyond the largest" in found.limit.reason
+    assert not found.is_sensitivity
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 REFUSED = [
-    ({"declinations": ()}, "empty"),
-    ({"declinations": (10.0, -10.0)}, "do not rise"),
-    ({"declinations": (-84.0, 0.0)}, "beyond 82 degrees"),
-    ({"declinations": (float("nan"),)}, "beyond 82 degrees"),
-    ({"indices": (2.0, 2.0)}, "not all different"),
-    ({"indices": (0.5,)}, "outside 1 to 4"),
-    ({"n_trials": 50}, "--trials is 50"),
-    ({"n_injections": 50}, "--injections is 50"),
+    ({"declinations": (10.0, 10.0)}, "different declinations"),
+    ({"declinations": (-84.0, 0.0)}, "none beyond 82 deg"),
+    ({"declinations": (float("nan"),)}, "none beyond 82 deg"),
+    ({"declinations": (1.0,), "step": 0.1}, "both given"),
+    ({"step": 2.0}, "'step'"),
+    ({"indices": (2.0, 2.0)}, "all different"),
+    ({"indices": ()}, "one index or more"),
+    ({"indices": (0.5,)}, "each 1 to 4"),
+    ({"trials": 50}, "'trials'"),
+    ({"injections": 50}, "'injections'"),
+    ({"sources": "list-190"}, "Did you mean 'list-109'"),
+    ({"sources": Catalogue("w", "", (PointSource("a", 1.0, 0.2, 0.1),), (1.0,), "")}, r"are extended \(a\)"),
 ]
 
 
 @pytest.mark.parametrize(("values", "said"), REFUSED)
 def test_wrong_input_is_refused(values, said):
     with pytest.raises(InputError, match=said):
-        work.Asked(**values)
+        work.Curves.of(**values)
 
 
-def test_extended_sources_are_refused():
-    wide = Catalogue("wide", "", (PointSource("a", 1.0, 0.2, 0.1),), (1.0,), "")
-    with pytest.raises(InputError, match=r"1 sources of 'wide' are extended \(a\)"):
-        work.check_sources(wide)
+def test_all_faults_are_told_at_once():
+    with pytest.raises(InputError, match=r"(?s)all different.*82 deg.*'trials'") as caught:
+        work.Curves.of(indices=(2.0, 2.0), declinations=(-84.0,), trials=5)
+    assert "--" not in str(caught.value)
+
+
+def test_the_usual_declinations_are_those_of_the_scan():
+    assert np.isin(np.round(work.DECLINATIONS, 9), np.round(np.degrees(TABLE_DECLINATIONS), 9)).all()
+    assert work.Curves().nodes() == work.DECLINATIONS
+
+
+def test_steps_are_even_in_sine_and_stay_off_the_poles():
+    found = np.sin(np.radians(work.Curves(step=0.11).nodes()))
+    assert np.diff(found) == pytest.approx(0.11)
+    assert found[[0, -1]] == pytest.approx([-0.99, 0.99])
+    assert work.Curves(declinations=(30.0, -20.0)).nodes() == (-20.0, 30.0)
+
+
+def test_a_sample_that_is_given_twice_is_refused(bench):
+    with pytest.raises(InputError, match="expected different ones"):
+        work.Curves(sources="").ask((alone(whole()), alone(whole())), bench)
