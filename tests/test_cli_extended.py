@@ -10,7 +10,7 @@ from astropy.table import Table
 from small_problem import sample, whole
 
 from nuanalysis import trials
-from nuanalysis.answers import scan as work
+from nuanalysis.answers import _sky
 from nuanalysis.library import samples
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue, PointSource
@@ -35,7 +35,7 @@ def small(cache, monkeypatch):
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
     monkeypatch.setattr(samples, "load", lambda spec, seed: whole(sample(1200)))
-    monkeypatch.setattr(work, "TABLE_DECLINATIONS", NODES)
+    monkeypatch.setattr(_sky, "TABLE_DECLINATIONS", NODES)
     monkeypatch.setitem(catalogues.CATALOGUES, "three", THREE)
 
 
@@ -43,80 +43,85 @@ def never(*arguments, **named):
     raise AssertionError("work was done again")
 
 
+def timeless(document):
+    return {key: value for key, value in document.items() if key not in ("seconds", "files")}
+
+
 def test_one_document_tables_and_a_figure_and_nothing_done_twice(call, tmp_path, monkeypatch):
     code, out, err = call(*ASKED, "--skies", "30", "--output", tmp_path, "--json")
     assert code == 0, err
     assert "SYNTHETIC" in err
     document = json.loads(out)
-    assert (document["origin"], document["seed"], document["n_skies"]) == ("synthetic", 1, 30)
+    whose = document["provenance"]
+    assert (whose["origin"], whose["seed"], document["n_skies"]) == ("synthetic", 1, 30)
 
-    fits = Table.read(document["files"]["fits"], format="ascii.ecsv")
+    fits = Table.read(tmp_path / "extended-plane-small-synthetic.ecsv", format="ascii.ecsv")
     assert fits.meta["ORIGIN"] == "SYNTHETIC"
     assert str(fits["b"].unit) == "deg"
-    assert len(fits) == document["n_fits"] == sum(one["positions"] for one in document["extensions"])
+    assert len(fits) == document["n_fits"] == sum(one["n_positions"] for one in document["extensions"])
     assert set(fits["extension"]) == {1.0, 5.0}
     assert np.abs(fits["b"]).max() <= 12
     assert (fits["dec"].min(), fits["dec"].max()) > (-40.0, 0.0)
 
     # The hottest position and extension is the row of the table with the smallest local p-value.
     spot, row = document["hottest"], fits[int(np.argmin(fits["log10_p_local"]))]
-    assert (spot["extension_deg"], spot["ts"]) == pytest.approx((row["extension"], row["ts"]))
-    assert (spot["l_deg"], spot["b_deg"]) == pytest.approx((row["l"], row["b"]), abs=1e-5)
-    assert np.log10(spot["p_local"]["p"]) == pytest.approx(row["log10_p_local"])
-    assert spot["p_local"]["kind"].startswith("local")
-    assert spot["p_global"]["kind"].startswith("global")
-    each = [one["p_global"]["p"] for one in document["extensions"]]
-    assert spot["p_global"]["p"] >= min(each)  # corrected for more
+    assert (spot["extension_deg"], spot["fitted"]["ts"]) == pytest.approx((row["extension"], row["ts"]))
+    assert (spot["at"]["l_deg"], spot["at"]["b_deg"]) == pytest.approx((row["l"], row["b"]), abs=1e-5)
+    assert np.log10(spot["local"]["p"]) == pytest.approx(row["log10_p_local"])
+    assert (spot["local"]["scope"], spot["chance"]["scope"]) == ("local", "global")
+    each = [one["chance"]["p"] for one in document["extensions"]]
+    assert spot["chance"]["p"] >= min(each)  # corrected for more
 
-    listed = document["list"]
-    assert {row["source"] for row in listed["sources"]} == {"a", "b"}  # the third is too far south
-    assert len(Table.read(document["files"]["list"], format="ascii.ecsv")) == 2
-    both = document["p_global_both_searches"]
-    assert both["n_skies"] == 30
-    alone = spot["p_global"]["p"], listed["best"]["p_global"]["p"]
+    # As they were before questions were records.
+    assert (spot["fitted"]["ts"], spot["local"]["p"]) == pytest.approx((4.95565868724771, 0.03883201898741276))
+    assert (spot["chance"]["p"], document["chance"]["p"]) == pytest.approx((0.7741935483870968, 0.9354838709677419))
+    assert each == pytest.approx([0.7096774193548387, 0.8064516129032258])
+
+    listed = document["listed"]
+    assert {row["name"] for row in listed["sources"]} == {"a", "b"}  # the third is too far south
+    assert len(Table.read(tmp_path / "extended-list.ecsv", format="ascii.ecsv")) == 2
+    both = document["chance"]
+    assert both["n_trials"] == 30
+    alone = spot["chance"]["p"], listed["chance"]["p"]
     # Never below the better of the two, never above twice that: the bounds of full and of no correlation.
     assert min(alone) - 1e-12 <= both["p"] <= 2 * min(alone) + 1e-12
-    assert json.loads((tmp_path / "extended.json").read_text()) == document
-    sidecar = json.loads((tmp_path / "extended-plane.json").read_text())
+    assert json.loads((tmp_path / "extended-small-synthetic.json").read_text()) == timeless(document)
+    sidecar = json.loads((tmp_path / "extended-plane-small-synthetic.json").read_text())
     assert sidecar["origin"] == "synthetic"
     assert "SYNTHETIC" in sidecar["caption"]
     assert "local p" in sidecar["alt"]
-    assert (tmp_path / "extended-plane.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "extended-plane-small-synthetic.png").read_bytes()[:4] == b"\x89PNG"
 
     for name in ("extended_trials", "source_trials", "local_p"):
         monkeypatch.setattr(trials, name, never)
-    again = json.loads(call(*ASKED, "--skies", "30", "--output", tmp_path, "--json")[1])
-
-    def timeless(found):
-        return {k: timeless(v) if isinstance(v, dict) else v for k, v in found.items() if "seconds" not in k}
-
-    assert timeless(again) == timeless(document)
+    assert timeless(json.loads(call(*ASKED, "--skies", "30", "--json")[1])) == timeless(document)
 
 
 def test_a_source_of_the_list_is_the_fit_at_its_own_extension(call):
     """Against ``nuanalysis sources`` on the same list: the same fits, the same best, the same global p-value."""
     arguments = ("--sample", "cascades-2023", "--signal", "none", "--local-trials", "200", "--skies", "30", "--json")
     alone = json.loads(call("sources", "--catalogue", "three?rule=dec > -40", *arguments)[1])
-    listed = json.loads(call(*ASKED, "--skies", "30", "--json")[1])["list"]
-    assert listed["sources"] == alone["sources"]
-    assert listed["best"] == alone["best"]
+    listed = json.loads(call(*ASKED, "--skies", "30", "--json")[1])["listed"]
+    for key in ("sources", "best", "chance", "population"):
+        assert listed[key] == alone[key]
 
 
 def test_in_words_without_skies(call):
     code, out, _ = call(*ASKED, "--skies", "0")
+    said = " ".join(out.split())
     assert code == 0
-    assert "SYNTHETIC" in out
-    assert "hottest: RA" in out
-    assert "extension" in out
-    assert out.count("local p") > 2
-    assert "both searches together: global p not asked for" in out
+    assert "SYNTHETIC" in said
+    assert "Hottest position: RA" in said
+    assert "extension" in said
+    assert said.count("local p") > 2
+    assert "Both searches together: not known: asked without background skies" in said
 
 
 def test_wrong_input_is_refused_with_all_faults_before_work_starts(call, monkeypatch):
     monkeypatch.setattr(samples, "load", never)
-    wrong = ("--sample", "cascades-2032", "--extensions", "0.01", "--declination=-88,0", "--catalogue", "four")
-    code, out, err = call(*ASKED, *wrong, "--json")
+    wrong = ("--extensions", "0.01", "--declination=-88,0", "--catalogue", "four")
+    code, out, err = call("extended", "--sample", "cascades-2023", *wrong, "--json")
     assert code == 2
     said = json.loads(out)["error"]["message"]
-    assert all(word in said for word in ("cascades-2032", "0.01; expected", "-88,0", "no catalogue 'four'"))
+    assert all(word in said for word in ("0.01; expected", "(-88, 0)", "no catalogue 'four'"))
     assert "Traceback" not in err

@@ -17,9 +17,10 @@ from scipy.stats import kstest
 from small_problem import sample
 
 from nuanalysis import plot, simulate, trials
+from nuanalysis.answers import _sky
 from nuanalysis.answers import extended as work
-from nuanalysis.answers import scan
-from nuanalysis.errors import InputError
+from nuanalysis.answers._posed import direction, position
+from nuanalysis.errors import DataError, InputError
 from nuanalysis.library import samples as known
 from nuanalysis.library.catalogues import open_table, parse_catalogue
 from nuanalysis.library.samples import SampleSpec
@@ -63,7 +64,7 @@ def ready(kind):
 
 @lru_cache
 def events(kind):
-    return sky_events(bare(work.source_of(0.0, 0.0), ready(kind)))
+    return sky_events(bare(direction(0.0, 0.0), ready(kind)))
 
 
 def region(half_width=5.0, longitude=(0.0, 360.0), declination=(-82.0, 82.0)):
@@ -116,7 +117,7 @@ def test_positions_on_real_tracks_are_stand_alone_fits(mirror, monkeypatch):
     """268,355 tracks of three seasons jointly."""
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
     tracks = known.load(SampleSpec(name="tracks", signal="none"), 1).seasons
-    seen = sky_events(bare(work.source_of(0.0, 0.0), tracks))
+    seen = sky_events(bare(direction(0.0, 0.0), tracks))
     ra, dec = np.radians([307.2, 90.0, 287.0]), np.radians([41.0, 24.0, 6.4])
     for extension in EXTENSIONS:
         found = fit_directions(seen, turned(seen.right_ascension()), ra, dec, extension)
@@ -217,10 +218,10 @@ def test_the_likeliest_extension_is_that_of_the_largest_ts_nearby():
         fits = np.zeros((len(lon), 4))
         fits[np.argmin(np.hypot(lon - 100.0, lat)), 0] = (3.0, 5.0, 4.0)[k]
         fits[np.argmin(np.hypot(lon - 200.0, lat)), 0] = (0.0, 0.0, 50.0)[k]
-        made.append(work.Fitted(layer, fits, -fits[:, 0], table(0.5)))
+        made.append(work.Searched(layer, fits, -fits[:, 0], table(0.5)))
     ra, dec = hp.Rotator(coord=["G", "C"])(100.0, 0.0, lonlat=True)
-    at = (float(np.radians(ra)), float(np.radians(dec)))
-    assert work.likeliest_extension(tuple(made), at, np.radians(6.0)) == EXTENSIONS[1]
+    at = position(float(np.radians(ra)), float(np.radians(dec)))
+    assert work.likeliest_extension(tuple(made), at, 6.0) == 1.0
 
 
 # --- both searches together ------------------------------------------------------------------------------------------
@@ -282,7 +283,7 @@ def test_an_injected_source_is_found_where_it_is():
     better = []
     for seed in range(4):
         ready_ = (injected(sample(3000, seed=70 + seed), source, 220, seed),)
-        seen = sky_events(bare(work.source_of(0.0, 0.0), ready_))
+        seen = sky_events(bare(direction(0.0, 0.0), ready_))
         at = np.full(2, source.right_ascension), np.full(2, source.declination), np.array([0.0, source.extension])
         ts = fit_directions(seen, turned(seen.right_ascension()), *at)[:, 0]
         better.append(ts[1] - ts[0])
@@ -291,66 +292,64 @@ def test_an_injected_source_is_found_where_it_is():
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
 
-GOOD = {
-    "sample": "cascades-2023",
-    "extensions": "2,0.5",
-    "width": 5.0,
-    "nside": 16,
-    "longitude": "",
-    "declination": "-5,82",
-    "catalogue": "extended-tev",
-    "skies": 10,
-}
+GOOD = {"extensions": (2.0, 0.5), "nside": 16, "declination": (-5.0, 82.0), "skies": 10}
 
 
 def test_a_search_is_what_was_asked():
-    search = work.read_search(**GOOD)
-    assert [layer.extension for layer in search.layers] == pytest.approx(np.radians([0.5, 2.0]))
-    assert all(s.declination >= np.radians(-5) for s in search.catalogue.sources)
-    assert {"HESS J1908+063", "3HWC J1951+266"} <= {s.name for s in search.catalogue.sources}
-    assert len(search.catalogue.sources) == 12
-    assert np.degrees(search.region.half_width) == pytest.approx(5.0)
+    search = work.Extended.of(**GOOD)
+    assert search.extensions == (0.5, 2.0)
+    assert [layer.extension for layer in search.layers()] == pytest.approx(np.radians([0.5, 2.0]))
+    listed = search.listed().sources
+    assert all(s.declination >= np.radians(-5) for s in listed)
+    assert {"HESS J1908+063", "3HWC J1951+266"} <= {s.name for s in listed}
+    assert len(listed) == 12
+    assert np.degrees(search.region().half_width) == pytest.approx(5.0)
 
 
 REFUSED = [
-    ({"sample": "cascades-2032"}, "no sample 'cascades-2032'"),
-    ({"extensions": "0.01,2,7"}, "--extensions holds 0.01, 7; expected 0.05 to 5 degrees"),
-    ({"extensions": "wide"}, "--extensions is 'wide'"),
-    ({"width": 0.0}, "--width is 0"),
-    ({"nside": 48}, "--nside is 48"),
-    ({"skies": -1}, "--skies is -1"),
-    ({"longitude": "10"}, "--longitude is '10'; expected LO,HI"),
-    ({"longitude": "nan,10"}, "--longitude is 'nan,10'"),
-    ({"declination": "-5,88"}, "--declination is '-5,88'; expected LO,HI with both from -82 to 82"),
-    ({"declination": "40,20"}, "expected the lower one first"),
-    ({"declination": "-5,0", "longitude": "100,120"}, "no position is left for the extension 0.5 deg"),
-    ({"declination": "79,81"}, "no source of extended-tev lies between declinations 79 and 81 deg"),
+    ({"extensions": (0.01, 2.0, 7.0)}, "extensions holds 0.01, 7; expected 0.05 to 5 degrees"),
+    ({"extensions": ()}, "extensions holds nothing"),
+    ({"width": 0.0}, "'width'"),
+    ({"nside": 48}, "nside is 48"),
+    ({"skies": -1}, "'skies'"),
+    ({"longitude": (10.0,)}, "longitude is (10); expected (low, high)"),
+    ({"longitude": (np.nan, 10.0)}, "longitude is (nan, 10)"),
+    ({"declination": (-5.0, 88.0)}, "declination is (-5, 88); expected (low, high), both from -82 to 82"),
+    ({"declination": (40.0, 20.0)}, "expected the lower one first"),
+    ({"declination": (-5.0, 0.0), "longitude": (100.0, 120.0)}, "no position is left for the extension 0.5 deg"),
+    ({"declination": (79.0, 81.0)}, "no source of extended-tev lies between declinations 79 and 81 deg"),
     ({"catalogue": "extended-tve"}, "Did you mean 'extended-tev'"),
 ]
 
 
 @pytest.mark.parametrize(("wrong", "said"), REFUSED)
 def test_wrong_searches_are_refused(wrong, said):
-    with pytest.raises(InputError, match="the search cannot be made") as caught:
-        work.read_search(**GOOD | wrong)
+    with pytest.raises(InputError, match="cannot be asked so") as caught:
+        work.Extended.of(**GOOD | wrong)
     assert said in str(caught.value)
 
 
 def test_all_faults_come_at_once():
-    wrong = {key: value for one, _ in REFUSED[:6] for key, value in one.items()} | {"extensions": "9"}
+    wrong = {key: value for one, _ in REFUSED[1:5] for key, value in one.items()} | {"extensions": (9.0,)}
     with pytest.raises(InputError) as caught:
-        work.read_search(**GOOD | wrong)
-    said = str(caught.value)
-    assert all(word in said for word in ("cascades-2032", "9; expected 0.05", "--width", "--nside", "--skies"))
+        work.Extended.of(**GOOD | wrong)
+    assert all(word in str(caught.value) for word in ("9; expected 0.05", "width", "nside", "skies"))
+
+
+def test_a_list_whose_file_is_not_here_is_missed_when_it_is_asked(monkeypatch, tmp_path):
+    """A spec can be read where the data are not."""
+    monkeypatch.setenv("NUANALYSIS_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="fetch"):
+        work.Extended.of(**GOOD, catalogue="hgps").listed()
 
 
 def test_tables_reach_around_the_declinations():
     low, high = np.radians([-5.0, 67.0])
-    found = work.nodes((low, high))
-    grid = scan.TABLE_DECLINATIONS
+    found = _sky.nodes(low, high)
+    grid = _sky.TABLE_DECLINATIONS
     assert found[0] <= low < grid[np.searchsorted(grid, found[0]) + 1]
     assert grid[np.searchsorted(grid, found[-1]) - 1] < high <= found[-1]
-    assert np.array_equal(work.nodes((-1.43, 1.43)), grid)
+    assert np.array_equal(_sky.nodes(-1.43, 1.43), grid)
 
 
 # --- the list --------------------------------------------------------------------------------------------------------
@@ -394,8 +393,7 @@ def test_the_figure_marks_places_and_says_synthetic(declination, rows):
         near = np.hypot((lon - 60.0), lat + 2.0)
         values = 4.0 * np.exp(-0.5 * (near / np.degrees(layer.extension)) ** 2)
         strips.append(plot.ExtensionStrip(float(np.degrees(layer.extension)), layer.nside, layer.pixels, values))
-    hottest = {"l_deg": 60.0, "b_deg": -2.0, "extension_deg": 2.0}
-    sources = [{"l_deg": 40.0, "b_deg": -1.0, "extension_deg": 0.5}]
+    hottest, sources = plot.Ring(60.0, -2.0, 2.0), [plot.Ring(40.0, -1.0, 0.5)]
     figure = plot.extended_figure(strips, hottest, sources, half_width_deg=5.0, label="try", origin="synthetic")
     figure.canvas.draw()
     words = [text.get_text() for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]

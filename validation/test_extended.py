@@ -14,7 +14,8 @@ import pytest
 from scipy.stats import ks_2samp
 
 from nuanalysis import trials
-from nuanalysis.answers import extended as work
+from nuanalysis.answers import _sky
+from nuanalysis.answers._posed import direction
 from nuanalysis.library import samples
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, sky_events, turned
@@ -46,7 +47,7 @@ def ready(name):
 
 @lru_cache
 def events(name):
-    return sky_events(prepare(work.source_of(0.0, 0.0), ready(name)))
+    return sky_events(prepare(direction(0.0, 0.0), ready(name)))
 
 
 @lru_cache
@@ -59,10 +60,10 @@ def planes(name):
 @lru_cache
 def table(name, extension, low, high):
     """Local p-values of one extension at the declinations around a range."""
-    grid = work.nodes((low, high))
+    grid = _sky.nodes(low, high)
 
     def ensemble(dec):
-        prepared = prepare(work.source_of(extension, float(dec)), ready(name))
+        prepared = prepare(direction(0.0, float(dec), extension), ready(name))
         rows = trials.scramble_trials(prepared, 5, 0, 1000, trials.choose_tilts(prepared, 36.0, 5))
         return rows[:, 0], rows[:, 3]
 
@@ -73,7 +74,7 @@ def table(name, extension, low, high):
 def tables(name):
     out = []
     for layer in planes(name):
-        dec = work._declinations(layer)
+        dec = np.pi / 2 - hp.pix2ang(layer.nside, layer.pixels)[0]
         out.append(table(name, layer.extension, float(dec.min()), float(dec.max())))
     return tuple(out)
 
@@ -164,7 +165,7 @@ def experiment(seed):
         changed = {name: part.sample.events[name].copy(data=column) for name, column in columns.items()}
         made.append(replace(part.sample, events=part.sample.events.assign(changed)))
         n += len(drawn)
-    return sky_events(prepare(work.source_of(0.0, 0.0), tuple(made))), n
+    return sky_events(prepare(direction(0.0, 0.0), tuple(made))), n
 
 
 def test_injected_sources_are_found_with_their_extension_and_strength(capsys):

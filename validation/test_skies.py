@@ -12,7 +12,8 @@ import pytest
 from scipy.stats import ks_2samp
 
 from nuanalysis import trials
-from nuanalysis.answers import scan as work
+from nuanalysis.answers import _sky
+from nuanalysis.answers._posed import direction
 from nuanalysis.library import samples
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, maximise, sky_events, turned
@@ -38,19 +39,19 @@ def ready(name):
 
 @lru_cache
 def events(name):
-    return sky_events(prepare(work.direction(0.0, 0.0), ready(name)))
+    return sky_events(prepare(direction(0.0, 0.0), ready(name)))
 
 
 @lru_cache
 def table(name):
     def ensemble(dec):
-        prepared = prepare(work.direction(0.0, float(dec)), ready(name))
+        prepared = prepare(direction(0.0, float(dec)), ready(name))
         rows = trials.scramble_trials(prepared, 5, 0, 2000, trials.choose_tilts(prepared, 36.0, 5))
         return rows[:, 0], rows[:, 3]
 
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(ensemble, work.TABLE_DECLINATIONS))
-    return trials.local_p(work.TABLE_DECLINATIONS, found, work.MOST_TS)
+        found = list(pool.map(ensemble, _sky.TABLE_DECLINATIONS))
+    return trials.local_p(_sky.TABLE_DECLINATIONS, found, _sky.MOST_TS)
 
 
 @lru_cache
@@ -80,7 +81,7 @@ def test_directions_are_stand_alone_fits(name, capsys):
     theta, phi = hp.pix2ang(32, pixels[fits[:, 0].argmax()])
     ra[4], dec[4] = phi, np.pi / 2 - theta
     found = fit_directions(events(name), sky, ra, dec)[:, 0]
-    alone = [maximise(terms(prepare(work.direction(*at), ready(name)))).ts for at in zip(ra, dec, strict=True)]
+    alone = [maximise(terms(prepare(direction(*at), ready(name)))).ts for at in zip(ra, dec, strict=True)]
     with capsys.disabled():
         print(f"\n{name}: largest difference in TS {np.abs(found - alone).max():.2g}, TS up to {found.max():.1f}")
     assert np.abs(found - alone).max() < 1e-6

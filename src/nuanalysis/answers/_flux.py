@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis import trials
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes

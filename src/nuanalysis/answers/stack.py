@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from astropy.table import QTable
 from pydantic import AfterValidator
 
 from nuanalysis.answers._ensembles import Wanted, smear_setting
@@ -26,6 +25,9 @@ from nuanalysis.plot import Drawn, Sidecar, SourceBar, mark, slug, stack_figure,
 from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown, table
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
 
 _UNDER = "under the weights of the stack, not a result on this source alone"
 
@@ -56,7 +58,8 @@ class Stack(Question):
         precision = math.inf if self.trials else self.precision
         smear = float(np.radians(self.smear_declination))
         wanted = Wanted(precision=precision, n_trials=self.trials, smear=smear)
-        return stack(problems, samples, wanted, self.injections, bench)
+        chosen = tuple(_chosen(one) if isinstance(one, str) else None for one in self.catalogues)
+        return stack(problems, chosen, samples, wanted, self.injections, bench)
 
 
 class Chosen(Record):
@@ -121,7 +124,7 @@ class Stacked(Record):
         name = f"stack-{slug(whose.sample)}-{slug(self.catalogue)}{mark(whose.origin)}"
         alt = f"Contributions to the test statistic, {label} ({whose.origin}), {fit_words}: {words}"
         figure = stack_figure(bars, ts=fitted.ts, label=label, origin=whose.origin)
-        return Drawn(figure, Sidecar(name, alt, caption, whose.origin, "stacking"))
+        return Drawn(figure, Sidecar(name, alt, caption, whose.origin, "stacking"), table(self.sources, whose))
 
 
 class StackAnswer(Answer):
@@ -130,6 +133,7 @@ class StackAnswer(Answer):
     name: ClassVar[str] = "stack"
     best: str = shown("the best of them", "")
     chance: Chance | Unknown = shown("chance")
+    trials_factor: float | None = shown("global over local p of the best", None, form=".3g")
     smear_declination: float = shown("declinations of scrambles smeared by", unit="deg", form="g")
     catalogues: tuple[Stacked, ...] = shown("catalogues")
 
@@ -146,9 +150,9 @@ class StackAnswer(Answer):
 
 
 def _chosen(name: str) -> Chosen | None:
-    """How the sources were chosen; None for a typed list as it is, and for one that Python holds."""
+    """How the sources were chosen; None for a typed list as it is."""
     bare = name.removeprefix(PREFIX)
-    if not name.startswith(PREFIX) or bare in catalogues.CATALOGUES:
+    if bare in catalogues.CATALOGUES:
         return None
     found, asked = open_selection(bare), parse_catalogue(bare)
     return Chosen(
@@ -160,13 +164,13 @@ def _chosen(name: str) -> Chosen | None:
     )
 
 
-def source_parts(found: FitAnswer, name: str) -> tuple[tuple[SourcePart, ...], float]:
-    """What every source adds to a stack, largest contribution first, and the index behind the shares of events.
+def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
+    """A fitted stack with its sources, largest contribution first.
 
     found : a fit that was asked here; one that was read from JSON no longer holds its events.
     """
-    problem = found.problem
-    assert problem is not None
+    assert found.problem is not None
+    problem, name = found.problem, found.tested.hypothesis.removeprefix(PREFIX)
     target, (best, data) = problem.hypothesis.target, fit_data(problem)
     assert isinstance(target, Catalogue)
     index = best.index if best.n_signal > 0 else problem.hypothesis.index
@@ -174,7 +178,7 @@ def source_parts(found: FitAnswer, name: str) -> tuple[tuple[SourcePart, ...], f
     shares, terms = event_shares(problem.prepared, index), source_terms(problem.prepared, data, best)
     flux = found.flux if isinstance(found.flux, Unknown) else found.flux.best.value
     limit = found.flux if isinstance(found.flux, Unknown) else found.flux.upper_limit_90
-    rows = [
+    sources = [
         SourcePart(
             name=source.name,
             catalogue=name,
@@ -191,39 +195,41 @@ def source_parts(found: FitAnswer, name: str) -> tuple[tuple[SourcePart, ...], f
             target.sources, weights.tolist(), shares.tolist(), terms.tolist(), strict=True
         )
     ]
-    return tuple(sorted(rows, key=lambda one: -abs(one.ts_term))), index
-
-
-def stacked_fit(found: FitAnswer) -> Stacked:
-    """A fitted stack with its sources."""
-    name = found.tested.hypothesis
-    rows, index = source_parts(found, name.removeprefix(PREFIX))
     return Stacked(
-        catalogue=name.removeprefix(PREFIX),
-        n_sources=len(rows),
+        catalogue=name,
+        n_sources=len(sources),
         found=found,
-        chosen=_chosen(name),
+        chosen=chosen,
         index_of_shares=index,
-        sources=rows,
+        sources=tuple(sorted(sources, key=lambda one: -abs(one.ts_term))),
     )
 
 
 def stack(
-    problems: tuple[Problem, ...], samples: Samples, wanted: Wanted, n_injections: int, bench: Bench
+    problems: tuple[Problem, ...],
+    chosen: tuple[Chosen | None, ...],
+    samples: Samples,
+    wanted: Wanted,
+    n_injections: int,
+    bench: Bench,
 ) -> StackAnswer:
-    """The answer for prepared stacks: each alone, its sources, and the best of them."""
+    """The answer for prepared stacks: each alone, its sources, and the best of them.
+
+    chosen : how the sources of each were chosen; None for a list as it is.
+    """
     fits = [fit(problem, samples, wanted, n_injections, bench) for problem in problems]
     first = max(fits, key=lambda one: one.fitted.ts)
-    best, chance = first.tested.hypothesis, first.chance
+    best, chance, factor = first.tested.hypothesis, first.chance, None
     if len(problems) > 1 and n_injections:
         of_all = together(problems, tuple(one.fitted.ts for one in fits), samples, wanted, bench)
-        best, chance = of_all.best, of_all.chance
+        best, chance, factor = of_all.best, of_all.chance, of_all.trials_factor
     return StackAnswer(
         provenance=provenance_of(samples, *problems),
         best=best,
         chance=chance,
+        trials_factor=factor,
         smear_declination=math.degrees(wanted.smear),
-        catalogues=tuple(stacked_fit(one) for one in fits),
+        catalogues=tuple(stacked_fit(one, how) for one, how in zip(fits, chosen, strict=True)),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import computed_field
+from pydantic import Field, computed_field
 
 from nuanalysis.records._record import Record, shown
 from nuanalysis.records._words import number, with_error
 
 Scope = Literal["local", "global"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Error = Annotated[float, Field(ge=0)]
 
 
 class Unknown(Record):
@@ -36,7 +38,7 @@ class Measured(Record):
     """A value with its statistical error."""
 
     value: float = shown("value")
-    error: float | Unknown = shown("statistical error, one standard deviation")
+    error: Error | Unknown = shown("statistical error, one standard deviation")
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
@@ -65,7 +67,7 @@ class Interval(Record):
 
     low: float = shown("lower end")
     high: float = shown("upper end")
-    level: float = shown("probability that it holds the truth")
+    level: Probability = shown("probability that it holds the truth")
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
@@ -89,9 +91,9 @@ class Chance(Record):
     extrapolated : beyond what the trials reach.
     """
 
-    p: float = shown("probability")
-    error: float | Unknown = shown("its statistical error")
-    n_trials: int = shown("trials behind it")
+    p: Probability = shown("probability")
+    error: Error | Unknown = shown("its statistical error")
+    n_trials: Annotated[int, Field(ge=0)] = shown("trials behind it")
     ess: float | None = shown("effective trials that were counted, (sum w)^2 / sum w^2", None)
     bound: float | None = shown("where no trial was counted: it is below this with 90 %", None)
     extrapolated: bool = shown("whether it lies beyond what the trials reach", False)
