@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.plot import slug
 from nuanalysis.records import Record, faults_in_words, shown, table
 from nuanalysis.store import read_zip
@@ -102,9 +102,16 @@ class Entry(Record):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping):
-            return {**values, "answer": answer_of(str(values["section"])).from_dict(values["answer"])}
-        return values
+        """The answer as the record of its question."""
+        if not (isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping)):
+            return values
+        try:
+            kind = answer_of(str(values.get("section")))
+            return {**values, "answer": kind.from_dict(values["answer"])}
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        except ValidationError as error:
+            raise ValueError(f"the answer is damaged: {faults_in_words(error, (kind,))}") from error
 
     @property
     def sample(self) -> str:
