@@ -286,7 +286,7 @@ def build(run_folder: Path, version: str = "") -> Path:
     about = recipe()
     version = version or about.default_version
     if not _VERSION.match(version):
-        raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.1")
+        raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.2")
     run = load_results(run_folder)
     target = run_folder / "release" / f"nuanalysis-{run.name}-{version}"
     scratch = target.with_name(f".{target.name}.building")
