@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from nuanalysis.errors import InputError
-from nuanalysis.workflow.parameters import PARAMETERS, check_notebook, describe, validate
+from nuanalysis.workflow.parameters import PARAMETERS, check_notebook, describe, read_values, validate
 
 
 def notebook(
@@ -59,6 +59,13 @@ def test_a_given_value_is_taken_and_the_model_never_changes() -> None:
     }  # fmt: skip
     with pytest.raises(ValidationError, match="frozen"):
         chosen.workers = 5  # type: ignore[attr-defined]
+
+
+def test_several_numbers_stand_with_commas_between_and_come_back_from_papermill_as_lists() -> None:
+    said = read_values("08_extended_sources", ["declination=-5,82", "extensions=[1, 2.5]"])
+    chosen = validate("08_extended_sources", said).model_dump()
+    assert (chosen["declination"], chosen["extensions"]) == ((-5.0, 82.0), (1.0, 2.5))
+    assert validate("08_extended_sources", {"declination": [-5, 82]}).model_dump()["declination"] == (-5.0, 82.0)
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:

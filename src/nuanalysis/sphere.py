@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.deferred import healpy as hp
-from nuanalysis.deferred import special
+from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats, Ints
 
 
@@ -39,7 +39,7 @@ def vmf_ra_mean(declination: Floats, source_declination: Floats, kappa: Floats) 
     """
     z = kappa * np.cos(declination) * np.cos(source_declination)
     return np.asarray(
-        vmf_norm(kappa) * np.exp(kappa * (np.cos(declination - source_declination) - 1.0)) * special.i0e(z)
+        vmf_norm(kappa) * np.exp(kappa * (np.cos(declination - source_declination) - 1.0)) * scipy.special.i0e(z)
     )
 
 
@@ -52,7 +52,9 @@ def vmf_draw(kappa: Floats, rng: np.random.Generator) -> Floats:
 
 def vmf_window(lmax: int, kappa: float) -> Floats:
     """Legendre coefficients I_{l+1/2}(kappa) / I_{1/2}(kappa) for l = 0..lmax, shape (lmax + 1,)."""
-    return np.asarray(np.nan_to_num(special.ive(np.arange(lmax + 1) + 0.5, kappa) / special.ive(0.5, kappa)))
+    return np.asarray(
+        np.nan_to_num(scipy.special.ive(np.arange(lmax + 1) + 0.5, kappa) / scipy.special.ive(0.5, kappa))
+    )
 
 
 def cos_separation(ra1: Floats, dec1: Floats, ra2: Floats, dec2: Floats) -> Floats:

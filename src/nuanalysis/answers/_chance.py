@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import METHOD
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import PrecisionError
 from nuanalysis.records import Chance, Scope, Unknown, certain
 

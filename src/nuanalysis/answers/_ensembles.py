@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from nuanalysis import trials
+from nuanalysis.deferred import scipy
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Problem, Scrambles, run
 from nuanalysis.engine.executors import Threads
@@ -158,7 +158,9 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
     is doubled, up to three times, where the strongest skies do not reach.
     """
     reach = reach_strength(sigma)
-    threshold = trials.weighted_quantile(background["ts"].values, background["log_weight"].values, float(ndtr(-sigma)))
+    threshold = trials.weighted_quantile(
+        background["ts"].values, background["log_weight"].values, float(scipy.special.ndtr(-sigma))
+    )
     found = injections(problem, n, reach, bench)
     for _ in range(_DOUBLINGS):
         injected = found["n_injected"].values

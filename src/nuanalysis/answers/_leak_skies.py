@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import kstest
 
 from nuanalysis import trials
 from nuanalysis.answers._chance import LOCAL, share_of
 from nuanalysis.answers._ensembles import scrambles
 from nuanalysis.answers._experiments import Experiments, Model, as_it_is, lost
 from nuanalysis.answers._posed import fit_data
+from nuanalysis.deferred import scipy
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret.published import PUBLISHED
@@ -174,7 +174,7 @@ def one_law(rest: Floats, nothing: Floats) -> float:
 
     Both have a share of exact zeros, with which it is conservative.
     """
-    return float(kstest(*(np.where(ts > TS_TOLERANCE, ts, 0.0) for ts in (rest, nothing))).pvalue)
+    return float(scipy.stats.kstest(*(np.where(ts > TS_TOLERANCE, ts, 0.0) for ts in (rest, nothing))).pvalue)
 
 
 def halves(ts: Floats) -> tuple[float | Unknown, int]:
@@ -186,7 +186,7 @@ def halves(ts: Floats) -> tuple[float | Unknown, int]:
     law, asked = (half[half > TS_TOLERANCE] for half in (ts[::2], ts[1::2]))
     if min(len(law), len(asked)) < 2:
         return Unknown(reason="fewer than two skies of a half have a TS above zero"), len(asked)
-    return float(kstest(asked, law).pvalue), len(asked)
+    return float(scipy.stats.kstest(asked, law).pvalue), len(asked)
 
 
 def laws_of(stack: str, skies: xr.Dataset, nothing: Floats) -> tuple[Law, ...]:

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import REACH_TS, scrambles, spread_of
 from nuanalysis.answers._flux import Energies, energies_of
 from nuanalysis.answers._posed import direction, pose
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Problem, problem_fingerprint, run
 from nuanalysis.errors import PrecisionError

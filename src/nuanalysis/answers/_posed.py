@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
 from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
 from nuanalysis.library.hypotheses import model_origin, read_hypotheses

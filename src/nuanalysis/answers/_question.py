@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import xarray as xr
 from pydantic import BeforeValidator, PlainSerializer
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.library.hypotheses import check_name, hypothesis

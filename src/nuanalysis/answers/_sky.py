@@ -13,13 +13,13 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-import xarray as xr
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
 from nuanalysis.answers._chance import tail_of
 from nuanalysis.answers._ensembles import scrambles
 from nuanalysis.answers._posed import Fitted, direction, prepared_on_seasons
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble, Kept
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import injections, spread_of
 from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import PrecisionError

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis.answers._chance import chance_or_reason
 from nuanalysis.answers._ensembles import MOST_REACH, Wanted, injections, p_value_ensemble, scrambles, spread_of
@@ -22,6 +21,7 @@ from nuanalysis.answers._flux import (
 from nuanalysis.answers._plane import fitted_regions, plane_panels_of
 from nuanalysis.answers._posed import Fitted, Tested, fit_data, fitted, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError

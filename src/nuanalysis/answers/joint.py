@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
@@ -30,6 +29,7 @@ from nuanalysis.answers._experiments import (
 )
 from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples

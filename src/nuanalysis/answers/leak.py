@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
@@ -54,6 +53,7 @@ from nuanalysis.answers._posed import (
     tested,
 )
 from nuanalysis.answers._question import Answer, Named, Question, Sources, stacked
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis.answers._chance import chance_or_reason
 from nuanalysis.answers._ensembles import INJECTED_REACH, MOST_REACH, REACH_TS, injections, scrambles, spread_of
@@ -18,6 +17,7 @@ from nuanalysis.answers.fit import profile
 from nuanalysis.answers.limit import flux_row
 from nuanalysis.answers.sensitivity import MedianExperiment, five_sigma_of, medians_of, sensitivity_of
 from nuanalysis.answers.significance import ts_drawn
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret import fluxes

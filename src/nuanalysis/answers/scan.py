@@ -8,9 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import smear_setting
@@ -32,10 +30,12 @@ from nuanalysis.answers._sky import (
     skies_setting,
     sky_table,
 )
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
-from nuanalysis.plot import Drawn, HotSpot, Mark, Sidecar, mark, plane_crop, sky_map, sky_page
+from nuanalysis.plot import Drawn, HotSpot, Mark, Sidecar, mark, plane_crop, sky_map, sky_page, slug
 from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carried, setting, shown
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
@@ -137,7 +137,7 @@ class ScanAnswer(Answer):
             f"{spots} Seed {whose.seed}."
         )
         alt = f"All-sky map of −log₁₀ local p, {what}: up to {np.nanmax(values):.2f}. {spots}"
-        stem = f"{whose.sample}{mark(whose.origin)}"
+        stem = f"{slug(whose.sample)}{mark(whose.origin)}"
         about: dict[str, Any] = {"unit": "−log₁₀ of the local p-value", "frame": "icrs", "origin": whose.origin}
         label = f"Point-source scan, {whose.sample}"
         marks = [Mark(f"hottest, {s.hemisphere}", math.radians(s.at.ra_deg), math.radians(s.at.dec_deg))

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis.answers._chance import chance_of
 from nuanalysis.answers._ensembles import PRECISION, Wanted, smear_setting
 from nuanalysis.answers._posed import Tested, fit_data, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
 from nuanalysis.answers.fit import background_of
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.library.samples import Samples

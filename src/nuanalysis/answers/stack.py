@@ -22,7 +22,7 @@ from nuanalysis.interpret.stack_terms import event_shares, source_terms
 from nuanalysis.library.catalogues import PREFIX, open_selection, parse_catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, Sidecar, SourceBar, mark, slug, stack_figure, stack_words
-from nuanalysis.records import Chance, Measured, Position, Record, Unknown, setting, shown
+from nuanalysis.records import Chance, Measured, Position, Record, Unknown, setting, shown, table
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue
 
@@ -55,7 +55,8 @@ class Stack(Question):
         precision = math.inf if self.trials else self.precision
         smear = float(np.radians(self.smear_declination))
         wanted = Wanted(precision=precision, n_trials=self.trials, smear=smear)
-        return stack(problems, samples, wanted, self.injections, bench)
+        chosen = tuple(_chosen(one) if isinstance(one, str) else None for one in self.catalogues)
+        return stack(problems, chosen, samples, wanted, self.injections, bench)
 
 
 class Chosen(Record):
@@ -106,9 +107,10 @@ class StackAnswer(Answer):
     rows: ClassVar[str] = "sources"
     best: str = shown("the best of them", "")
     chance: Chance | Unknown = shown("chance")
+    trials_factor: float | None = shown("global over local p of the best", None, form=".3g")
     smear_declination: float = shown("declinations of scrambles smeared by", unit="deg", form="g")
     catalogues: tuple[Stacked, ...] = shown("catalogues", hidden=True)
-    sources: tuple[SourcePart, ...] = shown(f"sources; n_s, flux and limit are {_UNDER}")
+    sources: tuple[SourcePart, ...] = shown(f"sources, largest TS terms first; n_s, flux and limit are {_UNDER}")
 
     def headline(self) -> tuple[str, ...]:
         said = []
@@ -139,13 +141,13 @@ class StackAnswer(Answer):
         )
         name = f"stack-{slug(whose.sample)}-{slug(one.catalogue)}{mark(whose.origin)}"
         alt = f"Contributions to the test statistic, {label} ({whose.origin}), {fit_words}: {words}"
-        return Drawn(figure, Sidecar(name, alt, caption, whose.origin, "stacking"))
+        return Drawn(figure, Sidecar(name, alt, caption, whose.origin, "stacking"), table(parts, whose))
 
 
 def _chosen(name: str) -> Chosen | None:
-    """How the sources were chosen; None for a typed list as it is, and for one that Python holds."""
+    """How the sources were chosen; None for a typed list as it is."""
     bare = name.removeprefix(PREFIX)
-    if not name.startswith(PREFIX) or bare in catalogues.CATALOGUES:
+    if bare in catalogues.CATALOGUES:
         return None
     found, asked = open_selection(bare), parse_catalogue(bare)
     return Chosen(
@@ -158,7 +160,7 @@ def _chosen(name: str) -> Chosen | None:
 
 
 def source_parts(problem: Problem, found: FitAnswer) -> tuple[tuple[SourcePart, ...], float]:
-    """What every source adds to a stack that was fitted, and the index behind the shares of events."""
+    """What every source adds to a stack that was fitted, largest first, and the index behind the shares of events."""
     target = problem.hypothesis.target
     assert isinstance(target, Catalogue)
     best, data = fit_data(problem)
@@ -184,38 +186,46 @@ def source_parts(problem: Problem, found: FitAnswer) -> tuple[tuple[SourcePart, 
             target.sources, weights.tolist(), shares.tolist(), terms.tolist(), strict=True
         )
     )
-    return rows, index
+    return tuple(sorted(rows, key=lambda one: -abs(one.ts_term))), index
 
 
 def stack(
-    problems: tuple[Problem, ...], samples: Samples, wanted: Wanted, n_injections: int, bench: Bench
+    problems: tuple[Problem, ...],
+    chosen: tuple[Chosen | None, ...],
+    samples: Samples,
+    wanted: Wanted,
+    n_injections: int,
+    bench: Bench,
 ) -> StackAnswer:
-    """The answer for prepared stacks: each alone, its sources, and the best of them."""
+    """The answer for prepared stacks: each alone, its sources, and the best of them.
+
+    chosen : how the sources of each were chosen; None for a list as it is.
+    """
     parts: list[SourcePart] = []
     stacks = []
-    for problem in problems:
+    for problem, how in zip(problems, chosen, strict=True):
         found = fit(problem, samples, wanted, n_injections, bench)
         rows, index = source_parts(problem, found)
         parts += rows
-        name = problem.hypothesis.name
         stacks.append(
             Stacked(
-                catalogue=name.removeprefix(PREFIX),
+                catalogue=problem.hypothesis.name.removeprefix(PREFIX),
                 n_sources=len(rows),
                 found=found,
-                chosen=_chosen(name),
+                chosen=how,
                 index_of_shares=index,
             )
         )
     first = max(stacks, key=lambda one: one.found.fitted.ts)
-    best, chance = first.catalogue, first.found.chance
+    best, chance, factor = first.catalogue, first.found.chance, None
     if len(problems) > 1 and n_injections:
         of_all = together(problems, tuple(one.found.fitted.ts for one in stacks), samples, wanted, bench)
-        best, chance = of_all.best, of_all.chance
+        best, chance, factor = of_all.best, of_all.chance, of_all.trials_factor
     return StackAnswer(
         provenance=provenance_of(samples, *problems),
         best=best,
         chance=chance,
+        trials_factor=factor,
         smear_declination=math.degrees(wanted.smear),
         catalogues=tuple(stacks),
         sources=tuple(parts),

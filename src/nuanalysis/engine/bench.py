@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import store
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
 from nuanalysis.errors import DataError

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis import trials
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble, Kept, effective
 from nuanalysis.engine.cost import INJECTIONS_PER_SECOND, SCRAMBLES_PER_SECOND, trials_a_task
 from nuanalysis.engine.provenance import code_fingerprint

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamRelease

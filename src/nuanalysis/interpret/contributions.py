@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import Prepared, Terms
 from nuanalysis.schema import Floats

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.model import Sample
 from nuanalysis.response import cascades_2023
 from nuanalysis.schema import Floats

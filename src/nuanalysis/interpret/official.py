@@ -7,8 +7,8 @@ background in energy are given for every event, and nothing else is needed for n
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.interpret import published
 from nuanalysis.likelihood import FitResult, maximise

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats, Ints
 
@@ -38,7 +38,7 @@ def smallest_binomial(p_local: Floats) -> tuple[Ints, Floats]:
         )
     n = p_local.shape[-1]
     k = np.arange(1, n + 1)
-    chance = betainc(k, n - k + 1, np.sort(p_local, axis=-1))
+    chance = scipy.special.betainc(k, n - k + 1, np.sort(p_local, axis=-1))
     best = chance.argmin(axis=-1)
     return best + 1, np.take_along_axis(chance, best[..., None], axis=-1)[..., 0]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import i0e
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import REACH, Hypothesis, Prepared, PreparedSample, Sample, StackSpace, Terms, space_nodes
@@ -125,4 +125,4 @@ def _relative_kernels(
         return np.asarray(norm * np.exp(exponent - exponent.max(axis=1, keepdims=True)))
 
     kernel = relative(kappa * (across * np.cos(event_ra[:, None] - ra) + along))
-    return kernel, relative(kappa * (across + along)) * i0e(kappa * across)
+    return kernel, relative(kappa * (across + along)) * scipy.special.i0e(kappa * across)

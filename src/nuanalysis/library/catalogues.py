@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
-from astropy import units as u
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
 from nuanalysis.ingest import find, source_catalogues
 from nuanalysis.sky import catalogues

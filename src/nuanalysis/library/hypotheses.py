@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy import units as u
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.catalogues import check_catalogue, is_own_file, open_catalogue
 from nuanalysis.library.catalogues import content_of as catalogue_content
@@ -27,7 +27,7 @@ DEFAULT_INDEX = 2.7
 _MOST_EXTENDED = 30.0  # deg; a wider source is no Gaussian on the sphere any more
 
 
-def point(direction: SkyCoord, *, extension: u.Quantity = 0.0 * u.deg) -> PointSource:
+def point(direction: SkyCoord, *, extension: u.Quantity | None = None) -> PointSource:
     """A source in one direction of the sky, in any frame.
 
     extension : sigma of a round Gaussian; 0 for a point.    Raises InputError.
@@ -36,7 +36,7 @@ def point(direction: SkyCoord, *, extension: u.Quantity = 0.0 * u.deg) -> PointS
     'RA 83.6329 dec 22.0144 deg, sigma 0.5 deg'
     """
     try:
-        place, width = direction.icrs, float(u.Quantity(extension).to_value(u.deg))
+        place, width = direction.icrs, float(u.Quantity(extension).to_value(u.deg)) if extension is not None else 0.0
         ra, dec = float(place.ra.deg), float(place.dec.deg)
     except (AttributeError, TypeError, ValueError, u.UnitsError) as error:
         raise InputError(

@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import nnls
 
+from nuanalysis.deferred import scipy
 from nuanalysis.likelihood import _kernels
 from nuanalysis.likelihood._fit import maximise
 from nuanalysis.likelihood._joint_terms import JointTerms
@@ -95,7 +95,7 @@ def _least_distance(gradient: Floats, curvature: Floats, rows: Floats, bound: Fl
     dual = np.vstack([(turned / size[:, None]).T, edge / size])
     target = np.zeros(len(dual))
     target[-1] = 1.0
-    rest = dual @ nnls(dual, target)[0] - target
+    rest = dual @ scipy.optimize.nnls(dual, target)[0] - target
     return np.asarray(inverse @ (centre - rest[:-1] / rest[-1]))
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import i0e
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _scan_kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
@@ -160,7 +160,7 @@ def _seen(events: SkyEvents, declination: float, extension: float) -> _Seen:
         active = np.flatnonzero(outwards - product < _REACH * variance)
         kappa, product, outwards = 1.0 / variance[active], product[active], outwards[active]
         height = vmf_norm(kappa) * energy.scale[active]
-        mean = height * np.exp(-kappa * (outwards - product)) * i0e(kappa * product)  # vmf_ra_mean
+        mean = height * np.exp(-kappa * (outwards - product)) * scipy.special.i0e(kappa * product)  # vmf_ra_mean
         shapes.append(np.stack([kappa * product, -kappa * outwards, height, mean]))
         left = _REACH / kappa - (outwards - product)
         halves.append(np.arccos(np.clip(1.0 - left / np.maximum(product, 1e-300), -1.0, 1.0)))

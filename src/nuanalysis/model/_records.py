@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.model import kernels
 from nuanalysis.response import Response, Spectrum

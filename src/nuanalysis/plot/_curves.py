@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Figure, canvas, grid, title
 
 Floats = NDArray[np.float64]
 

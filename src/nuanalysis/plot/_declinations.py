@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Series, canvas, grid, title
+from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Axes, Figure, Series, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _DASHED = (0, (4, 1.6))
@@ -67,19 +64,25 @@ def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
         axes.errorbar(curve.sin_dec[known], nodes[known, 0], nodes[known, 1], fmt=series.marker, **shown)
 
 
-def _keys(curves: Sequence[DeclinationCurve], styles: Mapping[str, Series]) -> list[Line2D]:
+def _keys(curves: Sequence[DeclinationCurve], styles: Mapping[str, Series]) -> list[matplotlib.lines.Line2D]:
     """What the legend holds: a line and marker a sample, and what solid, dashed and arrows mean."""
     origin = {curve.sample: curve.origin for curve in curves}
     black: dict[str, Any] = {"color": "black"}
     keys = [
-        Line2D([], [], color=s.colour, marker=s.marker, markersize=5, label=f"{name}: {_events(origin[name])}")
+        matplotlib.lines.Line2D(
+            [], [], color=s.colour, marker=s.marker, markersize=5, label=f"{name}: {_events(origin[name])}"
+        )
         for name, s in styles.items()
     ]
-    keys.append(Line2D([], [], linestyle="-", linewidth=1.7, label="sensitivity (90 %)", **black))
-    keys.append(Line2D([], [], linestyle=_DASHED, linewidth=1.1, label="5σ discovery potential (50 %, local)", **black))
+    keys.append(matplotlib.lines.Line2D([], [], linestyle="-", linewidth=1.7, label="sensitivity (90 %)", **black))
+    keys.append(
+        matplotlib.lines.Line2D(
+            [], [], linestyle=_DASHED, linewidth=1.1, label="5σ discovery potential (50 %, local)", **black
+        )
+    )
     if any(len(curve.limits) for curve in curves):
         arrow = {"marker": "v", "markerfacecolor": "none", "markersize": 4, "linestyle": "", **black}
-        keys.append(Line2D([], [], label="90 % upper limit of the data", **arrow))
+        keys.append(matplotlib.lines.Line2D([], [], label="90 % upper limit of the data", **arrow))
     return keys
 
 
@@ -100,7 +103,7 @@ def declination_figure(curves: Sequence[DeclinationCurve], *, origin: str) -> Fi
                 _draw(axes, curve, styles[curve.sample])
         axes.set_yscale("log")
         axes.set_xlim(-1.0, 1.0)
-        axes.yaxis.set_major_locator(LogLocator(numticks=20))
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=20))
         axes.set_ylabel("E² dN/dE at 100 TeV\n(TeV cm⁻² s⁻¹, per flavour)", fontsize=10)
         if index != 2.0:
             factor = 100.0 ** (index - 2.0)

@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import healpy as hp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
 from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _ACROSS, _UP = 1440, 81
 _GAP = 5.0  # deg of longitude without a position: the strip ends there
 _DARK = "#00102a"
-_EDGE = withStroke(linewidth=2.6, foreground=_DARK)
 _LEAST_RADIUS = 0.4  # deg: smaller rings could not be seen
 _ROW = 90.0  # deg of longitude in a row of the map at most
 _INSIDE = 4.7  # inches of a row
@@ -80,12 +76,19 @@ def _turned_to(longitude: float, first: float) -> float:
     return first + (longitude - first) % 360.0
 
 
+def _edge() -> list[matplotlib.patheffects.AbstractPathEffect]:
+    """A dark edge around white lines."""
+    return [matplotlib.patheffects.withStroke(linewidth=2.6, foreground=_DARK)]
+
+
 def _draw(axes: Axes, ring: Ring, first: float, *, line: str, width: float) -> None:
     """A circle on the sky, white on a dark edge."""
     at, radius = (_turned_to(ring.longitude, first), ring.latitude), max(ring.extension, _LEAST_RADIUS)
     across = radius / max(np.cos(np.radians(at[1])), 0.2)
-    drawn = Ellipse(at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line)
-    drawn.set_path_effects([_EDGE])
+    drawn = matplotlib.patches.Ellipse(
+        at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line
+    )
+    drawn.set_path_effects(_edge())
     axes.add_patch(drawn)
 
 
@@ -95,7 +98,7 @@ def _marks(axes: Axes, hottest: Ring, sources: Sequence[Ring], first: float) -> 
         _draw(axes, source, first, line="-", width=1.0)
     _draw(axes, hottest, first, line="--", width=1.4)
     spot = (_turned_to(hottest.longitude, first), hottest.latitude)
-    axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=[_EDGE])
+    axes.plot(*spot, marker="x", color="white", markersize=6, markeredgewidth=1.6, path_effects=_edge())
 
 
 def _longitudes(axes: Axes, low: float, high: float) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.deferred import matplotlib
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _LETTERS = 24  # of a name
@@ -84,7 +82,7 @@ def comparison_of_models(
     axes.axvline(observed, color="black", linestyle=":", linewidth=2.0, label="observed")
     axes.set_xlabel("q = TS of B − TS of A", fontsize=10)
     axes.set_ylabel("experiments", fontsize=10)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     axes.tick_params(labelsize=SMALL)
     grid(axes)
     figure.legend(loc="outside lower center", ncols=1, fontsize=SMALL, frameon=False)

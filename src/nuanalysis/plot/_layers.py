@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError, refuse
 from nuanalysis.schema import Floats
 

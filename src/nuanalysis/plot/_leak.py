@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
 
 Floats = NDArray[np.float64]
 _BINS = 24

@@ -11,9 +11,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from nuanalysis.errors import InputError
+from nuanalysis.plot.canvas import Figure
 from nuanalysis.schema import ORIGINS as SAMPLE_ORIGINS
 
 DPI = 160

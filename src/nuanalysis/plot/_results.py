@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
 
+from nuanalysis.deferred import scipy
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
-from nuanalysis.plot.canvas import MARKED, REFERENCE, SERIES, SMALL, canvas, grid, log_ticks, title
+from nuanalysis.plot.canvas import MARKED, REFERENCE, SERIES, SMALL, Axes, Figure, canvas, grid, log_ticks, title
 
 Floats = NDArray[np.float64]
 FLUX_SCALE = 1e-12
@@ -105,7 +103,7 @@ def survival(ts: Floats, log_weight: Floats, threshold: Floats) -> tuple[Floats,
 
 def half_chi2(threshold: Floats) -> Floats:
     """P(TS >= t) of half a delta at zero and half a chi-square with one degree of freedom."""
-    return np.where(np.asarray(threshold) > 0.0, 0.5 * chi2.sf(threshold, 1), 1.0)
+    return np.where(np.asarray(threshold) > 0.0, 0.5 * scipy.stats.chi2.sf(threshold, 1), 1.0)
 
 
 def ts_grid(trials: xr.Dataset, observed_ts: float, points: int = 241) -> Floats:
@@ -150,10 +148,16 @@ def ts_distribution(
     axes.set_ylim(floor, 2.0)
     axes.set_xlim(0.0, float(at[-1]))
     for sigma in range(1, 9):
-        if norm.sf(sigma) > floor:
-            axes.axhline(norm.sf(sigma), color="#c0c0c0", linewidth=0.6, zorder=0)
+        if scipy.stats.norm.sf(sigma) > floor:
+            axes.axhline(scipy.stats.norm.sf(sigma), color="#c0c0c0", linewidth=0.6, zorder=0)
             axes.text(
-                0.99 * at[-1], norm.sf(sigma), f"{sigma}σ", ha="right", va="bottom", fontsize=SMALL, color="#505050"
+                0.99 * at[-1],
+                scipy.stats.norm.sf(sigma),
+                f"{sigma}σ",
+                ha="right",
+                va="bottom",
+                fontsize=SMALL,
+                color="#505050",
             )
     axes.set_xlabel("test statistic TS" + (" (free index)" if free_index else ""), fontsize=10)
     axes.set_ylabel("P(TS or more | background)", fontsize=10)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, log_ticks, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Figure, canvas, grid, log_ticks, title
 
 Floats = NDArray[np.float64]
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SMALL, canvas, title
+from nuanalysis.plot.canvas import SMALL, Axes, Figure, canvas, title
 
 Floats = NDArray[np.float64]
 COLOURS = "cividis"
@@ -63,7 +61,7 @@ def _longitude_name(x: float) -> str:
     return f"{round(-x) % 360}°"
 
 
-def _colour_bar(figure: Figure, axes: Axes, drawn: ScalarMappable, unit: str) -> None:
+def _colour_bar(figure: Figure, axes: Axes, drawn: matplotlib.cm.ScalarMappable, unit: str) -> None:
     bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.75, pad=0.04, aspect=32)
     bar.set_label(unit, fontsize=10)
     bar.ax.tick_params(labelsize=SMALL)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._skymap import sky_map_page
 from nuanalysis.records import Provenance

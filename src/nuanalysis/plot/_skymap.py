@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
-import healpy as hp
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError, refuse
 from nuanalysis.plot._layers import ORIGINS, Layer, Marker, Stored, coarser, known, quantised
 from nuanalysis.plot._page import plain

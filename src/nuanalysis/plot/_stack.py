@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, canvas, grid, marked, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, marked, title
 
 Style = dict[str, Any]
 MOST_SOURCES = 20  # of a figure; the table has all
@@ -100,7 +98,7 @@ def stack_figure(sources: Sequence[SourceBar], *, ts: float, label: str, origin:
         grid(axes)
     drawn = {one.ts_term > 0 for one in shown if one.ts_term}
     signs = ((True, _ADDS, "adds to TS"), (False, _TAKES, "takes from TS"))
-    handles = [Patch(**style, label=words) for sign, style, words in signs if sign in drawn]
+    handles = [matplotlib.patches.Patch(**style, label=words) for sign, style, words in signs if sign in drawn]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
     title(figure, _wrapped(label, origin), origin)

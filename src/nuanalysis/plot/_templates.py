@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.measurements import Intensity
 from nuanalysis.interpret.regions import Region, RegionFluxes
 from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
 from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
-from nuanalysis.plot.canvas import SERIES, SMALL, Series, canvas, grid, log_ticks, marked, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, Series, canvas, grid, log_ticks, marked, title
 from nuanalysis.sky.records import Template
 from nuanalysis.sphere import regrade
 
@@ -83,16 +80,18 @@ def _wrapped(text: str) -> str:
 # ---- pieces -------------------------------------------------------------------------------------------------------
 
 
-def _log_scale(tops: Sequence[Floats]) -> LogNorm:
+def _log_scale(tops: Sequence[Floats]) -> matplotlib.colors.LogNorm:
     """One logarithmic scale for several maps: down from the brightest pixel."""
     top = max(float(np.nanmax(values)) for values in tops)
     if not top > 0:
         raise InputError("a map has no positive value; a logarithmic colour scale needs one")
     lowest = min(float(values[values > 0].min()) for values in tops if np.any(values > 0))
-    return LogNorm(max(top * 10**-DECADES, min(lowest, 0.5 * top)), top)
+    return matplotlib.colors.LogNorm(max(top * 10**-DECADES, min(lowest, 0.5 * top)), top)
 
 
-def _mollweide(figure: Figure, slot: Any, values: Floats, norm: Normalize, *, name: str, contour: float | None) -> Any:
+def _mollweide(
+    figure: Figure, slot: Any, values: Floats, norm: matplotlib.colors.Normalize, *, name: str, contour: float | None
+) -> Any:
     """Draw a whole-sky map into a slot of the figure's grid; returns axes and what the colour bar belongs to."""
     x_edges, y_edges = np.linspace(-np.pi, np.pi, _ACROSS + 1), np.linspace(-np.pi / 2, np.pi / 2, _ACROSS // 2 + 1)
     x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
@@ -234,11 +233,16 @@ def comparison_figure(a: Template, b: Template, comparison: Comparison) -> Figur
     ]
     _bar(figure, [axes for axes, _ in drawn], drawn[1][1], f"{DENSITY_UNIT}; Galactic coordinates, l grows to the left")
     axes, shade = _mollweide(
-        figure, rows[2, :], ratio, LogNorm(1 / RATIO_REACH, RATIO_REACH), contour=1.0, name="first over second"
+        figure,
+        rows[2, :],
+        ratio,
+        matplotlib.colors.LogNorm(1 / RATIO_REACH, RATIO_REACH),
+        contour=1.0,
+        name="first over second",
     )
     bar = _bar(figure, axes, shade, "ratio of the shares (line: 1)")
-    bar.ax.xaxis.set_major_locator(FixedLocator([0.25, 0.5, 1.0, 2.0, 4.0]))
-    bar.ax.xaxis.set_minor_formatter(NullFormatter())
+    bar.ax.xaxis.set_major_locator(matplotlib.ticker.FixedLocator([0.25, 0.5, 1.0, 2.0, 4.0]))
+    bar.ax.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     lines = [
         (template.label, line, series)
@@ -296,7 +300,7 @@ def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Fi
     figure.legend(handles[:lines], names[:lines], fontsize=SMALL, frameon=False, loc="outside lower center", ncols=1)
     panels[0].set_xscale("log")
     panels[0].set_yscale("log")
-    panels[0].yaxis.set_major_locator(LogLocator(numticks=12))
+    panels[0].yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=12))
     log_ticks(panels[-1].xaxis)
     panels[-1].set_xlabel("neutrino energy (TeV); bands and bars: 68 %", fontsize=10)
     figure.supylabel("E² dN/dE per flavour, mean over the region (TeV cm⁻² s⁻¹ sr⁻¹)", fontsize=10)
@@ -342,7 +346,7 @@ def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic pla
     return figure
 
 
-def _panel_scale(seen: Floats, panel: PlanePanel) -> Normalize:
+def _panel_scale(seen: Floats, panel: PlanePanel) -> matplotlib.colors.Normalize:
     finite = seen[np.isfinite(seen)]
     if not finite.size:
         raise InputError(f"the panel '{panel.title}' has no finite value; expected at least one")
@@ -351,5 +355,5 @@ def _panel_scale(seen: Floats, panel: PlanePanel) -> Normalize:
     low, high = float(finite.min()), float(finite.max())
     if panel.signed:
         high = max(abs(low), abs(high)) or 1.0
-        return Normalize(-high, high)
-    return Normalize(low, high if high > low else low + 1.0)
+        return matplotlib.colors.Normalize(-high, high)
+    return matplotlib.colors.Normalize(low, high if high > low else low + 1.0)

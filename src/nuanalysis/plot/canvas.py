@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import LogLocator, NullFormatter
-
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
+else:
+    Axes = Figure = "of matplotlib, which is imported when something is drawn"  # in annotations alone
 
 WIDTH = 5.6  # inches: at 10 pt the letters stay readable when a telephone shows the figure at 350 px
 SMALL = 9.0  # pt, the smallest letter of any figure
@@ -40,7 +41,11 @@ REFERENCE = Series("#7a7b7d", "--", "D")
 
 def canvas(width: float = WIDTH, height: float = 3.8) -> Figure:
     """Return an empty figure with its own Agg canvas; pyplot does not learn of it."""
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06))
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = matplotlib.figure.Figure(
+        figsize=(width, height), layout=matplotlib.layout_engine.ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06)
+    )
     FigureCanvasAgg(figure)
     return figure
 
@@ -65,10 +70,10 @@ def title(figure: Figure, label: str, origin: str) -> None:
         text.set_bbox({"boxstyle": "square,pad=0.3", "facecolor": "#fdf3cf", "edgecolor": "#7a5c00", "linewidth": 1.0})
 
 
-def log_ticks(axis: Axis) -> None:
+def log_ticks(axis: matplotlib.axis.Axis) -> None:
     """Ticks at 1, 2 and 5 of every decade, written out in full."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 
 

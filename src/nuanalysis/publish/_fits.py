@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
 from nuanalysis.schema import RESPONSE
 from nuanalysis.store.fits import Field, Stamp, add_cards, ecsv, hdu_file, healpix_cards, table_hdu

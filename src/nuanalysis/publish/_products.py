@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.publish._fits import map_fits, trials_fits
 from nuanalysis.publish._results import Product
 from nuanalysis.schema import TRIALS, check

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nuanalysis import plot
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.publish import _texts
-from nuanalysis.publish._campaign import campaign_table
+from nuanalysis.publish._campaign import campaign_columns
 from nuanalysis.publish._figures import load_figures
 from nuanalysis.publish._fits import events_ecsv_gz, events_fits, response_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
@@ -158,9 +158,9 @@ def _add_answers(draft: Draft) -> None:
 
 
 def _add_campaign(draft: Draft) -> None:
-    found = campaign_table(draft.run, draft.head(draft.overall))
-    if found:
-        draft.write(f"fits/{_marked('campaign', draft.overall)}.ecsv", found)
+    found = campaign_columns(draft.run)
+    if len(found):
+        draft.write_table(f"fits/{_marked('campaign', draft.overall)}", found, draft.overall)
 
 
 def _add_cut_flow(draft: Draft) -> None:

@@ -85,5 +85,7 @@ def faults_in_words(
     known = {name for model in models for name in model.model_fields} | set(more)
     faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors()]
     inside = {fault["loc"][:1] for fault in faults if len(fault["loc"]) > 1}
-    kept = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
+    faults = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
+    # Of a value that may be Unknown, those that say why it is not even that tell nothing more.
+    kept = [fault for fault in faults if "Unknown" not in fault["loc"]] or faults
     return "\n  - ".join(_sentence(fault, known, within) for fault in kept)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nuanalysis.deferred import interpolate
+from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats
 
 _LOG10_ENERGY = np.array([3.0, 4.0, 5.0])
@@ -37,7 +37,7 @@ NUMU_TO_NUE = 3.2  # ratio in the cascade sample, mostly numu neutral currents a
 
 def _table(cosines: Floats, values: Floats, log10_energy: Floats, cos_zenith: Floats) -> Floats:
     """Log-linear in energy, extrapolated; the logarithm linear in |cos zenith| within the table; (zenith, energy)."""
-    grid = interpolate.RegularGridInterpolator(
+    grid = scipy.interpolate.RegularGridInterpolator(
         (cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None
     )
     cosine, energy = np.meshgrid(np.clip(abs(cos_zenith), cosines[0], cosines[-1]), log10_energy, indexing="ij")

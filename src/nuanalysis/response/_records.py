@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nuanalysis.deferred import optimize
+from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.response._atmosphere import vetoed_flux
 from nuanalysis.schema import RESPONSE, Floats, Ints, Spectrum, check
@@ -200,6 +200,6 @@ def fit_mixture(psi: Floats, cumulative: Floats, start: tuple[float, float, floa
 
     p0 = [np.log(start[0] / (1 - start[0])), np.log(start[1] - start[2]), np.log(start[2])]
     # A weak pull towards the start keeps three parameters defined where the curve needs only two.
-    fit = optimize.least_squares(lambda p: np.concatenate([(model(p) - cumulative) * 200.0, 0.05 * (p - p0)]), p0)
+    fit = scipy.optimize.least_squares(lambda p: np.concatenate([(model(p) - cumulative) * 200.0, 0.05 * (p - p0)]), p0)
     f = 1.0 / (1.0 + np.exp(-fit.x[0]))
     return float(f), float(np.exp(fit.x[1]) + np.exp(fit.x[2])), float(np.exp(fit.x[2]))

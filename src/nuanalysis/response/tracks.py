@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.response._records import Response, fit_mixture
 from nuanalysis.response._smearing import DECILES, Resolution, from_smearing
 from nuanalysis.schema import RESPONSE, Floats, dataset

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Bools
 from nuanalysis.selection._runs import DAY, NO_RUNS, Runs

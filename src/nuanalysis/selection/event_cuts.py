@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import EVENTS
 from nuanalysis.selection._cuts import Mask

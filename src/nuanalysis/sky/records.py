@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats, Spectrum
 
@@ -48,9 +49,9 @@ class TabulatedSpectrum:
 
     def shape(self, log10_energy: Floats) -> Floats:
         """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
-        from scipy.interpolate import PchipInterpolator  # 0.2 s: not at import
-
-        between = PchipInterpolator(self.log10_energy, self.log10_value, extrapolate=False)(np.asarray(log10_energy))
+        between = scipy.interpolate.PchipInterpolator(self.log10_energy, self.log10_value, extrapolate=False)(
+            np.asarray(log10_energy)
+        )
         return np.asarray(np.where(np.isfinite(between), 10.0 ** np.nan_to_num(between), 0.0))
 
 

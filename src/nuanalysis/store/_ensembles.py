@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike
 
 from nuanalysis import schema
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.schema import Floats
 from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, first_line, locked

@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis import schema
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked, did_you_mean, refuse
 from nuanalysis.store._files import LOCK_TIMEOUT_S, first_line, is_refusal, locked, refusal
 from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_buffers, write_group

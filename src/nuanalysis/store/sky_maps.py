@@ -9,10 +9,10 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import healpy as hp
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.records import Provenance
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, healpix_cards, table_hdu

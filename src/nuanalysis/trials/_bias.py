@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
 from nuanalysis.trials._smooth import Smooth, smooth
 from nuanalysis.trials._strength import Strength
@@ -58,7 +58,9 @@ class BiasCurve:
                 + ("run more trials" if len(crossings) else "inject over a wider range")
             )
         k = int(crossings[0])
-        n = float(brentq(lambda v: float(self.curve.value(np.array([v]))[0]) - n_fitted, grid[k], grid[k + 1]))
+        n = float(
+            scipy.optimize.brentq(lambda v: float(self.curve.value(np.array([v]))[0]) - n_fitted, grid[k], grid[k + 1])
+        )
         return Strength(n, float(self.curve.spread(np.array([n]))[0]) / abs(self.curve.slope(n)))
 
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import scipy
 from nuanalysis.likelihood import Circle, SkyEvents, Turned, circle, largest_tilt, tilt_ratios, tilted, turned
 from nuanalysis.sphere import rings
 from nuanalysis.trials._skies import MOST_DECLINATION, SKY_COLUMNS, LocalP, Search, draw_sky, hottest_spots
@@ -101,7 +101,9 @@ def log_weights(events: SkyEvents, tilts: SkyTilts, skies: list[Turned]) -> Floa
     circles = zip(_circles(events, tilts.declination), tilts.right_ascension, tilts.n_signal, strict=True)
     for where, ra, n_signal in circles:
         for k, sky in enumerate(skies):
-            total[k] = np.logaddexp(total[k], logsumexp(tilt_ratios(where, sky, ra, tilts.node, n_signal)))
+            total[k] = np.logaddexp(
+                total[k], scipy.special.logsumexp(tilt_ratios(where, sky, ra, tilts.node, n_signal))
+            )
     mean = total - np.log(tilts.n_directions * len(tilts.node))
     return np.asarray(-np.logaddexp(np.log(_PLAIN_SHARE), np.log1p(-_PLAIN_SHARE) + mean))
 

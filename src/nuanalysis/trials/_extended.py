@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.likelihood import SkyEvents, Turned
 from nuanalysis.trials._skies import (
     MOST_DECLINATION,

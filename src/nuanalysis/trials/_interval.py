@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import chi2
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
 from nuanalysis.likelihood import FitResult, scan
 from nuanalysis.model import Terms
@@ -28,7 +27,7 @@ def _bounded_probability(critical: Floats, mean: Floats) -> Floats:
     """Probability that tau <= critical for z ~ normal(mean, 1) and a fit max(z, 0)."""
     beyond = (mean**2 + critical) / (2 * np.maximum(mean, 1e-300))  # below mean - beyond the fit is 0 and tau too large
     root = np.sqrt(critical)
-    return np.asarray(ndtr(root) - ndtr(-np.where(critical <= mean**2, root, beyond)))
+    return np.asarray(scipy.special.ndtr(root) - scipy.special.ndtr(-np.where(critical <= mean**2, root, beyond)))
 
 
 def bounded_critical(mean: Floats, level: float) -> Floats:
@@ -36,7 +35,7 @@ def bounded_critical(mean: Floats, level: float) -> Floats:
 
     Feldman and Cousins 1998, section IV B, in closed form but for one root.
     """
-    low, high = np.zeros(np.shape(mean)), np.full(np.shape(mean), float(chi2.ppf(level, 1)) + 1.0)
+    low, high = np.zeros(np.shape(mean)), np.full(np.shape(mean), float(scipy.stats.chi2.ppf(level, 1)) + 1.0)
     for _ in range(60):
         middle = 0.5 * (low + high)
         below = _bounded_probability(middle, mean) < level
@@ -151,7 +150,7 @@ def likelihood_interval(
     (docs/decisions/0011-injection-and-intervals.md).
     Raises PrecisionError where the likelihood ends, at its largest possible n_s, before tau is large enough.
     """
-    critical = float(chi2.ppf(level, 1))
+    critical = float(scipy.stats.chi2.ppf(level, 1))
 
     def excess(n: float) -> float:
         return best.ts - float(scan(terms, np.array([n]), (node,))[0]) - critical

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
 
 Floats = NDArray[np.float64]
-FIVE_SIGMA = float(norm.sf(5.0))
+FIVE_SIGMA = 2.866515718791933e-07  # a unit normal exceeds 5 with this probability
 _LEAST_ESS = 10.0
 _RESAMPLED = 200
 
@@ -51,8 +51,8 @@ def _refuse_imprecise(what: str, ess: float, n_trials: int, relative: float, pre
 
 
 def _sigma(p: float, error: float) -> tuple[float, float]:
-    sigma = float(norm.isf(p))
-    return sigma, error / float(norm.pdf(sigma)) if 0.0 < p < 1.0 else 0.0
+    sigma = float(scipy.stats.norm.isf(p))
+    return sigma, error / float(scipy.stats.norm.pdf(sigma)) if 0.0 < p < 1.0 else 0.0
 
 
 def p_value(ts: Floats, log_weight: Floats, observed: float, precision: float = np.inf) -> PValue:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import Sums, maximise_sums, sums, thresholds, tilt_log_ratio
 from nuanalysis.model import (
@@ -188,7 +188,7 @@ def correlated_trials(
 
 def mixture_log_weight(ratios: Floats, shares: Floats) -> Floats:
     """Log of 1 / sum_k a_k L(n_k) / L(0), (trial,), from (trial, tilt) and (tilt,): the balance heuristic."""
-    return np.asarray(-logsumexp(ratios, b=shares, axis=1))
+    return np.asarray(-scipy.special.logsumexp(ratios, b=shares, axis=1))
 
 
 def scramble_trials(

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import FEW, FIT_COLUMNS, Circle, SkyEvents, Turned, circle, fit_circle, sky_events, turned
 from nuanalysis.model.kernels import draw_uniform, trial_key

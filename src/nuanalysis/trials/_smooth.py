@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
 
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ class Smooth:
 
     values: Floats
     covariance: Floats
-    basis: CubicSpline
+    basis: scipy.interpolate.CubicSpline
 
     def _weights(self, x: Floats) -> Floats:
         return np.asarray(self.basis(np.clip(x, self.basis.x[0], self.basis.x[-1])))
@@ -82,4 +82,6 @@ def smooth(x: Floats, y: Floats, error: Floats) -> Smooth:
     if len(x) < _LEAST:
         raise PrecisionError(f"{len(x)} strengths do not make a curve, {_LEAST} do; inject more, over a wider range")
     smoother = hat(x, error, _penalty(x, y, error))
-    return Smooth(smoother @ y, smoother * error**2, CubicSpline(x, np.eye(len(x)), bc_type="natural"))
+    return Smooth(
+        smoother @ y, smoother * error**2, scipy.interpolate.CubicSpline(x, np.eye(len(x)), bc_type="natural")
+    )

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
-from scipy.special import log_ndtr
-from scipy.stats import norm
 
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.trials._pvalue import p_value, weighted_quantile
 
@@ -35,10 +33,10 @@ def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: 
     hit = np.where(ts > threshold, 1.0, -1.0)
 
     def loss(p: Floats) -> float:
-        return -float(log_ndtr(hit * (p @ design)).sum()) + 1e-3 * float(p @ p)
+        return -float(scipy.special.log_ndtr(hit * (p @ design)).sum()) + 1e-3 * float(p @ p)
 
-    fit = minimize(loss, np.array([-1.0, 3.0, 0.0]), method="BFGS")
-    target = float(norm.ppf(fraction))
+    fit = scipy.optimize.minimize(loss, np.array([-1.0, 3.0, 0.0]), method="BFGS")
+    target = float(scipy.stats.norm.ppf(fraction))
 
     def gap(s: float) -> float:
         return float(fit.x @ np.array([1.0, s, s * s])) - target
@@ -52,11 +50,11 @@ def strength_for(n_injected: Floats, ts: Floats, *, threshold: float, fraction: 
             f"the strength at which {fraction:.0%} exceed TS {threshold:g} lies {where} "
             f"injected strength ({scale:.3g} events); inject over a wider range"
         )
-    s = float(brentq(gap, grid[crossing[0]], grid[crossing[0] + 1]))
+    s = float(scipy.optimize.brentq(gap, grid[crossing[0]], grid[crossing[0] + 1]))
     slope = fit.x[1] + 2 * fit.x[2] * s
     v = np.array([1.0, s, s * s])
     z = fit.x @ design
-    weight = np.exp(2 * norm.logpdf(z) - log_ndtr(z) - log_ndtr(-z))
+    weight = np.exp(2 * scipy.stats.norm.logpdf(z) - scipy.special.log_ndtr(z) - scipy.special.log_ndtr(-z))
     information = (design * weight) @ design.T + 2e-3 * np.eye(3)  # the second term is that of the pull in the loss
     return Strength(s * scale, float(np.sqrt(v @ np.linalg.solve(information, v)) / slope * scale))
 
@@ -84,7 +82,7 @@ def discovery_potential(
     """
     if not 0 < sigma <= 10:
         raise InputError(f"sigma is {sigma:g}; expected more than 0, up to 10")
-    p = float(norm.sf(sigma))
+    p = float(scipy.stats.norm.sf(sigma))
     threshold = weighted_quantile(background_ts, log_weight, p)
     relative = p_value(background_ts, log_weight, threshold).p_error / p
     edges = [weighted_quantile(background_ts, log_weight, min(p * np.exp(s * relative), 0.5)) for s in (1, -1)]

@@ -135,7 +135,7 @@ def _checked(
     notebook: Path, parameters: Mapping[str, Any], models: Models, after: str
 ) -> tuple[dict[str, Any], Inputs]:
     """Return all parameters and the hashes of everything the notebook depends on."""
-    values = validate(notebook.stem, parameters, models).model_dump()
+    values = validate(notebook.stem, parameters, models).model_dump(mode="json")
     faults = check_notebook(notebook, models)
     if faults:
         raise InputError("\n".join(faults) + " Nothing was run.")

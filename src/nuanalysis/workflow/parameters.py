@@ -132,7 +132,8 @@ def read_values(notebook: str, words: list[str], models: Models = PARAMETERS) ->
             raise InputError(f"'{word}' is not of the form NAME=VALUE")
         default = known[name].default if name in known else ""
         try:
-            values[name] = text if isinstance(default, str) else type(default)(json.loads(text.lower()))
+            said = f"[{text.strip('[]()')}]" if isinstance(default, tuple) else text.lower()
+            values[name] = text if isinstance(default, str) else type(default)(json.loads(said))
         except (ValueError, TypeError) as error:
             raise InputError(
                 f"'{name}' is '{text}'; expected {type(default).__name__}, for example {default}"
@@ -141,10 +142,10 @@ def read_values(notebook: str, words: list[str], models: Models = PARAMETERS) ->
 
 
 def validate(notebook: str, values: Mapping[str, Any], models: Models = PARAMETERS) -> BaseModel:
-    """Return the full set of parameters, or raise one InputError that names every fault."""
+    """Return the full set of parameters, or raise one InputError that names every fault.  Lists serve as tuples."""
     model = model_of(notebook, models)
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     except ValidationError as error:
         faults = [_fault(notebook, model, dict(detail)) for detail in error.errors()]
     raise InputError("\n".join(f"parameter error: {fault}" for fault in faults) + " Nothing was run.")

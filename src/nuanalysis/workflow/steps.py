@@ -16,10 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from nuanalysis import publish
 from nuanalysis.answers import Answer, answer_of
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing

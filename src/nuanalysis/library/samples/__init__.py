@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Self
 
-import astropy.units as u
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from pydantic import field_validator, model_validator
 
+from nuanalysis.deferred import units as u
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import astropy.units as u
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from nuanalysis.deferred import units as u
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.model import Binning
 from nuanalysis.response import NONE, Response, Systematics

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.model import Binning, Hypothesis
 from nuanalysis.response import NONE, Response, Systematics

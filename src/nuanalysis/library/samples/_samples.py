@@ -8,9 +8,9 @@ from html import escape
 from textwrap import wrap
 from typing import Literal
 
-import astropy.units as u
 import numpy as np
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.model import Sample
 from nuanalysis.response import NONE, Systematics

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import xarray as xr
 
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import EnvironmentFault
 from nuanalysis.ingest import UpstreamRelease, cache_root, find, irf_plenum
 from nuanalysis.library.samples._recipe import Season, Steps
@@ -31,7 +31,7 @@ NSIDE = 128
 CACHE_FOLDER = "resolutions"
 _ARRAYS = ("sin_dec_edges", "true_edges", "reco_edges", "migration", "nodes", "spread")
 _NUMBERS = ("error_scale", "error_spread")
-Reader = Callable[[Path], xr.Dataset]
+Reader = Callable[[Path], "xr.Dataset"]
 
 
 class Archive(Protocol):

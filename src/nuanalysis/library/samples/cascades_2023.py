@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
 from nuanalysis import simulate
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import cascades_2023 as release
 from nuanalysis.library.samples._recipe import SampleRecipe, Season, Steps
 from nuanalysis.model import OWN_SPECTRUM, Binning, Hypothesis

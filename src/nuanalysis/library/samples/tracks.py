@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import find, irf_plenum, tracks_ic40, tracks_ic79, tracks_ic86_2011
 from nuanalysis.library.samples._recipe import SampleRecipe
 from nuanalysis.library.samples._track_seasons import BINNING, NSIDE, track_season

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import xarray as xr
-
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import find, irf_plenum
 from nuanalysis.ingest import tracks_dr1 as release
 from nuanalysis.library.samples._recipe import SampleRecipe

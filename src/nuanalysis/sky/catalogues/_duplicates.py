@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
+from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats, Ints
 
 _MARGIN = 1.0 + 1e-9  # of the search in a tree; what it finds is measured again
@@ -53,13 +51,17 @@ def duplicates(name: NDArray[np.str_], ra: Floats, dec: Floats, within: float) -
     A source belongs to a group if it is a duplicate of any of its members.
     """
     where = vectors(ra, dec)
-    near = cKDTree(where).query_pairs(_chord(within), output_type="ndarray") if len(ra) else np.empty((0, 2), int)
+    near = (
+        scipy.spatial.cKDTree(where).query_pairs(_chord(within), output_type="ndarray")
+        if len(ra)
+        else np.empty((0, 2), int)
+    )
     near = near[angle(where[near[:, 0]], where[near[:, 1]]) <= within]
     words = np.array(["".join(word.lower().split()) for word in name])
     first = np.unique(words, return_index=True)[1][np.unique(words, return_inverse=True)[1]]
     pairs = np.concatenate([near, np.stack([np.arange(len(name)), first], axis=1)])
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(name), len(name)))
-    label = connected_components(links, directed=False)[1]
+    links = scipy.sparse.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(name), len(name)))
+    label = scipy.sparse.csgraph.connected_components(links, directed=False)[1]
     repeated = np.flatnonzero(np.bincount(label, minlength=1) > 1)
     groups = [np.flatnonzero(label == one) for one in repeated]
     spread = [float(angle(where[rows[:1]], where[rows]).max()) for rows in groups]
@@ -110,7 +112,7 @@ def _nearest(one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> tuple[
     partner, separation = np.full(len(one[0]), -1, dtype=np.int64), np.full(len(one[0]), np.nan)
     if len(here) and len(there):
         mine, theirs = vectors(one[0][here], one[1][here]), vectors(other[0][there], other[1][there])
-        found = cKDTree(theirs).query(mine)[1]
+        found = scipy.spatial.cKDTree(theirs).query(mine)[1]
         partner[here] = there[found]
         separation[here] = angle(mine, theirs[found])
     return partner, separation

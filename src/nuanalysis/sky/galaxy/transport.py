@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nuanalysis.deferred import linalg, sparse
+from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy._frame import HALO_RADIUS, R_SUN
@@ -73,14 +73,16 @@ def solve(sources: Law, diffusion: Diffusion, log10_rigidity: float) -> Floats:
     radius, height = _centres(N_RADII, width), _centres(N_HEIGHTS, step)
     d = _coefficient(diffusion, log10_rigidity, radius, height)
     source = sources.density(radius)[:, None] * np.exp(-height / SOURCE_HEIGHT)
-    return np.asarray(linalg.spsolve(_operator(d, radius, width, step), source.ravel()).reshape(d.shape)[:, 0])
+    return np.asarray(
+        scipy.sparse.linalg.spsolve(_operator(d, radius, width, step), source.ravel()).reshape(d.shape)[:, 0]
+    )
 
 
 def _centres(n: int, width: float) -> Floats:
     return np.asarray((np.arange(n) + 0.5) * width)
 
 
-def _operator(d: Floats, radius: Floats, width: float, step: float) -> sparse.csc_matrix:
+def _operator(d: Floats, radius: Floats, width: float, step: float) -> scipy.sparse.csc_matrix:
     """What flows out of each cell less what flows in, per volume, as a matrix on the cells (R, z), z fastest."""
 
     out = _upper_faces(d) * ((radius + width / 2) / (radius * width**2))[:, None]
@@ -97,7 +99,7 @@ def _operator(d: Floats, radius: Floats, width: float, step: float) -> sparse.cs
         (cell[:, 1:], cell[:, :-1], -down[:, 1:]),
     )
     rows, columns, values = (np.concatenate([entry[k].ravel() for entry in entries]) for k in range(3))
-    return sparse.csc_matrix((values, (rows, columns)), shape=(d.size, d.size))
+    return scipy.sparse.csc_matrix((values, (rows, columns)), shape=(d.size, d.size))
 
 
 def _upper_faces(d: Floats) -> Floats:

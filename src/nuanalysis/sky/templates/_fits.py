@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 
+from nuanalysis.deferred import fits
 from nuanalysis.errors import InputError
 from nuanalysis.sky.templates._formats import Stored
 from nuanalysis.sky.templates._healpix import size_faults
@@ -33,6 +32,8 @@ HEADER_CARDS = {
 @contextmanager
 def open_fits(path: Path) -> Iterator[Stored]:
     """The map in a FITS file, readable inside the ``with`` block."""
+    from astropy.utils.exceptions import AstropyWarning
+
     broken = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error, AstropyWarning)
     if not path.is_file():
         raise InputError(f"the map {path} cannot be read: No such file or directory; check the name")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nuanalysis.deferred import h5py
 from nuanalysis.errors import InputError
 from nuanalysis.sky.templates._formats import KEYS, KRA_GAMMA_UNITS, Hints, Stored, array_like, as_text, may_be_energies
 from nuanalysis.sky.templates._healpix import is_healpix_size
@@ -21,8 +22,6 @@ KRA_GAMMA_ENERGIES = 171
 @contextmanager
 def open_hdf5(path: Path, hints: Hints) -> Iterator[Stored]:
     """The map in an HDF5 file, readable inside the ``with`` block."""
-    import h5py
-
     try:
         with h5py.File(path, "r") as file:
             yield _from_hdf5(file, hints)
@@ -31,10 +30,8 @@ def open_hdf5(path: Path, hints: Hints) -> Iterator[Stored]:
 
 
 def _from_hdf5(file: Any, hints: Hints) -> Stored:
-    from h5py import Dataset
-
     found: dict[str, Any] = {}
-    file.visititems(lambda name, node: found.update({name: node}) if isinstance(node, Dataset) else None)
+    file.visititems(lambda name, node: found.update({name: node}) if isinstance(node, h5py.Dataset) else None)
     flux = found.get("flux")
     if flux is not None and flux.dtype.names and "value" in flux.dtype.names and not hints.map:
         return _kra_gamma(flux, hints)

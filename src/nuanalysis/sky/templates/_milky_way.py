@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from nuanalysis.deferred import sparse
+from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.galaxy import sight
 from nuanalysis.sky.galaxy.sight import Lines
@@ -57,7 +57,7 @@ def maps(lines: Lines, values: Floats, nside: int) -> Floats:
     for some, longitude, latitude in sub_pixels(nside):
         nodes, weights = sight.between(lines, longitude, latitude)
         rows = np.linspace(0, nodes.size, len(some) + 1).astype(np.int64)
-        matrix = sparse.csr_matrix((weights.ravel(), nodes.ravel(), rows), shape=(len(some), len(values)))
+        matrix = scipy.sparse.csr_matrix((weights.ravel(), nodes.ravel(), rows), shape=(len(some), len(values)))
         means[some] = matrix @ values * (len(some) / len(longitude))
     densities = np.stack([_healpix.normalised(_healpix.to_ring(column)) for column in means.T])
     densities.flags.writeable = False

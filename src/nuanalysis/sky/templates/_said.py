@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units as u
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.sky.templates._formats import FITS_ENDINGS, KEYS, Stored, as_text, sidecar
 from nuanalysis.sky.templates._healpix import is_healpix_size

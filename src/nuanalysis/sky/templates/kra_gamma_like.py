@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from nuanalysis.deferred import interpolate
+from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, cosmic_rays, emissivity, sight, transport
 from nuanalysis.sky.records import Template
@@ -106,7 +106,7 @@ def to_published(inner: Floats, cutoff: int) -> Floats:
 
     energy, e2_flux = INNER_PLANE[cutoff].T
     at = np.log10(energy) + 3.0
-    wanted = 10.0 ** interpolate.PchipInterpolator(at, np.log10(e2_flux / 3.0))(np.minimum(ENERGIES, at[-1]))
+    wanted = 10.0 ** scipy.interpolate.PchipInterpolator(at, np.log10(e2_flux / 3.0))(np.minimum(ENERGIES, at[-1]))
     ours = 10.0 ** (2 * ENERGIES) * inner
     ours_at_end = 10.0 ** np.interp(at[-1], ENERGIES, np.log10(ours))
     return np.asarray(wanted / np.where(at[-1] < ENERGIES, ours_at_end, ours))
