@@ -273,7 +273,7 @@ def test_a_model_has_an_expectation_of_its_own(call: Call, cutoff: int, publishe
     assert answer["index"] is None
     code, kind, message = the_error(call("expect", "--sample", "tracks", "--hypothesis", "stack:snr", "--json"))
     assert (code, kind) == (2, "InputError")
-    assert "say one with --flux" in message
+    assert "say one with flux" in message
 
 
 def test_without_json_the_answer_is_for_people(call: Call) -> None:
@@ -339,8 +339,8 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
         ((*FIT, "stak:snr"), "Did you mean 'stack'?"),
         ((*FIT, "point:nan,0"), "expected 0 <= RA < 360"),
         ((*FIT, "template:nowhere.npy"), "no such file"),
-        ((*FIT, "stack:snr", "--index", "9"), "outside [1, 4]"),
-        ((*FIT, "stack:snr", "--index", "nan"), "outside [1, 4]"),
+        ((*FIT, "stack:snr", "--index", "9"), "'index': Input should be less than or equal to 4"),
+        ((*FIT, "stack:snr", "--index", "nan"), "'index': Input should be less than or equal to 4"),
         ((*FIT, "stack:snr", "--n-signal", "-5"), "'n_signal': Input should be greater than or equal to 0"),
         ((*FIT, "stack:snr", "--n-signal", "nan"), "'n_signal'"),
         ((*FIT, "stack:snr", "--signal", "stack:snrs"), "Did you mean 'snr'?"),
@@ -349,16 +349,19 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
         ((*FIT, "stack:snr", "--sead", "3"), "No such option: --sead"),
         (("fit", *ON_CASCADES), "'--hypothesis'"),
         (("fitt",), "No such command 'fitt'"),
-        ((*SIGNIFICANCE, "--ts", "-1"), "--ts is -1; expected 0 to 64"),
-        ((*SIGNIFICANCE, "--ts", "nan"), "--ts is nan"),
+        ((*SIGNIFICANCE, "--ts", "-1"), "'ts': Input should be greater than or equal to 0"),
+        ((*SIGNIFICANCE, "--ts", "nan"), "'ts': Input should be less than or equal to 64 (found nan)"),
         ((*SIGNIFICANCE, "--ts", "high"), "'--ts'"),
-        ((*SIGNIFICANCE, "--trials", "3"), "--trials is 3; expected 200 or more"),
+        ((*SIGNIFICANCE, "--trials", "3"), "trials is 3; expected 200 or more"),
         ((*SIGNIFICANCE, "--executor", "proceses"), "Did you mean 'processes'?"),
         ((*SIGNIFICANCE, "--workers", "0"), "workers"),
         ((*SIGNIFICANCE, "--scheduler", "tcp://127.0.0.1:1"), "goes with the executor 'dask'"),
-        ((*EXPECT, "--flux", "-1e-18"), "--flux is -1e-18; expected a positive flux"),
-        ((*EXPECT, "--flux", "nan"), "--flux is nan"),
-        ((*EXPECT, "--flux", "1e-18", "--index", "nan"), "--index is nan"),
+        ((*EXPECT, "--flux", "-1e-18"), "'flux': Input should be greater than 0"),
+        ((*EXPECT, "--flux", "nan"), "'flux': Input should be less than or equal to 1 (found nan)"),
+        (
+            (*EXPECT, "--flux", "1e-18", "--index", "nan"),
+            "'index': Input should be less than or equal to 4 (found nan)",
+        ),
         (("run", "nowhere.toml"), "there is no spec at nowhere.toml"),
         (("run", "."), "cannot be read"),
         (("run", "nowhere.toml", "--workers", "0"), "'--workers'"),
@@ -388,7 +391,8 @@ def test_what_is_missing_has_a_code_of_its_own(call: Call, arguments: tuple[str,
 def test_a_refusal_without_json_leaves_stdout_empty() -> None:
     code, out, err = elsewhere("fit", "--sample", "cascade-2023", "--hypothesis", "stack:snr")
     assert (code, out) == (2, "")
-    assert err == "InputError: there is no sample 'cascade-2023'. Did you mean 'cascades-2023'?\n"
+    assert err.startswith("InputError: ")
+    assert "there is no sample 'cascade-2023'. Did you mean 'cascades-2023'?" in err
 
 
 BAD_SPEC = """
