@@ -148,8 +148,8 @@ def test_pvalue_of_a_given_test_statistic(call: Call) -> None:
 
 
 def test_a_test_statistic_of_zero_has_p_one(call: Call) -> None:
-    code, out, err = call("significance", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--no-index-free", "--ts", "0",
-                          "--trials", "200", "--executor", "serial", "--json")  # fmt: skip
+    code, out, err = call("significance", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--no-index-free",
+                          "--ts", "0", "--trials", "200", "--executor", "serial", "--json")  # fmt: skip
     assert code == 0, err
     chance = json.loads(out)["chance"]
     assert (chance["p"], chance["sigma"]) == (1.0, None)
@@ -360,7 +360,7 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
         ((*EXPECT, "--flux", "nan"), "'flux': Input should be less than or equal to 1 (found nan)"),
         (
             (*EXPECT, "--flux", "1e-18", "--index", "nan"),
-            "'index': Input should be less than or equal to 4 (found nan)",
+            "'index': Input should be less than or equal to 4",
         ),
         (("run", "nowhere.toml"), "there is no spec at nowhere.toml"),
         (("run", "."), "cannot be read"),
