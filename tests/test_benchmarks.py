@@ -8,8 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import small_problem as small
-import typer
-from typer.testing import CliRunner
 
 from nuanalysis import benchmarks, trials
 from nuanalysis.benchmarks import (
@@ -25,7 +23,6 @@ from nuanalysis.benchmarks import (
     _rows,
     _scaling,
 )
-from nuanalysis.cli import bench
 from nuanalysis.errors import EnvironmentFault
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import prepare, terms
@@ -248,15 +245,13 @@ def test_without_curves_there_is_no_scaling_figure(tmp_path):
 # --- command line ----------------------------------------------------------------------------------------------------
 
 
-def test_the_verb_answers_in_one_document(monkeypatch):
+def test_the_verb_answers_in_one_document(monkeypatch, call):
     measured, missing = _rows.measure((_rows.importing,), SHORT, lambda _: None)
     report = replace(REPORT, machine=benchmarks.machine(), rows=tuple(measured), not_measured=tuple(missing))
     monkeypatch.setattr(benchmarks, "run", lambda *, quick, say: report)
-    app = typer.Typer()
-    bench.register(app)
-    answer = CliRunner().invoke(app, ["--quick", "--json"])
-    assert answer.exit_code == 0
-    said = json.loads(answer.stdout)
+    code, out, _ = call("bench", "--quick", "--json")
+    assert code == 0
+    said = json.loads(out)
     assert set(said) == {"machine", "rows", "not_measured", "curves"}
     (row,) = said["rows"]
     assert {"name", "what", "ours", "reference_name", "reference", "ratio", "budget", "unit", "met", "spread"} < set(
@@ -266,4 +261,4 @@ def test_the_verb_answers_in_one_document(monkeypatch):
     assert row["ratio"] == pytest.approx(row["reference"] / row["ours"])
     assert said["curves"][0]["exponent"] == pytest.approx(1.0)
     assert "numpy" in said["machine"]["versions"]
-    assert CliRunner().invoke(app, ["--quick"]).stdout.count("beside import numpy") == 1
+    assert call("bench", "--quick")[1].count("beside import numpy") == 1

@@ -225,7 +225,7 @@ def _seconds_row(
 
 def _pvalue_command(ts: float, n_trials: int, cache: Path) -> tuple[float, float, dict[str, Any]]:
     """Wall and CPU seconds and answer of one call of the command line, in a fresh process with an empty cache."""
-    command = [sys.executable, "-m", "nuanalysis", "pvalue", "--sample", "cascades-2023"]
+    command = [sys.executable, "-m", "nuanalysis", "significance", "--sample", "cascades-2023"]
     command += ["--hypothesis", "template:pi0", "--ts", f"{ts:g}", "--json"]
     command += ["--trials", str(n_trials)] if n_trials else []
     environment: Mapping[str, str] = {**os.environ, "NUANALYSIS_CACHE": str(cache)}
@@ -269,11 +269,11 @@ def user_map(effort: Effort) -> Row:
             answer = json.loads(call(command, {**os.environ, "NUANALYSIS_CACHE": folder}))
             wall.append(time.monotonic() - start)
     (one,) = race((twin_trials(make_twin(_problems.template(), _problems.cascades())),), rounds=3, seconds=0.1)
-    p = answer["p_value"]
-    needed = p["p"] / p["p_error"] ** 2
+    p = answer["chance"]
+    needed = p["p"] / p["error"] ** 2
     best = min(wall)
     note = (
-        f"TS {answer['ts']:.1f}, p = {p['p']:.2g} to {100 * p['p_error'] / p['p']:.0f} % from {p['n_trials']:,} "
+        f"TS {answer['fitted']['ts']:.1f}, p = {p['p']:.2g} to {100 * p['error'] / p['p']:.0f} % from {p['n_trials']:,} "
         f"scrambles, flux and limit from {answer['flux']['n_trials']:,} injections; reference: {needed:.2g} plain "
         "scrambles on two cores for that p-value alone"
     )
@@ -286,30 +286,30 @@ def user_map(effort: Effort) -> Row:
     )  # fmt: skip
 
 
-def _trials_wanted(answer: dict[str, Any]) -> int:
-    """Trials for 5 per cent of the p-value, from an answer with its own; 0 where that is precise enough."""
-    error = answer["p_error"] / answer["p"]
-    return 0 if error <= _PRECISION else int(1.1 * answer["n_trials"] * (error / _PRECISION) ** 2) + 1
+def _trials_wanted(chance: dict[str, Any]) -> int:
+    """Trials for 5 per cent of the p-value, from one with its own; 0 where that is precise enough."""
+    error = chance["error"] / chance["p"]
+    return 0 if error <= _PRECISION else int(1.1 * chance["n_trials"] * (error / _PRECISION) ** 2) + 1
 
 
 def pvalue(ts: float, effort: Effort) -> Row:
     """Row: the command that gives a p-value to 5 per cent, beside as many plain scrambles of the twin as that needs."""
     runs = _pvalue_runs(ts, 0, effort.processes)
-    more = _trials_wanted(runs.answer)
+    more = _trials_wanted(runs.answer["chance"])
     runs = _pvalue_runs(ts, more, effort.processes) if more else runs
     twin = make_twin(_problems.template(), _problems.cascades())
     (one,) = race((twin_trials(twin),), rounds=effort.rounds, seconds=effort.seconds)
-    answer, best = runs.answer, min(runs.wall)
-    error = answer["p_error"] / answer["p"]
-    needed = 1.0 / (answer["p"] * error**2)
+    chance, best = runs.chance["chance"], min(runs.wall)
+    error = chance["error"] / chance["p"]
+    needed = 1.0 / (chance["p"] * error**2)
     note = (
-        f"p = {answer['p']:.3g} ({answer['sigma']:.2f} sigma) to {100 * error:.1f} % from {answer['n_trials']:,} trials"
+        f"p = {chance['p']:.3g} ({chance['sigma']:.2f} sigma) to {100 * error:.1f} % from {chance['n_trials']:,} trials"
         f"{' (--trials)' if more else ''}, {min(runs.cpu):.1f} s of CPU in all; reference: {needed:.2g} plain "
         f"scrambles on two cores, extrapolated from the time of {one.repetitions}"
     )
     return Row(
         f"pvalue-{ts:g}",
-        f"nuanalysis pvalue at TS {ts:g} to 5 %, fresh process, empty cache",
+        f"nuanalysis significance at TS {ts:g} to 5 %, fresh process, empty cache",
         "synthetic",
         "wall clock, two workers",
         "s",
