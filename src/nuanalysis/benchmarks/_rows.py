@@ -273,8 +273,8 @@ def user_map(effort: Effort) -> Row:
     needed = p["p"] / p["error"] ** 2
     best = min(wall)
     note = (
-        f"TS {answer['fitted']['ts']:.1f}, p = {p['p']:.2g} to {100 * p['error'] / p['p']:.0f} % from {p['n_trials']:,} "
-        f"scrambles, flux and limit from {answer['flux']['n_trials']:,} injections; reference: {needed:.2g} plain "
+        f"TS {answer['fitted']['ts']:.1f}, p = {p['p']:.2g} to {100 * p['error'] / p['p']:.0f} % from "
+        f"{p['n_trials']:,} scrambles, flux and limit from {answer['flux']['n_trials']:,} injections; reference: {needed:.2g} plain "
         "scrambles on two cores for that p-value alone"
     )
     what = (
@@ -299,7 +299,7 @@ def pvalue(ts: float, effort: Effort) -> Row:
     runs = _pvalue_runs(ts, more, effort.processes) if more else runs
     twin = make_twin(_problems.template(), _problems.cascades())
     (one,) = race((twin_trials(twin),), rounds=effort.rounds, seconds=effort.seconds)
-    chance, best = runs.chance["chance"], min(runs.wall)
+    chance, best = runs.answer["chance"], min(runs.wall)
     error = chance["error"] / chance["p"]
     needed = 1.0 / (chance["p"] * error**2)
     note = (
