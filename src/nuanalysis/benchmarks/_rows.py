@@ -274,8 +274,8 @@ def user_map(effort: Effort) -> Row:
     best = min(wall)
     note = (
         f"TS {answer['fitted']['ts']:.1f}, p = {p['p']:.2g} to {100 * p['error'] / p['p']:.0f} % from "
-        f"{p['n_trials']:,} scrambles, flux and limit from {answer['flux']['n_trials']:,} injections; reference: {needed:.2g} plain "
-        "scrambles on two cores for that p-value alone"
+        f"{p['n_trials']:,} scrambles, flux and limit from {answer['flux']['n_trials']:,} injections; reference: "
+        f"{needed:.2g} plain scrambles on two cores for that p-value alone"
     )
     what = (
         "nuanalysis fit on a FITS map of nside 128: file in, TS, p-value, flux, limit out; fresh process, empty cache"
