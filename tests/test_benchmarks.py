@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import small_problem as small
+import typer
+from typer.testing import CliRunner
 
 from nuanalysis import benchmarks, trials
 from nuanalysis.benchmarks import (
@@ -23,6 +25,7 @@ from nuanalysis.benchmarks import (
     _rows,
     _scaling,
 )
+from nuanalysis.cli import bench
 from nuanalysis.errors import EnvironmentFault
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import prepare, terms
@@ -192,6 +195,15 @@ def test_growth_is_a_power():
     assert replace(CURVES[0], first=1).exponent == pytest.approx(np.log10(100 / 9))
 
 
+def test_the_commands_that_are_timed_give_what_their_rows_say(monkeypatch):
+    """A little of each, on the twin."""
+    monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
+    row = benchmarks.pvalue(9.0, SHORT)
+    assert row.ours > 0.0
+    assert row.ratio > 1.0
+    assert "sigma) to" in row.note
+
+
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
@@ -245,13 +257,15 @@ def test_without_curves_there_is_no_scaling_figure(tmp_path):
 # --- command line ----------------------------------------------------------------------------------------------------
 
 
-def test_the_verb_answers_in_one_document(monkeypatch, call):
+def test_the_verb_answers_in_one_document(monkeypatch):
     measured, missing = _rows.measure((_rows.importing,), SHORT, lambda _: None)
     report = replace(REPORT, machine=benchmarks.machine(), rows=tuple(measured), not_measured=tuple(missing))
     monkeypatch.setattr(benchmarks, "run", lambda *, quick, say: report)
-    code, out, _ = call("bench", "--quick", "--json")
-    assert code == 0
-    said = json.loads(out)
+    app = typer.Typer()
+    app.command()(bench.bench)
+    answer = CliRunner().invoke(app, ["--quick", "--json"])
+    assert answer.exit_code == 0
+    said = json.loads(answer.stdout)
     assert set(said) == {"machine", "rows", "not_measured", "curves"}
     (row,) = said["rows"]
     assert {"name", "what", "ours", "reference_name", "reference", "ratio", "budget", "unit", "met", "spread"} < set(
@@ -261,4 +275,4 @@ def test_the_verb_answers_in_one_document(monkeypatch, call):
     assert row["ratio"] == pytest.approx(row["reference"] / row["ours"])
     assert said["curves"][0]["exponent"] == pytest.approx(1.0)
     assert "numpy" in said["machine"]["versions"]
-    assert call("bench", "--quick")[1].count("beside import numpy") == 1
+    assert CliRunner().invoke(app, ["--quick"]).stdout.count("beside import numpy") == 1

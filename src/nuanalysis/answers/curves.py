@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from astropy.table import QTable
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
@@ -30,6 +29,9 @@ from nuanalysis.library.samples import Samples, joined, refuse_shared_events
 from nuanalysis.plot import DeclinationCurve, Drawn, Sidecar, declination_figure, mark
 from nuanalysis.records import Measured, Position, Provenance, Record, Unknown, setting, shown, table
 from nuanalysis.sky.records import Catalogue
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
 
 Floats = NDArray[np.float64]
 # Nodes of the table of local p-values of a sky scan: the two share their background ensembles.

@@ -66,7 +66,10 @@ def _cell(value: Any, field: FieldInfo) -> str:
     """A value for a column: no unit, nothing longer than needed."""
     if value is None or value == ():
         return "-"
-    return str(value.cell(said_of(field, "form"))) if hasattr(value, "cell") else _words(value, field).split(" deg")[0]
+    if hasattr(value, "cell"):
+        return str(value.cell(said_of(field, "form")))
+    unit = said_of(field, "unit")
+    return _words(value, field).replace(f" {unit}", "") if unit else _words(value, field)
 
 
 def _flat(record: Record) -> Iterator[tuple[str, str]]:
@@ -97,14 +100,15 @@ def layout(record: Record) -> list[Row | Grid | str]:
     """
     out: list[Row | Grid | str] = []
     for name, field in type(record).model_fields.items():
-        value, label = getattr(record, name), field.description or name
+        value, label = getattr(record, name), name if field.description is None else field.description
         if not field.repr or value is None or value in ((), "", {}) or isinstance(value, Provenance):
             continue
         if isinstance(value, tuple) and isinstance(value[0], Record) and not hasattr(value[0], "words"):
             parts = [part for one in value for part in (*opening(one), *layout(one))]
             out += parts if any(isinstance(part, Grid) for part in parts) else [_grid(label, value)]
         elif isinstance(value, Record) and not hasattr(value, "words"):
-            out += [Row(f"{label}: {one.label}", one.words) if isinstance(one, Row) else one for one in layout(value)]
+            before = f"{label}: " if label else ""
+            out += [Row(before + one.label, one.words) if isinstance(one, Row) else one for one in layout(value)]
         else:
             out.append(Row(label, _words(value, field)))
     return out

@@ -73,7 +73,8 @@ def shown(
 ) -> Any:
     """A field with what people read of it.
 
-    label : in words.  unit : of the numbers.  form : format of floats.  short : head of a column, by default the name.
+    label : in words; '' where the values of a record inside speak for themselves.  unit : of the numbers.
+    form : format of floats.  short : head of a column, by default the name.
     hidden : in JSON and tables, but not on the screen.
     """
     return Field(
