@@ -15,7 +15,7 @@ LINES = 400
 
 # Rooms under rebuilding, held to the borders between rooms only.  To be emptied.
 NOT_YET = (
-    "answers", "benchmarks", "cli", "face", "plot", "publish", "records", "workflow",
+    "answers", "benchmarks", "cli", "face", "plot", "records", "workflow",
 )  # fmt: skip
 
 # Files longer than that: compiled formulas, which numba inlines and caches by file.
@@ -25,6 +25,7 @@ LONG = ("nuanalysis.likelihood._kernels", "nuanalysis.likelihood._scan_kernels")
 EXEMPT = {
     "nuanalysis.engine.executors._cluster_file._common": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.engine.executors._cluster_file.arguments": "keyword arguments of dask-jobqueue's clusters",
+    "nuanalysis.publish._results.results_schema": "JSON Schema",
     "nuanalysis.store._zarr._encoding": "what xarray takes for each variable",
 }
 

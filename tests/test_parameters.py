@@ -42,13 +42,13 @@ cluster = ""
 
 def test_defaults_hold_for_every_notebook_and_satisfy_their_own_model() -> None:
     assert list(PARAMETERS) == [
-        "01_event_store", "02_event_selection", "03_template_fits", "04_stacking", "05_data_release",
-        "06_templates", "07_sky_map", "08_extended_sources",
+        "00_ask_the_sky", "01_event_store", "02_event_selection", "03_template_fits", "04_stacking",
+        "05_data_release", "06_templates", "07_sky_map", "08_extended_sources",
     ]  # fmt: skip
     for name in PARAMETERS:
         chosen = validate(name, {})
         assert chosen.model_dump()["spec"] == "specs/default.toml"
-        assert all(row["description"] for row in describe(name))
+        assert all(row.description for row in describe(name))
 
 
 def test_a_given_value_is_taken_and_the_model_never_changes() -> None:
@@ -109,12 +109,12 @@ def test_an_unknown_notebook_is_refused() -> None:
 
 
 def test_describe_gives_type_unit_range_default() -> None:
-    rows = {row["name"]: row for row in describe("03_template_fits")}
-    assert rows["workers"] == {
-        "name": "workers", "type": "int", "unit": "processes", "range": "1..256", "default": 2,
-        "description": "worker processes",
+    rows = {row.name: row for row in describe("03_template_fits")}
+    assert rows["workers"].to_dict() == {
+        "name": "workers", "type": "int", "unit": "", "range": "1..256", "default": 2,
+        "description": "workers of threads, processes and dask",
     }  # fmt: skip
-    assert rows["executor"]["range"] == "serial | threads | processes | dask | slurm | htcondor"
+    assert rows["executor"].range == "serial | threads | processes | dask | slurm | htcondor"
 
 
 def test_a_cell_that_names_exactly_the_fields_is_good(tmp_path: Path) -> None:

@@ -70,8 +70,10 @@ def _sentence(fault: dict[str, Any], known: set[str], within: str) -> str:
         return f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"])
     if fault["type"] == "extra_forbidden":
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
+    choice = fault["type"] == "literal_error"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
-    return f"'{place}': {fault['msg']}{found}"
+    hint = did_you_mean(str(fault.get("input")), fault["ctx"]["expected"].split("'")[1::2]) if choice else ""
+    return f"'{place}': {fault['msg']}{found}" + (f".{hint}" if "mean" in hint else "")
 
 
 def faults_in_words(

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from nuanalysis.answers import question
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.records import Settings
+from nuanalysis.records import Record, Settings, shown
 
 
 class Parameters(Settings):
@@ -151,19 +151,55 @@ def validate(notebook: str, values: Mapping[str, Any], models: Models = PARAMETE
     raise InputError("\n".join(f"parameter error: {fault}" for fault in faults) + " Nothing was run.")
 
 
-def describe(notebook: str, models: Models = PARAMETERS) -> list[dict[str, Any]]:
-    """Return name, type, unit, range, default and description of every parameter of a notebook."""
-    return [
-        {
-            "name": name,
-            "type": _type(info),
-            "unit": _unit(info),
-            "range": _range(info),
-            "default": info.default,
-            "description": info.description or "",
-        }
+class ParameterCard(Record):
+    """A parameter of a notebook."""
+
+    name: str = shown("name")
+    type: str = shown("type")
+    unit: str = shown("unit", "")
+    range: str = shown("range", "")
+    default: Any = shown("default", None)
+    description: str = shown("what it is")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        kind = ", ".join(filter(None, (self.type, self.unit, self.range)))
+        return f"{self.name} = {self.default!r}  ({kind})  {self.description}"
+
+
+def describe(notebook: str, models: Models = PARAMETERS) -> tuple[ParameterCard, ...]:
+    """Every parameter of a notebook."""
+    return tuple(
+        ParameterCard(
+            name=name,
+            type=_type(info),
+            unit=_unit(info),
+            range=_range(info),
+            default=info.default,
+            description=info.description or "",
+        )
         for name, info in model_of(notebook, models).model_fields.items()
-    ]
+    )
+
+
+class NotebookCard(Record):
+    """A notebook, and whether its file is there."""
+
+    name: str = shown("notebook")
+    about: str = shown("what it does")
+    present: bool = shown("whether its file is here")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return f"{self.name:<20}  {self.about}{'' if self.present else '  (file is missing)'}"
+
+
+def notebooks_in(folder: Path) -> tuple[NotebookCard, ...]:
+    """The notebooks in the order in which they run."""
+    return tuple(
+        NotebookCard(name=name, about=(model.__doc__ or "").strip(), present=(folder / f"{name}.ipynb").is_file())
+        for name, model in PARAMETERS.items()
+    )
 
 
 def check_notebook(path: Path, models: Models = PARAMETERS) -> list[str]:
