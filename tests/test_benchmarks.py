@@ -195,6 +195,15 @@ def test_growth_is_a_power():
     assert replace(CURVES[0], first=1).exponent == pytest.approx(np.log10(100 / 9))
 
 
+def test_the_commands_that_are_timed_give_what_their_rows_say(monkeypatch):
+    """A little of each, on the twin."""
+    monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
+    row = benchmarks.pvalue(9.0, SHORT)
+    assert row.ours > 0.0
+    assert row.ratio > 1.0
+    assert "sigma) to" in row.note
+
+
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
@@ -253,7 +262,7 @@ def test_the_verb_answers_in_one_document(monkeypatch):
     report = replace(REPORT, machine=benchmarks.machine(), rows=tuple(measured), not_measured=tuple(missing))
     monkeypatch.setattr(benchmarks, "run", lambda *, quick, say: report)
     app = typer.Typer()
-    bench.register(app)
+    app.command()(bench.bench)
     answer = CliRunner().invoke(app, ["--quick", "--json"])
     assert answer.exit_code == 0
     said = json.loads(answer.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,27 +17,35 @@ from small_problem import SOURCES, whole
 from test_stack_terms import lit
 
 from nuanalysis import plot, trials
-from nuanalysis.answers import stack as work
-from nuanalysis.errors import DataError, InputError
+from nuanalysis.answers.stack import SourcePart, Stack, StackAnswer
+from nuanalysis.engine.bench import Bench
+from nuanalysis.errors import InputError
 from nuanalysis.library import samples
 from nuanalysis.library.catalogues import open_catalogue
 from nuanalysis.plot._page import png
+from nuanalysis.records import Chance, Unknown
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue
 
 THREE = Catalogue("three", "three sources", SOURCES, (1.0, 2.0, 1.0), "by hand")
 DARK = Catalogue("dark", "two sources elsewhere", tuple(s for s in SOURCES[1:]), (1.0, 1.0), "by hand")
-STACK = ("stack", "--sample", "cascades-2023", "--fixed-index", "--injections", "300")
-FIT = ("fit", "--sample", "cascades-2023", "--fixed-index", "--injections", "300")
+SETTINGS = ("--sample", "cascades-2023", "--no-index-free", "--injections", "300", "--executor", "serial")
+STACK = ("stack", *SETTINGS)
+
+
+def small_sample(*_):
+    """A part of a twin with signal stands for the sample."""
+    return whole(lit("exact", 1500, expected=25.0))
 
 
 @pytest.fixture(autouse=True)
 def small(cache, monkeypatch):
-    """A part of a twin with signal stands for the sample; no public files."""
+    """No public files."""
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
-    monkeypatch.setattr(samples, "load", lambda spec, seed: whole(lit("exact", 1500, expected=25.0)))
+    monkeypatch.setattr(samples, "load", small_sample)
     monkeypatch.setitem(catalogues.CATALOGUES, "three", THREE)
+    monkeypatch.setitem(catalogues.CATALOGUES, "dark", DARK)
 
 
 @pytest.fixture
@@ -59,8 +68,11 @@ def never(*arguments, **named):
     raise AssertionError("work was begun")
 
 
-def without_clocks(document):
-    return {key: value for key, value in document.items() if key not in ("seconds", "files")}
+def answered(cache, *, samples=None, **settings):
+    """The answer without the command line."""
+    return Stack.of(**{"injections": 300, "index_free": False, **settings}).ask(
+        samples or small_sample(), Bench(cache / "ensembles")
+    )
 
 
 # --- the answer ----------------------------------------------------------------------------------------------------
@@ -69,220 +81,199 @@ def without_clocks(document):
 def test_two_catalogues_come_with_their_sources_files_and_a_global_p_value(call, mine, tmp_path):
     rule = f"{mine}?rule=kind == 'SNR' and flux_tev > 2&weight=flux_tev"
     output = tmp_path / "out"
-    code, out, err = call(*STACK, "--catalogue", "three", "--catalogue", rule, "--output", output, "--json")
+    code, out, err = call(*STACK, "--catalogues", "three", "--catalogues", rule, "--output", output, "--json")
     assert code == 0, err
     assert "SYNTHETIC" in err
     document = json.loads(out)
-    assert (document["origin"], document["seed"], document["precision"]) == ("synthetic", 1, work.PRECISION)
-    three, own = document["catalogues"]
-    assert [row["name"] for row in three["sources"]] == [s.name for s in SOURCES]
-    assert [row["name"] for row in own["sources"]] == [f"S{k:02d}" for k in range(2, 14)]
-    assert [row["weight"] for row in own["sources"]] == pytest.approx(np.arange(3.0, 15.0) / np.arange(3.0, 15.0).sum())
-    assert own["selection"]["listed"] == 20
-    assert three["selection"] is None
-    for answer in (three, own):
-        rows = answer["sources"]
-        totals = (("weight", 1.0), ("share_of_events", 1.0), ("n_s", answer["n_s"]), ("ts_term", answer["ts"]))
-        for key, total in (*totals, ("flux", answer["flux"]["best"])):
-            assert sum(row[key] for row in rows) == pytest.approx(total, abs=1e-9 * max(abs(total), 1.0)), key
-        limit = answer["flux"]["upper_limit_90"]
-        limits = [None if limit is None else pytest.approx(row["weight"] * limit) for row in rows]
-        assert [row["flux_upper_limit_90"] for row in rows] == limits
-        assert answer["p_value"]["kind"] == "local"
-    assert three["flux"]["upper_limit_90"] > three["flux"]["best"]
-    found = document["global"]
-    assert found["kind"].startswith("global")
-    assert [row["hypothesis"] for row in found["local"]] == ["stack:three", f"stack:{rule}"]
-    assert found["best"] == "stack:three"
-    # At least the local one of the best, at most twice that.
-    assert 1.0 - 1e-9 <= found["trials_factor"] <= 2.0 + 1e-9
-    assert found["n_trials"] >= 1000
-    assert set(document["columns"]) == set(three["sources"][0])
-    assert "not a result on this source alone" in document["columns"]["flux_upper_limit_90"]["meaning"]
-    assert json.loads((output / "stack.json").read_text()) == document
-    check_files(document, own)
+    files = [document.pop("files"), document.pop("seconds")][0]
+    answer = StackAnswer.from_dict(document)
+    assert answer.to_dict() == document
+    assert (answer.provenance.origin, answer.provenance.seed) == ("synthetic", 1)
+    three, own = answer.catalogues
+    assert sorted(row.name for row in three.sources) == sorted(s.name for s in SOURCES)
+    weight = {row.name: row.weight for row in own.sources}
+    assert weight == pytest.approx({f"S{k:02d}": (k + 1) / np.arange(3.0, 15.0).sum() for k in range(2, 14)})
+    assert own.chosen.listed == 20
+    assert three.chosen is None
+    for one in answer.catalogues:
+        check_sums(one.sources, one.found)
+    assert three.found.flux.upper_limit_90.value > three.found.flux.best.value
+    assert (answer.best, answer.chance.scope) == ("stack:three", "global")
+    assert 1.0 - 1e-9 <= answer.trials_factor <= 2.0 + 1e-9
+    assert answer.chance.n_trials >= 1000
+    assert "not a result on this source alone" in SourcePart.model_fields["flux_upper_limit_90"].description
+    check_files(files, answer)
 
 
-def check_files(document, own):
-    """Tables and figures of a document: they say what they hold, and the table is a catalogue again."""
-    files = document["files"]["catalogues"]
-    assert [file["catalogue"] for file in files] == [answer["catalogue"] for answer in document["catalogues"]]
-    for file, answer in zip(files, document["catalogues"], strict=True):
-        assert "synthetic" in file["table"]
-        table = Table.read(file["table"])
-        assert table.colnames == list(work.COLUMNS)
+def check_sums(rows, found):
+    """The parts of the sources add up to the stack."""
+    totals = {"weight": 1.0, "share_of_events": 1.0, "n_signal": found.fitted.n_signal, "ts_term": found.fitted.ts}
+    for key, total in {**totals, "flux": found.flux.best.value}.items():
+        assert sum(getattr(row, key) for row in rows) == pytest.approx(total, abs=1e-9 * max(abs(total), 1.0)), key
+    limit = found.flux.upper_limit_90
+    limits = [limit if isinstance(limit, Unknown) else pytest.approx(row.weight * limit.value) for row in rows]
+    assert [row.flux_upper_limit_90 for row in rows] == limits
+    assert found.chance.scope == "local"
+
+
+def check_files(files, answer):
+    """Table and figures: they say what they hold, and the table is a catalogue again."""
+    assert all("synthetic" in file for file in files)
+    for one, drawn in zip(answer.catalogues, answer.drawn(), strict=True):
+        sidecar, rows = drawn.sidecar, one.sources
+        picture = next(Path(file) for file in files if file.endswith(f"{sidecar.slug}.png"))
+        path = picture.with_suffix(".ecsv")
+        table = Table.read(path)
         assert all(table[name].description for name in table.colnames)
         assert str(table["flux"].unit) == "TeV / (s cm2)"
-        expected = ("synthetic", "cascades-2023", 1, answer["p_value"]["n_trials"], 300)
-        assert tuple(table.meta[k] for k in ("ORIGIN", "SAMPLE", "SEED", "N_TRIALS", "N_TRIALS_FLUX")) == expected
-        assert table.meta["VERSION"].startswith("nuanalysis ")
-        assert table["ts_term"].sum() == pytest.approx(answer["ts"], abs=1e-9)
-        sidecar = json.loads(Path(file["figure"]).with_suffix(".json").read_text())
-        assert (sidecar["origin"], sidecar["section"]) == ("synthetic", "stacking")
-        assert answer["sources"][0]["name"] in sidecar["alt"]
-        with Image.open(file["figure"]) as picture:
-            assert picture.width > 500
-    again = open_catalogue(f"{files[1]['table']}?weight=weight")
-    assert [s.name for s in again.sources] == [row["name"] for row in own["sources"]]
-    assert np.array(again.weights) / sum(again.weights) == pytest.approx([row["weight"] for row in own["sources"]])
-    places = [(np.degrees(s.right_ascension), np.degrees(s.declination)) for s in again.sources]
-    assert places == [pytest.approx((row["ra_deg"], row["dec_deg"])) for row in own["sources"]]
+        assert tuple(table.meta[k] for k in ("ORIGIN", "SAMPLE", "SEED")) == ("synthetic", "small", 1)
+        assert table.meta["VERSION"]
+        assert table["ts_term"].sum() == pytest.approx(one.found.fitted.ts)
+        assert (sidecar.origin, sidecar.section) == ("synthetic", "stacking")
+        assert rows[0].name in sidecar.alt
+        with Image.open(picture) as image:
+            assert image.width > 500
+        whole = next(file for file in files if file.endswith(".ecsv"))
+        rule = f"rule=catalogue == '{rows[0].catalogue}'&" if one is answer.catalogues[0] else ""
+        again = open_catalogue(f"{whole if rule else path}?{rule}weight=weight")
+        assert [s.name for s in again.sources] == [row.name for row in rows]
+        assert np.array(again.weights) / sum(again.weights) == pytest.approx([row.weight for row in rows])
+        places = [(np.degrees(s.right_ascension), np.degrees(s.declination)) for s in again.sources]
+        assert places == [pytest.approx((row.at.ra_deg, row.at.dec_deg)) for row in rows]
 
 
 def test_every_number_is_that_of_fit(call):
-    stacked = json.loads(call(*STACK, "--catalogue", "stack:three", "--json")[1])
-    fitted = json.loads(call(*FIT, "--hypothesis", "stack:three", "--json")[1])
-    assert fitted["ts"] > 1.0
-    answer = stacked["catalogues"][0]
-    assert without_clocks({key: answer[key] for key in fitted}) == without_clocks(fitted)
-    assert stacked["global"] is None
+    stacked = json.loads(call(*STACK, "--catalogues", "stack:three", "--json")[1])
+    fitted = json.loads(call("fit", *SETTINGS, "--hypothesis", "stack:three", "--json")[1])
+    assert fitted["fitted"]["ts"] > 1.0
+    assert stacked["catalogues"][0]["found"] == {k: v for k, v in fitted.items() if k not in ("seconds", "files")}
+    assert stacked["trials_factor"] is None
+    assert stacked["chance"] == fitted["chance"]
 
 
-def test_smeared_declinations_and_given_trials_are_used_and_said(call):
-    arguments = (*STACK, "--catalogue", "three", "--trials", "400", "--json")
-    plain = json.loads(call(*arguments)[1])
-    smeared = json.loads(call(*arguments, "--smear-declination", "3")[1])
-    assert (plain["smear_declination_deg"], smeared["smear_declination_deg"]) == (0.0, pytest.approx(3.0))
-    assert smeared["precision"] is None
-    p, q = (one["catalogues"][0]["p_value"] for one in (plain, smeared))
-    assert (p["n_trials"], q["n_trials"]) == (400, 400)
-    assert p["p"] != q["p"]
-    assert plain["catalogues"][0]["ts"] == smeared["catalogues"][0]["ts"]
+def test_smeared_declinations_and_given_trials_are_used_and_said(cache):
+    plain, smeared = (answered(cache, catalogues=("three",), trials=400, smear_declination=s) for s in (0.0, 3.0))
+    assert (plain.smear_declination, smeared.smear_declination) == (0.0, pytest.approx(3.0))
+    p, q = (one.catalogues[0].found for one in (plain, smeared))
+    assert (p.chance.n_trials, q.chance.n_trials) == (400, 400)
+    assert p.chance.p != q.chance.p
+    assert p.fitted == q.fitted
 
 
-def test_in_words_the_largest_terms_stand_first_and_the_global_p_value_last(call, monkeypatch):
-    monkeypatch.setitem(catalogues.CATALOGUES, "dark", DARK)
-    code, out, _ = call(*STACK, "--catalogue", "three", "--catalogue", "dark", "--trials", "400")
+def test_in_words_the_largest_terms_stand_first_and_the_global_p_value_is_said(call):
+    code, out, _ = call(*STACK, "--catalogues", "three", "--catalogues", "dark", "--trials", "400")
     assert code == 0
+    said = " ".join(out.split())
     lines = out.splitlines()
     assert "SYNTHETIC" in lines[0]
-    assert lines[1] == "stack:three: three sources, 3 sources"
-    assert "local p" in out
-    rows = lines[lines.index(next(line for line in lines if line.startswith("  source"))) + 1 :][:3]
-    terms = [abs(float(row.split()[-1])) for row in rows]
+    assert "3 sources, stack:three: TS" in said
+    assert "local p" in said
+    rows = lines[lines.index(next(line for line in lines if line.startswith("  source "))) + 1 :][:3]
+    terms = [abs(float(row.split()[3])) for row in rows]
     assert terms == sorted(terms, reverse=True)
-    assert lines[-1].startswith("best of 2 catalogues: stack:")
-    assert "global p" in lines[-1]
+    assert "The best of 2 stacks is stack:" in said
+    assert "global p" in said
 
 
-def zero(**changes):
-    """An answer without signal."""
-    flux = {"best": 0.0, "low_68": 0.0, "high_68": 1e-12, "upper_limit_90": 2e-12, "upper_limit_90_error": 1e-13}
-    sources = [
-        {"name": f"source {k}", "ra_deg": 1.0, "dec_deg": 2.0, "weight": 0.5, "share_of_events": 0.5, "n_s": 0.0,
-         "flux": 0.0, "flux_upper_limit_90": 1e-12, "ts_term": 0.0}
-        for k in range(2)
-    ]  # fmt: skip
-    return {
-        "hypothesis": "stack:two", "label": "two sources", "sample": "tracks", "origin": "real", "ts": 0.0, "n_s": 0.0,
-        "index": None, "index_free": True, "index_of_shares": 2.7, "converged": True, "seed": 1, "selection": None,
-        "p_value": {"p": 1.0, "p_error": 0.0, "sigma": None, "n_trials": 0}, "n_sources": 2, "sources": sources,
-        "flux": {**flux, "unit": "TeV cm-2 s-1", "convention": "as ever"}, **changes,
-    }  # fmt: skip
+def test_a_limit_that_was_not_reached_is_said_with_its_reason(cache):
+    answer = answered(cache, catalogues=("three",), trials=400)
+    (one,) = answer.catalogues
+    why = Unknown(reason="inject over a wider range")
+    flux = one.found.flux.model_copy(update={"upper_limit_90": why})
+    other = one.model_copy(update={"found": one.found.model_copy(update={"flux": flux})})
+    assert "not known: inject over a wider range" in str(answer.model_copy(update={"catalogues": (other,)}))
 
 
-def test_a_limit_that_was_not_reached_is_said_with_its_reason():
-    flux = {**zero()["flux"], "upper_limit_90": None, "upper_limit_reason": "inject over a wider range"}
-    head = {"sample": "tracks", "n_events": 5, "origin": "real", "injected": "", "seed": 1, "global": None}
-    text = work.in_words({**head, "catalogues": [zero(flux=flux)]})
-    assert "no 90 % limit: inject over a wider range" in text
+def test_without_signal_the_global_p_value_is_one_and_says_why(cache):
+    """Sources on the other side of the sky, where the sample has nothing."""
+    away = [
+        Catalogue(name, name, tuple(turned(s) for s in SOURCES[1:]), weights, "by hand")
+        for name, weights in (("one", (1.0, 1.0)), ("other", (1.0, 2.0)))
+    ]
+    bright = whole(lit())
+    answer = answered(cache, samples=bright, catalogues=tuple(away))
+    assert [one.found.fitted.ts for one in answer.catalogues] == [0.0, 0.0]
+    assert (answer.chance.p, answer.chance.n_trials, answer.chance.scope) == (1.0, 0, "global")
+    assert "zero" in answer.chance.method
+    assert "global p 1" in str(answer)
 
 
-def test_without_signal_the_global_p_value_is_one_and_says_why():
-    found = work._global((), (0.0, 0.0), None, None, None)
-    assert (found["p_global"], found["n_trials"]) == (1.0, 0)
-    assert "zero" in found["reason"]
-    document = {"sample": "tracks", "n_events": 5, "origin": "real", "injected": "", "seed": 1}
-    text = work.in_words({**document, "catalogues": [zero(), zero()], "global": found})
-    assert text.splitlines()[-1] == "global p 1 +- 0 (- sigma), 0 trials"
+def turned(source):
+    return replace(source, right_ascension=(source.right_ascension + np.pi) % (2 * np.pi))
 
 
-def test_a_global_p_value_that_trials_do_not_reach_is_null_with_the_reason(call, monkeypatch):
+def test_a_global_p_value_that_trials_do_not_reach_is_unknown_with_the_reason(call, monkeypatch):
     """Plain scrambles alone do not reach the tail; the rest of the answer stands."""
-    monkeypatch.setitem(catalogues.CATALOGUES, "dark", DARK)
     monkeypatch.setattr(trials, "mixture", lambda run, met: (trials.PLAIN, np.ones(2)))
-    arguments = ("--catalogue", "three", "--catalogue", "dark", "--trials", "250", "--seed", "3")
+    arguments = ("--catalogues", "three", "--catalogues", "dark", "--trials", "250", "--seed", "3")
     code, out, _ = call(*STACK, *arguments, "--json")
     assert code == 0
-    found = json.loads(out)["global"]
-    assert found["p_global"] is None
-    assert found["reason"]
-    assert "global p not determined" in call(*STACK, *arguments)[1].splitlines()[-1]
+    found = json.loads(out)["chance"]
+    assert set(found) == {"reason"}
+    assert "stack:three: not known: " in " ".join(call(*STACK, *arguments)[1].split())
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "words"),
     [
-        (("--catalogue", "snrr"), 2, ["'snrr'", "Did you mean 'snr'"]),
-        (("--catalogue", "three", "--catalogue", "stack:three"), 2, ["more than once"]),
-        (("--catalogue", "three", "--injections", "10"), 2, ["--injections is 10"]),
-        (("--catalogue", "three", "--trials", "10"), 2, ["--trials is 10"]),
-        (("--catalogue", "three", "--sample", "cascade"), 2, ["'cascade'", "cascades-2023"]),
-        (("--catalogue", "three", "--index", "7"), 2, ["index 7"]),
-        (("--catalogue", "three", "--output", __file__), 2, ["is a file"]),
-        (("--catalogue", "three", "--n-signal", "-4"), 2, ["n_signal"]),
-        (("--catalogue", "three", "--workers", "0"), 2, ["0"]),
-        (("--catalogue", "hgps"), 3, ["source-catalogues"]),
+        (("--catalogues", "snrr"), ["'snrr'", "Did you mean 'snr'"]),
+        (("--catalogues", "three", "--catalogues", "stack:three"), ["three named twice"]),
+        (("--catalogues", "three", "--injections", "10"), ["injections is 10"]),
+        (("--catalogues", "three", "--trials", "10"), ["trials is 10"]),
+        (("--catalogues", "three", "--sample", "cascade"), ["'cascade'", "cascades-2023"]),
+        (("--catalogues", "three", "--index", "7"), ["'index'", "7"]),
+        (("--catalogues", "three", "--output", __file__), ["is a file"]),
+        (("--catalogues", "three", "--n-signal", "-4"), ["n_signal"]),
+        (("--catalogues", "three", "--workers", "0"), ["workers", "0"]),
         (
-            ("--catalogue", "snrr", "--catalogue", "three?rule=flux >", "--trials", "10", "--output", __file__),
-            2,
-            ["4 things stand against it", "'snrr'", "three?rule", "--trials is 10", "is a file"],
+            ("--catalogues", "snrr", "--catalogues", "three?rule=flux >", "--index", "7", "--precision", "2"),
+            ["'snrr'", "three?rule", "'index'", "'precision'"],
         ),
     ],
 )
-def test_bad_input_is_refused_before_work_all_faults_together(call, monkeypatch, arguments, code, words):
+def test_bad_input_is_refused_before_work_all_faults_together(call, monkeypatch, arguments, words):
     monkeypatch.setattr(samples, "load", never)
     found, out, err = call("stack", "--sample", "cascades-2023", *arguments, "--json")
-    assert found == code
+    assert found == 2
     for word in words:
         assert word in err
-    assert json.loads(out)["error"]["exit_code"] == code
+    assert json.loads(out)["error"]["exit_code"] == 2
 
 
-def test_missing_data_alone_are_a_data_error_and_beside_a_fault_of_input_an_input_error():
-    def lacks():
-        raise DataError("not here")
-
-    def wrong():
-        raise InputError("wrong")
-
-    with pytest.raises(DataError, match="2 things"):
-        work.all_or_none([lacks], [lacks])
-    with pytest.raises(InputError, match="2 things"):
-        work.all_or_none([lacks], [wrong])
-    assert work.all_or_none([lambda: None], [lambda: 1, lambda: 2]) == [1, 2]
+def test_data_that_are_not_here_are_a_data_error_that_names_the_release(call):
+    code, out, err = call(*STACK, "--catalogues", "hgps", "--json")
+    assert code == 3
+    assert "source-catalogues" in err
+    assert json.loads(out)["error"]["kind"] == "DataError"
 
 
-def test_rules_on_the_same_list_have_files_of_their_own():
-    names = ["hgps?rule=a > 1", "snr", "hgps?rule=a > 2", "my list.csv"]
-    answers = [{"catalogue": name} for name in names]
-    assert work._file_names(answers) == ["stack-hgps-1", "stack-snr", "stack-hgps-2", "stack-my-list"]
+def test_rules_on_the_same_list_have_files_of_their_own(cache, mine):
+    rules = tuple(f"{mine}?rule=flux_tev > {least}" for least in (18, 19))
+    answer = answered(cache, catalogues=rules, injections=0)
+    assert len({drawn.sidecar.slug for drawn in answer.drawn()}) == 2
 
 
 # --- the figure ----------------------------------------------------------------------------------------------------
 
 
 @lru_cache
-def many(number, origin="synthetic"):
-    """An answer of many sources with long names, and terms of both signs."""
+def many(number):
+    """Many sources with long names, and terms of both signs."""
     terms = np.random.default_rng(number).normal(0.3, 1.0, number)
-    sources = [
-        {"name": f"a source with quite a long name {k}", "ts_term": float(t), "share_of_events": 1.0 / number}
-        for k, t in enumerate(terms)
-    ]
-    label = f"{number} of 3000 sources of a-table-of-mine.ecsv with KIND == 'SNR' and FLUX > 0.1 and COST in '$' or W$"
-    fit = {"label": label, "ts": float(terms.sum()), "n_s": 12.0, "index": 2.5, "n_sources": number}
-    p = {"p": 0.01, "p_error": 0.001, "sigma": 2.3, "n_trials": 1000}
-    return zero(origin=origin, sources=sources, p_value=p, **fit)
+    return [plot.SourceBar(f"a source with quite a long name {k}", float(t), 1.0 / number) for k, t in enumerate(terms)]
+
+
+def drawn(bars):
+    label = f"{len(bars)} of 3000 sources of a-table-of-mine.ecsv with KIND == 'SNR' and FLUX > 0.1 and COST in '$' W$"
+    return plot.stack_figure(bars, ts=sum(one.ts_term for one in bars), label=label, origin="synthetic")
 
 
 @pytest.mark.parametrize("number", [1, 12, 1000])
 def test_names_never_overlap_and_the_rest_is_counted(number):
-    answer = many(number)
-    figure, sidecar = plot.stack_figure(answer, name="stack-many")
+    figure = drawn(many(number))
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     axes = figure.axes[0]
@@ -300,31 +291,36 @@ def test_names_never_overlap_and_the_rest_is_counted(number):
         assert box.x0 >= -1  # the layout rounds to a pixel
         assert box.x1 <= width + 1
     assert "SYNTHETIC" in figure._suptitle.get_text()
-    assert sidecar.slug == "stack-many-synthetic"
     if number == 1000:
-        order = sorted((row["ts_term"] for row in answer["sources"]), key=abs)[:-20]
+        order = sorted((one.ts_term for one in many(number)), key=abs)[:-20]
         assert axes.get_yticklabels()[-1].get_text() == "980 others"
         assert f"{sum(order):.2f}".lstrip("-") in axes.texts[0].get_text()
-        assert "the 20 largest of 1000 sources" in sidecar.caption
+        assert plot.stack_words(many(number))[1] == "the 20 largest of 1000 sources"
 
 
 def test_bars_are_the_terms_largest_first_and_told_apart_in_grey():
-    answer = many(12)
-    figure, sidecar = plot.stack_figure(answer, name="stack-many")
+    figure = drawn(many(12))
     bars = figure.axes[0].patches
-    assert [bar.get_width() for bar in bars] == sorted((row["ts_term"] for row in answer["sources"]), reverse=True)
+    assert [bar.get_width() for bar in bars] == sorted((one.ts_term for one in many(12)), reverse=True)
     assert all(bool(bar.get_hatch()) == (bar.get_width() < 0) for bar in bars)
     grey = np.asarray(Image.open(io.BytesIO(png(figure))).convert("L"))
     assert grey.min() < 60  # dark bars beside hatched ones on white
-    for number in ("local p = 0.01", "12.0", "1000 trials", "seed 1"):
-        assert number in sidecar.caption
+
+
+def test_the_caption_says_the_numbers_of_the_fit(cache):
+    answer = answered(cache, catalogues=("three",), trials=400)
+    found = answer.catalogues[0].found
+    assert isinstance(found.chance, Chance)
+    (one,) = answer.drawn()
+    for number in (f"TS {found.fitted.ts:.2f}", f"n_s {found.fitted.n_signal:.1f}", "400 trials", "Seed 1"):
+        assert number in one.sidecar.caption
 
 
 def test_a_stack_without_signal_says_so_in_its_figure():
-    figure, sidecar = plot.stack_figure(zero(), name="stack-two")
+    nothing = [plot.SourceBar(f"source {k}", 0.0, 0.5) for k in range(2)]
+    figure = plot.stack_figure(nothing, ts=0.0, label="two sources", origin="real")
     assert not figure.axes[0].patches
     assert "no signal fitted" in figure.axes[0].texts[0].get_text()
     assert "SYNTHETIC" not in figure._suptitle.get_text()
-    assert (sidecar.slug, sidecar.origin) == ("stack-two", "real")
     with pytest.raises(InputError, match="no sources"):
-        plot.stack_figure(zero(sources=[]), name="stack-none")
+        plot.stack_figure([], ts=0.0, label="none", origin="real")

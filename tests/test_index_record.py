@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from nuanalysis.answers.inference import index_record
+from nuanalysis.answers._flux import index_bias_of
 from nuanalysis.likelihood import FitResult
+from nuanalysis.records import Unknown
 
 
 def asked(*, free=True):
@@ -25,23 +26,22 @@ def skies(n=2000, shift=0.2, width=0.3):
 
 
 def test_shift_and_spread_are_those_of_skies_with_as_many_fitted_events():
-    found = index_record(asked(), FitResult(20.0, 100.0, 2.5, True), skies())
-    assert 300 < found["n_trials"] < 600  # a quarter of the skies, less those that fluctuated away
-    assert found["shift"] == pytest.approx(0.2, abs=4 * found["shift_error"])
-    assert found["spread"] == pytest.approx(0.3, rel=0.1)
-    assert found["corrected"] == pytest.approx(2.5 - found["shift"])
-    assert found["injected"] == 2.7
+    found = index_bias_of(asked(), FitResult(20.0, 100.0, 2.5, True), skies())
+    assert 300 < found.n_trials < 600  # a quarter of the skies, less those that fluctuated away
+    assert found.shift.value == pytest.approx(0.2, abs=4 * found.shift.error)
+    assert found.spread == pytest.approx(0.3, rel=0.1)
+    assert found.corrected == pytest.approx(2.5 - found.shift.value)
+    assert found.injected == 2.7
 
 
 def test_skies_without_signal_do_not_count_and_the_range_is_kept():
-    found = index_record(asked(), FitResult(20.0, 50.0, 1.05, True), skies(shift=0.4))
-    assert found["corrected"] == 1.0
-    few = index_record(asked(), FitResult(1.0, 5.0, 3.9, True), skies())
-    assert few["shift"] is None
-    assert few["corrected"] is None
-    assert "expected at least 30" in few["reason"]
+    found = index_bias_of(asked(), FitResult(20.0, 50.0, 1.05, True), skies(shift=0.4))
+    assert found.corrected == 1.0
+    few = index_bias_of(asked(), FitResult(1.0, 5.0, 3.9, True), skies())
+    assert isinstance(few, Unknown)
+    assert "expected at least 30" in few.reason
 
 
 def test_a_held_index_and_a_fit_without_signal_have_no_record():
-    assert index_record(asked(free=False), FitResult(20.0, 100.0, 2.7, True), skies()) is None
-    assert index_record(asked(), FitResult(0.0, 0.0, 1.0, True), skies()) is None
+    assert index_bias_of(asked(free=False), FitResult(20.0, 100.0, 2.7, True), skies()) is None
+    assert index_bias_of(asked(), FitResult(0.0, 0.0, 1.0, True), skies()) is None

@@ -158,6 +158,18 @@ def test_the_official_layout_gives_the_fit_of_an_independent_evaluation(tmp_path
     assert fit.n_signal == pytest.approx(wanted.x, rel=1e-4)
 
 
+def test_every_published_fit_is_repeated_beside_the_published_one(tmp_path):
+    write_contributions(tmp_path, n=2000)
+    contributions = release.read_event_contributions(tmp_path)
+    found = official.repeated(contributions)
+    assert (found.n_events, [row.template for row in found.results]) == (2000, list(release.TEMPLATES))
+    for row in found.results:
+        best, published = official.fit_official(contributions, row.template), official.PUBLISHED[row.template]
+        assert (row.n_signal, row.ts) == (best.n_signal, best.ts)
+        assert (row.published_n_signal, row.published_ts) == (published.n_signal, published.ts)
+        assert row.template in str(found)
+
+
 def test_unknown_templates_and_broken_terms_are_refused(tmp_path):
     write_contributions(tmp_path, n=50)
     contributions = release.read_event_contributions(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from nuanalysis.errors import InputError
-from nuanalysis.workflow.parameters import PARAMETERS, check_notebook, describe, validate
+from nuanalysis.workflow.parameters import PARAMETERS, check_notebook, describe, read_values, validate
 
 
 def notebook(
@@ -42,13 +42,13 @@ cluster = ""
 
 def test_defaults_hold_for_every_notebook_and_satisfy_their_own_model() -> None:
     assert list(PARAMETERS) == [
-        "01_event_store", "02_event_selection", "03_template_fits", "04_stacking", "05_data_release",
-        "06_templates", "07_sky_map", "08_extended_sources",
+        "00_ask_the_sky", "01_event_store", "02_event_selection", "03_template_fits", "04_stacking",
+        "05_data_release", "06_templates", "07_sky_map", "08_extended_sources",
     ]  # fmt: skip
     for name in PARAMETERS:
         chosen = validate(name, {})
         assert chosen.model_dump()["spec"] == "specs/default.toml"
-        assert all(row["description"] for row in describe(name))
+        assert all(row.description for row in describe(name))
 
 
 def test_a_given_value_is_taken_and_the_model_never_changes() -> None:
@@ -59,6 +59,13 @@ def test_a_given_value_is_taken_and_the_model_never_changes() -> None:
     }  # fmt: skip
     with pytest.raises(ValidationError, match="frozen"):
         chosen.workers = 5  # type: ignore[attr-defined]
+
+
+def test_several_numbers_stand_with_commas_between_and_come_back_from_papermill_as_lists() -> None:
+    said = read_values("08_extended_sources", ["declination=-5,82", "extensions=[1, 2.5]"])
+    chosen = validate("08_extended_sources", said).model_dump()
+    assert (chosen["declination"], chosen["extensions"]) == ((-5.0, 82.0), (1.0, 2.5))
+    assert validate("08_extended_sources", {"declination": [-5, 82]}).model_dump()["declination"] == (-5.0, 82.0)
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
@@ -102,12 +109,12 @@ def test_an_unknown_notebook_is_refused() -> None:
 
 
 def test_describe_gives_type_unit_range_default() -> None:
-    rows = {row["name"]: row for row in describe("03_template_fits")}
-    assert rows["workers"] == {
-        "name": "workers", "type": "int", "unit": "processes", "range": "1..256", "default": 2,
-        "description": "worker processes",
+    rows = {row.name: row for row in describe("03_template_fits")}
+    assert rows["workers"].to_dict() == {
+        "name": "workers", "type": "int", "unit": "", "range": "1..256", "default": 2,
+        "description": "workers of threads, processes and dask",
     }  # fmt: skip
-    assert rows["executor"]["range"] == "serial | threads | processes | dask | slurm | htcondor"
+    assert rows["executor"].range == "serial | threads | processes | dask | slurm | htcondor"
 
 
 def test_a_cell_that_names_exactly_the_fields_is_good(tmp_path: Path) -> None:

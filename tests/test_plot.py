@@ -21,11 +21,14 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import chi2
+from small_results import local, of_all, scanned, unknown
 
 from nuanalysis import plot
-from nuanalysis.errors import InputError, StepMissing
+from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import PUBLISHED
-from nuanalysis.plot import _page, _results, _samples, _sky, _standard, canvas
+from nuanalysis.plot import FluxRow, StackRow, _page, _results, _samples, _sky, canvas
+from nuanalysis.publish import CutRow
+from nuanalysis.records import Chance, Unknown
 from nuanalysis.schema import TRIALS, dataset
 
 NSIDE = 32
@@ -44,43 +47,42 @@ def ensemble(ts: NDArray[np.float64], log_weight: NDArray[np.float64]) -> xr.Dat
     return dataset(TRIALS, values, {"fingerprint": "0" * 64, "seed": 1, "kind": "background"})
 
 
-def result(hypothesis: str = "template:pi0", origin: str = "synthetic", best: float = 2e-11) -> dict[str, object]:
-    flux = {"best": best, "low_68": 0.8 * best, "high_68": 1.3 * best + 1e-12, "upper_limit_90": 3e-11}
-    return {
-        "sample": "cascades-2023" if origin == "synthetic" else "tracks",
-        "origin": origin,
-        "hypothesis": hypothesis,
-        "label": "Galactic π⁰ template",
-        "fit": {"ts": 20.0, "n_signal": 700.0 if best else 0.0, "index": 2.7, "index_free": False, "converged": True},
-        "p_value": {"p": 1e-6, "sigma": 4.7},
-        "flux": flux,
-        "sensitivity": {"flux": 6e-12},
-    }
+def sample_of(origin: str) -> str:
+    return "cascades-2023" if origin == "synthetic" else "tracks"
+
+
+def flux(hypothesis: str = "template:pi0", origin: str = "synthetic", best: float = 2e-11) -> FluxRow:
+    ends = {"low": 0.8 * best, "high": 1.3 * best + 1e-12, "limit": 3e-11, "sensitivity": 6e-12}
+    return FluxRow(hypothesis, "Galactic π⁰ template", sample_of(origin), origin, best=best, **ends)
+
+
+def stack(origin: str) -> StackRow:
+    return StackRow("stack:snr", "Supernova remnants", sample_of(origin), origin, n_signal=200.0, index=2.7, sigma=3.2)
 
 
 def every_figure(origin: str) -> dict[str, Figure]:
     rng = np.random.default_rng(5)
     edges, expected = np.linspace(-1.0, 1.0, 11), np.full(10, 90.0)
     cuts = [
-        {"season": s, "cut": c, "events": n} for s in ("IC40", "IC79") for c, n in (("all", 900), ("good runs", 700))
+        CutRow(sample="tracks", season=season, cut=cut, events=n, rate_hz=None, exposure_d=None)
+        for season in ("IC40", "IC79")
+        for cut, n in (("all", 900), ("good runs", 700))
     ]
     trials = ensemble(rng.chisquare(1, 400), np.zeros(400))
     values = rng.random(hp.nside2npix(8))
     named = {"label": "A name", "origin": origin}
     return {
-        "sky_map": plot.sky_map(values, unit="TS (sr⁻¹)", **named),
-        "marked_map": plot.sky_map(values, unit="TS (sr⁻¹)", marks=MARKS, **named),
-        "plane_crop": plot.plane_crop(values, unit="TS (sr⁻¹)", **named),
+        "sky_map": plot.sky_map(values, unit="TS (sr⁻¹)", frame="icrs", **named),
+        "marked_map": plot.sky_map(values, unit="TS (sr⁻¹)", frame="icrs", marks=MARKS, **named),
+        "plane_crop": plot.plane_crop(values, unit="TS (sr⁻¹)", frame="icrs", **named),
         "ts_distribution": plot.ts_distribution(trials, observed_ts=4.0, **named),
         "marginals": plot.marginals(
             edges, rng.poisson(expected), expected, np.sqrt(expected), quantity="sin(dec)", **named
         ),
         "cut_flow": plot.cut_flow(cuts, **named),
-        "likelihood_scan": plot.likelihood_scan(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **named),
-        "flux_comparison": plot.flux_comparison(
-            [result(origin=origin), result("stack:snr", origin, best=0.0)], PUBLISHED
-        ),
-        "stacking": plot.stacking([result("stack:snr", origin)], PUBLISHED),
+        "likelihood_profile": plot.likelihood_profile(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **named),
+        "flux_comparison": plot.flux_comparison([flux(origin=origin), flux("stack:snr", origin, best=0.0)], PUBLISHED),
+        "stacking": plot.stacking([stack(origin)], PUBLISHED),
     }
 
 
@@ -104,13 +106,13 @@ def test_everything_synthetic_says_so_and_nothing_real_does(synthetic: dict[str,
 
 
 def test_a_figure_of_both_says_both() -> None:
-    rows = [result(), result(origin="real")]
+    rows = [flux(), flux(origin="real")]
     assert plot.flux_comparison(rows, PUBLISHED).get_suptitle().startswith("SYNTHETIC and real")
 
 
 def test_an_unknown_origin_is_refused() -> None:
     with pytest.raises(InputError, match="'simulated'"):
-        plot.sky_map(np.ones(768), label="x", unit="sr⁻¹", origin="simulated")
+        plot.sky_map(np.ones(768), label="x", unit="sr⁻¹", frame="icrs", origin="simulated")
 
 
 def test_no_letter_is_small_and_none_leaves_the_canvas(synthetic: dict[str, Figure]) -> None:
@@ -171,15 +173,18 @@ def test_galactic_look_up_agrees_with_astropy(longitude: float, latitude: float)
     where = SkyCoord(longitude, latitude, unit="deg", frame="galactic").icrs
     pixel = hp.ang2pix(NSIDE, where.ra.deg, where.dec.deg, lonlat=True)
     values = np.arange(hp.nside2npix(NSIDE), dtype=float)
-    seen = _sky._values_at(values, np.radians(np.array([longitude])), np.radians(np.array([latitude])))
+    seen = _sky._values_at(values, "icrs", np.radians(np.array([longitude])), np.radians(np.array([latitude])))
     near = hp.get_all_neighbours(NSIDE, pixel)
     assert seen[0] == pixel or int(seen[0]) in near  # a direction may lie on the edge of a pixel
 
 
-def test_the_centre_is_in_the_middle_and_longitude_grows_to_the_left() -> None:
-    directions = SkyCoord(*hp.pix2ang(NSIDE, np.arange(hp.nside2npix(NSIDE)), lonlat=True), unit="deg").galactic
+@pytest.mark.parametrize("frame", ["icrs", "galactic"])
+def test_the_centre_is_in_the_middle_and_longitude_grows_to_the_left(frame: str) -> None:
+    longitude, latitude = hp.pix2ang(NSIDE, np.arange(hp.nside2npix(NSIDE)), lonlat=True)
+    directions = SkyCoord(longitude, latitude, unit="deg", frame=frame)
     spot = (directions.separation(SkyCoord(60, 20, unit="deg", frame="galactic")).deg < 12.0).astype(float)
-    picture = Image.open(io.BytesIO(_page.png(plot.sky_map(spot, label="x", unit="u", origin="real")))).convert("RGB")
+    figure = plot.sky_map(spot, label="x", unit="u", frame=frame, origin="real")
+    picture = Image.open(io.BytesIO(_page.png(figure))).convert("RGB")
     pixels = np.asarray(picture).astype(int)[: int(picture.height * 0.75)]  # without the colour bar
     yellow = (pixels[..., 0] > 230) & (pixels[..., 1] > 200) & (pixels[..., 2] < 120)
     rows, columns = np.nonzero(yellow)
@@ -207,25 +212,31 @@ def test_the_names_of_marks_stay_inside_the_figure(synthetic: dict[str, Figure])
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, name.get_text()
 
 
-LOCAL = {"p": 6.2e-4, "p_error": 5e-5, "extrapolated": False}
-GLOBAL = {"p": 0.54, "p_error": 0.06, "upper_bound_90": None, "n_skies": 1000}
-NONE_OF_THEM = {"p": 0.01, "p_error": 0.01, "upper_bound_90": 0.023, "n_skies": 100}
-
-
 @pytest.mark.parametrize(
-    ("local", "of_all", "said"),
+    ("alone", "of_sky", "said"),
     [
-        (LOCAL, GLOBAL, "local p 0.00062 ± 5e-05, global p 0.54 ± 0.06 from 1,000 background skies"),
-        (LOCAL, None, "local p 0.00062 ± 5e-05, no global p asked for"),
-        (LOCAL, NONE_OF_THEM, "local p 0.00062 ± 5e-05, global p below 0.023 (90 %) from 100 background skies"),
+        (local(6.2e-4, 5e-5), of_all(0.54, 0.06), "local p (6.20 +- 0.50)e-04, 3.23 sigma, 4,000 trials"),
+        (local(6.2e-4, 5e-5), unknown("asked without background skies"), "not known: asked without background skies"),
+        (local(6.2e-4, 5e-5), of_all(0.01, 0.01, 100, bound=0.023), "global p < 0.023 (90 %: none of 100 trials)"),
         (
-            {"p": 1e-7, "p_error": None, "extrapolated": True}, GLOBAL,
-            "local p 1e-07 (extrapolated), global p 0.54 ± 0.06 from 1,000 background skies",
+            Chance(p=1e-7, error=unknown("beyond"), n_trials=100, extrapolated=True), of_all(0.54, 0.06),
+            "local p 1e-07 (extrapolated), 5.20 sigma, 100 trials; global p 0.540 +- 0.060",
         ),
     ],
 )  # fmt: skip
-def test_a_hottest_spot_in_words(local: dict[str, object], of_all: dict[str, object] | None, said: str) -> None:
-    assert _standard._chance_words({"p_local": local, "p_global": of_all}) == said
+def test_a_map_of_a_scan_says_what_its_hottest_spots_are(alone: Chance, of_sky: Chance | Unknown, said: str) -> None:
+    found = scanned(chance=of_sky)
+    hottest = tuple(spot.model_copy(update={"local": alone}) for spot in found.hottest)
+    [drawn] = found.model_copy(update={"hottest": hottest}).drawn()
+    for text in (drawn.sidecar.alt, drawn.sidecar.caption):
+        assert text.count(said) == 2
+
+
+def test_the_frame_of_a_map_is_said_and_never_taken_for_granted() -> None:
+    with pytest.raises(InputError, match="expected icrs or galactic"):
+        plot.sky_map(np.ones(768), label="x", unit="u", frame="C", origin="real")
+    with pytest.raises(TypeError, match="frame"):
+        plot.sky_map(np.ones(768), label="x", unit="u", origin="real")  # type: ignore[call-arg]
 
 
 def test_the_names_of_longitudes() -> None:
@@ -235,7 +246,7 @@ def test_the_names_of_longitudes() -> None:
 @pytest.mark.parametrize("values", [np.ones(100), np.ones((2, 48)), np.full(768, np.nan)])
 def test_what_is_no_map_is_refused(values: NDArray[np.float64]) -> None:
     with pytest.raises(InputError, match="sky map"):
-        plot.sky_map(values, label="x", unit="u", origin="real")
+        plot.sky_map(values, label="x", unit="u", frame="icrs", origin="real")
 
 
 # ------------------------------------------------------------------------------------------------------ trials
@@ -290,17 +301,17 @@ def test_nothing_to_show_is_refused() -> None:
         plot.cut_flow([], label="x", origin="real")
     with pytest.raises(InputError, match="no results"):
         plot.flux_comparison([], {})
-    with pytest.raises(InputError, match="no stacking"):
-        plot.stacking([result()], {})
-    with pytest.raises(InputError, match="likelihood scan"):
-        plot.likelihood_scan(np.zeros(3), np.zeros(4), label="x", origin="real")
+    with pytest.raises(InputError, match="no stacks"):
+        plot.stacking([], {})
+    with pytest.raises(InputError, match="likelihood profile"):
+        plot.likelihood_profile(np.zeros(3), np.zeros(4), label="x", origin="real")
 
 
 # ------------------------------------------------------------------------------------------------------- pages
 
 
 def small() -> Figure:
-    return plot.likelihood_scan(np.arange(5.0), np.arange(5.0), label="x", origin="real")
+    return plot.likelihood_profile(np.arange(5.0), np.arange(5.0), label="x", origin="real")
 
 
 def test_html_keeps_the_alt_text_and_escapes_it() -> None:
@@ -347,8 +358,3 @@ def test_a_sidecar_that_says_nothing_is_refused(wrong: dict[str, str]) -> None:
 )
 def test_slugs(hypothesis: str, name: str) -> None:
     assert plot.slug(hypothesis) == name
-
-
-def test_no_results_no_figures(tmp_path: Path) -> None:
-    with pytest.raises(StepMissing, match="nuanalysis run"):
-        plot.standard_figures(tmp_path, {})

@@ -18,255 +18,46 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 from astropy.table import Table
-from nuanalysis.publish._run import recipe_text
-from numpy.typing import NDArray
 from scipy.stats import norm
+from small_results import (
+    PUBLISHED_MAP,
+    RESULTS,
+    SCIENCE_DOI,
+    at_published_ts,
+    change,
+    entry,
+    expected,
+    listed,
+    make_run,
+    measured,
+    results,
+    scanned,
+    together,
+    unknown,
+)
 
 from nuanalysis import plot, publish
+from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.cli import release as verbs
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import plain
-from nuanalysis.publish import _compare
-from nuanalysis.publish._manifest import release_files, write_sums
-from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, dataset
+from nuanalysis.publish import Results, _compare, _numbers
+from nuanalysis.publish._manifest import INDEX, release_files, write_sums
+from nuanalysis.publish._recipe import recipe_text
+from nuanalysis.records import Interval, Measured
 from nuanalysis.store import read_zip, write_zip
 
-PUBLISHED_MAP = b"stands for the published pi0 map"
-SCIENCE_DOI = "10.21234/8v5d-rn16"
 
-
-def _events(rng: np.random.Generator, sample: str, origin: str, number: int) -> xr.Dataset:
-    values = {
-        "mjd": np.sort(rng.uniform(55700.0, 56000.0, number)),
-        "right_ascension": rng.uniform(0.0, 2 * np.pi, number),
-        "declination": np.arcsin(rng.uniform(-1.0, 1.0, number)),
-        "log10_energy": rng.uniform(2.7, 5.0, number),
-        "angular_error": rng.uniform(0.1, 0.4, number),
-    }
-    if origin == "synthetic":
-        values["component"] = rng.integers(0, 4, number)
-    reference = "see https://doi.org/10.1126/science.adc9818"
-    return dataset(EVENTS, values, {"sample": sample, "origin": origin, "livetime_s": 3.04e8, "reference": reference})
-
-
-def _response(name: str) -> xr.Dataset:
-    values = {
-        "effective_area": np.geomspace(1.0, 1e6, 12).reshape(3, 4),
-        "sin_dec_edges": np.linspace(-1.0, 1.0, 4),
-        "log10_true_edges": np.linspace(2.0, 7.0, 5),
-        "migration": np.full((1, 2, 2), 0.5),
-        "band_sin_dec_edges": np.array([-1.0, 1.0]),
-        "migration_true_edges": np.array([2.0, 4.0, 7.0]),
-        "migration_reco_edges": np.array([2.0, 4.0, 7.0]),
-        "psf_log10_true": np.array([3.0, 4.0, 5.0]),
-        "psf_narrow_fraction": np.full((1, 3), 0.4),
-        "psf_kappa_narrow": np.full((1, 3), 100.0),
-        "psf_kappa_broad": np.full((1, 3), 10.0),
-    }
-    return dataset(RESPONSE, values, {"name": name, "reference": "IceCube 2023", "flavours": "nue numu nutau"})
-
-
-def _trials(rng: np.random.Generator, number: int) -> xr.Dataset:
-    """Half a delta at zero and half a chi-square, drawn from a tilted ensemble so that the weights matter."""
-    tilt = 0.5  # exponential tilt exp(tilt ts / 2) of the chi-square part
-    positive = rng.random(number) < 1.0 / (1.0 + np.sqrt(1.0 - tilt))
-    ts = np.where(positive, rng.chisquare(1, number) / (1.0 - tilt), 0.0)
-    total = 0.5 + 0.5 / np.sqrt(1.0 - tilt)
-    values = {
-        "ts": ts,
-        "n_signal": 50.0 * np.sqrt(ts),
-        "index": np.full(number, 2.7),
-        "log_weight": np.log(total) - 0.5 * tilt * ts,
-        "converged": np.ones(number),
-    }
-    return dataset(TRIALS, values, {"fingerprint": "0" * 64, "seed": 1, "kind": "background"})
-
-
-def galactic_map(nside: int, width_deg: float) -> NDArray[np.float64]:
-    """A plane brighter towards the centre, RING in ICRS, mean of zero outside the plane."""
-    theta, phi = hp.Rotator(coord=["C", "G"])(*hp.pix2ang(nside, np.arange(hp.nside2npix(nside))))
-    latitude, longitude = 90.0 - np.degrees(theta), (np.degrees(phi) + 180.0) % 360.0 - 180.0
-    return np.asarray(np.exp(-0.5 * (latitude / width_deg) ** 2) * np.exp(-np.abs(longitude) / 70.0))
-
-
-def _map(nside: int, ts: float, model_origin: str, origin: str) -> xr.Dataset:
-    density = galactic_map(nside, 9.0)
-    density = density - 0.6 * density.mean()
-    signal = galactic_map(nside, 7.0)
-    per_sr = {"units": "sr-1"}
-    return xr.Dataset(
-        {
-            "ts_density": (
-                "pixel",
-                ts * density / density.mean() / (4 * np.pi),
-                {**per_sr, "description": "contribution to TS"},
-            ),
-            "signal_density": (
-                "pixel",
-                signal / signal.mean() / (4 * np.pi),
-                {**per_sr, "description": "template, as detected"},
-            ),
-        },
-        attrs={"nside": nside, "frame": "icrs", "origin": origin, "model_origin": model_origin},
-    )
-
-
-def _result(
-    sample: str, origin: str, hypothesis: str, label: str, model_origin: str, ts: float, n: float, best: float
-) -> dict[str, Any]:
-    free = hypothesis.startswith("stack:")
-    return {
-        "sample": sample,
-        "origin": origin,
-        "hypothesis": hypothesis,
-        "label": label,
-        "model_origin": model_origin,
-        "fit": {"ts": ts, "n_signal": n, "index": 2.9 if free else 2.7, "index_free": free, "converged": True},
-        "p_value": {
-            "p": float(0.5 * np.exp(-ts / 2)),
-            "p_error": float(0.03 * np.exp(-ts / 2)),
-            "sigma": float(np.sqrt(ts)),
-            "sigma_error": 0.02,
-            "n_trials": 4000,
-            "ess": 1800.0,
-            "kind": "local",
-            "method": "tilted scrambles",
-        },
-        "flux": {
-            "best": best,
-            "low_68": 0.78 * best,
-            "high_68": 1.25 * best + (2e-12 if best == 0.0 else 0.0),
-            "upper_limit_90": 1.4 * best + 9e-12,
-            "unit": "TeV cm^-2 s^-1",
-            "convention": "E^2 dN/dE at 100 TeV, per flavour, nu + nubar, whole sky",
-        },
-        "sensitivity": {"n_signal": 180.0, "flux": 5.9e-12, "flux_error": 1e-13, "n_trials": 2000},
-        "discovery_potential_5sigma": {"n_signal": 700.0, "flux": 2.3e-11, "flux_error": 5e-13, "n_trials": 2000},
-        "expected_per_flux": {"flux": 1e-11, "n": 309.6},
-        "scan": {"n_signal": [0.0, n, 2 * n + 1.0], "ts": [0.0, ts, ts - 9.0]},
-        "seed": 7,
-        "notes": ["derived IC86-II tables stand in"] if origin == "real" else [],
-    }
-
-
-def _inputs() -> list[dict[str, Any]]:
-    return [
-        {
-            "name": "cascades_2023",
-            "title": "Observation of high-energy neutrinos from the Galactic plane: data release",
-            "doi": SCIENCE_DOI,
-            "doi_confirmed": True,
-            "licence": "public release; licence line not yet checked",
-            "citation": "IceCube Collaboration, Science 380, 1338 (2023), https://doi.org/10.1126/science.adc9818",
-            "files": [{"path": "MainResult/pi0.npy", "sha256": hashlib.sha256(PUBLISHED_MAP).hexdigest()}],
-        },
-        {
-            "name": "tracks_3yr",
-            "title": "3-year point-source release",
-            "doi": "10.21234/B4F04V",
-            "doi_confirmed": False,
-            "licence": "not stated; season re-released CC0",
-            "citation": "IceCube Collaboration, ApJ 779, 132",
-            "files": [],
-        },
-    ]
-
-
-RESULTS = (
-    ("cascades-2023", "synthetic", "template:pi0", "Galactic π⁰ template", "published", 22.9, 741.0, 2.2e-11),
-    ("cascades-2023", "synthetic", "stack:snr", "Supernova remnants", "built-in", 9.1, 201.0, 6.0e-12),
-    ("cascades-2023", "synthetic", "stack:pwn", "Pulsar wind nebulae", "built-in", 11.3, 255.0, 4.1e-12),
-    ("cascades-2023", "synthetic", "stack:unid", "Unidentified sources", "built-in", 12.6, 248.0, 4.9e-12),
-    ("tracks", "real", "template:pi0", "Galactic π⁰ template", "published", 0.4, 61.0, 9.0e-12),
-    ("tracks", "real", "stack:snr", "Supernova remnants", "built-in", 0.0, 0.0, 0.0),
-)
-
-
-SEASONS = (
-    ("cascades-2023", "IC86", 60000, 3519.06),
-    ("tracks", "IC40", 36900, 376.36),
-    ("tracks", "IC79", 93133, 316.05),
-    ("tracks", "IC86-2011", 138322, 332.96),
-)
-CUTS = (("all events", 1.0), ("good runs", 0.97), ("quality", 0.8), ("declination and energy", 0.71))
-
-
-def _cut_flow() -> list[dict[str, Any]]:
-    return [
-        {
-            "sample": sample,
-            "season": season,
-            "cut": cut,
-            "events": int(total * kept),
-            "rate_hz": total * kept / (86400 * days),
-            "exposure_d": days,
-        }
-        for sample, season, total, days in SEASONS
-        for cut, kept in CUTS
-    ]
-
-
-def _samples(events: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "sample": "cascades-2023",
-            "origin": "synthetic",
-            "label": "Synthetic twin of the 2023 cascades",
-            "n_events": events,
-            "livetime_s": 304047105.07,
-            "reference": SCIENCE_DOI,
-            "note": "π⁰ signal injected at 2.18e-11",
-            "seasons": ["IC86"],
-        },
-        {
-            "sample": "tracks",
-            "origin": "real",
-            "label": "Three real track seasons",
-            "n_events": events,
-            "livetime_s": 8.86e7,
-            "reference": "https://doi.org/10.7910/DVN/VKL316",
-            "note": "",
-            "seasons": ["IC40", "IC79", "IC86-2011"],
-        },
-    ]
-
-
-def make_run(
-    folder: Path, *, nside: int = 8, events: int = 200, trials: int = 500, results: tuple[Any, ...] = RESULTS
-) -> Path:
-    """Write a small run folder that keeps the contract of architecture.md section 4."""
-    rng = np.random.default_rng(2023)
-    products = folder / "products"
-    products.mkdir(parents=True)
-    (folder / "spec.toml").write_text('name = "default"\nseed = 7\n')
-    write_zip(products / "events-cascades-2023.zip", _events(rng, "cascades-2023", "synthetic", events))
-    write_zip(products / "events-tracks.zip", _events(rng, "tracks", "real", events))
-    write_zip(products / "response-cascades-2023.zip", _response("cascades-2023"))
-    for sample, origin, hypothesis, _, model_origin, ts, _, _ in results:
-        name = f"{sample}-{plot.slug(hypothesis)}.zip"
-        write_zip(products / f"trials-{name}", _trials(rng, trials))
-        write_zip(products / f"map-{name}", _map(nside, ts, model_origin, origin))
-    document = {
-        "schema_version": "1",
-        "name": "default",
-        "created": "2026-01-02T03:04:05Z",
-        "spec_fingerprint": "ab" * 32,
-        "versions": {"nuanalysis": "0.1.0", "python": "3.11.9", "numpy": "2.4.6"},
-        "inputs": _inputs(),
-        "samples": _samples(events),
-        "cut_flow": _cut_flow(),
-        "results": [_result(*row) for row in results],
-    }
-    (folder / "results.json").write_text(json.dumps(document))
-    return folder
+def draw(run: Path) -> list[Path]:
+    return publish.draw(publish.load_results(run), run)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with its figures, report and release; tests that spoil anything copy it first."""
     run = make_run(tmp_path_factory.mktemp("runs") / "default")
-    plot.standard_figures(run, PUBLISHED)
+    draw(run)
     publish.report(run)
     publish.build(run, "DR0.1")
     return run
@@ -313,60 +104,127 @@ def page_of(path: Path) -> _Page:
 # ------------------------------------------------------------------------------------------------ results.json
 
 
-def test_the_schema_is_one_and_accepts_what_the_contract_says(finished: Path) -> None:
-    jsonschema.Draft202012Validator.check_schema(publish.results_schema())
-    document = publish.load_results(finished)
-    assert document["results"][0]["fit"]["n_signal"] == 741.0
+def everything() -> Results:
+    """Results with an answer to each question of which there is one by hand."""
+    significance, bias = at_published_ts()
+    more = (
+        entry("significance", "template:pi0", significance),
+        entry("bias", "template:pi0", bias),
+        entry("together", "stacks", together()),
+        entry("scan", "sky", scanned()),
+        entry("sources", "few", listed()),
+        entry("expect", "model", expected()),
+    )
+    return results(more=more)
 
 
-def _together() -> dict[str, Any]:
-    return {
-        "name": "stacks", "sample": "cascades-2023", "origin": "synthetic", "seed": 7, "precision": 0.05,
-        "hypotheses": ["stack:snr", "stack:pwn"], "n_hypotheses": 2, "smear_declination_deg": 3.0, "n_trials": 4000,
-        "best": "stack:pwn", "p_local": 3e-4, "p_local_error": 1e-5, "p_global": 5e-4, "p_global_error": 2e-5,
-        "sigma_global": 3.29, "sigma_global_error": 0.01, "trials_factor": 1.67, "kind": "global: of two", "local": [],
-    }  # fmt: skip
+def test_the_schema_is_one_and_accepts_what_answers_hold(finished: Path) -> None:
+    schema = json.loads(recipe_text("results.schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads((finished / "results.json").read_text()), schema)
+    jsonschema.validate(everything().to_dict(), schema)
+    assert next(publish.load_results(finished).of(MeasureAnswer)).fitted.n_signal == 741.0
+
+
+def test_the_schema_is_that_of_the_records() -> None:
+    """Run 'nuanalysis release schema > src/nuanalysis/publish/recipe/results.schema.json' where this fails."""
+    assert publish.schema_text() == recipe_text("results.schema.json")
+
+
+def test_results_come_back_as_they_were(finished: Path) -> None:
+    found = everything()
+    assert publish.read_results(json.loads(json.dumps(found.to_dict())), source="here").to_dict() == found.to_dict()
+    first = publish.load_results(finished).answers[0]
+    xr.testing.assert_identical(first.answer.map, read_zip(first.product(finished, "map")))
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("p_global", 1.2), ("p_global_error", -1.0), ("n_hypotheses", 1), ("kind", "local"), ("best", 3), ("seed", None)],
+    [
+        (("chance", "p"), 1.2),
+        (("chance", "error"), -1.0),
+        (("chance", "scope"), "everywhere"),
+        (("chance", "n_trials"), -1),
+        (("best",), 3),
+        (("provenance", "seed"), None),
+        (("provenance", "origin"), "simulated"),
+        (("more",), 1),
+    ],
 )
-def test_a_comparison_with_an_impossible_number_breaks_the_schema(key: str, value: object, finished: Path) -> None:
-    document = publish.load_results(finished) | {"together": [_together()]}
-    assert publish.check_results(document, source="results.json")
-    with pytest.raises(DataError, match=f"together/0/{key}"):
-        publish.check_results(document | {"together": [_together() | {key: value}]}, source="results.json")
+def test_an_answer_with_an_impossible_value_breaks_the_schema(key: tuple[str, ...], value: object) -> None:
+    document = results(more=[entry("together", "stacks", together())]).to_dict()
+    schema = publish.results_schema()
+    jsonschema.validate(document, schema)
+    inner = document["answers"][-1]["answer"]
+    for one in key[:-1]:
+        inner = inner[one]
+    inner[key[-1]] = value
+    with pytest.raises(DataError, match=key[-1]):
+        publish.read_results(document, source="results.json")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema)
 
 
 def test_without_comparisons_there_is_no_campaign_anywhere(finished: Path) -> None:
     assert "Campaign" not in (finished / "report" / "index.html").read_text()
     assert publish.campaign_table(publish.load_results(finished)) == b""
+    assert publish.campaign_text(publish.load_results(finished)) == ""
     assert not [name for name in release_files(release_of(finished)) if "campaign" in name]
 
 
 def test_a_comparison_that_failed_says_why_instead_of_a_number(spoilt: Path) -> None:
-    document = publish.load_results(spoilt)
-    failed = dict.fromkeys(("best", "p_local", "p_local_error", "p_global", "p_global_error", "trials_factor"))
-    document["together"] = [_together() | failed | {"reason": "too few <trials> at //x.org"}]
-    (spoilt / "results.json").write_text(json.dumps(document))
+    why = unknown("too few <trials> at //x.org")
+    failed = together(chance=why, local=why, trials_factor=None)
+    found = change(spoilt, answers=(*publish.load_results(spoilt).answers, entry("together", "stacks", failed)))
     publish.report(spoilt)
     page = page_of(spoilt / "report" / "index.html")
     assert "No global p-value: too few <trials>" in page.text
     assert page.fetched == []
-    [row] = [r for r in publish.campaign_rows(document) if r.kind == "global" and r.quantity.startswith("stacks")]
-    assert np.isnan(row.ours)
+    [row] = [r for r in publish.campaign_rows(found) if r.kind == "global" and r.quantity.startswith("stacks")]
+    assert row.ours is None
     assert "declinations smeared by 3 deg" in row.quantity
     assert row.note.startswith("too few")
 
 
-def test_the_campaign_table_shows_published_rows_of_their_own_sample_only(spoilt: Path) -> None:
-    document = publish.load_results(spoilt) | {"together": [_together()]}
-    rows = publish.campaign_rows(document)
+def test_the_campaign_table_shows_published_rows_of_their_own_sample_only() -> None:
+    rows = publish.campaign_rows(results(more=[entry("together", "stacks", together())]))
     assert sum(row.quantity.startswith("template:pi0: local") for row in rows) == 1
     assert {row.origin for row in rows if row.origin} == {"synthetic"}
-    assert np.isnan(rows[-1].core_hours)
+    assert rows[-1].core_hours is None
     assert "not measured" in rows[-1].note
+
+
+def test_a_question_without_a_line_of_its_own_is_in_report_and_release(tmp_path: Path) -> None:
+    """Its headline, its fields and its figures; nothing of it becomes markup or an address."""
+    significance, _ = at_published_ts()
+    more = (entry("expect", "model", expected()), entry("significance", "template:pi0", significance))
+    run = make_run(tmp_path / "default", results(RESULTS[:1], more))
+    draw(run)
+    page = page_of(publish.report(run))
+    assert "Further questions" in page.text
+    for words in ("Expect “model”", expected().headline()[0], "expected events", "619.2", "see x.org <b>"):
+        assert words in page.text, words
+    assert "Local p-value of a test statistic" in page.text
+    assert page.fetched == []
+    assert "b" not in page.counts
+    release = publish.build(run)
+    assert publish.verify(release).ok
+    stem = "expect-cascades-2023-model-synthetic"
+    assert json.loads((release / f"fits/{stem}.json").read_text())["answer"] == expected().to_dict()
+    table = Table.read(release / f"fits/{stem}.ecsv", format="ascii.ecsv")
+    assert (table["n_expected"][0], table.meta["ORIGIN"], table.meta["SEED"]) == (619.2, "synthetic", 7)
+    assert table.meta["RELEASE"] == release.name
+
+
+def test_figures_of_an_answer_are_called_as_its_entry_and_stand_with_it(tmp_path: Path) -> None:
+    more = [entry("scan", name, scanned(plane=True)) for name in ("sky", "sky-2")]
+    run = make_run(tmp_path / "default", results((), more))
+    names = {path.stem for path in draw(run)}
+    stem = "scan-cascades-2023-sky"
+    assert {f"{stem}-synthetic", f"{stem}.2-synthetic", f"{stem}-2-synthetic", f"{stem}-2.2-synthetic"} <= names
+    section = publish.report(run).read_text().partition('<section id="sky"')[2].partition("</section>")[0]
+    first, second = section.split("Scan “sky-2”")
+    assert (first.count("<img "), second.count("<img ")) == (2, 2)
 
 
 def test_data_release_points_to_the_files_of_the_package() -> None:
@@ -378,12 +236,13 @@ def test_data_release_points_to_the_files_of_the_package() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "word"),
     [
-        (("results", 0, "fit", "ts"), -1.0, "results/0/fit/ts"),
-        (("results", 1, "flux", "unit"), "GeV", "results/1/flux/unit"),
-        (("samples", 0, "origin"), "simulated", "samples/0/origin"),
+        (("answers", 0, "answer", "fitted", "ts"), "-", "fitted.ts"),
+        (("answers", 1, "answer", "flux", "best"), {"value": 1.0}, "flux.best.error"),
+        (("samples", 0, "origin"), "simulated", "samples.0.origin"),
         (("spec_fingerprint",), "abc", "spec_fingerprint"),
         (("created",), "yesterday", "created"),
-        (("schema_version",), "2", "schema_version"),
+        (("schema_version",), "1", "schema_version"),
+        (("answers", 0, "section"), "why", "no question 'why'"),
     ],
 )
 def test_results_against_the_schema_are_refused_by_name(
@@ -401,7 +260,7 @@ def test_results_against_the_schema_are_refused_by_name(
 
 def test_all_faults_come_at_once() -> None:
     with pytest.raises(DataError) as refused:
-        publish.check_results({"schema_version": "2", "name": "x"}, source="here")
+        publish.read_results({"schema_version": "1", "name": "x"}, source="here")
     assert "spec_fingerprint" in str(refused.value)
     assert "schema_version" in str(refused.value)
 
@@ -445,17 +304,15 @@ def test_the_report_says_what_is_synthetic_local_and_published(finished: Path) -
 
 def test_a_run_without_results_or_figures_still_has_a_report(tmp_path: Path) -> None:
     run = make_run(tmp_path / "default")
-    document = json.loads((run / "results.json").read_text())
-    document |= {"results": [], "cut_flow": [], "inputs": []}
-    (run / "results.json").write_text(json.dumps(document))
+    change(run, answers=(), cut_flow=(), inputs=())
     assert "holds no results" in page_of(publish.report(run)).text
     assert publish.verify(publish.build(run)).ok
 
 
 def test_text_from_a_run_cannot_become_markup(spoilt: Path) -> None:
-    document = json.loads((spoilt / "results.json").read_text())
-    document["samples"][0]["note"] = "<script src=http://evil.example/x.js></script>"
-    (spoilt / "results.json").write_text(json.dumps(document))
+    first, second = publish.load_results(spoilt).samples
+    noted = first.model_copy(update={"note": "<script src=http://evil.example/x.js></script>"})
+    change(spoilt, samples=(noted, second))
     page = page_of(publish.report(spoilt))
     assert "script" not in page.counts
     assert page.fetched == []
@@ -488,11 +345,10 @@ def test_a_figure_without_its_picture_is_refused_and_one_without_sidecar_left_ou
 
 def test_figures_of_results_that_are_gone_go_too(spoilt: Path) -> None:
     own = plot.Sidecar("of-a-notebook", "alt", "caption", "real")
-    plot.save(plot.likelihood_scan(np.arange(3.0), np.arange(3.0), label="x", origin="real"), spoilt / "figures", own)
-    document = json.loads((spoilt / "results.json").read_text())
-    document["results"] = document["results"][-1:]
-    (spoilt / "results.json").write_text(json.dumps(document))
-    drawn = plot.standard_figures(spoilt, PUBLISHED)
+    line = plot.likelihood_profile(np.arange(3.0), np.arange(3.0), label="x", origin="real")
+    plot.save(line, spoilt / "figures", own)
+    change(spoilt, answers=publish.load_results(spoilt).answers[-1:])
+    drawn = draw(spoilt)
     assert {path.stem for path in (spoilt / "figures").glob("*.png")} == {"of-a-notebook", *(p.stem for p in drawn)}
     assert not list((spoilt / "figures").glob("ts-cascades*"))
 
@@ -505,19 +361,23 @@ def line(lines: tuple[_compare.Line, ...], quantity: str) -> _compare.Line:
 
 
 def test_differences_by_hand() -> None:
-    row = _result(*RESULTS[0])
-    row["flux"] |= {"best": 31.8e-12, "low_68": 25.8e-12, "high_68": 40e-12}
-    lines = _compare.compare(row)
+    one = measured(*RESULTS[0])
+    unit = one.flux.best.unit
+    best = Measured(value=31.8e-12, error=1e-12, unit=unit)
+    ends = Interval(low=25.8e-12, high=40e-12, level=0.68, unit=unit)
+    flux = one.flux.model_copy(update={"best": best, "interval": ends})
+    lines = _compare.compare(one.model_copy(update={"flux": flux}))
     # (31.8 - 21.8) / sqrt(6.0^2 + 5.3^2) = 1.249
     assert line(lines, "best-fit flux").difference == "+1.2σ"
     assert line(lines, "signal events").difference == "−0.9 %"  # 741 / 748
     assert line(lines, "sensitivity").difference == "−1.3 %"  # 5.90 / 5.98
-    assert line(lines, "local significance").difference == "+0.1σ"  # sqrt(22.9) - 4.71 = 0.075
+    assert line(lines, "local significance").ours == "4.40σ"  # of p = 0.5 exp(-22.9 / 2)
+    assert line(lines, "local significance").difference == "−0.3σ"
     assert line(lines, "best-fit flux").published == "21.8\u00a0+5.3 −4.9"
 
 
 def test_numbers_of_one_sample_are_not_set_beside_another() -> None:
-    lines = _compare.compare(_result(*RESULTS[4]))
+    lines = _compare.compare(measured(*RESULTS[4]))
     assert line(lines, "signal events").published == "–"
     assert line(lines, "local significance").published == "–"
     assert line(lines, "best-fit flux").published.startswith("21.8")
@@ -525,36 +385,35 @@ def test_numbers_of_one_sample_are_not_set_beside_another() -> None:
 
 
 def test_unconfirmed_units_are_quoted_but_not_compared() -> None:
-    flux = line(_compare.compare(_result(*RESULTS[1])), "best-fit flux")
+    flux = line(_compare.compare(measured(*RESULTS[1])), "best-fit flux")
     assert "unconfirmed" in flux.published
     assert flux.difference == "–"
 
 
 def test_the_bias_corrected_number_stands_beside_the_published_one() -> None:
-    row = _result(*RESULTS[0])
-    row["flux"]["n_signal_corrected"] = 671.1
-    found = line(_compare.compare(row), "n_s, bias corrected")
+    one = measured(*RESULTS[0])
+    flux = one.flux.model_copy(update={"n_signal_corrected": Measured(value=671.1, error=3.0)})
+    found = line(_compare.compare(one.model_copy(update={"flux": flux})), "n_s, bias corrected")
     assert (found.ours, found.published, found.difference) == ("671.1", "671.1", "+0.0 %")
 
 
 def test_a_number_that_is_not_there_has_its_reason(spoilt: Path) -> None:
-    document = json.loads((spoilt / "results.json").read_text())
-    row = document["results"][0]
-    row["p_value"] |= dict.fromkeys(("p", "p_error", "sigma", "sigma_error", "ess")) | {"reason": "too few trials"}
-    row["flux"] |= {"low_68": None, "high_68": None, "upper_limit_90": None, "interval_reason": "range too short"}
-    row["sensitivity"] |= {"n_signal": None, "flux": None, "flux_error": None, "reason": "not reached"}
-    (spoilt / "results.json").write_text(json.dumps(document))
+    first, *rest = publish.load_results(spoilt).answers
+    short = unknown("range too short")
+    flux = first.answer.flux.model_copy(update={"interval": short, "upper_limit_90": short})
+    lost = {"chance": unknown("too few trials"), "flux": flux, "sensitivity": unknown("not reached")}
+    change(spoilt, answers=(entry("measure", first.name, first.answer.model_copy(update=lost)), *rest))
     text = page_of(publish.report(spoilt)).text
     for words in ("No p-value: too few trials", "No 68 % interval: range too short", "No sensitivity: not reached"):
         assert words in text
-    plot.standard_figures(spoilt, PUBLISHED)
+    draw(spoilt)
     page = page_of(publish.report(spoilt))
     assert not [words for words in (page.text, *(p["alt"] for p in page.pictures)) if re.search(r"\bnan\b", words)]
     assert publish.verify(publish.build(spoilt)).ok
 
 
 def test_an_index_without_signal_is_not_shown() -> None:
-    assert line(_compare.compare(_result(*RESULTS[5])), "spectral index").ours == "–"
+    assert line(_compare.compare(measured(*RESULTS[5])), "spectral index").ours == "–"
 
 
 @pytest.mark.parametrize(
@@ -562,7 +421,7 @@ def test_an_index_without_signal_is_not_shown() -> None:
     [(1.26e-6, "1.26 ×\u00a010⁻⁶"), (0.409, "0.409"), (0.0, "0"), (float("nan"), "–"), (5.9e-4, "5.90 ×\u00a010⁻⁴")],
 )
 def test_scientific(value: float, words: str) -> None:
-    assert _compare.scientific(value) == words
+    assert _numbers.scientific(value) == words
 
 
 def test_published_numbers_are_consistent_in_themselves() -> None:
@@ -661,8 +520,9 @@ def test_trials_and_fits_read_back(finished: Path) -> None:
     rows = Table.read(release / "fits" / "fits.ecsv", format="ascii.ecsv")
     assert list(rows["origin"]) == [row[1] for row in RESULTS]
     assert str(rows["flux_upper_limit_90"].unit) == "TeV / (s cm2)"
-    assert rows["n_signal"][0] == 741.0
-    assert json.loads((release / "fits" / "fits.json").read_text())["results"][0]["seed"] == 7
+    assert rows["fitted_n_signal"][0] == 741.0
+    said = json.loads((release / "fits" / "fits.json").read_text())["answers"][0]
+    assert said["answer"]["provenance"]["seed"] == 7
 
 
 def test_a_published_template_is_not_passed_on(finished: Path) -> None:
@@ -799,6 +659,23 @@ def test_two_manifests_that_disagree_are_refused(spoilt: Path) -> None:
         publish.verify(release)
 
 
+def test_a_release_of_the_first_layout_still_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Written by hand as releases with results.json of version 1 were: the manifest alone decides."""
+    release = tmp_path / "nuanalysis-old-DR0.1"
+    (release / "fits").mkdir(parents=True)
+    old = {"schema_version": "1", "name": "old", "results": [{"hypothesis": "template:pi0", "fit": {"ts": 22.9}}]}
+    (release / "results.json").write_text(json.dumps(old))
+    (release / "results.schema.json").write_text(json.dumps({"title": "results.json of nuanalysis, version 1"}))
+    (release / "fits" / "fits.ecsv").write_text("ts\n22.9\n")
+    digests = {name: hashlib.sha256((release / name).read_bytes()).hexdigest() for name in release_files(release)}
+    files = [{"path": name, "sha256": digest, "origin": "synthetic"} for name, digest in digests.items()]
+    (release / INDEX).write_text(json.dumps({"schema": "nuanalysis-release/1", "release": "old", "files": files}))
+    write_sums(release)
+    assert invoke(capsys, "verify", release, "--json")["ok"] is True
+    (release / "results.json").write_text(json.dumps({**old, "name": "new"}))
+    assert publish.verify(release).first_bad == "results.json"
+
+
 # --------------------------------------------------------------------------------------------------------- cli
 
 
@@ -810,7 +687,7 @@ def invoke(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[s
 
 
 def test_the_verbs_answer_with_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = make_run(tmp_path / "default", results=RESULTS[-1:])
+    run = make_run(tmp_path / "default", results(RESULTS[-1:]))
     built = invoke(capsys, "build", run, "--version", "DR1.2", "--json")
     assert built["version"] == "DR1.2"
     checked = invoke(capsys, "verify", built["release"], "--json")
@@ -818,6 +695,10 @@ def test_the_verbs_answer_with_one_document(tmp_path: Path, capsys: pytest.Captu
     assert (checked["digest"], checked["files"]) == (built["digest"], built["files"])
     told = invoke(capsys, "report", run, "--json")
     assert Path(told["report"]).is_file()
+
+
+def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(capsys, "schema") == publish.results_schema()
 
 
 def test_verify_ends_with_a_data_error(spoilt: Path) -> None:

@@ -1,24 +1,29 @@
 """Injection ensembles: bias, discovery potentials, intervals and their coverage, systematics, conditional trials."""
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
-import typer
 import xarray as xr
 from scipy.interpolate import make_smoothing_spline
 from scipy.stats import chi2, multivariate_normal, norm
-from small_problem import sample, stack_hypothesis, template_hypothesis
-from typer.testing import CliRunner
+from small_problem import plane, sample, stack_hypothesis, template_hypothesis, whole
 
 from nuanalysis import trials
-from nuanalysis.answers import bias, potentials
-from nuanalysis.cli import bias as bias_verb
+from nuanalysis.answers import bias
+from nuanalysis.answers._ensembles import reach_strength, reach_ts
+from nuanalysis.answers._posed import prepared_on
+from nuanalysis.answers.sensitivity import medians_of, potential_of
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError, PrecisionError
+from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, ts_at
-from nuanalysis.model import Terms, cells, place, prepare
+from nuanalysis.model import Hypothesis, Terms, cells, place, prepare
 from nuanalysis.model.kernels import draw_uniform, trial_key
+from nuanalysis.records import Measured, Unknown
 from nuanalysis.response import NOMINAL, NONE, Systematics, draw_variation
 from nuanalysis.trials._injection import signal_events
 from nuanalysis.trials._smooth import hat, smooth
@@ -536,7 +541,7 @@ def test_a_tilt_that_makes_a_density_negative_is_refused():
         trials.conditional_trials(problem(), 1, 0, 1, (1.01 * limit,))
 
 
-# --- as documents -----------------------------------------------------------------------------------------------------
+# --- as answers -------------------------------------------------------------------------------------------------------
 
 
 def stored(rows, seed=23):
@@ -545,56 +550,66 @@ def stored(rows, seed=23):
     return xr.Dataset(values, attrs={"seed": seed})
 
 
-def test_the_bias_curve_as_a_document_puts_the_published_pair_beside_ours():
-    pair = bias.published_pair("template:pi0", "cascades-2023")
+def test_a_fit_that_was_published_has_the_published_correction_beside_ours():
+    pair = bias.published_fit("template:pi0", "cascades-2023")
     assert pair[:2] == (748.0, 671.1)
-    assert bias.published_pair("template:pi0", "tracks") is None
-    assert bias.published_pair("stack:snr", "cascades-2023") is None
-    assert bias.all_fits((300.0, 748.0), pair) == (300.0, 748.0)
+    assert bias.published_fit("template:pi0", "tracks") is None
+    assert bias.published_fit("stack:snr", "cascades-2023") is None
     rows = injections()
-    record = bias.curve_record(stored(rows), (50.0, 748.0, 1e5), pair)
+    nodes, found = bias.curve_of(stored(rows))
     curve = trials.bias_curve(rows[:, 0], rows[:, 2])
-    assert record["spline"] == pytest.approx([curve.fitted(n).n_signal for n in record["n_injected"]])
-    ours, published, far = record["corrected"]
-    assert (ours["n_signal"], ours["n_signal_error"]) == (curve.corrected(50.0).n_signal, curve.corrected(50.0).error)
-    assert "published_n_signal" not in ours
-    assert published["published_n_signal"] == 671.1
-    assert far["n_signal"] is None
-    assert "wider range" in far["reason"]
-    assert record["n_trials"] == len(rows)
+    assert [node.n_injected for node in nodes] == curve.strengths.tolist()
+    assert [node.n_fitted.value for node in nodes] == curve.medians.tolist()
+    assert [node.n_fitted.error for node in nodes] == curve.errors.tolist()
+    assert [node.curve.value for node in nodes] == pytest.approx([curve.fitted(n.n_injected).n_signal for n in nodes])
+    assert found.n_trials == len(rows)
+    ours, published, far = (bias._corrected(found, n, pair) for n in (50.0, 748.0, 1e5))
+    assert ours.n_signal == Measured(value=curve.corrected(50.0).n_signal, error=curve.corrected(50.0).error)
+    assert ours.published is None
+    assert (published.published, published.source) == pair[1:]
+    assert isinstance(far.n_signal, Unknown)
+    assert "wider range" in far.n_signal.reason
 
 
-def test_potentials_as_documents_say_why_a_number_is_missing():
+def test_the_published_fit_is_corrected_once_whether_asked_for_or_not(tmp_path):
+    small = replace(whole(sample(1500, seed=31, nside=32)), name="cascades-2023")
+    asked = prepared_on(Hypothesis("template:pi0", plane(), 2.7, False), small)
+    answer = bias.bias(asked, small, (748.0, 300.0), 200, Bench(tmp_path))
+    assert [one.n_signal_fitted for one in answer.corrected] == [300.0, 748.0]
+    assert [one.published for one in answer.corrected] == [None, 671.1]
+
+
+def test_potentials_and_medians_say_why_a_number_is_missing():
     rng, strengths = np.random.default_rng(31), np.tile(np.arange(0.0, 8.1, 0.5), 60)
     ts, weight = tilted_background(rng)
     background = xr.Dataset({"ts": ("trial", ts), "log_weight": ("trial", weight)})
     found = np.maximum(strengths + rng.standard_normal(len(strengths)), 0.0) ** 2
     injected = xr.Dataset({"n_injected": ("trial", strengths), "ts": ("trial", found)})
-    three, nine = potentials.potentials(background, injected, 2.0, (3.0, 9.0))
-    assert three["n_signal"] == pytest.approx(3.0, abs=0.3)
-    assert three["flux"] == three["n_signal"] / 2.0
-    assert nine["n_signal"] is None
-    assert "effective trials" in nine["reason"]
-    medians = potentials.median_significances(background, injected)
-    assert [m["n_signal"] for m in medians] == np.unique(strengths).tolist()
-    assert medians[10]["sigma"] == pytest.approx(5.0, abs=5 * medians[10]["sigma_error"])
-    assert potentials.reach_ts(5.0) == 34.0
-    assert potentials.reach_strength(7.0) > 7.0
+    asked = Problem(problem(), "", 1)
+    three, nine = (potential_of(asked, background, injected, sigma) for sigma in (3.0, 9.0))
+    assert three.n_signal.value == pytest.approx(3.0, abs=0.3)
+    assert three.flux.value == pytest.approx(three.n_signal.value / fluxes.prepared_events_per_flux(problem()))
+    assert isinstance(nine, Unknown)
+    assert "effective trials" in nine.reason
+    medians = medians_of(background, injected)
+    assert [m.n_signal for m in medians] == np.unique(strengths).tolist()
+    assert medians[10].sigma.value == pytest.approx(5.0, abs=5 * medians[10].sigma.error)
+    assert reach_ts(5.0) == 34.0
+    assert reach_strength(7.0) > 7.0
 
 
-def test_the_verb_prints_one_document_with_the_curve(tmp_path, monkeypatch):
+def test_the_verb_prints_one_document_with_the_curve(tmp_path, monkeypatch, call):
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
-    app = typer.Typer()
-    bias_verb.register(app)
-    app.callback()(lambda: None)
-    words = "bias-curve --sample cascades-2023 --hypothesis template:pi0-like --trials 200 --executor serial"
-    done = CliRunner().invoke(app, [*words.split(), "--n-signal-fitted", "600", "--json"])
-    assert done.exit_code == 0, done.output
-    document = json.loads(done.stdout[done.stdout.index("{") :])
-    assert document["origin"] == "synthetic"
+    words = "bias --sample cascades-2023 --hypothesis template:pi0-like --trials 200 --executor serial"
+    code, out, err = call(*words.split(), "--n-signal-fitted", "600", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["provenance"]["origin"] == "synthetic"
     assert document["n_trials"] == 200
-    assert document["corrected"][0]["n_signal"] == pytest.approx(600, rel=0.3)
-    assert len(document["fingerprint"]) == 64
-    assert len(document["spline"]) == len(document["n_injected"]) > 10
-    refused = CliRunner().invoke(app, [*words.split(), "--n-signal-fitted", "-3"])
-    assert isinstance(refused.exception, InputError)
+    assert document["corrected"][0]["n_signal"]["value"] == pytest.approx(600, rel=0.3)
+    assert len(document["provenance"]["fingerprint"]) == 64
+    assert len(document["curve"]) > 10
+    assert all(set(node) >= {"n_injected", "n_fitted", "curve"} for node in document["curve"])
+    code, _, err = call(*words.split(), "--n-signal-fitted", "-3")
+    assert code == 2
+    assert "n_signal_fitted is -3; expected 0 to" in err

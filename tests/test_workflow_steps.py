@@ -19,10 +19,13 @@ import numpy as np
 import pytest
 
 from nuanalysis import publish
-from nuanalysis.engine.executors import Serial
+from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.progress import Silent
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.library import samples
 from nuanalysis.library.samples import SampleSpec
+from nuanalysis.publish import Results
+from nuanalysis.records import Chance, Unknown
 from nuanalysis.store import EventStore, read_zip
 from nuanalysis.workflow import steps
 from nuanalysis.workflow.spec import AnalysisSpec, parse_spec
@@ -59,13 +62,21 @@ def nothing_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+
+    def __call__(self, line: str) -> None:
+        self.said.append(line)
+
+
 def all_steps(spec: AnalysisSpec, folder: Path, said: list[str]) -> Path:
     """Everything up to the release."""
     steps.fill_event_store(spec, folder, said.append)
     steps.select_samples(spec, folder, said.append)
-    for sample in steps.held_samples(spec, folder):
-        for hypothesis in spec.hypothesis:
-            steps.fit_hypothesis(spec, folder, sample, hypothesis, Serial(), said.append)
+    steps.ask_all(spec, folder, Bench(folder, progress=Heard(said)))
     steps.collect_results(spec, folder)
     steps.draw_and_report(folder)
     return steps.build_release(folder)
@@ -81,7 +92,7 @@ class Run:
     release: Path
 
     @property
-    def results(self) -> dict[str, Any]:
+    def results(self) -> Results:
         return publish.load_results(self.folder)
 
 
@@ -101,7 +112,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_the_run_folder_holds_what_was_promised(finished: Run) -> None:
     names = {path.name for path in finished.folder.iterdir()}
-    assert {"events.zarr", "cache", "trials", "results.json", "report", "release", "products", "figures"} <= names
+    assert {"events.zarr", "trials", "results.json", "report", "release", "products", "figures"} <= names
     assert (finished.folder / "report" / "index.html").stat().st_size > 10_000
     stems = {path.stem for path in (finished.folder / "products").glob("*.zip")}
     assert stems == {
@@ -113,45 +124,48 @@ def test_the_run_folder_holds_what_was_promised(finished: Run) -> None:
 
 def test_results_keep_their_schema_and_carry_errors_and_trials(finished: Run) -> None:
     results = finished.results
-    publish.check_results(results, source="results.json")
-    assert results["spec_fingerprint"] == finished.spec.fingerprint()
-    assert [(r["sample"], r["hypothesis"]) for r in results["results"]] == [
-        ("cascades-2023", "template:pi0"),
-        ("cascades-2023", "stack:snr"),
+    assert results.spec_fingerprint == finished.spec.fingerprint()
+    assert [(one.section, one.sample, one.name) for one in results.answers] == [
+        ("measure", "cascades-2023", "template:pi0"),
+        ("measure", "cascades-2023", "stack:snr"),
     ]
-    for row in results["results"]:
-        assert (row["origin"], row["seed"]) == ("synthetic", 3)
-        assert any("SYNTHETIC" in note for note in row["notes"])
-        assert (row["p_value"]["kind"], row["p_value"]["n_trials"]) == ("local", 200)
-        assert row["p_value"]["p"] is None or 0 < row["p_value"]["p_error"] < row["p_value"]["p"]
-        assert row["flux"]["n_trials"] == 100
-        for potential in ("sensitivity", "discovery_potential_5sigma"):
-            assert row[potential]["flux"] is not None or row[potential]["reason"]
-    assert results["results"][0]["sensitivity"]["flux"] > 0
-    assert results["results"][0]["model_origin"] == "built-in"
+    for answer in (one.answer for one in results.answers):
+        assert (answer.provenance.origin, answer.provenance.seed) == ("synthetic", 3)
+        assert any("SYNTHETIC" in note for note in answer.provenance.notes)
+        if isinstance(answer.chance, Chance):
+            assert (answer.chance.scope, answer.chance.n_trials) == ("local", 200)
+            assert 0 < answer.chance.error < answer.chance.p
+        else:
+            assert answer.chance.reason
+        assert answer.flux.n_trials == 100
+        for potential in (answer.sensitivity, answer.discovery_potential):
+            assert potential.reason if isinstance(potential, Unknown) else potential.flux.value > 0
+    first = results.answers[0].answer
+    assert first.sensitivity.flux.value > 0
+    assert first.tested.model_origin == "built-in"
 
 
 def test_single_fits_are_kept_with_their_cost_and_are_no_campaign(finished: Run) -> None:
     parts = [json.loads(path.read_text()) for path in sorted((finished.folder / "results").glob("*.json"))]
     assert len(parts) == 2
     assert all(one["cost"]["core_seconds"] > 0 and one["cost"]["measured"] == "CPU time" for one in parts)
-    assert not {"together", "at_published_ts", "costs", "left_out_hypotheses"} & finished.results.keys()
+    assert [(one.section, one.core_seconds > 0) for one in finished.results.costs] == [("measure", True)] * 2
+    assert finished.results.left_out_questions == {}
     assert not (finished.folder / "campaign.ecsv").exists()
 
 
 def test_the_sample_without_data_is_left_out_and_every_document_says_so(finished: Run) -> None:
     results = finished.results
-    assert [sample["sample"] for sample in results["samples"]] == ["cascades-2023"]
-    assert list(results["left_out"]) == ["tracks"]
-    assert "nuanalysis data fetch tracks-ic40" in results["left_out"]["tracks"]
+    assert [card.sample for card in results.samples] == ["cascades-2023"]
+    assert list(results.left_out) == ["tracks"]
+    assert "nuanalysis data fetch tracks-ic40" in results.left_out["tracks"]
     assert any("tracks: left out" in line for line in finished.said)
 
 
 def test_the_map_integrates_to_the_test_statistic(finished: Run) -> None:
-    for row in finished.results["results"]:
-        sky = read_zip(steps._product(finished.folder, f"map-cascades-2023-{steps.slug(row['hypothesis'])}"))
-        density = sky["ts_density"].values
-        assert density.sum() * 4 * np.pi / density.size == pytest.approx(row["fit"]["ts"], rel=1e-3, abs=1e-3)
+    for one in finished.results.answers:
+        density = read_zip(one.product(finished.folder, "map"))["ts_density"].values
+        assert density.sum() * 4 * np.pi / density.size == pytest.approx(one.answer.fitted.ts, rel=1e-3, abs=1e-3)
 
 
 def test_events_are_stored_once_under_a_tag_and_cut_as_asked(finished: Run) -> None:
@@ -159,7 +173,7 @@ def test_events_are_stored_once_under_a_tag_and_cut_as_asked(finished: Run) -> N
     assert store.seasons(tag=steps.STORE_TAG) == ("cascades-2023",)
     assert store.read("cascades-2023", tag=steps.STORE_TAG).sizes["event"] == 59_592
     kept = read_zip(finished.folder / "products" / "events-cascades-2023.zip")
-    assert 1_000 < kept.sizes["event"] == finished.results["samples"][0]["n_events"] < 59_592
+    assert 1_000 < kept.sizes["event"] == finished.results.samples[0].n_events < 59_592
     assert kept["log10_energy"].values.min() >= 3.5
 
 
@@ -201,7 +215,7 @@ def test_built_twice_the_release_is_the_same_bytes_and_verifies(finished: Run) -
 
 
 def test_a_line_for_every_result_says_what_is_synthetic(finished: Run) -> None:
-    lines = steps.headline(finished.folder)
+    lines = steps.headlines(finished.folder)
     assert len(lines) == 2
     assert all("[SYNTHETIC]" in line for line in lines)
 
@@ -227,25 +241,25 @@ def test_a_step_without_the_one_before_names_the_notebook_to_run(finished: Run, 
     with pytest.raises(StepMissing, match="01_event_store"):
         steps.select_samples(spec, tmp_path, print)
     with pytest.raises(StepMissing, match="01_event_store"):
-        steps.fit_hypothesis(spec, tmp_path, cascades, spec.hypothesis[0], Serial(), print)
+        steps.ask(spec, tmp_path, spec.questions()[0], (cascades,), Bench(tmp_path))
     with pytest.raises(StepMissing, match="02_event_selection"):
         steps.collect_results(spec, tmp_path)
     with pytest.raises(StepMissing, match=r"results\.json"):
         steps.draw_and_report(tmp_path)
     with pytest.raises(StepMissing, match=r"results\.json"):
         steps.build_release(tmp_path)
-    with pytest.raises(StepMissing, match="05_data_release"):
-        steps.headline(tmp_path)
+    with pytest.raises(StepMissing, match=r"results\.json"):
+        steps.headlines(tmp_path)
     for name in ("selection.json", "samples.json"):
         shutil.copy(finished.folder / name, tmp_path / name)
-    with pytest.raises(StepMissing, match="03_template_fits"):
+    with pytest.raises(StepMissing, match="nuanalysis run SPEC"):
         steps.collect_results(spec, tmp_path)
     assert not (tmp_path / "results.json").exists()
 
 
 def test_a_sample_that_was_left_out_cannot_be_analysed(finished: Run) -> None:
     with pytest.raises(StepMissing, match="'tracks' is not in the event store: release 'tracks-ic40' is not here"):
-        steps.selected_samples(SampleSpec(name="tracks"), finished.folder)
+        steps.selected_samples(SampleSpec(name="tracks"), finished.folder, 3)
 
 
 def test_a_spec_of_which_no_sample_is_here_is_refused(tmp_path: Path) -> None:
@@ -254,7 +268,7 @@ def test_a_spec_of_which_no_sample_is_here_is_refused(tmp_path: Path) -> None:
         steps.fill_event_store(parse_spec(alone), tmp_path, print)
 
 
-@pytest.mark.parametrize("name", ["samples.json", "results/cascades-2023-stack-snr.json"])
+@pytest.mark.parametrize("name", ["samples.json", "results/measure-cascades-2023-stack-snr.json"])
 def test_a_damaged_record_is_named(name: str, finished: Run, tmp_path: Path) -> None:
     for part in ("samples.json", "results", "events.zarr"):
         source = finished.folder / part
@@ -262,7 +276,7 @@ def test_a_damaged_record_is_named(name: str, finished: Run, tmp_path: Path) -> 
     (tmp_path / name).write_text((tmp_path / name).read_text()[:40])
     spec = finished.spec
     with pytest.raises(DataError, match=f"{Path(name).name} is damaged"):
-        steps.fit_hypothesis(spec, tmp_path, spec.sample[0], spec.hypothesis[1], Serial(), print)
+        steps.ask(spec, tmp_path, spec.questions()[1], spec.sample[:1], Bench(tmp_path))
     if name == "samples.json":
         with pytest.raises(DataError, match="is damaged"):
             steps.fill_event_store(spec, tmp_path, print)
@@ -329,7 +343,7 @@ def call_run(folder: Path) -> Called:
 def numbers(document: Any) -> Any:
     """A document without its clocks."""
     if isinstance(document, dict):
-        return {k: numbers(v) for k, v in document.items() if k not in ("created", "seconds")}
+        return {k: numbers(v) for k, v in document.items() if k not in ("created", "seconds", "core_seconds")}
     return [numbers(v) for v in document] if isinstance(document, list) else document
 
 
@@ -370,7 +384,7 @@ def test_killed_and_called_again_it_finishes_with_the_numbers_of_an_undisturbed_
     done = {row["name"]: row["status"] for row in json.loads(out)["notebooks"]}
     assert list(done.values()) == ["skipped", "skipped", "finished", "finished", "finished"]
     results = publish.load_results(survivor["folder"] / "runs/tiny")
-    assert numbers(results) == numbers(finished.results)
+    assert numbers(results.to_dict()) == numbers(finished.results.to_dict())
 
 
 def test_two_runs_at_once_do_not_meet_in_the_folder(survivor: dict[str, Any]) -> None:
@@ -417,30 +431,28 @@ def test_real_tracks_are_held_whole_and_give_an_upper_limit(
     head, _, rest = SPEC.partition('[[sample]]\nname = "tracks"')
     spec = parse_spec(head.partition("[[sample]]")[0] + '[[sample]]\nname = "tracks"' + rest)
     steps.fill_event_store(spec, tmp_path, print)
-    selection = json.loads(steps.select_samples(spec, tmp_path, print).read_text())
-    [held] = selection["samples"]
-    assert (held["origin"], held["n_events"]) == ("real", 268_355)
-    seasons = {row["name"]: row for row in held["seasons"]}
-    assert {name: row["n_events"] for name, row in seasons.items()} == {
+    [held], _ = steps.select_samples(spec, tmp_path, print)
+    assert (held.origin, held.n_events) == ("real", 268_355)
+    seasons = {one.name: one for one in held.seasons}
+    assert {name: one.n_events for name, one in seasons.items()} == {
         "tracks-ic40": 36_900,
         "tracks-ic79": 93_133,
         "tracks-ic86-2011": 138_322,
     }
-    days = [seasons[name]["livetime_d"] for name in ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011")]
+    days = [seasons[name].livetime_d for name in ("tracks-ic40", "tracks-ic79", "tracks-ic86-2011")]
     assert days == pytest.approx([376.4, 316.0, 332.9], abs=0.6)
-    for hypothesis in spec.hypothesis:
-        result = steps.fit_hypothesis(spec, tmp_path, spec.sample[0], hypothesis, Serial(), print)
-        assert result["origin"] == "real"
-        assert result["fit"]["converged"]
-        assert result["notes"], "derived smearing must be said"
-        limit, flux = result["flux"]["upper_limit_90"], result["sensitivity"]["flux"]
-        assert limit is not None, result["flux"]["upper_limit_reason"]
-        assert np.isfinite(limit)
-        assert limit >= 0.5 * flux > 0
+    for answer in (one.answer for one in steps.ask_all(spec, tmp_path, Bench(tmp_path))):
+        assert answer.provenance.origin == "real"
+        assert answer.fitted.converged
+        assert answer.provenance.notes, "derived smearing must be said"
+        limit, flux = answer.flux.upper_limit_90, answer.sensitivity.flux.value
+        assert not isinstance(limit, Unknown), limit
+        assert np.isfinite(limit.value)
+        assert limit.value >= 0.5 * flux > 0
     results = publish.load_results(steps.collect_results(spec, tmp_path).parent)
-    assert results["left_out"] == {}
-    assert {item["name"] for item in results["inputs"]} >= {"tracks-ic40", "tracks-ic79", "tracks-ic86-2011"}
-    assert all(item["files"] for item in results["inputs"] if item["name"].startswith("tracks-"))
+    assert results.left_out == {}
+    assert {one.name for one in results.inputs} >= {"tracks-ic40", "tracks-ic79", "tracks-ic86-2011"}
+    assert all(one.files for one in results.inputs if one.name.startswith("tracks-"))
 
 
 @pytest.mark.real_data

@@ -78,11 +78,11 @@ def as_strength(
     """Mean events with their error as a strength."""
     per_flux, model = fluxes.prepared_events_per_flux(problem.prepared), fluxes.model_flux(problem.hypothesis)
     events = Measured(value=n_signal, error=error)
-    flux = events.times(1.0 / per_flux, fluxes.UNIT)
+    flux = events.over(per_flux, fluxes.UNIT)
     return Strength(
         n_signal=events,
         flux=flux,
-        in_models=flux.times(1.0 / model, MODEL) if model else None,
+        in_models=flux.over(model, MODEL) if model else None,
         threshold_ts=threshold,
         threshold_p_error=relative,
         n_trials=n_trials,
@@ -139,9 +139,9 @@ def _in_models(
         return None
     return InModels(
         model_flux=model,
-        best=best.times(1.0 / model, MODEL),
-        interval=interval if isinstance(interval, Unknown) else interval.times(1.0 / model, MODEL),
-        upper_limit_90=limit if isinstance(limit, Unknown) else limit.times(1.0 / model, MODEL),
+        best=best.over(model, MODEL),
+        interval=interval if isinstance(interval, Unknown) else interval.over(model, MODEL),
+        upper_limit_90=limit if isinstance(limit, Unknown) else limit.over(model, MODEL),
     )
 
 
@@ -162,7 +162,7 @@ def flux_of(
     node = trials.flux_node(problem.prepared)
     held = maximise_at(data, node)
     corrected = _corrected(held, injected)
-    best = corrected.times(1.0 / per_flux, fluxes.UNIT)
+    best = corrected.over(per_flux, fluxes.UNIT)
     interval = _interval(data, held, node, injected, per_flux)
     strength = strength_above(problem, injected, max(ts, background_median(background)), 0.9)
     limit = strength if isinstance(strength, Unknown) else strength.flux

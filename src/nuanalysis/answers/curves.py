@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from astropy.table import QTable
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
@@ -30,6 +29,9 @@ from nuanalysis.library.samples import Samples, joined, refuse_shared_events
 from nuanalysis.plot import DeclinationCurve, Drawn, Sidecar, declination_figure, mark
 from nuanalysis.records import Measured, Position, Provenance, Record, Unknown, setting, shown, table
 from nuanalysis.sky.records import Catalogue
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
 
 Floats = NDArray[np.float64]
 # Nodes of the table of local p-values of a sky scan: the two share their background ensembles.
@@ -286,16 +288,14 @@ def point_flux(
     )
 
 
-def _whose(curve: Curve) -> dict[str, Any]:
-    return {"sample": curve.samples.name, "origin": curve.samples.origin, "index": curve.index}
-
-
 def node_of(curve: Curve, k: int, declination: float) -> Node:
     """A node of a curve; declination in deg."""
     found = curve.found[k]
     far = or_reason(partial(found.discovery_potential, SIGMA))
     return Node(
-        **_whose(curve),
+        sample=curve.samples.name,
+        origin=curve.samples.origin,
+        index=curve.index,
         dec_deg=declination,
         sensitivity=point_flux(curve.least[k], found.per_flux, curve.index),
         discovery_potential=point_flux(far, found.per_flux, curve.index),
@@ -314,7 +314,9 @@ def limit_at(curve: Curve, name: str, ra: float, dec: float, fit: Floats) -> Poi
     found = or_reason(partial(curve.upper_limit, dec, ts))
     least = or_reason(partial(curve.upper_limit, dec, 0.0))
     return PointLimit(
-        **_whose(curve),
+        sample=curve.samples.name,
+        origin=curve.samples.origin,
+        index=curve.index,
         source=name,
         at=position(ra, dec),
         fitted=Fitted(ts=ts, n_signal=n_signal, index=index if n_signal > 0 else None, converged=bool(converged)),

@@ -29,6 +29,11 @@ class Expect(Question):
     )  # fmt: skip
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
 
+    def model_post_init(self, context: Any) -> None:
+        known = not isinstance(self.hypothesis, str) or self.hypothesis.startswith("template:")
+        if self.flux is None and not known:
+            raise ValueError(f"'{self.hypothesis}' has no absolute flux of its own; say one with flux")
+
     def ask(self, samples: Samples, bench: Bench) -> ExpectAnswer:
         isotropic = self.hypothesis == ISOTROPIC
         asked = hypothesis("template:isotropic" if isotropic else self.hypothesis, index=self.index)

@@ -45,7 +45,7 @@ from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
-from nuanalysis.plot import Drawn, ExtensionStrip, Ring, Sidecar, extended_figure, mark
+from nuanalysis.plot import Drawn, ExtensionStrip, Ring, Sidecar, extended_figure, mark, slug
 from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carried, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
@@ -216,7 +216,8 @@ class ExtendedAnswer(Answer):
             "extension the smallest p-value along b. Galactic coordinates, longitude grows to the left. " + found
         )
         alt = f"Map of the Galactic plane and profiles along longitude, {whose.stamp} events of {whose.sample}. {found}"
-        sidecar = Sidecar(f"extended-plane-{whose.sample}{mark(whose.origin)}", alt, caption, whose.origin, "maps")
+        name = f"extended-plane-{slug(whose.sample)}{mark(whose.origin)}"
+        sidecar = Sidecar(name, alt, caption, whose.origin, "maps")
         return (Drawn(figure, sidecar, self._fits()),)
 
     def _fits(self) -> Table:

@@ -35,7 +35,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
-from nuanalysis.plot import Drawn, HotSpot, Mark, Sidecar, mark, plane_crop, sky_map, sky_page
+from nuanalysis.plot import Drawn, HotSpot, Mark, Sidecar, mark, plane_crop, sky_map, sky_page, slug
 from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carried, setting, shown
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
@@ -137,7 +137,7 @@ class ScanAnswer(Answer):
             f"{spots} Seed {whose.seed}."
         )
         alt = f"All-sky map of −log₁₀ local p, {what}: up to {np.nanmax(values):.2f}. {spots}"
-        stem = f"{whose.sample}{mark(whose.origin)}"
+        stem = f"{slug(whose.sample)}{mark(whose.origin)}"
         about: dict[str, Any] = {"unit": "−log₁₀ of the local p-value", "frame": "icrs", "origin": whose.origin}
         label = f"Point-source scan, {whose.sample}"
         marks = [Mark(f"hottest, {s.hemisphere}", math.radians(s.at.ra_deg), math.radians(s.at.dec_deg))
@@ -226,12 +226,11 @@ def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
     skies = plain_skies(sky, table, nside, asked.skies, smear) if asked.skies else None
     deep = deep_skies(sky, table, nside, asked.deep, float(found[:, 1].max())) if asked.deep else None
 
-    def chances(where: str, least: float) -> dict[str, Any]:
-        of = f"{GLOBAL}, {where}"
-        return {
-            "chance": global_chance(_least(skies, where), least, of),
-            "deep": _of_tilted(deep, where, least, of),
-        }
+    def of_all(where: str, least: float) -> Chance | Unknown:
+        return global_chance(_least(skies, where), least, f"{GLOBAL}, {where}")
+
+    def of_deep(where: str, least: float) -> Chance | Unknown | None:
+        return _of_tilted(deep, where, least, f"{GLOBAL}, {where}")
 
     def spot(which: str, row: Floats) -> Spot:
         least, ts, _, _, ra, dec = map(float, row)
@@ -240,7 +239,8 @@ def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
             at=position(ra, dec),
             fitted=fitted_row(fits[hp.ang2pix(nside, np.pi / 2 - dec, ra)]),
             local=local_chance(table, dec, ts, least, asked.local_trials),
-            **chances(which, least),
+            chance=of_all(which, least),
+            deep=of_deep(which, least),
         )
 
     whose = provenance_of(samples, sky.anywhere)
@@ -249,7 +249,8 @@ def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
         provenance=whose,
         nside=nside,
         hottest=tuple(map(spot, trials.HEMISPHERES, found)),
-        **chances(_BOTH, float(found[:, 0].min())),
+        chance=of_all(_BOTH, float(found[:, 0].min())),
+        deep=of_deep(_BOTH, float(found[:, 0].min())),
         n_skies=asked.skies,
         n_deep=asked.deep,
         smear_declination=asked.smear_declination,

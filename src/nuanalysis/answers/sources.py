@@ -139,7 +139,7 @@ class SourcesAnswer(Answer):
             f"Local p-values of the {len(rows)} sources of {self.catalogue} with the smallest, {whose.stamp} sample "
             f"{whose.sample}. {' '.join(self.headline())}"
         )
-        stem = f"sources-{slug(self.catalogue)}-{whose.sample}{mark(whose.origin)}"
+        stem = f"sources-{slug(self.catalogue)}-{slug(whose.sample)}{mark(whose.origin)}"
         return (Drawn(figure, Sidecar(stem, words, words, whose.origin), self.to_table()),)
 
 

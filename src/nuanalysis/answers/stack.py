@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
@@ -22,9 +22,12 @@ from nuanalysis.interpret.stack_terms import event_shares, source_terms
 from nuanalysis.library.catalogues import PREFIX, open_selection, parse_catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, Sidecar, SourceBar, mark, slug, stack_figure, stack_words
-from nuanalysis.records import Chance, Measured, Position, Record, Unknown, setting, shown
+from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown, table
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
 
 _UNDER = "under the weights of the stack, not a result on this source alone"
 
@@ -55,7 +58,8 @@ class Stack(Question):
         precision = math.inf if self.trials else self.precision
         smear = float(np.radians(self.smear_declination))
         wanted = Wanted(precision=precision, n_trials=self.trials, smear=smear)
-        return stack(problems, samples, wanted, self.injections, bench)
+        chosen = tuple(_chosen(one) if isinstance(one, str) else None for one in self.catalogues)
+        return stack(problems, chosen, samples, wanted, self.injections, bench)
 
 
 class Chosen(Record):
@@ -68,84 +72,87 @@ class Chosen(Record):
     notes: tuple[str, ...] = shown("notes", ())
 
 
-class Stacked(Record):
-    """One catalogue: the fit of the stack, and how its sources were chosen (null for a typed list as it is)."""
-
-    catalogue: str = shown("catalogue")
-    n_sources: int = shown("sources", short="sources")
-    found: FitAnswer = shown("the stack")
-    chosen: Chosen | None = shown("how the sources were chosen", None, hidden=True)
-    index_of_shares: float = shown("index behind the shares of events", form=".2f", hidden=True)
-
-
 class SourcePart(Record):
     """What a source adds to its stack."""
 
     name: str = shown("source", short="source")
     catalogue: str = shown("catalogue", hidden=True)
     at: Position = shown("where", short="RA   dec")
-    extension_deg: float = shown("width of the Gaussian extension; 0 for a point", unit="deg", form=".2f", hidden=True)
-    weight: float = shown("share of the summed flux at Earth, sums to 1", form=".4f")
+    ts_term: float = shown(
+        "contribution to TS, to which they sum; negative where events avoid it", form=".3f", short="TS term"
+    )
     share_of_events: float = shown("expected share of the events; sums to 1", form=".4f", short="events")
     n_signal: float = shown(f"share_of_events x fitted n_s; {_UNDER}", form=".2f", short="n_s")
-    flux: float | None = shown(f"weight x summed flux; {_UNDER}", None, unit=fluxes.UNIT, form=".2e", hidden=True)
-    flux_upper_limit_90: float | None = shown(
-        f"weight x 90 % limit on it; {_UNDER}", None, unit=fluxes.UNIT, form=".2e", hidden=True
+    flux: float | Unknown = shown(f"weight x summed flux; {_UNDER}", unit=fluxes.UNIT, form=".2e")
+    flux_upper_limit_90: float | Unknown = shown(
+        f"weight x 90 % limit on it; {_UNDER}", unit=fluxes.UNIT, form=".2e", short="limit"
     )
-    ts_term: float = shown("contribution to TS; negative where events avoid it", form=".3f", short="TS term")
+    weight: float = shown("share of the summed flux at Earth; sums to 1", form=".4f")
+    extension_deg: float = shown("width of the Gaussian extension; 0 for a point", unit="deg", form=".2f", hidden=True)
 
     def bar(self) -> SourceBar:
         """For the figure."""
         return SourceBar(self.name, self.ts_term, self.share_of_events)
 
 
+class Stacked(Record):
+    """One catalogue: the fit of the stack, its sources, and how they were chosen (null for a typed list as it is)."""
+
+    catalogue: str = shown("catalogue", hidden=True)
+    n_sources: int = shown("sources", hidden=True)
+    found: FitAnswer = shown("")
+    chosen: Chosen | None = shown("chosen", None)
+    index_of_shares: float = shown("index behind the shares of events", form=".2f", hidden=True)
+    sources: tuple[SourcePart, ...] = shown(
+        f"sources, largest contribution to TS first; n_s, flux and limit ({fluxes.UNIT}) are {_UNDER}"
+    )
+
+    def headline(self) -> tuple[str, ...]:
+        return (f"{self.n_sources} sources, {' '.join(self.found.headline())}",)
+
+    def drawn(self) -> Drawn:
+        """What each source adds, with its words."""
+        bars, whose, fitted = [one.bar() for one in self.sources], self.found.provenance, self.found.fitted
+        label = f"{self.found.tested.label}, {whose.sample}"
+        words, which = stack_words(bars)
+        fit_words = f"{' '.join(self.found.headline())} Seed {whose.seed}"
+        caption = (
+            f"{label} ({whose.origin}): {fit_words}. Left: contribution of each source to the test statistic, {which}; "
+            "a negative one means that the events avoid the source. Right: expected share of the events, weight times "
+            f"acceptance times livetime, for index {self.index_of_shares:.2f}."
+        )
+        name = f"stack-{slug(whose.sample)}-{slug(self.catalogue)}{mark(whose.origin)}"
+        alt = f"Contributions to the test statistic, {label} ({whose.origin}), {fit_words}: {words}"
+        figure = stack_figure(bars, ts=fitted.ts, label=label, origin=whose.origin)
+        return Drawn(figure, Sidecar(name, alt, caption, whose.origin, "stacking"), table(self.sources, whose))
+
+
 class StackAnswer(Answer):
     """Stacked catalogues."""
 
     name: ClassVar[str] = "stack"
-    rows: ClassVar[str] = "sources"
     best: str = shown("the best of them", "")
     chance: Chance | Unknown = shown("chance")
+    trials_factor: float | None = shown("global over local p of the best", None, form=".3g")
     smear_declination: float = shown("declinations of scrambles smeared by", unit="deg", form="g")
-    catalogues: tuple[Stacked, ...] = shown("catalogues", hidden=True)
-    sources: tuple[SourcePart, ...] = shown(f"sources; n_s, flux and limit are {_UNDER}")
+    catalogues: tuple[Stacked, ...] = shown("catalogues")
 
     def headline(self) -> tuple[str, ...]:
-        said = []
-        for one in self.catalogues:
-            flux = one.found.flux
-            limit = flux.words() if isinstance(flux, Unknown) else flux.upper_limit_90.words()
-            said.append(
-                f"{one.n_sources} sources, {' '.join(one.found.headline())} 90 % limit on the summed flux {limit}."
-            )
-        if len(self.catalogues) > 1:
-            said.append(f"The best of {len(self.catalogues)} is {self.best}: {self.chance.words()}.")
-        return tuple(said)
+        many = f"The best of {len(self.catalogues)} stacks is" if len(self.catalogues) > 1 else "One stack,"
+        return (f"{many} {self.best}: {self.chance.words()}.",)
+
+    def to_table(self) -> QTable:
+        """The sources of all catalogues; read back as a catalogue they are the same sources."""
+        return table([source for one in self.catalogues for source in one.sources], self.provenance)
 
     def drawn(self) -> tuple[Drawn, ...]:
-        return tuple(self._figure(one) for one in self.catalogues)
-
-    def _figure(self, one: Stacked) -> Drawn:
-        parts = [part for part in self.sources if part.catalogue == one.catalogue]
-        bars, whose, fitted = [part.bar() for part in parts], self.provenance, one.found.fitted
-        label = f"{one.found.tested.label}, {whose.sample}"
-        figure = stack_figure(bars, ts=fitted.ts, label=label, origin=whose.origin)
-        words, which = stack_words(bars)
-        fit_words = f"{' '.join(one.found.headline())} Seed {whose.seed}"
-        caption = (
-            f"{label} ({whose.origin}): {fit_words}. Left: contribution of each source to the test statistic, {which}; "
-            "a negative one means that the events avoid the source. Right: expected share of the events, weight times "
-            f"acceptance times livetime, for index {one.index_of_shares:.2f}."
-        )
-        name = f"stack-{slug(whose.sample)}-{slug(one.catalogue)}{mark(whose.origin)}"
-        alt = f"Contributions to the test statistic, {label} ({whose.origin}), {fit_words}: {words}"
-        return Drawn(figure, Sidecar(name, alt, caption, whose.origin, "stacking"))
+        return tuple(one.drawn() for one in self.catalogues)
 
 
 def _chosen(name: str) -> Chosen | None:
-    """How the sources were chosen; None for a typed list as it is, and for one that Python holds."""
+    """How the sources were chosen; None for a typed list as it is."""
     bare = name.removeprefix(PREFIX)
-    if not name.startswith(PREFIX) or bare in catalogues.CATALOGUES:
+    if bare in catalogues.CATALOGUES:
         return None
     found, asked = open_selection(bare), parse_catalogue(bare)
     return Chosen(
@@ -157,68 +164,72 @@ def _chosen(name: str) -> Chosen | None:
     )
 
 
-def source_parts(problem: Problem, found: FitAnswer) -> tuple[tuple[SourcePart, ...], float]:
-    """What every source adds to a stack that was fitted, and the index behind the shares of events."""
-    target = problem.hypothesis.target
+def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
+    """A fitted stack with its sources, largest contribution first.
+
+    found : a fit that was asked here; one that was read from JSON no longer holds its events.
+    """
+    assert found.problem is not None
+    problem, name = found.problem, found.tested.hypothesis.removeprefix(PREFIX)
+    target, (best, data) = problem.hypothesis.target, fit_data(problem)
     assert isinstance(target, Catalogue)
-    best, data = fit_data(problem)
     index = best.index if best.n_signal > 0 else problem.hypothesis.index
     weights = np.array(target.weights) / sum(target.weights)
     shares, terms = event_shares(problem.prepared, index), source_terms(problem.prepared, data, best)
-    flux = None if isinstance(found.flux, Unknown) else found.flux
-    limit = flux.upper_limit_90.value if flux is not None and isinstance(flux.upper_limit_90, Measured) else None
-    rows = tuple(
+    flux = found.flux if isinstance(found.flux, Unknown) else found.flux.best.value
+    limit = found.flux if isinstance(found.flux, Unknown) else found.flux.upper_limit_90
+    sources = [
         SourcePart(
             name=source.name,
-            catalogue=problem.hypothesis.name.removeprefix(PREFIX),
+            catalogue=name,
             at=position(source.right_ascension, source.declination),
-            extension_deg=float(np.degrees(source.extension)),
-            weight=weight,
+            ts_term=term,
             share_of_events=share,
             n_signal=share * best.n_signal,
-            flux=None if flux is None else weight * flux.best.value,
-            flux_upper_limit_90=None if limit is None else weight * limit,
-            ts_term=term,
+            flux=flux if isinstance(flux, Unknown) else weight * flux,
+            flux_upper_limit_90=limit if isinstance(limit, Unknown) else weight * limit.value,
+            weight=weight,
+            extension_deg=float(np.degrees(source.extension)),
         )
         for source, weight, share, term in zip(
             target.sources, weights.tolist(), shares.tolist(), terms.tolist(), strict=True
         )
+    ]
+    return Stacked(
+        catalogue=name,
+        n_sources=len(sources),
+        found=found,
+        chosen=chosen,
+        index_of_shares=index,
+        sources=tuple(sorted(sources, key=lambda one: -abs(one.ts_term))),
     )
-    return rows, index
 
 
 def stack(
-    problems: tuple[Problem, ...], samples: Samples, wanted: Wanted, n_injections: int, bench: Bench
+    problems: tuple[Problem, ...],
+    chosen: tuple[Chosen | None, ...],
+    samples: Samples,
+    wanted: Wanted,
+    n_injections: int,
+    bench: Bench,
 ) -> StackAnswer:
-    """The answer for prepared stacks: each alone, its sources, and the best of them."""
-    parts: list[SourcePart] = []
-    stacks = []
-    for problem in problems:
-        found = fit(problem, samples, wanted, n_injections, bench)
-        rows, index = source_parts(problem, found)
-        parts += rows
-        name = problem.hypothesis.name
-        stacks.append(
-            Stacked(
-                catalogue=name.removeprefix(PREFIX),
-                n_sources=len(rows),
-                found=found,
-                chosen=_chosen(name),
-                index_of_shares=index,
-            )
-        )
-    first = max(stacks, key=lambda one: one.found.fitted.ts)
-    best, chance = first.catalogue, first.found.chance
+    """The answer for prepared stacks: each alone, its sources, and the best of them.
+
+    chosen : how the sources of each were chosen; None for a list as it is.
+    """
+    fits = [fit(problem, samples, wanted, n_injections, bench) for problem in problems]
+    first = max(fits, key=lambda one: one.fitted.ts)
+    best, chance, factor = first.tested.hypothesis, first.chance, None
     if len(problems) > 1 and n_injections:
-        of_all = together(problems, tuple(one.found.fitted.ts for one in stacks), samples, wanted, bench)
-        best, chance = of_all.best, of_all.chance
+        of_all = together(problems, tuple(one.fitted.ts for one in fits), samples, wanted, bench)
+        best, chance, factor = of_all.best, of_all.chance, of_all.trials_factor
     return StackAnswer(
         provenance=provenance_of(samples, *problems),
         best=best,
         chance=chance,
+        trials_factor=factor,
         smear_declination=math.degrees(wanted.smear),
-        catalogues=tuple(stacks),
-        sources=tuple(parts),
+        catalogues=tuple(stacked_fit(one, how) for one, how in zip(fits, chosen, strict=True)),
     )
 
 

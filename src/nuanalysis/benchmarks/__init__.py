@@ -1,6 +1,6 @@
 """Speed and memory, each row beside a reference measured in the same run.
 
-``run`` measures and returns a frozen ``Report``; ``text``, ``markdown``, ``document`` and ``draw`` say it.  Nothing
+``run`` measures and returns a frozen ``Report``; ``text``, ``markdown`` and ``draw`` say it.  Nothing
 here is asserted: a busy machine must not turn a right program red.
 """
 
@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nuanalysis.benchmarks._clock import Stopwatch, cpu, race
-from nuanalysis.benchmarks._page import document, markdown, text
+from nuanalysis.benchmarks._commands import pvalue, user_map
+from nuanalysis.benchmarks._page import markdown, text
 from nuanalysis.benchmarks._records import Curve, Machine, NotMeasured, Report, Row, Timing
 from nuanalysis.benchmarks._rows import (
     ELSEWHERE,
@@ -26,8 +27,6 @@ from nuanalysis.benchmarks._rows import (
     measure,
     memory,
     point_beside,
-    pvalue,
-    user_map,
     work_of_a_worker,
 )
 from nuanalysis.benchmarks._scaling import curves
@@ -58,7 +57,6 @@ __all__ = [
     "TwinFit",
     "cpu",
     "data_fit",
-    "document",
     "draw",
     "fit",
     "fit_without_subtraction",

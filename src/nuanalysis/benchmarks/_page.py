@@ -1,9 +1,6 @@
-"""A report as a document for machines, as text for a terminal, and as a page of the documentation."""
+"""A report as text for a terminal, and as a page of the documentation."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
-from typing import Any
 
 from nuanalysis.benchmarks._records import Curve, Machine, NotMeasured, Report, Row
 
@@ -25,16 +22,6 @@ the best. A ratio above 1 means that the reference needs more.
 - **every pixel of every sky**: background skies fitted whole instead of where they are promising. Extrapolated.
 - **import numpy**, **import of its dependencies**: a fresh Python process that imports just these.\
 """
-
-
-def document(report: Report) -> dict[str, Any]:
-    """The report with all its numbers, ready for JSON."""
-    return {
-        "machine": {**asdict(report.machine), "versions": dict(report.machine.versions)},
-        "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in report.rows],
-        "not_measured": [asdict(row) for row in report.not_measured],
-        "curves": [{**asdict(curve), "exponent": curve.exponent} for curve in report.curves],
-    }
 
 
 def number(value: float) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +116,12 @@ class Report:
     rows: tuple[Row, ...]
     not_measured: tuple[NotMeasured, ...]
     curves: tuple[Curve, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report with all its numbers, ready for JSON."""
+        return {
+            "machine": {**asdict(self.machine), "versions": dict(self.machine.versions)},
+            "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in self.rows],
+            "not_measured": [asdict(row) for row in self.not_measured],
+            "curves": [{**asdict(curve), "exponent": curve.exponent} for curve in self.curves],
+        }

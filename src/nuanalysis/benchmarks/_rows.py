@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import statistics
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from nuanalysis import trials
 from nuanalysis.benchmarks import _problems
 from nuanalysis.benchmarks._clock import (
     Stopwatch,
-    call,
     cpu,
     cpu_of,
-    cpu_of_children,
     fresh,
     peak_megabytes,
     race,
@@ -36,7 +28,6 @@ Progress = Callable[[str], None]
 CPU = "CPU of one core"
 TWIN = "numpy twin"
 _REACH_TS = 27.0  # tilts up to 5 sigma
-_PRECISION = 0.05  # relative error of the p-value
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,107 +211,6 @@ def _seconds_row(
 ) -> Row:
     return Row(
         name, what, "synthetic", CPU, "s", ours.best, ours.spread, reference, other.best, budget, ours.rounds, 1, note
-    )
-
-
-def _pvalue_command(ts: float, n_trials: int, cache: Path) -> tuple[float, float, dict[str, Any]]:
-    """Wall and CPU seconds and answer of one call of the command line, in a fresh process with an empty cache."""
-    command = [sys.executable, "-m", "nuanalysis", "pvalue", "--sample", "cascades-2023"]
-    command += ["--hypothesis", "template:pi0", "--ts", f"{ts:g}", "--json"]
-    command += ["--trials", str(n_trials)] if n_trials else []
-    environment: Mapping[str, str] = {**os.environ, "NUANALYSIS_CACHE": str(cache)}
-    start, used = time.monotonic(), cpu_of_children()
-    answer = call(command, environment)
-    return time.monotonic() - start, cpu_of_children() - used, json.loads(answer)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """Calls of one command: wall and CPU seconds of each, and the last answer."""
-
-    wall: tuple[float, ...]
-    cpu: tuple[float, ...]
-    answer: dict[str, Any]
-
-
-def _pvalue_runs(ts: float, n_trials: int, count: int) -> _Answers:
-    """Call the command count times; n_trials 0: as many as it takes by itself."""
-    wall: list[float] = []
-    used: list[float] = []
-    answer: dict[str, Any] = {}
-    for _ in range(count):
-        with TemporaryDirectory() as cache:
-            seconds, cpu_seconds, answer = _pvalue_command(ts, n_trials, Path(cache))
-        wall.append(seconds)
-        used.append(cpu_seconds)
-    return _Answers(tuple(wall), tuple(used), answer)
-
-
-def user_map(effort: Effort) -> Row:
-    """Row: the command that takes a user's map to TS, p-value, flux and limit."""
-    wall: list[float] = []
-    answer: dict[str, Any] = {}
-    for _ in range(effort.processes):
-        with TemporaryDirectory() as folder:
-            path = _problems.map_file(Path(folder))
-            command = [sys.executable, "-m", "nuanalysis", "fit", "--sample", "cascades-2023"]
-            command += ["--hypothesis", f"template:{path}", "--json"]
-            start = time.monotonic()
-            answer = json.loads(call(command, {**os.environ, "NUANALYSIS_CACHE": folder}))
-            wall.append(time.monotonic() - start)
-    (one,) = race((twin_trials(make_twin(_problems.template(), _problems.cascades())),), rounds=3, seconds=0.1)
-    p = answer["p_value"]
-    needed = p["p"] / p["p_error"] ** 2
-    best = min(wall)
-    note = (
-        f"TS {answer['ts']:.1f}, p = {p['p']:.2g} to {100 * p['p_error'] / p['p']:.0f} % from {p['n_trials']:,} "
-        f"scrambles, flux and limit from {answer['flux']['n_trials']:,} injections; reference: {needed:.2g} plain "
-        "scrambles on two cores for that p-value alone"
-    )
-    what = (
-        "nuanalysis fit on a FITS map of nside 128: file in, TS, p-value, flux, limit out; fresh process, empty cache"
-    )
-    return Row(
-        "user-map", what, "synthetic", "wall clock, two workers", "s", best, statistics.median(wall) / best - 1.0,
-        f"{TWIN}, brute force", needed * one.best / 2, 30.0, len(wall), 1, note,
-    )  # fmt: skip
-
-
-def _trials_wanted(answer: dict[str, Any]) -> int:
-    """Trials for 5 per cent of the p-value, from an answer with its own; 0 where that is precise enough."""
-    error = answer["p_error"] / answer["p"]
-    return 0 if error <= _PRECISION else int(1.1 * answer["n_trials"] * (error / _PRECISION) ** 2) + 1
-
-
-def pvalue(ts: float, effort: Effort) -> Row:
-    """Row: the command that gives a p-value to 5 per cent, beside as many plain scrambles of the twin as that needs."""
-    runs = _pvalue_runs(ts, 0, effort.processes)
-    more = _trials_wanted(runs.answer)
-    runs = _pvalue_runs(ts, more, effort.processes) if more else runs
-    twin = make_twin(_problems.template(), _problems.cascades())
-    (one,) = race((twin_trials(twin),), rounds=effort.rounds, seconds=effort.seconds)
-    answer, best = runs.answer, min(runs.wall)
-    error = answer["p_error"] / answer["p"]
-    needed = 1.0 / (answer["p"] * error**2)
-    note = (
-        f"p = {answer['p']:.3g} ({answer['sigma']:.2f} sigma) to {100 * error:.1f} % from {answer['n_trials']:,} trials"
-        f"{' (--trials)' if more else ''}, {min(runs.cpu):.1f} s of CPU in all; reference: {needed:.2g} plain "
-        f"scrambles on two cores, extrapolated from the time of {one.repetitions}"
-    )
-    return Row(
-        f"pvalue-{ts:g}",
-        f"nuanalysis pvalue at TS {ts:g} to 5 %, fresh process, empty cache",
-        "synthetic",
-        "wall clock, two workers",
-        "s",
-        best,
-        statistics.median(runs.wall) / best - 1.0,
-        f"{TWIN}, brute force",
-        needed * one.best / 2,
-        10.0,
-        len(runs.wall),
-        1,
-        note,
     )
 
 

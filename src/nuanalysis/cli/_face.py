@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from nuanalysis.records import Record
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress stays on stderr.")]
 
@@ -19,3 +23,14 @@ def say(message: str) -> None:
 def answer(document: dict[str, Any], *, as_json: bool, text: str) -> None:
     """Print the one answer of a verb on stdout: the document as JSON, or the text for people."""
     print(json.dumps(document, indent=2, sort_keys=False, allow_nan=False) if as_json else text, flush=True)
+
+
+def told(record: Record, *closing: str, as_json: bool, **more: Any) -> None:
+    """Print a record as the one answer; closing : further lines of the text, more : further keys of the document."""
+    answer({**record.to_dict(), **more}, as_json=as_json, text="\n".join([str(record), *closing]))
+
+
+def listed(rows: Sequence[Record], *closing: str, as_json: bool, under: str, **more: Any) -> None:
+    """Print many records as the one answer, under a key of the document."""
+    document = {**more, under: [row.to_dict() for row in rows]}
+    answer(document, as_json=as_json, text="\n".join([*map(str, rows), *closing]))

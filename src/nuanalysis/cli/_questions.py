@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from nuanalysis.cli._face import answer, say
 from nuanalysis.engine.settings import EngineSettings
+from nuanalysis.errors import InputError
 from nuanalysis.records import Settings, made
 
 _BEGINNINGS = ("template:", "stack:", "point:", "each:")
@@ -118,24 +119,41 @@ def verb(name: str) -> Callable[..., None]:
     return run
 
 
+def _free(output: Path | None) -> None:
+    if output is not None and output.exists() and not output.is_dir():
+        raise InputError(f"--output {output} is a file; expected a folder, or a name that is free")
+
+
+def _all_or_none(*makers: Callable[[], Any]) -> list[Any]:
+    """What each of them makes.  Raises InputError with the faults of all."""
+    out, faults = [], []
+    for make in makers:
+        try:
+            out.append(make())
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("\n".join(faults))
+    return out
+
+
 def _run(name: str, values: Mapping[str, Any]) -> None:
     """Check everything, then work, then print the one answer."""
     from nuanalysis.answers import question
     from nuanalysis.engine import progress
     from nuanalysis.engine.bench import Bench
-    from nuanalysis.errors import InputError
     from nuanalysis.ingest import cache_root
     from nuanalysis.library import samples
 
-    started, output = time.monotonic(), values["output"]
-    if output is not None and output.exists() and not output.is_dir():
-        raise InputError(f"--output {output} is a file; expected a folder, or a name that is free")
-    kind = question(name)
-    asked = kind.of(**given(kind, values))
-    engine = made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so")
+    started, output, kind = time.monotonic(), values["output"], question(name)
     wanted = [values["sample"]] if isinstance(values["sample"], str) else values["sample"]
     cuts = given(samples.SampleSpec, {k: v for k, v in values.items() if k != "name" and k not in kind.model_fields})
-    specs = [samples.sample_spec(name=one, **cuts) for one in wanted]
+    asked, engine, specs, *_ = _all_or_none(
+        lambda: kind.of(**given(kind, values)),
+        lambda: made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so"),
+        lambda: [samples.sample_spec(name=one, **cuts) for one in wanted],
+        lambda: _free(output),
+    )
     samples.refuse_shared_events([samples.recipe(one) for one in wanted])
     with engine.open() as executor:
         ready = tuple(samples.load(spec, values["seed"]) for spec in specs)

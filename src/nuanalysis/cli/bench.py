@@ -17,4 +17,4 @@ def bench(
     from nuanalysis import benchmarks
 
     report = benchmarks.run(quick=quick, say=say)
-    answer(benchmarks.document(report), as_json=json, text=benchmarks.text(report))
+    answer(report.to_dict(), as_json=json, text=benchmarks.text(report))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nuanalysis.cli._face import JsonFlag, answer, say
+from nuanalysis.cli._face import JsonFlag, listed, say, told
 
 if TYPE_CHECKING:
     from nuanalysis.records import Record
@@ -41,20 +41,10 @@ OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the w
 @app.command("ls")
 def ls(as_json: JsonFlag = False) -> None:
     """List every catalogue that has a name: what it is, how many sources, whether it needs data that is not here."""
-    from dataclasses import asdict
-
     from nuanalysis.library.catalogues import known_catalogues
 
-    rows = known_catalogues()
-    lines = []
-    for row in rows:
-        needs = f"; needs the release {row.needs} ({'here' if row.here else 'not here'})" if row.needs else ""
-        lines += [f"{row.name:<10} {row.sources:>6,}  {row.title}{needs}"]
-    lines += [
-        "",
-        "A file of your own: FITS, VOTable, ECSV or CSV; 'nuanalysis catalogues check FILE' says what is read.",
-    ]
-    answer({"catalogues": [asdict(row) for row in rows]}, as_json=as_json, text="\n".join(lines))
+    closing = "A file of your own: FITS, VOTable, ECSV or CSV; 'nuanalysis catalogues check FILE' says what is read."
+    listed(known_catalogues(), "", closing, as_json=as_json, under="catalogues")
 
 
 @app.command("show")
@@ -79,19 +69,24 @@ def show(
         raise InputError(f"--output is '{output}'; expected a file that ends in .ecsv")
     asked = catalogues.parse_catalogue(name, rule=rule, weight=weight, duplicates=duplicates, within=within)
     table = catalogues.open_table(asked)
-    cards: list[Record] = [catalogue_cards.catalogue_card(asked, table)]
-    document = {"asked": name, **cards[0].to_dict(), "selection": None}
+    card, selection, closing = catalogue_cards.catalogue_card(asked, table), None, []
     if asked.chosen or sample or output is not None or not table.file:
-        selection = catalogues.selected(asked, table)
-        shares = samples.event_shares(sample, selection, index=index) if sample else None
-        card = catalogue_cards.selection_card(selection, seen_shares=shares)
-        document["selection"] = card.to_dict()
-        cards.append(card)
-        if output is not None:
-            atomic_write(output, catalogue_cards.weights_ecsv(card))
-            say(f"weights in {output}")
-    document |= {"output": str(output) if output else None, "seconds": time.monotonic() - started}
-    answer(document, as_json=as_json, text="\n".join([*map(str, cards), f"{document['seconds']:.2f} s"]))
+        chosen = catalogues.selected(asked, table)
+        shares = samples.event_shares(sample, chosen, index=index) if sample else None
+        selection = catalogue_cards.selection_card(chosen, seen_shares=shares)
+        closing = [str(selection)]
+    if selection is not None and output is not None:
+        atomic_write(output, catalogue_cards.weights_ecsv(selection))
+        say(f"weights in {output}")
+    _told(
+        card,
+        *closing,
+        started=started,
+        as_json=as_json,
+        asked=name,
+        selection=selection and selection.to_dict(),
+        output=str(output) if output else None,
+    )
 
 
 @app.command("check")
@@ -109,9 +104,7 @@ def check(
     asked = catalogues.parse_catalogue(file, duplicates=duplicates, within=within)
     table = catalogues.open_table(asked)
     catalogues.check_sources(asked, table)
-    card = catalogue_card(asked, table)
-    document = {"asked": file, **card.to_dict(), "seconds": time.monotonic() - started}
-    answer(document, as_json=as_json, text=f"{card}\nno fault found; {document['seconds']:.2f} s")
+    _told(catalogue_card(asked, table), "no fault found", started=started, as_json=as_json, asked=file)
 
 
 @app.command("match")
@@ -132,5 +125,9 @@ def match(
     one, other = (catalogues.chosen_table(catalogues.parse_catalogue(name)) for name in (a, b))
     found = find_pairs(one.directions, other.directions, float(np.radians(within)))
     card = match_card(one, other, found, within_deg=within)
-    document = {"asked": [a, b], **card.to_dict(), "seconds": time.monotonic() - started}
-    answer(document, as_json=as_json, text=f"{card}\n{document['seconds']:.2f} s")
+    _told(card, started=started, as_json=as_json, asked=[a, b])
+
+
+def _told(card: Record, *closing: str, started: float, as_json: bool, **more: object) -> None:
+    seconds = time.monotonic() - started
+    told(card, *closing, f"{seconds:.2f} s", as_json=as_json, seconds=seconds, **more)

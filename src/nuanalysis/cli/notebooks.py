@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nuanalysis.cli._face import JsonFlag, answer, say
+from nuanalysis.cli._face import JsonFlag, answer, listed, say
 
 app = typer.Typer(help="Notebooks: list, parameters, run one, strict check without running.", no_args_is_help=True)
 
@@ -16,15 +16,10 @@ app = typer.Typer(help="Notebooks: list, parameters, run one, strict check witho
 def ls(as_json: JsonFlag = False) -> None:
     """List the notebooks in the order in which they run."""
     from nuanalysis.workflow.notebooks import notebook_folder
-    from nuanalysis.workflow.parameters import PARAMETERS
+    from nuanalysis.workflow.parameters import notebooks_in
 
     folder = notebook_folder()
-    rows = [
-        {"name": name, "about": (model.__doc__ or "").strip(), "present": (folder / f"{name}.ipynb").is_file()}
-        for name, model in PARAMETERS.items()
-    ]
-    lines = [f"{row['name']:<20}  {row['about']}{'' if row['present'] else '  (file is missing)'}" for row in rows]
-    answer({"folder": str(folder), "notebooks": rows}, as_json=as_json, text="\n".join(lines))
+    listed(notebooks_in(folder), as_json=as_json, under="notebooks", folder=str(folder))
 
 
 @app.command("params")
@@ -32,13 +27,7 @@ def params(name: Annotated[str, typer.Argument(help="Notebook, as 'ls' names it.
     """Show the parameters of a notebook: type, unit, range, default."""
     from nuanalysis.workflow.parameters import describe
 
-    rows = describe(name)
-    answer({"notebook": name, "parameters": rows}, as_json=as_json, text="\n".join(map(_line, rows)))
-
-
-def _line(row: dict[str, Any]) -> str:
-    kind = ", ".join(part for part in (row["type"], row["unit"], row["range"]) if part)
-    return f"{row['name']} = {row['default']!r}  ({kind})  {row['description']}"
+    listed(describe(name), as_json=as_json, under="parameters", notebook=name)
 
 
 @app.command("run")

@@ -14,12 +14,10 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder, runs/<name>.")]
 
 
 def _draw(run_folder: Path) -> int:
-    """Draw the standard figures of the run; those that notebooks left stay."""
-    from nuanalysis import plot, publish
-    from nuanalysis.interpret.published import PUBLISHED
+    """Draw the figures of the run; those that notebooks left stay."""
+    from nuanalysis import publish
 
-    publish.load_results(run_folder)  # faults of results.json in our own words, before anything is drawn
-    return len(plot.standard_figures(run_folder, PUBLISHED))
+    return len(publish.draw(publish.load_results(run_folder), run_folder))
 
 
 @app.command()
@@ -77,3 +75,11 @@ def report(run_folder: RunFolder, as_json: JsonFlag = False) -> None:
     say(f"{drawn} figures drawn")
     path = publish.report(run_folder)
     answer({"report": str(path), "figures": drawn}, as_json=as_json, text=str(path))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of results.json, made from the records of all answers."""
+    from nuanalysis import publish
+
+    print(publish.schema_text(), end="")

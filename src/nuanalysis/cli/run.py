@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nuanalysis.cli._face import JsonFlag, answer, say
+from nuanalysis.cli._face import JsonFlag, answer, say, told
 
 _DEFAULT = Path("runs/default")
 
@@ -58,5 +58,4 @@ def doctor(json: JsonFlag = False) -> None:
     """Check interpreter, packages, memory, disk and data, each with its remedy."""
     from nuanalysis.cli._doctor import examine
 
-    found = examine()
-    answer(found.to_dict(), as_json=json, text=str(found))
+    told(examine(), as_json=json)

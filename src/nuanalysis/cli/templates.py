@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nuanalysis.cli._face import JsonFlag, answer, say
+from nuanalysis.cli._face import JsonFlag, listed, say, told
 
 if TYPE_CHECKING:
     from nuanalysis.library.template_cards import TemplateCard
@@ -42,22 +42,13 @@ SHOWN_LOG10_ENERGIES = (3.0, 5.0, 6.0)  # GeV, of the maps of a template that ch
 @app.command("ls")
 def ls(as_json: JsonFlag = False) -> None:
     """List every template that has a name: what it is, where it is from, whether it needs data that is not here."""
-    from dataclasses import asdict
-
     from nuanalysis.library.templates import known_templates
 
-    rows = known_templates()
-    lines = []
-    for row in rows:
-        needs = f"; needs the release {row.needs} ({'here' if row.here else 'not here'})" if row.needs else ""
-        instead = f", {row.stand_in} stands in" if row.stand_in and not row.here else ""
-        lines += [f"{row.name:<20} {row.origin:<10} {row.summary}{needs}{instead}"]
-    lines += [
-        "",
+    closing = (
         "A file of your own: a map as .fits, .npy or HDF5 (.h5), a list of sources as .csv or .ecsv; 'nuanalysis "
-        "templates check FILE' says what is read.",
-    ]
-    answer({"templates": [asdict(row) for row in rows]}, as_json=as_json, text="\n".join(lines))
+        "templates check FILE' says what is read."
+    )
+    listed(known_templates(), "", closing, as_json=as_json, under="templates")
 
 
 @app.command("show")
@@ -112,32 +103,10 @@ def build(
     as_json: JsonFlag = False,
 ) -> None:
     """Build a template and write it as HEALPix FITS (equatorial, RING, with units and energies)."""
-    from nuanalysis.errors import InputError
-    from nuanalysis.library import templates
-    from nuanalysis.library.template_files import fits_bytes
-    from nuanalysis.store import atomic_write
+    from nuanalysis.library.template_files import write_template
 
-    if not output.name.endswith((".fits", ".fits.gz")):
-        raise InputError(f"--output is '{output}'; expected a file that ends in .fits or .fits.gz")
-    if output.exists():
-        raise InputError(f"--output {output} exists; choose another name or remove it first")
     started = time.monotonic()
-    built = templates.recipe_of(name)
-    kept = built is not None and templates.cache_path(built).is_file()
-    template = templates.open_template(name)
-    seconds = time.monotonic() - started
-    atomic_write(output, fits_bytes(template, packed=output.name.endswith(".gz")))
-    document = {
-        "asked": name, "name": template.name, "output": str(output), "bytes": output.stat().st_size,
-        "nside": template.nside, "energies": len(template.maps), "flux": template.flux or None,
-        "from_cache": kept, "seconds_to_build": seconds, "seconds": time.monotonic() - started,
-    }  # fmt: skip
-    how = "read from the cache" if kept else "built" if built is not None else "read"
-    text = (
-        f"{output}: {template.label}, nside {template.nside}, {len(template.maps)} "
-        f"{'energy' if len(template.maps) == 1 else 'energies'}, {document['bytes']:,} bytes; {how} in {seconds:.2f} s"
-    )
-    answer(document, as_json=as_json, text=text)
+    told(write_template(name, output), as_json=as_json, seconds=time.monotonic() - started)
 
 
 @app.command("compare")
@@ -163,7 +132,7 @@ def compare(
         from nuanalysis import plot
 
         _draw(figure, plot.comparison_figure(first, second, found))
-    _answer({"asked": [a, b]}, card, figure, started, as_json)
+    _answer([a, b], card, figure, started, as_json)
 
 
 def _finish(
@@ -175,13 +144,13 @@ def _finish(
 
         at = SHOWN_LOG10_ENERGIES if len(template.maps) > 1 else SHOWN_LOG10_ENERGIES[1:2]
         _draw(figure, plot.template_figure(template, [profiles(template, energy) for energy in at]))
-    _answer({"asked": name}, card, figure, started, as_json)
+    _answer(name, card, figure, started, as_json)
 
 
-def _answer(asked: dict[str, Any], card: Record, figure: Path | None, started: float, as_json: bool) -> None:
+def _answer(asked: str | list[str], card: Record, figure: Path | None, started: float, as_json: bool) -> None:
     seconds = time.monotonic() - started
-    document = {**asked, **card.to_dict(), "figure": str(figure) if figure else None, "seconds": seconds}
-    answer(document, as_json=as_json, text=f"{card}\n{seconds:.2f} s")
+    drawn = str(figure) if figure else None
+    told(card, f"{seconds:.2f} s", as_json=as_json, asked=asked, figure=drawn, seconds=seconds)
 
 
 def _draw(path: Path, figure: Any) -> None:

@@ -18,7 +18,16 @@ from nuanalysis.ingest import (
 )
 from nuanalysis.ingest._download import Patience
 from nuanalysis.ingest._fetch import fetch, import_files
-from nuanalysis.ingest._find import FileReport, ReleaseReport, cache_root, find, holdings, verify
+from nuanalysis.ingest._find import (
+    FileReport,
+    ReleaseCard,
+    ReleaseReport,
+    cache_root,
+    find,
+    holdings,
+    release_card,
+    verify,
+)
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 
 RELEASES = (
@@ -36,8 +45,8 @@ RELEASES = (
 )
 
 __all__ = [
-    "RELEASES", "FileReport", "Patience", "ReleaseReport", "UpstreamFile", "UpstreamRelease", "cache_root", "fetch",
-    "find", "holdings", "import_files", "release", "verify",
+    "RELEASES", "FileReport", "Patience", "ReleaseCard", "ReleaseReport", "UpstreamFile", "UpstreamRelease",
+    "cache_root", "fetch", "find", "holdings", "import_files", "release", "release_card", "verify",
 ]  # fmt: skip
 
 

@@ -5,51 +5,81 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._download import CHUNK
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import count_rows, open_bytes, present
+from nuanalysis.records import Record, shown
 
 MIRROR = "NUANALYSIS_DATA"
 CACHE = "NUANALYSIS_CACHE"
 
 
-@dataclass(frozen=True, slots=True)
-class FileReport:
+class FileReport(Record):
     """What verify found of one file.  status: 'ok', 'unchecked' (nothing to check against), 'absent', 'damaged'."""
 
-    path: str
-    kind: str
-    found: str
-    rows: int | None
-    rows_expected: int | None
-    sha256: str
-    sha256_expected: str
-    status: str
-    message: str
+    path: str = shown("path in the release")
+    kind: str = shown("what it holds")
+    status: str = shown("status")
+    message: str = shown("what was checked")
+    found: str = shown("where it lies", "")
+    rows: int | None = shown("data rows", None)
+    rows_expected: int | None = shown("expected rows", None)
+    sha256: str = shown("sha256 of the uncompressed bytes", "")
+    sha256_expected: str = shown("expected sha256", "")
 
     @property
     def ok(self) -> bool:
         """Whether the file is there and not known to be damaged."""
         return self.status in ("ok", "unchecked")
 
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        rows = "" if self.rows is None else f"{self.rows:,} rows"
+        return f"{self.status:<9} {rows:>15}  {self.sha256[:12]:<12}  {self.path}: {self.message}"
 
-@dataclass(frozen=True, slots=True)
-class ReleaseReport:
+
+class ReleaseReport(Record):
     """What verify found of a release.  status: 'complete', 'partial', 'absent', 'damaged'."""
 
-    name: str
-    folder: str
-    status: str
-    files: tuple[FileReport, ...]
+    name: str = shown("release")
+    folder: str = shown("folder", "")
+    status: str = shown("status")
+    files: tuple[FileReport, ...] = shown("files")
 
     @property
     def damaged(self) -> tuple[FileReport, ...]:
         """The files that are there and wrong."""
         return tuple(file for file in self.files if file.status == "damaged")
+
+    def words(self, form: str = "") -> str:
+        """A line, and one for each file where there are some."""
+        head = f"{self.name}: {self.status}" + (f" in {self.folder}" if self.folder else "")
+        return "\n  ".join([head, *(file.words() for file in self.files if self.status != "absent")])
+
+
+class ReleaseCard(Record):
+    """A release that can be read, and whether it is here."""
+
+    name: str = shown("release")
+    title: str = shown("title")
+    status: str = shown("status")
+    folder: str = shown("folder", "")
+    doi: str = shown("DOI", "")
+    doi_confirmed: bool = shown("whether the DOI was confirmed")
+    licence: str = shown("licence")
+    citation: str = shown("citation")
+    archive_url: str | None = shown("address of one archive", None)
+    notes: str = shown("notes", "")
+
+    def words(self, form: str = "") -> str:
+        """Name, status and DOI; below them licence and folder."""
+        doi = f"{self.doi}{'' if self.doi_confirmed else ' (unconfirmed)'}" if self.doi else "no DOI"
+        more = f"\n{'':<20} {self.folder}" if self.folder else ""
+        return f"{self.name:<20} {self.status:<9} {doi:<36} {self.title}\n{'':<20} {self.licence}{more}"
 
 
 def cache_root() -> Path:
@@ -88,6 +118,14 @@ def holdings(release: UpstreamRelease) -> tuple[Path | None, str]:
     return folder_found, "complete" if held == len(required) else "partial"
 
 
+def release_card(release: UpstreamRelease) -> ReleaseCard:
+    """What a release is, and whether it is here."""
+    folder, status = holdings(release)
+    keys = ("name", "title", "doi", "doi_confirmed", "licence", "citation", "archive_url", "notes")
+    said = {key: getattr(release, key) for key in keys}
+    return ReleaseCard(status=status, folder=str(folder or ""), **said)
+
+
 def find(release: UpstreamRelease) -> Path:
     """Return the folder of a release: a complete one where there is one, the mirror before the cache.
 
@@ -124,7 +162,8 @@ def examine(path: Path, file: UpstreamFile) -> FileReport:
     """Return the report on one file that is there."""
 
     def report(status: str, message: str, rows: int | None = None, sha256: str = "") -> FileReport:
-        return FileReport(file.path, file.kind, str(path), rows, file.rows, sha256, file.sha256, status, message)
+        found = {"found": str(path), "rows": rows, "sha256": sha256}
+        return _report(file, status, message, **found)
 
     try:
         sha256, rows = digest(path), count_rows(path)
@@ -148,7 +187,7 @@ def verify(release: UpstreamRelease, folder: Path | None = None) -> ReleaseRepor
     folder = holdings(release)[0] if folder is None else folder
     if folder is None:
         absent = tuple(_absent(file) for file in release.files)
-        return ReleaseReport(release.name, "", "absent", absent)
+        return ReleaseReport(name=release.name, status="absent", files=absent)
     paths = [(file, present(folder, file)) for file in release.files]
     held = frozenset(file.group for file, path in paths if path)
     files = tuple(examine(path, file) if path else _absent(file, held) for file, path in paths)
@@ -158,11 +197,23 @@ def verify(release: UpstreamRelease, folder: Path | None = None) -> ReleaseRepor
         status = "damaged"
     elif all(file.status == "absent" for file in files):
         status = "absent"
-    return ReleaseReport(release.name, str(folder), status, files)
+    return ReleaseReport(name=release.name, folder=str(folder), status=status, files=files)
+
+
+def _report(file: UpstreamFile, status: str, message: str, **found: Any) -> FileReport:
+    return FileReport(
+        path=file.path,
+        kind=file.kind,
+        status=status,
+        message=message,
+        rows_expected=file.rows,
+        sha256_expected=file.sha256,
+        **found,
+    )
 
 
 def _absent(file: UpstreamFile, others: frozenset[str] = frozenset()) -> FileReport:
     message = "not here" if file.required else "not here (optional)"
     if file.group in others:
         message = "not here (another form of it is)"
-    return FileReport(file.path, file.kind, "", None, file.rows, "", file.sha256, "absent", message)
+    return _report(file, "absent", message)

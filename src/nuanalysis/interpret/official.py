@@ -13,6 +13,7 @@ from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.interpret import published
 from nuanalysis.likelihood import FitResult, maximise
 from nuanalysis.model import Terms
+from nuanalysis.records import Record, shown
 
 PUBLISHED = {
     name: published.PUBLISHED[f"template:{key}"]
@@ -42,3 +43,39 @@ def terms_of(contributions: xr.Dataset, template: str) -> Terms:
 def fit_official(contributions: xr.Dataset, template: str) -> FitResult:
     """Maximise TS(n_s) = 2 sum ln[1 + (n_s / N) (space - space_ss) energy] over n_s >= 0."""
     return maximise(terms_of(contributions, template))
+
+
+class OfficialFit(Record):
+    """A published fit of a template, and the same repeated."""
+
+    template: str = shown("template")
+    n_signal: float = shown("signal events", form=".1f", short="n_s")
+    published_n_signal: float = shown("published", form="g")
+    ts: float = shown("test statistic", form=".2f", short="TS")
+    published_ts: float = shown("published", form="g")
+    converged: bool = shown("the fit converged", hidden=True)
+
+
+class OfficialFits(Record):
+    """All published fits repeated on the official per-event file."""
+
+    n_events: int = shown("events")
+    results: tuple[OfficialFit, ...] = shown("fits")
+
+
+def repeated(contributions: xr.Dataset) -> OfficialFits:
+    """The fit of every template beside the published one."""
+    rows = []
+    for name, theirs in PUBLISHED.items():
+        best = fit_official(contributions, name)
+        rows.append(
+            OfficialFit(
+                template=name,
+                n_signal=best.n_signal,
+                published_n_signal=theirs.n_signal,
+                ts=best.ts,
+                published_ts=theirs.ts,
+                converged=best.converged,
+            )
+        )
+    return OfficialFits(n_events=contributions.sizes["event"], results=tuple(rows))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
 from nuanalysis.ingest import find, source_catalogues
+from nuanalysis.records import Record, shown
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.catalogues import Choice, Selection, SourceTable
 from nuanalysis.sky.records import Catalogue
@@ -46,16 +47,20 @@ class Asked:
         return is_own_file(self.source)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Record):
     """A catalogue that has a name: how many sources, where it is from, which release it needs, whether that is here."""
 
-    name: str
-    title: str
-    sources: int
-    needs: str
-    here: bool
-    reference: str
+    name: str = shown("catalogue")
+    title: str = shown("what it is")
+    sources: int = shown("sources")
+    needs: str = shown("release that it needs", "")
+    here: bool = shown("whether that is here", True)
+    reference: str = shown("reference")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        needs = f"; needs the release {self.needs} ({'here' if self.here else 'not here'})" if self.needs else ""
+        return f"{self.name:<10} {self.sources:>6,}  {self.title}{needs}"
 
 
 # ---- names --------------------------------------------------------------------------------------------------------
@@ -69,7 +74,8 @@ def names() -> tuple[str, ...]:
 def known_catalogues() -> tuple[Known, ...]:
     """Every catalogue that has a name.  Reads no file."""
     built_in = [
-        Known(name, one.label, len(one.sources), "", True, one.reference) for name, one in catalogues.CATALOGUES.items()
+        Known(name=name, title=one.label, sources=len(one.sources), reference=one.reference)
+        for name, one in catalogues.CATALOGUES.items()
     ]
     release = source_catalogues.RELEASE
     try:
@@ -78,12 +84,12 @@ def known_catalogues() -> tuple[Known, ...]:
         folder = None
     released = [
         Known(
-            name,
-            layout.title,
-            layout.rows,
-            release.name,
-            folder is not None and source_catalogues.holds(folder, name),
-            layout.reference,
+            name=name,
+            title=layout.title,
+            sources=layout.rows,
+            needs=release.name,
+            here=folder is not None and source_catalogues.holds(folder, name),
+            reference=layout.reference,
         )
         for name, layout in source_catalogues.LAYOUTS.items()
     ]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gzip
 import io
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nuanalysis.errors import InputError
 from nuanalysis.library.template_cards import SAME_ENERGY, spectrum_in_words
+from nuanalysis.library.templates import cache_path, open_template, recipe_of
+from nuanalysis.records import Record, shown
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template
 from nuanalysis.sky.templates import GEV_PER_TEV, NODE_COLUMN, RELATIVE, RELATIVE_FLUX
+from nuanalysis.store import atomic_write
 
 DENSITY_UNIT = "sr-1"
 ABSOLUTE_UNIT = "GeV-1 cm-2 s-1 sr-1"
@@ -19,6 +25,58 @@ SPECTRUM_REACH = (2.0, 8.0)  # log10(E/GeV): where a spectrum is written that ha
 SPECTRUM_STEP = 0.1  # in log10 E, of a spectrum with a cut-off
 FADED = 1.5  # above the cut-off, in log10 E: where exp(-E / cut-off) is 2e-14, the last energy that is written
 CARD_ROOM = 60  # characters of value and comment together
+
+
+class TemplateFile(Record):
+    """A template that was written."""
+
+    asked: str = shown("as it was asked for")
+    name: str = shown("template")
+    label: str = shown("what it is")
+    output: str = shown("file")
+    bytes: int = shown("bytes")
+    nside: int = shown("nside")
+    energies: int = shown("energies with a map")
+    flux: float | None = shown("E^2 dN/dE at 100 TeV, TeV cm-2 s-1; null: relative", None)
+    from_cache: bool = shown("whether it was in the cache")
+    seconds_to_build: float = shown("time to make or read it", unit="s")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        energies = f"{self.energies} {'energy' if self.energies == 1 else 'energies'}"
+        how = "read from the cache" if self.from_cache else "made"
+        return (
+            f"{self.output}: {self.label}, nside {self.nside}, {energies}, {self.bytes:,} bytes; {how} in "
+            f"{self.seconds_to_build:.2f} s"
+        )
+
+
+def write_template(name: str, output: Path) -> TemplateFile:
+    """Make or read a template and write it as HEALPix FITS; .gz is packed.
+
+    Raises InputError for another ending and for a file that exists.
+    """
+    if not output.name.endswith((".fits", ".fits.gz")):
+        raise InputError(f"the output is '{output}'; expected a file that ends in .fits or .fits.gz")
+    if output.exists():
+        raise InputError(f"the output {output} exists; choose another name or remove it first")
+    started, built = monotonic(), recipe_of(name)
+    kept = built is not None and cache_path(built).is_file()
+    template = open_template(name)
+    seconds = monotonic() - started
+    atomic_write(output, fits_bytes(template, packed=output.name.endswith(".gz")))
+    return TemplateFile(
+        asked=name,
+        name=template.name,
+        label=template.label,
+        output=str(output),
+        bytes=output.stat().st_size,
+        nside=template.nside,
+        energies=len(template.maps),
+        flux=template.flux or None,
+        from_cache=kept,
+        seconds_to_build=seconds,
+    )
 
 
 def fits_bytes(template: Template, *, packed: bool = False) -> bytes:

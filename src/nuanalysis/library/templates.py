@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nuanalysis.errors import DataError, InputError, did_you_mean
@@ -10,6 +10,7 @@ from nuanalysis.ingest import UpstreamRelease, find, galactic_templates
 from nuanalysis.ingest import cascades_2023 as release_2023
 from nuanalysis.library._hybrid import HYBRID, column_path, hybrid_recipe
 from nuanalysis.library._template_cache import CACHE_FOLDER, cache_path, made_once
+from nuanalysis.records import Record, shown
 from nuanalysis.sky import templates
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import PREFIX, Built, parse_recipe
@@ -23,16 +24,21 @@ __all__ = [
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Record):
     """A template that has a name: what it is, where it is from, which release it needs and whether that is here."""
 
-    name: str
-    summary: str
-    origin: str
-    needs: str
-    here: bool
-    stand_in: str = ""
+    name: str = shown("template")
+    summary: str = shown("what it is")
+    origin: str = shown("published or built-in")
+    needs: str = shown("release that it needs", "")
+    here: bool = shown("whether that is here", True)
+    stand_in: str = shown("template that stands in where it is not", "")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        needs = f"; needs the release {self.needs} ({'here' if self.here else 'not here'})" if self.needs else ""
+        instead = f", {self.stand_in} stands in" if self.stand_in and not self.here else ""
+        return f"{self.name:<20} {self.origin:<10} {self.summary}{needs}{instead}"
 
 
 def names() -> tuple[str, ...]:
@@ -44,19 +50,23 @@ def known_templates() -> tuple[Known, ...]:
     """Every template that has a name, published ones first.  Reads no map."""
     published = [
         Known(
-            name,
-            "the map published with the 2023 analysis",
-            "published",
-            release_2023.RELEASE.name,
-            _holds(release_2023.RELEASE, PI0_MAP.as_posix()),
-            templates.STAND_IN.get(name, ""),
+            name=name,
+            summary="the map published with the 2023 analysis",
+            origin="published",
+            needs=release_2023.RELEASE.name,
+            here=_holds(release_2023.RELEASE, PI0_MAP.as_posix()),
+            stand_in=templates.STAND_IN.get(name, ""),
         )
         for name in templates.PUBLISHED
     ]
     hybrid = Known(
-        HYBRID, hybrid_recipe().summary, "built-in", galactic_templates.RELEASE.name, column_path() is not None
+        name=HYBRID,
+        summary=hybrid_recipe().summary,
+        origin="built-in",
+        needs=galactic_templates.RELEASE.name,
+        here=column_path() is not None,
     )
-    built = [Known(name, recipe.summary, "built-in", "", True) for name, recipe in templates.BUILT_IN.items()]
+    built = [Known(name=name, summary=recipe.summary, origin="built-in") for name, recipe in templates.BUILT_IN.items()]
     return (*published, hybrid, *(row for row in built if row.name != HYBRID))
 
 

@@ -27,6 +27,7 @@ from nuanalysis.publish._results import (
     products,
     read_results,
     results_schema,
+    schema_text,
     with_products,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "recipe",
     "report",
     "results_schema",
+    "schema_text",
     "slug",
     "verify",
     "with_products",

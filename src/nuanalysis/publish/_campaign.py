@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from nuanalysis.interpret.published import CAMPAIGN_2023
 from nuanalysis.publish._campaign_row import NOT_ASKED, NOT_HERE, CampaignRow
@@ -10,6 +10,9 @@ from nuanalysis.publish._campaign_rows import is_campaign, left_out_rows, rows_o
 from nuanalysis.publish._results import Results
 from nuanalysis.records import table
 from nuanalysis.store import table_ecsv
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
 
 _WORDS = ("kind", "origin", "unit", "note")
 _HEADINGS = ("quantity", "published", "ours", "trials", "trials publ.", "core-h", "core-h publ.")
@@ -34,14 +37,17 @@ def campaign_rows(results: Results) -> tuple[CampaignRow, ...]:
     return (*ours, *left_out_rows(results), _total(results))
 
 
-def campaign_table(results: Results, head: Mapping[str, str] | None = None) -> bytes:
-    """The table as ECSV, empty for a run that is no campaign.  head : more lines of its head."""
+def campaign_columns(results: Results) -> QTable:
+    """The table for programs; of no rows for a run that is no campaign."""
     rows = campaign_rows(results)
-    if not rows:
-        return b""
     filled = [row.model_copy(update={key: getattr(row, key) or "-" for key in _WORDS}) for row in rows]
-    about = {"RELEASE": results.name, "DATE": results.created, "PUBLISHED": CAMPAIGN_2023.source}
-    return table_ecsv(table(filled, None, **about, **(head or {})))
+    return table(filled, RELEASE=results.name, DATE=results.created, PUBLISHED=CAMPAIGN_2023.source)
+
+
+def campaign_table(results: Results) -> bytes:
+    """The table as ECSV, empty for a run that is no campaign."""
+    found = campaign_columns(results)
+    return table_ecsv(found) if len(found) else b""
 
 
 def campaign_text(results: Results) -> str:

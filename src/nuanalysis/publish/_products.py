@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nuanalysis.deferred import xarray as xr
+from nuanalysis.errors import DataError
 from nuanalysis.publish._fits import map_fits, trials_fits
 from nuanalysis.publish._results import Product
 from nuanalysis.schema import TRIALS, check
@@ -63,4 +64,11 @@ def published(product: Product, stamp: Stamp) -> Published:
     Raises DataError for a dataset against its schema.
     """
     form = _FORMS.get(product.kind)
-    return form(product, stamp) if form else Published("products", product.dataset, {})
+    if form is None:
+        return Published("products", product.dataset, {})
+    try:
+        return form(product, stamp)
+    except KeyError as error:
+        raise DataError(
+            f"{product.path} holds no '{product.kind}' ({error}); run 'nuanalysis run SPEC' again"
+        ) from error

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from nuanalysis import plot
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.publish import _texts
-from nuanalysis.publish._campaign import campaign_table
+from nuanalysis.publish._campaign import campaign_columns
 from nuanalysis.publish._figures import load_figures
 from nuanalysis.publish._fits import events_ecsv_gz, events_fits, response_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
 from nuanalysis.publish._products import published
 from nuanalysis.publish._recipe import Recipe, recipe, recipe_text
 from nuanalysis.publish._report import render
-from nuanalysis.publish._results import Results, load_results, measured, products
+from nuanalysis.publish._results import Results, load_results, measured, products, schema_text
 from nuanalysis.records import table
 from nuanalysis.schema import EVENTS, RESPONSE, check
 from nuanalysis.store import read_zip, sha256_file, table_ecsv, write_zip
@@ -158,9 +158,9 @@ def _add_answers(draft: Draft) -> None:
 
 
 def _add_campaign(draft: Draft) -> None:
-    found = campaign_table(draft.run, draft.head(draft.overall))
-    if found:
-        draft.write(f"fits/{_marked('campaign', draft.overall)}.ecsv", found)
+    found = campaign_columns(draft.run)
+    if len(found):
+        draft.write_table(f"fits/{_marked('campaign', draft.overall)}", found, draft.overall)
 
 
 def _add_cut_flow(draft: Draft) -> None:
@@ -188,7 +188,7 @@ def _add_run_files(draft: Draft) -> None:
     if (draft.run_folder / "spec.toml").is_file():
         draft.copy(draft.run_folder / "spec.toml", "spec.toml")
     draft.copy(draft.run_folder / "results.json", "results.json")
-    draft.write("results.schema.json", recipe_text("results.schema.json").encode())
+    draft.write("results.schema.json", schema_text().encode())
     draft.write("report/index.html", render(draft.run_folder).encode())
     draft.write_json("environment.json", _NEITHER, versions=draft.run.versions)
 
@@ -286,7 +286,7 @@ def build(run_folder: Path, version: str = "") -> Path:
     about = recipe()
     version = version or about.default_version
     if not _VERSION.match(version):
-        raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.1")
+        raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.2")
     run = load_results(run_folder)
     target = run_folder / "release" / f"nuanalysis-{run.name}-{version}"
     scratch = target.with_name(f".{target.name}.building")

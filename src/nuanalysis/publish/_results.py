@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.plot import slug
 from nuanalysis.records import Record, faults_in_words, shown, table
 from nuanalysis.store import read_zip
@@ -102,9 +102,16 @@ class Entry(Record):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping):
-            return {**values, "answer": answer_of(str(values["section"])).from_dict(values["answer"])}
-        return values
+        """The answer as the record of its question."""
+        if not (isinstance(values, Mapping) and isinstance(values.get("answer"), Mapping)):
+            return values
+        try:
+            kind = answer_of(str(values.get("section")))
+            return {**values, "answer": kind.from_dict(values["answer"])}
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        except ValidationError as error:
+            raise ValueError(f"the answer is damaged: {faults_in_words(error, (kind,))}") from error
 
     @property
     def sample(self) -> str:
@@ -171,11 +178,31 @@ def results_schema() -> dict[str, Any]:
         for name, kind in kinds.items()
     ]
     defs["Entry"] = {**entry, "oneOf": pairs}
+    bare: dict[str, Any] = _bare({**defs.pop("Results"), "$defs": defs})
     about = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "results.json of nuanalysis, version 2",
     }
-    return {**about, **defs.pop("Results"), "$defs": defs}
+    return {**about, **bare}
+
+
+def _bare(part: Any) -> Any:
+    """A schema without what is said for screens; a property may be called so, but is no string."""
+    if isinstance(part, Mapping):
+        screens = ("title", "form", "short")
+        said = {key for key, value in part.items() if isinstance(value, str) and (key in screens or not value)}
+        return {key: _bare(value) for key, value in part.items() if key not in said}
+    return [_bare(one) for one in part] if isinstance(part, list) else part
+
+
+def schema_text() -> str:
+    """The schema as it is kept in the recipe and in releases: one record a line."""
+    schema = results_schema()
+    records = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(schema.pop("$defs").items())
+    )
+    lines = [f" {json.dumps(name)}: {json.dumps(one, sort_keys=True)}" for name, one in schema.items()]
+    return "{\n" + ",\n".join(lines) + f',\n "$defs": {{\n{records}\n }}\n}}\n'
 
 
 def read_results(document: object, *, source: str) -> Results:

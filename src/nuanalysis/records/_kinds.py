@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import computed_field
+from pydantic import Field, computed_field
 
 from nuanalysis.records._record import Record, shown
 from nuanalysis.records._words import number, with_error
 
 Scope = Literal["local", "global"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Error = Annotated[float, Field(ge=0)]
 
 
 class Unknown(Record):
@@ -36,7 +38,7 @@ class Measured(Record):
     """A value with its statistical error."""
 
     value: float = shown("value")
-    error: float | Unknown = shown("statistical error, one standard deviation")
+    error: Error | Unknown = shown("statistical error, one standard deviation")
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
@@ -54,13 +56,18 @@ class Measured(Record):
         error = self.error if isinstance(self.error, Unknown) else self.error * factor
         return Measured(value=self.value * factor, error=error, unit=unit)
 
+    def over(self, divisor: float, unit: str = "") -> Measured:
+        """Value and error in units of the divisor."""
+        error = self.error if isinstance(self.error, Unknown) else self.error / divisor
+        return Measured(value=self.value / divisor, error=error, unit=unit)
+
 
 class Interval(Record):
     """An interval that holds the true value with probability ``level``."""
 
     low: float = shown("lower end")
     high: float = shown("upper end")
-    level: float = shown("probability that it holds the truth")
+    level: Probability = shown("probability that it holds the truth")
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
@@ -71,9 +78,9 @@ class Interval(Record):
         """For a column."""
         return f"{number(self.low, form)} to {number(self.high, form)}"
 
-    def times(self, factor: float, unit: str = "") -> Interval:
-        """The interval in another unit."""
-        return Interval(low=self.low * factor, high=self.high * factor, level=self.level, unit=unit)
+    def over(self, divisor: float, unit: str = "") -> Interval:
+        """The interval in units of the divisor."""
+        return Interval(low=self.low / divisor, high=self.high / divisor, level=self.level, unit=unit)
 
 
 class Chance(Record):
@@ -84,9 +91,9 @@ class Chance(Record):
     extrapolated : beyond what the trials reach.
     """
 
-    p: float = shown("probability")
-    error: float | Unknown = shown("its statistical error")
-    n_trials: int = shown("trials behind it")
+    p: Probability = shown("probability")
+    error: Error | Unknown = shown("its statistical error")
+    n_trials: Annotated[int, Field(ge=0)] = shown("trials behind it")
     ess: float | None = shown("effective trials that were counted, (sum w)^2 / sum w^2", None)
     bound: float | None = shown("where no trial was counted: it is below this with 90 %", None)
     extrapolated: bool = shown("whether it lies beyond what the trials reach", False)

@@ -70,8 +70,10 @@ def _sentence(fault: dict[str, Any], known: set[str], within: str) -> str:
         return f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"])
     if fault["type"] == "extra_forbidden":
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
+    choice = fault["type"] == "literal_error"
     found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
-    return f"'{place}': {fault['msg']}{found}"
+    hint = did_you_mean(str(fault.get("input")), fault["ctx"]["expected"].split("'")[1::2]) if choice else ""
+    return f"'{place}': {fault['msg']}{found}" + (f".{hint}" if "mean" in hint else "")
 
 
 def faults_in_words(
@@ -85,5 +87,7 @@ def faults_in_words(
     known = {name for model in models for name in model.model_fields} | set(more)
     faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors()]
     inside = {fault["loc"][:1] for fault in faults if len(fault["loc"]) > 1}
-    kept = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
+    faults = [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
+    # Of a value that may be Unknown, those that say why it is not even that tell nothing more.
+    kept = [fault for fault in faults if "Unknown" not in fault["loc"]] or faults
     return "\n  - ".join(_sentence(fault, known, within) for fault in kept)

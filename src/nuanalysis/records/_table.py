@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from nuanalysis.records._kinds import Chance, Interval, Measured, Position, Provenance, Unknown
 from nuanalysis.records._layout import said_of
@@ -18,14 +17,14 @@ Cell = tuple[str, Any, str, str]  # column, value, unit, label
 
 
 def _error(error: float | Unknown) -> float:
-    return np.nan if isinstance(error, Unknown) else error
+    return math.nan if isinstance(error, Unknown) else error
 
 
 def _named(name: str, value: Record, label: str) -> Iterator[Cell] | None:
     """Columns of the small records; None for others."""
     match value:
         case Unknown():
-            return iter([(name, np.nan, "", label)])
+            return iter([(name, math.nan, "", label)])
         case Measured():
             ends = (("", value.value, label), ("_error", _error(value.error), f"{label}: statistical error"))
             return iter([(name + end, number, value.unit, said) for end, number, said in ends])
@@ -37,7 +36,7 @@ def _named(name: str, value: Record, label: str) -> Iterator[Cell] | None:
                 [
                     (name, value.p, "", f"{label}: {value.scope} p"),
                     (f"{name}_error", _error(value.error), "", f"{label}: statistical error of p"),
-                    (f"{name}_sigma", np.nan if value.sigma is None else value.sigma, "", f"{label}: significance"),
+                    (f"{name}_sigma", math.nan if value.sigma is None else value.sigma, "", f"{label}: significance"),
                     (f"{name}_trials", value.n_trials, "", f"{label}: trials"),
                 ]
             )
@@ -56,7 +55,7 @@ def cells(record: Record, prefix: str = "") -> Iterator[Cell]:
             small = _named(name, value, label)
             yield from small if small is not None else cells(value, f"{name}_")
         else:
-            yield name, np.nan if value is None else value, said_of(field, "unit"), label
+            yield name, math.nan if value is None else value, said_of(field, "unit"), label
 
 
 def _about(provenance: Provenance) -> dict[str, str | int]:
@@ -66,6 +65,7 @@ def _about(provenance: Provenance) -> dict[str, str | int]:
 
 def table(rows: Sequence[Record], provenance: Provenance | None = None, **about: str) -> QTable:
     """An astropy QTable, one row a record; what is not known is NaN.  about : more lines of its head."""
+    import numpy as np
     from astropy.table import QTable
     from astropy.units import Quantity, Unit, UnrecognizedUnit
 
@@ -75,7 +75,7 @@ def table(rows: Sequence[Record], provenance: Provenance | None = None, **about:
     for name in names:
         unit = next((line[name][1] for line in lines if name in line and line[name][1]), "")
         label = next(line[name][2] for line in lines if name in line)
-        values = [line[name][0] if name in line else np.nan for line in lines]
+        values = [line[name][0] if name in line else math.nan for line in lines]
         words = any(isinstance(value, str) for value in values)
         column = ["" if isinstance(v, float) and v != v else str(v) for v in values] if words else np.array(values)
         known = unit and not words and not isinstance(Unit(unit, parse_strict="silent"), UnrecognizedUnit)

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from nuanalysis.answers import question
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.records import Settings
+from nuanalysis.records import Record, Settings, shown
 
 
 class Parameters(Settings):
@@ -132,7 +132,8 @@ def read_values(notebook: str, words: list[str], models: Models = PARAMETERS) ->
             raise InputError(f"'{word}' is not of the form NAME=VALUE")
         default = known[name].default if name in known else ""
         try:
-            values[name] = text if isinstance(default, str) else type(default)(json.loads(text.lower()))
+            said = f"[{text.strip('[]()')}]" if isinstance(default, tuple) else text.lower()
+            values[name] = text if isinstance(default, str) else type(default)(json.loads(said))
         except (ValueError, TypeError) as error:
             raise InputError(
                 f"'{name}' is '{text}'; expected {type(default).__name__}, for example {default}"
@@ -141,28 +142,64 @@ def read_values(notebook: str, words: list[str], models: Models = PARAMETERS) ->
 
 
 def validate(notebook: str, values: Mapping[str, Any], models: Models = PARAMETERS) -> BaseModel:
-    """Return the full set of parameters, or raise one InputError that names every fault."""
+    """Return the full set of parameters, or raise one InputError that names every fault.  Lists serve as tuples."""
     model = model_of(notebook, models)
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     except ValidationError as error:
         faults = [_fault(notebook, model, dict(detail)) for detail in error.errors()]
     raise InputError("\n".join(f"parameter error: {fault}" for fault in faults) + " Nothing was run.")
 
 
-def describe(notebook: str, models: Models = PARAMETERS) -> list[dict[str, Any]]:
-    """Return name, type, unit, range, default and description of every parameter of a notebook."""
-    return [
-        {
-            "name": name,
-            "type": _type(info),
-            "unit": _unit(info),
-            "range": _range(info),
-            "default": info.default,
-            "description": info.description or "",
-        }
+class ParameterCard(Record):
+    """A parameter of a notebook."""
+
+    name: str = shown("name")
+    type: str = shown("type")
+    unit: str = shown("unit", "")
+    range: str = shown("range", "")
+    default: Any = shown("default", None)
+    description: str = shown("what it is")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        kind = ", ".join(filter(None, (self.type, self.unit, self.range)))
+        return f"{self.name} = {self.default!r}  ({kind})  {self.description}"
+
+
+def describe(notebook: str, models: Models = PARAMETERS) -> tuple[ParameterCard, ...]:
+    """Every parameter of a notebook."""
+    return tuple(
+        ParameterCard(
+            name=name,
+            type=_type(info),
+            unit=_unit(info),
+            range=_range(info),
+            default=info.default,
+            description=info.description or "",
+        )
         for name, info in model_of(notebook, models).model_fields.items()
-    ]
+    )
+
+
+class NotebookCard(Record):
+    """A notebook, and whether its file is there."""
+
+    name: str = shown("notebook")
+    about: str = shown("what it does")
+    present: bool = shown("whether its file is here")
+
+    def words(self, form: str = "") -> str:
+        """For one line."""
+        return f"{self.name:<20}  {self.about}{'' if self.present else '  (file is missing)'}"
+
+
+def notebooks_in(folder: Path) -> tuple[NotebookCard, ...]:
+    """The notebooks in the order in which they run."""
+    return tuple(
+        NotebookCard(name=name, about=(model.__doc__ or "").strip(), present=(folder / f"{name}.ipynb").is_file())
+        for name, model in PARAMETERS.items()
+    )
 
 
 def check_notebook(path: Path, models: Models = PARAMETERS) -> list[str]:
