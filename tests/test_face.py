@@ -52,7 +52,7 @@ def test_the_lines_of_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "SYNTHETIC" in str(names["events"])
     assert 15.0 < names["found"].fitted.ts < 30.0
     assert names["chance"].chance.p < 1e-4
-    assert names["chance"].to_table()["chance_p"].shape == (1,)
+    assert len(names["chance"].to_table()) == 1
 
 
 @pytest.mark.parametrize("function", [face.sample, hypotheses.point, hypotheses.hypothesis, template])
