@@ -216,7 +216,7 @@ def _numbers(found: PointFlux | Unknown) -> tuple[float, float]:
 def _span(found: Sequence[PointFlux | Unknown]) -> str:
     values = sorted(one.flux.value for one in found if isinstance(one, PointFlux))
     if not values:
-        return next(one.words() for one in found if isinstance(one, Unknown))
+        return next(one.words().rstrip(".") for one in found if isinstance(one, Unknown))
     said = dict.fromkeys(f"{one:.2g}" for one in (values[0], values[-1]))
     return f"{' to '.join(said)} {fluxes.UNIT} at 100 TeV"
 
