@@ -187,7 +187,7 @@ class PointCurve(Record):
         near, far = (
             _span([getattr(node, name) for node in self.nodes]) for name in ("sensitivity", "discovery_potential")
         )
-        return (f"E^-{self.index:g}: sensitivity {near}, 5 sigma discovery potential {far} {fluxes.UNIT} at 100 TeV.",)
+        return (f"E^-{self.index:g}: sensitivity {near}, 5 sigma discovery potential {far}.",)
 
     def drawing(self) -> DeclinationCurve:
         """For the figure."""
@@ -214,8 +214,11 @@ def _numbers(found: PointFlux | Unknown) -> tuple[float, float]:
 
 
 def _span(found: Sequence[PointFlux | Unknown]) -> str:
-    values = [one.flux.value for one in found if isinstance(one, PointFlux)]
-    return f"{min(values):.2g} to {max(values):.2g}" if values else "not known"
+    values = sorted(one.flux.value for one in found if isinstance(one, PointFlux))
+    if not values:
+        return next(one.words().rstrip(".") for one in found if isinstance(one, Unknown))
+    said = dict.fromkeys(f"{one:.2g}" for one in (values[0], values[-1]))
+    return f"{' to '.join(said)} {fluxes.UNIT} at 100 TeV"
 
 
 class CurvesAnswer(Answer):
