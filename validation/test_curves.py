@@ -22,8 +22,10 @@ import numpy as np
 import pytest
 
 from nuanalysis import trials
-from nuanalysis.answers import declinations as work
-from nuanalysis.answers import inference, potentials
+from nuanalysis.answers._point_curve import curves_of
+from nuanalysis.answers._point_trials import Plan, at_declination
+from nuanalysis.answers._posed import pose
+from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import open_executor
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
@@ -48,23 +50,22 @@ SINGLE, MEAN = {2.0: 2.0, 3.0: 4.0 / 3.0}, {2.0: 0.33, 3.0: 0.2}  # factor at on
 N_SKIES = 400
 
 
-def no(line):
-    """Progress that nobody reads."""
-
-
 @pytest.fixture(scope="module")
 def cascades(mirror):
-    return samples.load(sample_spec(name="cascades-2023", signal="none"), 1).seasons
+    return samples.load(sample_spec(name="cascades-2023", signal="none"), 1)
+
+
+def curves_at(declinations, cascades, folder):
+    """{index: Curve}."""
+    plan = Plan((2.0, 3.0), index_free=True, n_trials=2000, n_injections=2000)
+    with open_executor("processes", workers=2) as pool:
+        return {curve.index: curve for curve in curves_of((cascades,), plan, declinations, Bench(folder, pool))}
 
 
 @pytest.fixture(scope="module")
 def curves(cascades, tmp_path_factory):
-    """The curves at DECLINATIONS, {index: Curve}."""
-    question = work.Asked(DECLINATIONS, (2.0, 3.0), n_injections=2000)
-    folder = tmp_path_factory.mktemp("ensembles")
-    with open_executor("processes", workers=2) as pool:
-        made, _ = work.curves(question, (work.Group("cascades-2023", cascades),), folder, pool, no)
-    return {curve.index: curve for curve in made}
+    """The curves at DECLINATIONS."""
+    return curves_at(DECLINATIONS, cascades, tmp_path_factory.mktemp("ensembles"))
 
 
 @pytest.mark.parametrize("index", [2.0, 3.0])
@@ -72,11 +73,11 @@ def test_the_published_curves_of_the_cascade_analysis(curves, index):
     ratios = []
     for node, found in enumerate(curves[index].found):
         ours = curves[index].least[node].n_signal / found.per_flux
-        (deep,) = potentials.potentials(found.background, found.injected, found.per_flux, (4.0,))
+        deep = found.discovery_potential(4.0).n_signal / found.per_flux
         theirs = np.array(PUBLISHED[index])[:, node] * 1e-12
-        ratios.append(np.array([ours, deep["flux"]]) / theirs)
+        ratios.append(np.array([ours, deep]) / theirs)
         print(f"E^-{index:g}, dec {DECLINATIONS[node]:g}: sensitivity {ours:.3g}, published {theirs[0]:.3g}; 4 sigma "
-              f"{deep['flux']:.3g}, published {theirs[1]:.3g}; ratios {np.round(ratios[-1], 3)}")  # fmt: skip
+              f"{deep:.3g}, published {theirs[1]:.3g}; ratios {np.round(ratios[-1], 3)}")  # fmt: skip
     print(f"E^-{index:g}: mean ratios {np.mean(ratios, axis=0)}")
     assert np.abs(np.log(ratios)).max() < np.log(SINGLE[index])
     assert np.mean(ratios, axis=0) == pytest.approx(1.0, abs=MEAN[index])
@@ -84,21 +85,16 @@ def test_the_published_curves_of_the_cascade_analysis(curves, index):
 
 @pytest.fixture(scope="module")
 def neighbours(cascades, tmp_path_factory):
-    """Curves whose nodes are as far apart as the usual ones, {index: Curve}."""
-    question = work.Asked((-30.0, -20.0, 20.0, 30.0), (2.0, 3.0), n_injections=2000)
-    folder = tmp_path_factory.mktemp("neighbours")
-    with open_executor("processes", workers=2) as pool:
-        made, _ = work.curves(question, (work.Group("cascades-2023", cascades),), folder, pool, no)
-    return {curve.index: curve for curve in made}
+    """Curves whose nodes are as far apart as the usual ones."""
+    return curves_at((-30.0, -20.0, 20.0, 30.0), cascades, tmp_path_factory.mktemp("neighbours"))
 
 
 @pytest.mark.parametrize(("index", "declination", "times"), [(2.0, -25.0, 1.5), (3.0, 25.0, 2.5)])
-def test_limits_hold_the_truth_in_nine_of_ten_skies(neighbours, cascades, tmp_path, index, declination, times):
+def test_limits_hold_the_truth_in_nine_of_ten_skies(neighbours, cascades, index, declination, times):
     """At a declination between two that were computed, and with random numbers of their own."""
     curve, at = neighbours[index], np.radians(declination)
     truth = times * curve.upper_limit(at, 0.0).n_signal
-    hypothesis = curve.asked.hypothesis(at, index)
-    problem = inference.pose(hypothesis, cascades, tmp_path, 99)
+    problem = pose(curve.plan.hypothesis(at, index), cascades)
     emitted = trials.emissions(problem.prepared)
     held = 0
     for k in range(N_SKIES):
@@ -115,12 +111,12 @@ def test_limits_between_nodes_are_those_of_trials_there(neighbours, cascades, tm
     """The sensitivity interpolated to another declination, against trials at that place: to 3 errors."""
     for index, declination in ((2.0, 25.0), (3.0, -25.0)):
         curve = neighbours[index]
-        question = replace(curve.asked, declinations=(declination,), indices=(index,), seed=5)
-        (there,), _ = work.at_declination(tmp_path, question, (cascades, np.radians(declination)))
-        direct, between = work.sensitivity(there), curve.upper_limit(np.radians(declination), 0.0)
+        place = replace(cascades, seed=5), float(np.radians(declination))
+        (there,) = at_declination(Bench(tmp_path), replace(curve.plan, indices=(index,)), place)
+        direct, between = there.sensitivity(), curve.upper_limit(np.radians(declination), 0.0)
         print(f"E^-{index:g}, dec {declination:g}: {between.n_signal:.1f} +- {between.error:.1f} between nodes, "
               f"{direct.n_signal:.1f} +- {direct.error:.1f} there")  # fmt: skip
         assert abs(direct.n_signal - between.n_signal) < 3.0 * np.hypot(direct.error, between.error)
         assert curve.per_flux(np.radians(declination)) == pytest.approx(
-            fluxes.events_per_flux(question.hypothesis(np.radians(declination), index), cascades)
+            fluxes.events_per_flux(curve.plan.hypothesis(np.radians(declination), index), cascades.seasons)
         )
