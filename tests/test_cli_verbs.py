@@ -307,7 +307,7 @@ def test_status_of_a_run_and_of_none(call: Call, tmp_path: Path) -> None:
     assert "run.json is damaged" in message
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("fit", "--help"), ("run", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("data", "--help"), ("run", "--help")])
 def test_help_and_version_cost_next_to_nothing(arguments: tuple[str, ...]) -> None:
     assert elsewhere(*arguments)[0] == 0  # compiled by now, whatever ran before
 

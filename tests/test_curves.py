@@ -24,6 +24,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Scrambles, run
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
+from nuanalysis.library import samples
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import sky_events
 from nuanalysis.model import Sample
@@ -336,3 +337,17 @@ def test_steps_are_even_in_sine_and_stay_off_the_poles():
 def test_a_sample_that_is_given_twice_is_refused(bench):
     with pytest.raises(InputError, match="expected different ones"):
         work.Curves(sources="").ask((alone(whole()), alone(whole())), bench)
+
+
+def test_numbers_of_the_full_sample_are_those_of_earlier_versions(mirror, bench):
+    """Of the SYNTHETIC cascades with seed 1; background trials, fits of sources and energies, to rounding."""
+    events = samples.load(samples.sample_spec(name="cascades-2023"), 1)
+    question = work.Curves(declinations=(30.0,), indices=(3.0,), trials=300, injections=300)
+    (curve,) = question.ask((events,), bench).curves
+    (node,) = curve.nodes
+    found = node.threshold_ts, node.threshold_p_error, node.events_per_flux, node.n_signal_spread
+    assert found == pytest.approx((28.278728083808694, 0.3197195051322187, 103367075546697.05, 42.7308160568717))
+    assert (node.energies.log10_low, node.energies.log10_high) == pytest.approx((2.9392418720819093, 4.883542087611921))
+    best = curve.limits[0]
+    assert (best.source, len(curve.limits)) == ("PMN J1610-6649", 109)
+    assert (best.fitted.ts, best.fitted.n_signal) == pytest.approx((9.600417462100218, 61.13769157621856))

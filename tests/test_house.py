@@ -14,9 +14,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 LINES = 400
 
 # Rooms under rebuilding, held to the borders between rooms only.  To be emptied.
-NOT_YET = (
-    "answers", "benchmarks", "cli", "face", "plot", "records", "workflow",
-)  # fmt: skip
+NOT_YET: tuple[str, ...] = ()
 
 # Files longer than that: compiled formulas, which numba inlines and caches by file.
 LONG = ("nuanalysis.likelihood._kernels", "nuanalysis.likelihood._scan_kernels")
@@ -25,7 +23,14 @@ LONG = ("nuanalysis.likelihood._kernels", "nuanalysis.likelihood._scan_kernels")
 EXEMPT = {
     "nuanalysis.engine.executors._cluster_file._common": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.engine.executors._cluster_file.arguments": "keyword arguments of dask-jobqueue's clusters",
+    "nuanalysis.cli._questions.given": "settings as they were typed, before a record takes them",
+    "nuanalysis.face._with_first": "settings as they were typed, before a record takes them",
+    "nuanalysis.plot._skymap._layer_data": "JSON that the script of the page reads",
+    "nuanalysis.plot._skymap._table": "JSON that the script of the page reads",
     "nuanalysis.publish._results.results_schema": "JSON Schema",
+    "nuanalysis.records._settings.plain": "settings as they were typed, before a record takes them",
+    "nuanalysis.workflow.parameters.read_values": "settings as they were typed, before a record takes them",
+    "nuanalysis.workflow.spec._tables": "tables of a TOML file as they were written",
     "nuanalysis.store._zarr._encoding": "what xarray takes for each variable",
 }
 

@@ -11,10 +11,13 @@ from scipy.stats import vonmises_fisher
 from small_problem import SOURCES, catalogue, sample, take, template_hypothesis
 
 from nuanalysis import simulate
+from nuanalysis.answers.stack import Stack
+from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import stack_terms
 from nuanalysis.interpret.contributions import event_contributions
 from nuanalysis.interpret.stack_terms import event_shares, source_terms
+from nuanalysis.library import samples
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, expected_events, prepare, terms
 from nuanalysis.model._space import StackSpace, TemplateSpace
@@ -271,3 +274,15 @@ def test_a_template_has_no_sources():
     for call in (lambda: source_terms(prepared, data, maximise(data)), lambda: event_shares(prepared, 2.7)):
         with pytest.raises(InputError, match="template:test' is a template; expected a stack"):
             call()
+
+
+def test_numbers_of_the_full_sample_are_those_of_earlier_versions(mirror, tmp_path):
+    """Supernova remnants on the SYNTHETIC cascades with seed 1, to rounding."""
+    events = samples.load(samples.sample_spec(name="cascades-2023"), 1)
+    (one,) = Stack(catalogues=("snr",), injections=0).ask(events, Bench(tmp_path)).catalogues
+    fitted = one.found.fitted
+    assert (fitted.ts, fitted.n_signal) == pytest.approx((15.410977673001275, 175.91757258678837))
+    assert fitted.index == pytest.approx(2.585526819486492)
+    assert [source.name for source in one.sources[:2]] == ["RCW 86", "HESS J1457-593"]
+    found = [number for source in one.sources[:2] for number in (source.ts_term, source.share_of_events)]
+    assert found == pytest.approx([3.2002554975155597, 0.0729307604819781, 3.1297436179303872, 0.0729307604819781])

@@ -112,7 +112,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_the_run_folder_holds_what_was_promised(finished: Run) -> None:
     names = {path.name for path in finished.folder.iterdir()}
-    assert {"events.zarr", "cache", "trials", "results.json", "report", "release", "products", "figures"} <= names
+    assert {"events.zarr", "trials", "results.json", "report", "release", "products", "figures"} <= names
     assert (finished.folder / "report" / "index.html").stat().st_size > 10_000
     stems = {path.stem for path in (finished.folder / "products").glob("*.zip")}
     assert stems == {

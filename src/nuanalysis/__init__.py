@@ -1,10 +1,15 @@
 """Galactic-plane neutrino astronomy on public data.
 
-    import nuanalysis as nu
+    import nuanalysis as nu, astropy.units as u
+    from astropy.coordinates import SkyCoord
 
-    events = nu.sample("cascades-2023")      # a SYNTHETIC twin of the published sample; nu.sample("tracks") is real
-    found = nu.fit(events, "template:pi0")   # TS, n_s, p-value, flux, upper limit
-    nu.significance(found, precision=0.05).plot()
+    events = nu.sample("cascades-2023")  # a card: SYNTHETIC, 59,592 events, livetime
+    plane = nu.template("pi0")  # or a file, or an array with its frame and units
+    found = nu.fit(events, plane)  # TS, n_s, index, flux with units
+    chance = nu.significance(found, precision=0.05)
+    chance.plot()  # the TS distribution, stamped
+    crab = nu.point(SkyCoord("05h34m31.9s +22d00m52s"), extension=0.5 * u.deg)
+    nu.limit(events, crab).to_table()  # astropy QTable
 
 Nouns: ``sample``, ``template``, ``point``, ``catalogue``, ``hypothesis``, ``Bench``.  Verbs: the questions, each a
 function, a verb of the command line and a section of a spec.  Everything loads on first use: the import is cheap.

@@ -37,7 +37,9 @@ else:
 
         def __getattr__(self, name: str) -> Any:
             module = import_module(self._name)
-            return getattr(module, name) if hasattr(module, name) else import_module(f"{self._name}.{name}")
+            found = getattr(module, name) if hasattr(module, name) else import_module(f"{self._name}.{name}")
+            setattr(self, name, found)  # asked once
+            return found
 
     h5py, healpy, xarray = _Deferred("h5py"), _Deferred("healpy"), _Deferred("xarray")
     matplotlib, scipy = _Deferred("matplotlib"), _Deferred("scipy")

@@ -28,7 +28,7 @@ from nuanalysis.response import (
     draw_true_energy,
     folded_atmosphere,
 )
-from nuanalysis.schema import EVENTS, dataset
+from nuanalysis.schema import EVENTS, Ints, dataset
 from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 from nuanalysis.sphere import offset, pixel_directions
 
@@ -91,22 +91,30 @@ def _energies(response: Response, parts: tuple[Spectrum, ...]) -> Floats:
     return np.array([np.cumsum(detected(response, spectrum), axis=1) for spectrum in parts])
 
 
-def emission(target: Template | Catalogue, response: Response, spectrum: Spectrum) -> Emission:
-    """Weigh the pixels or sources of a target with the acceptance; done once for many draws."""
+def bands_of(target: Template | Catalogue, response: Response) -> Ints:
+    """The band of the effective area that each pixel or source of a target lies in, (place,)."""
     if isinstance(target, Template):
         _, dec = pixel_directions(target.nside)
-        parts = target.parts(spectrum)
     else:
         dec = np.array([s.declination for s in target.sources])
-        parts = ((np.array(target.weights), spectrum),)
-    edges = response.array("sin_dec_edges")
-    band = band_of(np.sin(dec), edges)
-    expected = [weight * band_acceptance(response, part)[band] for weight, part in parts]
-    bands = np.array([np.bincount(band, weights=e, minlength=len(edges) - 1) for e in expected])
+    return band_of(np.sin(dec), response.array("sin_dec_edges"))
+
+
+def emission(
+    target: Template | Catalogue, response: Response, spectrum: Spectrum, band: Ints | None = None
+) -> Emission:
+    """Weigh the pixels or sources of a target with the acceptance; done once for many draws.
+
+    band : ``bands_of`` the target, where many spectra are asked for.
+    """
+    weights = target.parts(spectrum) if isinstance(target, Template) else ((np.array(target.weights), spectrum),)
+    band = bands_of(target, response) if band is None else band
+    expected = [weight * band_acceptance(response, part)[band] for weight, part in weights]
+    bands = np.array([np.bincount(band, weights=e, minlength=len(response.array("effective_area"))) for e in expected])
     total = max(float(bands.sum()), 1e-300)
-    spectra = tuple(s for _, s in parts)
-    weights = np.cumsum(np.concatenate(expected))
-    return Emission(target, response, spectra, weights, bands / total, _energies(response, spectra))
+    spectra = tuple(s for _, s in weights)
+    cumulative = np.cumsum(np.concatenate(expected))
+    return Emission(target, response, spectra, cumulative, bands / total, _energies(response, spectra))
 
 
 def relative_rate(source: Emission, variation: Variation) -> float:

@@ -226,12 +226,11 @@ def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
     skies = plain_skies(sky, table, nside, asked.skies, smear) if asked.skies else None
     deep = deep_skies(sky, table, nside, asked.deep, float(found[:, 1].max())) if asked.deep else None
 
-    def chances(where: str, least: float) -> dict[str, Any]:
-        of = f"{GLOBAL}, {where}"
-        return {
-            "chance": global_chance(_least(skies, where), least, of),
-            "deep": _of_tilted(deep, where, least, of),
-        }
+    def of_all(where: str, least: float) -> Chance | Unknown:
+        return global_chance(_least(skies, where), least, f"{GLOBAL}, {where}")
+
+    def of_deep(where: str, least: float) -> Chance | Unknown | None:
+        return _of_tilted(deep, where, least, f"{GLOBAL}, {where}")
 
     def spot(which: str, row: Floats) -> Spot:
         least, ts, _, _, ra, dec = map(float, row)
@@ -240,7 +239,8 @@ def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
             at=position(ra, dec),
             fitted=fitted_row(fits[hp.ang2pix(nside, np.pi / 2 - dec, ra)]),
             local=local_chance(table, dec, ts, least, asked.local_trials),
-            **chances(which, least),
+            chance=of_all(which, least),
+            deep=of_deep(which, least),
         )
 
     whose = provenance_of(samples, sky.anywhere)
@@ -249,7 +249,8 @@ def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
         provenance=whose,
         nside=nside,
         hottest=tuple(map(spot, trials.HEMISPHERES, found)),
-        **chances(_BOTH, float(found[:, 0].min())),
+        chance=of_all(_BOTH, float(found[:, 0].min())),
+        deep=of_deep(_BOTH, float(found[:, 0].min())),
         n_skies=asked.skies,
         n_deep=asked.deep,
         smear_declination=asked.smear_declination,

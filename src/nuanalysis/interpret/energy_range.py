@@ -59,9 +59,10 @@ def energy_range(prepared: Prepared, n_signal: float, rng: np.random.Generator) 
     detected, weight = np.zeros(len(nodes)), np.zeros(len(nodes))
     for part in prepared.parts:
         sample = part.sample
+        band = simulate.bands_of(hypothesis.target, sample.response)
         for k in range(len(nodes)):
             narrow = Windowed(hypothesis.spectrum, nodes, k)
-            source = simulate.emission(_at(hypothesis.target, float(nodes[k])), sample.response, narrow)
+            source = simulate.emission(_at(hypothesis.target, float(nodes[k])), sample.response, narrow, band)
             if source.cumulative[-1] <= 0.0:
                 continue
             drawn = simulate.signal(source, _DRAWN, rng)

@@ -23,7 +23,7 @@ from nuanalysis.model._background import (
 from nuanalysis.model._place import Place, Seen, in_reading_order, place
 from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
 from nuanalysis.model._space import Space, stack_space, template_space
-from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_density
+from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_densities
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import pixel_directions, regrade
 
@@ -180,9 +180,9 @@ def _signal_energy(hypothesis: Hypothesis, sample: Sample, nodes: Floats, groups
     first = np.searchsorted(fine, edges[:-1])
     klass = np.searchsorted(classes, fine[:-1], side="right") - 1
     out = np.empty((len(nodes), len(groups.row)))
-    for row, index in zip(out, nodes, strict=True):
-        spectrum = hypothesis.spectrum_at(float(index))
-        cells_of = energy_density(sample.response, spectrum, sample.binning.sin_dec_edges, fine)
+    spectra = [hypothesis.spectrum_at(float(index)) for index in nodes]
+    densities = energy_densities(sample.response, spectra, sample.binning.sin_dec_edges, fine)
+    for row, spectrum, cells_of in zip(out, spectra, densities, strict=True):
         if len(classes) > 2:
             held = np.add.reduceat(cells_of, np.searchsorted(klass, np.arange(len(classes) - 1)), axis=1)
             cells_of *= (_class_shares(hypothesis, sample, spectrum, classes) / np.maximum(held, 1e-300))[:, klass]

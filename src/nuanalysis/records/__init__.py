@@ -5,6 +5,7 @@ Nothing here computes.  A record is frozen and finite; what could not be compute
 
 from __future__ import annotations
 
+from nuanalysis.records._card import card_html, card_text
 from nuanalysis.records._kinds import (
     CERTAIN,
     Chance,
@@ -35,6 +36,8 @@ __all__ = [
     "Scope",
     "Settings",
     "Unknown",
+    "card_html",
+    "card_text",
     "carried",
     "certain",
     "faults_in_words",

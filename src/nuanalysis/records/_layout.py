@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from nuanalysis.records._kinds import Provenance
-from nuanalysis.records._record import Record
 from nuanalysis.records._words import WIDTH, number
 
+# Only what a record says of itself is used here (words, cell, stamp, headline): records import this file.
 SHOWN_ROWS = 17  # of a grid
 _NAME_WIDTH = 26
 _LABEL_WIDTH = 34
@@ -58,7 +58,7 @@ def _words(value: Any, field: FieldInfo) -> str:
         return "; ".join(f"{key} {word}" for key, word in value.items())
     if isinstance(value, tuple):
         words = [_words(one, field) for one in value]
-        return ("; " if isinstance(value[0], Record) or any("," in one for one in words) else ", ").join(words)
+        return ("; " if isinstance(value[0], BaseModel) or any("," in one for one in words) else ", ").join(words)
     return str(value)
 
 
@@ -72,19 +72,19 @@ def _cell(value: Any, field: FieldInfo) -> str:
     return _words(value, field).replace(f" {unit}", "") if unit else _words(value, field)
 
 
-def _flat(record: Record) -> Iterator[tuple[str, str]]:
+def _flat(record: BaseModel) -> Iterator[tuple[str, str]]:
     """Heads and cells of a record that is one line of a grid; records inside it without a cell are spread out."""
     for name, field in type(record).model_fields.items():
         value = getattr(record, name)
-        if not field.repr or (isinstance(value, tuple) and value and isinstance(value[0], Record)):
+        if not field.repr or (isinstance(value, tuple) and value and isinstance(value[0], BaseModel)):
             continue
-        if isinstance(value, Record) and not hasattr(value, "cell"):
+        if isinstance(value, BaseModel) and not hasattr(value, "cell"):
             yield from _flat(value)
         else:
             yield said_of(field, "short") or name, _cell(value, field)
 
 
-def _grid(title: str, records: Sequence[Record]) -> Grid:
+def _grid(title: str, records: Sequence[BaseModel]) -> Grid:
     lines = [dict(_flat(record)) for record in records[:SHOWN_ROWS]]
     every = dict.fromkeys(head for line in lines for head in line)
     heads = tuple(head for head in every if any(line.get(head, "-") != "-" for line in lines))
@@ -92,7 +92,7 @@ def _grid(title: str, records: Sequence[Record]) -> Grid:
     return Grid(title, heads, cells, len(records) - len(lines))
 
 
-def layout(record: Record) -> list[Row | Grid | str]:
+def layout(record: BaseModel) -> list[Row | Grid | str]:
     """What is shown of a record, in the order of its fields; fields that are hidden, None or empty are left out.
 
     Several records are lines of one grid; where they hold grids themselves, each is shown after the other, with its
@@ -101,12 +101,12 @@ def layout(record: Record) -> list[Row | Grid | str]:
     out: list[Row | Grid | str] = []
     for name, field in type(record).model_fields.items():
         value, label = getattr(record, name), name if field.description is None else field.description
-        if not field.repr or value is None or value in ((), "", {}) or isinstance(value, Provenance):
+        if not field.repr or value is None or value in ((), "", {}) or hasattr(value, "stamp"):
             continue
-        if isinstance(value, tuple) and isinstance(value[0], Record) and not hasattr(value[0], "words"):
+        if isinstance(value, tuple) and isinstance(value[0], BaseModel) and not hasattr(value[0], "words"):
             parts = [part for one in value for part in (*opening(one), *layout(one))]
             out += parts if any(isinstance(part, Grid) for part in parts) else [_grid(label, value)]
-        elif isinstance(value, Record) and not hasattr(value, "words"):
+        elif isinstance(value, BaseModel) and not hasattr(value, "words"):
             before = f"{label}: " if label else ""
             out += [Row(before + one.label, one.words) if isinstance(one, Row) else one for one in layout(value)]
         else:
@@ -114,10 +114,10 @@ def layout(record: Record) -> list[Row | Grid | str]:
     return out
 
 
-def opening(record: Record) -> list[str]:
+def opening(record: BaseModel) -> list[str]:
     """The sentences before the values: whose events, and the answer in words, where the record has them."""
-    provenance = getattr(record, "provenance", None)
-    first = [provenance.words()] if isinstance(provenance, Provenance) else []
+    provenance: Any = getattr(record, "provenance", None)
+    first = [provenance.words()] if hasattr(provenance, "stamp") else []
     return [*first, *getattr(record, "headline", tuple)()]
 
 
@@ -154,7 +154,7 @@ def _grid_lines(grid: Grid) -> list[str]:
     return lines
 
 
-def text(record: Record) -> str:
+def text(record: BaseModel) -> str:
     """The record for a terminal of 80 columns."""
     lines = [line for sentence in opening(record) for line in _wrapped(sentence, "", "  ")]
     rows: list[Row] = []
@@ -171,11 +171,11 @@ def _html_cells(cells: Sequence[str], tag: str) -> str:
     return "<tr>" + "".join(f"<{tag}>{_html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def html(record: Record) -> str:
+def html(record: BaseModel) -> str:
     """The record for Jupyter: its sentences, then tables; synthetic events are stamped."""
-    provenance = getattr(record, "provenance", None)
+    provenance: Any = getattr(record, "provenance", None)
     out = []
-    if isinstance(provenance, Provenance):
+    if hasattr(provenance, "stamp"):
         colour = "#1b5e20" if provenance.origin == "real" else "#b71c1c"
         out.append(f'<span style="border:2px solid {colour};color:{colour};padding:1px 6px">{provenance.stamp}</span> ')
     out += [f"<p>{_html.escape(sentence)}</p>" for sentence in opening(record)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from nuanalysis.records._layout import html, text
+
 T = TypeVar("T")
 if TYPE_CHECKING:
     Carried = Annotated[T | None, "carried"]
@@ -49,16 +51,12 @@ class Record(BaseModel):
         return cls.model_validate(document)
 
     def __str__(self) -> str:
-        from nuanalysis.records._layout import text
-
         return str(self.words()) if hasattr(self, "words") else text(self)
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        from nuanalysis.records._layout import html
-
         return html(self)
 
 

@@ -11,6 +11,7 @@ from nuanalysis.response._records import (
     draw_reconstructed_energy,
     draw_tabulated_energy,
     draw_true_energy,
+    energy_densities,
     energy_density,
     folded_atmosphere,
     point_spread,
@@ -21,6 +22,6 @@ from nuanalysis.schema import Spectrum
 __all__ = [
     "NOMINAL", "NONE", "Response", "Shifted", "Spectrum", "Systematics", "Variation", "acceptance",
     "acceptance_by_energy", "band_acceptance", "band_of", "band_rates", "detected", "draw_point_spread",
-    "draw_reconstructed_energy", "draw_tabulated_energy", "draw_true_energy", "draw_variation", "energy_density",
-    "folded_atmosphere", "point_spread",
+    "draw_reconstructed_energy", "draw_tabulated_energy", "draw_true_energy", "draw_variation", "energy_densities",
+    "energy_density", "folded_atmosphere", "point_spread",
 ]  # fmt: skip

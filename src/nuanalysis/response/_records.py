@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -102,13 +102,20 @@ def detected(response: Response, spectrum: Spectrum) -> Floats:
 
 def energy_density(response: Response, spectrum: Spectrum, sin_dec_edges: Floats, log10_edges: Floats) -> Floats:
     """Probability of each reconstructed-energy bin at each sin(declination) bin, (sin_dec, bin), rows sum to 1."""
-    true = detected(response, spectrum)
+    return energy_densities(response, (spectrum,), sin_dec_edges, log10_edges)[0]
+
+
+def energy_densities(
+    response: Response, spectra: Sequence[Spectrum], sin_dec_edges: Floats, log10_edges: Floats
+) -> list[Floats]:
+    """``energy_density`` of each spectrum; the migration is folded with the bins once for all."""
     fine = np.linspace(sin_dec_edges[:-1], sin_dec_edges[1:], 9, axis=1)
     middles = 0.5 * (fine[:, 1:] + fine[:, :-1])  # (sin_dec, 8): bins may straddle bands
     area_band = band_of(middles, response.array("sin_dec_edges"))
     other_band = band_of(middles, response.array("band_sin_dec_edges"))
-    out = np.einsum("djt,djtk->dk", true[area_band], _to_reconstructed(response, log10_edges)[other_band])
-    return np.asarray(out / out.sum(axis=1, keepdims=True))
+    spread = _to_reconstructed(response, log10_edges)[other_band]
+    found = [np.einsum("djt,djtk->dk", detected(response, spectrum)[area_band], spread) for spectrum in spectra]
+    return [np.asarray(one / one.sum(axis=1, keepdims=True)) for one in found]
 
 
 def acceptance_by_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, log10_edges: Floats) -> Floats:

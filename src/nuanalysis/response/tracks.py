@@ -15,7 +15,7 @@ from nuanalysis.response._records import Response, fit_mixture
 from nuanalysis.response._smearing import DECILES, Resolution, from_smearing
 from nuanalysis.schema import RESPONSE, Floats, dataset
 
-__all__ = ["STAND_IN", "Resolution", "from_smearing", "response", "stand_in"]
+__all__ = ["STAND_IN", "Resolution", "fit_mixture", "from_smearing", "response", "stand_in"]
 
 BANDS = ("south_-90_-10", "horizon_-10_+10", "north_+10_+90")
 STAND_IN = (

@@ -8,6 +8,7 @@ import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
+from nuanalysis.records import card_html, card_text
 from nuanalysis.schema import Floats, Spectrum
 
 GEV_PIVOT_LOG10 = 5.0  # spectra are quoted at 100 TeV
@@ -148,6 +149,25 @@ class Template:
     def nside(self) -> int:
         """HEALPix resolution parameter."""
         return int(np.sqrt(self.maps.shape[1] / 12))
+
+    def _rows(self) -> list[tuple[str, str]]:
+        energies = ", ".join(f"{10 ** (x - 3):.3g} TeV" for x in self.log10_energy) if len(self.maps) > 1 else ""
+        flux = f"{self.flux:.3g} TeV cm-2 s-1 (E^2 dN/dE at 100 TeV, per flavour, whole sky)" if self.flux else ""
+        rows = [
+            ("origin", self.origin),
+            ("map", f"HEALPix nside {self.nside}"),
+            ("energies", energies),
+            ("flux", flux),
+            ("reference", self.reference),
+            *(("remark", remark) for remark in self.remarks),
+        ]
+        return [row for row in rows if row[1]]
+
+    def __str__(self) -> str:
+        return card_text(f"{self.name}: {self.label}", self._rows())
+
+    def _repr_html_(self) -> str:
+        return card_html(f"{self.name}: {self.label}", self._rows())
 
     @property
     def density(self) -> Floats:

@@ -8,28 +8,23 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import re
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
+
+from pydantic import BaseModel
 
 from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
+from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
 from nuanalysis.workflow.parameters import PARAMETERS, Models, check_notebook, code_cells, model_of, validate
-
-Progress = Callable[[str], None]
 
 MANIFEST = "run.json"
 SCHEMA = 1
@@ -126,20 +121,20 @@ def run_notebook(
     failed run ``<name>.failed.ipynb`` is kept.  The kernel has this interpreter and this working directory.
     Raises InputError (parameters, spec, parameters cell), NotebookFailed, EnvironmentFault (no kernel).
     """
-    values, inputs = _checked(notebook, parameters, models, after)
-    cells = _Cells(notebook.stem, progress, lambda number: None)
+    chosen, inputs = _checked(notebook, parameters, models, after)
+    values = chosen.model_dump(mode="json")
+    cells = Cells(notebook.stem, progress, lambda number: None)
     return _execute(notebook, output, values, _begun(notebook.stem, inputs), cells, keep_open)
 
 
-def _checked(
-    notebook: Path, parameters: Mapping[str, Any], models: Models, after: str
-) -> tuple[dict[str, Any], Inputs]:
+def _checked(notebook: Path, parameters: Mapping[str, Any], models: Models, after: str) -> tuple[BaseModel, Inputs]:
     """Return all parameters and the hashes of everything the notebook depends on."""
-    values = validate(notebook.stem, parameters, models).model_dump(mode="json")
+    chosen = validate(notebook.stem, parameters, models)
+    values = chosen.model_dump(mode="json")
     faults = check_notebook(notebook, models)
     if faults:
         raise InputError("\n".join(faults) + " Nothing was run.")
-    return values, Inputs(
+    return chosen, Inputs(
         notebook=_sha256(notebook.read_bytes()),
         parameters=_sha256(json.dumps(values, sort_keys=True).encode()),
         spec=_spec_hash(values.get("spec")),
@@ -162,16 +157,16 @@ def _execute(
     output: Path,
     values: Mapping[str, Any],
     run: NotebookRun,
-    cells: _Cells,
+    cells: Cells,
     keep_open: Sequence[int],
 ) -> NotebookRun:
     partial, failed = (output.with_name(f"{output.stem}.{word}.ipynb") for word in ("partial", "failed"))
     output.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
-        with _kernel(keep_open) as kernel:
-            cause = _run_cells(notebook, partial, values, kernel, cells)
-            cause = cause or _mark_dead(partial, kernel, cells)
+        with kernel(keep_open) as running:
+            cause = run_cells(notebook, partial, values, running, cells)
+            cause = cause or mark_dead(partial, running, cells)
     except BaseException:
         with suppress(FileNotFoundError):
             partial.replace(failed)
@@ -179,7 +174,7 @@ def _execute(
     if cause:
         partial.replace(failed)
         raise _failure(notebook.stem, cells.number, cause, failed)
-    _clean(partial, notebook.name, output.name)
+    clean(partial, notebook.name, output.name)
     partial.replace(output)
     failed.unlink(missing_ok=True)
     seconds = time.monotonic() - start
@@ -196,178 +191,6 @@ def _failure(name: str, cell: int, cause: str, kept: Path) -> NotebookFailed:
         cause=cause,
         exit_code=kind.exit_code if ours and kind is not None else 1,
     )
-
-
-class _Cells:
-    """Where a running notebook is: told by nbclient before every code cell, tells ``progress`` and ``at_cell``."""
-
-    def __init__(self, name: str, progress: Progress, at_cell: Callable[[int], None]) -> None:
-        self.name = name
-        self.progress = progress
-        self.at_cell = at_cell
-        self.number = 0
-        self.total = 0
-        self.index = -1
-        self._line = ""
-
-    def begin(self, cell: Any, cell_index: int) -> None:
-        self.number += 1
-        self.index = cell_index
-        self.at_cell(self.number)
-        first = next((line.strip() for line in cell.source.splitlines() if line.strip()), "")
-        self.progress(f"{self.name}: cell {self.number}/{self.total}  {first[:80]}")
-
-    def write(self, text: str) -> None:
-        """Pass on what the notebook prints, line by line."""
-        *lines, self._line = (self._line + text.replace("\r", "\n")).split("\n")
-        for line in filter(str.strip, lines):
-            self.progress(f"{self.name}: {line.rstrip()}")
-
-    def flush(self) -> None:
-        """Nothing is held back but an unfinished line."""
-
-
-def _run_cells(notebook: Path, partial: Path, values: Mapping[str, Any], kernel: _Kernel, cells: _Cells) -> str:
-    """Run papermill; return the last line of the error in a cell, or '' (a dead kernel counts as none here)."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    source = _nbformat().read(notebook, as_version=4)
-    cells.total = 1 + sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in source.cells)
-    try:
-        with _quiet_papermill():
-            papermill.execute_notebook(
-                source,
-                str(partial).replace("{", "{{").replace("}", "}}"),
-                parameters=dict(values),
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                km=kernel.manager,
-                on_cell_execute=cells.begin,
-                stdout_file=cells,
-                stderr_file=cells,
-            )
-    except PapermillExecutionError as error:
-        return f"{error.ename}: {error.evalue}".splitlines()[0]
-    except (DeadKernelError, RuntimeError) as error:
-        if kernel.process.poll() is None:
-            raise EnvironmentFault(f"the kernel of {cells.name} does not answer ({error})") from error
-    return ""
-
-
-@contextmanager
-def _quiet_papermill() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("papermill", "traitlets")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
-
-
-def _mark_dead(partial: Path, kernel: _Kernel, cells: _Cells) -> str:
-    """Return '' if the kernel lives; else mend the copy, in which papermill calls the lost cell completed."""
-    code = kernel.process.poll()
-    if code is None:
-        return ""
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-    cause = f"the kernel {how}{hint}{kernel.last_words()}"
-    copy = _nbformat().read(partial, as_version=4)
-    copy.metadata.papermill.exception = True
-    for index, cell in enumerate(copy.cells):
-        if index == cells.index:
-            cell.metadata.papermill.update(status="failed", exception=True)
-            cell.outputs.append(_nbformat().v4.new_output("error", ename="DeadKernel", evalue=cause, traceback=[cause]))
-        elif index > cells.index:
-            cell.metadata.papermill.update(status="pending")
-    _nbformat().write(copy, partial)
-    return cause
-
-
-def _nbformat() -> Any:
-    return import_module("nbformat")
-
-
-def _clean(partial: Path, notebook: str, output: str) -> None:
-    """Take this machine's paths out of the executed copy."""
-    copy = _nbformat().read(partial, as_version=4)
-    copy.metadata.papermill.update(input_path=notebook, output_path=output)
-    _nbformat().write(copy, partial)
-
-
-# --- its kernel -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Kernel:
-    manager: Any
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def last_words(self) -> str:
-        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        return f"; its last line: {lines[-1]}" if lines else ""
-
-
-@contextmanager
-def _kernel(keep_open: Sequence[int]) -> Iterator[_Kernel]:
-    """A kernel of this interpreter on sockets of its own, gone with all its children afterwards.
-
-    No installed kernelspec is asked: the native one of ipykernel names ``sys.executable``.  Sockets are files in a
-    private folder, so that two runs cannot race for ports and nobody else can connect.
-    """
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from jupyter_core.utils import run_sync
-
-    folder = Path(tempfile.mkdtemp(prefix="nua-"))
-    log = folder / "log"
-    manager: Any = AsyncKernelManager(
-        kernel_name="python3",
-        kernel_spec_manager=KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True),
-        transport="ipc",
-        ip=str(folder / "s"),
-        connection_file=str(folder / "connection.json"),
-    )
-    client = process = None
-    try:
-        with log.open("wb") as stream:
-            run_sync(manager.start_kernel)(
-                extra_arguments=["--HistoryManager.hist_file=:memory:"],
-                env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
-                stdout=stream,
-                stderr=stream,
-                pass_fds=tuple(keep_open),
-            )
-        process = manager.provisioner.process
-        client = manager.client()
-        manager.client = lambda: client  # nbclient asks for one and, the manager being ours, would never close it
-        yield _Kernel(manager, process, log)
-        with suppress(Exception):
-            run_sync(manager.shutdown_kernel)()
-    finally:
-        if client is not None:
-            client.stop_channels()
-        process = process or getattr(manager.provisioner, "process", None)  # interrupted while it started
-        if process is not None:
-            _end_session(process)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _end_session(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the kernel and its children: it leads a process group of its own."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-# --- all notebooks in order -------------------------------------------------------------------------------------------
 
 
 def run_all(
@@ -399,7 +222,7 @@ def run_all(
         outcomes: list[Outcome] = []
         for name in order:
             after = outcomes[-1].run.ended if outcomes else data
-            values, inputs = _checked(source / f"{name}.ipynb", parameters.get(name, {}), models, after)
+            chosen, inputs = _checked(source / f"{name}.ipynb", parameters.get(name, {}), models, after)
             output = folder / "notebooks" / f"{name}.ipynb"
             last = manifest.runs.get(name)
             reason = "forced" if force else _why_again(last, inputs, output)
@@ -409,6 +232,7 @@ def run_all(
                 continue
             progress(f"{name}: runs ({reason})")
             begun = _begun(name, inputs)
+            values = chosen.model_dump(mode="json")
             run = _recorded(manifest, begun, source / f"{name}.ipynb", output, values, progress, (lock,))
             outcomes.append(Outcome(name, "finished", reason, run))
         return outcomes
@@ -424,7 +248,7 @@ def _recorded(
     keep_open: Sequence[int],
 ) -> NotebookRun:
     """Run one notebook with its record in the manifest from the first moment to the last."""
-    cells = _Cells(begun.name, progress, lambda number: manifest.write(replace(begun, cell=number)))
+    cells = Cells(begun.name, progress, lambda number: manifest.write(replace(begun, cell=number)))
     manifest.write(begun)
     start = time.monotonic()
     try:

@@ -7,7 +7,6 @@ A step reads only what an earlier one wrote.  Finished parts are found by what t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,216 +17,57 @@ from typing import Any
 
 from nuanalysis import publish
 from nuanalysis.answers import Answer, answer_of
-from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
-from nuanalysis.engine.provenance import code_fingerprint, versions
+from nuanalysis.engine.provenance import versions
 from nuanalysis.engine.settings import EngineSettings
-from nuanalysis.errors import DataError, StepMissing
-from nuanalysis.ingest import RELEASES, find, holdings, source_catalogues, verify
+from nuanalysis.errors import DataError
+from nuanalysis.ingest import RELEASES, find, source_catalogues, verify
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of, read_hypothesis
-from nuanalysis.library.samples import Samples, SampleSpec
-from nuanalysis.library.templates import PI0_MAP, published_pi0
-from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Season, Spent
+from nuanalysis.library.samples import SampleSpec
+from nuanalysis.library.templates import PI0_MAP
+from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Spent
 from nuanalysis.sky.catalogues import CATALOGUES
-from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
+from nuanalysis.store import atomic_write, write_zip
+from nuanalysis.workflow._events import (
+    data_fingerprint,
+    events_key,
+    fill_event_store,
+    hash_of,
+    held_samples,
+    read_json,
+    refuse_other_spec,
+    select_samples,
+    selected_samples,
+    stored,
+    stored_events,
+    write_json,
+)
 from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked
 
-Progress = Callable[[str], None]
-STORE_TAG = "as-ingested"
+__all__ = [
+    "ask",
+    "ask_all",
+    "bench",
+    "build_release",
+    "collect_results",
+    "data_fingerprint",
+    "draw_and_report",
+    "everything",
+    "fill_event_store",
+    "headlines",
+    "held_samples",
+    "part_path",
+    "refuse_other_spec",
+    "select_samples",
+    "selected_samples",
+    "stored_events",
+]
+
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
 _ASK = "nuanalysis run SPEC"
-
-
-def _json(path: Path, document: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-    return path
-
-
-def _read_json(path: Path, step: str) -> Any:
-    if not path.is_file():
-        raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(
-            f"{path} is damaged ({error}); remove it and run '{step}' again, finished parts are kept"
-        ) from error
-
-
-def _key(*content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-# --- what the numbers depend on ---------------------------------------------------------------------------------------
-
-
-def _release_digest(spec: AnalysisSpec) -> str:
-    """sha256 of every upstream file behind the samples."""
-    digest = hashlib.sha256()
-    used = {name for sample in spec.sample for name in samples.recipe(sample.name).releases}
-    for release in RELEASES:
-        if release.name in used and holdings(release)[0]:
-            for file in verify(release).files:
-                digest.update(f"{release.name} {file.path} {file.sha256}".encode())
-    published = published_pi0()
-    digest.update(sha256_file(published).encode() if published else b"no published map")
-    return digest.hexdigest()
-
-
-def data_fingerprint(spec: AnalysisSpec) -> str:
-    """sha256 of every upstream and user file that the numbers of a run depend on."""
-    return _key(_release_digest(spec), [content_of(name) for name in spec.names])
-
-
-def _events_key(spec: AnalysisSpec) -> str:
-    """sha256 of what the events of a run depend on."""
-    about = [s.model_dump(include={"name", "signal", "n_signal"}) for s in spec.sample]
-    signals = [content_of(s.signal) for s in spec.sample if s.signal != "none"]
-    return _key(spec.seed, about, signals, _release_digest(spec), code_fingerprint())
-
-
-def refuse_other_spec(spec: AnalysisSpec, folder: Path) -> None:
-    """Raise DataError for a run folder whose events were made from another spec or by another version."""
-    book, key = folder / "samples.json", _events_key(spec)
-    if book.is_file() and (held := str(_read_json(book, "01_event_store")["key"])) != key:
-        raise DataError(
-            f"the run folder {folder} was begun with other samples, signal, seed, files or code "
-            f"(key {held[:12]}, now {key[:12]}); give the spec another name, or remove the folder"
-        )
-
-
-# --- events -----------------------------------------------------------------------------------------------------------
-
-
-def _stored_seasons(store: EventStore) -> tuple[str, ...]:
-    try:
-        return store.seasons()
-    except StepMissing:  # nothing was ever stored
-        return ()
-
-
-def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Path:
-    """Simulate or read every sample into the event store and tag it; returns the path of the store.
-
-    A sample whose upstream files are not here is left out, and ``samples.json`` says why.  Raises DataError for a
-    store begun by another spec.
-    """
-    store, book = EventStore(folder / "events.zarr"), folder / "samples.json"
-    key = _events_key(spec)
-    refuse_other_spec(spec, folder)
-    if not book.is_file():
-        _json(book, {"key": key, "seasons": {}, "left_out": {}})  # before the first event: the store is of this spec
-    elif _read_json(book, "01_event_store").get("complete"):
-        return store.path
-    left_out, seasons = {}, {}
-    for sample in spec.sample:
-        try:
-            events = samples.make_events(sample, spec.seed)
-        except DataError as error:
-            if samples.recipe(sample.name).origin == "synthetic" or "is not here" not in str(error):
-                raise
-            left_out[sample.name] = str(error)
-            progress(f"{sample.name}: left out, {error}")
-            continue
-        seasons[sample.name] = list(events)
-        for season, data in events.items():
-            if season not in _stored_seasons(store):
-                store.append(season, data, f"{season}: {data.sizes['event']} events")
-            _json(book, {"key": key, "seasons": seasons, "left_out": left_out})
-            progress(f"{season}: {data.sizes['event']:,} {data.attrs['origin']} events stored")
-    if not seasons:
-        raise DataError("no sample of the spec can be made here: " + "; ".join(left_out.values()))
-    if STORE_TAG not in store.tags():
-        store.tag(STORE_TAG)
-    _json(book, {"key": key, "seasons": seasons, "left_out": left_out, "complete": True})
-    return store.path
-
-
-def _book(folder: Path) -> Any:
-    """What is in the event store.  Raises StepMissing before ``fill_event_store`` has ended."""
-    book = _read_json(folder / "samples.json", "01_event_store")
-    if not book.get("complete"):
-        raise StepMissing(f"the event store in {folder} is not complete; run '01_event_store' again, it goes on")
-    return book
-
-
-def stored_events(spec: SampleSpec, folder: Path) -> dict[str, xr.Dataset]:
-    """Events of a sample as ingested, by season.  Raises StepMissing before ``fill_event_store``."""
-    book = _book(folder)
-    if spec.name not in book["seasons"]:
-        raise StepMissing(
-            f"sample '{spec.name}' is not in the event store: {book['left_out'].get(spec.name, 'never stored')}"
-        )
-    store = EventStore(folder / "events.zarr")
-    return {season: store.read(season, tag=STORE_TAG) for season in book["seasons"][spec.name]}
-
-
-def held_samples(spec: AnalysisSpec, folder: Path) -> tuple[SampleSpec, ...]:
-    """The samples of the spec that are in the event store."""
-    book = _book(folder)
-    return tuple(s for s in spec.sample if s.name in book["seasons"])
-
-
-def selected_samples(spec: SampleSpec, folder: Path, seed: int) -> Samples:
-    """A sample of the run ready for analysis."""
-    kept, _ = samples.select(spec, stored_events(spec, folder))
-    return samples.assemble(kept, spec, seed)
-
-
-def select_samples(
-    spec: AnalysisSpec, folder: Path, progress: Progress
-) -> tuple[tuple[SampleCard, ...], tuple[CutRow, ...]]:
-    """Apply the selections; write events, responses and ``selection.json``; returns samples and cut flow."""
-    cards: list[SampleCard] = []
-    flows: list[CutRow] = []
-    for sample in held_samples(spec, folder):
-        kept, cut_flows = samples.select(sample, stored_events(sample, folder))
-        ready = samples.assemble(kept, sample, spec.seed)
-        for season in ready.seasons:
-            write_zip(_product(folder, f"events-{season.name}"), season.events)
-            described = season.response.dataset.assign_attrs(notes="; ".join(season.response.notes))
-            write_zip(_product(folder, f"response-{season.name}"), described)
-            flows += [
-                CutRow(
-                    sample=sample.name,
-                    season=season.name,
-                    cut=row.label + ("" if row.applied else f" (check: {row.failed} would fail)"),
-                    events=row.kept,
-                    rate_hz=row.rate_hz,
-                    exposure_d=row.exposure_d,
-                )
-                for row in cut_flows[season.name]
-            ]
-            progress(f"{season.name}: {season.events.sizes['event']:,} events in {season.livetime / 86400:.2f} d")
-        cards.append(_card(ready))
-    document = {"samples": [c.to_dict() for c in cards], "cut_flow": [f.to_dict() for f in flows]}
-    _json(folder / "selection.json", document)
-    return tuple(cards), tuple(flows)
-
-
-def _product(folder: Path, stem: str) -> Path:
-    path = folder / "products" / f"{stem}.zip"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _card(ready: Samples) -> SampleCard:
-    return SampleCard(
-        sample=ready.name,
-        origin="synthetic" if ready.origin == "synthetic" else "real",
-        label=ready.label,
-        n_events=ready.n_events,
-        livetime_s=ready.livetime,
-        reference=ready.reference,
-        note=" ".join(ready.notes),
-        seasons=tuple(
-            Season(name=s.name, n_events=s.events.sizes["event"], livetime_d=s.livetime / 86400) for s in ready.seasons
-        ),
-    )
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
@@ -248,12 +88,12 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
     name = " + ".join(one.name for one in on)
     path = part_path(folder, asked, name)
     given = [h.model_dump() for h in (spec.index_of(n) for n in asked.names) if h is not None]
-    key = _key(
-        _events_key(spec), [s.model_dump() for s in on], asked.model_dump(exclude={"name"}), given,
+    key = hash_of(
+        events_key(spec), [s.model_dump() for s in on], asked.model_dump(exclude={"name"}), given,
         [content_of(n) for n in asked.names],
     )  # fmt: skip
     if path.is_file():
-        held = _read_json(path, _ASK)
+        held = read_json(path, _ASK)
         if held["key"] == key and all(Path(folder / product).is_file() for product in held["products"]):
             bench.progress(f"{name} {asked.section} {asked.name}: unchanged, kept")
             found = answer_of(asked.section).from_dict(held["answer"])
@@ -265,7 +105,7 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
         found = question.ask(ready if question.several else ready[0], bench)  # type: ignore[arg-type]
     entry = Entry(section=asked.section, name=asked.name, answer=found)
     written = _keep_products(entry, found, folder)
-    _json(path, {"key": key, "answer": found.to_dict(), "products": written, "cost": asdict(cost)})
+    write_json(path, {"key": key, "answer": found.to_dict(), "products": written, "cost": asdict(cost)})
     return entry
 
 
@@ -365,7 +205,7 @@ def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[S
     for asked in spec.questions():
         for on in _sampled(asked, held_samples(spec, folder)):
             sample = " + ".join(one.name for one in on)
-            held = _read_json(part_path(folder, asked, sample), _ASK)
+            held = read_json(part_path(folder, asked, sample), _ASK)
             found = answer_of(asked.section).from_dict(held["answer"])
             entry = publish.with_products(Entry(section=asked.section, name=asked.name, answer=found), folder)
             entries.append(entry)
@@ -375,8 +215,8 @@ def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[S
 
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
-    selection = _read_json(folder / "selection.json", "02_event_selection")
-    book = _book(folder)
+    selection = read_json(folder / "selection.json", "02_event_selection")
+    book = stored(folder)
     entries, costs = _parts(spec, folder)
     path = folder / "results.json"
     results = Results(
@@ -399,7 +239,7 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
         held = json.loads(path.read_text())
         if {**held, "created": ""} == {**document, "created": ""}:
             document["created"] = held["created"]
-    return _json(path, document)
+    return write_json(path, document)
 
 
 def draw_and_report(folder: Path) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
-from textwrap import wrap
 from typing import Literal
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.model import Sample
+from nuanalysis.records import card_html, card_text
 from nuanalysis.response import NONE, Systematics
 from nuanalysis.selection import Cut, Range, apply
 
@@ -105,16 +104,10 @@ class Samples:
         return [row for row in rows if row[1]]
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.label}"]
-        for key, words in self._rows():
-            lines += [
-                f"  {key if not k else '':<10} {part}" for k, part in enumerate(wrap(words, 66, break_long_words=False))
-            ]
-        return "\n".join(lines)
+        return card_text(f"{self.name}: {self.label}", self._rows())
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(words)}</td></tr>" for key, words in self._rows())
-        return f"<table><caption><b>{escape(self.name)}</b>: {escape(self.label)}</caption>{rows}</table>"
+        return card_html(f"{self.name}: {self.label}", self._rows())
 
 
 def joined(samples: Sequence[Samples]) -> Samples:

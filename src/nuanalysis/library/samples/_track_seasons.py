@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,24 +100,31 @@ def archive_seasons(archive: Archive) -> tuple[Season, ...]:
 
 def _resolution(archive: Archive, season: str, folder: Path) -> Resolution:
     path = archive.smearing_path(folder, season)
-    return stand_in() if path is None else resolution_of(path, partial(archive.read_smearing, folder, season))
+    if path is None:
+        return stand_in()
+    return resolution_of(path, lambda: track_response.from_smearing(archive.read_smearing(folder, season)))
 
 
 def stand_in() -> Resolution:
     """The resolution that serves where no smearing matrix is here."""
-    return track_response.stand_in(irf_plenum.read_tables(find(irf_plenum.RELEASE)))
+    folder = find(irf_plenum.RELEASE)
+    tables = irf_plenum.read_tables(folder)
+    found = resolution_of(folder / irf_plenum.PATH, lambda: track_response.stand_in(tables))
+    # In memory as the tables lie, by reconstructed energy: read from the cache or made, sums have the same last bit.
+    migration = np.ascontiguousarray(found.migration.swapaxes(1, 2)).swapaxes(1, 2)
+    return replace(found, migration=migration, notes=(track_response.STAND_IN,))
 
 
-def resolution_of(path: Path, read: Callable[[], xr.Dataset]) -> Resolution:
-    """The resolution of a smearing matrix, kept in the cache under its checksum.
+def resolution_of(path: Path, make: Callable[[], Resolution]) -> Resolution:
+    """The resolution of a smearing matrix, kept in the cache under its checksum; its notes are not kept.
 
-    path : of the matrix, up to 1 GB of text that takes minutes to read.    read : reads it.
+    path : of the matrix, up to 1 GB of text that takes minutes to read.    make : reads it, and works it out.
     """
     kept = cache_root() / CACHE_FOLDER / f"{_key(path)}.npz"
     if kept.is_file():
         with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(kept, allow_pickle=False) as held:
             return Resolution(*(held[name] for name in _ARRAYS), *(float(held[name]) for name in _NUMBERS))
-    made = track_response.from_smearing(read())
+    made = make()
     buffer = io.BytesIO()
     arrays: Any = {name: np.asarray(getattr(made, name)) for name in (*_ARRAYS, *_NUMBERS)}
     np.savez(buffer, **arrays)
@@ -126,6 +134,7 @@ def resolution_of(path: Path, read: Callable[[], xr.Dataset]) -> Resolution:
 
 
 def _key(path: Path) -> str:
-    """Of the matrix, and of the code that reads it."""
-    code = Path(track_response.from_smearing.__code__.co_filename)
-    return hashlib.sha256(f"{sha256_file(path)} {sha256_file(code)}".encode()).hexdigest()
+    """Of the matrix, and of the code that makes a resolution of it."""
+    makers = track_response.from_smearing, track_response.stand_in, track_response.fit_mixture
+    code = (sha256_file(Path(make.__code__.co_filename)) for make in makers)
+    return hashlib.sha256(" ".join([sha256_file(path), *code]).encode()).hexdigest()
