@@ -102,7 +102,7 @@ def test_fit_answers_with_one_document_and_progress_elsewhere() -> None:
     assert fitted["ts"] > 4
     assert (tested["index_free"], fitted["converged"]) == (False, True)
     assert any("SYNTHETIC" in note for note in whose["notes"])
-    assert "SYNTHETIC events, signal stack:snr (400 events expected), seed 2" in err
+    assert "SYNTHETIC events, signal stack:snr (supernova remnants), E^-2.7, seed 2" in err
 
 
 def test_a_map_of_ones_own_gets_ts_p_value_flux_and_limit(call: Call, tmp_path: Path) -> None:

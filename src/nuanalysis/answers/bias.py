@@ -31,7 +31,7 @@ class Bias(Question):
     example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 300, "n_signal_fitted": (20.0,)}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     n_signal_fitted: tuple[float, ...] = setting((), help="fitted n_s to correct; the published one comes with them")
-    trials: int = setting(6000, low=200, high=10_000_000, help="injections, over all strengths")
+    trials: int = setting(6000, low=100, high=10_000_000, help="injections, over all strengths")
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
     index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
 

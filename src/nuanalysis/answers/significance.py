@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -38,7 +37,7 @@ def check_trials(n: int) -> None:
 class Significance(Question):
     """Local p-value of a test statistic, from scrambles, with its error."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 400}
+    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 400, "precision": 0.3}
     hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     ts: float | None = setting(None, low=0, high=MOST_TS, help="test statistic; without: that of the fit")
     precision: float = setting(PRECISION, low=0.001, high=0.3, help="relative statistical error of the p-value")
@@ -89,7 +88,7 @@ def significance(problem: Problem, samples: Samples, asked: Significance, bench:
     background = background_of(
         problem, ts, Wanted(precision=asked.precision, n_trials=asked.trials, smear=smear), bench
     )
-    tolerated = math.inf if asked.trials else 1.1 * asked.precision  # an ensemble may miss its precision by a little
+    tolerated = 1.1 * asked.precision  # an ensemble may miss its precision by a little
     return SignificanceAnswer(
         provenance=provenance_of(samples, problem),
         tested=tested(problem),

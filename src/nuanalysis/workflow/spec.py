@@ -129,7 +129,7 @@ def _of_hypothesis(one: HypothesisSpec, trials: TrialsSpec) -> tuple[Asked, ...]
     out = [_asked("measure", one.name, {**common, **measured})]
     if one.published_ts is not None:
         out.append(_asked("significance", one.name, {**common, "ts": one.published_ts}))
-        out.append(_asked("bias", one.name, {**common, "trials": max(wanted.injections, 200)}))
+        out.append(_asked("bias", one.name, {**common, "trials": wanted.injections}))
     return tuple(out)
 
 

@@ -32,6 +32,7 @@ from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleC
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.store import atomic_write, write_zip
 from nuanalysis.workflow._events import (
+    STORE_TAG,
     data_fingerprint,
     events_key,
     fill_event_store,
@@ -48,6 +49,7 @@ from nuanalysis.workflow._events import (
 from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked
 
 __all__ = [
+    "STORE_TAG",
     "ask",
     "ask_all",
     "bench",
