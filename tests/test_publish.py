@@ -141,7 +141,7 @@ def test_results_come_back_as_they_were(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        (("chance", "p"), 1.2),
+        (("chance", "p"), -0.2),
         (("chance", "error"), -1.0),
         (("chance", "scope"), "everywhere"),
         (("chance", "n_trials"), -1),
@@ -706,3 +706,9 @@ def test_verify_ends_with_a_data_error(spoilt: Path) -> None:
     with pytest.raises(DataError, match="first bad file LICENSE") as refused:
         verbs.app(["verify", str(release_of(spoilt))], standalone_mode=False)
     assert refused.value.exit_code == 3
+
+
+def test_a_chance_lies_above_one_only_within_its_error() -> None:
+    assert Chance(p=1.05, error=0.2, n_trials=50).sigma is None
+    with pytest.raises(ValueError, match=r"p is 1.2; expected 0 to 1"):
+        Chance(p=1.2, error=0.01, n_trials=50)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, computed_field
+from pydantic import Field, computed_field, model_validator
 
 from nuanalysis.records._record import Record, shown
 from nuanalysis.records._words import number, with_error
@@ -91,7 +91,7 @@ class Chance(Record):
     extrapolated : beyond what the trials reach.
     """
 
-    p: Probability = shown("probability")
+    p: Annotated[float, Field(ge=0)] = shown("probability")
     error: Error | Unknown = shown("its statistical error")
     n_trials: Annotated[int, Field(ge=0)] = shown("trials behind it")
     ess: float | None = shown("effective trials that were counted, (sum w)^2 / sum w^2", None)
@@ -101,6 +101,14 @@ class Chance(Record):
     of: str = shown("what it is the chance of", "")
     method: str = shown("how it was found", "")
     not_converged: int = shown("trials whose fit did not converge", 0)
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        """A weighted estimate may lie above 1, but only within its error."""
+        within = 0.0 if isinstance(self.error, Unknown) else 5.0 * self.error
+        if self.p > 1.0 + within:
+            raise ValueError(f"p is {self.p:g}; expected 0 to 1")
+        return self
 
     @computed_field(description="one-sided significance; null where p is 0 or 1")  # type: ignore[prop-decorator]
     @property
