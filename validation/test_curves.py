@@ -78,7 +78,7 @@ def test_the_published_curves_of_the_cascade_analysis(curves, index):
         theirs = np.array(PUBLISHED[index])[:, node] * 1e-12
         ratios.append(np.array([ours, deep]) / theirs)
         print(f"E^-{index:g}, dec {DECLINATIONS[node]:g}: sensitivity {ours:.3g}, published {theirs[0]:.3g}; 4 sigma "
-              f"{deep['flux']:.3g}, published {theirs[1]:.3g}; ratios {np.round(ratios[-1], 3)}")  # fmt: skip
+              f"{deep:.3g}, published {theirs[1]:.3g}; ratios {np.round(ratios[-1], 3)}")  # fmt: skip
     print(f"E^-{index:g}: mean ratios {np.mean(ratios, axis=0)}")
     assert np.abs(np.log(ratios)).max() < np.log(SINGLE[index])
     assert np.mean(ratios, axis=0) == pytest.approx(1.0, abs=MEAN[index])
