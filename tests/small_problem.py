@@ -9,6 +9,7 @@ import xarray as xr
 
 from nuanalysis import simulate
 from nuanalysis.library.samples import Samples
+from nuanalysis.likelihood.statistics import PUBLISHED
 from nuanalysis.model import Binning, Hypothesis, Sample
 from nuanalysis.model._place import Seen
 from nuanalysis.response import cascades_2023
@@ -63,9 +64,9 @@ def sample(
     total = events.sizes["event"]
     part = take(events, np.random.default_rng(seed).permutation(total)[:n])
     part = part.assign_attrs(livetime_s=events.attrs["livetime_s"] * n / total)
-    kept = Sample(name, name, part, cascades_2023.response(), BINNING, nside, energy, declination)
+    kept = Sample(name, name, part, cascades_2023.response(), BINNING, nside, PUBLISHED, energy, declination)
     passed = np.flatnonzero(kept.passes(kept.array("declination"), kept.array("log10_energy")))
-    return Sample(name, name, take(part, passed), kept.response, BINNING, nside, energy, declination)
+    return Sample(name, name, take(part, passed), kept.response, BINNING, nside, PUBLISHED, energy, declination)
 
 
 def whole(*seasons: Sample) -> Samples:

@@ -27,6 +27,7 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.library import samples
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import sky_events
+from nuanalysis.likelihood.statistics import PUBLISHED
 from nuanalysis.model import Sample
 from nuanalysis.records import Unknown
 from nuanalysis.response import cascades_2023
@@ -176,7 +177,9 @@ def test_north_and_south_of_a_symmetric_problem_agree(curves):
     response = cascades_2023.response()
     area = response.dataset["effective_area"]
     even = response.dataset.assign(effective_area=area.copy(data=0.5 * (area.values + area.values[::-1])))
-    mirror = Sample("mirror", "mirror", both, replace(response, dataset=even), BINNING, 32, (0.0, 10.0), EVERYWHERE)
+    mirror = Sample(
+        "mirror", "mirror", both, replace(response, dataset=even), BINNING, 32, PUBLISHED, (0.0, 10.0), EVERYWHERE
+    )
     (curve,) = curves(asked(-35.0, 35.0), mirror)
     assert curve.found[0].per_flux == pytest.approx(curve.found[1].per_flux)
     assert apart(flux(curve, 0), flux(curve, 1)) < 3.0

@@ -117,7 +117,7 @@ def test_x_is_that_of_the_slow_twin(few):
     found = terms(problem).x(0)
     active = problem.parts[0].active
     assert np.allclose(found, wanted[active], rtol=1e-3, atol=1e-3 * np.abs(wanted).max())
-    assert set(problem.parts[0].energy_class) >= {0, 1, 2}
+    assert set(problem.parts[0].densities.energy_class) >= {0, 1, 2}
 
 
 def test_a_morphology_that_never_changes_is_one_map_but_for_the_energy_in_the_acceptance(few):
@@ -136,7 +136,7 @@ def test_a_morphology_that_never_changes_is_one_map_but_for_the_energy_in_the_ac
 def test_signal_probabilities_sum_to_one_over_directions_and_energies(few):
     part = prepare(hypothesis(changing()), (few,)).parts[0]
     # The share of a class times the probability of a cell in it, over all cells, is one in every row.
-    rows = np.bincount(part.groups.row, weights=part.signal_energy[0])
+    rows = np.bincount(part.densities.groups.row, weights=part.densities.signal[0])
     assert rows == pytest.approx(np.ones(len(rows)), rel=1e-9)
     space = part.space
     for k in range(len(space.first_pixel)):

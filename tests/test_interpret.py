@@ -9,7 +9,7 @@ from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest import cascades_2023 as release
 from nuanalysis.interpret import counts, fluxes, official
 from nuanalysis.interpret.contributions import event_contributions, ts_density
-from nuanalysis.likelihood import maximise
+from nuanalysis.likelihood import maximise, statistics
 from nuanalysis.model import Hypothesis, Sample, expected_events, prepare, terms
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky.records import PowerLaw
@@ -19,7 +19,7 @@ from nuanalysis.trials import injection_trials, uncertainty
 
 @pytest.fixture(scope="module")
 def whole() -> Sample:
-    return Sample("cascades-2023", "cascades", twin(), cascades_2023.response(), BINNING, 32)
+    return Sample("cascades-2023", "cascades", twin(), cascades_2023.response(), BINNING, 32, statistics.PUBLISHED)
 
 
 # --- fluxes ------------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from small_problem import (
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
-from nuanalysis.model import Hypothesis, expected_events, kernels, prepare, space_nodes, terms
-from nuanalysis.model._background import _row_groups, background, cells, counted, grouping, smoother
+from nuanalysis.model import Hypothesis, Where, expected_events, kernels, prepare, space_nodes, terms
+from nuanalysis.model._background import _row_groups, background, counted, fine_bin, grouping, smoother
 from nuanalysis.model._place import place
 from nuanalysis.model._space import exact_stack
 from nuanalysis.response import energy_density
@@ -195,9 +195,7 @@ def test_spatial_shapes_are_mixed_linearly_between_whole_indices():
 
 def test_the_declination_density_integrates_to_one_and_follows_the_events():
     events = sample(3000)
-    where = cells(events.array("declination"), events.array("log10_energy"), BINNING)
-    groups = grouping(where, BINNING)
-    estimate = background(counted(where, groups), groups, smoother(BINNING))
+    estimate = prepare(stack_hypothesis(free=False), (events,)).parts[0].base
     assert estimate.direction.mean() * 4 * np.pi == pytest.approx(1.0, abs=1e-12)
     fine = (np.arange(400) + 0.5) / 200 - 1
     for low, high in ((-1.0, -0.3), (-0.3, 0.3), (0.3, 1.0)):
@@ -209,8 +207,9 @@ def test_the_declination_density_integrates_to_one_and_follows_the_events():
 def test_a_cut_in_declination_does_not_thin_the_density_at_its_edge():
     cut = tuple(np.arcsin([-0.5, 0.1]))
     sin_dec = np.random.default_rng(3).uniform(-0.5, 0.1, 200_000)
-    where = cells(np.arcsin(sin_dec), np.full(len(sin_dec), 3.0), BINNING)
-    groups = grouping(where, BINNING)
+    row = np.searchsorted(BINNING.sin_dec_edges[1:-1], sin_dec, side="right")
+    groups = grouping(row, np.zeros(len(row), dtype=np.int64), 1, BINNING)
+    where = Where(fine_bin(sin_dec), groups.group[row, 0])
     density = background(counted(where, groups), groups, smoother(BINNING, cut)).direction
     fine = (np.arange(400) + 0.5) / 200 - 1
     inside = (fine > -0.5) & (fine < 0.1)
@@ -238,12 +237,12 @@ def test_x_is_finite_even_where_cells_are_empty():
 
 def test_a_cut_in_energy_removes_the_same_part_of_the_signal_density():
     whole, high = prepare(template_hypothesis(), (sample(3000),)), sample(3000, energy=(3.5, 10.0))
-    signal = prepare(template_hypothesis(), (high,)).parts[0].signal_energy[0]
-    rows = prepare(template_hypothesis(), (high,)).parts[0].groups.row
+    signal = prepare(template_hypothesis(), (high,)).parts[0].densities.signal[0]
+    rows = prepare(template_hypothesis(), (high,)).parts[0].densities.groups.row
     kept = np.bincount(rows, weights=signal)
     edges = BINNING.sin_dec_edges, np.array([0.0, 3.5, 10.0])
     assert kept == pytest.approx(energy_density(high.response, PowerLaw(2.7), *edges)[:, 1], rel=1e-9)
-    assert whole.parts[0].signal_energy[0].sum() == pytest.approx(19.0, rel=1e-12)
+    assert whole.parts[0].densities.signal[0].sum() == pytest.approx(19.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("index", [0.9, 4.1, float("nan")])

@@ -1,17 +1,30 @@
-"""A template, a list of sources and a sample each come in by one file and one line, tried in a copy of the package."""
+"""Each plug-in comes in by one file and one line, tried in a copy; most files are those of docs/extending.md."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import nuanalysis
 
 PACKAGE = Path(nuanalysis.__file__).parent
+PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+
+
+def printed(path: str) -> str:
+    """The file that the page prints after its path."""
+    found = re.search(rf"`{re.escape(path)}`:\n\n```python\n(.*?)```", PAGE, re.DOTALL)
+    assert found, f"docs/extending.md prints no {path}"
+    return found[1]
+
+
 TEMPLATE = '''"""A band of latitude."""
 
 from dataclasses import dataclass
@@ -33,17 +46,13 @@ class Parameters:
 def make(parameters, nside):
     density = np.zeros(12 * nside**2)
     density[: len(density) // 2] = 1.0
-    maps = factorised(normalised(density))
+    density = normalised(density)
+    density.flags.writeable = False
+    maps = factorised(density)
     return Template("half", "northern half", *maps, PowerLaw(parameters.index), "built-in", "by hand", "", 0.0)
 
 
 RECIPE = Recipe("half", "the northern half of the sky", "by hand", Parameters, make)
-'''
-CATALOGUE = '''"""Two sources."""
-
-from nuanalysis.sky.records import Catalogue, PointSource
-
-PAIR = Catalogue("pair", "two sources", (PointSource("a", 1.0, 0.1), PointSource("b", 2.0, 0.2)), (1.0, 3.0), "by hand")
 '''
 SAMPLE = '''"""The northern half of the twin."""
 
@@ -78,55 +87,119 @@ SAMPLE = replace(
 PLUG_INS = (
     ("sky/templates/half.py", TEMPLATE, "sky/templates/__init__.py", "BUILT_IN: dict[str, Recipe] = {",
      '    "half": half.RECIPE,', "from nuanalysis.sky.templates import half"),
-    ("sky/catalogues/pair.py", CATALOGUE, "sky/catalogues/__init__.py", "CATALOGUES: dict[str, Catalogue] = {",
-     '    "pair": PAIR,', "from nuanalysis.sky.catalogues.pair import PAIR"),
+    ("sky/catalogues/pair.py", printed("sky/catalogues/pair.py"), "sky/catalogues/__init__.py",
+     "CATALOGUES: dict[str, Catalogue] = {", '    "pair": PAIR,', "from nuanalysis.sky.catalogues.pair import PAIR"),
+    ("ingest/mine.py", printed("ingest/mine.py"), "ingest/__init__.py", "RELEASES = (",
+     "    mine.RELEASE,", "from nuanalysis.ingest import mine"),
     ("library/samples/north.py", SAMPLE, "library/samples/__init__.py", "SAMPLES: tuple[SampleRecipe, ...] = (",
      "    north.SAMPLE,", "from nuanalysis.library.samples import north"),
+    ("likelihood/statistics/errors.py", printed("likelihood/statistics/errors.py"),
+     "likelihood/statistics/__init__.py", "STATISTICS: tuple[Statistic, ...] = (\n    PUBLISHED,",
+     "    errors.STATISTIC,", "from nuanalysis.likelihood.statistics import errors"),
+    ("answers/above.py", printed("answers/above.py"), "answers/__init__.py", "QUESTIONS = (",
+     '    "above",', ""),
 )  # fmt: skip
+SPEC = """
+name = "scratch"
+
+[[sample]]
+name = "north"
+signal = "none"
+statistic = "errors"
+
+[[above]]
+name = "energetic"
+log10_energy = 4.5
+"""
 ASK = """
 import json
+import sys
+from pathlib import Path
+
 import numpy as np
+import nuanalysis as nu
+from nuanalysis import ingest
 from nuanalysis.library import catalogues, samples, templates
 from nuanalysis.library.hypotheses import read_hypothesis
-from nuanalysis.likelihood import maximise
-from nuanalysis.model import prepare, terms
 
-events = samples.load(samples.sample_spec(name="north", signal="none"), 1)
 fits = {}
-for name in ("template:half?nside=16", "stack:pair"):
-    asked = read_hypothesis(name)
-    fits[name] = maximise(terms(prepare(asked, events.seasons))).converged
+for statistic in ("published", "errors"):
+    events = nu.sample("north", signal="none", statistic=statistic)
+    for name in ("template:half?nside=16", "stack:pair"):
+        fits[f"{statistic} {name}"] = nu.fit(events, name, injections=0)
+above = nu.above(events, log10_energy=4.5)
+run = nu.run(sys.argv[1], runs=sys.argv[2])
+from nuanalysis.publish import report
 print(json.dumps({
     "known": [
         "half" in templates.names(), "pair" in catalogues.names(), "north" in samples.names(),
         any(one.name == "half" for one in templates.known_templates()),
         any(one.name == "pair" for one in catalogues.known_catalogues()),
+        ingest.release("mine").files[0].rows == 3,
     ],
     "weights": read_hypothesis("stack:pair").target.weights,
     "lowest": float(np.degrees(events.seasons[0].array("declination").min())),
     "origin": events.origin,
-    "fits": fits,
+    "fits": {name: [one.fitted.converged, one.fitted.ts, one.provenance.statistic] for name, one in fits.items()},
+    "above": above.to_dict(),
+    "table": above.to_table().colnames,
+    "report": report(Path(run)).read_text(encoding="utf-8"),
 }))
 """
 
 
-def test_each_comes_in_by_one_file_and_one_line(tmp_path):
-    copy = tmp_path / "src" / "nuanalysis"
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder with a copy of the package that holds all the plug-ins, and the environment that finds it."""
+    folder = tmp_path_factory.mktemp("scratch")
+    copy = folder / "src" / "nuanalysis"
     shutil.copytree(PACKAGE, copy)  # with the machine code that numba keeps beside the sources
     for path, text, tuple_file, after, line, needed in PLUG_INS:
+        assert not (copy / path).exists()
         (copy / path).write_text(text)
         source = (copy / tuple_file).read_text()
-        assert source.count(after) == 1
+        assert source.count(after) == 1, f"{tuple_file} has not one '{after}'"
         first_import = source.index("\nfrom nuanalysis")
         source = f"{source[:first_import]}\n{needed}{source[first_import:]}".replace(after, f"{after}\n{line}")
         (copy / tuple_file).write_text(source)
-    here = {**os.environ, "PYTHONPATH": str(tmp_path / "src"), "NUANALYSIS_CACHE": str(tmp_path / "cache")}
-    command = [sys.executable, "-c", ASK]
-    done = subprocess.run(command, env=here, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    return folder, {**os.environ, "PYTHONPATH": str(folder / "src"), "NUANALYSIS_CACHE": str(folder / "cache")}
+
+
+def _run(scratch: tuple[Path, dict[str, str]], *command: str) -> str:
+    folder, here = scratch
+    done = subprocess.run([sys.executable, *command], env=here, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_each_comes_in_by_one_file_and_one_line(scratch):
+    folder = scratch[0]
+    (folder / "spec.toml").write_text(SPEC)
+    found = json.loads(_run(scratch, "-c", ASK, str(folder / "spec.toml"), str(folder / "runs")).splitlines()[-1])
     assert all(found["known"])
-    assert all(found["fits"].values())
-    assert found["weights"] == [1.0, 3.0]
+    assert found["weights"] == [1.0, 1.0]
     assert found["origin"] == "synthetic"
     assert found["lowest"] >= 0
+    assert all(converged for converged, _, _ in found["fits"].values())
+    assert {name.split()[0] for name in found["fits"]} == {one[2] for one in found["fits"].values()}
+    values = [ts for _, ts, _ in found["fits"].values()]
+    assert values[:2] != values[2:], "the statistic decides the fit"
+    assert found["above"]["n_events"] > 0
+    assert found["table"]
+    assert "log10(E/GeV) = 4.5" in found["report"]
+    assert "statistic errors" in found["report"] or "errors" in found["report"]
+
+
+def test_a_new_question_and_a_new_statistic_have_options(scratch):
+    asked = ("above", "--sample", "north", "--signal", "none", "--statistic", "errors", "--log10-energy", "4.5")
+    found = json.loads(_run(scratch, "-m", "nuanalysis", *asked, "--json"))
+    assert found["n_events"] > 0
+    assert found["provenance"]["statistic"] == "errors"
+
+
+def test_plug_ins_keep_the_promises_of_their_kind(scratch):
+    """The kits, run in the copy on the newcomers alone."""
+    tests = Path(__file__).parent
+    kits = [str(tests / f"test_promises_{kind}.py") for kind in ("statistics", "questions", "catalogues", "templates")]
+    chosen = "errors or above or pair or half"
+    _run(scratch, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *kits, "-k", chosen)

@@ -10,9 +10,8 @@ from small_problem import SOURCES, catalogue, sample, seen_alike, stack_hypothes
 from nuanalysis import trials
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare
-from nuanalysis.model._background import cells
 from nuanalysis.model._place import StackPlace, TemplatePlace, place
-from nuanalysis.model._prepare import energy_terms, join
+from nuanalysis.model._prepare import join
 from nuanalysis.model._space import StackSpace, TemplateSpace, exact_stack, stack_space
 from nuanalysis.response import acceptance
 from nuanalysis.sky.records import PointSource, PowerLaw
@@ -159,8 +158,8 @@ def hypotheses(free):
     space = exact_space(SOURCES, np.ones(3), shapes)
     lookup = place(space, seen_alike(few.array("declination"), few.array("angular_error")))
     everything = np.arange(part.n_events)
-    where = cells(few.array("declination"), few.array("log10_energy"), few.binning)
-    energy = energy_terms(part.signal_energy, part.groups, where, part.base)
+    where = part.densities.where(*(few.array(name) for name in ("declination", "log10_energy", "angular_error")))
+    energy = part.densities.terms(where, part.base)
     single = replace(part, space=space, active=everything, where=where, lookup=lookup, energy=energy)
     return summed, replace(summed, parts=(single,))
 

@@ -24,9 +24,8 @@ from nuanalysis.likelihood import (
     ts_at,
 )
 from nuanalysis.likelihood._sums import _add_four, _add_one
-from nuanalysis.model import prepare, space_nodes
+from nuanalysis.model import EnergyTerms, join, prepare, space_nodes
 from nuanalysis.model._place import StackPlace, TemplatePlace, place
-from nuanalysis.model._prepare import EnergyTerms, join
 from nuanalysis.model.kernels import SATURATION, draw_uniform, expected_ts, trial_key
 from nuanalysis.trials import PLAIN, Tilt, correlated_trials, scrambled
 from nuanalysis.trials._scrambles import _draw

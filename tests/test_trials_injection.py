@@ -21,7 +21,7 @@ from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import FitResult, maximise, maximise_at, ts_at
-from nuanalysis.model import Hypothesis, Terms, cells, place, prepare
+from nuanalysis.model import Hypothesis, Terms, place, prepare
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.records import Measured, Unknown
 from nuanalysis.response import NOMINAL, NONE, Systematics, draw_variation
@@ -404,14 +404,15 @@ def the_long_way(prepared, seed, trial, n_mean):
     total = sum(part.n_events + len(new) for part, new in zip(prepared.parts, drawn, strict=True))
     differences, ratios, scales = [], [], []
     for stream, (part, new) in enumerate(zip(prepared.parts, drawn, strict=True)):
-        own = cells(part.sample.array("declination"), part.sample.array("log10_energy"), part.sample.binning)
-        more = cells(new.declination, new.log10_energy, part.sample.binning)
+        own = [part.sample.array(name) for name in ("declination", "log10_energy", "angular_error")]
+        own = part.densities.where(*own)
+        more = part.densities.where(new.declination, new.log10_energy, new.angular_error)
         fine = np.concatenate([own.fine, more.fine])
-        group = part.groups.group[np.concatenate([own.cell, more.cell])]
-        direction = part.kernel.matrix @ np.bincount(fine, minlength=400) / len(fine)
-        held = np.bincount(group, minlength=len(part.groups.row)).astype(float)
-        energy = held / np.maximum(np.bincount(part.groups.row, weights=held), 1.0)[part.groups.row]
-        ratio = np.maximum(part.signal_energy / np.where(energy > 0, energy, np.inf), 1e-12)
+        group, row = np.concatenate([own.group, more.group]), part.densities.groups.row
+        direction = part.densities.kernel.matrix @ np.bincount(fine, minlength=400) / len(fine)
+        held = np.bincount(group, minlength=len(row)).astype(float)
+        energy = held / np.maximum(np.bincount(row, weights=held), 1.0)[row]
+        ratio = np.maximum(part.densities.signal / np.where(energy > 0, energy, np.inf), 1e-12)
         chosen = np.concatenate([part.active, np.arange(part.n_events, len(fine))])
         ratios.append((ratio * (part.share * total / len(fine))[:, None])[:, group[chosen]])
         scales.append(1.0 / direction[fine[chosen]])

@@ -13,6 +13,7 @@ from scipy.stats import chi2, kstest
 from nuanalysis import simulate, trials
 from nuanalysis.interpret import fluxes
 from nuanalysis.library.samples.cascades_2023 import BINNING as CASCADE_BINNING
+from nuanalysis.likelihood import statistics
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky.records import PowerLaw
@@ -25,7 +26,9 @@ N_PLAIN, N_TILTED, N_INJECTED = 20_000, 6_000, 12_000
 def pi0(mirror):
     template = PUBLISHED["pi0"](mirror / "icecube_gp2023_inputs" / pi0_published.UPSTREAM_FILE)
     events = simulate.cascades(2023, None, 0.0, spectrum=PowerLaw(2.7))
-    sample = Sample("cascades-2023", "twin", events, cascades_2023.response(), CASCADE_BINNING, 64)
+    sample = Sample(
+        "cascades-2023", "twin", events, cascades_2023.response(), CASCADE_BINNING, 64, statistics.PUBLISHED
+    )
     return prepare(Hypothesis("template:pi0", template, 2.7, False), (sample,))
 
 

@@ -11,6 +11,7 @@ from scipy.stats import chi2, kstest
 from nuanalysis import simulate, trials
 from nuanalysis.library.samples.cascades_2023 import BINNING as CASCADE_BINNING
 from nuanalysis.likelihood import maximise, scan
+from nuanalysis.likelihood.statistics import PUBLISHED
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import cascades_2023
 from nuanalysis.sky.records import PowerLaw
@@ -25,7 +26,7 @@ def prepared():
     events = simulate.cascades(7, None, 0.0, spectrum=PowerLaw(2.7))
     chosen = np.sort(np.random.default_rng(7).permutation(events.sizes["event"])[:3000])
     part = events.isel(event=chosen).assign_attrs(livetime_s=events.attrs["livetime_s"] * 3000 / events.sizes["event"])
-    sample = Sample("part", "part", part, cascades_2023.response(), CASCADE_BINNING, 32)
+    sample = Sample("part", "part", part, cascades_2023.response(), CASCADE_BINNING, 32, PUBLISHED)
     template = parse_recipe("pi0-like?nside=32", BUILT_IN).make()
     return prepare(Hypothesis("template:pi0-like", template, 2.7, False), (sample,))
 

@@ -22,8 +22,7 @@ from nuanalysis import simulate, trials
 from nuanalysis.library import samples
 from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import maximise
-from nuanalysis.model import Hypothesis, energy_terms, prepare
-from nuanalysis.model._background import cells
+from nuanalysis.model import Hypothesis, Where, prepare
 from nuanalysis.model._place import place
 from nuanalysis.model._prepare import join
 from nuanalysis.model.kernels import draw_uniform, trial_key
@@ -113,10 +112,10 @@ def matched(problem, part, drawn, rng):
     """The drawn energies; errors as those of background events of the same cell, directions as the fit assumes."""
     [one] = problem.hypothesis.target.sources
     at = np.full(len(drawn), one.right_ascension), np.full(len(drawn), one.declination)
-    own = part.groups.group[part.where.cell]  # of the active events
+    own = part.where.group  # of the active events
     order = np.lexsort((part.active, own))
-    first = np.searchsorted(own[order], np.arange(len(part.groups.row) + 1))
-    group = part.groups.group[cells(at[1], drawn.log10_energy, part.sample.binning).cell]
+    first = np.searchsorted(own[order], np.arange(len(part.densities.groups.row) + 1))
+    group = part.densities.where(at[1], drawn.log10_energy, drawn.angular_error).group
     pick = order[first[group] + (rng.random(len(drawn)) * np.diff(first)[group]).astype(np.int64)]
     error = part.sample.array("angular_error")[part.active[pick]]
     psi = vmf_draw(1.0 / (error**2 + one.extension**2), rng)
@@ -135,14 +134,14 @@ def fit_of(problem, sources, n_mean, trial, *, errors, background):
     drawn = matched(problem, part, drawn, rng) if errors else drawn
     u = np.empty(len(part.active))
     draw_uniform(np.uint64(trial_key(SEED, trial, 0)), u)
-    new = cells(drawn.declination, drawn.log10_energy, part.sample.binning)
+    new = part.densities.where(drawn.declination, drawn.log10_energy, drawn.angular_error)
     there = place(part.space, part.seen(drawn.declination, drawn.angular_error, new))
     difference = np.concatenate(
         [part.lookup.difference_at(u), there.difference_at(there.position(drawn.right_ascension))], axis=1
     )
     [estimate] = [part.base] if background else trials._injection.backgrounds(problem, [drawn])
-    seen = [np.concatenate([getattr(part.where, name), getattr(new, name)]) for name in ("fine", "cell")]
-    energy = energy_terms(part.signal_energy, part.groups, type(new)(*seen), estimate)
+    seen = [np.concatenate([getattr(part.where, name), getattr(new, name)]) for name in ("fine", "group")]
+    energy = part.densities.terms(Where(*seen), estimate)
     n_all = part.n_events + len(drawn)
     if background:
         mean = np.concatenate([part.lookup.mean[0], there.mean[0]])

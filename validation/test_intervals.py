@@ -18,7 +18,7 @@ from nuanalysis import simulate, trials
 from nuanalysis.engine.executors import open_executor
 from nuanalysis.interpret import fluxes
 from nuanalysis.library.samples.cascades_2023 import BINNING as CASCADE_BINNING
-from nuanalysis.likelihood import maximise
+from nuanalysis.likelihood import maximise, statistics
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.response import NONE, cascades_2023
 from nuanalysis.sky.records import PowerLaw
@@ -37,7 +37,9 @@ def binomial(p: float, n: int) -> float:
 def pi0(mirror):
     template = PUBLISHED["pi0"](mirror / "icecube_gp2023_inputs" / pi0_published.UPSTREAM_FILE)
     events = simulate.cascades(2023, None, 0.0, spectrum=PowerLaw(2.7))
-    sample = Sample("cascades-2023", "twin", events, cascades_2023.response(), CASCADE_BINNING, 64)
+    sample = Sample(
+        "cascades-2023", "twin", events, cascades_2023.response(), CASCADE_BINNING, 64, statistics.PUBLISHED
+    )
     return prepare(Hypothesis("template:pi0", template, 2.7, False), (sample,))
 
 

@@ -51,6 +51,7 @@ def provenance_of(samples: Samples, *problems: Problem) -> Provenance:
         n_events=samples.n_events,
         seed=samples.seed,
         injected=samples.injected,
+        statistic=samples.statistic,
         remarks=tuple(dict.fromkeys(remark for target in targets for remark in getattr(target, "remarks", ()))),
         notes=samples.notes,
         fingerprint=problems[0].fingerprint if len(problems) == 1 else "",

@@ -191,7 +191,14 @@ def _feed_sample(digest: Any, sample: Sample) -> None:
         _feed(digest, part)
     settings = (response.error_scale, response.error_spread, response.error_floor)
     ranges = (sample.log10_energy_range, sample.declination_range)
-    about = (sample.name, sample.livetime, sample.nside, binning.dec_smoothing, binning.min_count)
+    about = (
+        sample.name,
+        sample.statistic.name,
+        sample.livetime,
+        sample.nside,
+        binning.dec_smoothing,
+        binning.min_count,
+    )
     _feed(digest, (*about, *ranges, *settings))
 
 

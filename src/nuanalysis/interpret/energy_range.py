@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nuanalysis import simulate
-from nuanalysis.model import Prepared, cells, energy_terms, place
+from nuanalysis.model import Prepared, place
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, Template, Windowed, factorised
 from nuanalysis.trials import flux_node
@@ -67,10 +67,10 @@ def energy_range(prepared: Prepared, n_signal: float, rng: np.random.Generator) 
                 continue
             drawn = simulate.signal(source, _DRAWN, rng)
             drawn = drawn.take(np.flatnonzero(sample.passes(drawn.declination, drawn.log10_energy)))
-            where = cells(drawn.declination, drawn.log10_energy, sample.binning)
+            where = part.densities.where(drawn.declination, drawn.log10_energy, drawn.angular_error)
             there = place(part.space, part.seen(drawn.declination, drawn.angular_error, where))
             shapes = there.difference_at(there.position(drawn.right_ascension))
-            ratio = energy_terms(part.signal_energy, part.groups, where, part.base).at(node)
+            ratio = part.densities.terms(where, part.base).at(node)
             x = ratio * (prepared.mixing[node] @ shapes) * part.share[node]
             c = n_signal / part.n_events
             rate = float(source.cumulative[-1]) * sample.livetime

@@ -35,7 +35,7 @@ def compile_kernels(progress: Callable[[str], None]) -> float:
     [sample] = samples.load(SampleSpec(name="cascades-2023", signal="none"), 1).seasons
     few = sample.events.isel(event=slice(0, _EVENTS))
     for nside in (16, 64):  # a stack is summed exactly on the coarse grid, to maps on the fine one
-        small = Sample("warm", "warm", few, sample.response, sample.binning, nside)
+        small = Sample("warm", "warm", few, sample.response, sample.binning, nside, sample.statistic)
         for hypothesis in _targets():
             progress(f"compiling: {hypothesis.name.partition(':')[0]}, nside {nside}")
             prepared = prepare(hypothesis, (small,))

@@ -16,7 +16,7 @@ from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _scan_kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
-from nuanalysis.model import EnergyTerms, Prepared, Terms, background, cells, counted, energy_terms
+from nuanalysis.model import EnergyTerms, Prepared, Terms
 from nuanalysis.model.kernels import SATURATION
 from nuanalysis.response import acceptance
 from nuanalysis.sky.records import Catalogue
@@ -85,12 +85,12 @@ def sky_events(prepared: Prepared, declinations: tuple[Floats, ...] | None = Non
     if not isinstance(target, Catalogue) or len(target.sources) != 1:
         raise InputError(f"'{prepared.hypothesis.name}' is not a single source; a scan asks for point:RA,DEC")
     at = declinations or tuple(p.sample.array("declination") for p in prepared.parts)
-    energy = []
-    for part, declination in zip(prepared.parts, at, strict=True):
-        where = cells(declination, part.sample.array("log10_energy"), part.sample.binning)
-        estimate = background(counted(where, part.groups), part.groups, part.kernel)
-        energy.append(energy_terms(part.signal_energy, part.groups, where, estimate))
     error = tuple(p.sample.array("angular_error") for p in prepared.parts)
+    energy = []
+    for part, declination, sigma in zip(prepared.parts, at, error, strict=True):
+        where = part.densities.where(declination, part.sample.array("log10_energy"), sigma)
+        estimate = part.densities.background(part.densities.counted(where))
+        energy.append(part.densities.terms(where, estimate))
     return SkyEvents(prepared, tuple(map(np.sin, at)), tuple(map(np.cos, at)), error, tuple(energy))
 
 

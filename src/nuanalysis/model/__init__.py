@@ -4,14 +4,13 @@
 events are.  Several samples are joined into one set of Terms with one n_s.
 """
 
-from nuanalysis.model._background import Background, background, cells, counted
+from nuanalysis.model._background import Background, Binning, Where
+from nuanalysis.model._densities import Densities, EnergyTerms
 from nuanalysis.model._place import in_reading_order, place
 from nuanalysis.model._prepare import (
-    EnergyTerms,
     Prepared,
     PreparedSample,
-    energy_terms,
-    energy_terms_in,
+    binned,
     expected_events,
     join,
     prepare,
@@ -19,12 +18,11 @@ from nuanalysis.model._prepare import (
     spectra_of,
     terms,
 )
-from nuanalysis.model._records import OWN_SPECTRUM, Binning, Hypothesis, Sample, Terms, own_index
+from nuanalysis.model._records import OWN_SPECTRUM, Hypothesis, Sample, Statistic, Terms, own_index
 from nuanalysis.model._space import REACH, StackSpace
 
 __all__ = [
-    "OWN_SPECTRUM", "REACH", "Background", "Binning", "EnergyTerms", "Hypothesis", "Prepared", "PreparedSample",
-    "Sample", "StackSpace", "Terms", "background", "cells", "counted", "energy_terms", "energy_terms_in",
-    "expected_events", "in_reading_order", "join", "own_index", "place", "prepare", "space_nodes", "spectra_of",
-    "terms",
+    "OWN_SPECTRUM", "REACH", "Background", "Binning", "Densities", "EnergyTerms", "Hypothesis", "Prepared",
+    "PreparedSample", "Sample", "StackSpace", "Statistic", "Terms", "Where", "binned", "expected_events",
+    "in_reading_order", "join", "own_index", "place", "prepare", "space_nodes", "spectra_of", "terms",
 ]  # fmt: skip

@@ -7,12 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.model._records import Binning
 from nuanalysis.sphere import vmf_ra_mean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _FINE = 400  # bins in sin(dec) of the smoothed declination density
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binning:
+    """Bins of the background estimate.
+
+    sin_dec_edges, log10_energy_edges : of the energy density, which is normalised in each sin(dec) bin.
+    dec_smoothing : width in rad of the kernel that smooths the declination density.
+    min_count : neighbouring energy bins of a sin(dec) row are merged until each holds this many events: a density
+        estimated from one event would let that event alone bound n_s.
+    """
+
+    sin_dec_edges: Floats
+    log10_energy_edges: Floats
+    dec_smoothing: float
+    min_count: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,30 +60,8 @@ def smoother(binning: Binning, declination_range: tuple[float, float] = (-np.pi 
 class Grouping:
     """Which (sin dec, energy) cells share one background estimate: group of each cell, and row of each group."""
 
-    group: Ints  # (cell,)
+    group: Ints  # (row, column)
     row: Ints  # (group,)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cells:
-    """Bin numbers of each event: fine declination bin, and (sin dec, energy) cell; (event,) each."""
-
-    fine: Ints
-    cell: Ints
-
-    def take(self, chosen: Ints) -> Cells:
-        """Those of the chosen events."""
-        return Cells(self.fine[chosen], self.cell[chosen])
-
-
-def cells(declination: Floats, log10_energy: Floats, binning: Binning) -> Cells:
-    """Bins of the events; energies beyond the edges belong to the outer bins."""
-    sin_dec = np.sin(declination)
-    fine = np.minimum(((sin_dec + 1.0) * 0.5 * _FINE).astype(np.int64), _FINE - 1)
-    row = np.searchsorted(binning.sin_dec_edges[1:-1], sin_dec, side="right")
-    columns = len(binning.log10_energy_edges) - 1
-    column = np.searchsorted(binning.log10_energy_edges[1:-1], log10_energy, side="right")
-    return Cells(fine, row * columns + column)
 
 
 def _row_groups(counts: Ints, least: int) -> Ints:
@@ -95,17 +88,34 @@ def _row_groups(counts: Ints, least: int) -> Ints:
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
 
 
-def grouping(where: Cells, binning: Binning) -> Grouping:
-    """Merge the sparse cells of every sin(dec) row."""
-    shape = (len(binning.sin_dec_edges) - 1, len(binning.log10_energy_edges) - 1)
-    counts = np.bincount(where.cell, minlength=shape[0] * shape[1]).reshape(shape)
+def grouping(row: Ints, column: Ints, n_columns: int, binning: Binning) -> Grouping:
+    """Merge the sparse columns of every sin(dec) row; row and column (event,)."""
+    shape = (len(binning.sin_dec_edges) - 1, n_columns)
+    counts = np.bincount(row * n_columns + column, minlength=shape[0] * shape[1]).reshape(shape)
     group = np.empty(shape, dtype=np.int64)
-    row: list[int] = []
+    rows: list[int] = []
     for r in range(shape[0]):
         local = _row_groups(counts[r], binning.min_count)
-        group[r] = local + len(row)
-        row += [r] * (int(local.max()) + 1)
-    return Grouping(group.ravel(), np.array(row))
+        group[r] = local + len(rows)
+        rows += [r] * (int(local.max()) + 1)
+    return Grouping(group, np.array(rows))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Where:
+    """Bin numbers of each event, (event,): fine bin of sin(dec), and group of cells."""
+
+    fine: Ints
+    group: Ints
+
+    def take(self, chosen: Ints) -> Where:
+        """Those of the chosen events."""
+        return Where(self.fine[chosen], self.group[chosen])
+
+
+def fine_bin(sin_dec: Floats) -> Ints:
+    """Fine bin of sin(dec), (event,)."""
+    return np.asarray(np.minimum(((sin_dec + 1.0) * 0.5 * _FINE).astype(np.int64), _FINE - 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,9 +130,9 @@ class Counts:
         return Counts(self.fine + other.fine, self.group + other.group, self.total + other.total)
 
 
-def counted(where: Cells, groups: Grouping) -> Counts:
+def counted(where: Where, groups: Grouping) -> Counts:
     """Count the events in the given bins."""
-    held = np.bincount(groups.group[where.cell], minlength=len(groups.row))
+    held = np.bincount(where.group, minlength=len(groups.row))
     return Counts(np.bincount(where.fine, minlength=_FINE), held, len(where.fine))
 
 

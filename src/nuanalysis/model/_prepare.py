@@ -5,33 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.model import kernels
-from nuanalysis.model._background import (
-    Background,
-    Cells,
-    Counts,
-    Grouping,
-    Smoother,
-    background,
-    cells,
-    counted,
-    grouping,
-    smoother,
-)
+from nuanalysis.model._background import Background, Binning, Counts, Where, grouping, smoother
+from nuanalysis.model._densities import Densities, EnergyTerms
 from nuanalysis.model._place import Place, Seen, in_reading_order, place
-from nuanalysis.model._records import Binning, Hypothesis, Sample, Terms
+from nuanalysis.model._records import Hypothesis, Sample, Terms
 from nuanalysis.model._space import Space, stack_space, template_space
-from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy, energy_densities
+from nuanalysis.response import Spectrum, acceptance
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, Template
-from nuanalysis.sphere import pixel_directions, regrade
+from nuanalysis.sphere import pixel_directions
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 FREE_INDEX = np.round(np.arange(1.0, 4.01, 0.2), 10)
 _SPACE_INDEX = np.array([1.0, 2.0, 3.0, 4.0])
-_RATIO_FLOOR = 1e-12
 _GOLDEN = 0.6180339887498949
 _LEAST_LOOKS = 8
 _SEEN_EVENTS = 200_000
@@ -88,32 +75,16 @@ def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum) 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EnergyTerms:
-    """S_E / (B_E B_direction) of events, kept as a table: ratio (node, group), group (event,), scale (event,)."""
-
-    ratio: Floats
-    group: NDArray[np.int64]
-    scale: Floats
-
-    def at(self, node: int) -> Floats:
-        """(event,) at one spectral node."""
-        return np.asarray(self.ratio[node, self.group] * self.scale)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class PreparedSample:
     """One sample: its spatial shapes, bins and lookups.  active: events that any scramble can bring near a signal."""
 
     sample: Sample
     space: Space
-    signal_energy: Floats  # (node, group) probability of the energy group in its sin(dec) row
-    groups: Grouping
-    energy_class: NDArray[np.int64]  # (group,) class of reconstructed energy of the maps
-    kernel: Smoother
+    densities: Densities
     counts: Counts
     base: Background
-    active: NDArray[np.int64]
-    where: Cells  # of the active events, as are lookup and energy
+    active: Ints
+    where: Where  # of the active events, as are lookup and energy
     lookup: Place
     energy: EnergyTerms
     share: Floats  # (node,) fraction of the signal events that fall into this sample
@@ -123,9 +94,9 @@ class PreparedSample:
         """All events of the sample."""
         return self.counts.total
 
-    def seen(self, declination: Floats, error: Floats, where: Cells) -> Seen:
+    def seen(self, declination: Floats, error: Floats, where: Where) -> Seen:
         """What the look-up needs to know of events in the given bins, (event,) rad."""
-        return Seen(declination, error, self.energy_class[self.groups.group[where.cell]])
+        return Seen(declination, error, self.densities.energy_class[where.group])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,61 +125,23 @@ class Prepared:
         return np.array([np.interp(np.sqrt(ts), np.sqrt(t), n) for n, t in zip(*self.strength, strict=True)])
 
 
-def energy_terms(signal_energy: Floats, groups: Grouping, where: Cells, estimate: Background) -> EnergyTerms:
-    """S_E / (B_E B_direction) of events in the given bins; finite, at least 1e-12 of the background."""
-    return energy_terms_in(signal_energy, groups.group[where.cell], where.fine, estimate)
+def binned(sample: Sample, signal: Floats, energy_class: Ints, kind: type[Densities] = Densities) -> Densities:
+    """Densities on a sample: its events decide which cells share a background estimate.
 
-
-def energy_terms_in(signal_energy: Floats, group: Ints, fine: Ints, estimate: Background) -> EnergyTerms:
-    """``energy_terms`` of events in the given groups and bins of declination, (event,) each."""
-    ratio = signal_energy / np.where(estimate.energy > 0, estimate.energy, np.inf)
-    scale = np.full(len(estimate.direction), np.inf)
-    np.divide(1.0, estimate.direction, out=scale, where=estimate.direction > 0)
-    return EnergyTerms(np.maximum(ratio, _RATIO_FLOOR), group, scale[fine])
-
-
-def _signal_energy(hypothesis: Hypothesis, sample: Sample, nodes: Floats, groups: Grouping, classes: Floats) -> Floats:
-    """Probability of each group of cells, (node, group).
-
-    With one class of energy that is the probability in the cell's sin(dec) row.  With several, each has a map of its
-    own, and a cell has the class's share of the signal times the probability of the cell in its class and row.
-    Only what passes the user's energy cut counts: cells emptied by the cut share a group with cells that are not.
+    signal : (node, row, column) probability of a cell in its sin(dec) row.
+    energy_class : (column,) class of reconstructed energy of the maps; a group has that of most of its events.
     """
-    edges, cut = sample.binning.log10_energy_edges, sample.log10_energy_range
-    fine = np.unique(np.concatenate([edges, np.clip(cut, edges[0], edges[-1])]))
-    inside = (fine[:-1] >= cut[0]) & (fine[1:] <= cut[1])
-    first = np.searchsorted(fine, edges[:-1])
-    klass = np.searchsorted(classes, fine[:-1], side="right") - 1
-    out = np.empty((len(nodes), len(groups.row)))
-    spectra = [hypothesis.spectrum_at(float(index)) for index in nodes]
-    densities = energy_densities(sample.response, spectra, sample.binning.sin_dec_edges, fine)
-    for row, spectrum, cells_of in zip(out, spectra, densities, strict=True):
-        if len(classes) > 2:
-            held = np.add.reduceat(cells_of, np.searchsorted(klass, np.arange(len(classes) - 1)), axis=1)
-            cells_of *= (_class_shares(hypothesis, sample, spectrum, classes) / np.maximum(held, 1e-300))[:, klass]
-        cell = np.add.reduceat(cells_of * inside, first, axis=1).ravel()
-        row[:] = np.bincount(groups.group, weights=cell, minlength=len(groups.row))
-    return out
-
-
-def _class_shares(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum, classes: Floats) -> Floats:
-    """Share of the detected signal in each class of reconstructed energy, (class,), sums to 1."""
-    assert isinstance(hypothesis.target, Template)
-    _, dec = pixel_directions(sample.nside)
-    total = np.zeros(len(classes) - 1)
-    for density, part in hypothesis.target.parts(spectrum):
-        total += regrade(density, sample.nside) @ acceptance_by_energy(sample.response, part, np.sin(dec), classes)
-    return np.asarray(total / total.sum())
-
-
-def _class_of_groups(where: Cells, groups: Grouping, binning: Binning, classes: Floats) -> NDArray[np.int64]:
-    """Class of energy of each group of cells, (group,): that of most of its events."""
-    columns = len(binning.log10_energy_edges) - 1
-    klass = np.searchsorted(classes, binning.log10_energy_edges[:-1], side="right") - 1
-    held = np.zeros((len(groups.row), len(classes) - 1))
-    counts = np.bincount(where.cell, minlength=len(groups.group))
-    np.add.at(held, (groups.group, klass[np.arange(len(groups.group)) % columns]), counts)
-    return np.asarray(held.argmax(axis=1))
+    binning, n_columns = sample.binning, signal.shape[2]
+    column = kind.column(binning, sample.array("log10_energy"), sample.array("angular_error"))
+    row = np.searchsorted(binning.sin_dec_edges[1:-1], np.sin(sample.array("declination")), side="right")
+    groups = grouping(row, column, n_columns, binning)
+    cells = groups.group.ravel()
+    held = np.zeros((len(groups.row), int(energy_class.max()) + 1))
+    counts = np.bincount(row * n_columns + column, minlength=len(cells))
+    np.add.at(held, (cells, np.tile(energy_class, len(cells) // n_columns)), counts)
+    summed = [np.bincount(cells, weights=node.ravel(), minlength=len(groups.row)) for node in signal]
+    kernel = smoother(binning, sample.declination_range)
+    return kind(binning, np.array(summed), groups, kernel, np.asarray(held.argmax(axis=1)))
 
 
 def _prepare_sample(
@@ -222,33 +155,16 @@ def _prepare_sample(
         if isinstance(target, Catalogue)
         else template_space(target, sample, spectra, error, classes)
     )
-    kernel = smoother(sample.binning, sample.declination_range)
-    where = cells(dec, sample.array("log10_energy"), sample.binning)
-    groups = grouping(where, sample.binning)
-    energy_class = _class_of_groups(where, groups, sample.binning, classes)
-    counts = counted(where, groups)
-    estimate = background(counts, groups, kernel)
-    events = Seen(dec, error, energy_class[groups.group[where.cell]])
+    densities = sample.statistic.densities(hypothesis, sample, nodes, classes)
+    where = densities.where(dec, sample.array("log10_energy"), error)
+    counts = densities.counted(where)
+    estimate = densities.background(counts)
+    events = Seen(dec, error, densities.energy_class[where.group])
     active = in_reading_order(space, events)
     lookup = place(space, events.take(active), active)
-    signal_energy = _signal_energy(hypothesis, sample, nodes, groups, classes)
     where = where.take(active)
-    energy = energy_terms(signal_energy, groups, where, estimate)
-    return PreparedSample(
-        sample,
-        space,
-        signal_energy,
-        groups,
-        energy_class,
-        kernel,
-        counts,
-        estimate,
-        active,
-        where,
-        lookup,
-        energy,
-        share,
-    )
+    energy = densities.terms(where, estimate)
+    return PreparedSample(sample, space, densities, counts, estimate, active, where, lookup, energy, share)
 
 
 def prepare(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> Prepared:

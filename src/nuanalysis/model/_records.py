@@ -1,7 +1,8 @@
-"""The nouns of the model: a sample ready for analysis, a hypothesis, a background estimate, and Terms."""
+"""The nouns of the model: a statistic, a sample ready for analysis, a hypothesis, and Terms."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,31 +11,32 @@ from numpy.typing import NDArray
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.model import kernels
+from nuanalysis.model._background import Binning
+from nuanalysis.model._densities import Densities
 from nuanalysis.response import Response, Spectrum
 from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Binning:
-    """Bins of the background estimate.
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """What the likelihood compares of signal and background besides the direction of an event.
 
-    sin_dec_edges, log10_energy_edges : of the energy density, which is normalised in each sin(dec) bin.
-    dec_smoothing : width in rad of the kernel that smooths the declination density.
-    min_count : neighbouring energy bins of a sin(dec) row are merged until each holds this many events: a density
-        estimated from one event would let that event alone bound n_s.
+    title : in a few words.    reference : who published it.
+    densities : of a hypothesis on a sample, at spectral nodes (node,), with maps in classes of reconstructed energy,
+        edges (class + 1,) of log10 E/GeV that are edges of energy bins too.
     """
 
-    sin_dec_edges: Floats
-    log10_energy_edges: Floats
-    dec_smoothing: float
-    min_count: int = 1
+    name: str
+    title: str
+    reference: str
+    densities: Callable[[Hypothesis, Sample, Floats, Floats], Densities]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Events with the response and the bins they are analysed with.
+    """Events with the response, the bins and the statistic they are analysed with.
 
     nside : of template maps.
     log10_energy_range, declination_range : the user's own cuts, already applied to the events.  Simulated signal is
@@ -47,6 +49,7 @@ class Sample:
     response: Response
     binning: Binning
     nside: int
+    statistic: Statistic
     log10_energy_range: tuple[float, float] = (0.0, 10.0)
     declination_range: tuple[float, float] = (-np.pi / 2, np.pi / 2)
 

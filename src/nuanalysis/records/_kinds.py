@@ -181,6 +181,7 @@ class Provenance(Record):
     n_events: int = shown("events")
     seed: int = shown("seed of synthetic events and of trials")
     injected: str = shown("signal in the synthetic events", "")
+    statistic: str = shown("statistic", "published")
     remarks: tuple[str, ...] = shown("to be read first", ())
     notes: tuple[str, ...] = shown("what the responses and samples say of themselves", (), hidden=True)
     fingerprint: str = shown("sha256 of all that the trials depend on", "", hidden=True)
@@ -194,5 +195,6 @@ class Provenance(Record):
     def words(self, form: str = "") -> str:
         """For one line."""
         injected = f", injected: {self.injected}" if self.injected else ""
+        statistic = "" if self.statistic == "published" else f", statistic {self.statistic}"
         remarks = "".join(f" [{remark}]" for remark in self.remarks)
-        return f"{self.sample}: {self.n_events:,} {self.stamp} events{injected}, seed {self.seed}{remarks}"
+        return f"{self.sample}: {self.n_events:,} {self.stamp} events{injected}, seed {self.seed}{statistic}{remarks}"

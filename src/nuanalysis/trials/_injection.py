@@ -12,11 +12,6 @@ from nuanalysis.model import (
     Background,
     Prepared,
     Terms,
-    background,
-    cells,
-    counted,
-    energy_terms,
-    energy_terms_in,
     join,
     place,
 )
@@ -72,8 +67,8 @@ def backgrounds(prepared: Prepared, drawn: list[simulate.Drawn]) -> list[Backgro
     """The background of each sample estimated from its own events and the drawn ones; the same for any hypothesis."""
     out = []
     for part, new in zip(prepared.parts, drawn, strict=True):
-        more = cells(new.declination, new.log10_energy, part.sample.binning)
-        out.append(background(part.counts + counted(more, part.groups), part.groups, part.kernel))
+        more = part.densities.where(new.declination, new.log10_energy, new.angular_error)
+        out.append(part.densities.background(part.counts + part.densities.counted(more)))
     return out
 
 
@@ -86,11 +81,10 @@ def with_signal(
     """
     differences, energies = [], []
     for part, u, signal, estimate in zip(prepared.parts, scrambled_at, drawn, estimates, strict=True):
-        new = cells(signal.declination, signal.log10_energy, part.sample.binning)
+        new = part.densities.where(signal.declination, signal.log10_energy, signal.angular_error)
         there = place(part.space, part.seen(signal.declination, signal.angular_error, new))
         differences += [part.lookup.difference_at(u), there.difference_at(there.position(signal.right_ascension))]
-        energies.append(energy_terms_in(part.signal_energy, part.energy.group, part.where.fine, estimate))
-        energies.append(energy_terms(part.signal_energy, part.groups, new, estimate))
+        energies += [part.densities.terms(where, estimate) for where in (part.where, new)]
     return join(prepared, differences, energies, tuple(map(len, drawn)))
 
 

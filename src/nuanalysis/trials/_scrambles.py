@@ -14,10 +14,6 @@ from nuanalysis.model import (
     Prepared,
     PreparedSample,
     Terms,
-    background,
-    cells,
-    counted,
-    energy_terms,
     in_reading_order,
     join,
     place,
@@ -89,14 +85,14 @@ def _smeared_declinations(part: PreparedSample, seed: int, trial: int, stream: i
 def _at_declinations(part: PreparedSample, declination: Floats) -> PreparedSample:
     """The same sample with its events at other declinations: look-up, background and energy terms are made anew."""
     error = part.sample.array("angular_error")
-    where = cells(declination, part.sample.array("log10_energy"), part.sample.binning)
-    counts = counted(where, part.groups)
-    estimate = background(counts, part.groups, part.kernel)
+    where = part.densities.where(declination, part.sample.array("log10_energy"), error)
+    counts = part.densities.counted(where)
+    estimate = part.densities.background(counts)
     events = part.seen(declination, error, where)
     active = in_reading_order(part.space, events)
     lookup = place(part.space, events.take(active), active)
     where = where.take(active)
-    energy = energy_terms(part.signal_energy, part.groups, where, estimate)
+    energy = part.densities.terms(where, estimate)
     return replace(part, where=where, counts=counts, base=estimate, active=active, lookup=lookup, energy=energy)
 
 

@@ -22,6 +22,7 @@ from nuanalysis.library.samples._own import Detector, EventTable, own_events, ow
 from nuanalysis.library.samples._recipe import SampleRecipe, Season
 from nuanalysis.library.samples._samples import Samples, joined
 from nuanalysis.library.samples._shared import refuse_shared_events
+from nuanalysis.likelihood import statistics
 from nuanalysis.model import Sample
 from nuanalysis.records import Settings, made, setting
 from nuanalysis.response import Response, acceptance
@@ -64,7 +65,7 @@ def recipe(name: str) -> SampleRecipe:
 
 
 class SampleSpec(Settings):
-    """One sample and the user's cuts on it; signal and n_signal belong to the synthetic samples alone."""
+    """One sample, the cuts on it and its statistic; signal and n_signal belong to the synthetic samples alone."""
 
     name: str = setting(help="sample: " + ", ".join(f"{one.name} ({one.title})" for one in SAMPLES if not one.refusal))
     signal: str = setting("template:pi0", help="hypothesis injected into a synthetic sample, or 'none'")
@@ -73,12 +74,23 @@ class SampleSpec(Settings):
     max_log10_energy: float = setting(10.0, low=0, high=10, help="highest log10 of the reconstructed energy in GeV")
     min_declination_deg: float = setting(-90.0, low=-90, high=90, help="lowest declination, in degrees")
     max_declination_deg: float = setting(90.0, low=-90, high=90, help="highest declination, in degrees")
+    statistic: str = setting(
+        "published", help="statistic: " + ", ".join(f"{one.name} ({one.title})" for one in statistics.STATISTICS)
+    )
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
         try:
             return recipe(name).name
+        except InputError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("statistic")
+    @classmethod
+    def _known_statistic(cls, name: str) -> str:
+        try:
+            return statistics.statistic(name).name
         except InputError as error:
             raise ValueError(str(error)) from error
 
@@ -140,9 +152,8 @@ def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> 
     declination = (float(np.radians(spec.min_declination_deg)), float(np.radians(spec.max_declination_deg)))
     for name, dataset in events.items():
         response = sample.season(name).response()
-        seasons.append(
-            Sample(name, response.label, dataset, response, sample.binning, sample.nside, energy, declination)
-        )
+        about = (sample.binning, sample.nside, statistics.statistic(spec.statistic), energy, declination)
+        seasons.append(Sample(name, response.label, dataset, response, *about))
     said = seasons[0].events.attrs
     return Samples(
         sample.name,
@@ -194,6 +205,7 @@ def own(
     units: Mapping[str, str] | None = None,
     reference: str = "events of the user",
     seed: int = 1,
+    statistic: str = "published",
 ) -> Samples:
     """A user's own events as a sample of one season.
 
@@ -202,7 +214,7 @@ def own(
         there, azimuth, zenith, run, event_id; others are left alone.  A column brings its unit (a Quantity, ``unit``,
         attribute ``units``), or ``units`` says it by column; mjd is in d and log10_energy in log10(E/GeV).
     response : see ``detector``.    livetime : with a unit.    origin : 'real' or 'synthetic'; never assumed.
-    seed : of the trials on it.
+    seed : of the trials on it.    statistic : name of the statistic of its analysis.
     Raises InputError with every fault of the table in one message.
     """
     if name in names() or not _PLAIN.fullmatch(name):
@@ -210,7 +222,8 @@ def own(
     seen_by = detector(response)
     events = own_events(table, livetime=livetime, origin=origin, name=name, units=units or {}, reference=reference)
     label = f"{name}, seen as {seen_by.response.label}"
-    season = Sample(name, label, events, seen_by.response, seen_by.binning, seen_by.nside)
+    about = (seen_by.response, seen_by.binning, seen_by.nside, statistics.statistic(statistic))
+    season = Sample(name, label, events, *about)
     return Samples(name, label, (season,), seed, systematics=seen_by.systematics)
 
 

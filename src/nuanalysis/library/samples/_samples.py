@@ -61,6 +61,11 @@ class Samples:
         return "; ".join(sorted({str(season.events.attrs.get("signal", "")) for season in self.seasons} - {""}))
 
     @property
+    def statistic(self) -> str:
+        """Name of the statistic of its analysis."""
+        return "; ".join(dict.fromkeys(season.statistic.name for season in self.seasons))
+
+    @property
     def reference(self) -> str:
         """Who published the events, or the tables they are drawn from."""
         return "; ".join(sorted({str(season.events.attrs["reference"]) for season in self.seasons}))
@@ -99,6 +104,7 @@ class Samples:
             ("seasons", seasons),
             ("signal", self.signal),
             ("seed", str(self.seed)),
+            ("statistic", self.statistic),
             ("reference", self.reference),
         ]
         return [row for row in rows if row[1]]
