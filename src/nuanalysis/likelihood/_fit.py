@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _kernels
 from nuanalysis.model import Terms
-
-Floats = NDArray[np.float64]
+from nuanalysis.schema import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
@@ -19,11 +18,10 @@ from nuanalysis.likelihood._fit import FitResult, maximise
 from nuanalysis.model import EnergyTerms, Prepared, Terms
 from nuanalysis.model.kernels import SATURATION
 from nuanalysis.response import acceptance
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.sphere import vmf_norm
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 FIT_COLUMNS = ("ts", "n_signal", "index", "converged")
 _REACH = 40.0  # kernels below exp(-40) of their peak count as zero, as in the stand-alone fit
 _FAR = 1.0 / 16.0  # the largest |c x| of an event that enters by its powers; to sixth order that leaves 5e-10

@@ -10,15 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
 from nuanalysis.model import EnergyTerms, Prepared, PreparedSample, join
 from nuanalysis.model.kernels import SATURATION
+from nuanalysis.schema import Floats, Ints
 
-Floats = NDArray[np.float64]
 REACH_TS = 100.0
 _FIXED, _FREE = 1.0 / 8.0, 1.0 / 16.0
 
@@ -108,7 +107,7 @@ def _add_four(
     mixing: Floats,
     power: Floats,
     cross: Floats,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Add the far events of a sample with four spatial shapes; returns the numbers of the near ones."""
     moments, near = np.zeros((ratio.shape[1], 34)), np.empty(len(energy.group), dtype=np.int64)
     n = _kernels.sum_free(difference, energy.group, energy.scale, limit, moments, near)
@@ -124,7 +123,7 @@ def _add_one(
     mixing: Floats,
     power: Floats,
     cross: Floats,
-) -> NDArray[np.int64]:
+) -> Ints:
     """As _add_four for one spatial shape, the same at every node."""
     moments, near = np.zeros((ratio.shape[1], 4)), np.empty(len(energy.group) + 1, dtype=np.int64)
     n = _kernels.sum_free_one(difference[0], energy.group, energy.scale, limit, moments, near)

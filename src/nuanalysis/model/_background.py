@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sphere import vmf_ra_mean
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _FINE = 400  # bins in sin(dec) of the smoothed declination density
 
 

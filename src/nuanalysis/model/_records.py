@@ -14,9 +14,8 @@ from nuanalysis.model import kernels
 from nuanalysis.model._background import Binning
 from nuanalysis.model._densities import Densities
 from nuanalysis.response import Response, Spectrum
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, PowerLaw, Template
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ class Terms:
 
     difference: Floats
     ratio: Floats
-    group: NDArray[np.int64]
+    group: Ints
     scale: Floats
     mixing: Floats
     index: Floats

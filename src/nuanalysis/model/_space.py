@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.model._records import Sample
 from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import (
     Rings,
@@ -26,8 +27,6 @@ from nuanalysis.sphere import (
     smoothed,
 )
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 CLASS_RATIO = 1.1  # neighbouring classes of angular error; an event is at most 5 per cent from its class
 REACH = 40.0  # kernels below exp(-40) of their peak count as zero
 _PIXELS_IN_ERROR = 4.0

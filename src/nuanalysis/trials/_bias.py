@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
+from nuanalysis.schema import Floats
 from nuanalysis.trials._smooth import Smooth, smooth
 from nuanalysis.trials._strength import Strength
 
-Floats = NDArray[np.float64]
 _STEPS = 1000
 
 

@@ -15,16 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import scipy
 from nuanalysis.likelihood import Circle, SkyEvents, Turned, circle, largest_tilt, tilt_ratios, tilted, turned
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sphere import rings
 from nuanalysis.trials._skies import MOST_DECLINATION, SKY_COLUMNS, LocalP, Search, draw_sky, hottest_spots
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 DEEP_COLUMNS = (*SKY_COLUMNS, "log_weight")
 _PLAIN_SHARE = 0.1
 _INDICES = (1.0, 1.6, 2.2, 2.8, 3.6)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.likelihood import SkyEvents, Turned
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.trials._skies import (
     MOST_DECLINATION,
     SPOT_COLUMNS,
@@ -22,8 +23,6 @@ from nuanalysis.trials._skies import (
     on_skies,
 )
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _FINENESS = 0.5  # width of a pixel, in extensions
 
 

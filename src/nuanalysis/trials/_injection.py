@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import simulate
 from nuanalysis.errors import InputError
@@ -17,11 +16,11 @@ from nuanalysis.model import (
 )
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
+from nuanalysis.schema import Floats
 from nuanalysis.trials._mixture import uncertainty
 from nuanalysis.trials._scrambles import Tilt, scrambled
 from nuanalysis.trials.streams import OF_PROBLEMS
 
-Floats = NDArray[np.float64]
 INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged", "n_signal_held")
 
 

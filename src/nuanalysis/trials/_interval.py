@@ -10,15 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
 from nuanalysis.likelihood import FitResult, scan
 from nuanalysis.model import Terms
+from nuanalysis.schema import Floats
 from nuanalysis.trials._smooth import Smooth, smooth
 
-Floats = NDArray[np.float64]
 _LARGEST_TAU = 1e5  # tau is cut off at 1e6 where the likelihood ends before the strength
 _STEPS = 120
 

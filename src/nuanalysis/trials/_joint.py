@@ -20,9 +20,9 @@ from nuanalysis.likelihood import (
 )
 from nuanalysis.model import Prepared, terms
 from nuanalysis.model.kernels import draw_uniform, trial_key
+from nuanalysis.schema import Floats
 from nuanalysis.trials._injection import backgrounds, emissions, signal_events, with_signal
 
-Floats = NDArray[np.float64]
 Model = tuple[int, ...]  # numbers of the hypotheses that are free
 _RESAMPLED = 200
 

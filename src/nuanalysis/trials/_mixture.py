@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from nuanalysis.errors import PrecisionError
 from nuanalysis.likelihood import REACH_TS
 from nuanalysis.model import Prepared
+from nuanalysis.schema import Floats
 from nuanalysis.trials._scrambles import Tilt, correlated_trials, mixture_log_weight
 from nuanalysis.trials.streams import Stream, seed_of
 
-Floats = NDArray[np.float64]
 PILOT_TRIALS = 400
 _TILT_INDEX = (1.2, 2.0, 2.6, 3.2, 3.8)  # a free index fluctuates anywhere in [1, 4]
 _LIST_INDEX = (2.0, 3.2)

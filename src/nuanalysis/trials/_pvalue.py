@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 FIVE_SIGMA = 2.866515718791933e-07  # a unit normal exceeds 5 with this probability
 _LEAST_ESS = 10.0
 _RESAMPLED = 200

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
@@ -19,8 +18,8 @@ from nuanalysis.model import (
     place,
 )
 from nuanalysis.model.kernels import draw_uniform, trial_key
+from nuanalysis.schema import Floats, Ints
 
-Floats = NDArray[np.float64]
 SCRAMBLE_COLUMNS = ("ts", "n_signal", "index", "log_weight", "converged")
 _GOLDEN = 0.6180339887498949
 _POLE_CAP = np.radians(8.0)  # within it declinations are not smeared (IceCube 2023)
@@ -53,7 +52,7 @@ def columns(n_hypotheses: int) -> tuple[str, ...]:
 # --- right ascensions ------------------------------------------------------------------------------------------------
 
 
-def _strength(prepared: Prepared, part: PreparedSample, tilt: Tilt) -> tuple[Floats, NDArray[np.int64], Floats]:
+def _strength(prepared: Prepared, part: PreparedSample, tilt: Tilt) -> tuple[Floats, Ints, Floats]:
     """n* / N times the energy term, the sample's share of the signal folded in as in join(); see Place.tilt."""
     factor = tilt.n_signal * part.share[tilt.node] / part.n_events
     return part.energy.ratio[tilt.node] * factor, part.energy.group, part.energy.scale

@@ -13,17 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import FEW, FIT_COLUMNS, Circle, SkyEvents, Turned, circle, fit_circle, sky_events, turned
 from nuanalysis.model.kernels import draw_uniform, trial_key
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.sphere import rings, vmf_norm
 from nuanalysis.trials._scrambles import _POLE_CAP, _smeared_declinations
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 HEMISPHERES = ("south", "north")
 SPOT_COLUMNS = ("log_p", "ts", "n_signal", "index", "right_ascension", "declination")
 SKY_COLUMNS = tuple(f"{name}_{which}" for which in HEMISPHERES for name in SPOT_COLUMNS)

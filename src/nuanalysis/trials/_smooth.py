@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 _LEAST = 3
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError, PrecisionError
+from nuanalysis.schema import Floats
 from nuanalysis.trials._pvalue import p_value, weighted_quantile
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
