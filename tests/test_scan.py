@@ -239,11 +239,11 @@ def test_power_sums_are_those_of_the_events():
     e = np.empty(where.wide.shape[1])
     for at in (0.0, 1.3, 6.28):
         limit = where.limit[0]
-        kernels.fill(where.wide, *placed.wide[1:], np.cos(at), np.sin(at), e)
+        kernels.fill(where.wide, *placed[2:4], np.cos(at), np.sin(at), e)
         size = len(where.narrow_group)
         kernel, found = np.empty(size + 1), np.empty(size + 1, dtype=np.int64)
-        shape, group, cosine, sine = placed.narrow
-        n = kernels.find_narrow(shape, cosine, sine, *placed.bins, at, np.empty(size + 1), kernel, found)
+        shape, group, cosine, sine = placed[4:8]
+        n = kernels.find_narrow(shape, cosine, sine, *placed[8:], at, np.empty(size + 1), kernel, found)
         moments = where.base.copy()
         near_e, near_group = np.empty(len(e) + size + 1), np.empty(len(e) + size + 1, dtype=np.int64)
         m = kernels.sum_wide(e, where.first, limit, moments, near_e, near_group)

@@ -229,35 +229,29 @@ def circle(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Placed:
-    """The events of a circle at their right ascensions, in the order in which the kernels read them."""
-
-    wide: tuple[Floats, Floats, Floats]  # shape, cos, sin
-    narrow: tuple[Floats, Ints, Floats, Floats]  # shape, group, cos, sin
-    bins: tuple[Ints, Ints, Ints, Floats]  # start, bins, first_bin, reach
+_Placed = tuple[Floats, Ints, Floats, Floats, Floats, Ints, Floats, Floats, Ints, Ints, Ints, Floats]
 
 
 def _placed(where: Circle, sky: Turned) -> _Placed:
+    """The events of a circle at their right ascensions, in the order in which the kernels read them."""
     start = np.zeros(where.first_bin[-1] + 1, dtype=np.int64)
     order = np.empty(len(where.narrow_number), dtype=np.int64)
     narrow = sky.right_ascension[where.narrow_number]
     _scan_kernels.sort_to_bins(narrow, where.klass, where.bins, where.first_bin, start, order)
-    number = where.narrow_number[order]
-    return _Placed(
-        (where.wide, sky.cosine[where.wide_number], sky.sine[where.wide_number]),
-        (np.ascontiguousarray(where.narrow[:, order]), where.narrow_group[order], sky.cosine[number], sky.sine[number]),
-        (start, where.bins, where.first_bin, where.reach),
-    )
+    number, wide = where.narrow_number[order], where.wide_number
+    return (
+        where.wide, where.first, sky.cosine[wide], sky.sine[wide],
+        np.ascontiguousarray(where.narrow[:, order]), where.narrow_group[order], sky.cosine[number], sky.sine[number],
+        start, where.bins, where.first_bin, where.reach,
+    )  # fmt: skip
 
 
 def _from_all(where: Circle, placed: _Placed, at: float) -> FitResult:
     """The fit of one direction from all events, one by one."""
     wide, narrow = where.wide.shape[1], where.narrow.shape[1]
     e = np.empty(wide + narrow)
-    narrow_shape, narrow_group, cosine, sine = placed.narrow
-    _scan_kernels.fill_all(*placed.wide, narrow_shape, cosine, sine, *placed.bins, at, e)
-    group = np.concatenate([where.wide_group, narrow_group])
+    _scan_kernels.fill_all(placed, at, e)
+    group = np.concatenate([where.wide_group, placed[5]])
     nodes = len(where.index)
     data = Terms(e[None], where.ratio, group, np.ones(len(e)), np.ones((nodes, 1)), where.index, where.n_events)
     return maximise(data)
@@ -273,19 +267,7 @@ def fit_circle(where: Circle, sky: Turned, at: Floats) -> Floats:
         out[:, 2:] = where.index[0], 1.0
         return out
     placed, found = _placed(where, sky), np.empty((len(at), 5))
-    _scan_kernels.fit_circle(
-        where.wide,
-        where.first,
-        *placed.wide[1:],
-        *placed.narrow,
-        *placed.bins,
-        where.base,
-        where.ratio,
-        where.limit,
-        where.largest,
-        at,
-        found,
-    )
+    _scan_kernels.fit_circle(placed, where.base, where.ratio, where.limit, where.largest, at, found)
     out[:, 0] = np.maximum(2.0 * found[:, 2], 0.0)
     out[:, 1] = found[:, 0] * where.n_events
     out[:, 2] = np.interp(found[:, 1], np.arange(len(where.index)), where.index)
@@ -314,21 +296,8 @@ def tilt_ratios(where: Circle, sky: Turned, at: Floats, node: Ints, n_signal: Fl
     level = 0 if (c <= where.largest[0, node]).all() else 1
     placed, out = _placed(where, sky), np.empty((len(at), len(node)))
     strongest = (where.ratio[node] * c[:, None]).max(axis=0)
-    _scan_kernels.ratio_circle(
-        where.wide,
-        where.first,
-        *placed.wide[1:],
-        *placed.narrow,
-        *placed.bins,
-        where.base,
-        where.ratio,
-        where.limit[level],
-        np.flatnonzero(strongest[where.wide_group] * where.wide[3] > SATURATION),
-        node,
-        c,
-        at,
-        out,
-    )
+    saturating = np.flatnonzero(strongest[where.wide_group] * where.wide[3] > SATURATION)
+    _scan_kernels.ratio_circle(placed, where.base, where.ratio, where.limit[level], saturating, node, c, at, out)
     return out
 
 

@@ -321,40 +321,30 @@ def maximise_groups(near_e, near_group, ratio, moments, largest, x):  # type: ig
     return c, position, top, good, True
 
 
+# The events of a circle at their right ascensions: wide, first, wide_cos, wide_sin, narrow, narrow_group, narrow_cos,
+# narrow_sin, and for ``find_narrow`` start, bins, first_bin, reach.
+_EVENTS = (
+    "Tuple((float64[:, ::1], int64[::1], float64[::1], float64[::1], float64[:, ::1], int64[::1], float64[::1], "
+    "float64[::1], int64[::1], int64[::1], int64[::1], float64[::1]))"
+)
+
+
 @nb.njit(
-    "(float64[:, ::1], int64[::1], float64[::1], float64[::1], "
-    "float64[:, ::1], int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], "
-    "float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1])",
+    f"({_EVENTS}, float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def fit_circle(  # type: ignore[no-untyped-def]
-    wide,
-    first,
-    wide_cos,
-    wide_sin,
-    narrow,
-    narrow_group,
-    narrow_cos,
-    narrow_sin,
-    start,
-    bins,
-    first_bin,
-    reach,
-    base,
-    ratio,
-    limit,
-    largest,
-    at,
-    out,
-):
+def fit_circle(events, base, ratio, limit, largest, at, out):  # type: ignore[no-untyped-def]
     """Fit every direction ``at`` (direction,) of a circle into out (direction, 5).
 
     base (order, group): power sums of -mean of the narrow events.  limit (level, group), largest (level, node): what
     power sums serve, level by level; a maximum beyond one level is looked for with the next.
     out: c, position, log-ratio, converged, and the level that served; -1 where none did.
     """
+    wide, first, wide_cos, wide_sin = events[:4]
+    narrow, narrow_group, narrow_cos, narrow_sin = events[4:8]
+    start, bins, first_bin, reach = events[8:]
     n, m, nodes = first[-1], narrow_group.shape[0], ratio.shape[0]
     e, scratch, kernel, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
     near_e, near_group = np.empty(n + m + 1), np.empty(n + m + 1, dtype=np.int64)
@@ -381,41 +371,21 @@ def fit_circle(  # type: ignore[no-untyped-def]
 
 
 @nb.njit(
-    "(float64[:, ::1], int64[::1], float64[::1], float64[::1], "
-    "float64[:, ::1], int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], "
-    "float64[:, ::1], float64[:, ::1], float64[::1], int64[::1], int64[::1], float64[::1], float64[::1], "
+    f"({_EVENTS}, float64[:, ::1], float64[:, ::1], float64[::1], int64[::1], int64[::1], float64[::1], float64[::1], "
     "float64[:, ::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def ratio_circle(  # type: ignore[no-untyped-def]
-    wide,
-    first,
-    wide_cos,
-    wide_sin,
-    narrow,
-    narrow_group,
-    narrow_cos,
-    narrow_sin,
-    start,
-    bins,
-    first_bin,
-    reach,
-    base,
-    ratio,
-    limit,
-    saturating,
-    node,
-    strength,
-    at,
-    out,
-):
+def ratio_circle(events, base, ratio, limit, saturating, node, strength, at, out):  # type: ignore[no-untyped-def]
     """Sum of ln(1 + c_i x_i) of given tilts for every direction ``at`` (direction,) of a circle, out (direction, tilt).
 
     node and strength (tilt,): spectral node and c = n_s / N, for which limit (group,) serves.  c_i is c, but for the
     wide events ``saturating`` the smaller of it and SATURATION over their w <S>.  Else as fit_circle.
     """
+    wide, first, wide_cos, wide_sin = events[:4]
+    narrow, narrow_group, narrow_cos, narrow_sin = events[4:8]
+    start, bins, first_bin, reach = events[8:]
     n, m = first[-1], narrow_group.shape[0]
     e, scratch, kernel, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
     near_e, near_group = np.empty(n + m + 1), np.empty(n + m + 1, dtype=np.int64)
@@ -447,29 +417,12 @@ def ratio_circle(  # type: ignore[no-untyped-def]
             out[d, t] = total
 
 
-@nb.njit(
-    "(float64[:, ::1], float64[::1], float64[::1], "
-    "float64[:, ::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], "
-    "float64, float64[::1])",
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
-def fill_all(  # type: ignore[no-untyped-def]
-    wide,
-    wide_cos,
-    wide_sin,
-    narrow,
-    narrow_cos,
-    narrow_sin,
-    start,
-    bins,
-    first_bin,
-    reach,
-    at,
-    out,
-):
+@nb.njit(f"({_EVENTS}, float64, float64[::1])", cache=True, nogil=True, error_model="numpy")
+def fill_all(events, at, out):  # type: ignore[no-untyped-def]
     """e of all wide and then all narrow events, (event,), for a direction that power sums do not serve."""
+    wide, _, wide_cos, wide_sin = events[:4]
+    narrow, _, narrow_cos, narrow_sin = events[4:8]
+    start, bins, first_bin, reach = events[8:]
     n, m = wide.shape[1], narrow.shape[1]
     fill(wide, wide_cos, wide_sin, np.cos(at), np.sin(at), out[:n])
     scratch, kernel, found = np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
