@@ -224,7 +224,7 @@ def test_areas_that_are_not_a_grid_are_refused(tmp_path, spoil, words):
         tracks_ic40.read_effective_area(tmp_path)
 
 
-SMEARING_HEADER = "# " + " ".join(_tracks.SMEARING_COLUMNS)
+SMEARING_HEADER = "# " + " ".join(_tracks.SMEARING)
 SMEARING = (
     "2.0 2.5 -90 -10 2.0 3.0 0.0 1.0 0.2 0.4 0.75",
     "2.0 2.5 -90 -10 2.0 3.0 1.0 2.0 0.2 0.4 0.25",

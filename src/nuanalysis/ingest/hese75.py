@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.ingest._release import UpstreamRelease, files_of
 from nuanalysis.ingest._table import all_there, checked, located, read_json, within
 
 ROWS = 102
@@ -15,9 +15,6 @@ LIVETIME_S = 227_708_167.68
 MORPHOLOGIES = ("cascade", "track", "double cascade")
 LENGTH = "recoLength"
 COLUMNS = ("recoDepositedEnergy", "recoMorphology", "recoZenith", LENGTH)
-ADDRESS = (
-    "https://raw.githubusercontent.com/icecube/HESE-7-year-data-release/master/HESE-7-year-data-release/resources/data"
-)
 
 RELEASE = UpstreamRelease(
     name="hese75",
@@ -27,19 +24,7 @@ RELEASE = UpstreamRelease(
     doi_confirmed=True,
     licence="LGPL-3.0",
     citation="IceCube Collaboration 2021, Phys. Rev. D 104, 022002, arXiv:2011.03545",
-    files=(
-        UpstreamFile(
-            "HESE_data.json",
-            "e8c66b960f3c54d74d45d4f7c4090c04f5e0b64187ab5bb8d930c84c62e36583",
-            "events",
-            ROWS,
-            url=f"{ADDRESS}/HESE_data.json",
-        ),
-        *(
-            UpstreamFile(f"HESE_mc_{part}.json", kind="table", required=False)
-            for part in ("truth", "observable", "flux")
-        ),
-    ),
+    files=files_of("hese75"),
     notes="The published analysis uses events above 60 TeV. The three simulation files (79 MB zip) are optional.",
 )
 

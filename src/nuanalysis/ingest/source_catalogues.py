@@ -14,9 +14,9 @@ import numpy as np
 
 from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest import _source_tables
-from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.ingest._release import UpstreamRelease, files_of
 from nuanalysis.ingest._source_tables import Layout, Other, number_or_nan
-from nuanalysis.ingest._table import REPAIR, located, present
+from nuanalysis.ingest._table import REPAIR, located, present, spoiled
 from nuanalysis.schema import Floats
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ SHELL_INNER = 0.95  # inner radius over outer, where only the outer is given; ga
 
 HGPS, FGL, FHL = "hgps_catalog_v1.fits.gz", "4FGL-DR2_gll_psc_v27.fit.gz", "3FHL_gll_psch_v13.fit.gz"
 PULSARS, GAMMA_CAT, GAMMA_CAT_TEXT = "3PC_Catalog+SEDs_20230803.fits.gz", "gammacat.fits.gz", "gammacat.ecsv"
-_DATA = "https://raw.githubusercontent.com/gammapy/gammapy-data/{}/catalogs/{}"
-_GAMMA_CAT = "https://raw.githubusercontent.com/gammapy/gamma-cat/e4d09c06e746/output"
 
 RELEASE = UpstreamRelease(
     name="source-catalogues",
@@ -45,42 +43,7 @@ RELEASE = UpstreamRelease(
         "H.E.S.S. Collaboration 2018, A&A 612, A1; Ballet et al. 2020, arXiv:2005.11208; Ajello et al. 2017, ApJS 232, "
         "18; Smith et al. 2023, ApJ 958, 191; gamma-cat, github.com/gammapy/gamma-cat"
     ),
-    files=(
-        UpstreamFile(
-            HGPS,
-            "80bf91206281d441528e8053131e68c08403b323c645de79226eb7d00c79cbbf",
-            url=_DATA.format("fbafe93016c6", "hgps_catalog_v1.fits.gz"),
-        ),
-        UpstreamFile(
-            FGL,
-            "5c619fca5ba3ecdaf33a3e3b5afedecc0b6d38851dba79b73d4f98e3d747b40e",
-            url=_DATA.format("39c4dcb4a2f0", "fermi/gll_psc_v27.fit.gz"),
-            member="gll_psc_v27.fit.gz",
-        ),
-        UpstreamFile(
-            FHL,
-            "3d9363d9355349c1eed6ab6595e5a8746aab051acbf1f3c0ebfa5a1dde7a3a66",
-            url=_DATA.format("fbafe93016c6", "fermi/gll_psch_v13.fit.gz"),
-            member="gll_psch_v13.fit.gz",
-        ),
-        UpstreamFile(
-            PULSARS,
-            "df6e610774d3de90213eff933662b30046709c85d37aa3486bc8f352bb5bab10",
-            url=_DATA.format("fbafe93016c6", "fermi/3PC_Catalog%2BSEDs_20230803.fits.gz"),
-        ),
-        UpstreamFile(
-            GAMMA_CAT,
-            "c317eeb18c045f628bd477c1e37227c1ac7ef346220d3faa1a9d87703a0a5747",
-            url=f"{_GAMMA_CAT}/gammacat.fits.gz",
-            either="gamma-cat",
-        ),
-        UpstreamFile(
-            GAMMA_CAT_TEXT,
-            "9f1c75389f55eb3317d776cfcc015dcc327c1dfe952ba86c512374516761030d",
-            url=f"{_GAMMA_CAT}/gammacat.ecsv",
-            either="gamma-cat",
-        ),
-    ),
+    files=files_of("source_catalogues"),
     notes="A collection of files, no archive. Each catalogue is of use without the others.",
 )
 
@@ -316,9 +279,9 @@ def read_catalogue(folder: Path, name: str) -> Table:
     except InputError as error:
         raise DataError(f"{error} {REPAIR}") from error
     if len(table) != layout.rows or table.meta["layout"] != name:
-        raise DataError(
+        raise spoiled(
             f"{path} holds {len(table):,} rows of {table.meta['title']}, expected {layout.rows:,} of {layout.title}: "
-            f"it is not the published file. {REPAIR}"
+            "it is not the published file"
         )
     return table
 

@@ -10,7 +10,6 @@ import numpy as np
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._seasons import Seasons
 from nuanalysis.ingest._table import Table, within
 from nuanalysis.schema import Bools
 
@@ -42,7 +41,7 @@ RELEASE = UpstreamRelease(
 )
 
 
-_SEASONS = Seasons(RELEASE, {season: season if season in RESPONSES else "IC86" for season in SEASONS})
+_SEASONS = _tracks.Seasons(RELEASE, {season: season if season in RESPONSES else "IC86" for season in SEASONS})
 read_uptime, read_effective_area = _SEASONS.read_uptime, _SEASONS.read_effective_area
 read_smearing, smearing_path = _SEASONS.read_smearing, _SEASONS.smearing_path
 
