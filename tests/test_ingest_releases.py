@@ -186,6 +186,11 @@ def test_truncated_npz_is_refused(mirror, tmp_path):
     write(tmp_path, irf_plenum.PATH, source.read_bytes()[:-5000])
     with pytest.raises(DataError, match="truncated or damaged"):
         irf_plenum.read_tables(tmp_path)
+    with np.load(source) as arrays:
+        spoiled = {name: arrays[name] * (1.5 if name == "psf_north_+10_+90" else 1.0) for name in arrays.files}
+    np.savez(tmp_path / irf_plenum.PATH, **spoiled)
+    with pytest.raises(DataError, match="columns that sum to 1"):
+        irf_plenum.read_tables(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from nuanalysis.schema import Floats
 
 PATH = "derived/IC86_II_resolution_plenum.npz"
 BANDS = ("south_-90_-10", "horizon_-10_+10", "north_+10_+90")
-BAND_EDGES_DEG = (-90.0, -10.0, 10.0, 90.0)
 EDGES = ("logE_true_edges_eres", "logE_reco_edges_eres", "logE_true_edges_psf", "psi2_edges_deg2")
 
 RELEASE = UpstreamRelease(
@@ -34,13 +33,23 @@ RELEASE = UpstreamRelease(
 
 
 def read_tables(folder: Path) -> dict[str, Floats]:
-    """Return the arrays of the file under its own names.  Raises DataError for a missing or damaged file."""
+    """Return the arrays of the file under its own names.
+
+    eres_BAND (reco, true) and psf_BAND (psi^2, true): each column sums to 1.
+    Raises DataError for a missing or damaged file, and for matrices that are none.
+    """
     path = located(folder, RELEASE, PATH)
     content = read_bytes(path)
     names = [*EDGES, *(f"{kind}_{band}" for kind in ("eres", "psf") for band in BANDS)]
     try:
         with faults_named(path), np.load(io.BytesIO(content), allow_pickle=False) as archive:
             all_there(path, names, archive.files)
-            return {name: np.asarray(archive[name], dtype=np.float64) for name in names}
+            tables = {name: np.asarray(archive[name], dtype=np.float64) for name in names}
     except (zipfile.BadZipFile, OSError) as error:
         raise spoiled(f"{path} is truncated or damaged, expected an npz archive: {error}") from error
+    true, reco, psf_true, psi2 = (tables[name].size - 1 for name in EDGES)
+    for kind, shape in (("eres", (reco, true)), ("psf", (psi2, psf_true))):
+        matrices = [tables[f"{kind}_{band}"] for band in BANDS]
+        if not all(m.shape == shape and np.all(m >= 0.0) and np.allclose(m.sum(axis=0), 1.0) for m in matrices):
+            raise spoiled(f"{path}: the {kind} matrices must have shape {shape} and columns that sum to 1")
+    return tables
