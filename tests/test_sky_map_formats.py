@@ -17,7 +17,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.sky.records import TabulatedSpectrum
 from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
 from nuanalysis.sky.templates._cube import sum_up, thin
-from nuanalysis.sky.templates._pickled import read_arrays
+from nuanalysis.sky.templates._numpy import read_arrays
 
 NSIDE = 8
 N_PIXELS = 12 * NSIDE**2
@@ -357,7 +357,7 @@ def test_the_stand_ins_cannot_be_changed_by_a_pickle():
     """BUILD sets attributes on what a pickle names: on numpy's own functions it would outlive the reading."""
     build = b"cnumpy.core.multiarray\n_reconstruct\n(N}V__defaults__\n(I0\ntstb."
     assert "BUILD" in {op.name for op, _, _ in pickletools.genops(build)}
-    with pytest.raises(pickle.UnpicklingError, match="damaged: '_Reconstruct' object has no attribute '__defaults__'"):
+    with pytest.raises(pickle.UnpicklingError, match="damaged: '_reconstruct' object has no attribute '__defaults__'"):
         read_arrays(io.BytesIO(build))
 
 

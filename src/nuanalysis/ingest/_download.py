@@ -88,7 +88,8 @@ def _attempt(url: str, part: Path, *, progress: Progress, patience: Patience) ->
             start, total = _agreed(url, reply, part, have)
             if total is not None and start == total:
                 return
-            progress(f"{url}: {_size(total)}" + (f", going on at {megabytes(start)}" if start else ""))
+            size = "size not told by the server" if total is None else megabytes(total)
+            progress(f"{url}: {size}" + (f", going on at {megabytes(start)}" if start else ""))
             if total is not None:
                 need_room(part.parent, total - start)
             _write(reply, part, start=start, total=total, progress=progress)
@@ -97,10 +98,6 @@ def _attempt(url: str, part: Path, *, progress: Progress, patience: Patience) ->
     arrived = part.stat().st_size
     if total is not None and arrived != total:
         raise _TryAgain(f"the connection ended after {arrived:,} of {total:,} bytes")
-
-
-def _size(total: int | None) -> str:
-    return "size not told by the server" if total is None else megabytes(total)
 
 
 def _innermost(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from nuanalysis.sky.galaxy import sight
 from nuanalysis.sky.galaxy.sight import Lines
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, TabulatedSpectrum
 from nuanalysis.sky.templates import _healpix
-from nuanalysis.sky.templates._units import GEV_PER_TEV
+from nuanalysis.sky.templates._said import GEV_PER_TEV
 
 # Resolution of the sub-pixels by distance from the plane: the gas disk at the Galactic Centre is 0.1 deg thick.
 SUB_NSIDES = ((np.radians(2.0), 2048), (np.radians(10.0), 512), (np.pi, 256))
