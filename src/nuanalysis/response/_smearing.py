@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
-from nuanalysis.response._records import fit_mixture
+from nuanalysis.response._records import Resolution, fit_mixture
 from nuanalysis.schema import Floats, Ints
 
 DECILES = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
@@ -18,25 +17,6 @@ _LEAST_ERROR_SPREAD = 0.05
 _START = (0.6, 2.8, 0.4)  # narrow fraction, and concentrations over one over the squared median angle
 _ANGLES = np.geomspace(1e-4, np.pi, 600)
 Cells = Mapping[str, Floats]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Resolution:
-    """What a Response holds besides its effective area.
-
-    migration (band, true, reco), rows sum to 1, with its edges, log10 E/GeV; spread (3, band, node): narrow fraction
-    and both concentrations of the point spread at the nodes, log10 E/GeV; the other fields are those of Response.
-    """
-
-    sin_dec_edges: Floats
-    true_edges: Floats
-    reco_edges: Floats
-    migration: Floats
-    nodes: Floats
-    spread: Floats
-    error_scale: float
-    error_spread: float
-    notes: tuple[str, ...] = ()
 
 
 def from_smearing(smearing: xr.Dataset) -> Resolution:

@@ -8,9 +8,8 @@ from io import StringIO
 
 import numpy as np
 
-from nuanalysis.response._records import Response, fit_mixture
-from nuanalysis.response._variations import Systematics
-from nuanalysis.schema import RESPONSE, Floats, dataset
+from nuanalysis.response._records import Resolution, Response, Systematics, fit_mixture, response_of
+from nuanalysis.schema import Floats
 
 NAME = "cascades-2023"
 REFERENCE = (
@@ -85,24 +84,17 @@ def response() -> Response:
     """Effective area in 5 bands, energy migration S6a (axis 0 is truth) matched to S1, two-part point spread."""
     area = _table("effective_area")
     area_edges, energy_edges = np.linspace(*_AREA_LOG10, area.shape[1] + 1), np.linspace(2.7, 6.7, 30)
-    fraction, narrow, broad = _point_spread()
-    values = {
+    tables = {
         "effective_area": area,
         "sin_dec_edges": np.array([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]),
         "log10_true_edges": area_edges,
-        "migration": _migration(area, area_edges, energy_edges)[None],
-        "band_sin_dec_edges": np.array([-1.0, 1.0]),
-        "migration_true_edges": energy_edges,
-        "migration_reco_edges": energy_edges,
-        "psf_log10_true": _PSF_NODES,
-        "psf_narrow_fraction": fraction[None],
-        "psf_kappa_narrow": narrow[None],
-        "psf_kappa_broad": broad[None],
     }
-    data = dataset(RESPONSE, values, {"name": NAME, "reference": REFERENCE, "flavours": "all, summed"})
-    return Response(
-        NAME, "IceCube cascades 2023", REFERENCE, data, _ERROR_SCALE, _ERROR_SPREAD, _ERROR_FLOOR, (MATCHED,)
-    )
+    resolution = Resolution(
+        np.array([-1.0, 1.0]), energy_edges, energy_edges, _migration(area, area_edges, energy_edges)[None],
+        _PSF_NODES, _point_spread()[:, None], _ERROR_SCALE, _ERROR_SPREAD, (MATCHED,),
+    )  # fmt: skip
+    names = (NAME, "IceCube cascades 2023", REFERENCE)
+    return response_of(*names, tables, resolution, flavours="all, summed", error_floor=_ERROR_FLOOR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.response._records import Response, fit_mixture
-from nuanalysis.response._smearing import DECILES, Resolution, from_smearing
-from nuanalysis.schema import RESPONSE, Floats, dataset
+from nuanalysis.response._records import Resolution, Response, fit_mixture, response_of
+from nuanalysis.response._smearing import DECILES, from_smearing
+from nuanalysis.schema import Floats
 
 __all__ = ["STAND_IN", "Resolution", "fit_mixture", "from_smearing", "response", "stand_in"]
 
@@ -59,31 +59,6 @@ def stand_in(tables: Mapping[str, Floats]) -> Resolution:
 
 
 def response(name: str, label: str, reference: str, area: xr.Dataset, resolution: Resolution) -> Response:
-    """Response of one track season.
-
-    area : effective_area (sin_dec, log10_true) cm2 with its two edge variables, of the season itself.
-    """
-    values = {
-        "effective_area": area["effective_area"].values,
-        "sin_dec_edges": area["sin_dec_edges"].values,
-        "log10_true_edges": area["log10_true_edges"].values,
-        "migration": resolution.migration,
-        "band_sin_dec_edges": resolution.sin_dec_edges,
-        "migration_true_edges": resolution.true_edges,
-        "migration_reco_edges": resolution.reco_edges,
-        "psf_log10_true": resolution.nodes,
-        "psf_narrow_fraction": resolution.spread[0],
-        "psf_kappa_narrow": resolution.spread[1],
-        "psf_kappa_broad": resolution.spread[2],
-    }
-    data = dataset(RESPONSE, values, {"name": name, "reference": reference, "flavours": "muon neutrinos"})
-    return Response(
-        name,
-        label,
-        reference,
-        data,
-        resolution.error_scale,
-        resolution.error_spread,
-        error_floor=float(np.radians(0.2)),
-        notes=resolution.notes,
-    )
+    """Response of one track season; area : of the season itself, see ``response_of``."""
+    floor = float(np.radians(0.2))
+    return response_of(name, label, reference, area, resolution, flavours="muon neutrinos", error_floor=floor)
