@@ -128,8 +128,3 @@ def marginals() -> Marginals:
         np.log10(np.append(energy[:, 0], energy[-1, 1])),
         energy[:, 2:],
     )
-
-
-def coverage() -> Floats:
-    """Nominal quantile of the per-event error and the fraction inside it at 1, 10 and 500 TeV, (30, 4)."""
-    return _table("coverage")

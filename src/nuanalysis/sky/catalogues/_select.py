@@ -123,9 +123,8 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
     said = [f"{points} sources without a stated extension are taken as points"] if points > 0 and table.file else []
     if len(taken) < len(rows):
         said.append(f"{len(rows)} rows are {len(taken)} sources: duplicates={choice.duplicates}")
-    catalogue = Catalogue(
-        name, _label(table, choice, len(sources)), tuple(sources), tuple(weights.tolist()), _reference(table, choice)
-    )
+    label = f"{len(sources)} of {len(table)} sources of {table.title}" + (f" with {choice.rule}" if choice.rule else "")
+    catalogue = Catalogue(name, label, tuple(sources), tuple(weights.tolist()), _reference(table, choice))
     return Selection(
         catalogue,
         tuple(str(table.classes[members[0]]) for members in taken),
@@ -134,11 +133,6 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
         unknown,
         (*notes, *said),
     )
-
-
-def _label(table: SourceTable, choice: Choice, size: int) -> str:
-    rule = f" with {choice.rule}" if choice.rule else ""
-    return f"{size} of {len(table)} sources of {table.title}{rule}"
 
 
 def _reference(table: SourceTable, choice: Choice) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,6 +13,8 @@ from nuanalysis.deferred import healpy as hp
 from nuanalysis.schema import Floats, Ints
 
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
+SUB_NSIDE = 1024  # of the sub-pixels along the edge of a region, and at least so many along a side:
+LEAST_SPLIT = 16
 
 HEALPIX_FRAMES = {"equatorial": "C", "galactic": "G", "ecliptic": "E"}
 
@@ -35,26 +37,35 @@ def galactic(nested: Ints, *, nside: int) -> tuple[Floats, Floats]:
     return np.asarray((phi + np.pi) % (2 * np.pi) - np.pi), np.asarray(np.pi / 2 - theta)
 
 
-def reach(nside: int) -> float:
-    """Largest distance of a pixel's corner from its centre, rad."""
-    return float(hp.max_pixrad(nside))
+def sub_pixels(parents: Ints, split: int) -> Iterator[tuple[slice, Ints]]:
+    """NESTED pixels in passes: a slice of them, and their split^2 sub-pixels (pixel x sub-pixel,), all of equal area.
 
-
-def subpixel_mean(value: Callable[[Floats, Floats], Floats], parents: Ints, *, nside: int, split: int) -> Floats:
-    """Mean of value(longitude, latitude) over the sub-pixels of equatorial NESTED pixels.
-
-    value : function of Galactic longitude and latitude (n,) rad, returns (n,).
-    split : number of sub-pixels along a side, a power of two; split^2 in each parent, all of equal area.
-    Returns (parent,), in the unit of ``value``.
+    split : number of sub-pixels along a side, a power of two.
     """
-    children = np.arange(split * split)
-    means = np.empty(len(parents))
     step = max(1, DIRECTIONS_PER_PASS // split**2)
     for start in range(0, len(parents), step):
-        some = parents[start : start + step]
-        fine = (some[:, None] * split**2 + children).ravel()
-        means[start : start + step] = value(*galactic(fine, nside=nside * split)).reshape(len(some), -1).mean(axis=1)
-    return means
+        some = slice(start, start + step)
+        yield some, (parents[some, None] * split**2 + np.arange(split**2)).ravel()
+
+
+def uniform(depth: Callable[[Floats, Floats], Floats], nside: int) -> Floats:
+    """Density of a uniform region that integrates to one, equatorial RING, (pixel,), with exact fractions at its edge.
+
+    depth : function of Galactic longitude in [-pi, pi] and latitude (n,) rad, positive inside the region, negative
+        outside, and never larger in size than the distance from its edge (rad), so that pixels deeper than their own
+        reach need no sub-pixels.
+    """
+    pixels = np.arange(12 * nside**2)
+    centre = depth(*galactic(pixels, nside=nside))
+    covered = (centre > 0).astype(np.float64)
+    edge = pixels[np.abs(centre) <= hp.max_pixrad(nside)]
+    split = max(LEAST_SPLIT, SUB_NSIDE // nside)
+    for some, fine in sub_pixels(edge, split):
+        inside = np.heaviside(depth(*galactic(fine, nside=nside * split)), 0.0)
+        covered[edge[some]] = inside.reshape(-1, split**2).mean(axis=1)
+    density = normalised(to_ring(covered))
+    density.flags.writeable = False
+    return density
 
 
 def to_ring(nested: Floats) -> Floats:
@@ -76,12 +87,10 @@ def sources(nside: int, *, split: int = 2, frame: str = "galactic") -> NDArray[n
     rotation = hp.Rotator(coord=["C", HEALPIX_FRAMES[frame]]).mat
     parents = hp.ring2nest(nside, np.arange(12 * nside**2))
     found = np.empty((len(parents), split**2), dtype=np.int32)
-    step = max(1, DIRECTIONS_PER_PASS // split**2)
-    for start in range(0, len(parents), step):
-        fine = parents[start : start + step, None] * split**2 + np.arange(split**2)
+    for some, fine in sub_pixels(parents, split):
         # By vectors: angles in between would cost three times as much.
-        there = rotation @ np.array(hp.pix2vec(nside * split, fine.ravel(), nest=True))
-        found[start : start + step] = hp.vec2pix(nside, *there).reshape(-1, split**2)
+        there = rotation @ np.array(hp.pix2vec(nside * split, fine, nest=True))
+        found[some] = hp.vec2pix(nside, *there).reshape(-1, split**2)
     return found
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw, Template, factorised
+from nuanalysis.sky.templates._healpix import uniform
 from nuanalysis.sky.templates._recipe import Recipe, parameter
-from nuanalysis.sky.templates._regions import uniform
 
 INDEX = 2.0
 REFERENCE = "nuanalysis: two ellipses in the place of the bubbles of Su, Slatyer & Finkbeiner, ApJ 724, 1044 (2010)"

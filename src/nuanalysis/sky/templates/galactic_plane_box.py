@@ -9,8 +9,8 @@ import numpy as np
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import PowerLaw, Template, factorised
+from nuanalysis.sky.templates._healpix import uniform
 from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
-from nuanalysis.sky.templates._regions import uniform
 
 REFERENCE = "nuanalysis: a uniform box in Galactic coordinates"
 
