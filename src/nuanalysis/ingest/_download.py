@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import requests  # type: ignore[import-untyped]
 
 Progress = Callable[[str], None]
-CHUNK = 1 << 18
 # Small: what has arrived of a chunk is lost when the line breaks in the middle of it.
 ARRIVAL = 1 << 14
 
@@ -35,7 +34,6 @@ class _TryAgain(Exception):
 
 
 def megabytes(size: int) -> str:
-    """Return a size in words."""
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:,} bytes"
 
 

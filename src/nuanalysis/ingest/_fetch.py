@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from nuanalysis.errors import DataError
-from nuanalysis.ingest._download import CHUNK, Patience, Progress, download, full_disk, need_room
+from nuanalysis.ingest._download import Patience, Progress, download, full_disk, need_room
 from nuanalysis.ingest._find import MIRROR, ReleaseReport, cache_root, examine, holdings, missing, verify
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import present
@@ -149,7 +149,7 @@ def _take_in(stream: IO[bytes], file: UpstreamFile, target: Path) -> None:
     part = _part(target)
     try:
         with part.open("wb") as output:
-            shutil.copyfileobj(stream, output, CHUNK)
+            shutil.copyfileobj(stream, output)
             output.flush()
             os.fsync(output.fileno())
     except OSError as error:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from nuanalysis.errors import DataError
-from nuanalysis.ingest._download import CHUNK
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import count_rows, open_bytes, present
 from nuanalysis.records import Record, shown
@@ -37,7 +36,6 @@ class FileReport(Record):
         return self.status in ("ok", "unchecked")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         rows = "" if self.rows is None else f"{self.rows:,} rows"
         return f"{self.status:<9} {rows:>15}  {self.sha256[:12]:<12}  {self.path}: {self.message}"
 
@@ -148,14 +146,11 @@ def find(release: UpstreamRelease) -> Path:
 
 def digest(path: Path) -> str:
     """Return the sha256 of the uncompressed bytes of a file.  Raises DataError for a damaged gz."""
-    sha256 = hashlib.sha256()
     try:
         with open_bytes(path) as stream:
-            while block := stream.read(CHUNK):
-                sha256.update(block)
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     except (EOFError, zlib.error, OSError) as error:
         raise DataError(f"{path} is truncated or damaged: {error}. Fetch it again.") from error
-    return sha256.hexdigest()
 
 
 def examine(path: Path, file: UpstreamFile) -> FileReport:

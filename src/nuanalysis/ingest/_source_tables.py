@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.ingest._table import is_number
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -252,8 +253,4 @@ def _guessed(words: list[str]) -> Any:
 
 
 def number_or_nan(word: str) -> float:
-    """The number a word stands for, NaN where it is none."""
-    try:
-        return float(word)
-    except ValueError:
-        return float("nan")
+    return float(word) if is_number(word) else float("nan")

@@ -73,7 +73,6 @@ def read_bytes(path: Path) -> bytes:
 
 
 def is_number(word: str) -> bool:
-    """Whether a word stands for a number."""
     try:
         float(word)
     except ValueError:

@@ -147,10 +147,6 @@ def _join_gamma_cat(table: Table, other: Other) -> list[str]:
     return ["ra and dec are those of SIMBAD, complete; the fitted ones, pos_ra and pos_dec, are not"]
 
 
-def _nothing(table: Table, other: Other) -> list[str]:
-    return []
-
-
 _FERMI = {"name": "Source_Name", "ra": "RAJ2000", "dec": "DEJ2000", "l": "GLON", "b": "GLAT", "frame": "icrs"}
 _ABOVE_1_TEV = "above 1 TeV"
 
@@ -162,12 +158,8 @@ _LAYOUTS = (
         "HGPS_SOURCES",
         78,
         {
-            **_FERMI,
-            "class": "Source_Class",
-            "extension": "extension_sigma",
-            "flux": "Flux_Spec_Int_1TeV",
-            "flux_band": _ABOVE_1_TEV,
-            "distance": "distance_kpc",
+            **_FERMI, "class": "Source_Class", "extension": "extension_sigma", "flux": "Flux_Spec_Int_1TeV",
+            "flux_band": _ABOVE_1_TEV, "distance": "distance_kpc",
         },
         frozenset({"Source_Name", "Source_Class", "Spatial_Model", "Size", "Flux_Spec_Int_1TeV"}),
         "H.E.S.S. Collaboration 2018, A&A 612, A1, doi:10.1051/0004-6361/201732098",
@@ -182,7 +174,7 @@ _LAYOUTS = (
         {"name": "Source_Name", "l": "GLON", "b": "GLAT", "frame": "galactic", "class": "Type", "distance": "Distance"},
         frozenset({"Source_Name", "GLON", "GLAT", "Type", "Distance", "Distance_Min", "Distance_Max"}),
         "Ferrand & Safi-Harb 2012, AdSpR 49, 1313; table SNRCAT of H.E.S.S. Collaboration 2018, A&A 612, A1",
-        _nothing,
+        lambda table, other: [],
     ),
     Layout(
         "4fgl-dr2",
@@ -191,10 +183,7 @@ _LAYOUTS = (
         "LAT_Point_Source_Catalog",
         5788,
         {
-            **_FERMI,
-            "class": "CLASS1",
-            "extension": "extension_sigma",
-            "flux": "Energy_Flux100",
+            **_FERMI, "class": "CLASS1", "extension": "extension_sigma", "flux": "Energy_Flux100",
             "flux_band": "100 MeV to 100 GeV",
         },
         frozenset({"Source_Name", "CLASS1", "Energy_Flux100", "Extended_Source_Name"}),
@@ -208,11 +197,7 @@ _LAYOUTS = (
         "LAT_Point_Source_Catalog",
         1556,
         {
-            **_FERMI,
-            "class": "CLASS",
-            "extension": "extension_sigma",
-            "flux": "Flux",
-            "flux_band": "10 GeV to 1 TeV",
+            **_FERMI, "class": "CLASS", "extension": "extension_sigma", "flux": "Flux", "flux_band": "10 GeV to 1 TeV",
         },
         frozenset({"Source_Name", "CLASS", "Flux", "Extended_Source_Name", "HEP_Energy"}),
         "Ajello et al. 2017, ApJS 232, 18",

@@ -295,7 +295,6 @@ NONE = Systematics()
 
 
 def draw_variation(systematics: Systematics, rng: np.random.Generator) -> Variation:
-    """One detector."""
     g = rng.standard_normal(3)
     return Variation(
         float(np.exp(systematics.acceptance * g[0])),

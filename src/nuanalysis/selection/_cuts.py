@@ -44,7 +44,6 @@ class Runs:
 
     @property
     def exposure_s(self) -> float:
-        """Livetime in s."""
         return float(np.sum(self.stops - self.starts)) * DAY
 
     def touch(self, mjd: Floats, *, length_d: float = 0.0) -> Bools:
@@ -137,7 +136,6 @@ class CutFlow:
 
     @property
     def kept(self) -> int:
-        """Number of events in the end."""
         return self.rows[-1].kept
 
 

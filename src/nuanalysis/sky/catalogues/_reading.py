@@ -138,7 +138,6 @@ class _Reading:
             self.faults.append("it lists no source")
 
     def _settle(self, key: str, table: Table) -> None:
-        """Which column is meant by a key."""
         wanted = self.said.get(key)
         if wanted is not None and wanted not in self.columns:
             several = f"the column '{wanted}' has several values a source" if wanted in self.vectors else ""
@@ -173,7 +172,6 @@ class _Reading:
 
     @property
     def size(self) -> int:
-        """Number of sources."""
         return len(next(iter(self.columns.values())).values) if self.columns else 0
 
     def words(self, key: str) -> Words:

@@ -186,6 +186,5 @@ def _position(value: Floats, nodes: Floats) -> tuple[Ints, Floats]:
 
 
 def _trapezoid(nodes: Floats) -> Floats:
-    """Weights of the trapezoid rule."""
     half = 0.5 * np.diff(nodes)
     return np.asarray(np.append(half, 0.0) + np.append(0.0, half))

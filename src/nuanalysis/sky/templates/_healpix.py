@@ -69,7 +69,6 @@ def uniform(depth: Callable[[Floats, Floats], Floats], nside: int) -> Floats:
 
 
 def to_ring(nested: Floats) -> Floats:
-    """The same map in RING order."""
     return np.asarray(hp.reorder(nested, n2r=True), dtype=np.float64)
 
 
@@ -155,11 +154,9 @@ class Census:
 
     @property
     def sound(self) -> bool:
-        """Whether there is nothing to find fault with."""
         return not self.faults()
 
     def faults(self) -> list[str]:
-        """The faults in words; empty when there is none."""
         faults = []
         if self.unseen:
             faults.append(f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines")

@@ -266,7 +266,6 @@ class Units:
 
     @property
     def relative(self) -> bool:
-        """Whether the map has no absolute scale."""
         return self.per == ""
 
 
@@ -299,7 +298,6 @@ def read_units(text: str, faults: list[str], *, of_sources: bool = False) -> Uni
 
 
 def same_units(one: Units, other: Units) -> bool:
-    """Whether two statements of units mean the same."""
     return (one.weighted, one.per) == (other.weighted, other.per) and bool(
         np.isclose(one.scale, other.scale, rtol=1e-9)
     )
