@@ -9,9 +9,8 @@ import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.schema import Floats, Ints
-from nuanalysis.sky.catalogues._duplicates import Group, duplicates, vectors
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
-from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, some
+from nuanalysis.sky.catalogues._table import STANDARD, Group, SourceTable, duplicates, some, vectors
 from nuanalysis.sky.records import Catalogue, PointSource
 
 EQUAL, FLUX, DISTANCE = "equal", "flux", "1/distance^2"

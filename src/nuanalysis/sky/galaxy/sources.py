@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.schema import Floats
-from nuanalysis.sky.galaxy._frame import R_SUN
+
+R_SUN = 8.5
+HALO_RADIUS = 20.0  # cosmic rays are gone beyond
+KPC_CM = 3.0856776e21
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ import numpy as np
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
-from nuanalysis.sky.galaxy._frame import HALO_RADIUS, R_SUN
-from nuanalysis.sky.galaxy.sources import Law
+from nuanalysis.sky.galaxy.sources import HALO_RADIUS, R_SUN, Law
 
 SOURCE_HEIGHT = 0.2  # kpc; sources fall as exp(-|z| / this)
 FROZEN_BEYOND = 11.0  # kpc; delta stays as it is there

@@ -20,14 +20,13 @@ from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
-from nuanalysis.sky.templates import _points, _said
-from nuanalysis.sky.templates._cube import Summed, sum_up, thin
+from nuanalysis.sky.templates import _healpix, _points, _said
 from nuanalysis.sky.templates._fits import open_fits
 from nuanalysis.sky.templates._formats import ENDINGS, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Stored
 from nuanalysis.sky.templates._hdf5 import open_hdf5
-from nuanalysis.sky.templates._healpix import as_ring, is_healpix_size, normalised, sources, to_galactic, turned
+from nuanalysis.sky.templates._healpix import Summed, as_ring, normalised, sources, sum_up, to_galactic, turned
 from nuanalysis.sky.templates._numpy import read_numpy, stored_array
-from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of
+from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of, thin
 from nuanalysis.sky.templates._said import MapFile, Said, as_said, check_words, gathered, parse, read_nside
 from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, frame_doubt, ordering_doubt
 
@@ -187,7 +186,7 @@ def _from_maps(source: _Source, said: Said, stored: Stored) -> tuple[Template, U
     summed = sum_up(stored.values, weights, stored.n_pixels)
     said.faults.extend(summed.census.faults())
     _spectral_faults(said, physics, summed)
-    if summed.census.sound and is_healpix_size(stored.n_pixels):
+    if summed.census.sound and _healpix.is_healpix_size(stored.n_pixels):
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
     said.refuse(source.what, source.remedy)
     return _made(_Read(source, stored.kind, frame, ordering, physics), said, stored, nodes, summed)

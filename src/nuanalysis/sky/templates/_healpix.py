@@ -1,4 +1,4 @@
-"""Maps on the sphere for templates: turn them to equatorial, average sub-pixels, make them integrate to one."""
+"""Maps on the sphere for templates: turn to equatorial, average sub-pixels, integrate to one, read field by field."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.schema import Floats, Ints
 
+VALUES_PER_FIELD = 1 << 21  # 16 MB in float64
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
 SUB_NSIDE = 1024  # of the sub-pixels along the edge of a region, and at least so many along a side:
 LEAST_SPLIT = 16
@@ -172,3 +173,35 @@ class Census:
 def is_healpix_size(n_pixels: int) -> bool:
     """Whether a map of that many pixels is a HEALPix map that can be divided (nside a power of two)."""
     return bool(hp.isnpixok(n_pixels)) and bool(hp.isnsideok(hp.npix2nside(n_pixels), nest=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summed:
+    """A cube after one reading.
+
+    maps   : (node, pixel) as ordered in the file, in no particular unit.
+    totals : (energy,) sum over the pixels, in the file's unit.
+    """
+
+    maps: Floats
+    totals: Floats
+    census: Census
+
+
+def sum_up(field: Callable[[int, int], Floats], weights: Floats, n_pixels: int) -> Summed:
+    """Read maps at many energies once, in fields of the sky: a large file never lies in memory as float64.
+
+    field   : (first pixel, last pixel + 1) -> values (pixel, energy).
+    weights : (node, energy), of the values as stored.
+    """
+    n_nodes, n_energies = weights.shape
+    maps, totals, census = np.empty((n_nodes, n_pixels)), np.zeros(n_energies), Census()
+    step = max(1, VALUES_PER_FIELD // n_energies)
+    for start in range(0, n_pixels, step):
+        stop = min(n_pixels, start + step)
+        values = np.asarray(field(start, stop), dtype=np.float64)
+        census = census.add(values)
+        with np.errstate(invalid="ignore", over="ignore"):
+            maps[:, start:stop] = weights @ values.T
+            totals += values.sum(axis=0)
+    return Summed(maps, totals, census)

@@ -14,6 +14,7 @@ from nuanalysis.sky.templates._formats import Stored
 from nuanalysis.sky.templates._said import Said, Units, energy_unit, read_energy, read_index, read_numbers
 
 DEFAULT_INDEX = 2.7
+NODES_PER_DECADE = 6
 PIVOT = 10.0**GEV_PIVOT_LOG10
 
 
@@ -150,3 +151,32 @@ def _centres(energies: Floats, said: Said, n_maps: int) -> Floats:
         return energies
     edges = np.append(energies, energies[-1] ** 2 / energies[-2]) if lower else energies
     return np.asarray(np.sqrt(edges[1:] * edges[:-1]))
+
+
+def thin(log10_energy: Floats) -> tuple[Floats, Floats]:
+    """Nodes of the maps of a file with more than six energies per decade, and what every energy gives to each of them.
+
+    Between two nodes the weight of a node falls linearly in log10 E, as in ``Template``; a node's map is the mean of
+    the maps of all energies with this weight times the number of neutrinos of their energy bin.  So the number of
+    neutrinos of every pixel is the same before and after, and the spectrum keeps all energies.
+    log10_energy : (energy,) rising.
+    Returns log10 of the nodes' energies (node,): energies of the file, the first and the last among them, none closer
+    than a sixth of a decade unless there is no other choice; and weights (node, energy) for dN/dE, the identity where
+    no energy is left out.
+    """
+    least = 1.0 / NODES_PER_DECADE - 1e-6
+    if np.all(np.diff(log10_energy) >= least):
+        return log10_energy, np.eye(len(log10_energy))
+    kept = [0]
+    for number, x in enumerate(log10_energy):
+        if x - log10_energy[kept[-1]] >= least:
+            kept.append(number)
+    last = len(log10_energy) - 1
+    if kept[-1] != last:
+        kept = [*(kept[:-1] if len(kept) > 1 else kept), last]
+    nodes = log10_energy[kept]
+    hats = np.array([np.interp(log10_energy, nodes, row) for row in np.eye(len(nodes))])
+    # dN = E dN/dE dlnE: the widths of the trapezoidal rule in log10 E, times E.
+    gaps = np.diff(log10_energy)
+    widths = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / 2
+    return nodes, hats * widths * 10.0 ** (log10_energy - log10_energy[0])

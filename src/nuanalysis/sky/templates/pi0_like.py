@@ -13,8 +13,8 @@ import numpy as np
 
 from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, emissivity, sight, transport
-from nuanalysis.sky.galaxy._frame import R_SUN
 from nuanalysis.sky.galaxy.sight import Lines
+from nuanalysis.sky.galaxy.sources import R_SUN
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
