@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
-from io import StringIO
 
 import numpy as np
 
+from nuanalysis.response._atmosphere import read_table
 from nuanalysis.response._records import Resolution, Response, Systematics, fit_mixture, response_of
 from nuanalysis.schema import Floats
 
@@ -38,8 +37,7 @@ _PSF_NODES = np.arange(2.7, 6.71, 0.2)
 
 
 def _table(name: str) -> Floats:
-    text = (files("nuanalysis.response") / "tables" / f"cascades_2023_{name}.csv").read_text()
-    return np.loadtxt(StringIO(text), delimiter=",")
+    return read_table(f"cascades_2023_{name}")
 
 
 def _point_spread() -> Floats:
