@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from nuanalysis import ingest
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.ingest import cascades_2023, galactic_templates, hese75, irf_plenum
+from nuanalysis.ingest import cascades_2023, galactic_templates, irf_plenum
 from nuanalysis.ingest._table import count_rows
 
 CASCADES, TEMPLATES = "icecube_gp2023_inputs", "galactic_templates"
@@ -105,38 +104,6 @@ def test_unknown_names_are_answered_with_the_nearest(tmp_path):
         galactic_templates.read_gas_map(tmp_path, "hi4pi")
 
 
-# ---- HESE, ICECAT-1 -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.real_data
-def test_hese_events(mirror):
-    events = hese75.read_events(mirror / "icecube_hese75")
-    assert events.sizes["event"] == 102
-    assert np.bincount(events["morphology"]).tolist() == [71, 27, 4]
-    assert int((events["log10_energy"] > np.log10(6e4)).sum()) == 60
-    assert np.array_equal(np.isnan(events["length"]), events["morphology"] < 2)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"recoZenith": None}, "lacks recoZenith"),
-        ({"recoZenith": [4.0] * 102}, "outside"),
-        ({"recoZenith": [1.0] * 101}, "not of equal length"),
-        ({"recoDepositedEnergy": [float("nan")] * 102}, "NaN"),
-    ],
-)
-def test_bad_hese_files_are_refused(tmp_path, change, words):
-    good = {name: [1.0] * 102 for name in hese75.COLUMNS}
-    document = {name: values for name, values in (good | change).items() if values is not None}
-    write(tmp_path, "HESE_data.json", json.dumps(document))
-    with pytest.raises(DataError, match=words):
-        hese75.read_events(tmp_path)
-    write(tmp_path, "HESE_data.json", json.dumps(document)[:-9])
-    with pytest.raises(DataError, match="cannot be read"):
-        hese75.read_events(tmp_path)
-
-
 # ---- templates and derived response -------------------------------------------------------------------------------
 
 
@@ -210,7 +177,13 @@ def test_rows_are_counted_by_kind(tmp_path, name, content, rows):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.npy", npy(np.zeros(12))[:-8]), ("a.npy", npy(np.array([{}]))), ("a.json", "[]"), ("a.parquet", "anything")],
+    [
+        ("a.npy", npy(np.zeros(12))[:-8]),
+        ("a.npy", npy(np.array([{}]))),
+        ("a.json", "[]"),
+        ("a.json", '{"x": [1, 2], "y": [3]}'),
+        ("a.parquet", "anything"),
+    ],
 )
 def test_a_damaged_table_has_no_count(tmp_path, name, content):
     with pytest.raises(DataError, match=rf"{name} (cannot be read|is truncated)"):

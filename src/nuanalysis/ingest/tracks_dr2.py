@@ -93,8 +93,3 @@ def read_seasons(folder: Path, seasons: Sequence[str] = SEASONS) -> dict[str, xr
         )
         datasets[season] = events.assign_attrs(duplicates=dropped)
     return datasets
-
-
-def read_events(folder: Path, season: str) -> xr.Dataset:
-    """Return one season by itself, repeats inside it left out: see `read_seasons` for several."""
-    return read_seasons(folder, (season,))[season]

@@ -198,17 +198,13 @@ def _without(table: SourceTable, rows: Ints, groups: Sequence[Group], choice: Ch
 
 def _merged(table: SourceTable, members: Ints) -> PointSource:
     """One source of one or several rows: names in alphabetical order, mean direction, mean extension of those known."""
-    known = table.extension[members]
-    known = known[np.isfinite(known)]
-    extension = float(known.mean()) if len(known) else 0.0
+    extension = float(np.nan_to_num(_mean_known(table.extension[members])))
+    name = " + ".join(sorted(set(table.name[members].tolist())))
+    ra, dec = (angle[members] for angle in table.directions)
     if len(members) == 1:
-        row = members[0]
-        return PointSource(
-            str(table.name[row]), float(table.right_ascension[row]), float(table.declination[row]), extension
-        )
-    mean = vectors(table.right_ascension[members], table.declination[members]).mean(axis=0)
-    ra, dec = np.arctan2(mean[1], mean[0]) % (2 * np.pi), np.arctan2(mean[2], np.hypot(mean[0], mean[1]))
-    return PointSource(" + ".join(sorted(set(table.name[members].tolist()))), float(ra), float(dec), extension)
+        return PointSource(name, float(ra[0]), float(dec[0]), extension)
+    x, y, z = vectors(ra, dec).mean(axis=0)
+    return PointSource(name, float(np.arctan2(y, x) % (2 * np.pi)), float(np.arctan2(z, np.hypot(x, y))), extension)
 
 
 # ---- weights ------------------------------------------------------------------------------------------------------

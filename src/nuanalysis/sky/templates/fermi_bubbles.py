@@ -38,7 +38,7 @@ def make(parameters: Parameters, nside: int) -> Template:
     return Template(
         "fermi-bubbles",
         "two ellipses in the place of the Fermi bubbles",
-        *factorised(uniform(_depth, nside)),
+        *factorised(uniform(lambda lon, lat: np.maximum(_inside(lon, lat, *NORTH), _inside(lon, lat, *SOUTH)), nside)),
         spectrum,
         "built-in",
         REFERENCE,
@@ -46,12 +46,8 @@ def make(parameters: Parameters, nside: int) -> Template:
     )
 
 
-def _depth(longitude: Floats, latitude: Floats) -> Floats:
-    """At most the distance from the edge of the nearer ellipse, rad; positive inside."""
-    return np.maximum(_inside(longitude, latitude, *NORTH), _inside(longitude, latitude, *SOUTH))
-
-
 def _inside(longitude: Floats, latitude: Floats, centre: float, across: float, along: float) -> Floats:
+    """At most the distance from the edge of an ellipse, rad; positive inside."""
     a, c = np.radians(across), np.radians(along)
     radius = np.hypot(longitude * np.cos(latitude) / a, (latitude - np.radians(centre)) / c)
     return np.asarray((1.0 - radius) * min(a, c) / STEEPEST)
