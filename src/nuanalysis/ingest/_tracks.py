@@ -33,33 +33,21 @@ COS_AREA_COLUMNS = ("E_min[GeV]", "E_max[GeV]", "cos(zenith)_min", "cos(zenith)_
 DEC_AREA_COLUMNS = ("log10(E_nu/GeV)_min", "log10(E_nu/GeV)_max", "Dec_nu_min[deg]", "Dec_nu_max[deg]", "A_Eff[cm^2]")
 
 
-@dataclass(frozen=True, slots=True)
-class Sigma:
-    """Angular errors made usable, and the words that say what was changed ('' where nothing was)."""
+def usable_sigma(degrees: Floats, *, floor_deg: float) -> tuple[Floats, str]:
+    """Angular errors (event,) deg made usable, and the words that say what was changed ('' where nothing was).
 
-    degrees: Floats
-    note: str
-
-
-def usable_sigma(degrees: Floats, *, floor_deg: float, ceiling_deg: float = 180.0) -> Sigma:
-    """Return angular errors (event,) deg with zeros set to the floor and values above the ceiling set to the ceiling.
-
-    A likelihood divides by sigma^2, so a printed zero cannot be kept; the smallest value that the release could
-    print takes its place.  Non-zero values below the floor are kept as they are.
+    A likelihood divides by sigma^2, so a printed zero cannot be kept; the floor, the smallest value that the release
+    could print, takes its place.  Values above 180 deg are set to it; others below the floor are kept as they are.
     """
-    zero, wide, total = degrees <= 0.0, degrees > ceiling_deg, f"of {degrees.size:,} angular errors"
+    zero, wide, total = degrees <= 0.0, degrees > 180.0, f"of {degrees.size:,} angular errors"
     words = []
     if np.any(zero):
         words.append(f"{np.count_nonzero(zero)} {total} are printed as 0 deg and set to {floor_deg:g} deg")
     if np.any(wide):
-        largest = f"(largest {degrees.max():g} deg)"
-        words.append(f"{np.count_nonzero(wide)} {total} exceed {ceiling_deg:g} deg {largest} and are set to it")
-    return Sigma(np.where(zero, floor_deg, np.minimum(degrees, ceiling_deg)), "; ".join(words))
-
-
-def sentences(*notes: str) -> str:
-    """Join the notes that are not empty."""
-    return ". ".join(note.rstrip(".") for note in notes if note) + "." if any(notes) else ""
+        words.append(
+            f"{np.count_nonzero(wide)} {total} exceed 180 deg (largest {degrees.max():g} deg) and are set to it"
+        )
+    return np.where(zero, floor_deg, np.minimum(degrees, 180.0)), "; ".join(words)
 
 
 def wrapped(degrees: Floats) -> Floats:
@@ -76,13 +64,14 @@ def events(
     """
     order = np.argsort(table["MJD[days]"], kind="stable")
     table = {name: values[order] for name, values in table.items()}
-    sigma = usable_sigma(table["AngErr[deg]"], floor_deg=floor_deg)
+    sigma, changed = usable_sigma(table["AngErr[deg]"], floor_deg=floor_deg)
+    notes = [words.rstrip(".") for words in (note, changed) if words]
     values = {
         "mjd": table["MJD[days]"],
         "right_ascension": wrapped(table["RA[deg]"]),
         "declination": np.deg2rad(table["Dec[deg]"]),
         "log10_energy": table["log10(E/GeV)"],
-        "angular_error": np.deg2rad(sigma.degrees),
+        "angular_error": np.deg2rad(sigma),
     }
     if "Azimuth[deg]" in table:
         values |= {"azimuth": wrapped(table["Azimuth[deg]"]), "zenith": np.deg2rad(table["Zenith[deg]"])}
@@ -96,7 +85,7 @@ def events(
         "reference": release.reference,
         "licence": release.licence,
         "release": release.name,
-        "note": sentences(note, sigma.note),
+        "note": ". ".join(notes) + "." * bool(notes),
     }
     return schema.dataset(schema.EVENTS, values, attrs)
 

@@ -186,7 +186,7 @@ def _from_maps(source: _Source, said: Said, stored: Stored) -> tuple[Template, U
     summed = sum_up(stored.values, weights, stored.n_pixels)
     said.faults.extend(summed.census.faults())
     _spectral_faults(said, physics, summed)
-    if summed.census.sound and _healpix.is_healpix_size(stored.n_pixels):
+    if not summed.census.faults() and _healpix.is_healpix_size(stored.n_pixels):
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
     said.refuse(source.what, source.remedy)
     return _made(_Read(source, stored.kind, frame, ordering, physics), said, stored, nodes, summed)
@@ -207,7 +207,7 @@ def _nearest(nodes: Floats, summed: Summed) -> int:
 
 def _spectral_faults(said: Said, physics: Physics, summed: Summed) -> None:
     """Add a fault where the flux of a cube vanishes below its highest energies, or has ended at 100 TeV."""
-    if len(physics.energies) < 2 or not summed.census.sound:
+    if len(physics.energies) < 2 or summed.census.faults():
         return
     shining = np.flatnonzero(summed.totals > 0)
     dark = int(shining[-1]) + 1 - len(shining)

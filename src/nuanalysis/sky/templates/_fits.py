@@ -57,7 +57,9 @@ def _from_units(units: list[Any]) -> Stored | None:
     if not maps:
         return None
     stated = _cards(maps[0].header)
-    if _is_partial(maps[0].header):
+    usual = {"INDXSCHM": "IMPLICIT", "OBJECT": ""}
+    scheme, what = (str(maps[0].header.get(card, word)).strip().upper() for card, word in usual.items())
+    if scheme != "IMPLICIT" or what == "PARTIAL":
         return Stored("HEALPix FITS", stated=stated, faults=("it covers part of the sky; fill the rest with 0",))
     if len(maps) > 1 and all(len(t.columns) == 1 for t in maps):
         return _one_table_per_energy(maps, stated, hermes=_is_hermes(units[0].header))
@@ -81,11 +83,6 @@ def _cards(header: Any) -> dict[str, str]:
     if "units" not in found and len(units) == 1:
         found["units"] = units.pop()
     return found
-
-
-def _is_partial(header: Any) -> bool:
-    scheme = str(header.get("INDXSCHM", "IMPLICIT")).strip().upper()
-    return scheme != "IMPLICIT" or str(header.get("OBJECT", "")).strip().upper() == "PARTIAL"
 
 
 def _is_hermes(header: Any) -> bool:

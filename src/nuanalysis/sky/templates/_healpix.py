@@ -153,21 +153,14 @@ class Census:
             self.shining + int(np.count_nonzero(numbers)),
         )
 
-    @property
-    def sound(self) -> bool:
-        return not self.faults()
-
     def faults(self) -> list[str]:
-        faults = []
-        if self.unseen:
-            faults.append(f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines")
-        if self.broken:
-            faults.append(f"{self.broken} pixels are NaN or infinite")
-        if self.negative:
-            faults.append(f"{self.negative} pixels are negative (the lowest is {self.lowest:g})")
-        if self.seen and not self.shining:
-            faults.append("all pixels are zero: nothing shines")
-        return faults
+        found = (
+            (self.unseen, f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines"),
+            (self.broken, f"{self.broken} pixels are NaN or infinite"),
+            (self.negative, f"{self.negative} pixels are negative (the lowest is {self.lowest:g})"),
+            (self.seen and not self.shining, "all pixels are zero: nothing shines"),
+        )
+        return [words for bad, words in found if bad]
 
 
 def is_healpix_size(n_pixels: int) -> bool:

@@ -21,7 +21,7 @@ from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, cosmic_rays
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._milky_way import ENERGIES
-from nuanalysis.sky.templates._recipe import Recipe, parameter
+from nuanalysis.sky.templates._recipe import Recipe, built_in, parameter
 
 NODES = np.arange(0, 81, 4)  # of ENERGIES: four in each decade from 100 GeV to 10 PeV
 BOX_LONGITUDE, BOX_LATITUDE = np.radians(30.0), np.radians(4.0)
@@ -85,17 +85,9 @@ def make(parameters: Parameters, nside: int, *, cutoff: int) -> Template:
         inner = sight.box_mean(lines, values, longitude=BOX_LONGITUDE, latitude=BOX_LATITUDE)
         flux = flux * to_published(inner, cutoff)
     spectrum, at_pivot = _milky_way.tabulated(flux)
-    return Template(
-        f"kra-gamma-like-{cutoff}",
-        f"analytic KRA-gamma-like, {cutoff} PeV",
-        _milky_way.maps(lines, values[:, NODES], nside),
-        ENERGIES[NODES],
-        spectrum,
-        "built-in",
-        reference(p, cutoff=cutoff),
-        sha256="",
-        flux=at_pivot,
-    )
+    name, label = f"kra-gamma-like-{cutoff}", f"analytic KRA-gamma-like, {cutoff} PeV"
+    maps = _milky_way.maps(lines, values[:, NODES], nside), ENERGIES[NODES]
+    return built_in(name, label, maps, spectrum, reference(p, cutoff=cutoff), flux=at_pivot)
 
 
 def to_published(inner: Floats, cutoff: int) -> Floats:
