@@ -84,9 +84,10 @@ class Built:
 
     @property
     def sha256(self) -> str:
-        """Of the sources of this room and the parameters: what the map depends on."""
+        """Of the sources and tables of this room and the parameters: what the map depends on."""
         digest = hashlib.sha256(repr((self.recipe.name, sorted(asdict(self.parameters).items()), self.nside)).encode())
-        for source in sorted(Path(nuanalysis.sky.__path__[0]).rglob("*.py")):
+        sources = Path(nuanalysis.sky.__path__[0]).rglob("*")
+        for source in sorted(path for path in sources if path.suffix in (".py", ".csv")):
             digest.update(source.read_bytes())
         return digest.hexdigest()
 
