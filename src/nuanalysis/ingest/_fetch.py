@@ -43,7 +43,11 @@ def fetch(
         if not missing(folder, release):
             progress(f"{release.name} is complete in {folder}")
             return folder
-        _fetch_files(release, folder, progress, patience)
+        for file in release.files:
+            if file.url and file.path in missing(folder, release, optional=True):
+                download(file.url, _part(folder / file.path), progress=progress, patience=patience)
+                _admit(file, folder / file.path)
+                progress(f"{file.path}: checked")
         _fetch_archive(release, folder, progress, patience)
     return folder
 
@@ -58,16 +62,6 @@ def _sound(release: UpstreamRelease, held: Path, progress: Progress) -> Path:
         )
     progress(f"{release.name} is complete in {held}; nothing to download")
     return held
-
-
-def _fetch_files(release: UpstreamRelease, folder: Path, progress: Progress, patience: Patience) -> None:
-    """Download every missing file that has an address of its own."""
-    for file in release.files:
-        if file.url and file.path in missing(folder, release, optional=True):
-            target = folder / file.path
-            download(file.url, _part(target), progress=progress, patience=patience)
-            _admit(file, target)
-            progress(f"{file.path}: checked")
 
 
 def _fetch_archive(release: UpstreamRelease, folder: Path, progress: Progress, patience: Patience) -> None:

@@ -91,7 +91,9 @@ def read_table(path: Path, layouts: Sequence[Layout], table: str = "") -> Table:
             found.meta = {"title": path.name, "reference": f"user's file {path.name}"}
             if layout is not None:
                 found.meta |= {"title": layout.title, "reference": layout.reference}
-                notes += layout.join(found, lambda other: _named(tables, other))
+                # Some writers of FITS change capitals.
+                by_name = {one.name.lower(): one.load for one in reversed(tables)}
+                notes += layout.join(found, lambda other: by_name.get(other.lower(), lambda: None)())
     except InputError:
         raise
     except Exception as error:  # the readers of astropy raise many kinds
@@ -110,11 +112,6 @@ def read_table(path: Path, layouts: Sequence[Layout], table: str = "") -> Table:
         "notes": notes,
     }
     return found
-
-
-def _named(tables: list[_Held], name: str) -> Table | None:
-    """The table of that name, capitals aside: some writers of FITS change them."""
-    return next((one.load() for one in tables if one.name.lower() == name.lower()), None)
 
 
 def _chosen(path: Path, tables: list[_Held], asked: str, layouts: Sequence[Layout]) -> _Held:

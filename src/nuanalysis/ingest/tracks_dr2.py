@@ -52,14 +52,6 @@ def read_livetime(folder: Path, season: str) -> float:
     return _tracks.livetime_beyond(uptimes[-1], uptimes[:-1])
 
 
-def _event_table(folder: Path, season: str) -> Table:
-    path = _SEASONS.events(folder, season)
-    table = _tracks.read_event_table(path, rows=None, extra=KEYS)
-    # Numbers above 2^53 would not survive the way through floating point.
-    within(path, table, dict.fromkeys(KEYS, (0.0, 2.0**53)))
-    return table
-
-
 def _first_seen(tables: Sequence[Table]) -> list[Bools]:
     """Return for each table which rows carry a (run, event, subevent) that no earlier row of any table carries."""
     keys = np.concatenate([np.stack([table[key] for key in KEYS], axis=1) for table in tables])
@@ -76,7 +68,11 @@ def read_seasons(folder: Path, seasons: Sequence[str] = SEASONS) -> dict[str, xr
     were left out.  livetime_s of a season leaves out time that an earlier one covers, so that the sum is the union.
     Raises DataError, InputError for an unknown season.
     """
-    tables = [_event_table(folder, season) for season in seasons]
+    tables = []
+    for path in (_SEASONS.events(folder, season) for season in seasons):
+        tables.append(_tracks.read_event_table(path, rows=None, extra=KEYS))
+        # Numbers above 2^53 would not survive the way through floating point.
+        within(path, tables[-1], dict.fromkeys(KEYS, (0.0, 2.0**53)))
     uptimes = [read_uptime(folder, season) for season in seasons]
     datasets = {}
     for i, (season, table, keep) in enumerate(zip(seasons, tables, _first_seen(tables), strict=True)):

@@ -17,7 +17,6 @@ from nuanalysis.errors import InputError
 from nuanalysis.schema import Bools, Floats
 
 DAY = 86400.0
-Mask = Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +89,7 @@ class Cut(Protocol):
     def label(self) -> str:
         """What is kept, in words, as 'inside good runs'."""
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         """Which events (event,) are kept; events keep the EVENTS schema."""
 
     def remaining(self, runs: Runs) -> Runs:

@@ -8,8 +8,8 @@ import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.schema import EVENTS
-from nuanalysis.selection._cuts import Mask, Runs
+from nuanalysis.schema import EVENTS, Bools
+from nuanalysis.selection._cuts import Runs
 
 RECONSTRUCTED = ("mjd", "right_ascension", "declination", "log10_energy", "angular_error")
 
@@ -40,7 +40,7 @@ class Range:
         high = f" <= {self.high:.6g}{unit}" if np.isfinite(self.high) else ""
         return f"{low}{self.column}{high}"
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         if self.column not in events:
             raise InputError(f"sample '{events.attrs['sample']}' has no column '{self.column}'; leave that cut out")
         values = events[self.column].values
@@ -66,7 +66,7 @@ class Quality:
     def label(self) -> str:
         return f"finite, angular error {np.degrees(self.low):.3g} to {np.degrees(self.high):.3g} deg"
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         sigma = events["angular_error"].values
         finite = np.logical_and.reduce([np.isfinite(events[name].values) for name in RECONSTRUCTED])
         return np.asarray(finite & (sigma >= self.low) & (sigma <= self.high))
@@ -90,7 +90,7 @@ class Duplicates:
         what = "time, direction, energy and error" if self.columns == RECONSTRUCTED else ", ".join(self.columns)
         return f"the first of events equal in {what}"
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         missing = [name for name in self.columns if name not in events]
         if missing:
             raise InputError(f"sample '{events.attrs['sample']}' has no column {missing} to find duplicates by")
@@ -122,7 +122,7 @@ class GoodRuns:
     def label(self) -> str:
         return "inside good runs" + _how_coarse(self.resolution_d)
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         return self.runs.touch(events["mjd"].values, length_d=self.resolution_d)
 
     def remaining(self, runs: Runs) -> Runs:
@@ -144,7 +144,7 @@ class Overlap:
     def label(self) -> str:
         return "outside the runs of the season before" + _how_coarse(self.resolution_d)
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         return ~self.earlier.touch(events["mjd"].values, length_d=self.resolution_d)
 
     def remaining(self, runs: Runs) -> Runs:
@@ -178,7 +178,7 @@ class Span:
     def label(self) -> str:
         return f"{self.start:.10g} <= MJD < {self.stop:.10g}"
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         mjd = events["mjd"].values
         return np.asarray((mjd >= self.start) & (mjd < self.stop))
 

@@ -127,6 +127,7 @@ class _Reading:
     def __init__(self, table: Table, said: dict[str, str]) -> None:
         self.faults = check_map(said, "the column map")
         self.notes: list[str] = []
+        self.size = len(table)
         self.columns, self.vectors = _columns(table)
         self.user = said
         gone = {key for word in said for key in SUPERSEDED.get(word, ())}
@@ -134,7 +135,7 @@ class _Reading:
         self.used: dict[str, str] = {}
         for key in COLUMN_KEYS:
             self._settle(key, table)
-        if not len(table):
+        if not self.size:
             self.faults.append("it lists no source")
 
     def _settle(self, key: str, table: Table) -> None:
@@ -169,10 +170,6 @@ class _Reading:
             )
             return np.full(self.size, np.nan)
         return np.asarray(values, dtype=np.float64)
-
-    @property
-    def size(self) -> int:
-        return len(next(iter(self.columns.values())).values) if self.columns else 0
 
     def words(self, key: str) -> Words:
         """The column of a key as words, '' where there is none."""

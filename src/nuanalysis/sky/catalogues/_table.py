@@ -94,10 +94,9 @@ class SourceTable:
             return self.galactic()[name == "b"]
         standard: dict[str, Floats | Words] = {
             "name": self.name, "class": self.classes, "flux": self.flux, "distance": self.distance,
+            "ra": np.degrees(self.right_ascension), "dec": np.degrees(self.declination),
+            "extension": np.degrees(self.extension),
         }  # fmt: skip
-        angles = {"ra": self.right_ascension, "dec": self.declination, "extension": self.extension}
-        if name in angles:
-            return np.degrees(angles[name])
         if name in standard:
             return standard[name]
         return self.columns[name].values if name in self.columns else None
@@ -171,9 +170,6 @@ def _length(vector: Floats) -> Floats:
     return np.asarray(np.sqrt(np.sum(vector**2, axis=-1)))
 
 
-# ---- within one table ---------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """Rows of a table that are one source, rising, and the largest angle of one of them from the first, rad."""
@@ -202,9 +198,6 @@ def duplicates(name: NDArray[np.str_], ra: Floats, dec: Floats, within: float) -
     groups = [np.flatnonzero(label == one) for one in repeated]
     spread = [float(angle(where[rows[:1]], where[rows]).max()) for rows in groups]
     return tuple(sorted(map(Group, groups, spread), key=lambda group: int(group.rows[0])))
-
-
-# ---- between two tables -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)

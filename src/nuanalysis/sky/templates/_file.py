@@ -224,13 +224,12 @@ def _doubts(said: Said, values: Floats, frame: str, ordering: str) -> None:
     sure = {word.strip() for word in said.word("sure").split(",")}
     if not ordering:
         return
-    doubt = ordering_doubt(values, ordering)
-    nested = (ordering == "nested") != bool(doubt and "ordering" not in sure)
-    if doubt and "ordering" not in sure:
-        said.faults.append(doubt)
+    doubt = "" if "ordering" in sure else ordering_doubt(values, ordering)
+    doubts = [doubt]
     if frame and "frame" not in sure:
-        doubt = frame_doubt(as_ring(values, nested=nested, finest=LARGEST_NSIDE), frame)
-        said.faults.extend([doubt] if doubt else [])
+        nested = (ordering == "nested") != bool(doubt)
+        doubts.append(frame_doubt(as_ring(values, nested=nested, finest=LARGEST_NSIDE), frame))
+    said.faults.extend(filter(None, doubts))
 
 
 def _made(found: _Read, said: Said, stored: Stored, nodes: Floats, summed: Summed) -> tuple[Template, Understood]:

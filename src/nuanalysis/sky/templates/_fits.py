@@ -92,12 +92,13 @@ def _is_hermes(header: Any) -> bool:
 def _from_table(table: Any, stated: dict[str, str]) -> Stored:
     kind, nside = "HEALPix FITS", table.header.get("NSIDE")
     columns = [np.asarray(table.data[name]) for name in table.columns.names]
-    if not isinstance(nside, int):
-        return Stored(kind, stated=stated, faults=(f"its header has NSIDE = {nside!r}, expected a number",))
-    if any(column.dtype.kind not in "fiu" for column in columns):
-        return Stored(kind, stated=stated, faults=("it has columns that are not real numbers; keep those of the map",))
-    n_pixels = 12 * nside**2
-    faults = size_faults(n_pixels) or _missing(table)
+    n_pixels = 12 * nside**2 if isinstance(nside, int) else -1
+    if n_pixels < 0:
+        faults = [f"its header has NSIDE = {nside!r}, expected a number"]
+    elif any(column.dtype.kind not in "fiu" for column in columns):
+        faults = ["it has columns that are not real numbers; keep those of the map"]
+    else:
+        faults = size_faults(n_pixels) or _missing(table)
     if faults:
         return Stored(kind, stated=stated, faults=tuple(faults))
     if all(column.size == n_pixels for column in columns):

@@ -11,6 +11,7 @@ import gzip
 import pickle
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -161,11 +162,9 @@ def _tuple(arrays: list[NDArray[Any]], said: Said) -> Stored:
     faults = stored.faults
     if len(lists) != 1 and not said.n_listed and not faults:
         faults = (f"it holds {len(lists)} lists that could be its {stored.n_energies} energies; say energies=...",)
-    return Stored(
-        kind,
-        stored.n_pixels,
-        stored.n_energies,
-        stored.values,
+    return replace(
+        stored,
+        kind=kind,
         conventions={"units": KRA_GAMMA_UNITS, "flavour": "all-flavours", "energies_unit": "GeV", "bins": "edges"},
         energies=np.asarray(arrays[lists[0]], np.float64) if len(lists) == 1 else np.empty(0),
         faults=faults,
