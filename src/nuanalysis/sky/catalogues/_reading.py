@@ -96,10 +96,7 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
     ra, dec, doubts = reading.placed(name, *longitude_latitude)
     used = reading.used
     return SourceTable(
-        title=table.meta["title"],
-        file=table.meta["file"],
-        sha256=table.meta["sha256"],
-        reference=table.meta["reference"],
+        **{key: table.meta[key] for key in ("title", "file", "sha256", "reference")},
         name=name,
         right_ascension=ra,
         declination=dec,
@@ -140,11 +137,11 @@ class _Reading:
 
     def _settle(self, key: str, table: Table) -> None:
         wanted = self.said.get(key)
-        if wanted is not None and wanted not in self.columns:
-            several = f"the column '{wanted}' has several values a source" if wanted in self.vectors else ""
+        if wanted in self.vectors:
+            self.faults.append(f"the column '{wanted}' has several values a source, said to be the {key}.")
+        elif wanted is not None and wanted not in self.columns:
             self.faults.append(
-                f"{several or f'there is no column {wanted!r}'}, said to be the {key}."
-                + ("" if several else did_you_mean(wanted, self.columns))
+                f"there is no column {wanted!r}, said to be the {key}.{did_you_mean(wanted, self.columns)}"
             )
         elif wanted is not None:
             self.used[key] = wanted

@@ -326,8 +326,7 @@ def _sha256(path: Path) -> str:
 def _from_points(path: Path, said: Said, source: _Source) -> tuple[Template, Understood]:
     nside = read_nside(said, DEFAULT_NSIDE)
     points = _points.read_points(path, said)
-    stated = {"frame": points.frame, "index": points.index, "units": "relative" if points.relative else points.units}
-    stored = Stored("list of sources", stated={key: word for key, word in stated.items() if word}, uses=("nside",))
+    stored = Stored("list of sources", stated=points.stated, uses=("nside",))
     add_unused(said, dict.fromkeys(("ordering", "sure"), "a list of sources"))
     said = said.with_file(stored)
     frame = said.settle("frame", _said.FRAMES)

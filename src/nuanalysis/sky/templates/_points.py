@@ -36,21 +36,17 @@ FINEST_SPLIT = 16  # sub-pixels along a side
 class Points:
     """Sources of a list.
 
-    longitude, latitude : (source,) rad in ``frame``.
-    weight, extension   : (source,), as stored, and rad.
-    index               : of the column, one for all, as text; '' where there is none.
-    relative            : the list gives weights, not fluxes.
-    units               : of the column flux, where an ECSV file states them.
+    longitude, latitude : (source,) rad in the frame that is stated; extension : (source,) rad.
+    weight              : (source,) as stored.
+    stated              : what the list says by key: frame; index, one for all; units, 'relative' of weights, of fluxes
+        where an ECSV file states them.
     """
 
-    frame: str
     longitude: Floats
     latitude: Floats
-    weight: Floats
     extension: Floats
-    index: str
-    relative: bool
-    units: str
+    weight: Floats
+    stated: dict[str, str]
 
 
 def read_points(path: Path, said: Said) -> Points:
@@ -71,22 +67,21 @@ def read_points(path: Path, said: Said) -> Points:
     extension = columns.get("extension", np.zeros(len(table)))
     _check(longitude, latitude, columns[amounts[0]], extension, faults)
     unit = next((table[name].unit for name in table.colnames if COLUMNS.get(name.lower()) == "flux"), None)
+    units = "relative" if amounts == ["weight"] else str(unit or "")
+    stated = {"frame": frames[0], "index": _one_index(columns.get("index"), faults), "units": units}
     return Points(
-        frames[0],
         np.radians(longitude),
         np.radians(latitude),
-        columns[amounts[0]],
         np.radians(extension),
-        _one_index(columns.get("index"), faults),
-        amounts == ["weight"],
-        str(unit or ""),
+        columns[amounts[0]],
+        {key: word for key, word in stated.items() if word},
     )
 
 
 def map_of(points: Points, nside: int) -> Floats:
     """The sum of the sources, (pixel,) equatorial RING: the flux of every pixel, in the unit of the weights."""
     colatitude, longitude = np.pi / 2 - points.latitude, points.longitude
-    if points.frame == "galactic":
+    if points.stated["frame"] == "galactic":
         colatitude, longitude = np.atleast_2d(np.array(rotator("G", "C")(colatitude, longitude)).T).T
     total = np.zeros(12 * nside**2)  # NESTED, so that sub-pixels are summed by a shift
     where = hp.ang2pix(nside, colatitude, longitude, nest=True)
