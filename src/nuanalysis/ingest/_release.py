@@ -67,11 +67,11 @@ class UpstreamRelease:
     name: str
     title: str
     folder: str
-    doi: str
-    doi_confirmed: bool
     licence: str
     citation: str
     files: tuple[UpstreamFile, ...]
+    doi: str = ""
+    doi_confirmed: bool = False
     archive_url: str | None = None
     notes: str = ""
 

@@ -23,8 +23,6 @@ RELEASE = UpstreamRelease(
     name="irf-plenum",
     title="IC86-II energy and angular resolution, smoothed projections of the smearing matrix (PLEnuM)",
     folder="icecube_ps10yr_2021",
-    doi="",
-    doi_confirmed=False,
     licence="BSD-2-Clause",
     citation="PLEnuM-group/Plenum, derived from the IC86-II smearing matrix of arXiv:2101.09836",
     files=(UpstreamFile(PATH, "a4563e1c78f23bf5b29debe904510bb76755665cc189e310e6d48238a93950e0", kind="resolution"),),

@@ -36,8 +36,6 @@ RELEASE = UpstreamRelease(
     name="source-catalogues",
     title="Gamma-ray source catalogues with free licences: HGPS, 4FGL-DR2, 3FHL, 3PC, gamma-cat",
     folder="source_catalogues",
-    doi="",
-    doi_confirmed=False,
     licence="CC BY 4.0 (HGPS); CC0 (Fermi-LAT); BSD-3-Clause (gamma-cat)",
     citation=(
         "H.E.S.S. Collaboration 2018, A&A 612, A1; Ballet et al. 2020, arXiv:2005.11208; Ajello et al. 2017, ApJS 232, "
