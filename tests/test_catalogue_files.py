@@ -18,7 +18,7 @@ from nuanalysis.ingest import source_catalogues
 from nuanalysis.ingest.source_catalogues import LAYOUTS, read_catalogue, read_table, shell_sigma
 from nuanalysis.library.catalogues import open_table, parse_catalogue
 from nuanalysis.sky.catalogues import CATALOGUES, SourceTable, read_sources
-from nuanalysis.sky.catalogues._duplicates import angle, vectors
+from nuanalysis.sky.catalogues._table import angle, vectors
 
 FOLDER = "source_catalogues"
 CRAB, VELA_X, RX_J1713, J1825 = (83.633, 22.0145), (128.287, -45.19), (258.355, -39.771), (276.554, -13.580)

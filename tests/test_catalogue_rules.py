@@ -13,8 +13,8 @@ from nuanalysis.errors import InputError
 from nuanalysis.model import Hypothesis, prepare
 from nuanalysis.model._prepare import terms
 from nuanalysis.sky.catalogues import Choice, Column, SourceTable, listed, match, seen_shares, select
-from nuanalysis.sky.catalogues._duplicates import angle, duplicates, vectors
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
+from nuanalysis.sky.catalogues._table import angle, duplicates, vectors
 from nuanalysis.sky.records import Catalogue
 
 NAN = float("nan")

@@ -11,10 +11,10 @@ import pytest
 
 from nuanalysis.errors import InputError
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, emissivity, sight, transport
-from nuanalysis.sky.galaxy._frame import KPC_CM, R_SUN
 from nuanalysis.sky.galaxy.cosmic_rays import LocalSpectrum, Nucleus, kra_like
 from nuanalysis.sky.galaxy.gas import ferriere
 from nuanalysis.sky.galaxy.gas._gas import Gas, Part, around
+from nuanalysis.sky.galaxy.sources import KPC_CM, R_SUN
 from nuanalysis.sky.galaxy.transport import Diffusion
 from nuanalysis.sky.galaxy.yields import kelner
 

@@ -224,7 +224,7 @@ def test_areas_that_are_not_a_grid_are_refused(tmp_path, spoil, words):
         tracks_ic40.read_effective_area(tmp_path)
 
 
-SMEARING_HEADER = "# " + " ".join(_tracks.SMEARING_COLUMNS)
+SMEARING_HEADER = "# " + " ".join(_tracks.SMEARING)
 SMEARING = (
     "2.0 2.5 -90 -10 2.0 3.0 0.0 1.0 0.2 0.4 0.75",
     "2.0 2.5 -90 -10 2.0 3.0 1.0 2.0 0.2 0.4 0.25",
@@ -276,7 +276,7 @@ def test_dr2_events_are_kept_once(tmp_path):
     # 1.5 d, then the part of 55001.75 ... 55002.75 that the first season does not cover
     assert one.attrs["livetime_s"] == pytest.approx(1.5 * 86400)
     assert two.attrs["livetime_s"] == pytest.approx(0.75 * 86400)
-    assert tracks_dr2.read_events(tmp_path, "IC86_II").sizes["event"] == 3
+    assert tracks_dr2.read_seasons(tmp_path, ("IC86_II",))["IC86_II"].sizes["event"] == 3
 
 
 def test_dr2_as_dataverse_serves_it(tmp_path):
@@ -285,7 +285,7 @@ def test_dr2_as_dataverse_serves_it(tmp_path):
         text = path.read_text().removeprefix("#")
         tab = "\n".join("\t".join(line.split()) for line in text.splitlines())
         write(tmp_path / "tab", str(path.relative_to(plain)).removesuffix(".csv") + ".tab", tab)
-    one, two = (tracks_dr2.read_events(tmp_path / kind, "IC86_I") for kind in ("csv", "tab"))
+    one, two = (tracks_dr2.read_seasons(tmp_path / kind, ("IC86_I",))["IC86_I"] for kind in ("csv", "tab"))
     assert one.identical(two)
 
 
@@ -373,7 +373,9 @@ def test_time_that_earlier_seasons_cover_counts_once():
     assert _tracks.livetime_beyond(wide, []) == pytest.approx(12.0 * 86400)
 
 
-@pytest.mark.parametrize("reader", [tracks_dr1, tracks_dr2])
-def test_unknown_season_is_answered_with_the_nearest(tmp_path, reader):
+@pytest.mark.parametrize(
+    "read", [tracks_dr1.read_events, lambda folder, season: tracks_dr2.read_seasons(folder, (season,))]
+)
+def test_unknown_season_is_answered_with_the_nearest(tmp_path, read):
     with pytest.raises(InputError, match="Did you mean 'IC86_VII'"):
-        reader.read_events(tmp_path, "IC86-VII")
+        read(tmp_path, "IC86-VII")

@@ -121,7 +121,7 @@ def test_per_event_errors_cover_as_released(log10_true, column):
     n = 100_000
     psi, error = draw_point_spread(cascades(), np.full(n, log10_true), np.zeros(n), np.random.default_rng(4))
     inside = -np.expm1(-0.5 * (psi / error) ** 2)  # quantile of a circular Gaussian at which each event lies
-    table = cascades_2023.coverage()
+    table = cascades_2023._table("coverage")
     found = np.array([(inside < q).mean() for q in table[:, 0]])
     # Measured: at most 0.026, 0.026 and 0.040 off.  One scale and one scatter serve all energies.
     assert np.abs(found - table[:, column]).max() < 0.05

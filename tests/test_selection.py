@@ -18,8 +18,6 @@ from nuanalysis.selection import (
     Span,
     apply,
     cascades_2023,
-    exposure,
-    histogram,
     tracks,
 )
 
@@ -57,10 +55,10 @@ def span(start, stop):
 
 
 def test_exposure_is_the_sum_of_runs_and_an_overlap_counts_once():
-    assert exposure(np.array([1.0, 5.0]), np.array([2.0, 5.5])) == pytest.approx(1.5 * DAY)
-    assert exposure(np.array([5.0, 1.0, 1.5]), np.array([5.5, 2.0, 3.0])) == pytest.approx(2.5 * DAY)
-    assert exposure(np.array([1.0, 2.0, 0.0]), np.array([2.0, 3.0, 9.0])) == pytest.approx(9 * DAY)
-    assert exposure(np.empty(0), np.empty(0)) == 0.0
+    assert Runs(np.array([1.0, 5.0]), np.array([2.0, 5.5])).exposure_s == pytest.approx(1.5 * DAY)
+    assert Runs(np.array([5.0, 1.0, 1.5]), np.array([5.5, 2.0, 3.0])).exposure_s == pytest.approx(2.5 * DAY)
+    assert Runs(np.array([1.0, 2.0, 0.0]), np.array([2.0, 3.0, 9.0])).exposure_s == pytest.approx(9 * DAY)
+    assert Runs(np.empty(0), np.empty(0)).exposure_s == 0.0
 
 
 def test_a_run_holds_both_its_ends():
@@ -204,26 +202,6 @@ def test_cascades_start_at_500_gev():
     kept, flow = apply(events, cascades_2023.CUTS)
     assert [row.failed for row in flow] == [0, 0, 1]
     assert kept.sizes["event"] == 3
-
-
-# --- marginals ---------------------------------------------------------------------------------------------------
-
-
-def test_histogram_counts_and_what_falls_outside():
-    events = make_events(np.arange(5.0), log10_energy=[2.0, 2.5, 3.0, 4.0, 5.0])
-    marginal = histogram(events, "log10_energy", np.array([2.0, 3.0, 4.0]))
-    assert marginal.counts.tolist() == [2, 2]
-    assert marginal.outside == 1
-    declination = histogram(events, "sin_declination", np.array([-1.0, 0.0, 1.0]))
-    assert declination.counts.tolist() == [2, 3]
-
-
-def test_histogram_refuses_bad_edges_and_columns():
-    events = make_events([0.0])
-    with pytest.raises(InputError, match="two or more that rise"):
-        histogram(events, "mjd", np.array([2.0, 1.0]))
-    with pytest.raises(InputError, match="Did you mean 'sin_declination'"):
-        histogram(events, "sin_declinatio", np.array([0.0, 1.0]))
 
 
 # --- the published seasons ---------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from astropy.io import fits
 from nuanalysis.errors import InputError
 from nuanalysis.sky.records import TabulatedSpectrum
 from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
-from nuanalysis.sky.templates._cube import sum_up, thin
-from nuanalysis.sky.templates._pickled import read_arrays
+from nuanalysis.sky.templates._healpix import sum_up
+from nuanalysis.sky.templates._numpy import read_arrays
+from nuanalysis.sky.templates._physics import thin
 
 NSIDE = 8
 N_PIXELS = 12 * NSIDE**2
@@ -357,7 +358,7 @@ def test_the_stand_ins_cannot_be_changed_by_a_pickle():
     """BUILD sets attributes on what a pickle names: on numpy's own functions it would outlive the reading."""
     build = b"cnumpy.core.multiarray\n_reconstruct\n(N}V__defaults__\n(I0\ntstb."
     assert "BUILD" in {op.name for op, _, _ in pickletools.genops(build)}
-    with pytest.raises(pickle.UnpicklingError, match="damaged: '_Reconstruct' object has no attribute '__defaults__'"):
+    with pytest.raises(pickle.UnpicklingError, match="damaged: '_reconstruct' object has no attribute '__defaults__'"):
         read_arrays(io.BytesIO(build))
 
 
@@ -599,7 +600,7 @@ def test_reading_in_fields_gives_what_reading_at_once_gives(monkeypatch):
     cube = intensity()
     weights = np.random.default_rng(4).uniform(size=(3, 5))
     whole = sum_up(lambda a, b: cube[a:b], weights, N_PIXELS)
-    monkeypatch.setattr("nuanalysis.sky.templates._cube.VALUES_PER_FIELD", 500)
+    monkeypatch.setattr("nuanalysis.sky.templates._healpix.VALUES_PER_FIELD", 500)
     asked = []
     fields = sum_up(lambda a, b: (asked.append((a, b)), cube[a:b])[1], weights, N_PIXELS)
     assert (len(asked), asked[-1]) == (8, (700, N_PIXELS))

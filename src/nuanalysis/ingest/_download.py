@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import requests  # type: ignore[import-untyped]
 
 Progress = Callable[[str], None]
-CHUNK = 1 << 18
 # Small: what has arrived of a chunk is lost when the line breaks in the middle of it.
 ARRIVAL = 1 << 14
 
@@ -35,7 +34,6 @@ class _TryAgain(Exception):
 
 
 def megabytes(size: int) -> str:
-    """Return a size in words."""
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:,} bytes"
 
 
@@ -88,7 +86,8 @@ def _attempt(url: str, part: Path, *, progress: Progress, patience: Patience) ->
             start, total = _agreed(url, reply, part, have)
             if total is not None and start == total:
                 return
-            progress(f"{url}: {_size(total)}" + (f", going on at {megabytes(start)}" if start else ""))
+            size = "size not told by the server" if total is None else megabytes(total)
+            progress(f"{url}: {size}" + (f", going on at {megabytes(start)}" if start else ""))
             if total is not None:
                 need_room(part.parent, total - start)
             _write(reply, part, start=start, total=total, progress=progress)
@@ -97,10 +96,6 @@ def _attempt(url: str, part: Path, *, progress: Progress, patience: Patience) ->
     arrived = part.stat().st_size
     if total is not None and arrived != total:
         raise _TryAgain(f"the connection ended after {arrived:,} of {total:,} bytes")
-
-
-def _size(total: int | None) -> str:
-    return "size not told by the server" if total is None else megabytes(total)
 
 
 def _innermost(error: BaseException) -> str:

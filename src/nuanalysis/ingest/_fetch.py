@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from nuanalysis.errors import DataError
-from nuanalysis.ingest._download import CHUNK, Patience, Progress, download, full_disk, need_room
+from nuanalysis.ingest._download import Patience, Progress, download, full_disk, need_room
 from nuanalysis.ingest._find import MIRROR, ReleaseReport, cache_root, examine, holdings, missing, verify
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import present
@@ -38,11 +38,16 @@ def fetch(
     if held is not None and held != folder and status == "complete":
         return _sound(release, held, progress)
     with locked(folder / ".fetch", 0.0):
-        _set_damaged_aside(release, folder, progress)
+        for bad in verify(release, folder).damaged:
+            progress(f"{bad.path} is damaged ({bad.message}): kept as {quarantine(Path(bad.found), Path(bad.found))}")
         if not missing(folder, release):
             progress(f"{release.name} is complete in {folder}")
             return folder
-        _fetch_files(release, folder, progress, patience)
+        for file in release.files:
+            if file.url and file.path in missing(folder, release, optional=True):
+                download(file.url, _part(folder / file.path), progress=progress, patience=patience)
+                _admit(file, folder / file.path)
+                progress(f"{file.path}: checked")
         _fetch_archive(release, folder, progress, patience)
     return folder
 
@@ -57,23 +62,6 @@ def _sound(release: UpstreamRelease, held: Path, progress: Progress) -> Path:
         )
     progress(f"{release.name} is complete in {held}; nothing to download")
     return held
-
-
-def _set_damaged_aside(release: UpstreamRelease, folder: Path, progress: Progress) -> None:
-    for file in verify(release, folder).damaged:
-        progress(f"{file.path} is damaged ({file.message}): kept as {quarantine(Path(file.found), Path(file.found))}")
-
-
-def _fetch_files(release: UpstreamRelease, folder: Path, progress: Progress, patience: Patience) -> None:
-    """Download every missing file that has an address of its own."""
-    for file in release.files:
-        if not file.url or file.path not in missing(folder, release, optional=True):
-            continue
-        target = folder / file.path
-        part = _part(target)
-        download(file.url, part, progress=progress, patience=patience)
-        _admit(part, file, target)
-        progress(f"{file.path}: checked")
 
 
 def _fetch_archive(release: UpstreamRelease, folder: Path, progress: Progress, patience: Patience) -> None:
@@ -123,20 +111,14 @@ def _copy_in(source: Path, release: UpstreamRelease, folder: Path, progress: Pro
         faults = "; ".join(f"{report.found}: {report.message}" for report in bad)
         raise DataError(f"nothing was imported, damaged files in {source}: {faults}. Download them again.")
     for file, path in found:
-        target = folder / _stored_as(file, path.name)
-        part = _part(target)
         with path.open("rb") as stream:
-            _spill(stream, part)
-        _admit(part, file, target)
+            _take_in(stream, file, folder / _stored_as(file, path.name))
         progress(f"{file.path}: imported from {path}")
 
 
 def _search(source: Path, file: UpstreamFile) -> Path | None:
-    direct = present(source, file)
-    if direct is not None:
-        return direct
     deeper = (path for name in file.spellings for path in sorted(source.rglob(name)) if path.is_file())
-    return next(deeper, None)
+    return present(source, file) or next(deeper, None)
 
 
 def _stored_as(file: UpstreamFile, spelling: str) -> str:
@@ -156,19 +138,22 @@ def _part(target: Path) -> Path:
     return incoming / target.name
 
 
-def _spill(stream: IO[bytes], part: Path) -> None:
-    """Write a stream to a file and force it to the disk.  Raises EnvironmentFault if the disk refuses."""
+def _take_in(stream: IO[bytes], file: UpstreamFile, target: Path) -> None:
+    """Write a stream, force it to the disk and admit it.  Raises EnvironmentFault if the disk refuses."""
+    part = _part(target)
     try:
         with part.open("wb") as output:
-            shutil.copyfileobj(stream, output, CHUNK)
+            shutil.copyfileobj(stream, output)
             output.flush()
             os.fsync(output.fileno())
     except OSError as error:
         raise full_disk(error, part) from error
+    _admit(file, target)
 
 
-def _admit(part: Path, file: UpstreamFile, target: Path) -> None:
+def _admit(file: UpstreamFile, target: Path) -> None:
     """Check a file that has arrived and rename it into place; a bad one is quarantined and DataError raised."""
+    part = _part(target)
     report = examine(part, file)
     if not report.ok:
         arrived = quarantine(part, target)
@@ -181,12 +166,6 @@ def _admit(part: Path, file: UpstreamFile, target: Path) -> None:
 # ---- archives -----------------------------------------------------------------------------------------------------
 
 
-def _is_unsafe(name: str) -> bool:
-    """Whether a member's name would leave the folder into which a careless tool unpacks it."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or ":" in (path.parts[0] if path.parts else "")
-
-
 def _open_archive(archive: Path) -> zipfile.ZipFile:
     try:
         opened = zipfile.ZipFile(archive)
@@ -194,7 +173,9 @@ def _open_archive(archive: Path) -> zipfile.ZipFile:
         with archive.open("rb") as stream:
             start = stream.read(16)
         raise DataError(f"{archive} is not a whole zip archive ({error}); it starts with {start!r}.") from error
-    unsafe = [name for name in opened.namelist() if _is_unsafe(name)]
+    # Names that would leave the folder into which a careless tool unpacks them.
+    paths = {name: PurePosixPath(name.replace("\\", "/")) for name in opened.namelist()}
+    unsafe = [name for name, p in paths.items() if p.is_absolute() or ".." in p.parts or ":" in "".join(p.parts[:1])]
     if unsafe:
         opened.close()
         raise DataError(
@@ -230,11 +211,9 @@ def _unpack(path: Path, release: UpstreamRelease, folder: Path, progress: Progre
 
 
 def _unpack_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: UpstreamFile, target: Path) -> None:
-    part = _part(target)
     try:
         with archive.open(info) as stream:
-            _spill(stream, part)
+            _take_in(stream, file, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
+        _part(target).unlink(missing_ok=True)
         raise DataError(f"member {info.filename} of {archive.filename} is damaged: {error}.") from error
-    _admit(part, file, target)

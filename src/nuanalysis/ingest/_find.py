@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from nuanalysis.errors import DataError
-from nuanalysis.ingest._download import CHUNK
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import count_rows, open_bytes, present
 from nuanalysis.records import Record, shown
@@ -37,7 +36,6 @@ class FileReport(Record):
         return self.status in ("ok", "unchecked")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         rows = "" if self.rows is None else f"{self.rows:,} rows"
         return f"{self.status:<9} {rows:>15}  {self.sha256[:12]:<12}  {self.path}: {self.message}"
 
@@ -148,72 +146,56 @@ def find(release: UpstreamRelease) -> Path:
 
 def digest(path: Path) -> str:
     """Return the sha256 of the uncompressed bytes of a file.  Raises DataError for a damaged gz."""
-    sha256 = hashlib.sha256()
     try:
         with open_bytes(path) as stream:
-            while block := stream.read(CHUNK):
-                sha256.update(block)
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     except (EOFError, zlib.error, OSError) as error:
         raise DataError(f"{path} is truncated or damaged: {error}. Fetch it again.") from error
-    return sha256.hexdigest()
 
 
 def examine(path: Path, file: UpstreamFile) -> FileReport:
     """Return the report on one file that is there."""
-
-    def report(status: str, message: str, rows: int | None = None, sha256: str = "") -> FileReport:
-        found = {"found": str(path), "rows": rows, "sha256": sha256}
-        return _report(file, status, message, **found)
-
     try:
         sha256, rows = digest(path), count_rows(path)
     except DataError as error:
-        return report("damaged", str(error))
+        return _report(file, "damaged", str(error), found=str(path))
     # Dataverse's .tab spelling of a .csv has the same rows in other bytes.
     known = file.sha256 if not path.name.removesuffix(".gz").endswith(".tab") else ""
+    good = sha256 == known if known else rows == file.rows
     if known:
-        good = sha256 == known
         message = "checksum and published file agree" if good else f"sha256 {sha256}, expected {known}"
-        return report("ok" if good else "damaged", message, rows, sha256)
-    if file.rows is None:
-        return report("unchecked", "checksum not published here; row count and checksum recorded", rows, sha256)
-    good = rows == file.rows
-    message = "checksum not published here; row count checked" if good else f"{rows} rows, expected {file.rows}"
-    return report("ok" if good else "damaged", message, rows, sha256)
+    elif file.rows is None:
+        message = "checksum not published here; row count and checksum recorded"
+    else:
+        message = "checksum not published here; row count checked" if good else f"{rows} rows, expected {file.rows}"
+    status = "unchecked" if not known and file.rows is None else "ok" if good else "damaged"
+    return _report(file, status, message, found=str(path), rows=rows, sha256=sha256)
 
 
 def verify(release: UpstreamRelease, folder: Path | None = None) -> ReleaseReport:
     """Return what is in the folder of a release (by default where `find` sees it): rows, checksums, damage."""
     folder = holdings(release)[0] if folder is None else folder
     if folder is None:
-        absent = tuple(_absent(file) for file in release.files)
-        return ReleaseReport(name=release.name, status="absent", files=absent)
+        files = tuple(_report(file, "absent", _absence(file)) for file in release.files)
+        return ReleaseReport(name=release.name, status="absent", files=files)
     paths = [(file, present(folder, file)) for file in release.files]
-    held = frozenset(file.group for file, path in paths if path)
-    files = tuple(examine(path, file) if path else _absent(file, held) for file, path in paths)
-    lacking = missing(folder, release)
-    status = "partial" if lacking else "complete"
-    if any(file.status == "damaged" for file in files):
-        status = "damaged"
-    elif all(file.status == "absent" for file in files):
-        status = "absent"
+    held = {file.group for file, path in paths if path}
+    files = tuple(
+        examine(path, file) if path else _report(file, "absent", _absence(file, other=file.group in held))
+        for file, path in paths
+    )
+    found = {file.status for file in files}
+    complete = "partial" if missing(folder, release) else "complete"
+    status = "damaged" if "damaged" in found else "absent" if found == {"absent"} else complete
     return ReleaseReport(name=release.name, folder=str(folder), status=status, files=files)
 
 
 def _report(file: UpstreamFile, status: str, message: str, **found: Any) -> FileReport:
-    return FileReport(
-        path=file.path,
-        kind=file.kind,
-        status=status,
-        message=message,
-        rows_expected=file.rows,
-        sha256_expected=file.sha256,
-        **found,
-    )
+    of_file: dict[str, Any] = {
+        "path": file.path, "kind": file.kind, "rows_expected": file.rows, "sha256_expected": file.sha256,
+    }  # fmt: skip
+    return FileReport(status=status, message=message, **of_file, **found)
 
 
-def _absent(file: UpstreamFile, others: frozenset[str] = frozenset()) -> FileReport:
-    message = "not here" if file.required else "not here (optional)"
-    if file.group in others:
-        message = "not here (another form of it is)"
-    return _report(file, "absent", message)
+def _absence(file: UpstreamFile, *, other: bool = False) -> str:
+    return "not here (another form of it is)" if other else "not here" if file.required else "not here (optional)"

@@ -1,8 +1,10 @@
-"""What a public data release is: its files, checksums, addresses, licence and citation.  Frozen, no I/O."""
+"""What a public data release is: its files, checksums, addresses, licence and citation."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from importlib import resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,16 @@ class UpstreamFile:
         return tuple(spelling for name in names for spelling in (name, name + ".gz"))
 
 
+def files_of(name: str) -> tuple[UpstreamFile, ...]:
+    """The files of a release that stand in a table, ``files/NAME.csv``: a line each, by the fields of UpstreamFile."""
+    text = (resources.files("nuanalysis.ingest") / "files" / f"{name}.csv").read_text(encoding="utf-8")
+    files = []
+    for row in csv.DictReader(text.splitlines()):
+        rows, required = row.pop("rows", ""), row.pop("required", "yes")
+        files.append(UpstreamFile(**row, rows=int(rows) if rows else None, required=required == "yes"))
+    return tuple(files)
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamRelease:
     """A public data release: who made it, what is in it, where it is, what one may do with it.
@@ -55,11 +67,11 @@ class UpstreamRelease:
     name: str
     title: str
     folder: str
-    doi: str
-    doi_confirmed: bool
     licence: str
     citation: str
     files: tuple[UpstreamFile, ...]
+    doi: str = ""
+    doi_confirmed: bool = False
     archive_url: str | None = None
     notes: str = ""
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.ingest._table import is_number
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -90,7 +91,9 @@ def read_table(path: Path, layouts: Sequence[Layout], table: str = "") -> Table:
             found.meta = {"title": path.name, "reference": f"user's file {path.name}"}
             if layout is not None:
                 found.meta |= {"title": layout.title, "reference": layout.reference}
-                notes += layout.join(found, lambda other: _named(tables, other))
+                # Some writers of FITS change capitals.
+                by_name = {one.name.lower(): one.load for one in reversed(tables)}
+                notes += layout.join(found, lambda other: by_name.get(other.lower(), lambda: None)())
     except InputError:
         raise
     except Exception as error:  # the readers of astropy raise many kinds
@@ -109,11 +112,6 @@ def read_table(path: Path, layouts: Sequence[Layout], table: str = "") -> Table:
         "notes": notes,
     }
     return found
-
-
-def _named(tables: list[_Held], name: str) -> Table | None:
-    """The table of that name, capitals aside: some writers of FITS change them."""
-    return next((one.load() for one in tables if one.name.lower() == name.lower()), None)
 
 
 def _chosen(path: Path, tables: list[_Held], asked: str, layouts: Sequence[Layout]) -> _Held:
@@ -252,8 +250,4 @@ def _guessed(words: list[str]) -> Any:
 
 
 def number_or_nan(word: str) -> float:
-    """The number a word stands for, NaN where it is none."""
-    try:
-        return float(word)
-    except ValueError:
-        return float("nan")
+    return float(word) if is_number(word) else float("nan")

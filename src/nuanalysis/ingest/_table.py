@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 import numpy as np
 
@@ -18,12 +18,14 @@ from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.schema import Floats
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 Table = dict[str, Floats]
 
 REPAIR = "Fetch it again, or run 'nuanalysis data verify' to see which files are damaged."
+
+
+def spoiled(fault: str) -> DataError:
+    """The error for a file that is not as published: what is wrong with it, and what to do."""
+    return DataError(f"{fault}. {REPAIR}")
 
 
 def present(folder: Path, file: UpstreamFile) -> Path | None:
@@ -50,13 +52,13 @@ def faults_named(path: Path) -> Iterator[None]:
     try:
         yield
     except EOFError as error:
-        raise DataError(f"{path} is truncated: its compressed stream ends early ({error}). {REPAIR}") from error
+        raise spoiled(f"{path} is truncated: its compressed stream ends early ({error})") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged: {error}. {REPAIR}") from error
+        raise spoiled(f"{path} is damaged: {error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is damaged: not text ({error.reason} at byte {error.start}). {REPAIR}") from error
+        raise spoiled(f"{path} is damaged: not text ({error.reason} at byte {error.start})") from error
     except ValueError as error:
-        raise DataError(f"{path} cannot be read as a table of numbers: {error}. {REPAIR}") from error
+        raise spoiled(f"{path} cannot be read as a table of numbers: {error}") from error
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -70,7 +72,7 @@ def read_bytes(path: Path) -> bytes:
         return stream.read()
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
     try:
         float(word)
     except ValueError:
@@ -78,26 +80,12 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def split_header(line: str) -> tuple[list[str], str | None]:
-    """Return the names in a header line and the delimiter it uses (None for white space)."""
-    delimiter = "," if "," in line else None
-    words = [word.strip().strip('"') for word in line.strip().lstrip("#").split(delimiter)]
-    return [word for word in words if word], delimiter
-
-
 def all_there(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:
     """Raise DataError that names the columns, or arrays, that a file lacks."""
     found = list(found)
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}; found {', '.join(found)}. {REPAIR}")
-
-
-def _positions(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
-    if not header or _is_number(header[0]):
-        raise DataError(f"{path} has no header line; expected the columns {', '.join(columns)}. {REPAIR}")
-    all_there(path, columns, header)
-    return [header.index(name) for name in columns]
+        raise spoiled(f"{path} lacks {', '.join(missing)}; found {', '.join(found)}")
 
 
 def read_numbers(path: Path, columns: Sequence[str], *, rows: int | None = None) -> Table:
@@ -109,46 +97,31 @@ def read_numbers(path: Path, columns: Sequence[str], *, rows: int | None = None)
     """
     with faults_named(path), open_bytes(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8")
-        header, delimiter = split_header(text.readline())
-        positions = _positions(path, header, columns)
+        line = text.readline()
+        delimiter = "," if "," in line else None
+        words = [word.strip().strip('"') for word in line.strip().lstrip("#").split(delimiter)]
+        header = [word for word in words if word]
+        if not header or is_number(header[0]):
+            raise spoiled(f"{path} has no header line; expected the columns {', '.join(columns)}")
+        all_there(path, columns, header)
         lines = (line for line in text if not line.isspace())
         first = next(lines, None)
         if first is None:
-            raise DataError(f"{path} has a header but no rows. {REPAIR}")
-        values = np.loadtxt(_chain(first, lines), delimiter=delimiter, usecols=positions, ndmin=2)
+            raise spoiled(f"{path} has a header but no rows")
+        used = [header.index(name) for name in columns]
+        values = np.loadtxt(chain([first], lines), delimiter=delimiter, usecols=used, ndmin=2)
     return checked(path, dict(zip(columns, values.T, strict=True)), rows=rows)
-
-
-def read_words(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Return the rows of a .csv file that holds words too, by the names of its columns.
-
-    Raises DataError for a missing column and for a row that ends early.
-    """
-    with faults_named(path):
-        reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8")))
-        all_there(path, columns, reader.fieldnames or ())
-        rows = list(reader)
-    if any(row[name] is None for row in rows for name in columns):  # csv fills a short row with None
-        raise DataError(f"{path} has a row that ends early: it is truncated. {REPAIR}")
-    return rows
-
-
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def checked(path: Path, table: Table, *, rows: int | None = None) -> Table:
     """Return the table with contiguous columns if all values are finite and the row count is the published one."""
     found = len(next(iter(table.values())))
     if rows is not None and found != rows:
-        raise DataError(
-            f"{path} holds {found:,} rows, expected {rows:,}: it is truncated or not the published file. {REPAIR}"
-        )
+        raise spoiled(f"{path} holds {found:,} rows, expected {rows:,}: it is truncated or not the published file")
     broken = {name: int(np.count_nonzero(~np.isfinite(values))) for name, values in table.items()}
     bad = ", ".join(f"{count} in {name}" for name, count in broken.items() if count)
     if bad:
-        raise DataError(f"{path} holds values that are NaN or infinite: {bad}; expected numbers only. {REPAIR}")
+        raise spoiled(f"{path} holds values that are NaN or infinite: {bad}; expected numbers only")
     return {name: np.ascontiguousarray(values, dtype=np.float64) for name, values in table.items()}
 
 
@@ -160,79 +133,10 @@ def within(path: Path, table: Table, limits: dict[str, tuple[float, float]]) -> 
         if outside:
             faults.append(f"{outside} values of {name} outside [{low:g}, {high:g}]")
     if faults:
-        raise DataError(
-            f"{path}: {'; '.join(faults)}. The file is damaged or its columns are not the documented ones. {REPAIR}"
-        )
+        raise spoiled(f"{path}: {'; '.join(faults)}. The file is damaged or its columns are not the documented ones")
 
 
-def read_matrix(path: Path, *, shape: tuple[int, ...] | None = None) -> Floats:
-    """Return a headerless table (comma or white space) as float64, 1-d where it has one row or column.
-
-    Raises DataError for a damaged file, NaN, or another shape than the one expected.
-    """
-    text = read_bytes(path)
-    with faults_named(path):
-        lines = text.decode("utf-8").splitlines()
-        values = np.loadtxt(lines, delimiter="," if b"," in text else None, ndmin=2) if lines else np.empty((0, 0))
-    flat = values.ravel() if 1 in values.shape else values
-    if flat.size == 0 or (shape is not None and flat.shape != shape):
-        raise DataError(f"{path} has shape {flat.shape}, expected {shape}. {REPAIR}")
-    if not np.all(np.isfinite(flat)):
-        raise DataError(f"{path} holds values that are NaN or infinite. {REPAIR}")
-    return np.ascontiguousarray(flat)
-
-
-def count_rows(path: Path) -> int | None:
-    """Return the data rows of a table file by its kind; None for files that are not tables of rows.
-
-    Raises DataError for a damaged file.
-    """
-    suffix = Path(path.name.removesuffix(".gz")).suffix
-    if suffix == ".parquet":
-        return _parquet_rows(path)
-    if suffix == ".npy":
-        return _npy_rows(path)
-    if suffix == ".json":
-        return _json_rows(path)
-    return _text_rows(path) if suffix in (".csv", ".tab", ".txt") else None
-
-
-def _text_rows(path: Path) -> int:
-    """Lines that are not empty, not comments and not the header (a first line that does not start with a number)."""
-    with faults_named(path), open_bytes(path) as stream:
-        first, rows = True, 0
-        for line in stream:
-            words = line.replace(b",", b" ").split()
-            if not words or words[0].startswith(b"#"):
-                continue
-            rows += 0 if first and not _is_number(words[0].decode("utf-8").strip('"')) else 1
-            first = False
-    return rows
-
-
-def _parquet_rows(path: Path) -> int:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        return int(parquet.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is truncated or damaged, expected a parquet file: {error}. {REPAIR}") from error
-
-
-def _npy_rows(path: Path) -> int:
-    shape = read_npy(path).shape
-    return int(shape[0]) if shape else 1
-
-
-def read_npy(path: Path) -> Floats:
-    """Return the float array of a .npy (or .npy.gz) file; pickles are refused.  Raises DataError."""
-    content = read_bytes(path)
-    with faults_named(path):
-        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float64)
-
-
-def read_json(path: Path) -> dict[str, Floats]:
+def read_json(path: Path) -> Table:
     """Return the equal-length arrays of numbers in a JSON object: {name: (row,)}.  Raises DataError."""
     content = read_bytes(path)
     with faults_named(path):
@@ -245,5 +149,44 @@ def read_json(path: Path) -> dict[str, Floats]:
     return table
 
 
-def _json_rows(path: Path) -> int:
-    return len(next(iter(read_json(path).values())))
+@contextmanager
+def parquet_faults(path: Path) -> Iterator[None]:
+    """Turn what pyarrow raises of a damaged file into a DataError."""
+    import pyarrow as pa  # heavy
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise spoiled(f"{path} is truncated or damaged, expected a parquet file: {error}") from error
+
+
+def count_rows(path: Path) -> int | None:
+    """Return the data rows of a table file by its kind; None for files that are not tables of rows.
+
+    Raises DataError for a damaged file.
+    """
+    match Path(path.name.removesuffix(".gz")).suffix:
+        case ".parquet":
+            from pyarrow import parquet
+
+            with parquet_faults(path):
+                return int(parquet.read_metadata(path).num_rows)
+        case ".npy":
+            content = read_bytes(path)
+            with faults_named(path):
+                shape = np.load(io.BytesIO(content), allow_pickle=False).astype(np.float64).shape
+            return int(shape[0]) if shape else 1
+        case ".json":
+            return len(next(iter(read_json(path).values())))
+        case ".csv" | ".tab" | ".txt":
+            return _text_rows(path)
+    return None
+
+
+def _text_rows(path: Path) -> int:
+    """Lines that are not empty, not comments and not the header (a first line that does not start with a number)."""
+    with faults_named(path), open_bytes(path) as stream:
+        lines = (words for line in stream if (words := line.replace(b",", b" ").split()) and words[0][:1] != b"#")
+        first = next(lines, None)
+        header = first is None or not is_number(first[0].decode("utf-8").strip('"'))
+        return sum(1 for _ in lines) + (not header)

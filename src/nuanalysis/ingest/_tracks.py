@@ -1,8 +1,8 @@
-"""What all track releases share: events, good runs and effective areas from tables in degrees and m^2 or cm^2."""
+"""What all track releases share: events, good runs and response from tables in degrees and m^2 or cm^2, by season."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError
+from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest._release import UpstreamRelease
-from nuanalysis.ingest._table import REPAIR, Table, read_numbers, within
+from nuanalysis.ingest._table import Table, located, present, read_numbers, spoiled, within
 from nuanalysis.schema import Floats
 
 DAY = 86400.0
@@ -33,33 +33,21 @@ COS_AREA_COLUMNS = ("E_min[GeV]", "E_max[GeV]", "cos(zenith)_min", "cos(zenith)_
 DEC_AREA_COLUMNS = ("log10(E_nu/GeV)_min", "log10(E_nu/GeV)_max", "Dec_nu_min[deg]", "Dec_nu_max[deg]", "A_Eff[cm^2]")
 
 
-@dataclass(frozen=True, slots=True)
-class Sigma:
-    """Angular errors made usable, and the words that say what was changed ('' where nothing was)."""
+def usable_sigma(degrees: Floats, *, floor_deg: float) -> tuple[Floats, str]:
+    """Angular errors (event,) deg made usable, and the words that say what was changed ('' where nothing was).
 
-    degrees: Floats
-    note: str
-
-
-def usable_sigma(degrees: Floats, *, floor_deg: float, ceiling_deg: float = 180.0) -> Sigma:
-    """Return angular errors (event,) deg with zeros set to the floor and values above the ceiling set to the ceiling.
-
-    A likelihood divides by sigma^2, so a printed zero cannot be kept; the smallest value that the release could
-    print takes its place.  Non-zero values below the floor are kept as they are.
+    A likelihood divides by sigma^2, so a printed zero cannot be kept; the floor, the smallest value that the release
+    could print, takes its place.  Values above 180 deg are set to it; others below the floor are kept as they are.
     """
-    zero, wide, total = degrees <= 0.0, degrees > ceiling_deg, f"of {degrees.size:,} angular errors"
+    zero, wide, total = degrees <= 0.0, degrees > 180.0, f"of {degrees.size:,} angular errors"
     words = []
     if np.any(zero):
         words.append(f"{np.count_nonzero(zero)} {total} are printed as 0 deg and set to {floor_deg:g} deg")
     if np.any(wide):
-        largest = f"(largest {degrees.max():g} deg)"
-        words.append(f"{np.count_nonzero(wide)} {total} exceed {ceiling_deg:g} deg {largest} and are set to it")
-    return Sigma(np.where(zero, floor_deg, np.minimum(degrees, ceiling_deg)), "; ".join(words))
-
-
-def sentences(*notes: str) -> str:
-    """Join the notes that are not empty."""
-    return ". ".join(note.rstrip(".") for note in notes if note) + "." if any(notes) else ""
+        words.append(
+            f"{np.count_nonzero(wide)} {total} exceed 180 deg (largest {degrees.max():g} deg) and are set to it"
+        )
+    return np.where(zero, floor_deg, np.minimum(degrees, 180.0)), "; ".join(words)
 
 
 def wrapped(degrees: Floats) -> Floats:
@@ -76,13 +64,14 @@ def events(
     """
     order = np.argsort(table["MJD[days]"], kind="stable")
     table = {name: values[order] for name, values in table.items()}
-    sigma = usable_sigma(table["AngErr[deg]"], floor_deg=floor_deg)
+    sigma, changed = usable_sigma(table["AngErr[deg]"], floor_deg=floor_deg)
+    notes = [words.rstrip(".") for words in (note, changed) if words]
     values = {
         "mjd": table["MJD[days]"],
         "right_ascension": wrapped(table["RA[deg]"]),
         "declination": np.deg2rad(table["Dec[deg]"]),
         "log10_energy": table["log10(E/GeV)"],
-        "angular_error": np.deg2rad(sigma.degrees),
+        "angular_error": np.deg2rad(sigma),
     }
     if "Azimuth[deg]" in table:
         values |= {"azimuth": wrapped(table["Azimuth[deg]"]), "zenith": np.deg2rad(table["Zenith[deg]"])}
@@ -96,7 +85,7 @@ def events(
         "reference": release.reference,
         "licence": release.licence,
         "release": release.name,
-        "note": sentences(note, sigma.note),
+        "note": ". ".join(notes) + "." * bool(notes),
     }
     return schema.dataset(schema.EVENTS, values, attrs)
 
@@ -117,14 +106,13 @@ def read_good_runs(path: Path, *, season: str, reference: str) -> xr.Dataset:
     within(path, table, dict.fromkeys(UPTIME_COLUMNS, (50000.0, 80000.0)))
     start, stop = (table[name] for name in UPTIME_COLUMNS)
     if np.any(stop < start):
-        raise DataError(f"{path}: {np.count_nonzero(stop < start)} good runs stop before they start. {REPAIR}")
+        raise spoiled(f"{path}: {np.count_nonzero(stop < start)} good runs stop before they start")
     order = np.argsort(start, kind="stable")
     start, stop = start[order], stop[order]
     overlap_s = (stop[:-1] - start[1:]) * DAY
     if np.any(overlap_s > OVERLAP_S):
-        raise DataError(
-            f"{path}: good runs of {season} overlap by up to {overlap_s.max():.0f} s, so their sum is not a livetime. "
-            f"{REPAIR}"
+        raise spoiled(
+            f"{path}: good runs of {season} overlap by up to {overlap_s.max():.0f} s, so their sum is not a livetime"
         )
     return good_runs(start, stop, season=season, reference=reference)
 
@@ -144,7 +132,7 @@ def _edges(path: Path, low: Floats, high: Floats, axis: str) -> Floats:
     """Return the edges of an axis whose bins are given as low and high per row; bins must join without gaps."""
     lows, highs = np.unique(low), np.unique(high)
     if lows.size != highs.size or np.any(lows[1:] != highs[:-1]) or np.any(highs <= lows):
-        raise DataError(f"{path}: the {axis} bins do not join to one axis, expected a rectangular grid. {REPAIR}")
+        raise spoiled(f"{path}: the {axis} bins do not join to one axis, expected a rectangular grid")
     return np.append(lows, highs[-1])
 
 
@@ -159,38 +147,27 @@ def grid(path: Path, table: Table) -> tuple[Floats, Floats, Floats]:
     count = np.zeros((a.size - 1, b.size - 1), dtype=np.int64)
     np.add.at(count, (i, j), 1)
     if np.any(count != 1) or np.any(a[i + 1] != a_high) or np.any(b[j + 1] != b_high):
-        raise DataError(
+        raise spoiled(
             f"{path}: {np.count_nonzero(count == 0)} cells of the {count.shape[0]} x {count.shape[1]} grid are missing "
-            f"and {np.count_nonzero(count > 1)} are given more than once, expected each exactly once. {REPAIR}"
+            f"and {np.count_nonzero(count > 1)} are given more than once, expected each exactly once"
         )
     if np.any(value < 0.0):
-        raise DataError(f"{path}: {np.count_nonzero(value < 0.0)} effective areas are negative. {REPAIR}")
+        raise spoiled(f"{path}: {np.count_nonzero(value < 0.0)} effective areas are negative")
     values = np.zeros(count.shape)
     values[i, j] = value
     return a, b, values
 
 
-def effective_area(
-    sin_dec_edges: Floats,
-    log10_true_edges: Floats,
-    area_cm2: Floats,
-    *,
-    name: str,
-    reference: str,
-    flavours: str,
-    note: str = "",
-) -> xr.Dataset:
+def _effective_area(sin_dec: Floats, log10_true: Floats, area: Floats, **attrs: str) -> xr.Dataset:
     """Return what a release table gives of a RESPONSE dataset: area (sin_dec, log10_true) in cm^2 and its edges."""
-    values = {"effective_area": area_cm2, "sin_dec_edges": sin_dec_edges, "log10_true_edges": log10_true_edges}
+    values = {"effective_area": area, "sin_dec_edges": sin_dec, "log10_true_edges": log10_true}
     columns = schema.RESPONSE.columns
     variables = {
         key: (columns[key].dims, array, {"units": columns[key].unit, "description": columns[key].description})
         for key, array in values.items()
     }
-    return xr.Dataset(variables, attrs={"name": name, "reference": reference, "flavours": flavours, "note": note})
-
-
-MUON_FLAVOURS = "muon neutrinos, nu and nubar averaged"
+    flavours = "muon neutrinos, nu and nubar averaged"
+    return xr.Dataset(variables, attrs={**attrs, "flavours": flavours, "note": ""})
 
 
 def read_cos_zenith_area(path: Path, *, name: str, reference: str) -> xr.Dataset:
@@ -202,9 +179,7 @@ def read_cos_zenith_area(path: Path, *, name: str, reference: str) -> xr.Dataset
     within(path, table, {"cos(zenith)_min": (-1.0, 1.0), "cos(zenith)_max": (-1.0, 1.0), "E_min[GeV]": (1.0, 1e12)})
     energy, cosine, square_metres = grid(path, table)
     sin_dec = 0.0 - cosine[::-1]
-    return effective_area(
-        sin_dec, np.log10(energy), square_metres.T[::-1] * 1e4, name=name, reference=reference, flavours=MUON_FLAVOURS
-    )
+    return _effective_area(sin_dec, np.log10(energy), square_metres.T[::-1] * 1e4, name=name, reference=reference)
 
 
 def read_declination_area(path: Path, *, name: str, reference: str) -> xr.Dataset:
@@ -212,43 +187,22 @@ def read_declination_area(path: Path, *, name: str, reference: str) -> xr.Datase
     table = read_numbers(path, DEC_AREA_COLUMNS)
     within(path, table, {"Dec_nu_min[deg]": (-90.0, 90.0), "Dec_nu_max[deg]": (-90.0, 90.0)})
     energy, declination, area = grid(path, table)
-    return effective_area(
-        np.sin(np.deg2rad(declination)), energy, area.T, name=name, reference=reference, flavours=MUON_FLAVOURS
-    )
+    return _effective_area(np.sin(np.deg2rad(declination)), energy, area.T, name=name, reference=reference)
 
 
-def read_median_resolution(path: Path) -> Table:
-    """Return the table of median angular resolution: energy_min, energy_max (GeV), median (deg)."""
-    names = ("E_min[GeV]", "E_max[GeV]", "Med.Resolution[deg]")
-    return read_numbers(path, names)
-
-
-SMEARING_COLUMNS = (
-    "log10(E_nu/GeV)_min",
-    "log10(E_nu/GeV)_max",
-    "Dec_nu_min[deg]",
-    "Dec_nu_max[deg]",
-    "log10(E/GeV)_min",
-    "log10(E/GeV)_max",
-    "PSF_min[deg]",
-    "PSF_max[deg]",
-    "AngErr_min[deg]",
-    "AngErr_max[deg]",
-    "Fractional_Counts",
-)
-SMEARING_NAMES = (
-    ("log10_true_min", ""),
-    ("log10_true_max", ""),
-    ("declination_min", "rad"),
-    ("declination_max", "rad"),
-    ("log10_energy_min", ""),
-    ("log10_energy_max", ""),
-    ("psf_min", "rad"),
-    ("psf_max", "rad"),
-    ("angular_error_min", "rad"),
-    ("angular_error_max", "rad"),
-    ("fraction", ""),
-)
+SMEARING = {  # columns of the file, names in the dataset, unit there
+    "log10(E_nu/GeV)_min": ("log10_true_min", ""),
+    "log10(E_nu/GeV)_max": ("log10_true_max", ""),
+    "Dec_nu_min[deg]": ("declination_min", "rad"),
+    "Dec_nu_max[deg]": ("declination_max", "rad"),
+    "log10(E/GeV)_min": ("log10_energy_min", ""),
+    "log10(E/GeV)_max": ("log10_energy_max", ""),
+    "PSF_min[deg]": ("psf_min", "rad"),
+    "PSF_max[deg]": ("psf_max", "rad"),
+    "AngErr_min[deg]": ("angular_error_min", "rad"),
+    "AngErr_max[deg]": ("angular_error_max", "rad"),
+    "Fractional_Counts": ("fraction", ""),
+}
 
 
 def read_smearing(path: Path, *, name: str, reference: str) -> xr.Dataset:
@@ -259,27 +213,24 @@ def read_smearing(path: Path, *, name: str, reference: str) -> xr.Dataset:
     (true energy, declination) bin to the next: that is why this is a table and not an array.
     Raises DataError for fractions outside [0, 1], reversed bins, or (energy, declination) bins that sum to over 1.
     """
-    table = read_numbers(path, SMEARING_COLUMNS)
-    declinations = dict.fromkeys(SMEARING_COLUMNS[2:4], (-90.0, 90.0))
-    angles = dict.fromkeys(SMEARING_COLUMNS[6:10], (0.0, 180.0))
-    within(path, table, declinations | angles | {"Fractional_Counts": (0.0, 1.0)})
-    reversed_bins = [
-        low
-        for low, high in zip(SMEARING_COLUMNS[:10:2], SMEARING_COLUMNS[1:10:2], strict=True)
-        if np.any(table[high] < table[low])
-    ]
+    names = tuple(SMEARING)
+    table = read_numbers(path, names)
+    angles = dict.fromkeys(names[6:10], (0.0, 180.0))
+    within(path, table, dict.fromkeys(names[2:4], (-90.0, 90.0)) | angles | {"Fractional_Counts": (0.0, 1.0)})
+    pairs = zip(names[:10:2], names[1:10:2], strict=True)
+    reversed_bins = [low for low, high in pairs if np.any(table[high] < table[low])]
     if reversed_bins:
-        raise DataError(f"{path}: bins that end before they start in {', '.join(reversed_bins)}. {REPAIR}")
+        raise spoiled(f"{path}: bins that end before they start in {', '.join(reversed_bins)}")
     filled = table["Fractional_Counts"] > 0.0
-    columns = [table[column][filled] for column in SMEARING_COLUMNS]
+    columns = [table[name][filled] for name in names]
     _, group = np.unique(np.stack([columns[0], columns[2]]), axis=1, return_inverse=True)
     sums = np.bincount(np.ravel(group), weights=columns[-1])
     # Fractions are printed with a few digits: a bin of thousands of cells may sum to a little over one.
     if np.any(sums > 1.01):
-        raise DataError(f"{path}: {np.count_nonzero(sums > 1.01)} true bins sum to more than 1. {REPAIR}")
+        raise spoiled(f"{path}: {np.count_nonzero(sums > 1.01)} true bins sum to more than 1")
     variables = {
         key: ("cell", np.deg2rad(values) if unit == "rad" else values, {"units": unit})
-        for (key, unit), values in zip(SMEARING_NAMES, columns, strict=True)
+        for (key, unit), values in zip(SMEARING.values(), columns, strict=True)
     }
     empty = int(filled.size - np.count_nonzero(filled))
     return xr.Dataset(variables, attrs={"name": name, "reference": reference, "empty_cells": empty})
@@ -306,3 +257,47 @@ def livetime_beyond(runs: xr.Dataset, earlier: Sequence[xr.Dataset]) -> float:
     time_covered = np.ravel(np.stack([np.append(0.0, np.cumsum(high - low))[:-1], np.cumsum(high - low)], axis=1))
     shared = np.interp(stop, knots, time_covered) - np.interp(start, knots, time_covered)
     return (own - float(np.sum(shared))) * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Seasons:
+    """The tables of a release.  serving : of each season the name of the response tables that serve it."""
+
+    release: UpstreamRelease
+    serving: Mapping[str, str]
+
+    def tables(self, season: str) -> str:
+        """The name of the response tables that serve a season.  Raises InputError for an unknown one."""
+        if season not in self.serving:
+            raise InputError(
+                f"unknown season '{season}' of release '{self.release.name}'.{did_you_mean(season, self.serving)}"
+            )
+        return self.serving[season]
+
+    def events(self, folder: Path, season: str) -> Path:
+        """Where the events of a season lie."""
+        self.tables(season)
+        return located(folder, self.release, f"events/{season}_exp.csv")
+
+    def read_uptime(self, folder: Path, season: str) -> xr.Dataset:
+        """Return the good runs of one season: start, stop (good_run,) MJD; attrs livetime_s, season."""
+        self.tables(season)
+        path = located(folder, self.release, f"uptime/{season}_exp.csv")
+        return read_good_runs(path, season=season, reference=self.release.reference)
+
+    def read_effective_area(self, folder: Path, season: str) -> xr.Dataset:
+        """Return effective_area (sin_dec, log10_true) in cm^2 with its edges, of the tables that serve the season."""
+        serving = self.tables(season)
+        path = located(folder, self.release, f"irfs/{serving}_effectiveArea.csv")
+        return read_declination_area(path, name=f"{self.release.name}-{serving}", reference=self.release.reference)
+
+    def read_smearing(self, folder: Path, season: str) -> xr.Dataset:
+        """Return the filled cells of the smearing matrix that serves the season; see `read_smearing`."""
+        serving = self.tables(season)
+        path = located(folder, self.release, f"irfs/{serving}_smearing.csv")
+        return read_smearing(path, name=f"{self.release.name}-{serving}", reference=self.release.reference)
+
+    def smearing_path(self, folder: Path, season: str) -> Path | None:
+        """Return where the smearing matrix that serves the season lies, or None: the release is complete without it."""
+        wanted = f"irfs/{self.tables(season)}_smearing.csv"
+        return present(folder, next(file for file in self.release.files if file.path == wanted))

@@ -14,9 +14,9 @@ import numpy as np
 
 from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest import _source_tables
-from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
+from nuanalysis.ingest._release import UpstreamRelease, files_of
 from nuanalysis.ingest._source_tables import Layout, Other, number_or_nan
-from nuanalysis.ingest._table import REPAIR, located, present
+from nuanalysis.ingest._table import REPAIR, located, present, spoiled
 from nuanalysis.schema import Floats
 
 if TYPE_CHECKING:
@@ -31,56 +31,17 @@ SHELL_INNER = 0.95  # inner radius over outer, where only the outer is given; ga
 
 HGPS, FGL, FHL = "hgps_catalog_v1.fits.gz", "4FGL-DR2_gll_psc_v27.fit.gz", "3FHL_gll_psch_v13.fit.gz"
 PULSARS, GAMMA_CAT, GAMMA_CAT_TEXT = "3PC_Catalog+SEDs_20230803.fits.gz", "gammacat.fits.gz", "gammacat.ecsv"
-_DATA = "https://raw.githubusercontent.com/gammapy/gammapy-data/{}/catalogs/{}"
-_GAMMA_CAT = "https://raw.githubusercontent.com/gammapy/gamma-cat/e4d09c06e746/output"
 
 RELEASE = UpstreamRelease(
     name="source-catalogues",
     title="Gamma-ray source catalogues with free licences: HGPS, 4FGL-DR2, 3FHL, 3PC, gamma-cat",
     folder="source_catalogues",
-    doi="",
-    doi_confirmed=False,
     licence="CC BY 4.0 (HGPS); CC0 (Fermi-LAT); BSD-3-Clause (gamma-cat)",
     citation=(
         "H.E.S.S. Collaboration 2018, A&A 612, A1; Ballet et al. 2020, arXiv:2005.11208; Ajello et al. 2017, ApJS 232, "
         "18; Smith et al. 2023, ApJ 958, 191; gamma-cat, github.com/gammapy/gamma-cat"
     ),
-    files=(
-        UpstreamFile(
-            HGPS,
-            "80bf91206281d441528e8053131e68c08403b323c645de79226eb7d00c79cbbf",
-            url=_DATA.format("fbafe93016c6", "hgps_catalog_v1.fits.gz"),
-        ),
-        UpstreamFile(
-            FGL,
-            "5c619fca5ba3ecdaf33a3e3b5afedecc0b6d38851dba79b73d4f98e3d747b40e",
-            url=_DATA.format("39c4dcb4a2f0", "fermi/gll_psc_v27.fit.gz"),
-            member="gll_psc_v27.fit.gz",
-        ),
-        UpstreamFile(
-            FHL,
-            "3d9363d9355349c1eed6ab6595e5a8746aab051acbf1f3c0ebfa5a1dde7a3a66",
-            url=_DATA.format("fbafe93016c6", "fermi/gll_psch_v13.fit.gz"),
-            member="gll_psch_v13.fit.gz",
-        ),
-        UpstreamFile(
-            PULSARS,
-            "df6e610774d3de90213eff933662b30046709c85d37aa3486bc8f352bb5bab10",
-            url=_DATA.format("fbafe93016c6", "fermi/3PC_Catalog%2BSEDs_20230803.fits.gz"),
-        ),
-        UpstreamFile(
-            GAMMA_CAT,
-            "c317eeb18c045f628bd477c1e37227c1ac7ef346220d3faa1a9d87703a0a5747",
-            url=f"{_GAMMA_CAT}/gammacat.fits.gz",
-            either="gamma-cat",
-        ),
-        UpstreamFile(
-            GAMMA_CAT_TEXT,
-            "9f1c75389f55eb3317d776cfcc015dcc327c1dfe952ba86c512374516761030d",
-            url=f"{_GAMMA_CAT}/gammacat.ecsv",
-            either="gamma-cat",
-        ),
-    ),
+    files=files_of("source_catalogues"),
     notes="A collection of files, no archive. Each catalogue is of use without the others.",
 )
 
@@ -184,10 +145,6 @@ def _join_gamma_cat(table: Table, other: Other) -> list[str]:
     return ["ra and dec are those of SIMBAD, complete; the fitted ones, pos_ra and pos_dec, are not"]
 
 
-def _nothing(table: Table, other: Other) -> list[str]:
-    return []
-
-
 _FERMI = {"name": "Source_Name", "ra": "RAJ2000", "dec": "DEJ2000", "l": "GLON", "b": "GLAT", "frame": "icrs"}
 _ABOVE_1_TEV = "above 1 TeV"
 
@@ -199,12 +156,8 @@ _LAYOUTS = (
         "HGPS_SOURCES",
         78,
         {
-            **_FERMI,
-            "class": "Source_Class",
-            "extension": "extension_sigma",
-            "flux": "Flux_Spec_Int_1TeV",
-            "flux_band": _ABOVE_1_TEV,
-            "distance": "distance_kpc",
+            **_FERMI, "class": "Source_Class", "extension": "extension_sigma", "flux": "Flux_Spec_Int_1TeV",
+            "flux_band": _ABOVE_1_TEV, "distance": "distance_kpc",
         },
         frozenset({"Source_Name", "Source_Class", "Spatial_Model", "Size", "Flux_Spec_Int_1TeV"}),
         "H.E.S.S. Collaboration 2018, A&A 612, A1, doi:10.1051/0004-6361/201732098",
@@ -219,7 +172,7 @@ _LAYOUTS = (
         {"name": "Source_Name", "l": "GLON", "b": "GLAT", "frame": "galactic", "class": "Type", "distance": "Distance"},
         frozenset({"Source_Name", "GLON", "GLAT", "Type", "Distance", "Distance_Min", "Distance_Max"}),
         "Ferrand & Safi-Harb 2012, AdSpR 49, 1313; table SNRCAT of H.E.S.S. Collaboration 2018, A&A 612, A1",
-        _nothing,
+        lambda table, other: [],
     ),
     Layout(
         "4fgl-dr2",
@@ -228,10 +181,7 @@ _LAYOUTS = (
         "LAT_Point_Source_Catalog",
         5788,
         {
-            **_FERMI,
-            "class": "CLASS1",
-            "extension": "extension_sigma",
-            "flux": "Energy_Flux100",
+            **_FERMI, "class": "CLASS1", "extension": "extension_sigma", "flux": "Energy_Flux100",
             "flux_band": "100 MeV to 100 GeV",
         },
         frozenset({"Source_Name", "CLASS1", "Energy_Flux100", "Extended_Source_Name"}),
@@ -245,11 +195,7 @@ _LAYOUTS = (
         "LAT_Point_Source_Catalog",
         1556,
         {
-            **_FERMI,
-            "class": "CLASS",
-            "extension": "extension_sigma",
-            "flux": "Flux",
-            "flux_band": "10 GeV to 1 TeV",
+            **_FERMI, "class": "CLASS", "extension": "extension_sigma", "flux": "Flux", "flux_band": "10 GeV to 1 TeV",
         },
         frozenset({"Source_Name", "CLASS", "Flux", "Extended_Source_Name", "HEP_Energy"}),
         "Ajello et al. 2017, ApJS 232, 18",
@@ -316,9 +262,9 @@ def read_catalogue(folder: Path, name: str) -> Table:
     except InputError as error:
         raise DataError(f"{error} {REPAIR}") from error
     if len(table) != layout.rows or table.meta["layout"] != name:
-        raise DataError(
+        raise spoiled(
             f"{path} holds {len(table):,} rows of {table.meta['title']}, expected {layout.rows:,} of {layout.title}: "
-            f"it is not the published file. {REPAIR}"
+            "it is not the published file"
         )
     return table
 

@@ -10,7 +10,6 @@ import numpy as np
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._seasons import Seasons
 from nuanalysis.ingest._table import Table, within
 from nuanalysis.schema import Bools
 
@@ -42,7 +41,7 @@ RELEASE = UpstreamRelease(
 )
 
 
-_SEASONS = Seasons(RELEASE, {season: season if season in RESPONSES else "IC86" for season in SEASONS})
+_SEASONS = _tracks.Seasons(RELEASE, {season: season if season in RESPONSES else "IC86" for season in SEASONS})
 read_uptime, read_effective_area = _SEASONS.read_uptime, _SEASONS.read_effective_area
 read_smearing, smearing_path = _SEASONS.read_smearing, _SEASONS.smearing_path
 
@@ -51,14 +50,6 @@ def read_livetime(folder: Path, season: str) -> float:
     """Return the livetime of one season in s, less what earlier seasons cover."""
     uptimes = [read_uptime(folder, name) for name in SEASONS[: SEASONS.index(season) + 1]]
     return _tracks.livetime_beyond(uptimes[-1], uptimes[:-1])
-
-
-def _event_table(folder: Path, season: str) -> Table:
-    path = _SEASONS.events(folder, season)
-    table = _tracks.read_event_table(path, rows=None, extra=KEYS)
-    # Numbers above 2^53 would not survive the way through floating point.
-    within(path, table, dict.fromkeys(KEYS, (0.0, 2.0**53)))
-    return table
 
 
 def _first_seen(tables: Sequence[Table]) -> list[Bools]:
@@ -77,7 +68,11 @@ def read_seasons(folder: Path, seasons: Sequence[str] = SEASONS) -> dict[str, xr
     were left out.  livetime_s of a season leaves out time that an earlier one covers, so that the sum is the union.
     Raises DataError, InputError for an unknown season.
     """
-    tables = [_event_table(folder, season) for season in seasons]
+    tables = []
+    for path in (_SEASONS.events(folder, season) for season in seasons):
+        tables.append(_tracks.read_event_table(path, rows=None, extra=KEYS))
+        # Numbers above 2^53 would not survive the way through floating point.
+        within(path, tables[-1], dict.fromkeys(KEYS, (0.0, 2.0**53)))
     uptimes = [read_uptime(folder, season) for season in seasons]
     datasets = {}
     for i, (season, table, keep) in enumerate(zip(seasons, tables, _first_seen(tables), strict=True)):
@@ -94,8 +89,3 @@ def read_seasons(folder: Path, seasons: Sequence[str] = SEASONS) -> dict[str, xr
         )
         datasets[season] = events.assign_attrs(duplicates=dropped)
     return datasets
-
-
-def read_events(folder: Path, season: str) -> xr.Dataset:
-    """Return one season by itself, repeats inside it left out: see `read_seasons` for several."""
-    return read_seasons(folder, (season,))[season]

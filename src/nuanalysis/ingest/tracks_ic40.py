@@ -11,13 +11,14 @@ from pathlib import Path
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks, tracks_dr1
 from nuanalysis.ingest._find import find
-from nuanalysis.ingest._seasons import Seasons
 from nuanalysis.ingest._table import located
 
 PATHS = (
     "events/IC40_exp.csv", "uptime/IC40_exp.csv", "uptime/IC79_exp.csv", "uptime/IC86_I_exp.csv",
     "irfs/IC40_effectiveArea.csv",
 )  # fmt: skip
+
+ROWS = 36_900
 
 RELEASE = replace(
     tracks_dr1.RELEASE,
@@ -26,12 +27,12 @@ RELEASE = replace(
     files=tuple(file for file in tracks_dr1.RELEASE.files if file.path in PATHS),
     notes=tracks_dr1.NOTES,
 )
-_SEASONS = Seasons(RELEASE, dict.fromkeys(("IC40", "IC79", "IC86_I"), "IC40"))
+_SEASONS = _tracks.Seasons(RELEASE, dict.fromkeys(("IC40", "IC79", "IC86_I"), "IC40"))
 
 
 def read_events(folder: Path) -> xr.Dataset:
     """Return the 36,900 events, schema EVENTS with azimuth and zenith, sorted by time.  Raises DataError."""
-    table = _tracks.read_event_table(_SEASONS.events(folder, "IC40"), rows=tracks_dr1.ROWS["IC40"])
+    table = _tracks.read_event_table(_SEASONS.events(folder, "IC40"), rows=ROWS)
     livetime_s = float(read_uptime(folder).attrs["livetime_s"])
     return _tracks.events(
         table, release=RELEASE, sample="tracks-ic40", livetime_s=livetime_s, floor_deg=tracks_dr1.FLOOR_DEG

@@ -11,17 +11,12 @@ import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks, tracks_ic40
-from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import Table, located, read_matrix, read_numbers, within
-from nuanalysis.schema import Floats
+from nuanalysis.ingest._release import UpstreamRelease, files_of
+from nuanalysis.ingest._table import Table, located, read_numbers, within
 
 # Angles are printed to 0.1 deg: the smallest non-zero sigma that the file can say.
 FLOOR_DEG = 0.1
 UPGOING, DOWNGOING = ("upgoing_events.txt", 69_227), ("downgoing_events.txt", 69_095)
-FLARESTACK = (
-    "https://raw.githubusercontent.com/icecube/flarestack/42dfd6a33ec531687023ae4569980874f0abffd1/flarestack/data/"
-    "icecube/public/IC86_1/Search_for_point_sources_with_first_year_of_IC86_data"
-)
 COLUMNS = {"MJD": "MJD[days]", "log10(E)": "log10(E/GeV)", "ang_err": "AngErr[deg]", "RA": "RA[deg]", "Dec": "Dec[deg]"}
 NOTE = (
     "Times are whole days (MJD) and energies and angles are rounded to 0.1: fit for right-ascension scrambles, "
@@ -36,36 +31,7 @@ RELEASE = UpstreamRelease(
     doi_confirmed=False,
     licence="not stated (the season was re-released as CC0-1.0 in doi:10.7910/DVN/VKL316)",
     citation="IceCube Collaboration (Aartsen et al.) 2014, ApJ 796, 109",
-    files=(
-        UpstreamFile(
-            UPGOING[0],
-            "962a279013bbd448cc976ad688c0d0501b5df0a0e6185a3215fa1364f28f34f8",
-            "events",
-            UPGOING[1],
-            url=f"{FLARESTACK}/{UPGOING[0]}",
-        ),
-        UpstreamFile(
-            DOWNGOING[0],
-            "b8628ee9c10f26615705b0e682a8a394d0a3ae83586c2ce6fd1272fd2810fbe8",
-            "events",
-            DOWNGOING[1],
-            url=f"{FLARESTACK}/{DOWNGOING[0]}",
-        ),
-        UpstreamFile(
-            "TabulatedAeff.txt",
-            "66317984f6b7a1e19185011e336e7b52bab02f47bdc702366986e3ae4b1bd2e8",
-            "effective area",
-            14_000,
-            url=f"{FLARESTACK}/TabulatedAeff.txt",
-        ),
-        UpstreamFile(
-            "AngRes.txt",
-            "22198c6b1389249b47659c629106dfc8f95196302e3fb84b8a19008eabd0e3ea",
-            kind="resolution",
-            url=f"{FLARESTACK}/AngRes.txt",
-            required=False,
-        ),
-    ),
+    files=files_of("tracks_ic86_2011"),
     notes="Use with its own effective area only; do not mix with IC86-I events of other releases. No address of the "
     "original archive is confirmed: the files come from icecube/flarestack, held to their checksums.",
 )
@@ -100,8 +66,3 @@ def read_effective_area(folder: Path) -> xr.Dataset:
     """Return effective_area (sin_dec 200, log10_true 70) in cm^2 with its edges."""
     path = located(folder, RELEASE, "TabulatedAeff.txt")
     return _tracks.read_cos_zenith_area(path, name=RELEASE.name, reference=RELEASE.reference)
-
-
-def read_median_resolution(folder: Path) -> Floats:
-    """Return the released (row, 2) table: median angular resolution in deg, log10(E_nu/GeV)."""
-    return read_matrix(located(folder, RELEASE, "AngRes.txt"))

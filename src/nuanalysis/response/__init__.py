@@ -1,22 +1,28 @@
 """What a detector does to a flux: one file per detector sample; plain functions on a frozen Response."""
 
 from nuanalysis.response._records import (
+    NOMINAL,
+    NONE,
     Response,
+    Shifted,
+    Systematics,
+    Variation,
     acceptance,
     acceptance_by_energy,
     band_acceptance,
     band_of,
+    band_rates,
     detected,
     draw_point_spread,
     draw_reconstructed_energy,
     draw_tabulated_energy,
     draw_true_energy,
+    draw_variation,
     energy_densities,
     energy_density,
     folded_atmosphere,
     point_spread,
 )
-from nuanalysis.response._variations import NOMINAL, NONE, Shifted, Systematics, Variation, band_rates, draw_variation
 from nuanalysis.schema import Spectrum
 
 __all__ = [

@@ -8,37 +8,34 @@ arXiv:1709.07079), nu + nubar, GeV^-1 cm^-2 s^-1 sr^-1.  Passing fractions: Scho
 
 from __future__ import annotations
 
+from importlib.resources import files
+from io import StringIO
+
 import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats
 
+
+def read_table(name: str) -> Floats:
+    """A table of numbers of this room, ``tables/NAME.csv``."""
+    text = (files("nuanalysis.response") / "tables" / f"{name}.csv").read_text()
+    return np.loadtxt(StringIO(text), delimiter=",")
+
+
 _LOG10_ENERGY = np.array([3.0, 4.0, 5.0])
-_COS_FLUX = np.array([0.05, 0.3, 0.7, 1.0])
-_NUE = np.array([
-    [6.50e-12, 2.07e-15, 4.07e-19], [2.96e-12, 9.55e-16, 2.05e-19], [1.37e-12, 4.30e-16, 1.04e-19],
-    [1.14e-12, 3.37e-16, 8.81e-20],
-])  # fmt: skip
-_NUMU = np.array([
-    [7.32e-11, 4.51e-14, 9.97e-18], [4.73e-11, 2.23e-14, 4.33e-18], [2.90e-11, 1.04e-14, 1.81e-18],
-    [2.38e-11, 7.77e-15, 1.36e-18],
-])  # fmt: skip
+# Columns of the tables after the cosine of the zenith: of either flavour one at each energy.
+_NUE, _NUMU = slice(1, 4), slice(4, 7)
+_FLUX, _PASSING = read_table("atmosphere_flux"), read_table("atmosphere_passing")
 _PROMPT = np.array([7.7e-14, 2.15e-16, 3.4e-19])
-_COS_VETO = np.array([0.0, 0.2, 0.3, 0.5, 0.7, 1.0])
-_PASS_NUE = np.array([
-    [1, 1, 1], [1, 0.99, 0.94], [0.99, 0.91, 0.70], [0.94, 0.72, 0.38], [0.91, 0.62, 0.27], [0.88, 0.56, 0.22],
-])  # fmt: skip
-_PASS_NUMU = np.array([
-    [1, 1, 1], [1, 0.99, 0.624], [0.99, 0.761, 0.175], [0.950, 0.482, 0.004], [0.902, 0.329, 0.003],
-    [0.846, 0.234, 0.003],
-])  # fmt: skip
 NUMU_TO_NUE = 3.2  # ratio in the cascade sample, mostly numu neutral currents and short tracks
 
 
-def _table(cosines: Floats, values: Floats, log10_energy: Floats, cos_zenith: Floats) -> Floats:
+def _table(table: Floats, columns: slice, log10_energy: Floats, cos_zenith: Floats) -> Floats:
     """Log-linear in energy, extrapolated; the logarithm linear in |cos zenith| within the table; (zenith, energy)."""
+    cosines = table[:, 0]
     grid = scipy.interpolate.RegularGridInterpolator(
-        (cosines, _LOG10_ENERGY), np.log(values), bounds_error=False, fill_value=None
+        (cosines, _LOG10_ENERGY), np.log(table[:, columns]), bounds_error=False, fill_value=None
     )
     cosine, energy = np.meshgrid(np.clip(abs(cos_zenith), cosines[0], cosines[-1]), log10_energy, indexing="ij")
     return np.asarray(np.exp(grid((cosine, energy))))
@@ -51,16 +48,10 @@ def vetoed_flux(log10_energy: Floats, sin_dec: Floats) -> Floats:
     """
     cos_zenith = -sin_dec
     prompt = np.exp(np.interp(log10_energy, _LOG10_ENERGY, np.log(_PROMPT)))
-    nue = _table(_COS_FLUX, _NUE, log10_energy, cos_zenith) + prompt
-    numu = _table(_COS_FLUX, _NUMU, log10_energy, cos_zenith) + prompt
-    inside = np.clip(log10_energy, 2.7, 5.0)
-    down = np.maximum(cos_zenith, 0.0)
-    pass_nue = np.minimum(_table(_COS_VETO, _PASS_NUE, inside, down), 1.0)
-    pass_numu = np.minimum(_table(_COS_VETO, _PASS_NUMU, inside, down), 1.0)
+    nue, numu = (_table(_FLUX, kind, log10_energy, cos_zenith) + prompt for kind in (_NUE, _NUMU))
+    down = np.clip(log10_energy, 2.7, 5.0), np.maximum(cos_zenith, 0.0)
+    pass_nue, pass_numu = (np.minimum(_table(_PASSING, kind, *down), 1.0) for kind in (_NUE, _NUMU))
     # Muon neutrinos reach a cascade sample less often than electron neutrinos of the same energy.
-    efficiency = (
-        NUMU_TO_NUE
-        * _table(_COS_FLUX, _NUE, np.array([3.5]), np.array([0.3]))
-        / _table(_COS_FLUX, _NUMU, np.array([3.5]), np.array([0.3]))
-    )
+    at = np.array([3.5]), np.array([0.3])
+    efficiency = NUMU_TO_NUE * _table(_FLUX, _NUE, *at) / _table(_FLUX, _NUMU, *at)
     return np.asarray(nue * pass_nue + efficiency * numu * pass_numu)

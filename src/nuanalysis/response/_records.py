@@ -1,4 +1,4 @@
-"""The Response noun and what follows from it: acceptance, expected events, energy densities, draws."""
+"""The Response noun and what follows from it: acceptance, expected events, energy densities, draws, variations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.response._atmosphere import vetoed_flux
-from nuanalysis.schema import RESPONSE, Floats, Ints, Spectrum, check
+from nuanalysis.schema import RESPONSE, Floats, Ints, Spectrum, check, dataset
 from nuanalysis.sphere import vmf_cumulative, vmf_draw
 
 _SUBSTEPS = 16  # midpoint steps inside an energy bin; E^-4 is then integrated to 0.01 per cent
@@ -46,6 +46,51 @@ class Response:
     def array(self, name: str) -> Floats:
         """A variable of the dataset as a plain array."""
         return self.arrays[name]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolution:
+    """What a Response holds besides its effective area.
+
+    migration (band, true, reco), rows sum to 1, with its edges, log10 E/GeV; spread (3, band, node): narrow fraction
+    and both concentrations of the point spread at the nodes, log10 E/GeV; the other fields are those of Response.
+    """
+
+    sin_dec_edges: Floats
+    true_edges: Floats
+    reco_edges: Floats
+    migration: Floats
+    nodes: Floats
+    spread: Floats
+    error_scale: float
+    error_spread: float
+    notes: tuple[str, ...] = ()
+
+
+def response_of(
+    name: str,
+    label: str,
+    reference: str,
+    area: xr.Dataset | Mapping[str, Floats],
+    found: Resolution,
+    *,
+    flavours: str,
+    error_floor: float,
+) -> Response:
+    """Response with an effective area, (sin_dec, log10_true) cm2 with its two edge variables, and a resolution."""
+    values = {
+        **{key: np.asarray(area[key]) for key in ("effective_area", "sin_dec_edges", "log10_true_edges")},
+        "migration": found.migration,
+        "band_sin_dec_edges": found.sin_dec_edges,
+        "migration_true_edges": found.true_edges,
+        "migration_reco_edges": found.reco_edges,
+        "psf_log10_true": found.nodes,
+        "psf_narrow_fraction": found.spread[0],
+        "psf_kappa_narrow": found.spread[1],
+        "psf_kappa_broad": found.spread[2],
+    }
+    data = dataset(RESPONSE, values, {"name": name, "reference": reference, "flavours": flavours})
+    return Response(name, label, reference, data, found.error_scale, found.error_spread, error_floor, found.notes)
 
 
 def _bin_weights(spectrum: Spectrum, log10_edges: Floats) -> Floats:
@@ -210,3 +255,73 @@ def fit_mixture(psi: Floats, cumulative: Floats, start: tuple[float, float, floa
     fit = scipy.optimize.least_squares(lambda p: np.concatenate([(model(p) - cumulative) * 200.0, 0.05 * (p - p0)]), p0)
     f = 1.0 / (1.0 + np.exp(-fit.x[0]))
     return float(f), float(np.exp(fit.x[1]) + np.exp(fit.x[2])), float(np.exp(fit.x[2]))
+
+
+# ---- systematic variations, in what public numbers support: rate, energy scale, point-spread width ----------------
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """A detector that differs from the nominal one.
+
+    acceptance : its events over those of the nominal detector at the same light.
+    energy_shift : it sees an event of log10 energy E as the nominal detector sees E + energy_shift, in everything:
+        selection, reconstructed energy, direction (more light is what a higher energy looks like).
+    angular_scale : width of its point spread over the nominal one; the per-event error does not follow.
+    """
+
+    acceptance: float = 1.0
+    energy_shift: float = 0.0
+    angular_scale: float = 1.0
+
+
+NOMINAL = Variation()
+
+
+@dataclass(frozen=True, slots=True)
+class Systematics:
+    """How far detectors may differ from the nominal one: standard deviations of normal numbers g.
+
+    acceptance : of the logarithm of the acceptance.    energy_shift : in log10 E.
+    angular_scale : the scale is exp(|g| angular_scale), since wrong ice can only spoil the direction.
+    """
+
+    acceptance: float = 0.0
+    energy_shift: float = 0.0
+    angular_scale: float = 0.0
+
+
+NONE = Systematics()
+
+
+def draw_variation(systematics: Systematics, rng: np.random.Generator) -> Variation:
+    g = rng.standard_normal(3)
+    return Variation(
+        float(np.exp(systematics.acceptance * g[0])),
+        float(systematics.energy_shift * g[1]),
+        float(np.exp(systematics.angular_scale * abs(g[2]))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """A spectrum over the energy as the nominal detector sees it: d N / d E' with log10 E' = log10 E + by."""
+
+    spectrum: Spectrum
+    by: float
+
+    def shape(self, log10_energy: Floats) -> Floats:
+        return np.asarray(self.spectrum.shape(np.asarray(log10_energy) - self.by) * 10.0**-self.by)
+
+
+def band_rates(response: Response, spectrum: Spectrum, variation: Variation) -> Floats:
+    """Events in each band of the effective area over those of the nominal detector, (band,).
+
+    For a power law this is acceptance x 10^(energy_shift (index - 1)) in every band, up to the ends of the
+    effective-area table: the events that a shift brings over the threshold, or takes away, are in it.
+    """
+    if variation.energy_shift == 0.0:
+        return np.full(len(response.array("effective_area")), variation.acceptance)
+    nominal = detected(response, spectrum).sum(axis=1)
+    seen = detected(response, Shifted(spectrum, variation.energy_shift)).sum(axis=1)
+    return np.asarray(variation.acceptance * seen / np.where(nominal > 0, nominal, np.inf))

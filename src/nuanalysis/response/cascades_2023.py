@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
-from io import StringIO
 
 import numpy as np
 
-from nuanalysis.response._records import Response, fit_mixture
-from nuanalysis.response._variations import Systematics
-from nuanalysis.schema import RESPONSE, Floats, dataset
+from nuanalysis.response._atmosphere import read_table
+from nuanalysis.response._records import Resolution, Response, Systematics, fit_mixture, response_of
+from nuanalysis.schema import Floats
 
 NAME = "cascades-2023"
 REFERENCE = (
@@ -39,8 +37,7 @@ _PSF_NODES = np.arange(2.7, 6.71, 0.2)
 
 
 def _table(name: str) -> Floats:
-    text = (files("nuanalysis.response") / "tables" / f"cascades_2023_{name}.csv").read_text()
-    return np.loadtxt(StringIO(text), delimiter=",")
+    return read_table(f"cascades_2023_{name}")
 
 
 def _point_spread() -> Floats:
@@ -85,24 +82,17 @@ def response() -> Response:
     """Effective area in 5 bands, energy migration S6a (axis 0 is truth) matched to S1, two-part point spread."""
     area = _table("effective_area")
     area_edges, energy_edges = np.linspace(*_AREA_LOG10, area.shape[1] + 1), np.linspace(2.7, 6.7, 30)
-    fraction, narrow, broad = _point_spread()
-    values = {
+    tables = {
         "effective_area": area,
         "sin_dec_edges": np.array([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]),
         "log10_true_edges": area_edges,
-        "migration": _migration(area, area_edges, energy_edges)[None],
-        "band_sin_dec_edges": np.array([-1.0, 1.0]),
-        "migration_true_edges": energy_edges,
-        "migration_reco_edges": energy_edges,
-        "psf_log10_true": _PSF_NODES,
-        "psf_narrow_fraction": fraction[None],
-        "psf_kappa_narrow": narrow[None],
-        "psf_kappa_broad": broad[None],
     }
-    data = dataset(RESPONSE, values, {"name": NAME, "reference": REFERENCE, "flavours": "all, summed"})
-    return Response(
-        NAME, "IceCube cascades 2023", REFERENCE, data, _ERROR_SCALE, _ERROR_SPREAD, _ERROR_FLOOR, (MATCHED,)
-    )
+    resolution = Resolution(
+        np.array([-1.0, 1.0]), energy_edges, energy_edges, _migration(area, area_edges, energy_edges)[None],
+        _PSF_NODES, _point_spread()[:, None], _ERROR_SCALE, _ERROR_SPREAD, (MATCHED,),
+    )  # fmt: skip
+    names = (NAME, "IceCube cascades 2023", REFERENCE)
+    return response_of(*names, tables, resolution, flavours="all, summed", error_floor=_ERROR_FLOOR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,8 +126,3 @@ def marginals() -> Marginals:
         np.log10(np.append(energy[:, 0], energy[-1, 1])),
         energy[:, 2:],
     )
-
-
-def coverage() -> Floats:
-    """Nominal quantile of the per-event error and the fraction inside it at 1, 10 and 500 TeV, (30, 4)."""
-    return _table("coverage")

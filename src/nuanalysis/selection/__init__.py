@@ -1,17 +1,11 @@
-"""What makes a sample from released events: cuts, the cut flow they leave, marginals.
-
-It computes; it neither reads nor plots.  One file per kind of cut or per sample.
-"""
+"""What makes a sample from released events: cuts, and the cut flow they leave.  It neither reads nor plots."""
 
 from __future__ import annotations
 
-from nuanalysis.selection._cuts import Check, Cut, CutFlow, Row, apply
-from nuanalysis.selection._histogram import Histogram, histogram
-from nuanalysis.selection._runs import NO_RUNS, Runs, exposure
-from nuanalysis.selection.event_cuts import Duplicates, Quality, Range
-from nuanalysis.selection.time_cuts import GoodRuns, Overlap, Span
+from nuanalysis.selection._cuts import NO_RUNS, Check, Cut, CutFlow, Row, Runs, apply
+from nuanalysis.selection.cuts import Duplicates, GoodRuns, Overlap, Quality, Range, Span
 
 __all__ = [
-    "NO_RUNS", "Check", "Cut", "CutFlow", "Duplicates", "GoodRuns", "Histogram", "Overlap", "Quality", "Range",
-    "Row", "Runs", "Span", "apply", "exposure", "histogram",
+    "NO_RUNS", "Check", "Cut", "CutFlow", "Duplicates", "GoodRuns", "Overlap", "Quality", "Range", "Row", "Runs",
+    "Span", "apply",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nuanalysis.selection._cuts import Cut
-from nuanalysis.selection.event_cuts import Quality, Range
+from nuanalysis.selection.cuts import Quality, Range
 
 NAME = "cascades-2023"
 LOWEST_LOG10_ENERGY = float(np.log10(500.0))

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nuanalysis.selection._cuts import Check
-from nuanalysis.selection._runs import NO_RUNS, Runs
-from nuanalysis.selection.event_cuts import Duplicates, Quality
-from nuanalysis.selection.time_cuts import GoodRuns, Overlap
+from nuanalysis.selection._cuts import NO_RUNS, Check, Runs
+from nuanalysis.selection.cuts import Duplicates, GoodRuns, Overlap, Quality
 
 SMALLEST_SIGMA, LARGEST_SIGMA = float(np.radians(0.05)), float(np.radians(30.0))
 

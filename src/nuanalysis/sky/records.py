@@ -21,7 +21,6 @@ class PowerLaw:
     index: float
 
     def shape(self, log10_energy: Floats) -> Floats:
-        """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
         return np.asarray(10.0 ** (-self.index * (np.asarray(log10_energy) - GEV_PIVOT_LOG10)))
 
 
@@ -33,7 +32,6 @@ class CutOffPowerLaw:
     cutoff: float
 
     def shape(self, log10_energy: Floats) -> Floats:
-        """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
         energy, pivot = (10.0 ** (np.asarray(x) - self.cutoff) for x in (log10_energy, GEV_PIVOT_LOG10))
         return np.asarray(PowerLaw(self.index).shape(log10_energy) * np.exp(pivot - energy))
 
@@ -49,7 +47,6 @@ class TabulatedSpectrum:
     log10_value: Floats
 
     def shape(self, log10_energy: Floats) -> Floats:
-        """Return dN/dE relative to its value at 100 TeV at log10(E/GeV); any shape."""
         between = scipy.interpolate.PchipInterpolator(self.log10_energy, self.log10_value, extrapolate=False)(
             np.asarray(log10_energy)
         )
@@ -68,7 +65,6 @@ class Windowed:
     number: int
 
     def shape(self, log10_energy: Floats) -> Floats:
-        """Return dN/dE of this part relative to the whole at 100 TeV at log10(E/GeV); any shape."""
         hat = np.interp(log10_energy, self.nodes, np.eye(len(self.nodes))[self.number])
         return np.asarray(self.spectrum.shape(log10_energy) * hat)
 

@@ -7,7 +7,6 @@ To add a list: write the file, add a line to ``CATALOGUES``.  A user's own: ``re
 from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky.catalogues._duplicates import Group, Match, match
 from nuanalysis.sky.catalogues._reading import COLUMN_KEYS, KEYS, check_map, read_sources
 from nuanalysis.sky.catalogues._select import (
     DUPLICATES,
@@ -21,7 +20,7 @@ from nuanalysis.sky.catalogues._select import (
     seen_shares,
     select,
 )
-from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, from_catalogue
+from nuanalysis.sky.catalogues._table import STANDARD, Column, Group, Match, SourceTable, from_catalogue, match
 from nuanalysis.sky.catalogues.extended_tev import EXTENDED_TEV
 from nuanalysis.sky.catalogues.source_list_2023 import CLASSES, LIST_109
 from nuanalysis.sky.catalogues.stacking_2023 import PWN, SNR, UNID
@@ -40,7 +39,6 @@ CATALOGUES: dict[str, Catalogue] = {
     "list-109": LIST_109,
     "extended-tev": EXTENDED_TEV,
 }
-_CLASS_OF_STACK = {"snr": "SNR", "pwn": "PWN", "unid": "UNID", "extended-tev": "EXTENDED-TEV"}
 
 
 def catalogue(name: str) -> Catalogue:
@@ -53,5 +51,4 @@ def catalogue(name: str) -> Catalogue:
 def listed(name: str) -> SourceTable:
     """The sources of a built-in catalogue as a table to which a rule can be applied.  Raises InputError."""
     found = catalogue(name)
-    of_stack = _CLASS_OF_STACK.get(name)
-    return from_catalogue(found, CLASSES if of_stack is None else {s.name: of_stack for s in found.sources})
+    return from_catalogue(found, CLASSES if found is LIST_109 else {s.name: name.upper() for s in found.sources})

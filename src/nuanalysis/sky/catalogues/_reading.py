@@ -7,10 +7,11 @@ column, which is then named in the notes.  Whatever is missing, unknown or looks
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nuanalysis.deferred import units as u
 from nuanalysis.errors import did_you_mean, refuse
 from nuanalysis.schema import Floats
 from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, Words, some, turned
@@ -87,16 +88,15 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
     kind = reading.said.get("extension_kind", "sigma")
     flux = reading.numbers("flux")
     distance = reading.scaled("distance", LENGTHS, "kpc", "kpc")
-    reading.not_below_zero("extension", extension)
-    reading.not_below_zero("distance", distance)
+    for key, values in (("extension", extension), ("distance", distance)):
+        bad = (values < 0) | np.isinf(values)
+        if bad.any():
+            reading.faults.append(f"{bad.sum()} values of its {key} are below 0 or infinite")
     refuse(reading.faults, f"the catalogue {table.meta['file']} cannot be used")
     ra, dec, doubts = reading.placed(name, *longitude_latitude)
     used = reading.used
     return SourceTable(
-        title=table.meta["title"],
-        file=table.meta["file"],
-        sha256=table.meta["sha256"],
-        reference=table.meta["reference"],
+        **{key: table.meta[key] for key in ("title", "file", "sha256", "reference")},
         name=name,
         right_ascension=ra,
         declination=dec,
@@ -124,6 +124,7 @@ class _Reading:
     def __init__(self, table: Table, said: dict[str, str]) -> None:
         self.faults = check_map(said, "the column map")
         self.notes: list[str] = []
+        self.size = len(table)
         self.columns, self.vectors = _columns(table)
         self.user = said
         gone = {key for word in said for key in SUPERSEDED.get(word, ())}
@@ -131,17 +132,16 @@ class _Reading:
         self.used: dict[str, str] = {}
         for key in COLUMN_KEYS:
             self._settle(key, table)
-        if not len(table):
+        if not self.size:
             self.faults.append("it lists no source")
 
     def _settle(self, key: str, table: Table) -> None:
-        """Which column is meant by a key."""
         wanted = self.said.get(key)
-        if wanted is not None and wanted not in self.columns:
-            several = f"the column '{wanted}' has several values a source" if wanted in self.vectors else ""
+        if wanted in self.vectors:
+            self.faults.append(f"the column '{wanted}' has several values a source, said to be the {key}.")
+        elif wanted is not None and wanted not in self.columns:
             self.faults.append(
-                f"{several or f'there is no column {wanted!r}'}, said to be the {key}."
-                + ("" if several else did_you_mean(wanted, self.columns))
+                f"there is no column {wanted!r}, said to be the {key}.{did_you_mean(wanted, self.columns)}"
             )
         elif wanted is not None:
             self.used[key] = wanted
@@ -167,11 +167,6 @@ class _Reading:
             )
             return np.full(self.size, np.nan)
         return np.asarray(values, dtype=np.float64)
-
-    @property
-    def size(self) -> int:
-        """Number of sources."""
-        return len(next(iter(self.columns.values())).values) if self.columns else 0
 
     def words(self, key: str) -> Words:
         """The column of a key as words, '' where there is none."""
@@ -204,21 +199,10 @@ class _Reading:
         if not unit:
             self.notes.append(f"no unit of the {key} is stated: read as {fallback}")
             unit = fallback
-        if unit in known:
-            return values * known[unit]
-        from astropy import units as u
-
-        try:
-            return np.asarray(values * u.Unit(unit).to(into), dtype=np.float64)
-        except (ValueError, TypeError, u.UnitConversionError):
+        factor = _factor(unit, known, into)
+        if factor is None:
             self.faults.append(f"its {key} column '{self.used[key]}' has the unit {unit}.{did_you_mean(unit, known)}")
-            return values
-
-    def not_below_zero(self, key: str, values: Floats) -> None:
-        """A fault where numbers are negative or infinite."""
-        bad = (values < 0) | np.isinf(values)
-        if bad.any():
-            self.faults.append(f"{bad.sum()} values of its {key} are below 0 or infinite")
+        return values if factor is None else values * factor
 
     # --- directions
 
@@ -253,16 +237,11 @@ class _Reading:
         if said:
             return values * (1.0 if key in ("dec", "b") and UNITS.get(said) == 15.0 else UNITS.get(said, 1.0)), "said"
         unit = column.unit or _unit_in_name(self.used[key], UNITS)
-        if unit in UNITS:
-            return values * UNITS[unit], "file" if column.unit else "name"
         if unit:
-            from astropy import units as u
-
-            try:
-                return np.asarray(values * u.Unit(unit).to("deg"), dtype=np.float64), "file"
-            except (ValueError, TypeError, u.UnitConversionError):
+            factor = _factor(unit, UNITS, "deg")
+            if factor is None:
                 self.faults.append(f"its column '{self.used[key]}' has the unit {unit}, expected an angle")
-                return values, "file"
+            return values if factor is None else values * factor, "file" if column.unit else "name"
         self.notes.append(f"no unit of '{self.used[key]}' is stated: read as deg")
         return values, ""
 
@@ -278,14 +257,11 @@ class _Reading:
                 out[k] = Angle(str(word), unit=unit).deg if word else np.nan
             except Exception:  # its parser raises many kinds
                 bad.append(str(word))
+        name = self.used[key]
         if bad:
-            self.faults.append(
-                f"its column '{self.used[key]}' holds '{bad[0]}', expected such as 05:34:31.9 or numbers"
-            )
+            self.faults.append(f"its column '{name}' holds '{bad[0]}', expected such as 05:34:31.9 or numbers")
         else:
-            self.notes.append(
-                f"'{self.used[key]}' is read as {'hours' if key == 'ra' else 'degrees'}, minutes, seconds"
-            )
+            self.notes.append(f"'{name}' is read as {'hours' if key == 'ra' else 'degrees'}, minutes, seconds")
         return out
 
     def placed(
@@ -346,14 +322,20 @@ def _columns(table: Table) -> tuple[dict[str, Column], list[str]]:
             values[mask] = np.nan
             columns[str(name)] = Column(values, unit)
             continue
-        words = ["" if gone else _plain(word) for word, gone in zip(np.asarray(column), mask, strict=True)]
+        plain = (word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in np.asarray(column))
+        words = ["" if gone or word is None else str(word).strip() for word, gone in zip(plain, mask, strict=True)]
         columns[str(name)] = Column(np.array(words, dtype=np.str_), unit)
     return columns, vectors
 
 
-def _plain(word: Any) -> str:
-    text = word.decode("utf-8", "replace") if isinstance(word, bytes) else "" if word is None else str(word)
-    return text.strip()
+def _factor(unit: str, known: Mapping[str, float], into: str) -> float | None:
+    """What a unit, a known one or one of astropy, is in another; None where it is no such unit."""
+    if unit in known:
+        return known[unit]
+    try:
+        return float(u.Unit(unit).to(into))
+    except (ValueError, TypeError):
+        return None
 
 
 def _unit_in_name(name: str, known: Mapping[str, float]) -> str:

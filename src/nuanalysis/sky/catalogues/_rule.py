@@ -57,11 +57,10 @@ _REFUSED: dict[type[ast.AST], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that can be applied: its text, its parsed form, and the column that each placeholder stands for."""
+    """A rule that can be applied: its text and its parsed form, in which columns have their own names."""
 
     text: str
     tree: ast.expr
-    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +81,11 @@ def parse_rule(text: str) -> Rule:
     """The rule a text stands for.  Raises InputError with every part of it that is not allowed."""
     if len(text) > LONGEST:
         raise InputError(f"the rule has {len(text)} characters, expected {LONGEST} or fewer")
-    bare = _QUOTED_WHOLE.sub("''", text)
-    for sign, remedy in (("\\", "put words with a ' between \""), ("#", "a rule has no comments")):
-        if sign in (text if sign == "\\" else bare):
+    for sign, where, remedy in (
+        ("\\", text, "put words with a ' between \""),
+        ("#", _QUOTED_WHOLE.sub("''", text), "a rule has no comments"),
+    ):
+        if sign in where:
             raise InputError(f"the rule {text!r} holds a {sign}: {remedy}")
     plain, columns = _with_placeholders(text)
     try:
@@ -95,25 +96,28 @@ def parse_rule(text: str) -> Rule:
         raise InputError(f"the rule {text!r} cannot be read: {_in_words(error, text)}") from error
     if _depth(tree) > DEEPEST:
         raise InputError(f"the rule is nested deeper than {DEEPEST} times; write it with fewer brackets")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = columns.get(node.id, node.id)
     faults: list[str] = []
-    _check_condition(tree, columns, faults)
+    _check_condition(tree, faults)
     refuse(faults, f"the rule {text!r} cannot be used")
-    return Rule(text, tree, columns)
+    return Rule(text, tree)
 
 
 def _with_placeholders(text: str) -> tuple[str, dict[str, str]]:
     """The text with column names that Python would not read (reserved words, `quoted` ones) replaced by words."""
     columns: dict[str, str] = {}
-    parts = []
-    for part in _QUOTED.findall(text):
+
+    def readable(part: str) -> str:
         quoted = len(part) > 1 and part.startswith("`")
-        if quoted or (keyword.iskeyword(part) and part not in _OPERATORS):
-            placeholder = f"column_{len(columns)}_of_the_rule"
-            columns[placeholder] = part.strip("`")
-            parts.append(placeholder)
-        else:
-            parts.append(part)
-    return "".join(parts), columns
+        if not quoted and (not keyword.iskeyword(part) or part in _OPERATORS):
+            return part
+        placeholder = f"column_{len(columns)}_of_the_rule"
+        columns[placeholder] = part.strip("`")
+        return placeholder
+
+    return "".join(map(readable, _QUOTED.findall(text))), columns
 
 
 def _in_words(error: BaseException, text: str) -> str:
@@ -122,7 +126,7 @@ def _in_words(error: BaseException, text: str) -> str:
         return "equality is written =="
     if re.search(r"&&|\|\||!(?!=)", bare) or re.search(r"\b(AND|OR|NOT|IN)\b", bare):
         return "'and', 'or', 'not' and 'in' are written as words in small letters"
-    if text.count("'") % 2 or text.count('"') % 2 or text.count("`") % 2:
+    if any(text.count(mark) % 2 for mark in "'\"`"):
         return "a quotation mark is not closed"
     if not text.strip():
         return "it is empty; leave it out to take every source"
@@ -139,54 +143,52 @@ def _depth(tree: ast.AST) -> int:
     return deepest
 
 
-def _name(node: ast.Name, columns: Mapping[str, str]) -> str:
-    return columns.get(node.id, node.id)
-
-
-def _said(node: ast.AST, columns: Mapping[str, str]) -> str:
+def _said(node: ast.AST) -> str:
     """A part of the rule as it was written, more or less."""
     text = ast.unparse(node)
-    for placeholder, name in columns.items():
-        text = text.replace(placeholder, name)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _check_condition(node: ast.expr, columns: Mapping[str, str], faults: list[str]) -> None:
+def _check_condition(node: ast.expr, faults: list[str]) -> None:
     match node:
         case ast.BoolOp(values=values):
             for value in values:
-                _check_condition(value, columns, faults)
+                _check_condition(value, faults)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            _check_condition(operand, columns, faults)
+            _check_condition(operand, faults)
         case ast.Compare():
-            _check_comparison(node, columns, faults)
+            _check_comparison(node, faults)
         case ast.Name():
-            faults.append(f"'{_name(node, columns)}' stands alone; compare it with something")
+            faults.append(f"'{node.id}' stands alone; compare it with something")
         case ast.Constant():
-            faults.append(f"{_said(node, columns)} stands alone; expected a comparison of a column")
+            faults.append(f"{_said(node)} stands alone; expected a comparison of a column")
         case _:
-            faults.append(_refusal(node, columns))
+            faults.append(_refusal(node))
 
 
-def _check_comparison(node: ast.Compare, columns: Mapping[str, str], faults: list[str]) -> None:
-    sides = [node.left, *node.comparators]
-    for kind, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True):
+def _pairs(node: ast.Compare) -> list[tuple[ast.cmpop, ast.expr, ast.expr]]:
+    """The signs of a chain of comparisons, each with what stands on its left and right."""
+    return list(zip(node.ops, [node.left, *node.comparators[:-1]], node.comparators, strict=True))
+
+
+def _check_comparison(node: ast.Compare, faults: list[str]) -> None:
+    for kind, left, right in _pairs(node):
         match kind:
             case ast.In() | ast.NotIn() if isinstance(right, ast.Name):
                 if not isinstance(_constant(left), str):
-                    faults.append(f"'{_said(node, columns)}': what stands in a column is a 'word', between quotes")
+                    faults.append(f"'{_said(node)}': what stands in a column is a 'word', between quotes")
             case ast.In() | ast.NotIn():
-                _check_operand(left, columns, faults)
+                _check_operand(left, faults)
                 for one in _members(right):
-                    _check_operand(one, columns, faults, constant=True)
+                    _check_operand(one, faults, constant=True)
             case ast.Is() | ast.IsNot():
                 if not (isinstance(left, ast.Name) and isinstance(right, ast.Constant) and right.value is None):
-                    faults.append(f"'{_said(node, columns)}': 'is' goes with a column and None only")
+                    faults.append(f"'{_said(node)}': 'is' goes with a column and None only")
             case _:
-                for one in (left, right):
-                    _check_operand(one, columns, faults)
-    if not any(isinstance(one, ast.Name) for one in sides) and not faults:
-        faults.append(f"'{_said(node, columns)}' compares no column")
+                _check_operand(left, faults)
+                _check_operand(right, faults)
+    if not any(isinstance(one, ast.Name) for one in (node.left, *node.comparators)) and not faults:
+        faults.append(f"'{_said(node)}' compares no column")
 
 
 def _members(node: ast.expr) -> list[ast.expr]:
@@ -194,45 +196,48 @@ def _members(node: ast.expr) -> list[ast.expr]:
     return list(node.elts) if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
 
 
-def _check_operand(node: ast.expr, columns: Mapping[str, str], faults: list[str], *, constant: bool = False) -> None:
+def _check_operand(node: ast.expr, faults: list[str], *, constant: bool = False) -> None:
     """A column, a number (with a sign) or a word."""
-    if isinstance(node, ast.Name):
-        if constant:
-            faults.append(f"'{_name(node, columns)}' is a column, expected numbers or 'words' after 'in'")
-        return
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd) and _is_number(node.operand):
-        node = node.operand
-    if _is_number(node):
-        if not np.isfinite(_as_float(_constant(node))):
-            faults.append("a number is too large")
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        if not node.value.strip():
-            faults.append("an empty word is a missing value; say COLUMN is None")
-    elif isinstance(node, ast.Constant):
-        hint = "; say COLUMN is None" if node.value is None else "; say 1 or 0" if isinstance(node.value, bool) else ""
-        faults.append(f"{node.value!r} is neither a number nor a word{hint}")
-    else:
-        faults.append(_refusal(node, columns))
+    match node:
+        case ast.Name():
+            if constant:
+                faults.append(f"'{node.id}' is a column, expected numbers or 'words' after 'in'")
+        case ast.Constant(value=str(word)):
+            if not word.strip():
+                faults.append("an empty word is a missing value; say COLUMN is None")
+        case ast.Constant() | ast.UnaryOp() if (number := _number(node)) is not None:
+            if not np.isfinite(number):
+                faults.append("a number is too large")
+        case ast.Constant(value=value):
+            hint = "; say COLUMN is None" if value is None else "; say 1 or 0" if isinstance(value, bool) else ""
+            faults.append(f"{value!r} is neither a number nor a word{hint}")
+        case _:
+            faults.append(_refusal(node))
 
 
-def _refusal(node: ast.expr, columns: Mapping[str, str]) -> str:
+def _refusal(node: ast.expr) -> str:
     why = next((words for kind, words in _REFUSED.items() if isinstance(node, kind)), "knows no such thing")
-    return f"'{_said(node, columns)}' is not allowed: a rule {why}"
+    return f"'{_said(node)}' is not allowed: a rule {why}"
 
 
-def _is_number(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+def _number(node: ast.expr) -> float | None:
+    """The number, with its sign, that a part of the rule stands for; infinite where it is too large."""
+    match node:
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant() as operand):
+            number = _number(operand)
+            return -number if number is not None and isinstance(sign, ast.USub) else number
+        case ast.Constant(value=bool()):
+            return None
+        case ast.Constant(value=int() | float() as value):
+            try:
+                return float(value)
+            except OverflowError:
+                return float("inf")
+    return None
 
 
 def _constant(node: ast.expr) -> Any:
     return node.value if isinstance(node, ast.Constant) else None
-
-
-def _as_float(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf")
 
 
 # ---- applying -----------------------------------------------------------------------------------------------------
@@ -245,63 +250,53 @@ def apply_rule(rule: Rule, columns: Callable[[str], Values | None], known: Itera
         are offered in its place.
     Raises InputError with every unknown column and every comparison of a number with a word.
     """
-    found: dict[str, Values] = {}
-    faults: list[str] = []
-    for node in ast.walk(rule.tree):
-        if isinstance(node, ast.Name) and _name(node, rule.columns) not in found:
-            name = _name(node, rule.columns)
-            values = columns(name)
-            if values is None:
-                faults.append(f"there is no column '{name}'.{did_you_mean(name, known)}")
-            else:
-                found[name] = values
-    evaluation = _Evaluation(rule, found)
-    if not faults or found:
-        evaluation.check(rule.tree, faults)
+    names = dict.fromkeys(node.id for node in ast.walk(rule.tree) if isinstance(node, ast.Name))
+    read = {name: columns(name) for name in names}
+    found = {name: values for name, values in read.items() if values is not None}
+    faults = [f"there is no column '{name}'.{did_you_mean(name, known)}" for name in names if name not in found]
+    evaluation = _Evaluation(found)
+    if found:
+        faults += evaluation.unlike(rule.tree)
     refuse(faults, f"the rule {rule.text!r} does not fit the catalogue")
     true, false = evaluation.condition(rule.tree)
     return Outcome(true, ~(true | false), tuple(dict.fromkeys(evaluation.notes)))
 
 
 class _Evaluation:
-    """One rule with the columns it names."""
+    """The columns that a rule names, and notes on the way."""
 
-    def __init__(self, rule: Rule, found: Mapping[str, Values]) -> None:
-        self.rule = rule
+    def __init__(self, found: Mapping[str, Values]) -> None:
         self.found = found
         self.notes: list[str] = []
 
     def kind(self, node: ast.expr) -> str:
         """'number', 'word', or '' for a column that is not there."""
         if isinstance(node, ast.Name):
-            values = self.found.get(_name(node, self.rule.columns))
+            values = self.found.get(node.id)
             return "" if values is None else "word" if values.dtype.kind == "U" else "number"
         return "word" if isinstance(_constant(node), str) else "number"
 
-    def check(self, tree: ast.expr, faults: list[str]) -> None:
+    def unlike(self, tree: ast.expr) -> list[str]:
         """Faults of all comparisons of things that are not alike."""
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Compare):
-                continue
-            sides = [node.left, *node.comparators]
-            for kind, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True):
-                if isinstance(kind, ast.Is | ast.IsNot):
-                    continue
-                pairs = [(left, one) for one in (_members(right) if isinstance(kind, ast.In | ast.NotIn) else [right])]
-                for pair in pairs:
-                    faults += self._unlike(kind, *pair)
+        return [
+            fault
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Compare)
+            for sign, left, right in _pairs(node)
+            if not isinstance(sign, ast.Is | ast.IsNot)
+            for one in (_members(right) if isinstance(sign, ast.In | ast.NotIn) else [right])
+            for fault in self._unlike(sign, left, one)
+        ]
 
     def _unlike(self, sign: ast.cmpop, left: ast.expr, right: ast.expr) -> list[str]:
         kinds = {self.kind(left), self.kind(right)} - {""}
-        names = [_said(one, self.rule.columns) for one in (left, right)]
         if len(kinds) > 1:
-            column = next((k for k, one in enumerate((left, right)) if isinstance(one, ast.Name)), 0)
-            return [
-                f"'{names[column]}' holds {self.kind((left, right)[column])}s and is compared with the "
-                f"{self.kind((left, right)[1 - column])} {names[1 - column]}"
-            ]
+            column, other = sorted((left, right), key=lambda one: not isinstance(one, ast.Name))
+            unlike = f"{self.kind(column)}s and is compared with the {self.kind(other)} {_said(other)}"
+            return [f"'{_said(column)}' holds {unlike}"]
         if kinds == {"word"} and type(sign) in _SIGNS:
-            return [f"{names[0]} {_SIGNS[type(sign)]} {names[1]}: words are compared with ==, != and in only"]
+            written = f"{_said(left)} {_SIGNS[type(sign)]} {_said(right)}"
+            return [f"{written}: words are compared with ==, != and in only"]
         return []
 
     def condition(self, node: ast.expr) -> tuple[Bools, Bools]:
@@ -311,59 +306,45 @@ class _Evaluation:
                 parts = [self.condition(value) for value in values]
                 return _all(parts) if isinstance(op, ast.And) else _all([part[::-1] for part in parts])[::-1]
             case ast.UnaryOp(operand=operand):
-                true, false = self.condition(operand)
-                return false, true
+                return self.condition(operand)[::-1]
             case ast.Compare():
-                return self._comparison(node)
+                return _all([self._pair(*pair) for pair in _pairs(node)])
         raise TypeError(f"{type(node).__name__} passed the check of rules")
 
-    def _comparison(self, node: ast.Compare) -> tuple[Bools, Bools]:
-        sides = [node.left, *node.comparators]
-        return _all([self._pair(*three) for three in zip(node.ops, sides[:-1], sides[1:], strict=True)])
-
     def _pair(self, sign: ast.cmpop, left: ast.expr, right: ast.expr) -> tuple[Bools, Bools]:
-        if isinstance(sign, ast.Is | ast.IsNot):
-            gone = _missing(self._operand(left))
-            return (gone, ~gone) if isinstance(sign, ast.Is) else (~gone, gone)
-        if isinstance(sign, ast.In | ast.NotIn) and isinstance(right, ast.Name):
-            values, word = self._operand(right), _constant(left)
-            true = np.array(
-                [word in [one.strip() for one in value.split(",")] for value in values.tolist()], dtype=bool
-            )
-            true = true if isinstance(sign, ast.In) else ~true
-            known = ~_missing(values)
-        elif isinstance(sign, ast.In | ast.NotIn):
-            values = self._operand(left)
-            members = [self._operand(one, beside=left) for one in _members(right)]
-            true = np.any([values == one for one in members], axis=0) if members else np.zeros(values.shape, dtype=bool)
-            true = true if isinstance(sign, ast.In) else ~true
-            known = ~_missing(values)
-        else:
-            sides = self._operand(left, beside=right), self._operand(right, beside=left)
-            with np.errstate(invalid="ignore"):
-                true = _COMPARISONS[type(sign)](*sides)
-            known = ~(_missing(sides[0]) | _missing(sides[1]))
+        missing: Values = np.zeros((), dtype=bool)
+        match sign:
+            case ast.Is() | ast.IsNot():
+                true = _missing(self._operand(left))
+            case ast.In() | ast.NotIn() if isinstance(right, ast.Name):
+                values, word = self._operand(right), _constant(left)
+                true = np.array([word in map(str.strip, one.split(",")) for one in values.tolist()], dtype=bool)
+                missing = _missing(values)
+            case ast.In() | ast.NotIn():
+                values = self._operand(left)
+                members = [values == self._operand(one, beside=left) for one in _members(right)]
+                true = np.any(members, axis=0) if members else np.zeros(values.shape, dtype=bool)
+                missing = _missing(values)
+            case _:
+                sides = self._operand(left, beside=right), self._operand(right, beside=left)
+                with np.errstate(invalid="ignore"):
+                    true = _COMPARISONS[type(sign)](*sides)
+                missing = _missing(sides[0]) | _missing(sides[1])
+        true = ~true if isinstance(sign, ast.IsNot | ast.NotIn) else true
         shape = np.shape(next(iter(self.found.values())))
-        true, known = np.broadcast_to(true, shape), np.broadcast_to(known, shape)
+        true, known = np.broadcast_to(true, shape), np.broadcast_to(~missing, shape)
         return true & known, ~true & known
 
     def _operand(self, node: ast.expr, beside: ast.expr | None = None) -> Values:
         """A column, or a value; a word that its column never holds is noted."""
-        match node:
-            case ast.Name():
-                return self.found[_name(node, self.rule.columns)]
-            case ast.UnaryOp(op=op, operand=operand):
-                value = _as_float(_constant(operand))
-                return np.array(-value if isinstance(op, ast.USub) else value)
+        if isinstance(node, ast.Name):
+            return self.found[node.id]
         value = _constant(node)
         if not isinstance(value, str):
-            return np.array(_as_float(value))
-        if isinstance(beside, ast.Name):
-            column = self.found[_name(beside, self.rule.columns)]
-            if not (column == value).any():
-                name = _name(beside, self.rule.columns)
-                there = sorted(set(column.tolist()) - {""})
-                self.notes.append(f"no source has the {name} '{value}'.{did_you_mean(value, there)}")
+            return np.array(_number(node))
+        if isinstance(beside, ast.Name) and not (self.found[beside.id] == value).any():
+            there = sorted(set(self.found[beside.id].tolist()) - {""})
+            self.notes.append(f"no source has the {beside.id} '{value}'.{did_you_mean(value, there)}")
         return np.array(value)
 
 

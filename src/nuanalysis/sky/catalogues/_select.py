@@ -9,9 +9,8 @@ import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.schema import Floats, Ints
-from nuanalysis.sky.catalogues._duplicates import Group, duplicates, vectors
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
-from nuanalysis.sky.catalogues._table import STANDARD, SourceTable, some
+from nuanalysis.sky.catalogues._table import STANDARD, Group, SourceTable, duplicates, some, vectors
 from nuanalysis.sky.records import Catalogue, PointSource
 
 EQUAL, FLUX, DISTANCE = "equal", "flux", "1/distance^2"
@@ -123,9 +122,8 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
     said = [f"{points} sources without a stated extension are taken as points"] if points > 0 and table.file else []
     if len(taken) < len(rows):
         said.append(f"{len(rows)} rows are {len(taken)} sources: duplicates={choice.duplicates}")
-    catalogue = Catalogue(
-        name, _label(table, choice, len(sources)), tuple(sources), tuple(weights.tolist()), _reference(table, choice)
-    )
+    label = f"{len(sources)} of {len(table)} sources of {table.title}" + (f" with {choice.rule}" if choice.rule else "")
+    catalogue = Catalogue(name, label, tuple(sources), tuple(weights.tolist()), _reference(table, choice))
     return Selection(
         catalogue,
         tuple(str(table.classes[members[0]]) for members in taken),
@@ -134,11 +132,6 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
         unknown,
         (*notes, *said),
     )
-
-
-def _label(table: SourceTable, choice: Choice, size: int) -> str:
-    rule = f" with {choice.rule}" if choice.rule else ""
-    return f"{size} of {len(table)} sources of {table.title}{rule}"
 
 
 def _reference(table: SourceTable, choice: Choice) -> str:
@@ -205,17 +198,13 @@ def _without(table: SourceTable, rows: Ints, groups: Sequence[Group], choice: Ch
 
 def _merged(table: SourceTable, members: Ints) -> PointSource:
     """One source of one or several rows: names in alphabetical order, mean direction, mean extension of those known."""
-    known = table.extension[members]
-    known = known[np.isfinite(known)]
-    extension = float(known.mean()) if len(known) else 0.0
+    extension = float(np.nan_to_num(_mean_known(table.extension[members])))
+    name = " + ".join(sorted(set(table.name[members].tolist())))
+    ra, dec = (angle[members] for angle in table.directions)
     if len(members) == 1:
-        row = members[0]
-        return PointSource(
-            str(table.name[row]), float(table.right_ascension[row]), float(table.declination[row]), extension
-        )
-    mean = vectors(table.right_ascension[members], table.declination[members]).mean(axis=0)
-    ra, dec = np.arctan2(mean[1], mean[0]) % (2 * np.pi), np.arctan2(mean[2], np.hypot(mean[0], mean[1]))
-    return PointSource(" + ".join(sorted(set(table.name[members].tolist()))), float(ra), float(dec), extension)
+        return PointSource(name, float(ra[0]), float(dec[0]), extension)
+    x, y, z = vectors(ra, dec).mean(axis=0)
+    return PointSource(name, float(np.arctan2(y, x) % (2 * np.pi)), float(np.arctan2(z, np.hypot(x, y))), extension)
 
 
 # ---- weights ------------------------------------------------------------------------------------------------------

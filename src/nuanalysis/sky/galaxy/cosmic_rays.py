@@ -44,16 +44,6 @@ _THIRD_H3A = ((1.7, 1.4), (1.7, 1.4), (1.14, 1.4), (1.14, 1.4), (1.14, 1.4))
 _THIRD_H4A = ((200, 1.6), (0, 1.4), (0, 1.4), (0, 1.4), (0, 1.4))
 
 
-def h3a() -> LocalSpectrum:
-    """Three populations with cut-offs at 4 PV, 30 PV and 2 EV, the last of mixed mass; Gaisser (2012)."""
-    return _three_populations("H3a", _THIRD_H3A, 2e9)
-
-
-def h4a() -> LocalSpectrum:
-    """As ``h3a`` with a third population of protons alone, cut off at 60 EV; Gaisser (2012)."""
-    return _three_populations("H4a", _THIRD_H4A, 60e9)
-
-
 def kra_like(log10_cutoff: float) -> LocalSpectrum:
     """Protons and helium after the hardening at 250 GeV per nucleon, with an exponential cut-off per nucleon.
 
@@ -87,4 +77,8 @@ def _sum_of_cut_offs(
     return np.asarray(1e-4 * per_m2)
 
 
-COSMIC_RAYS: dict[str, LocalSpectrum] = {"h3a": h3a(), "h4a": h4a()}
+# Three populations with cut-offs at 4 PV, 30 PV and, of mixed mass, 2 EV (H3a) or, of protons alone, 60 EV (H4a).
+COSMIC_RAYS: dict[str, LocalSpectrum] = {
+    "h3a": _three_populations("H3a", _THIRD_H3A, 2e9),
+    "h4a": _three_populations("H4a", _THIRD_H4A, 60e9),
+}

@@ -7,13 +7,14 @@ on R alone becomes a product of matrices: intensity = columns @ emissivity(knots
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from nuanalysis.schema import Bools, Floats, Ints
-from nuanalysis.sky.galaxy._frame import KPC_CM, R_SUN
 from nuanalysis.sky.galaxy.gas import Gas
 from nuanalysis.sky.galaxy.gas._gas import Density
+from nuanalysis.sky.galaxy.sources import KPC_CM, R_SUN
 
 END = 25.0  # kpc from the Sun
 # Fine where cosmic rays change; the last two hold the gas beyond the cosmic rays.
@@ -85,11 +86,11 @@ def trace(gas: Gas, *, halo_height: float, weighted: bool = True) -> Lines:
     """Lines through a gas model, on a grid that is finest at the Galactic Centre and at the plane."""
     longitudes = _nodes(np.pi, N_LONGITUDES, FINEST_LONGITUDE)
     latitudes = _nodes(np.pi / 2, N_LATITUDES, FINEST_LATITUDE)
+    through = partial(columns, halo_height=halo_height, weighted=weighted)
     around = Gas(tuple(part for part in gas.parts if not part.bound), gas.reference)
     table = np.empty((len(longitudes), len(latitudes), len(KNOTS)))
     for row, longitude in zip(table, longitudes, strict=True):
-        at = np.full(len(latitudes), longitude)
-        row[:] = columns(around.density, at, latitudes, halo_height=halo_height, weighted=weighted)
+        row[:] = through(around.density, np.full(len(latitudes), longitude), latitudes)
     bounded = [part for part in gas.parts if part.bound]
     if bounded:
         longitudes, latitudes, table = _unfolded(longitudes, latitudes, table)
@@ -97,15 +98,7 @@ def trace(gas: Gas, *, halo_height: float, weighted: bool = True) -> Lines:
             reach = np.arcsin(min(1.0, part.bound / R_SUN))
             for k in np.flatnonzero(np.abs(longitudes) < reach):
                 at = np.full(len(latitudes), longitudes[k])
-                table[k] += columns(
-                    part.density,
-                    at,
-                    latitudes,
-                    halo_height=halo_height,
-                    bound=part.bound,
-                    weighted=weighted,
-                    n_steps=N_STEPS_BOUNDED,
-                )
+                table[k] += through(part.density, at, latitudes, bound=part.bound, n_steps=N_STEPS_BOUNDED)
     return Lines(longitudes, latitudes, table.reshape(-1, len(KNOTS)))
 
 
@@ -186,6 +179,5 @@ def _position(value: Floats, nodes: Floats) -> tuple[Ints, Floats]:
 
 
 def _trapezoid(nodes: Floats) -> Floats:
-    """Weights of the trapezoid rule."""
     half = 0.5 * np.diff(nodes)
     return np.asarray(np.append(half, 0.0) + np.append(0.0, half))

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.schema import Floats
-from nuanalysis.sky.galaxy._frame import R_SUN
+
+R_SUN = 8.5
+HALO_RADIUS = 20.0  # cosmic rays are gone beyond
+KPC_CM = 3.0856776e21
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +25,8 @@ class Law:
     reference: str
 
 
-def lorimer_2006(radius: Floats) -> Floats:
-    """Pulsars."""
-    return _gamma_law(radius, rise=1.9, fall=5.0)
-
-
-def case_1998(radius: Floats) -> Floats:
-    """Supernova remnants."""
-    return _gamma_law(radius, rise=2.0, fall=3.53)
-
-
-def green_2015(radius: Floats) -> Floats:
-    """Bright supernova remnants, corrected for selection."""
-    return _gamma_law(radius, rise=1.09, fall=3.87)
-
-
 def yusifov_2004(radius: Floats) -> Floats:
-    """Pulsars; unlike the laws above not zero at the Centre."""
+    """Pulsars; unlike the other laws of pulsars not zero at the Centre."""
     x = (radius + 0.55) / (R_SUN + 0.55)
     return np.asarray(x**1.64 * np.exp(-4.01 * (radius - R_SUN) / (R_SUN + 0.55)))
 
@@ -52,14 +40,15 @@ def ferriere_2001(radius: Floats) -> Floats:
     return np.asarray(thickness * core + 0.65 * 7.3 * np.exp(-(radius - R_SUN) / 4.5))
 
 
-def _gamma_law(radius: Floats, *, rise: float, fall: float) -> Floats:
-    return np.asarray((radius / R_SUN) ** rise * np.exp(-fall * (radius - R_SUN) / R_SUN))
+def _gamma_law(rise: float, fall: float) -> Callable[[Floats], Floats]:
+    return lambda radius: np.asarray((radius / R_SUN) ** rise * np.exp(-fall * (radius - R_SUN) / R_SUN))
 
 
 SOURCES: dict[str, Law] = {
-    "case-1998": Law(case_1998, "Case & Bhattacharya, ApJ 504, 761 (1998)"),
-    "lorimer-2006": Law(lorimer_2006, "Lorimer et al., MNRAS 372, 777 (2006)"),
-    "green-2015": Law(green_2015, "Green, MNRAS 454, 1517 (2015)"),
+    # Supernova remnants, pulsars, bright supernova remnants corrected for selection.
+    "case-1998": Law(_gamma_law(2.0, 3.53), "Case & Bhattacharya, ApJ 504, 761 (1998)"),
+    "lorimer-2006": Law(_gamma_law(1.9, 5.0), "Lorimer et al., MNRAS 372, 777 (2006)"),
+    "green-2015": Law(_gamma_law(1.09, 3.87), "Green, MNRAS 454, 1517 (2015)"),
     "yusifov-2004": Law(yusifov_2004, "Yusifov & Kucuk, A&A 422, 545 (2004)"),
     "ferriere-2001": Law(ferriere_2001, "Ferriere, Rev. Mod. Phys. 73, 1031 (2001)"),
 }

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
-from nuanalysis.sky.galaxy._frame import HALO_RADIUS, R_SUN
-from nuanalysis.sky.galaxy.sources import Law
-
-if TYPE_CHECKING:
-    pass
+from nuanalysis.sky.galaxy.sources import HALO_RADIUS, R_SUN, Law
 
 SOURCE_HEIGHT = 0.2  # kpc; sources fall as exp(-|z| / this)
 FROZEN_BEYOND = 11.0  # kpc; delta stays as it is there
@@ -119,7 +114,7 @@ def _coefficient(diffusion: Diffusion, log10_rigidity: float, radius: Floats, he
 def _read(in_plane: Floats, radius: Floats) -> Floats:
     """The density of ``solve`` at any radius below 20 kpc, 1 at the Sun."""
     width = HALO_RADIUS / N_RADII
-    at = np.append((np.arange(N_RADII) + 0.5) * width, HALO_RADIUS)
+    at = np.append(_centres(N_RADII, width), HALO_RADIUS)
     value = np.append(in_plane, 0.0)
     inside = np.minimum(radius, HALO_RADIUS - 1e-6)  # its logarithm is taken
     return np.asarray(np.interp(inside, at, value) / np.interp(R_SUN, at, value))

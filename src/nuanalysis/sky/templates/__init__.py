@@ -18,14 +18,20 @@ from nuanalysis.sky.templates import (
     pi0_like,
     pi0_published,
 )
-from nuanalysis.sky.templates._file import Understood, read, read_array, read_template, understood
+from nuanalysis.sky.templates._file import (
+    Understood,
+    brightest,
+    local_index,
+    read,
+    read_array,
+    read_template,
+    understood,
+)
 from nuanalysis.sky.templates._fits import NODE_COLUMN
 from nuanalysis.sky.templates._formats import sidecar
 from nuanalysis.sky.templates._healpix import to_equatorial, to_galactic
 from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
-from nuanalysis.sky.templates._said import PREFIX, MapFile, parse
-from nuanalysis.sky.templates._summary import brightest, local_index
-from nuanalysis.sky.templates._units import GEV_PER_TEV, RELATIVE, RELATIVE_FLUX
+from nuanalysis.sky.templates._said import GEV_PER_TEV, PREFIX, RELATIVE, RELATIVE_FLUX, MapFile, parse
 
 PUBLISHED: dict[str, Callable[[Path], Template]] = {"pi0": pi0_published.read_template}
 BUILT_IN: dict[str, Recipe] = {

@@ -18,34 +18,21 @@ import numpy as np
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
-from nuanalysis.schema import Floats
+from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
-from nuanalysis.sky.templates import _points
-from nuanalysis.sky.templates._cube import Summed, sum_up, thin
+from nuanalysis.sky.templates import _healpix, _points, _said
 from nuanalysis.sky.templates._fits import open_fits
-from nuanalysis.sky.templates._formats import ENDINGS, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Hints, Stored
+from nuanalysis.sky.templates._formats import ENDINGS, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Stored
 from nuanalysis.sky.templates._hdf5 import open_hdf5
-from nuanalysis.sky.templates._healpix import as_ring, is_healpix_size, normalised, sources, turned
+from nuanalysis.sky.templates._healpix import Summed, as_ring, normalised, sources, sum_up, to_galactic, turned
 from nuanalysis.sky.templates._numpy import read_numpy, stored_array
-from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of
-from nuanalysis.sky.templates._said import (
-    FRAMES,
-    HOW_TO_SAY_OF_AN_ARRAY,
-    ORDERINGS,
-    MapFile,
-    Said,
-    as_said,
-    check_words,
-    gathered,
-    parse,
-    read_nside,
-)
-from nuanalysis.sky.templates._summary import brightest, local_index
+from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of, thin
+from nuanalysis.sky.templates._said import MapFile, Said, as_said, check_words, gathered, parse, read_nside
 from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, frame_doubt, ordering_doubt
-from nuanalysis.sky.templates._units import FLAVOURS, GEV_PER_TEV, read_numbers
 
 DEFAULT_NSIDE = 128  # of a list of sources
 FINEST_NSIDE = 512  # finer maps are averaged down; its pixels, 0.11 deg, are finer than any event is measured
+HALF_STEP = 0.05  # in log10 E, of the difference that stands for the slope
 SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
 
 
@@ -110,10 +97,10 @@ def read_array(values: object, *, name: str = "array", **said: object) -> Templa
         values = values.value
     array = np.ma.filled(np.ma.asanyarray(values), hp.UNSEEN) if np.ma.isMaskedArray(values) else np.asarray(values)
     words = gathered(MapFile(Path(name), **_words(said, "the call")), beside=False)
-    stored = stored_array(array, _hints(words))
+    stored = stored_array(array, words)
     sha256 = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     source = _Source(
-        f"the array '{name}'", name, f"array of the user '{name}'", sha256.hexdigest, HOW_TO_SAY_OF_AN_ARRAY
+        f"the array '{name}'", name, f"array of the user '{name}'", sha256.hexdigest, _said.HOW_TO_SAY_OF_AN_ARRAY
     )
     return _from_maps(source, words.with_file(stored), stored)[0]
 
@@ -134,22 +121,12 @@ def understood(file: MapFile) -> tuple[Template, Understood]:
     stem, reference = Path(path.name.removesuffix(".gz")).stem, f"user file {path.name}"
     if path.name.lower().endswith(POINT_ENDINGS):
         return _from_points(path, said, _Source(f"the list {path}", stem, reference, partial(_sha256, path)))
-    with _opened(path, _hints(said)) as stored:
+    with _opened(path, said) as stored:
         source = _Source(f"the map {path}", stem, reference, partial(_sha256, path))
         return _from_maps(source, said.with_file(stored), stored)
 
 
-def _hints(said: Said) -> Hints:
-    numbers = read_numbers(said.word("energies"))
-    return Hints(
-        said.word("map"),
-        "" if numbers is not None else said.word("energies"),
-        read_nside(said, 0),
-        0 if numbers is None else len(numbers),
-    )
-
-
-def _opened(path: Path, hints: Hints) -> AbstractContextManager[Stored]:
+def _opened(path: Path, said: Said) -> AbstractContextManager[Stored]:
     """The map in a file, readable inside the ``with`` block.
 
     Raises InputError for a file that is missing, cut short, of no known format or holds no map.
@@ -160,8 +137,8 @@ def _opened(path: Path, hints: Hints) -> AbstractContextManager[Stored]:
     if name.endswith(FITS_ENDINGS):
         return open_fits(path)
     if name.endswith(HDF5_ENDINGS):
-        return open_hdf5(path, hints)
-    return nullcontext(read_numpy(path, hints))
+        return open_hdf5(path, said)
+    return nullcontext(read_numpy(path, said))
 
 
 # --- from maps to a template -------------------------------------------------------------------------------------
@@ -191,8 +168,8 @@ class _Read:
 
 def _from_maps(source: _Source, said: Said, stored: Stored) -> tuple[Template, Understood]:
     said.faults.extend(stored.faults)
-    frame = said.settle("frame", FRAMES)
-    ordering = said.settle("ordering", ORDERINGS)
+    frame = said.settle("frame", _said.FRAMES)
+    ordering = said.settle("ordering", _said.ORDERINGS)
     units = said.units()
     shaped = stored.n_pixels > 0
     # A file whose shape is at fault has nothing to say about energies.
@@ -209,7 +186,7 @@ def _from_maps(source: _Source, said: Said, stored: Stored) -> tuple[Template, U
     summed = sum_up(stored.values, weights, stored.n_pixels)
     said.faults.extend(summed.census.faults())
     _spectral_faults(said, physics, summed)
-    if summed.census.sound and is_healpix_size(stored.n_pixels):
+    if not summed.census.faults() and _healpix.is_healpix_size(stored.n_pixels):
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
     said.refuse(source.what, source.remedy)
     return _made(_Read(source, stored.kind, frame, ordering, physics), said, stored, nodes, summed)
@@ -230,7 +207,7 @@ def _nearest(nodes: Floats, summed: Summed) -> int:
 
 def _spectral_faults(said: Said, physics: Physics, summed: Summed) -> None:
     """Add a fault where the flux of a cube vanishes below its highest energies, or has ended at 100 TeV."""
-    if len(physics.energies) < 2 or not summed.census.sound:
+    if len(physics.energies) < 2 or summed.census.faults():
         return
     shining = np.flatnonzero(summed.totals > 0)
     dark = int(shining[-1]) + 1 - len(shining)
@@ -247,13 +224,12 @@ def _doubts(said: Said, values: Floats, frame: str, ordering: str) -> None:
     sure = {word.strip() for word in said.word("sure").split(",")}
     if not ordering:
         return
-    doubt = ordering_doubt(values, ordering)
-    nested = (ordering == "nested") != bool(doubt and "ordering" not in sure)
-    if doubt and "ordering" not in sure:
-        said.faults.append(doubt)
+    doubt = "" if "ordering" in sure else ordering_doubt(values, ordering)
+    doubts = [doubt]
     if frame and "frame" not in sure:
-        doubt = frame_doubt(as_ring(values, nested=nested, finest=LARGEST_NSIDE), frame)
-        said.faults.extend([doubt] if doubt else [])
+        nested = (ordering == "nested") != bool(doubt)
+        doubts.append(frame_doubt(as_ring(values, nested=nested, finest=LARGEST_NSIDE), frame))
+    said.faults.extend(filter(None, doubts))
 
 
 def _made(found: _Read, said: Said, stored: Stored, nodes: Floats, summed: Summed) -> tuple[Template, Understood]:
@@ -321,7 +297,7 @@ def _finished(
 
 def _spectrum(physics: Physics, totals: Floats) -> tuple[PowerLaw | TabulatedSpectrum, float, float]:
     """Spectrum, E^2 dN/dE at 100 TeV in TeV cm^-2 s^-1 per flavour (0 if relative), and the integral as stored."""
-    absolute = 0.0 if physics.units.relative else PIVOT**2 / GEV_PER_TEV
+    absolute = 0.0 if physics.units.relative else PIVOT**2 / _said.GEV_PER_TEV
     if len(physics.energies) < 2:
         law = PowerLaw(physics.index)
         at = (
@@ -335,7 +311,7 @@ def _spectrum(physics: Physics, totals: Floats) -> tuple[PowerLaw | TabulatedSpe
     values = np.log10((physics.per_value * totals)[:end])
     pivot = float(np.log10(TabulatedSpectrum(x, values).shape(np.array(GEV_PIVOT_LOG10))))
     raw = pivot + (2 * GEV_PIVOT_LOG10 if physics.units.weighted else 0.0)
-    one = physics.units.scale * FLAVOURS.get(physics.flavour, 1.0)
+    one = physics.units.scale * _said.FLAVOURS.get(physics.flavour, 1.0)
     return TabulatedSpectrum(x, values - pivot), absolute * 10.0**pivot, 10.0**raw / one
 
 
@@ -350,14 +326,38 @@ def _sha256(path: Path) -> str:
 def _from_points(path: Path, said: Said, source: _Source) -> tuple[Template, Understood]:
     nside = read_nside(said, DEFAULT_NSIDE)
     points = _points.read_points(path, said)
-    stated = {"frame": points.frame, "index": points.index, "units": "relative" if points.relative else points.units}
-    stored = Stored("list of sources", stated={key: word for key, word in stated.items() if word}, uses=("nside",))
+    stored = Stored("list of sources", stated=points.stated, uses=("nside",))
     add_unused(said, dict.fromkeys(("ordering", "sure"), "a list of sources"))
     said = said.with_file(stored)
-    frame = said.settle("frame", FRAMES)
+    frame = said.settle("frame", _said.FRAMES)
     physics = physics_of(said, said.units(of_sources=True), stored)
     said.refuse(source.what)
     notes = (f"{len(points.weight)} sources, {np.count_nonzero(points.extension)} of them extended",)
     maps, nodes = factorised(normalised(_points.map_of(points, nside)))
     found = _Read(source, stored.kind, frame, "", physics)
     return _finished(found, nodes, maps, np.array([points.weight.sum()]), notes)
+
+
+# --- a template in a number or two -------------------------------------------------------------------------------
+
+
+def local_index(spectrum: Spectrum) -> float:
+    """-dlog(dN/dE)/dlog(E) at 100 TeV; NaN where there is no flux around it.
+
+    From a tenth of a decade around, or the half of it on the side where there is flux.
+    """
+    if isinstance(spectrum, PowerLaw):
+        return spectrum.index
+    energies = GEV_PIVOT_LOG10 + HALF_STEP * np.array([-1.0, 0.0, 1.0])
+    values = spectrum.shape(energies)
+    lit = np.flatnonzero(values > 0)
+    if len(lit) < 2:
+        return float("nan")
+    low, high = lit[0], lit[-1]
+    return float(-np.log10(values[high] / values[low]) / (energies[high] - energies[low]))
+
+
+def brightest(template: Template) -> tuple[float, float]:
+    """Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg."""
+    theta, phi = to_galactic(*hp.pix2ang(template.nside, int(np.argmax(template.density))))
+    return float(np.degrees(phi) + 180.0) % 360.0 - 180.0, float(90.0 - np.degrees(theta))

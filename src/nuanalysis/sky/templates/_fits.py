@@ -57,7 +57,9 @@ def _from_units(units: list[Any]) -> Stored | None:
     if not maps:
         return None
     stated = _cards(maps[0].header)
-    if _is_partial(maps[0].header):
+    usual = {"INDXSCHM": "IMPLICIT", "OBJECT": ""}
+    scheme, what = (str(maps[0].header.get(card, word)).strip().upper() for card, word in usual.items())
+    if scheme != "IMPLICIT" or what == "PARTIAL":
         return Stored("HEALPix FITS", stated=stated, faults=("it covers part of the sky; fill the rest with 0",))
     if len(maps) > 1 and all(len(t.columns) == 1 for t in maps):
         return _one_table_per_energy(maps, stated, hermes=_is_hermes(units[0].header))
@@ -83,11 +85,6 @@ def _cards(header: Any) -> dict[str, str]:
     return found
 
 
-def _is_partial(header: Any) -> bool:
-    scheme = str(header.get("INDXSCHM", "IMPLICIT")).strip().upper()
-    return scheme != "IMPLICIT" or str(header.get("OBJECT", "")).strip().upper() == "PARTIAL"
-
-
 def _is_hermes(header: Any) -> bool:
     return str(header.get("SOFTWARE", "")).strip().upper() == "HERMES"
 
@@ -95,12 +92,13 @@ def _is_hermes(header: Any) -> bool:
 def _from_table(table: Any, stated: dict[str, str]) -> Stored:
     kind, nside = "HEALPix FITS", table.header.get("NSIDE")
     columns = [np.asarray(table.data[name]) for name in table.columns.names]
-    if not isinstance(nside, int):
-        return Stored(kind, stated=stated, faults=(f"its header has NSIDE = {nside!r}, expected a number",))
-    if any(column.dtype.kind not in "fiu" for column in columns):
-        return Stored(kind, stated=stated, faults=("it has columns that are not real numbers; keep those of the map",))
-    n_pixels = 12 * nside**2
-    faults = size_faults(n_pixels) or _missing(table)
+    n_pixels = 12 * nside**2 if isinstance(nside, int) else -1
+    if n_pixels < 0:
+        faults = [f"its header has NSIDE = {nside!r}, expected a number"]
+    elif any(column.dtype.kind not in "fiu" for column in columns):
+        faults = ["it has columns that are not real numbers; keep those of the map"]
+    else:
+        faults = size_faults(n_pixels) or _missing(table)
     if faults:
         return Stored(kind, stated=stated, faults=tuple(faults))
     if all(column.size == n_pixels for column in columns):

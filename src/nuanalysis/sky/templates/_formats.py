@@ -57,16 +57,6 @@ class Stored:
     uses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What a reader has to be told where the file leaves it open: paths inside HDF5, nside and number of energies."""
-
-    map: str = ""
-    energies: str = ""
-    nside: int = 0
-    n_energies: int = 0
-
-
 def sidecar(path: Path) -> dict[str, str]:
     """What the .toml file beside a map says, lists of numbers as text; empty where there is none."""
     name = path.name

@@ -1,8 +1,8 @@
-"""Maps on the sphere for templates: turn them to equatorial, average sub-pixels, make them integrate to one."""
+"""Maps on the sphere for templates: turn to equatorial, average sub-pixels, integrate to one, read field by field."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.schema import Floats, Ints
 
+VALUES_PER_FIELD = 1 << 21  # 16 MB in float64
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
+SUB_NSIDE = 1024  # of the sub-pixels along the edge of a region, and at least so many along a side:
+LEAST_SPLIT = 16
 
 HEALPIX_FRAMES = {"equatorial": "C", "galactic": "G", "ecliptic": "E"}
 
@@ -35,30 +38,38 @@ def galactic(nested: Ints, *, nside: int) -> tuple[Floats, Floats]:
     return np.asarray((phi + np.pi) % (2 * np.pi) - np.pi), np.asarray(np.pi / 2 - theta)
 
 
-def reach(nside: int) -> float:
-    """Largest distance of a pixel's corner from its centre, rad."""
-    return float(hp.max_pixrad(nside))
+def sub_pixels(parents: Ints, split: int) -> Iterator[tuple[slice, Ints]]:
+    """NESTED pixels in passes: a slice of them, and their split^2 sub-pixels (pixel x sub-pixel,), all of equal area.
 
-
-def subpixel_mean(value: Callable[[Floats, Floats], Floats], parents: Ints, *, nside: int, split: int) -> Floats:
-    """Mean of value(longitude, latitude) over the sub-pixels of equatorial NESTED pixels.
-
-    value : function of Galactic longitude and latitude (n,) rad, returns (n,).
-    split : number of sub-pixels along a side, a power of two; split^2 in each parent, all of equal area.
-    Returns (parent,), in the unit of ``value``.
+    split : number of sub-pixels along a side, a power of two.
     """
-    children = np.arange(split * split)
-    means = np.empty(len(parents))
     step = max(1, DIRECTIONS_PER_PASS // split**2)
     for start in range(0, len(parents), step):
-        some = parents[start : start + step]
-        fine = (some[:, None] * split**2 + children).ravel()
-        means[start : start + step] = value(*galactic(fine, nside=nside * split)).reshape(len(some), -1).mean(axis=1)
-    return means
+        some = slice(start, start + step)
+        yield some, (parents[some, None] * split**2 + np.arange(split**2)).ravel()
+
+
+def uniform(depth: Callable[[Floats, Floats], Floats], nside: int) -> Floats:
+    """Density of a uniform region that integrates to one, equatorial RING, (pixel,), with exact fractions at its edge.
+
+    depth : function of Galactic longitude in [-pi, pi] and latitude (n,) rad, positive inside the region, negative
+        outside, and never larger in size than the distance from its edge (rad), so that pixels deeper than their own
+        reach need no sub-pixels.
+    """
+    pixels = np.arange(12 * nside**2)
+    centre = depth(*galactic(pixels, nside=nside))
+    covered = (centre > 0).astype(np.float64)
+    edge = pixels[np.abs(centre) <= hp.max_pixrad(nside)]
+    split = max(LEAST_SPLIT, SUB_NSIDE // nside)
+    for some, fine in sub_pixels(edge, split):
+        inside = np.heaviside(depth(*galactic(fine, nside=nside * split)), 0.0)
+        covered[edge[some]] = inside.reshape(-1, split**2).mean(axis=1)
+    density = normalised(to_ring(covered))
+    density.flags.writeable = False
+    return density
 
 
 def to_ring(nested: Floats) -> Floats:
-    """The same map in RING order."""
     return np.asarray(hp.reorder(nested, n2r=True), dtype=np.float64)
 
 
@@ -76,12 +87,10 @@ def sources(nside: int, *, split: int = 2, frame: str = "galactic") -> NDArray[n
     rotation = hp.Rotator(coord=["C", HEALPIX_FRAMES[frame]]).mat
     parents = hp.ring2nest(nside, np.arange(12 * nside**2))
     found = np.empty((len(parents), split**2), dtype=np.int32)
-    step = max(1, DIRECTIONS_PER_PASS // split**2)
-    for start in range(0, len(parents), step):
-        fine = parents[start : start + step, None] * split**2 + np.arange(split**2)
+    for some, fine in sub_pixels(parents, split):
         # By vectors: angles in between would cost three times as much.
-        there = rotation @ np.array(hp.pix2vec(nside * split, fine.ravel(), nest=True))
-        found[start : start + step] = hp.vec2pix(nside, *there).reshape(-1, split**2)
+        there = rotation @ np.array(hp.pix2vec(nside * split, fine, nest=True))
+        found[some] = hp.vec2pix(nside, *there).reshape(-1, split**2)
     return found
 
 
@@ -144,25 +153,48 @@ class Census:
             self.shining + int(np.count_nonzero(numbers)),
         )
 
-    @property
-    def sound(self) -> bool:
-        """Whether there is nothing to find fault with."""
-        return not self.faults()
-
     def faults(self) -> list[str]:
-        """The faults in words; empty when there is none."""
-        faults = []
-        if self.unseen:
-            faults.append(f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines")
-        if self.broken:
-            faults.append(f"{self.broken} pixels are NaN or infinite")
-        if self.negative:
-            faults.append(f"{self.negative} pixels are negative (the lowest is {self.lowest:g})")
-        if self.seen and not self.shining:
-            faults.append("all pixels are zero: nothing shines")
-        return faults
+        found = (
+            (self.unseen, f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines"),
+            (self.broken, f"{self.broken} pixels are NaN or infinite"),
+            (self.negative, f"{self.negative} pixels are negative (the lowest is {self.lowest:g})"),
+            (self.seen and not self.shining, "all pixels are zero: nothing shines"),
+        )
+        return [words for bad, words in found if bad]
 
 
 def is_healpix_size(n_pixels: int) -> bool:
     """Whether a map of that many pixels is a HEALPix map that can be divided (nside a power of two)."""
     return bool(hp.isnpixok(n_pixels)) and bool(hp.isnsideok(hp.npix2nside(n_pixels), nest=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summed:
+    """A cube after one reading.
+
+    maps   : (node, pixel) as ordered in the file, in no particular unit.
+    totals : (energy,) sum over the pixels, in the file's unit.
+    """
+
+    maps: Floats
+    totals: Floats
+    census: Census
+
+
+def sum_up(field: Callable[[int, int], Floats], weights: Floats, n_pixels: int) -> Summed:
+    """Read maps at many energies once, in fields of the sky: a large file never lies in memory as float64.
+
+    field   : (first pixel, last pixel + 1) -> values (pixel, energy).
+    weights : (node, energy), of the values as stored.
+    """
+    n_nodes, n_energies = weights.shape
+    maps, totals, census = np.empty((n_nodes, n_pixels)), np.zeros(n_energies), Census()
+    step = max(1, VALUES_PER_FIELD // n_energies)
+    for start in range(0, n_pixels, step):
+        stop = min(n_pixels, start + step)
+        values = np.asarray(field(start, stop), dtype=np.float64)
+        census = census.add(values)
+        with np.errstate(invalid="ignore", over="ignore"):
+            maps[:, start:stop] = weights @ values.T
+            totals += values.sum(axis=0)
+    return Summed(maps, totals, census)

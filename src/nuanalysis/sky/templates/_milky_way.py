@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.galaxy import sight
 from nuanalysis.sky.galaxy.sight import Lines
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, TabulatedSpectrum
 from nuanalysis.sky.templates import _healpix
-from nuanalysis.sky.templates._units import GEV_PER_TEV
+from nuanalysis.sky.templates._said import GEV_PER_TEV
 
 # Resolution of the sub-pixels by distance from the plane: the gas disk at the Galactic Centre is 0.1 deg thick.
 SUB_NSIDES = ((np.radians(2.0), 2048), (np.radians(10.0), 512), (np.pi, 256))
@@ -26,16 +27,13 @@ def sub_pixels(nside: int) -> Iterator[tuple[Ints, Floats, Floats]]:
     Yields pixels (pixel,), longitude and latitude (pixel x sub-pixel,), those of a pixel beside each other.
     """
     pixels = np.arange(12 * nside**2)
-    distance = np.abs(_healpix.galactic(pixels, nside=nside)[1]) - _healpix.reach(nside)
+    distance = np.abs(_healpix.galactic(pixels, nside=nside)[1]) - hp.max_pixrad(nside)
     edge = -np.pi
     for next_edge, sub_nside in SUB_NSIDES:
         band = pixels[(distance >= edge) & (distance < next_edge)]
         split = max(1, sub_nside // nside)
-        step = max(1, _healpix.DIRECTIONS_PER_PASS // split**2)
-        for start in range(0, len(band), step):
-            some = band[start : start + step]
-            fine = (some[:, None] * split**2 + np.arange(split**2)).ravel()
-            yield some, *_healpix.galactic(fine, nside=nside * split)
+        for some, fine in _healpix.sub_pixels(band, split):
+            yield band[some], *_healpix.galactic(fine, nside=nside * split)
         edge = next_edge
 
 

@@ -9,20 +9,12 @@ import numpy as np
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10
+from nuanalysis.sky.templates import _said
 from nuanalysis.sky.templates._formats import Stored
-from nuanalysis.sky.templates._said import BINS, FLAVOUR_WORDS, IN_THE_FILE, Said, read_index
-from nuanalysis.sky.templates._units import (
-    FLAVOURS,
-    RELATIVE,
-    RELATIVE_FLUX,
-    RELATIVE_WEIGHTED,
-    Units,
-    energy_unit,
-    read_energy,
-    read_numbers,
-)
+from nuanalysis.sky.templates._said import Said, Units, energy_unit, read_energy, read_index, read_numbers
 
 DEFAULT_INDEX = 2.7
+NODES_PER_DECADE = 6
 PIVOT = 10.0**GEV_PIVOT_LOG10
 
 
@@ -42,7 +34,7 @@ class Physics:
     @property
     def per_value(self) -> Floats:
         """GeV^-1 cm^-2 s^-1 per flavour (times sr^-1, ...) per stored value, (energy,)."""
-        one = self.units.scale * FLAVOURS.get(self.flavour, 1.0)
+        one = self.units.scale * _said.FLAVOURS.get(self.flavour, 1.0)
         return one / self.energies**2 if self.units.weighted else np.full(len(self.energies), one)
 
 
@@ -50,23 +42,22 @@ def physics_of(said: Said, units: Units | None, stored: Stored) -> Physics:
     """Units, flavour, energies and index, with what is wrong about them in ``said.faults``."""
     absolute = units is not None and not units.relative
     flux_meant = absolute or (units is None and bool(said.word("units")))
-    flavour = said.settle("flavour", FLAVOUR_WORDS) if flux_meant else ""
+    flavour = said.settle("flavour", _said.FLAVOUR_WORDS) if flux_meant else ""
     _refuse_unused(said, stored, absolute=flux_meant)
-    units = units or Units(RELATIVE)
+    units = units or Units(_said.RELATIVE)
     if stored.n_energies > 1:
-        if units.text == RELATIVE and said.words.get("units") and not flux_meant:
+        if units.text == _said.RELATIVE and said.words.get("units") and not flux_meant:
             said.faults.append(
-                f"its units are '{RELATIVE}', but there are {stored.n_energies} energies; say units={RELATIVE_FLUX} or "
-                f"units={RELATIVE_WEIGHTED}: what the values are relative to each other in"
+                f"its units are '{_said.RELATIVE}', but there are {stored.n_energies} energies; say "
+                f"units={_said.RELATIVE_FLUX} or units={_said.RELATIVE_WEIGHTED}: what the values are relative to each "
+                "other in"
             )
         for key in ("energy", "index"):
             if said.words.get(key):
                 said.faults.append(f"{key} is said, but the file has {stored.n_energies} energies; leave it out")
         return Physics(units, flavour, _energies(said, stored), 0.0)
     index = _one_index(said)
-    if not absolute:
-        return Physics(units, "", np.empty(0), index)
-    return Physics(units, flavour, _one_energy(said, stored), index)
+    return Physics(units, flavour, _one_energy(said, stored) if absolute else np.empty(0), index)
 
 
 def _refuse_unused(said: Said, stored: Stored, *, absolute: bool) -> None:
@@ -82,11 +73,12 @@ def _refuse_unused(said: Said, stored: Stored, *, absolute: bool) -> None:
 
 
 def add_unused(said: Said, unused: dict[str, str]) -> None:
-    for key, what in unused.items():
-        words = [(word, where) for word, where in said.words.get(key, ()) if where != IN_THE_FILE]
-        said.faults.extend(
-            f"{where} it says {key}={word}, which {what} does not use; leave it out" for word, where in words
-        )
+    said.faults.extend(
+        f"{where} it says {key}={word}, which {what} does not use; leave it out"
+        for key, what in unused.items()
+        for word, where in said.words.get(key, ())
+        if where != _said.IN_THE_FILE
+    )
 
 
 def _one_index(said: Said) -> float:
@@ -107,11 +99,9 @@ def _one_energy(said: Said, stored: Stored) -> Floats:
     if not said.word("energy"):
         said.faults.append("the energy at which its units hold is not stated; say energy=100TeV or what it is")
         return np.ones(1)
-    energies = {round(np.log10(max(read_energy(w, said.faults), 1e-9)), 6) for w, _ in said.words["energy"]}
-    if len(energies) > 1:
-        said.faults.append(
-            f"its energy is said to be {' and '.join(w for w, _ in said.words['energy'])}; they must agree"
-        )
+    words = [word for word, _ in said.words["energy"]]
+    if len({round(np.log10(max(read_energy(word, said.faults), 1e-9)), 6) for word in words}) > 1:
+        said.faults.append(f"its energy is said to be {' and '.join(words)}; they must agree")
     return np.array([read_energy(said.word("energy"), [])])
 
 
@@ -120,13 +110,13 @@ def _energies(said: Said, stored: Stored) -> Floats:
     faults = said.faults
     before = len(faults)
     listed = read_numbers(said.word("energies"))
-    if listed is None and said.word("energies") and "energies" not in stored.uses:
-        faults.append(
-            f"its energies are said to be '{said.word('energies')}', which is no list of numbers such as 1e3,1e4,1e5"
-        )
+    word = said.word("energies")
+    if listed is None and word and "energies" not in stored.uses:
+        faults.append(f"its energies are said to be '{word}', which is no list of numbers such as 1e3,1e4,1e5")
         return np.empty(0)
-    if listed is not None and len(stored.energies) and not _alike(listed, stored.energies):
-        faults.append("its energies are said to be others than those in the file; they must agree")
+    if listed is not None and len(stored.energies):
+        alike = len(listed) == len(stored.energies) and np.allclose(listed, stored.energies, rtol=1e-6)
+        faults += [] if alike else ["its energies are said to be others than those in the file; they must agree"]
     energies = stored.energies if listed is None else listed
     if not len(energies):
         faults.append(
@@ -137,7 +127,7 @@ def _energies(said: Said, stored: Stored) -> Floats:
     if not said.word("energies_unit"):
         faults.append("the unit of its energies is not stated; say energies_unit=GeV or what it is")
     if said.words.get("bins"):
-        said.settle("bins", BINS)
+        said.settle("bins", _said.BINS)
     unit = energy_unit(said.word("energies_unit") or "GeV", faults)
     energies = _centres(energies * unit, said, stored.n_energies)
     if len(energies) != stored.n_energies:
@@ -154,14 +144,39 @@ def _energies(said: Said, stored: Stored) -> Floats:
     return energies if len(faults) == before else np.empty(0)
 
 
-def _alike(one: Floats, other: Floats) -> bool:
-    return len(one) == len(other) and bool(np.allclose(one, other, rtol=1e-6))
-
-
 def _centres(energies: Floats, said: Said, n_maps: int) -> Floats:
     """Geometric centres where the energies are edges of bins: all of them, or all lower ones of equal bins."""
-    lower = len(energies) == n_maps and len(energies) > 1 and BINS.get(said.word("bins").lower()) == "edges"
+    lower = len(energies) == n_maps and len(energies) > 1 and _said.BINS.get(said.word("bins").lower()) == "edges"
     if not lower and len(energies) != n_maps + 1:
         return energies
     edges = np.append(energies, energies[-1] ** 2 / energies[-2]) if lower else energies
     return np.asarray(np.sqrt(edges[1:] * edges[:-1]))
+
+
+def thin(log10_energy: Floats) -> tuple[Floats, Floats]:
+    """Nodes of the maps of a file with more than six energies per decade, and what every energy gives to each of them.
+
+    Between two nodes the weight of a node falls linearly in log10 E, as in ``Template``; a node's map is the mean of
+    the maps of all energies with this weight times the number of neutrinos of their energy bin.  So the number of
+    neutrinos of every pixel is the same before and after, and the spectrum keeps all energies.
+    log10_energy : (energy,) rising.
+    Returns log10 of the nodes' energies (node,): energies of the file, the first and the last among them, none closer
+    than a sixth of a decade unless there is no other choice; and weights (node, energy) for dN/dE, the identity where
+    no energy is left out.
+    """
+    least = 1.0 / NODES_PER_DECADE - 1e-6
+    if np.all(np.diff(log10_energy) >= least):
+        return log10_energy, np.eye(len(log10_energy))
+    kept = [0]
+    for number, x in enumerate(log10_energy):
+        if x - log10_energy[kept[-1]] >= least:
+            kept.append(number)
+    last = len(log10_energy) - 1
+    if kept[-1] != last:
+        kept = [*(kept[:-1] if len(kept) > 1 else kept), last]
+    nodes = log10_energy[kept]
+    hats = np.array([np.interp(log10_energy, nodes, row) for row in np.eye(len(nodes))])
+    # dN = E dN/dE dlnE: the widths of the trapezoidal rule in log10 E, times E.
+    gaps = np.diff(log10_energy)
+    widths = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / 2
+    return nodes, hats * widths * 10.0 ** (log10_energy - log10_energy[0])

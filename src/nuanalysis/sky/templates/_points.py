@@ -26,6 +26,7 @@ COLUMNS = {
     "l": "l", "glon": "l", "l_deg": "l", "b": "b", "glat": "b", "b_deg": "b", "flux": "flux", "weight": "weight",
     "extension": "extension", "extension_deg": "extension", "sigma": "extension", "index": "index",
 }  # fmt: skip
+PAIRS = {"equatorial": ("ra", "dec"), "galactic": ("l", "b")}
 WORDS = ("name", "source", "comment", "reference")  # columns that are not read
 KERNEL_REACH = 6.0  # sigma: beyond lies 2e-8 of a Gaussian kernel
 FINEST_SPLIT = 16  # sub-pixels along a side
@@ -35,28 +36,24 @@ FINEST_SPLIT = 16  # sub-pixels along a side
 class Points:
     """Sources of a list.
 
-    longitude, latitude : (source,) rad in ``frame``.
-    weight, extension   : (source,), as stored, and rad.
-    index               : of the column, one for all, as text; '' where there is none.
-    relative            : the list gives weights, not fluxes.
-    units               : of the column flux, where an ECSV file states them.
+    longitude, latitude : (source,) rad in the frame that is stated; extension : (source,) rad.
+    weight              : (source,) as stored.
+    stated              : what the list says by key: frame; index, one for all; units, 'relative' of weights, of fluxes
+        where an ECSV file states them.
     """
 
-    frame: str
     longitude: Floats
     latitude: Floats
-    weight: Floats
     extension: Floats
-    index: str
-    relative: bool
-    units: str
+    weight: Floats
+    stated: dict[str, str]
 
 
 def read_points(path: Path, said: Said) -> Points:
     """The sources of a .csv or .ecsv file.  Raises InputError with all faults where they cannot be used."""
     table, faults = _table(path), said.faults
     columns = _columns(table, faults)
-    frames = [frame for frame, pair in (("equatorial", ("ra", "dec")), ("galactic", ("l", "b"))) if _all(pair, columns)]
+    frames = [frame for frame, pair in PAIRS.items() if columns.keys() >= set(pair)]
     if len(frames) != 1:
         found = ", ".join(table.colnames) or "none"
         faults.append(f"it needs the columns ra and dec, or l and b (deg), and not both pairs; found {found}")
@@ -66,26 +63,25 @@ def read_points(path: Path, said: Said) -> Points:
     if not len(table):
         faults.append("it lists no source")
     said.refuse(f"the list {path}")
-    longitude, latitude = (columns[name] for name in (("ra", "dec") if frames == ["equatorial"] else ("l", "b")))
+    longitude, latitude = (columns[name] for name in PAIRS[frames[0]])
     extension = columns.get("extension", np.zeros(len(table)))
     _check(longitude, latitude, columns[amounts[0]], extension, faults)
     unit = next((table[name].unit for name in table.colnames if COLUMNS.get(name.lower()) == "flux"), None)
+    units = "relative" if amounts == ["weight"] else str(unit or "")
+    stated = {"frame": frames[0], "index": _one_index(columns.get("index"), faults), "units": units}
     return Points(
-        frames[0],
         np.radians(longitude),
         np.radians(latitude),
-        columns[amounts[0]],
         np.radians(extension),
-        _one_index(columns.get("index"), faults),
-        amounts == ["weight"],
-        str(unit or ""),
+        columns[amounts[0]],
+        {key: word for key, word in stated.items() if word},
     )
 
 
 def map_of(points: Points, nside: int) -> Floats:
     """The sum of the sources, (pixel,) equatorial RING: the flux of every pixel, in the unit of the weights."""
     colatitude, longitude = np.pi / 2 - points.latitude, points.longitude
-    if points.frame == "galactic":
+    if points.stated["frame"] == "galactic":
         colatitude, longitude = np.atleast_2d(np.array(rotator("G", "C")(colatitude, longitude)).T).T
     total = np.zeros(12 * nside**2)  # NESTED, so that sub-pixels are summed by a shift
     where = hp.ang2pix(nside, colatitude, longitude, nest=True)
@@ -157,17 +153,11 @@ def _in_degrees(column: Any, key: str, faults: list[str]) -> Floats:
         return values
 
 
-def _all(names: tuple[str, ...], columns: dict[str, Floats]) -> bool:
-    return all(name in columns for name in names)
-
-
 def _check(longitude: Floats, latitude: Floats, weight: Floats, extension: Floats, faults: list[str]) -> None:
     # Written so that NaN fails too.
     off = ~((np.abs(latitude) <= 90.0) & (longitude >= -180.0) & (longitude <= 360.0))
-    if off.any():
-        faults.append(
-            f"{np.count_nonzero(off)} sources lie nowhere: longitude in [-180, 360], latitude in [-90, 90] deg"
-        )
+    if n_off := np.count_nonzero(off):
+        faults.append(f"{n_off} sources lie nowhere: longitude in [-180, 360], latitude in [-90, 90] deg")
     if not np.all(weight >= 0) or not np.all(np.isfinite(weight)) or not weight.sum() > 0:
         faults.append("its fluxes are not all 0 or more with a positive sum")
     if not np.all((extension >= 0) & (extension <= 90.0)):
@@ -177,8 +167,6 @@ def _check(longitude: Floats, latitude: Floats, weight: Floats, extension: Float
 def _one_index(indices: Floats | None, faults: list[str]) -> str:
     if indices is None:
         return ""
-    if len(set(indices)) > 1:
-        faults.append(
-            f"its sources have {len(set(indices))} indices; a template has one spectrum: make one list per index"
-        )
+    if (n := len(set(indices))) > 1:
+        faults.append(f"its sources have {n} indices; a template has one spectrum: make one list per index")
     return repr(float(indices[0]))

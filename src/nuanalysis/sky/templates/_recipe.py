@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import nuanalysis.sky
 from nuanalysis.errors import InputError, did_you_mean, refuse
+from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import Template
 
 NSIDES = (16, 32, 64, 128, 256, 512)
@@ -40,13 +41,19 @@ def pairs(query: str, *, strict: bool = False) -> list[tuple[str, str]]:
     return parse_qsl(re.sub(r"(?<=[\d.][eE])\+(?=\d)", "%2B", query), strict_parsing=strict, keep_blank_values=True)
 
 
+def built_in(
+    name: str, label: str, maps: tuple[Floats, Floats], spectrum: Spectrum, reference: str, *, flux: float = 0.0
+) -> Template:
+    """The template that a recipe makes; maps (node, pixel) and the energies of the nodes as in ``Template``."""
+    return Template(name, label, *maps, spectrum, "built-in", reference, sha256="", flux=flux)
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to build a template.
 
     parameters : a frozen dataclass whose fields all are ``parameter(...)``.
-    make : (parameters, nside) -> Template with the name, label, origin 'built-in' and reference set; its sha256 is
-        ``Built.sha256``.
+    make : (parameters, nside) -> Template, see ``built_in``; its sha256 is ``Built.sha256``.
     """
 
     name: str
@@ -77,9 +84,10 @@ class Built:
 
     @property
     def sha256(self) -> str:
-        """Of the sources of this room and the parameters: what the map depends on."""
+        """Of the sources and tables of this room and the parameters: what the map depends on."""
         digest = hashlib.sha256(repr((self.recipe.name, sorted(asdict(self.parameters).items()), self.nside)).encode())
-        for source in sorted(Path(nuanalysis.sky.__path__[0]).rglob("*.py")):
+        sources = Path(nuanalysis.sky.__path__[0]).rglob("*")
+        for source in sorted(path for path in sources if path.suffix in (".py", ".csv")):
             digest.update(source.read_bytes())
         return digest.hexdigest()
 

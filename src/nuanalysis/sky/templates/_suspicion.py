@@ -32,13 +32,9 @@ def ordering_doubt(values: Floats, said: str) -> str:
     Neighbouring pixels are compared by rank, so that neither the unit nor a bright centre matters.  Boxes, a few
     points and noise give no reason to doubt in either order.
     """
-    nside = hp.npix2nside(len(values))
-    if nside < SMALLEST_NSIDE:
+    if hp.npix2nside(len(values)) < SMALLEST_NSIDE or (factor := _rougher(values, said)) < ROUGHER:
         return ""
-    factor = _rougher(values, said)
     other = {"ring": "NESTED", "nested": "RING"}[said]
-    if factor < ROUGHER:
-        return ""
     return (
         f"its ordering is said to be {said.upper()}, but neighbouring pixels differ {factor:.1f} times less when it is "
         f"read as {other}; say ordering={other.lower()} (and sure=ordering if the file says otherwise), or "

@@ -12,8 +12,8 @@ import numpy as np
 
 from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw, Template, factorised
-from nuanalysis.sky.templates._recipe import Recipe, parameter
-from nuanalysis.sky.templates._regions import uniform
+from nuanalysis.sky.templates._healpix import uniform
+from nuanalysis.sky.templates._recipe import Recipe, built_in, parameter
 
 INDEX = 2.0
 REFERENCE = "nuanalysis: two ellipses in the place of the bubbles of Su, Slatyer & Finkbeiner, ApJ 724, 1044 (2010)"
@@ -35,23 +35,13 @@ def make(parameters: Parameters, nside: int) -> Template:
     spectrum: Spectrum = PowerLaw(INDEX)
     if parameters.cutoff:
         spectrum = CutOffPowerLaw(INDEX, float(np.log10(parameters.cutoff)) + 3.0)
-    return Template(
-        "fermi-bubbles",
-        "two ellipses in the place of the Fermi bubbles",
-        *factorised(uniform(_depth, nside)),
-        spectrum,
-        "built-in",
-        REFERENCE,
-        sha256="",
-    )
-
-
-def _depth(longitude: Floats, latitude: Floats) -> Floats:
-    """At most the distance from the edge of the nearer ellipse, rad; positive inside."""
-    return np.maximum(_inside(longitude, latitude, *NORTH), _inside(longitude, latitude, *SOUTH))
+    density = uniform(lambda lon, lat: np.maximum(_inside(lon, lat, *NORTH), _inside(lon, lat, *SOUTH)), nside)
+    label = "two ellipses in the place of the Fermi bubbles"
+    return built_in("fermi-bubbles", label, factorised(density), spectrum, REFERENCE)
 
 
 def _inside(longitude: Floats, latitude: Floats, centre: float, across: float, along: float) -> Floats:
+    """At most the distance from the edge of an ellipse, rad; positive inside."""
     a, c = np.radians(across), np.radians(along)
     radius = np.hypot(longitude * np.cos(latitude) / a, (latitude - np.radians(centre)) / c)
     return np.asarray((1.0 - radius) * min(a, c) / STEEPEST)

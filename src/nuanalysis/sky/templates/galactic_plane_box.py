@@ -9,8 +9,8 @@ import numpy as np
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import PowerLaw, Template, factorised
-from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
-from nuanalysis.sky.templates._regions import uniform
+from nuanalysis.sky.templates._healpix import uniform
+from nuanalysis.sky.templates._recipe import Recipe, built_in, index_parameter, parameter
 
 REFERENCE = "nuanalysis: a uniform box in Galactic coordinates"
 
@@ -46,15 +46,8 @@ def make(parameters: Parameters, nside: int) -> Template:
         inside_l = np.arcsin(np.sin(angle) * np.cos(latitude))
         return np.asarray(np.minimum(inside_l, inside_b))
 
-    return Template(
-        "galactic-plane-box",
-        f"|b| < {p.latitude:g} deg" + ("" if width >= 360.0 else f", l from {p.l_min:g} to {p.l_max:g} deg"),
-        *factorised(uniform(depth, nside)),
-        PowerLaw(p.index),
-        "built-in",
-        REFERENCE,
-        sha256="",
-    )
+    label = f"|b| < {p.latitude:g} deg" + ("" if width >= 360.0 else f", l from {p.l_min:g} to {p.l_max:g} deg")
+    return built_in("galactic-plane-box", label, factorised(uniform(depth, nside)), PowerLaw(p.index), REFERENCE)
 
 
 RECIPE = Recipe("galactic-plane-box", "a uniform box in Galactic longitude and latitude", REFERENCE, Parameters, make)

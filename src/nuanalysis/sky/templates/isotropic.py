@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.sky.records import PowerLaw, Template, factorised
-from nuanalysis.sky.templates._recipe import Recipe, index_parameter
+from nuanalysis.sky.templates._recipe import Recipe, built_in, index_parameter
 
 # E^2 dN/dE at 100 TeV is 1.66e-18 GeV^-1 cm^-2 s^-1 sr^-1, per flavour, with index 2.53 there.
 REFERENCE = "uniform; index of IceCube Collaboration, Phys. Rev. Lett. 125, 121104 (2020), arXiv:2001.09520"
@@ -22,12 +22,9 @@ class Parameters:
 
 def make(parameters: Parameters, nside: int) -> Template:
     """The isotropic template."""
-    n_pixels = 12 * nside**2
-    density = np.full(n_pixels, 1 / (4 * np.pi))
+    density = np.full(12 * nside**2, 1 / (4 * np.pi))
     density.flags.writeable = False
-    return Template(
-        "isotropic", "isotropic", *factorised(density), PowerLaw(parameters.index), "built-in", REFERENCE, sha256=""
-    )
+    return built_in("isotropic", "isotropic", factorised(density), PowerLaw(parameters.index), REFERENCE)
 
 
 RECIPE = Recipe("isotropic", "the same from all directions", REFERENCE, Parameters, make)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources import files
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, cosmic_rays
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import _milky_way
 from nuanalysis.sky.templates._milky_way import ENERGIES
-from nuanalysis.sky.templates._recipe import Recipe, parameter
+from nuanalysis.sky.templates._recipe import Recipe, built_in, parameter
 
 NODES = np.arange(0, 81, 4)  # of ENERGIES: four in each decade from 100 GeV to 10 PeV
 BOX_LONGITUDE, BOX_LATITUDE = np.radians(30.0), np.radians(4.0)
@@ -30,21 +31,10 @@ PUBLISHED = (
     "toise (MIT)"
 )
 # E / TeV and all-flavour E^2 dN/dE in GeV cm^-2 s^-1 sr^-1, mean over |l| < 30, |b| < 4 deg; PUBLISHED.
-_BELOW = (
-    (0.011, 1.224e-5), (0.020, 8.812e-6), (0.042, 6.029e-6), (0.098, 4.125e-6), (0.201, 3.123e-6), (0.378, 2.425e-6),
-    (1.000, 1.659e-6),
-)  # fmt: skip
 INNER_PLANE = {
-    5: np.array((
-        *_BELOW, (2.643, 1.135e-6), (8.998, 7.018e-7), (29.369, 4.564e-7), (84.451, 2.752e-7), (173.194, 1.577e-7),
-        (386.506, 6.505e-8), (669.404, 3.045e-8), (899.764, 1.836e-8), (1261.588, 9.751e-9), (1625.583, 5.879e-9),
-    )),
-    50: np.array((
-        *_BELOW, (2.643, 1.164e-6), (8.998, 7.570e-7), (29.369, 5.448e-7), (84.451, 3.921e-7), (173.194, 2.822e-7),
-        (386.506, 1.701e-7), (826.858, 1.000e-7), (1432.067, 6.342e-8), (2007.947, 4.450e-8), (3784.265, 2.191e-8),
-        (7131.993, 7.764e-9), (9189.729, 5.050e-9),
-    )),
-}  # fmt: skip
+    cutoff: np.loadtxt(str(files("nuanalysis.sky.templates") / f"kra_gamma_inner_plane_{cutoff}.csv"), delimiter=",")
+    for cutoff in (5, 50)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +75,9 @@ def make(parameters: Parameters, nside: int, *, cutoff: int) -> Template:
         inner = sight.box_mean(lines, values, longitude=BOX_LONGITUDE, latitude=BOX_LATITUDE)
         flux = flux * to_published(inner, cutoff)
     spectrum, at_pivot = _milky_way.tabulated(flux)
-    return Template(
-        f"kra-gamma-like-{cutoff}",
-        f"analytic KRA-gamma-like, {cutoff} PeV",
-        _milky_way.maps(lines, values[:, NODES], nside),
-        ENERGIES[NODES],
-        spectrum,
-        "built-in",
-        reference(p, cutoff=cutoff),
-        sha256="",
-        flux=at_pivot,
-    )
+    name, label = f"kra-gamma-like-{cutoff}", f"analytic KRA-gamma-like, {cutoff} PeV"
+    maps = _milky_way.maps(lines, values[:, NODES], nside), ENERGIES[NODES]
+    return built_in(name, label, maps, spectrum, reference(p, cutoff=cutoff), flux=at_pivot)
 
 
 def to_published(inner: Floats, cutoff: int) -> Floats:

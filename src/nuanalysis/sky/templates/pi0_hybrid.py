@@ -16,6 +16,7 @@ from nuanalysis.sky.galaxy import GAS, SOURCES, sight
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _healpix, _milky_way, pi0_like
 from nuanalysis.sky.templates._healpix import value_faults
+from nuanalysis.sky.templates._recipe import built_in
 
 ATOMS = "HI"
 # Galactic l, b of the Magellanic Clouds and the radius within which their gas is replaced, deg.
@@ -63,15 +64,8 @@ def make(
 
     density = _healpix.normalised(_milky_way.averages(intensity, nside))
     density.flags.writeable = False
-    return Template(
-        "pi0-hybrid",
-        "pi0-like on a measured HI column",
-        *factorised(density),
-        PowerLaw(index),
-        "built-in",
-        f"{reference}; distances and molecules: {pi0_like.reference(parameters)}",
-        sha256="",
-    )
+    reference = f"{reference}; distances and molecules: {pi0_like.reference(parameters)}"
+    return built_in("pi0-hybrid", "pi0-like on a measured HI column", factorised(density), PowerLaw(index), reference)
 
 
 def without_magellanic_clouds(column: Floats) -> Floats:

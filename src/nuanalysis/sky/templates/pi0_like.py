@@ -13,11 +13,11 @@ import numpy as np
 
 from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.galaxy import COSMIC_RAYS, GAS, SOURCES, YIELDS, emissivity, sight, transport
-from nuanalysis.sky.galaxy._frame import R_SUN
 from nuanalysis.sky.galaxy.sight import Lines
+from nuanalysis.sky.galaxy.sources import R_SUN
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates import _milky_way
-from nuanalysis.sky.templates._recipe import Recipe, index_parameter, parameter
+from nuanalysis.sky.templates._recipe import Recipe, built_in, index_parameter, parameter
 
 SMALLEST_RADIUS = 0.5  # kpc; within, a falling radial_index would diverge
 
@@ -56,10 +56,8 @@ def make(parameters: Parameters, nside: int) -> Template:
     if p.spectrum == "physical":
         local = emissivity.local(_milky_way.ENERGIES, COSMIC_RAYS[p.cosmic_rays], YIELDS[p.yields])
         spectrum, flux = _milky_way.tabulated(local * sight.sky_integral(lines, values))
-    maps, log10_energy = factorised(_milky_way.maps(lines, values, nside)[0])
-    return Template(
-        "pi0-like", "analytic pi0-like", maps, log10_energy, spectrum, "built-in", reference(p), sha256="", flux=flux
-    )
+    maps = factorised(_milky_way.maps(lines, values, nside)[0])
+    return built_in("pi0-like", "analytic pi0-like", maps, spectrum, reference(p), flux=flux)
 
 
 def reference(parameters: Parameters) -> str:

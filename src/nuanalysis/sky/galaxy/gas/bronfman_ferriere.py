@@ -11,40 +11,23 @@ from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy.gas._gas import Gas, Part, around, layer
 
 
-def atomic_gas(radius: Floats) -> Floats:
-    """Midplane density of atomic hydrogen at R, cm^-3."""
+def atoms(radius: Floats, z: Floats) -> Floats:
+    """Hydrogen nuclei in atoms at (R, z), cm^-3."""
     fall = np.minimum(radius - 3.0, 0.0) / 0.4 - np.maximum(radius - 13.0, 0.0) / 4.0  # none from 3 to 13 kpc
-    return np.asarray(0.57 * np.exp(fall) + 8.0 * np.exp(-((radius / 0.2) ** 2)))
-
-
-def atomic_height(radius: Floats) -> Floats:
-    """Height at which atomic hydrogen has half its midplane density at R, kpc."""
+    midplane = 0.57 * np.exp(fall) + 8.0 * np.exp(-((radius / 0.2) ** 2))
     flared = 0.115 * np.exp((radius - 8.5) / 6.7)
-    return np.where(radius < 2.5, 0.045, np.where(radius < 8.5, 0.115, flared))
+    height = np.where(radius < 2.5, 0.045, np.where(radius < 8.5, 0.115, flared))
+    return np.asarray(midplane * layer(z, height))
 
 
-def molecular_gas(radius: Floats) -> Floats:
-    """Midplane density of hydrogen **molecules** at R, cm^-3."""
-    return np.asarray(
+def molecules(radius: Floats, z: Floats) -> Floats:
+    """Hydrogen nuclei in molecules, two in each, at (R, z), cm^-3."""
+    midplane = (
         150.0 * np.exp(-(((radius - 0.05) / 0.2) ** 2))
         + 0.49 * np.exp(-(((radius - 5.3) / 2.2) ** 2))
         + 0.24 * np.exp(-(((radius - 8.1) / 1.5) ** 2))
     )
-
-
-def molecular_height(radius: Floats) -> Floats:
-    """Height at which molecular hydrogen has half its midplane density at R, kpc."""
-    return np.where(radius > 2.5, 0.059, 0.015)
-
-
-def atoms(radius: Floats, z: Floats) -> Floats:
-    """Hydrogen nuclei in atoms at (R, z), cm^-3."""
-    return np.asarray(atomic_gas(radius) * layer(z, atomic_height(radius)))
-
-
-def molecules(radius: Floats, z: Floats) -> Floats:
-    """Hydrogen nuclei in molecules at (R, z), cm^-3."""
-    return np.asarray(2.0 * molecular_gas(radius) * layer(z, molecular_height(radius)))
+    return np.asarray(2.0 * midplane * layer(z, np.where(radius > 2.5, 0.059, 0.015)))
 
 
 GAS = Gas(

@@ -20,8 +20,8 @@ from collections.abc import Callable
 import numpy as np
 
 from nuanalysis.schema import Floats
-from nuanalysis.sky.galaxy._frame import R_SUN
 from nuanalysis.sky.galaxy.gas._gas import Density, Gas, Part, around
+from nuanalysis.sky.galaxy.sources import R_SUN
 
 INNER = 3.0  # kpc
 _S1, _S2, _S3 = np.sin(np.radians([13.5, 20.0, 48.5]))

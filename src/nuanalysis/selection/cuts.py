@@ -1,4 +1,4 @@
-"""Cuts on what an event is: its quality, its energy and declination, and whether it is there twice."""
+"""Cuts on what an event is (its quality, energy, declination, whether it is there twice) and on when it was seen."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.schema import EVENTS
-from nuanalysis.selection._cuts import Mask
-from nuanalysis.selection._runs import Runs
+from nuanalysis.schema import EVENTS, Bools
+from nuanalysis.selection._cuts import Runs
 
 RECONSTRUCTED = ("mjd", "right_ascension", "declination", "log10_energy", "angular_error")
 
@@ -41,7 +40,7 @@ class Range:
         high = f" <= {self.high:.6g}{unit}" if np.isfinite(self.high) else ""
         return f"{low}{self.column}{high}"
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         if self.column not in events:
             raise InputError(f"sample '{events.attrs['sample']}' has no column '{self.column}'; leave that cut out")
         values = events[self.column].values
@@ -67,7 +66,7 @@ class Quality:
     def label(self) -> str:
         return f"finite, angular error {np.degrees(self.low):.3g} to {np.degrees(self.high):.3g} deg"
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         sigma = events["angular_error"].values
         finite = np.logical_and.reduce([np.isfinite(events[name].values) for name in RECONSTRUCTED])
         return np.asarray(finite & (sigma >= self.low) & (sigma <= self.high))
@@ -91,7 +90,7 @@ class Duplicates:
         what = "time, direction, energy and error" if self.columns == RECONSTRUCTED else ", ".join(self.columns)
         return f"the first of events equal in {what}"
 
-    def keep(self, events: xr.Dataset) -> Mask:
+    def keep(self, events: xr.Dataset) -> Bools:
         missing = [name for name in self.columns if name not in events]
         if missing:
             raise InputError(f"sample '{events.attrs['sample']}' has no column {missing} to find duplicates by")
@@ -103,3 +102,95 @@ class Duplicates:
 
     def remaining(self, runs: Runs) -> Runs:
         return runs
+
+
+# ---- times --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoodRuns:
+    """Keeps events inside good runs, whose sum becomes the exposure.
+
+    resolution_d : how coarsely times were released; 1 for whole days, where an event is kept if its day has any run.
+    """
+
+    runs: Runs
+    resolution_d: float = 0.0
+    name: str = "good-runs"
+
+    @property
+    def label(self) -> str:
+        return "inside good runs" + _how_coarse(self.resolution_d)
+
+    def keep(self, events: xr.Dataset) -> Bools:
+        return self.runs.touch(events["mjd"].values, length_d=self.resolution_d)
+
+    def remaining(self, runs: Runs) -> Runs:
+        return self.runs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlap:
+    """Keeps events outside the runs of an earlier season, so that an event released twice counts once.
+
+    resolution_d : as for ``GoodRuns``; at 1, an event is dropped if the earlier season has a run on its day.
+    """
+
+    earlier: Runs
+    resolution_d: float = 0.0
+    name: str = "overlap"
+
+    @property
+    def label(self) -> str:
+        return "outside the runs of the season before" + _how_coarse(self.resolution_d)
+
+    def keep(self, events: xr.Dataset) -> Bools:
+        return ~self.earlier.touch(events["mjd"].values, length_d=self.resolution_d)
+
+    def remaining(self, runs: Runs) -> Runs:
+        return _known(runs, self.name).without(self.earlier)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Keeps events from ``start`` up to but not including ``stop``, MJD in d.
+
+    resolution_d : as for ``GoodRuns``; both ends must be multiples of it, or events and exposure would not match.
+    """
+
+    start: float
+    stop: float
+    resolution_d: float = 0.0
+    name: str = "time"
+
+    def __post_init__(self) -> None:
+        if not self.start < self.stop:
+            raise InputError(
+                f"the cut '{self.name}' keeps {self.start:g} <= MJD < {self.stop:g}; expected start < stop"
+            )
+        if self.resolution_d > 0 and (self.start % self.resolution_d or self.stop % self.resolution_d):
+            raise InputError(
+                f"the cut '{self.name}' keeps {self.start:.10g} <= MJD < {self.stop:.10g}, but times are known to "
+                f"{self.resolution_d:g} d only; cut at multiples of that"
+            )
+
+    @property
+    def label(self) -> str:
+        return f"{self.start:.10g} <= MJD < {self.stop:.10g}"
+
+    def keep(self, events: xr.Dataset) -> Bools:
+        mjd = events["mjd"].values
+        return np.asarray((mjd >= self.start) & (mjd < self.stop))
+
+    def remaining(self, runs: Runs) -> Runs:
+        return _known(runs, self.name).within(self.start, self.stop)
+
+
+def _known(runs: Runs, name: str) -> Runs:
+    if not len(runs.starts):
+        raise InputError(f"the cut '{name}' changes the exposure, but no good runs are given; put GoodRuns before it")
+    return runs
+
+
+def _how_coarse(resolution_d: float) -> str:
+    return "" if resolution_d == 0.0 else " (told to a day)" if resolution_d == 1.0 else f" (to {resolution_d:g} d)"
