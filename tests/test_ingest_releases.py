@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
+import healpy as hp
 import numpy as np
+import pandas as pd
 import pytest
 
 from nuanalysis import ingest
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.ingest import cascades_2023, galactic_templates, irf_plenum
+from nuanalysis.ingest import cascades_2023, galactic_templates, hese75, icecat1, irf_plenum
 from nuanalysis.ingest._table import count_rows
+from nuanalysis.response import cascades_2023 as cascade_response
+from nuanalysis.sky.catalogues import CATALOGUES
 
 CASCADES, TEMPLATES = "icecube_gp2023_inputs", "galactic_templates"
 CONTRIBUTIONS_HEADER = (
@@ -102,6 +107,119 @@ def npy(values: np.ndarray) -> bytes:
 def test_unknown_names_are_answered_with_the_nearest(tmp_path):
     with pytest.raises(InputError, match="Did you mean 'hi4pi_nh'"):
         galactic_templates.read_gas_map(tmp_path, "hi4pi")
+
+
+@pytest.mark.real_data
+def test_typed_tables_of_the_cascades_are_those_of_the_release(mirror):
+    """What is printed in the package against the files as published: areas, energies, sources."""
+    folder, typed = mirror / CASCADES, cascade_response.response().dataset
+
+    def table(path):
+        return np.loadtxt(folder / path, delimiter=",")
+
+    assert typed["effective_area"].values == pytest.approx(table("MainResult/effa_values.csv"), rel=1e-3)
+    assert 10 ** typed["log10_true_edges"].values == pytest.approx(table("MainResult/effa_bins_energy.csv"), rel=1e-3)
+    migration = table("ReconstructionResolution/EnergyResS6a_hist.csv")
+    assert cascade_response._table("energy_migration") == pytest.approx(migration, abs=2e-4)  # before it is reweighted
+    assert table("FigS2/sindec_plot/data_values.csv").sum() == 59_592
+    resolution = np.genfromtxt(folder / "ReconstructionResolution/angular_resolution.csv", delimiter=",", names=True)
+    median = np.interp([3.0, 4.0, 5.0], np.log10(resolution["energy"]), resolution["this_work_50p"])
+    assert median == pytest.approx([17.5, 10.8, 8.0], rel=0.02)
+    listed = pd.read_csv(folder / "source_lists/stacking_catalogs_12_12_12.csv")
+    for name, rows in listed.groupby("stacking_catalog"):
+        sources = CATALOGUES[name.lower()].sources
+        at = np.degrees([(s.right_ascension, s.declination) for s in sources])
+        assert np.sort(at, axis=0) == pytest.approx(np.sort(rows[["ra_deg", "dec_deg"]].to_numpy(), axis=0), abs=6e-3)
+    listed = pd.read_csv(folder / "source_lists/source_list_109.csv")
+    at = np.degrees([s.declination for s in CATALOGUES["list-109"].sources])
+    assert np.sort(at) == pytest.approx(np.sort(listed["DEC"].to_numpy()), abs=6e-3)
+
+
+@pytest.mark.real_data
+def test_published_pi0_map_with_the_area_gives_the_published_conversion(mirror):
+    """309.6 events per 1e-11 TeV cm^-2 s^-1 at 100 TeV, E^-2.7: area, map, bands and units at once."""
+    density = np.load(mirror / CASCADES / "MainResult/Fermi-LAT_pi0_map.npy")
+    area = cascade_response.response().dataset
+    sin_dec = np.cos(hp.pix2ang(128, np.arange(density.size))[0])
+    weight, _ = np.histogram(sin_dec, area["sin_dec_edges"], weights=density * 4 * np.pi / density.size)
+    edges = 10.0 ** area["log10_true_edges"].values
+    # E^2 dN/dE = 1e-11 TeV at 100 TeV is dN/dE = 1e-18 GeV^-1 at 1e5 GeV
+    flux = 1e-18 * 1e5**2.7 / 1.7 * (edges[:-1] ** -1.7 - edges[1:] ** -1.7)
+    events = weight @ area["effective_area"].values @ flux * cascades_2023.LIVETIME_S
+    assert events == pytest.approx(309.6, rel=5e-3)
+
+
+# ---- HESE, ICECAT-1 -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real_data
+def test_hese_events(mirror):
+    events = hese75.read_events(mirror / "icecube_hese75")
+    assert events.sizes["event"] == 102
+    assert np.bincount(events["morphology"]).tolist() == [71, 27, 4]
+    assert int((events["log10_energy"] > np.log10(6e4)).sum()) == 60
+    assert np.array_equal(np.isnan(events["length"]), events["morphology"] < 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recoZenith": None}, "lacks recoZenith"),
+        ({"recoZenith": [4.0] * 102}, "outside"),
+        ({"recoZenith": [1.0] * 101}, "not of equal length"),
+        ({"recoDepositedEnergy": [float("nan")] * 102}, "NaN"),
+    ],
+)
+def test_bad_hese_files_are_refused(tmp_path, change, words):
+    good = {name: [1.0] * 102 for name in hese75.COLUMNS}
+    document = {name: values for name, values in (good | change).items() if values is not None}
+    write(tmp_path, "HESE_data.json", json.dumps(document))
+    with pytest.raises(DataError, match=words):
+        hese75.read_events(tmp_path)
+    write(tmp_path, "HESE_data.json", json.dumps(document)[:-9])
+    with pytest.raises(DataError, match="cannot be read"):
+        hese75.read_events(tmp_path)
+
+
+def test_an_unknown_stream_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(InputError, match="Did you mean 'gfugold'"):
+        icecat1.read_effective_area(tmp_path, "gfu-gold")
+
+
+@pytest.mark.real_data
+def test_alerts(mirror):
+    alerts = icecat1.read_events(mirror / "icecube_icecat1")
+    assert alerts.sizes["alert"] == 348
+    assert str(alerts["name"].values[0]) == "IC110514A"
+    assert np.all(np.diff(alerts["mjd"]) >= 0.0)
+    neutrino = alerts.isel(alert=int(np.flatnonzero(alerts["name"] == "IC170922A")[0]))
+    assert np.rad2deg([neutrino["right_ascension"], neutrino["declination"]]) == pytest.approx([77.43, 5.79], abs=0.1)
+    horizon = {
+        stream: float(icecat1.read_effective_area(mirror / "icecube_icecat1", stream)["effective_area"][3].max())
+        for stream in icecat1.STREAMS
+    }
+    assert horizon["all_streams_gold_bronze"] >= horizon["all_streams_gold_only"] > 1e6
+    # at 100 GeV only the northernmost band, the first column of the file, has any area: 1.37e-10 m^2
+    lowest = icecat1.read_effective_area(mirror / "icecube_icecat1", "gfugold")["effective_area"].values[:, 0]
+    assert lowest == pytest.approx([0.0, 0.0, 0.0, 0.0, 1.3719159844640278e-06])
+    assert icecat1.read_effective_area(mirror / "icecube_icecat1", "ehegold")["effective_area"].shape == (5, 50)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda text: text.replace("SIGNAL", "SIGNALNESS"), "lacks SIGNAL"),
+        (lambda text: text[: len(text) // 2], "ends early|rows, expected 348|cannot be read"),
+        (lambda text: text.replace(",138.47,-1.94,", ",138.47,-91.94,"), "DEC outside"),
+        (lambda text: text.replace(",138.47,-1.94,", ",138.47,,"), "cannot be read"),
+    ],
+)
+def test_bad_alert_tables_are_refused(mirror, tmp_path, spoil, words):
+    text = (mirror / "icecube_icecat1" / icecat1.TABLE).read_text()
+    write(tmp_path, icecat1.TABLE, spoil(text))
+    with pytest.raises(DataError, match=words):
+        icecat1.read_events(tmp_path)
 
 
 # ---- templates and derived response -------------------------------------------------------------------------------
