@@ -10,7 +10,6 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 from nuanalysis.store._ensembles import (
     EnsembleLayout,
     create_ensemble,
-    ensemble_digest,
     ensemble_layout,
     missing_batches,
     read_ensemble,
@@ -21,6 +20,6 @@ from nuanalysis.store._files import atomic_write, locked, sha256_file, table_ecs
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
-    "EnsembleLayout", "EventStore", "atomic_write", "create_ensemble", "ensemble_digest", "ensemble_layout", "locked",
+    "EnsembleLayout", "EventStore", "atomic_write", "create_ensemble", "ensemble_layout", "locked",
     "missing_batches", "read_ensemble", "read_zip", "sha256_file", "table_ecsv", "write_batch", "write_zip",
 ]  # fmt: skip

@@ -125,17 +125,8 @@ def _wait_for(handle: int, path: Path, timeout_s: float) -> None:
 
 def table_ecsv(table: Any) -> bytes:
     """An astropy table, or QTable, as the bytes of an ECSV file: plain columns with units and descriptions."""
-    from astropy.table import Column, Table
+    from astropy.table import Table
 
-    plain = [
-        Column(
-            getattr(table[name], "value", table[name]),
-            name=name,
-            unit=getattr(table[name], "unit", None),
-            description=table[name].info.description,
-        )
-        for name in table.colnames
-    ]
     text = io.StringIO()
-    Table(plain, meta=table.meta).write(text, format="ascii.ecsv")
+    Table(table, copy=False).write(text, format="ascii.ecsv")
     return text.getvalue().encode()
