@@ -18,7 +18,7 @@ import pytest
 
 from nuanalysis import store, trials
 from nuanalysis.engine import ensembles
-from nuanalysis.engine.bench import Bench, Kept
+from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Plan, Problem, Scrambles
 from nuanalysis.engine.executors import Executor, Processes, Serial, open_executor
 from nuanalysis.engine.progress import Silent
@@ -361,7 +361,7 @@ def test_a_problem_file_half_written_is_not_taken_for_whole(
         path.write_bytes(damaged)
         with Processes(1) as pool, pytest.raises(DataError, match=r"damaged.*remove it and call again"):
             run(problem, plan, tmp_path / name, pool)
-        Kept(None, path).forget()
+        path.unlink()
         with Processes(1) as pool:
             assert run(problem, plan, tmp_path / name, pool) == expected
 

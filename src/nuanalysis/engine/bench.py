@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,7 +15,6 @@ from nuanalysis import store
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
-from nuanalysis.errors import DataError
 
 Floats = NDArray[np.float64]
 Rows = Callable[[int, int], Floats]
@@ -37,21 +35,13 @@ class Kept:
     def write(self) -> None:
         """Put it where other processes find it."""
         if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            store.atomic_write(self.path, pickle.dumps(self.value, protocol=5))
-
-    def forget(self) -> None:
-        """Remove the file: problems are up to 150 MB, and made again in seconds."""
-        self.path.unlink(missing_ok=True)
+            store.write_object(self.path, self.value)
 
 
 @lru_cache(maxsize=1)
 def _opened(path: str) -> Kept:
     """The object of a path named by its content: opened once per process."""
-    try:
-        return Kept(pickle.loads(Path(path).read_bytes()), Path(path))
-    except (OSError, EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError) as error:
-        raise DataError(f"the problem file {path} is damaged ({error}); remove it and call again") from error
+    return Kept(store.read_object(Path(path)), Path(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, computed_field, model_validator
 
+from nuanalysis.records._layout import number, with_error
 from nuanalysis.records._record import Record, shown
-from nuanalysis.records._words import number, with_error
 
 Scope = Literal["local", "global"]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -21,11 +21,9 @@ class Unknown(Record):
     reason: str = shown("why it is not known")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"not known: {self.reason}"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return "-"
 
 
@@ -42,13 +40,11 @@ class Measured(Record):
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
-        """For one line."""
         if isinstance(self.error, Unknown):
             return " ".join(filter(None, (number(self.value, form), self.unit, f"(error {self.error.words()})")))
         return " ".join(filter(None, (with_error(self.value, self.error), self.unit)))
 
     def cell(self, form: str = ".4g") -> str:
-        """For a column."""
         return number(self.value, form) if isinstance(self.error, Unknown) else with_error(self.value, self.error)
 
     def times(self, factor: float, unit: str = "") -> Measured:
@@ -71,11 +67,9 @@ class Interval(Record):
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
-        """For one line."""
         return f"{self.cell(form)} {self.unit}".rstrip() + f" ({100 * self.level:.0f} %)"
 
     def cell(self, form: str = ".4g") -> str:
-        """For a column."""
         return f"{number(self.low, form)} to {number(self.high, form)}"
 
     def over(self, divisor: float, unit: str = "") -> Interval:
@@ -127,7 +121,6 @@ class Chance(Record):
         return self.error * math.sqrt(2.0 * math.pi) * math.exp(0.5 * self.sigma**2)
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         if self.bound is not None:
             return f"{self.scope} p < {self.bound:.2g} (90 %: none of {self.n_trials:,} trials)"
         if self.n_trials == 0:
@@ -140,7 +133,6 @@ class Chance(Record):
         return f"{self.scope} p {said}{sigma}, {self.n_trials:,} trials"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return f"< {self.bound:.2g}" if self.bound is not None else f"{self.p:.2g}" + "~" * self.extrapolated
 
 
@@ -161,11 +153,9 @@ class Position(Record):
     b_deg: float = shown("Galactic latitude", unit="deg", form=".2f", short="b")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"RA {self.ra_deg:.2f}, dec {self.dec_deg:.2f} deg (l {self.l_deg:.2f}, b {self.b_deg:.2f})"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return f"{self.ra_deg:.2f} {self.dec_deg:+.2f}"
 
 
@@ -192,7 +182,6 @@ class Provenance(Record):
         return {"synthetic": "SYNTHETIC", "real": "real", "mixed": "SYNTHETIC and real"}[self.origin]
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         injected = f", injected: {self.injected}" if self.injected else ""
         remarks = "".join(f" [{remark}]" for remark in self.remarks)
         return f"{self.sample}: {self.n_events:,} {self.stamp} events{injected}, seed {self.seed}{remarks}"

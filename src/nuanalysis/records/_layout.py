@@ -1,8 +1,9 @@
-"""A record on a screen: rows of label and value, grids of many records, as text of 80 columns or as HTML."""
+"""What is shown of a noun or a record: numbers in words, rows of label and value, grids, as text or as HTML."""
 
 from __future__ import annotations
 
 import html as _html
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,53 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from nuanalysis.records._words import WIDTH, number
-
 # Only what a record says of itself is used here (words, cell, stamp, headline): records import this file.
+WIDTH = 80  # columns of a terminal that everything fits into
 SHOWN_ROWS = 17  # of a grid
 _NAME_WIDTH = 26
 _LABEL_WIDTH = 34
+
+
+def with_error(value: float, error: float) -> str:
+    """'748.0 +- 3.1' or '(2.18 +- 0.05)e-11': two digits of the error, the value to the same place."""
+    if not (math.isfinite(value) and math.isfinite(error)) or error <= 0.0:
+        return f"{value:.4g} +- {error:.2g}"
+    size = max(abs(value), error)
+    exponent = 0 if 1e-3 <= size < 1e5 else math.floor(math.log10(size))
+    scale = 10.0**exponent
+    digits = min(max(1 - math.floor(math.log10(error / scale)), 0), 9)
+    body = f"{value / scale:.{digits}f} +- {error / scale:.{digits}f}"
+    return f"({body})e{exponent:+03d}" if exponent else body
+
+
+def number(value: float, form: str = ".4g") -> str:
+    """A number in this form, without a minus before zero."""
+    words = format(value, form)
+    return words[1:] if words.startswith("-") and not words.strip("-0.") else words
+
+
+class Card:
+    """A noun of the house that shows itself: what it is called, and rows of what it is."""
+
+    __slots__ = ()
+    name: str
+    label: str
+
+    def rows(self) -> Sequence[tuple[str, str]]:
+        """Names and words; rows without words are left out."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.label}"]
+        for name, words in self.rows():
+            parts = textwrap.wrap(words, 66, break_long_words=False)
+            lines += [f"  {'' if k else name:<10} {part}" for k, part in enumerate(parts)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        escape = _html.escape
+        lines = [f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>" for name, words in self.rows() if words]
+        return f"<table><caption><b>{escape(f'{self.name}: {self.label}')}</b></caption>{''.join(lines)}</table>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,51 +16,38 @@ if TYPE_CHECKING:
 Cell = tuple[str, Any, str, str]  # column, value, unit, label
 
 
-def _error(error: float | Unknown) -> float:
-    return math.nan if isinstance(error, Unknown) else error
-
-
-def _named(name: str, value: Record, label: str) -> Iterator[Cell] | None:
+def _parts(name: str, value: Record, label: str) -> list[Cell] | None:
     """Columns of the small records; None for others."""
-    match value:
-        case Unknown():
-            return iter([(name, math.nan, "", label)])
-        case Measured():
-            ends = (("", value.value, label), ("_error", _error(value.error), f"{label}: statistical error"))
-            return iter([(name + end, number, value.unit, said) for end, number, said in ends])
-        case Interval():
-            said = f"{label}: {100 * value.level:.0f} % interval"
-            return iter([(f"{name}_{end}", getattr(value, end), value.unit, said) for end in ("low", "high")])
-        case Chance():
-            return iter(
-                [
-                    (name, value.p, "", f"{label}: {value.scope} p"),
-                    (f"{name}_error", _error(value.error), "", f"{label}: statistical error of p"),
-                    (f"{name}_sigma", math.nan if value.sigma is None else value.sigma, "", f"{label}: significance"),
-                    (f"{name}_trials", value.n_trials, "", f"{label}: trials"),
-                ]
-            )
-    return None
+    if isinstance(value, Interval):
+        said = f"{label}: {100 * value.level:.0f} % interval"
+        return [(f"{name}_{end}", getattr(value, end), value.unit, said) for end in ("low", "high")]
+    if not isinstance(value, Measured | Chance):
+        return [(name, math.nan, "", label)] if isinstance(value, Unknown) else None
+    error = math.nan if isinstance(value.error, Unknown) else value.error
+    if isinstance(value, Measured):
+        said = f"{label}: statistical error"
+        return [(name, value.value, value.unit, label), (f"{name}_error", error, value.unit, said)]
+    return [
+        (name, value.p, "", f"{label}: {value.scope} p"),
+        (f"{name}_error", error, "", f"{label}: statistical error of p"),
+        (f"{name}_sigma", math.nan if value.sigma is None else value.sigma, "", f"{label}: significance"),
+        (f"{name}_trials", value.n_trials, "", f"{label}: trials"),
+    ]
 
 
 def cells(record: Record, prefix: str = "") -> Iterator[Cell]:
     """Column, value, unit and label of every number and word of a record, small records spread out."""
     for key, field in type(record).model_fields.items():
         value, name, label = getattr(record, key), prefix + key, field.description or key
-        if field.exclude or isinstance(value, Provenance) or (isinstance(value, tuple) and not isinstance(value, str)):
+        if field.exclude or isinstance(value, Provenance | tuple):
             continue
         if isinstance(value, Position):
             yield from cells(value, prefix)
         elif isinstance(value, Record):
-            small = _named(name, value, label)
-            yield from small if small is not None else cells(value, f"{name}_")
+            small = _parts(name, value, label)
+            yield from cells(value, f"{name}_") if small is None else small
         else:
             yield name, math.nan if value is None else value, said_of(field, "unit"), label
-
-
-def _about(provenance: Provenance) -> dict[str, str | int]:
-    keys = ("sample", "origin", "n_events", "seed", "injected", "fingerprint", "version")
-    return {key.upper(): getattr(provenance, key) for key in keys} | {"NOTES": "; ".join(provenance.notes)}
 
 
 def table(rows: Sequence[Record], provenance: Provenance | None = None, **about: str) -> QTable:
@@ -71,7 +58,11 @@ def table(rows: Sequence[Record], provenance: Provenance | None = None, **about:
 
     lines = [{name: (value, unit, label) for name, value, unit, label in cells(row)} for row in rows]
     names = dict.fromkeys(name for line in lines for name in line)
-    out = QTable(meta={**(_about(provenance) if provenance is not None else {}), **about})
+    out = QTable(meta=about)
+    if provenance is not None:
+        keys = ("sample", "origin", "n_events", "seed", "injected", "fingerprint", "version")
+        whose = {key.upper(): getattr(provenance, key) for key in keys} | {"NOTES": "; ".join(provenance.notes)}
+        out.meta = {**whose, **about}
     for name in names:
         unit = next((line[name][1] for line in lines if name in line and line[name][1]), "")
         label = next(line[name][2] for line in lines if name in line)

@@ -16,10 +16,11 @@ from nuanalysis.store._ensembles import (
     write_batch,
 )
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, locked, sha256_file, table_ecsv
+from nuanalysis.store._files import atomic_write, locked, read_object, sha256_file, table_ecsv, write_object
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
     "EnsembleLayout", "EventStore", "atomic_write", "create_ensemble", "ensemble_layout", "locked",
-    "missing_batches", "read_ensemble", "read_zip", "sha256_file", "table_ecsv", "write_batch", "write_zip",
+    "missing_batches", "read_ensemble", "read_object", "read_zip", "sha256_file", "table_ecsv", "write_batch",
+    "write_object", "write_zip",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import io
 import os
+import pickle
 import socket
 import time
 import uuid
@@ -77,6 +78,23 @@ def sha256_file(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; fetch or make it again.") from error
+
+
+def write_object(path: Path, value: Any) -> None:
+    """Write a Python object for this version of the program: pickled, behind the SHA-256 of its bytes."""
+    content = pickle.dumps(value, protocol=5)
+    atomic_write(path, hashlib.sha256(content).digest() + content)
+
+
+def read_object(path: Path) -> Any:
+    """Return the object of ``write_object``.  Raises DataError where the bytes, or its classes, are not those."""
+    try:
+        content = memoryview(path.read_bytes())
+        if content[:32] != hashlib.sha256(content[32:]).digest():
+            raise ValueError("its bytes are not those that were written")
+        return pickle.loads(content[32:])
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
+        raise DataError(f"the file {path} is damaged ({error}); remove it and call again") from error
 
 
 @contextmanager

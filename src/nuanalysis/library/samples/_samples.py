@@ -11,7 +11,7 @@ import numpy as np
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.model import Sample
-from nuanalysis.records import card_html, card_text
+from nuanalysis.records import Card
 from nuanalysis.response import NONE, Systematics
 from nuanalysis.selection import Cut, Range, apply
 
@@ -19,7 +19,7 @@ DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class Samples(Card):
     """A sample ready for analysis: its seasons, and where they are from.
 
     seed : of a synthetic sample, and of the trials on any.
@@ -90,9 +90,10 @@ class Samples:
             cuts.append(Range("log10_energy", *np.log10(_bounds("energy", energy, u.GeV)).tolist()))
         return replace(self, seasons=tuple(_cut_season(season, cuts) for season in self.seasons))
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
+        """What its card says."""
         seasons = ", ".join(f"{s.label} ({s.events.sizes['event']:,})" for s in self.seasons)
-        rows = [
+        return [
             ("origin", {"synthetic": "SYNTHETIC", "real": "real", "mixed": "SYNTHETIC and real"}[self.origin]),
             ("events", f"{self.n_events:,}"),
             ("livetime", f"{self.livetime / DAY:,.2f} d"),
@@ -101,13 +102,6 @@ class Samples:
             ("seed", str(self.seed)),
             ("reference", self.reference),
         ]
-        return [row for row in rows if row[1]]
-
-    def __str__(self) -> str:
-        return card_text(f"{self.name}: {self.label}", self._rows())
-
-    def _repr_html_(self) -> str:
-        return card_html(f"{self.name}: {self.label}", self._rows())
 
 
 def joined(samples: Sequence[Samples]) -> Samples:
