@@ -65,17 +65,13 @@ class OfficialFits(Record):
 
 def repeated(contributions: xr.Dataset) -> OfficialFits:
     """The fit of every template beside the published one."""
-    rows = []
-    for name, theirs in PUBLISHED.items():
-        best = fit_official(contributions, name)
-        rows.append(
-            OfficialFit(
-                template=name,
-                n_signal=best.n_signal,
-                published_n_signal=theirs.n_signal,
-                ts=best.ts,
-                published_ts=theirs.ts,
-                converged=best.converged,
-            )
+    rows = (
+        OfficialFit.taken_from(
+            fit_official(contributions, name),
+            template=name,
+            published_n_signal=theirs.n_signal,
+            published_ts=theirs.ts,
         )
+        for name, theirs in PUBLISHED.items()
+    )
     return OfficialFits(n_events=contributions.sizes["event"], results=tuple(rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 
 import numpy as np
@@ -12,6 +11,7 @@ from nuanalysis.records import Record, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.catalogues import Match, Selection, SourceTable
+from nuanalysis.store import table_ecsv
 
 NAMED = 20  # sources that a sentence names
 
@@ -24,7 +24,6 @@ class ColumnCard(Record):
     kind: str = shown("words or numbers")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"{self.name} [{self.unit}]" if self.unit else self.name
 
 
@@ -61,34 +60,22 @@ class CatalogueCard(Record):
 def catalogue_card(asked: Asked, table: SourceTable) -> CatalogueCard:
     """What a catalogue holds."""
     groups = catalogues.found_duplicates(table, np.arange(len(table)), asked.choice.within)
-
-    def counted(values: Floats) -> int:
-        return int(np.count_nonzero(np.isfinite(values)))
-
-    return CatalogueCard(
+    known = {f"with_{name}": np.isfinite(getattr(table, name)).sum() for name in ("flux", "extension", "distance")}
+    return CatalogueCard.taken_from(
+        table,
         source=asked.source,
-        title=table.title,
-        reference=table.reference,
-        file=table.file,
-        sha256=table.sha256,
         sources=len(table),
-        with_direction=int(np.count_nonzero(table.placed)),
+        with_direction=int(table.placed.sum()),
         classes=dict(Counter(table.classes.tolist()).most_common()),
-        flux_unit=table.flux_unit,
-        flux_band=table.flux_band,
-        with_flux=counted(table.flux),
-        with_extension=counted(table.extension),
-        with_distance=counted(table.distance),
         read_as=dict(table.used),
         columns=tuple(
             ColumnCard(name=name, unit=column.unit, kind="words" if column.values.dtype.kind == "U" else "numbers")
             for name, column in table.columns.items()
         ),
         columns_no_rule_can_use=tuple(table.vectors),
-        notes=tuple(table.notes),
-        faults=tuple(table.faults),
         duplicates=tuple(tuple(table.name[group.rows].tolist()) for group in groups),
         duplicates_within_deg=float(np.degrees(asked.choice.within)),
+        **{name: int(number) for name, number in known.items()},
     )
 
 
@@ -132,15 +119,12 @@ class SelectionCard(Record):
 
 def selection_card(selection: Selection, *, seen_shares: Floats | None = None) -> SelectionCard:
     """What is selected.    seen_shares : see ``samples.event_shares``; None where no sample is given."""
-    shares = selection.shares
-    return SelectionCard(
-        name=selection.catalogue.name,
-        label=selection.catalogue.label,
-        reference=selection.catalogue.reference,
+    return SelectionCard.taken_from(
+        selection.catalogue,
         listed=selection.listed,
         selected=len(selection.catalogue.sources),
         left_out_for_missing_values=selection.unknown,
-        notes=tuple(selection.notes),
+        notes=selection.notes,
         weights=tuple(
             WeightCard(
                 name=source.name,
@@ -149,7 +133,7 @@ def selection_card(selection: Selection, *, seen_shares: Floats | None = None) -
                 dec_deg=float(np.degrees(source.declination)),
                 extension_deg=float(np.degrees(source.extension)),
                 weight=selection.catalogue.weights[k],
-                share=float(shares[k]),
+                share=float(selection.shares[k]),
                 share_of_events=None if seen_shares is None else float(seen_shares[k]),
             )
             for k, source in enumerate(selection.catalogue.sources)
@@ -165,9 +149,7 @@ def weights_ecsv(card: SelectionCard) -> bytes:
     columns = {key: [getattr(row, key) for row in card.weights] for key in keys}
     table: Table = Table(columns, units={"ra_deg": "deg", "dec_deg": "deg", "extension_deg": "deg"})
     table.meta = {"label": card.label, "reference": card.reference}
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    return text.getvalue().encode()
+    return table_ecsv(table)
 
 
 # ---- a cross-match ------------------------------------------------------------------------------------------------

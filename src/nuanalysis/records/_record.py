@@ -43,7 +43,7 @@ class Record(BaseModel):
         return values
 
     @classmethod
-    def taken_from(cls, source: object, **values: Any) -> Self:
+    def taken_from(cls, source: object, /, **values: Any) -> Self:
         """A record of these values, and otherwise of what the source calls by the names of the fields."""
         taken = {key: getattr(source, key) for key in cls.model_fields if key not in values and hasattr(source, key)}
         return cls(**taken, **values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,8 +15,8 @@ import numpy as np
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, EnvironmentFault
 from nuanalysis.ingest import UpstreamRelease, cache_root, find, irf_plenum
-from nuanalysis.library.samples._recipe import Season, Steps
-from nuanalysis.model import Binning
+from nuanalysis.library.samples._recipe import SampleRecipe, Season, Steps
+from nuanalysis.model import Binning, Hypothesis
 from nuanalysis.response import Response
 from nuanalysis.response import tracks as track_response
 from nuanalysis.response.tracks import Resolution
@@ -78,11 +78,17 @@ def track_season(
     return Season(name, response, seconds, steps)
 
 
-def archive_seasons(archive: Archive) -> tuple[Season, ...]:
-    """Every season of a release, with its own smearing matrix where that is here."""
-    return tuple(
+def archive_sample(
+    archive: Archive, *, title: str, label: str, read: Callable[[Path], Iterable[xr.Dataset]]
+) -> SampleRecipe:
+    """Every season of a release as one sample, each with its own smearing matrix where that is here.
+
+    read : the events of the seasons, in their order, from the folder of the release.
+    """
+    name = archive.RELEASE.name
+    seasons = tuple(
         track_season(
-            f"{archive.RELEASE.name}-{season.lower().replace('_', '-')}",
+            f"{name}-{season.lower().replace('_', '-')}",
             f"{season.replace('_', '-')} tracks",
             archive.RELEASE,
             area=partial(archive.read_effective_area, season=season),
@@ -91,6 +97,23 @@ def archive_seasons(archive: Archive) -> tuple[Season, ...]:
             resolution=partial(_resolution, archive, season),
         )
         for season in archive.SEASONS
+    )
+
+    def events(seed: int, signal: Hypothesis | None, n_signal: float) -> dict[str, xr.Dataset]:
+        found = read(find(archive.RELEASE))
+        return {season.name: dataset for season, dataset in zip(seasons, found, strict=True)}
+
+    return SampleRecipe(
+        name=name,
+        title=title,
+        label=label,
+        origin="real",
+        releases=(name, irf_plenum.RELEASE.name),
+        binning=BINNING,
+        nside=NSIDE,
+        seasons=seasons,
+        holds=tuple(f"tracks {season}" for season in archive.SEASONS),
+        events=events,
     )
 
 
