@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +31,6 @@ class Kept:
 
     def __reduce__(self) -> tuple[Callable[[str], Kept], tuple[str]]:
         return _opened, (str(self.path),)
-
-    def write(self) -> None:
-        """Put it where other processes find it."""
-        if not self.path.exists():
-            store.write_object(self.path, self.value)
 
 
 @lru_cache(maxsize=1)
@@ -73,11 +68,6 @@ class Bench:
     executor: Executor = field(default_factory=Serial)
     progress: Progress = field(default_factory=Silent)
     patient: bool = True
-
-    @property
-    def shares_memory(self) -> bool:
-        """Whether tasks see the objects of this process."""
-        return isinstance(self.executor, Threads | Serial)
 
     def here(self) -> Bench:
         """The same folder, for one task of many: in turn, in silence."""
@@ -119,11 +109,18 @@ class Bench:
         missing = [k for k in store.missing_batches(path) if k * batch < wanted.n]
         if missing:
             self._lend(shared)
-        n = wanted.n
+        n, done = wanted.n, wanted.n - sum(min(batch, wanted.n - k * batch) for k in missing)
+        new: list[Floats] = []
         try:
-            self._work(wanted, path, rows, missing, batch, total)
+            for position, found in self.executor.map(partial(_batch, rows, batch, total), missing):
+                store.write_batch(path, missing[position], found)
+                done += len(found)
+                if wanted.weights:
+                    new.append(found[:, wanted.columns.index(wanted.weights)])
+                note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
+                self.progress.move(f"{wanted.kind} trials", min(done, n), n, note)
         except KeyboardInterrupt:
-            n = _finished(path, wanted.n, batch)
+            n = min([n, *(k * batch for k in store.missing_batches(path))])  # before the first that is missing
             if self.patient or not n:
                 raise
             self.progress(f"interrupted: {n:,} of {wanted.n:,} {wanted.kind} trials are used")
@@ -131,38 +128,15 @@ class Bench:
 
     def _lend(self, shared: Iterable[Kept]) -> None:
         """Put what tasks share where other processes find it."""
-        if not self.shares_memory:
+        if not isinstance(self.executor, Threads | Serial):  # there tasks see the objects of this process
             for one in shared:
-                one.write()
-
-    def _work(self, wanted: Ensemble, path: Path, rows: Rows, missing: list[int], batch: int, total: int) -> None:
-        """Make the missing batches."""
-        done = wanted.n - sum(min(batch, wanted.n - k * batch) for k in missing)
-        new: list[Floats] = []
-        for position, found in self.executor.map(_Batch(rows, batch, total), missing):
-            store.write_batch(path, missing[position], found)
-            done += len(found)
-            if wanted.weights:
-                new.append(found[:, wanted.columns.index(wanted.weights)])
-            note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
-            self.progress.move(f"{wanted.kind} trials", min(done, wanted.n), wanted.n, note)
+                if not one.path.exists():
+                    store.write_object(one.path, one.value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+def _batch(rows: Rows, batch: int, total: int, k: int) -> Floats:
     """Trials of a batch by its number."""
-
-    rows: Rows
-    batch: int
-    total: int
-
-    def __call__(self, k: int) -> Floats:
-        return self.rows(k * self.batch, min((k + 1) * self.batch, self.total))
-
-
-def _finished(path: Path, n: int, batch: int) -> int:
-    """Trials before the first that is missing, at most n."""
-    return min([n, *(k * batch for k in store.missing_batches(path))])
+    return rows(k * batch, min((k + 1) * batch, total))
 
 
 def effective(log_weight: Floats) -> float:

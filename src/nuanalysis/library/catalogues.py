@@ -152,11 +152,12 @@ def content_of(text: str) -> str:
     Raises DataError for a release that is not here.
     """
     source = text.removeprefix(PREFIX).partition("?")[0]
-    if source in catalogues.CATALOGUES:
-        return "typed list"
+    path = Path(source) if is_own_file(source) else None
     if source in source_catalogues.LAYOUTS:
-        return f"{sha256_file(source_catalogues.lying(find(source_catalogues.RELEASE), source))} "
-    return f"{sha256_file(Path(source))} {sorted(sidecar(Path(source)).items())}"
+        path = source_catalogues.lying(find(source_catalogues.RELEASE), source)
+    if path is None:
+        return "typed list"
+    return f"{sha256_file(path)} {sorted(sidecar(path).items()) if is_own_file(source) else ''}"
 
 
 # ---- opening ------------------------------------------------------------------------------------------------------

@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nuanalysis.engine.one_thread import ONE_THREAD
+from nuanalysis.engine import ONE_THREAD
+
+
+@contextmanager
+def environment_restored(*names: str) -> Iterator[None]:
+    """While open, these variables may be set; afterwards they are as they were."""
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
 def one_thread_for_children() -> Iterator[None]:
     """While open, processes that are started get one thread for OpenMP, BLAS and numba each."""
-    before = environment(ONE_THREAD)
-    os.environ.update(ONE_THREAD)
-    try:
+    with environment_restored(*ONE_THREAD):
+        os.environ.update(ONE_THREAD)
         yield
-    finally:
-        restore_environment(before)
-
-
-def environment(names: Iterable[str]) -> dict[str, str | None]:
-    """These variables as they are now; None for those that are not set."""
-    return {name: os.environ.get(name) for name in names}
-
-
-def restore_environment(before: dict[str, str | None]) -> None:
-    """Set the variables back to what ``environment`` returned."""
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 @contextmanager

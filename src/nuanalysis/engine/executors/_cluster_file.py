@@ -42,9 +42,8 @@ class _Options(BaseModel):
     log_directory: Word | None = Field(None, description="where the output of the jobs goes")
     job_script_prologue: Lines = Field((), description="list of shell lines before the worker starts")
 
-    def _common(self) -> dict[str, Any]:
-        names = ("memory", "cores", "interface", "local_directory", "log_directory")
-        given = {name: getattr(self, name) for name in names}
+    def _common(self, *without: str) -> dict[str, Any]:
+        given = self.model_dump(exclude={"job_script_prologue", "job_extra_directives", *without})
         return {**given, "processes": self.cores, "job_name": "nuanalysis"}
 
 
@@ -56,13 +55,7 @@ class SlurmOptions(_Options):
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of dask-jobqueue's job, but for its prologue; None: as the site has set it."""
-        return {
-            **self._common(),
-            "queue": self.queue,
-            "account": self.account,
-            "walltime": self.walltime,
-            "job_extra_directives": list(self.job_extra_directives) or None,
-        }
+        return {**self._common(), "job_extra_directives": list(self.job_extra_directives) or None}
 
 
 class HTCondorOptions(_Options):
@@ -77,7 +70,7 @@ class HTCondorOptions(_Options):
         """Arguments of dask-jobqueue's job, but for its prologue; None: as the site has set it."""
         account = {"accounting_group": self.account} if self.account else {}
         directives = {**account, "allowed_job_duration": _seconds(self.walltime), **self.job_extra_directives}
-        return {**self._common(), "disk": self.disk, "job_extra_directives": directives}
+        return {**self._common("account", "walltime"), "job_extra_directives": directives}
 
 
 JobOptions = SlurmOptions | HTCondorOptions

@@ -1,15 +1,16 @@
-"""What every executor promises."""
+"""What every executor promises, and the simplest one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
+from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
 from nuanalysis.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Raised = type[BaseException] | None
 
 GRACE_SECONDS = 2.0
 
@@ -26,13 +27,24 @@ class Executor(Protocol):
         ...
 
     def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, kind: Raised, *rest: object) -> None: ...
 
 
 def check_workers(workers: int) -> None:
     """Raise InputError unless it is a whole number of at least 1."""
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise InputError(f"an executor needs a whole number of workers of at least 1, found {workers!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """Everything here and now, in the order of the items."""
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
+        yield from enumerate(map(function, items))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: Raised, *rest: object) -> None:
+        return None

@@ -28,10 +28,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nuanalysis.engine import ONE_THREAD
 from nuanalysis.engine.executors._children import interrupts_blocked
 from nuanalysis.engine.executors._contract import check_workers
 from nuanalysis.engine.executors.dask import Connection, DaskExecutor, close_in_time, distributed, hush
-from nuanalysis.engine.one_thread import ONE_THREAD
 from nuanalysis.errors import EnvironmentFault, InputError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def connect(queue: Queue, options: JobOptions, workers: int) -> Connection:
         ours, theirs = opened.enter_context(_certificates())
         cluster = opened.enter_context(_scheduler(options, ours))
         jobs = _Jobs(partial(make_job, queue, options, cluster.scheduler_address, security=theirs))
-        opened.callback(jobs.cancel_all)
+        opened.callback(lambda: jobs.cancel(jobs.names()))
         for _ in range(n_jobs):
             jobs.submit()
         client = distributed().Client(cluster, set_as_default=False)
@@ -145,18 +145,11 @@ def _certificates() -> Iterator[tuple[Any, Any]]:
 
 @contextmanager
 def _scheduler(options: JobOptions, security: Any) -> Iterator[Any]:
-    settings = {
-        "protocol": "tls://",
-        "security": security,
-        "interface": options.interface,
-        "dashboard_address": "127.0.0.1:0",
-    }
-    kind = {"cls": distributed().Scheduler, "options": settings}
+    settings = {"protocol": "tls://", "interface": options.interface, "dashboard_address": "127.0.0.1:0"}
+    kind = {"cls": distributed().Scheduler, "options": {**settings, "security": security}}
     try:
         with interrupts_blocked():
-            cluster = distributed().SpecCluster(
-                workers={}, scheduler=kind, security=security, silence_logs=logging.CRITICAL
-            )
+            cluster = distributed().SpecCluster({}, kind, security=security, silence_logs=logging.CRITICAL)
     except RuntimeError as error:
         raise EnvironmentFault(f"no Dask scheduler could be started: {error}") from error
     try:
@@ -187,19 +180,12 @@ class _Jobs:
     def names(self) -> set[str]:
         return set(self._there)
 
-    def cancel(self, name: str) -> None:
-        job, number = self._there.pop(name)
-        self._remove(job, [number])
-
-    def cancel_all(self) -> None:
-        jobs = list(self._there.values())
-        self._there.clear()
-        if jobs:
-            self._remove(jobs[0][0], [number for _, number in jobs])
-
-    def _remove(self, job: Any, numbers: Iterable[str]) -> None:
+    def cancel(self, names: Iterable[str]) -> None:
+        jobs = [self._there.pop(name) for name in names]
+        if not jobs:
+            return
         try:
-            _call([*shlex.split(job.cancel_command), *numbers])
+            _call([*shlex.split(jobs[0][0].cancel_command), *(number for _, number in jobs)])
         except EnvironmentFault as fault:  # ended meanwhile, mostly; otherwise its workers leave with the scheduler
             _log.debug("%s", fault)
 
@@ -241,7 +227,11 @@ def _look_after(jobs: _Jobs, scheduler: Any, queue: Queue, stop: threading.Event
         seen |= there
         gone_before, gone = gone, (seen & jobs.names()) - there  # twice: a worker that starts again is not lost
         for name in gone & gone_before:
-            _replace(jobs, name)
+            try:
+                jobs.submit()
+                jobs.cancel([name])
+            except EnvironmentFault as fault:
+                _log.warning("a job has ended and another is not taken, tried again in %.0f s: %s", LOOK_SECONDS, fault)
         if not seen and time.monotonic() > patience:
             patience = math.inf
             _log.warning(
@@ -250,11 +240,3 @@ def _look_after(jobs: _Jobs, scheduler: Any, queue: Queue, stop: threading.Event
                 len(jobs.names()),
                 queue.show,
             )
-
-
-def _replace(jobs: _Jobs, name: str) -> None:
-    try:
-        jobs.submit()
-        jobs.cancel(name)
-    except EnvironmentFault as fault:
-        _log.warning("a job has ended and another is not taken, tried again in %.0f s: %s", LOOK_SECONDS, fault)

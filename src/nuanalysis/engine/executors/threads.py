@@ -6,19 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, Self
 
-from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Result, check_workers
+from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Raised, Result, check_workers
 
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    position: int
-    value: Any
-    error: BaseException | None
+Outcomes = SimpleQueue[tuple[int, Any, BaseException | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +30,37 @@ class Threads:
         check_workers(self.workers)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
-        waiting = enumerate(items)
-        done: SimpleQueue[_Outcome] = SimpleQueue()
-
-        def start(n: int) -> int:
-            """Start the next n items, or as many as there are, and return their number."""
-            return sum(self._start(function, *task, done) for task in islice(waiting, n))
-
-        under_way = start(self.workers)
-        while under_way:
-            outcome = done.get()
-            if outcome.error is not None:
-                raise outcome.error
-            under_way += start(1) - 1
-            yield outcome.position, outcome.value
-
-    def _start(
-        self, function: Callable[[Item], Result], position: int, item: Item, done: SimpleQueue[_Outcome]
-    ) -> bool:
-        thread = threading.Thread(
-            target=_work, args=(function, position, item, done), name="nuanalysis-worker", daemon=True
-        )
-        self._started[:] = [earlier for earlier in self._started if earlier.is_alive()]
-        thread.start()
-        self._started.append(thread)
-        return True
+        waiting, done = enumerate(items), Outcomes()
+        under_way, ready = 0, list[tuple[int, Result]]()
+        while True:
+            while under_way < self.workers and (task := next(waiting, None)) is not None:
+                thread = threading.Thread(
+                    target=_work, args=(function, *task, done), name="nuanalysis-worker", daemon=True
+                )
+                self._started[:] = [earlier for earlier in self._started if earlier.is_alive()]
+                thread.start()
+                self._started.append(thread)
+                under_way += 1
+            yield from ready
+            if not under_way:
+                return
+            position, value, error = done.get()
+            if error is not None:
+                raise error
+            under_way, ready = under_way - 1, [(position, value)]
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Raised, *rest: object) -> None:
         interrupted = kind is not None and not issubclass(kind, Exception)
         until = time.monotonic() + GRACE_SECONDS
         while self._started:
             self._started.pop().join(max(until - time.monotonic(), 0.0) if interrupted else None)
 
 
-def _work(function: Callable[[Item], Result], position: int, item: Item, done: SimpleQueue[_Outcome]) -> None:
+def _work(function: Callable[[Item], Result], position: int, item: Item, done: Outcomes) -> None:
     try:
-        done.put(_Outcome(position, function(item), None))
+        done.put((position, function(item), None))
     except BaseException as error:
-        done.put(_Outcome(position, None, error))
+        done.put((position, None, error))
