@@ -50,7 +50,6 @@ def isotropic_events(samples: tuple[Sample, ...], norm: float, index: float) -> 
     sin_dec = (np.arange(20_000) + 0.5) / 10_000 - 1.0
     total = 0.0
     for sample in samples:
-        total += (
-            4 * np.pi * norm * sample.livetime * float(acceptance(sample.response, PowerLaw(index), sin_dec).mean())
-        )
+        mean = float(acceptance(sample.response, PowerLaw(index), sin_dec).mean())
+        total += 4 * np.pi * norm * sample.livetime * mean
     return total
