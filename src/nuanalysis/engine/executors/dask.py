@@ -72,7 +72,17 @@ class DaskExecutor:
             while positions:
                 future = next(done)
                 position = positions.pop(future)
-                result = _result(future, position)
+                try:
+                    result = future.result()
+                except distributed().KilledWorker as error:
+                    raise EnvironmentFault(
+                        f"item {position} lost its Dask worker again and again. "
+                        "If memory ran out, use fewer workers or smaller batches."
+                    ) from error
+                except CancelledError as error:
+                    raise EnvironmentFault(
+                        f"the Dask scheduler was lost while item {position} was under way; start it again"
+                    ) from error
                 future.release()
                 submit_next()
                 yield position, result
@@ -106,20 +116,6 @@ class DaskExecutor:
 def distributed() -> Any:
     """The package, imported on first use: it takes half a second."""
     return import_module("distributed")
-
-
-def _result(future: Any, position: int) -> Any:
-    try:
-        return future.result()
-    except distributed().KilledWorker as error:
-        raise EnvironmentFault(
-            f"item {position} lost its Dask worker again and again. "
-            "If memory ran out, use fewer workers or smaller batches."
-        ) from error
-    except CancelledError as error:
-        raise EnvironmentFault(
-            f"the Dask scheduler was lost while item {position} was under way; start it again"
-        ) from error
 
 
 def at_address(address: str, workers: int) -> Connection:

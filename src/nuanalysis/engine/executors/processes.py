@@ -83,7 +83,10 @@ class Processes:
                     try:
                         reply = worker.pipe.recv_bytes()
                     except (EOFError, OSError):
-                        again.append(self._once_more(worker, task))
+                        worker.kill()
+                        if task.attempt >= self.retries:
+                            raise _given_up(task, worker.process.exitcode or 0) from None
+                        again.append(task._replace(attempt=task.attempt + 1))
                         continue
                     self._idle.append(worker)
                     error, value = pickle.loads(reply)
@@ -95,18 +98,6 @@ class Processes:
             for worker, _ in busy.values():
                 worker.kill()
 
-    def _once_more(self, worker: _Worker, task: _Task) -> _Task:
-        worker.kill()
-        if task.attempt >= self.retries:
-            code = worker.process.exitcode or 0
-            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            raise EnvironmentFault(
-                f"item {task.position} lost its worker process {task.attempt + 1} times, the last {how}. "
-                "If memory ran out, use fewer workers or smaller batches; if the worker never starts, "
-                "put the calling script's top level under \"if __name__ == '__main__':\"."
-            )
-        return task._replace(attempt=task.attempt + 1)
-
     def __enter__(self) -> Self:
         return self
 
@@ -114,6 +105,15 @@ class Processes:
         while self._idle:
             worker = self._idle.pop()
             worker.stop() if kind is None else worker.kill()
+
+
+def _given_up(task: _Task, code: int) -> EnvironmentFault:
+    how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    return EnvironmentFault(
+        f"item {task.position} lost its worker process {task.attempt + 1} times, the last {how}. "
+        "If memory ran out, use fewer workers or smaller batches; if the worker never starts, "
+        "put the calling script's top level under \"if __name__ == '__main__':\"."
+    )
 
 
 def _message(function: Callable[[Item], Result], item: Item) -> bytes:

@@ -111,17 +111,22 @@ def connect(queue: Queue, options: JobOptions, workers: int) -> Connection:
 
     Returns before any worker is there: jobs may wait in the queue, and items are done as workers come.
     """
-    n_jobs = math.ceil(workers / options.cores)
+    n_jobs, stop = math.ceil(workers / options.cores), threading.Event()
     with ExitStack() as opened:
         ours, theirs = opened.enter_context(_certificates())
-        cluster = opened.enter_context(_scheduler(options, ours))
+        cluster = _scheduler(options, ours)
+        opened.callback(close_in_time, cluster)
         jobs = _Jobs(partial(make_job, queue, options, cluster.scheduler_address, security=theirs))
         opened.callback(lambda: jobs.cancel(jobs.names()))
         for _ in range(n_jobs):
             jobs.submit()
         client = distributed().Client(cluster, set_as_default=False)
         opened.callback(close_in_time, client)
-        opened.enter_context(_replaced(jobs, cluster, queue))
+        looking = partial(_look_after, jobs, cluster.scheduler, queue, stop)
+        thread = threading.Thread(target=looking, name="nuanalysis-jobs", daemon=True)
+        thread.start()
+        opened.callback(thread.join)
+        opened.callback(stop.set)
         opened.callback(hush)
         leave = opened.pop_all()
     return Connection(client, width=lambda: n_jobs * options.cores, close=lambda kill: leave.close(), disposable=False)
@@ -143,19 +148,14 @@ def _certificates() -> Iterator[tuple[Any, Any]]:
         yield ours, distributed().Security(require_encryption=True, **paths)
 
 
-@contextmanager
-def _scheduler(options: JobOptions, security: Any) -> Iterator[Any]:
+def _scheduler(options: JobOptions, security: Any) -> Any:
     settings = {"protocol": "tls://", "interface": options.interface, "dashboard_address": "127.0.0.1:0"}
     kind = {"cls": distributed().Scheduler, "options": {**settings, "security": security}}
     try:
         with interrupts_blocked():
-            cluster = distributed().SpecCluster({}, kind, security=security, silence_logs=logging.CRITICAL)
+            return distributed().SpecCluster({}, kind, security=security, silence_logs=logging.CRITICAL)
     except RuntimeError as error:
         raise EnvironmentFault(f"no Dask scheduler could be started: {error}") from error
-    try:
-        yield cluster
-    finally:
-        close_in_time(cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,24 +203,9 @@ def _call(command: list[str]) -> str:
     return run.stdout
 
 
-@contextmanager
-def _replaced(jobs: _Jobs, cluster: Any, queue: Queue) -> Iterator[None]:
-    """While open, a job whose workers have gone (walltime, preemption, a lost node) is followed by another."""
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=_look_after, args=(jobs, cluster.scheduler, queue, stop), name="nuanalysis-jobs", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def _look_after(jobs: _Jobs, scheduler: Any, queue: Queue, stop: threading.Event) -> None:
-    seen: set[str] = set()
-    gone: set[str] = set()
+    """Until it stops, a job whose workers have gone (walltime, preemption, a lost node) is followed by another."""
+    seen, gone = set[str](), set[str]()
     patience = time.monotonic() + FIRST_WORKER_SECONDS
     while not stop.wait(LOOK_SECONDS):
         there = {str(worker.name).partition("-")[0] for worker in list(scheduler.workers.values())}
