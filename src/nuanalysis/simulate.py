@@ -28,11 +28,10 @@ from nuanalysis.response import (
     draw_true_energy,
     folded_atmosphere,
 )
-from nuanalysis.schema import EVENTS, Ints, dataset
+from nuanalysis.schema import EVENTS, Floats, Ints, dataset
 from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 from nuanalysis.sphere import offset, pixel_directions
 
-Floats = NDArray[np.float64]
 ISOTROPIC_SPECTRUM = PowerLaw(2.53)
 FIRST_MJD, LAST_MJD = 55694.0, 59357.0  # May 2011 to May 2021
 
@@ -49,7 +48,7 @@ class Drawn:
     def __len__(self) -> int:
         return len(self.declination)
 
-    def take(self, chosen: NDArray[np.int64]) -> Drawn:
+    def take(self, chosen: Ints) -> Drawn:
         """The chosen events."""
         return Drawn(*(getattr(self, name)[chosen] for name in self.__slots__))
 
@@ -125,7 +124,7 @@ def relative_rate(source: Emission, variation: Variation) -> float:
     return float((source.bands * rates).sum())
 
 
-def _in_pixels(nside: int, pixel: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _in_pixels(nside: int, pixel: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Directions inside the given pixels: a random sub-pixel stands for a uniform draw."""
     fine = 16
     nested = hp.ring2nest(nside, pixel) * fine**2 + rng.integers(0, fine**2, len(pixel))
@@ -133,7 +132,7 @@ def _in_pixels(nside: int, pixel: NDArray[np.int64], rng: np.random.Generator) -
     return np.asarray(phi), np.asarray(np.pi / 2 - theta)
 
 
-def _around_sources(catalogue: Catalogue, chosen: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _around_sources(catalogue: Catalogue, chosen: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Directions of the chosen sources, spread by their extension."""
     ra, dec, width = (
         np.array([getattr(s, name) for s in catalogue.sources])[chosen]

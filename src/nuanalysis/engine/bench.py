@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import store
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 Rows = Callable[[int, int], Floats]
 Item = TypeVar("Item")
 Result = TypeVar("Result")

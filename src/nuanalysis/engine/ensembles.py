@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.deferred import xarray as xr
@@ -16,9 +15,9 @@ from nuanalysis.engine.bench import Bench, Ensemble, Kept, effective
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.model import Hypothesis, Prepared, Sample
 from nuanalysis.response import NONE, Systematics
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 
-Floats = NDArray[np.float64]
 Problems = tuple[Prepared, ...]
 _BATCH_SECONDS = 1.5
 # Event-shapes placed and fitted per second, rough constants: they only set batch sizes.

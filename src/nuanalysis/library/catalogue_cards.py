@@ -84,9 +84,6 @@ def _some(names: list[str], between: str = ", ") -> str:
     return between.join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-# ---- a selection --------------------------------------------------------------------------------------------------
-
-
 class WeightCard(Record):
     """A source with its weight; share_of_events: None where no sample is given."""
 
@@ -150,9 +147,6 @@ def weights_ecsv(card: SelectionCard) -> bytes:
     table: Table = Table(columns, units={"ra_deg": "deg", "dec_deg": "deg", "extension_deg": "deg"})
     table.meta = {"label": card.label, "reference": card.reference}
     return table_ecsv(table)
-
-
-# ---- a cross-match ------------------------------------------------------------------------------------------------
 
 
 class Pair(Record):

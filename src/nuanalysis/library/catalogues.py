@@ -55,9 +55,6 @@ class Known(Record):
         return f"{self.name:<10} {self.sources:>6,}  {self.title}{needs}"
 
 
-# ---- names --------------------------------------------------------------------------------------------------------
-
-
 def names() -> tuple[str, ...]:
     """Every catalogue that has a name."""
     return (*catalogues.CATALOGUES, *source_catalogues.LAYOUTS)
@@ -158,9 +155,6 @@ def content_of(text: str) -> str:
     if path is None:
         return "typed list"
     return f"{sha256_file(path)} {sorted(sidecar(path).items()) if is_own_file(source) else ''}"
-
-
-# ---- opening ------------------------------------------------------------------------------------------------------
 
 
 def open_table(asked: Asked) -> SourceTable:
@@ -288,9 +282,6 @@ def _own_table(source: Any, name: str) -> Table:
     table.meta = {"file": name, "title": f"table '{name}'", "sha256": digest.hexdigest(), "reference": reference}
     table.meta |= {"columns": {}, "notes": []}
     return table
-
-
-# ---- checking -----------------------------------------------------------------------------------------------------
 
 
 def check_sources(asked: Asked, table: SourceTable) -> None:

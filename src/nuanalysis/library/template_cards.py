@@ -208,9 +208,6 @@ def _out_of_reach(template: Template, log10_energy: float) -> list[str]:
     return said
 
 
-# ---- two templates ------------------------------------------------------------------------------------------------
-
-
 class Likeness(Record):
     """Cosine similarity of two maps, both smeared by a Gaussian; width 0: as they are."""
 

@@ -42,9 +42,6 @@ class Known(Record):
         return f"{self.name:<20} {self.origin:<10} {self.summary}{needs}{instead}"
 
 
-# ---- a published gas column with the cosmic rays of the built-in model --------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class HybridParameters:
     """Parameters of the hybrid of a measured gas column and the analytic model; as for pi0-like."""
@@ -87,9 +84,6 @@ def _in_release(release: UpstreamRelease, name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-# ---- the cache ----------------------------------------------------------------------------------------------------
-
-
 def cache_path(built: Built) -> Path:
     """Where the map of a recipe is kept: named by what it depends on, so that it never goes out of date."""
     return cache_root() / CACHE_FOLDER / f"{_content_sha256(built)}.pickle"
@@ -117,9 +111,6 @@ def _made_once(built: Built) -> Template:
     maps, log10_energy = (np.ascontiguousarray(one, dtype=np.float64) for one in (kept.maps, kept.log10_energy))
     maps.flags.writeable = log10_energy.flags.writeable = False
     return replace(kept, maps=maps, log10_energy=log10_energy)
-
-
-# ---- names --------------------------------------------------------------------------------------------------------
 
 
 def names() -> tuple[str, ...]:

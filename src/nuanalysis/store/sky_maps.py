@@ -26,9 +26,6 @@ _COLUMNS = (
 )
 
 
-# --- the product of a run --------------------------------------------------------------------------------------------
-
-
 def sky_dataset(columns: Mapping[str, Floats], whose: Provenance, local_trials: int) -> xr.Dataset:
     """Fits of all pixels (RING, ICRS) as one dataset that says whose they are; dim ``pixel``.
 
@@ -39,9 +36,6 @@ def sky_dataset(columns: Mapping[str, Floats], whose: Provenance, local_trials: 
     about = {"nside": hp.npix2nside(len(columns["ts"])), "ordering": "RING", "frame": "ICRS"}
     mine = {key: getattr(whose, key) for key in ("origin", "sample", "n_events", "seed")}
     return xr.Dataset(values, attrs={**about, **mine, "local_trials": local_trials})
-
-
-# --- FITS ------------------------------------------------------------------------------------------------------------
 
 
 def _cards(sky: xr.Dataset) -> list[Card]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import field_validator, model_validator
 
 from nuanalysis.deferred import units as u
@@ -20,11 +19,11 @@ from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
 from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
 from nuanalysis.library.samples._recipe import SampleRecipe, Season
-from nuanalysis.library.samples._samples import Samples, joined
-from nuanalysis.library.samples._shared import refuse_shared_events
+from nuanalysis.library.samples._samples import Samples, joined, refuse_shared_events
 from nuanalysis.model import Sample
 from nuanalysis.records import Settings, made, setting
 from nuanalysis.response import Response, acceptance
+from nuanalysis.schema import Floats
 from nuanalysis.selection import NO_RUNS, CutFlow, Range, apply
 from nuanalysis.sky.catalogues import Selection, seen_shares
 from nuanalysis.sky.records import PowerLaw
@@ -40,8 +39,7 @@ SAMPLES: tuple[SampleRecipe, ...] = (
 __all__ = [
     "SAMPLES", "Detector", "EventTable", "SampleRecipe", "SampleSpec", "Samples", "Season", "assemble", "detector",
     "event_shares", "joined", "load", "make_events", "names", "own", "recipe", "refuse_shared_events", "sample_spec",
-    "select",
-    "user_cuts",
+    "select", "user_cuts",
 ]  # fmt: skip
 
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
@@ -112,15 +110,15 @@ def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
     return sample.events(seed, signal, spec.n_signal)
 
 
+def _ranges(spec: SampleSpec) -> tuple[Range, Range]:
+    low, high = np.radians([spec.min_declination_deg, spec.max_declination_deg]).tolist()
+    return Range("log10_energy", spec.min_log10_energy, spec.max_log10_energy), Range("declination", low, high)
+
+
 def user_cuts(spec: SampleSpec) -> tuple[Range, ...]:
     """The cuts of the spec that remove something."""
-    cuts = []
-    if (spec.min_log10_energy, spec.max_log10_energy) != (0.0, 10.0):
-        cuts.append(Range("log10_energy", low=spec.min_log10_energy, high=spec.max_log10_energy))
-    if (spec.min_declination_deg, spec.max_declination_deg) != (-90.0, 90.0):
-        low, high = np.radians([spec.min_declination_deg, spec.max_declination_deg])
-        cuts.append(Range("declination", low=float(low), high=float(high)))
-    return tuple(cuts)
+    everything = _ranges(SampleSpec(name=spec.name))
+    return tuple(one for one, whole in zip(_ranges(spec), everything, strict=True) if one != whole)
 
 
 def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], dict[str, CutFlow]]:
@@ -136,13 +134,10 @@ def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, x
 def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> Samples:
     """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
     sample, seasons = recipe(spec.name), []
-    energy = (spec.min_log10_energy, spec.max_log10_energy)
-    declination = (float(np.radians(spec.min_declination_deg)), float(np.radians(spec.max_declination_deg)))
+    ranges = [(one.low, one.high) for one in _ranges(spec)]
     for name, dataset in events.items():
         response = sample.season(name).response()
-        seasons.append(
-            Sample(name, response.label, dataset, response, sample.binning, sample.nside, energy, declination)
-        )
+        seasons.append(Sample(name, response.label, dataset, response, sample.binning, sample.nside, *ranges))
     said = seasons[0].events.attrs
     return Samples(
         sample.name,
@@ -214,7 +209,7 @@ def own(
     return Samples(name, label, (season,), seed, systematics=seen_by.systematics)
 
 
-def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> NDArray[np.float64]:
+def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> Floats:
     """Shares of the events of a sample that the sources of a selection are expected to bring, (source,).
 
     index : of the power law of every source.  Seasons are added by their livetimes.

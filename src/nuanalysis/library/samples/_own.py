@@ -14,14 +14,13 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.model import Binning
 from nuanalysis.response import NONE, Response, Systematics
-from nuanalysis.schema import EVENTS, TWO_PI, Column, faults
+from nuanalysis.schema import EVENTS, TWO_PI, Column, Floats, faults
 
 if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
 
 EventTable: TypeAlias = "Table | pd.DataFrame | xr.Dataset | Mapping[str, Any]"
-Floats = NDArray[np.float64]
 Given = dict[str, tuple[NDArray[Any], str | None]]
 
 _ALSO = {

@@ -30,10 +30,6 @@ class Season:
     steps: Callable[[Runs], tuple[Steps, Runs]]
 
 
-def _no_events(seed: int, signal: Hypothesis | None, n_signal: float) -> dict[str, xr.Dataset]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleRecipe:
     """A sample that has a name.
@@ -56,7 +52,7 @@ class SampleRecipe:
     nside: int
     seasons: tuple[Season, ...] = ()
     holds: tuple[str, ...] = ()
-    events: Callable[[int, Hypothesis | None, float], dict[str, xr.Dataset]] = _no_events
+    events: Callable[[int, Hypothesis | None, float], dict[str, xr.Dataset]] = lambda seed, signal, n_signal: {}
     systematics: Systematics = NONE
     refusal: str = ""
 
