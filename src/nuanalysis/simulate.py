@@ -49,7 +49,6 @@ class Drawn:
         return len(self.declination)
 
     def take(self, chosen: Ints) -> Drawn:
-        """The chosen events."""
         return Drawn(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 

@@ -134,7 +134,6 @@ class Bench:
 
 
 def _batch(rows: Rows, batch: int, total: int, k: int) -> Floats:
-    """Trials of a batch by its number."""
     return rows(k * batch, min((k + 1) * batch, total))
 
 

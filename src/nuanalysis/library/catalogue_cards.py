@@ -52,7 +52,6 @@ class CatalogueCard(Record):
     duplicates_within_deg: float = shown("angle within which sources are the same, deg", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        """What it is, and which sources are there twice."""
         twice = [" + ".join(group) for group in self.duplicates]
         return self.title, *((f"Listed more than once: {_some(twice, '; ')}.",) if twice else ())
 
@@ -110,7 +109,6 @@ class SelectionCard(Record):
     weights: tuple[WeightCard, ...] = shown("weights; angles in deg")
 
     def headline(self) -> tuple[str, ...]:
-        """What is selected."""
         return (self.label,)
 
 
@@ -175,7 +173,6 @@ class MatchCard(Record):
     unmatched: tuple[tuple[Alone, ...], tuple[Alone, ...]] = shown("unmatched", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        """How many there are."""
         (a, b), n = self.catalogues, len(self.pairs)
         first = f"A = {a}, B = {b}: {n} of A have a source of B within {self.within_deg:g} deg"
         return first, *(

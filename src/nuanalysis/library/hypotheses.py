@@ -47,7 +47,6 @@ def point(direction: SkyCoord, *, extension: u.Quantity | None = None) -> PointS
 
 
 def _source(ra: float, dec: float, width: float) -> PointSource:
-    """A source from angles in deg."""
     if not 0.0 <= width <= _MOST_EXTENDED:
         raise InputError(f"the extension is {width:g} deg; expected 0 to {_MOST_EXTENDED:g}")
     name = f"RA {ra:g} dec {dec:g} deg" + (f", sigma {width:g} deg" if width else "")
@@ -67,7 +66,6 @@ def _read_point(text: str) -> Catalogue:
 
 
 def _alone(source: PointSource) -> Catalogue:
-    """A source as a stack of one."""
     ra, dec = np.degrees([source.right_ascension, source.declination])
     return Catalogue(f"point-{ra:g}{dec:+g}", source.name, (source,), (1.0,), "user's direction, ICRS")
 

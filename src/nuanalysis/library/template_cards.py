@@ -57,22 +57,6 @@ class ParameterCard(Record):
         return f"{self.name} = {self.value}: {self.help} (default {self.default}; {allowed})"
 
 
-class ReadAs(Record):
-    """How a user's map was read; see sky.templates.Understood."""
-
-    format: str = shown("format")
-    frame: str = shown("frame")
-    ordering: str = shown("ordering")
-    units: str = shown("units")
-    flavour: str = shown("flavour")
-    energies: tuple[int, float, float] = shown("energies: how many, lowest and highest in GeV")
-    nside: int = shown("nside", hidden=True)
-    integral: float = shown("integral over the sky, as stored")
-    index: float | None = shown("index at 100 TeV", None, form=".2f")
-    brightest: tuple[float, float] = shown("brightest at l, b, deg", form=".2f", hidden=True)
-    notes: tuple[str, ...] = shown("notes")
-
-
 class TemplateCard(Record):
     """What a template is: origin, energies, spectrum, where it is brightest, what the regions of the plane get."""
 
@@ -92,12 +76,11 @@ class TemplateCard(Record):
     brightest: Bright = shown("brightest at")
     doubts: tuple[str, ...] = shown("doubts")
     recipe: str = shown("built as", "")
-    understood: ReadAs | None = shown("read as", None)
+    understood: Understood | None = shown("read as", None)
     parameters: tuple[ParameterCard, ...] = shown("parameters", ())
     regions: tuple[RegionCard, ...] = shown("regions of the plane; mean E^2 dN/dE in TeV cm^-2 s^-1 sr^-1")
 
     def headline(self) -> tuple[str, ...]:
-        """What it is, in two sentences."""
         maps, at = "The same map at all energies", self.energies_tev
         if at:
             maps = f"Maps at {len(at)} energies, {at[0]:g} to {at[-1]:g} TeV"
@@ -127,7 +110,7 @@ def template_card(
         brightest=Bright(l_deg=longitude, b_deg=latitude),
         doubts=doubts(template),
         recipe="" if built is None else built.recipe.summary,
-        understood=understood and ReadAs.taken_from(understood, index=_number(understood.index)),
+        understood=understood,
         parameters=() if built is None else _parameters(built),
         regions=tuple(
             RegionCard.taken_from(part, share=share, e2_flux_5_tev=low, e2_flux_100_tev=high)
@@ -253,7 +236,6 @@ class TemplatesCompared(Record):
     latitude_profiles: LatitudeProfiles = shown("shares of the flux across the plane", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        """What is compared."""
         return (f"A = {self.templates[0]}, B = {self.templates[1]}, at {self.energy_tev:g} TeV",)
 
 

@@ -143,7 +143,6 @@ def _written_energies(template: Template) -> NDArray[np.float64]:
 
 
 def _cards(template: Template, *, alone: bool) -> list[tuple[str, Any, str]]:
-    """What the header of the maps says."""
     relative = not template.flux
     cards: list[tuple[str, Any, str]] = [
         *healpix_cards(template.nside, "C"),

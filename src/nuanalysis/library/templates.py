@@ -36,7 +36,6 @@ class Known(Record):
     stand_in: str = shown("template that stands in where it is not", "")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         needs = f"; needs the release {self.needs} ({'here' if self.here else 'not here'})" if self.needs else ""
         instead = f", {self.stand_in} stands in" if self.stand_in and not self.here else ""
         return f"{self.name:<20} {self.origin:<10} {self.summary}{needs}{instead}"

@@ -86,7 +86,6 @@ def said_of(field: FieldInfo, key: str) -> str:
 
 
 def _words(value: Any, field: FieldInfo) -> str:
-    """A value for one line."""
     form, unit = said_of(field, "form") or ".4g", said_of(field, "unit")
     if hasattr(value, "words"):
         return str(value.words(form))

@@ -53,7 +53,6 @@ def plain(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(field: FieldInfo | None, value: Any) -> Any:
-    """The value as the field takes it."""
     if isinstance(value, list):
         return tuple(_plain(field, one) for one in value)
     if field is None:

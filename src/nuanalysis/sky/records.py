@@ -151,7 +151,6 @@ class Template(Card):
         return int(np.sqrt(self.maps.shape[1] / 12))
 
     def rows(self) -> list[tuple[str, str]]:
-        """What its card says."""
         energies = ", ".join(f"{10 ** (x - 3):.3g} TeV" for x in self.log10_energy) if len(self.maps) > 1 else ""
         flux = f"{self.flux:.3g} TeV cm-2 s-1 (E^2 dN/dE at 100 TeV, per flavour, whole sky)" if self.flux else ""
         return [

@@ -76,7 +76,6 @@ class EventStore:
             return str(session.commit(message, metadata=details))
 
     def _add(self, store: object, season: str, events: xr.Dataset) -> None:
-        """Write the events into an uncommitted session."""
         import zarr
 
         group = f"events/{season}"

@@ -31,7 +31,6 @@ class Stamp:
     code: str
 
     def cards(self) -> list[tuple[str, str, str]]:
-        """The FITS cards, in order."""
         warning = "not detector data" if self.origin == "synthetic" else "public detector data"
         return [
             ("ORIGIN", self.origin, f"real or synthetic: {warning}"),

@@ -94,7 +94,6 @@ class Samples(Card):
         return replace(self, seasons=tuple(_cut_season(season, cuts) for season in self.seasons))
 
     def rows(self) -> list[tuple[str, str]]:
-        """What its card says."""
         seasons = ", ".join(f"{s.label} ({s.events.sizes['event']:,})" for s in self.seasons)
         return [
             ("origin", {"synthetic": "SYNTHETIC", "real": "real", "mixed": "SYNTHETIC and real"}[self.origin]),
