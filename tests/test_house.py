@@ -24,7 +24,6 @@ EXEMPT = {
     "nuanalysis.engine.executors._cluster_file._common": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.engine.executors._cluster_file.arguments": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.cli._questions.given": "settings as they were typed, before a record takes them",
-    "nuanalysis.face._with_first": "settings as they were typed, before a record takes them",
     "nuanalysis.plot._skymap._layer_data": "JSON that the script of the page reads",
     "nuanalysis.plot._skymap._table": "JSON that the script of the page reads",
     "nuanalysis.publish._results.results_schema": "JSON Schema",

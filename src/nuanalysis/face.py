@@ -59,7 +59,12 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
     first : the question's first setting, such as the hypothesis.
     """
     kind = question(name)
-    settings = _with_first(kind, name, first, settings)
+    fields = list(kind.model_fields)
+    if len(first) > 1:
+        raise InputError(f"'{name}' takes the sample and {fields[0]}; everything else by its name")
+    if first and fields[0] in settings:
+        raise InputError(f"{fields[0]} was given twice")
+    settings = {**dict(zip(fields, first, strict=False)), **settings}
     if isinstance(events, Answer):
         posed, events = getattr(events, "problem", None), getattr(events, "samples", None)
         if posed is None or events is None:
@@ -76,15 +81,6 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
     where = bench or default_bench()
     with where.executor:
         return asked.ask(ready if kind.several else ready[0], where)  # type: ignore[arg-type]
-
-
-def _with_first(kind: type[Question], name: str, first: tuple[Any, ...], settings: dict[str, Any]) -> dict[str, Any]:
-    fields = list(kind.model_fields)
-    if len(first) > 1:
-        raise InputError(f"'{name}' takes the sample and {fields[0]}; everything else by its name")
-    if first and fields[0] in settings:
-        raise InputError(f"{fields[0]} was given twice")
-    return {**dict(zip(fields, first, strict=False)), **settings}
 
 
 def verb(name: str) -> Callable[..., Answer]:

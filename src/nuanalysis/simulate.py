@@ -174,12 +174,6 @@ def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
     return _detected(response, log10_true, ra, dec, rng)
 
 
-def _from_histogram(edges: Floats, counts: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """n values, flat inside each bin."""
-    cell = rng.choice(len(counts), size=n, p=counts / counts.sum())
-    return np.asarray(rng.uniform(edges[cell], edges[cell + 1]))
-
-
 def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Floats, energy_counts: Floats) -> Floats:
     """Atmospheric events per (sin dec, energy) bin, with the given sums along both axes.
 
@@ -227,7 +221,8 @@ def _errors(n: int, taken: Floats, table: cascades_2023.Marginals, rng: np.rando
     edges = np.append(table.angular_error_edges, np.radians(60.0))
     counts = np.append(table.angular_error[:, 0], table.angular_error_overflow[0])
     left = np.maximum(counts - np.histogram(taken, edges)[0], 0.0)
-    return np.asarray(np.maximum(_from_histogram(edges, left, n, rng), 0.5 * edges[1]))
+    cell = rng.choice(len(left), size=n, p=left / left.sum())
+    return np.asarray(np.maximum(rng.uniform(edges[cell], edges[cell + 1]), 0.5 * edges[1]))
 
 
 def cascades(

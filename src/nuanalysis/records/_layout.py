@@ -61,12 +61,7 @@ class Card:
         return f"<table><caption><b>{escape(f'{self.name}: {self.label}')}</b></caption>{''.join(lines)}</table>"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A labelled value."""
-
-    label: str
-    words: str
+Row = tuple[str, str]  # label and value, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +144,9 @@ def layout(record: BaseModel) -> list[Row | Grid | str]:
             out += parts if any(isinstance(part, Grid) for part in parts) else [_grid(label, value)]
         elif isinstance(value, BaseModel) and not hasattr(value, "words"):
             before = f"{label}: " if label else ""
-            out += [Row(before + one.label, one.words) if isinstance(one, Row) else one for one in layout(value)]
+            out += [(before + one[0], one[1]) if isinstance(one, tuple) else one for one in layout(value)]
         else:
-            out.append(Row(label, _words(value, field)))
+            out.append((label, _words(value, field)))
     return out
 
 
@@ -167,12 +162,12 @@ def _wrapped(words: str, first: str, rest: str) -> list[str]:
 
 
 def _row_lines(rows: list[Row]) -> list[str]:
-    width = min(max((len(row.label) for row in rows), default=0), _LABEL_WIDTH)
+    width = min(max((len(label) for label, _ in rows), default=0), _LABEL_WIDTH)
     lines: list[str] = []
-    for row in rows:
-        label = textwrap.wrap(row.label, width, break_on_hyphens=False) or [""]
-        lines += [f"  {part}" for part in label[:-1]]
-        lines += _wrapped(row.words, f"  {label[-1]:<{width}}  ", " " * (width + 4))
+    for label, words in rows:
+        *before, last = textwrap.wrap(label, width, break_on_hyphens=False) or [""]
+        lines += [f"  {part}" for part in before]
+        lines += _wrapped(words, f"  {last:<{width}}  ", " " * (width + 4))
     return lines
 
 
@@ -200,7 +195,7 @@ def text(record: BaseModel) -> str:
     lines = [line for sentence in opening(record) for line in _wrapped(sentence, "", "  ")]
     rows: list[Row] = []
     for part in layout(record):
-        if isinstance(part, Row):
+        if isinstance(part, tuple):
             rows.append(part)
             continue
         lines += [*_row_lines(rows), *(_wrapped(part, "", "  ") if isinstance(part, str) else _grid_lines(part))]
@@ -221,13 +216,12 @@ def html(record: BaseModel) -> str:
         out.append(f'<span style="border:2px solid {colour};color:{colour};padding:1px 6px">{provenance.stamp}</span> ')
     out += [f"<p>{_html.escape(sentence)}</p>" for sentence in opening(record)]
     for part in layout(record):
-        if isinstance(part, Row):
-            out.append(f"<table>{_html_cells((part.label, part.words), 'td')}</table>")
-            continue
-        if isinstance(part, str):
+        if isinstance(part, tuple):
+            out.append(f"<table>{_html_cells(part, 'td')}</table>")
+        elif isinstance(part, str):
             out.append(f"<p>{_html.escape(part)}</p>")
-            continue
-        more = f"<p>... and {part.left_out:,} more</p>" if part.left_out else ""
-        body = "".join(_html_cells(cells, "td") for cells in part.cells)
-        out.append(f"<p>{_html.escape(part.title)}</p><table>{_html_cells(part.heads, 'th')}{body}</table>{more}")
+        else:
+            more = f"<p>... and {part.left_out:,} more</p>" if part.left_out else ""
+            body = "".join(_html_cells(cells, "td") for cells in part.cells)
+            out.append(f"<p>{_html.escape(part.title)}</p><table>{_html_cells(part.heads, 'th')}{body}</table>{more}")
     return "\n".join(out).replace("</table>\n<table>", "").replace(" +- ", " ± ")
