@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from nuanalysis import cli
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.interpret.regions import ALL_AROUND, Region, share
+from nuanalysis.interpret.regions import ALL_AROUND, Region, shares
 from nuanalysis.interpret.template_comparison import compare
 from nuanalysis.library import templates
 from nuanalysis.library.template_cards import compared
@@ -33,6 +33,11 @@ from nuanalysis.store import read_object, write_object
 
 Call = Callable[..., tuple[int, str, str]]
 QUICK = "galactic-plane-box?nside=16"
+
+
+def share(template: Template, part: Region, log10_energy: float = 5.0) -> float:
+    """Share of the flux at log10(E/GeV) that comes from the region."""
+    return float(shares(template.density_at(log10_energy)[None], (part,))[0, 0])
 
 
 @pytest.fixture(autouse=True)

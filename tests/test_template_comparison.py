@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nuanalysis.errors import InputError
 from nuanalysis.ingest import galactic_templates
 from nuanalysis.interpret import measurements, regions
-from nuanalysis.interpret.regions import REGIONS, Region, covered, galactic_fraction, region, region_fluxes, share
+from nuanalysis.interpret.regions import REGIONS, Region, covered, galactic_fraction, region, region_fluxes, shares
 from nuanalysis.interpret.template_comparison import (
     LATITUDE_EDGES,
     LONGITUDE_EDGES,
@@ -41,6 +41,11 @@ PUBLISHED_PI0 = {
     "off-plane": (0.250, 5.86e-13, 4.77e-12),
 }  # fmt: skip
 SOLID_ANGLES = {"b2": 0.4386, "inner": 0.2915, "outer": 1.1659, "lhaaso-inner": 0.3347, "off-plane": 9.314}
+
+
+def share(template: Template, part: Region, log10_energy: float = 5.0) -> float:
+    """Share of the flux at log10(E/GeV) that comes from the region."""
+    return float(shares(template.density_at(log10_energy)[None], (part,))[0, 0])
 
 
 def template(density: Floats, *, flux: float = 0.0, index: float = 2.7, name: str = "made") -> Template:

@@ -171,13 +171,6 @@ def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> 
     return digest.hexdigest()
 
 
-def name_of(problems: tuple[Problem, ...], *more: str) -> str:
-    """sha256 of several problems together; that of one alone is its own."""
-    if len(problems) == 1 and not more:
-        return problems[0].fingerprint
-    return hashlib.sha256(" ".join([*more, *(p.fingerprint for p in problems)]).encode()).hexdigest()
-
-
 def _rows(kept: Kept, plan: Plan, first: int, last: int) -> Floats:
     return plan.rows(kept.value, first, last)
 
@@ -188,8 +181,8 @@ def run(problems: tuple[Problem, ...], plan: Plan, bench: Bench, *, batch: int =
     Scrambles carry the attribute ``ess``, the effective number of trials under the null.
     batch : trials of one task, by default about a second's work; the trials do not depend on it.
     """
-    prepared = tuple(p.prepared for p in problems)
-    name = name_of(problems)
+    prepared, names = tuple(p.prepared for p in problems), [p.fingerprint for p in problems]
+    name = names[0] if len(names) == 1 else hashlib.sha256(" ".join(names).encode()).hexdigest()
     decides = replace(plan, n_trials=0)
     attrs: dict[str, object] = {
         "seed": plan.seed,

@@ -142,11 +142,6 @@ def shares(maps: Floats, regions: Sequence[Region]) -> Floats:
     return np.asarray(np.stack(found, axis=-1) * hp.nside2pixarea(nside))
 
 
-def share(template: Template, part: Region, log10_energy: float = GEV_PIVOT_LOG10) -> float:
-    """Share of the flux at log10(E/GeV) that comes from the region."""
-    return float(shares(template.density_at(log10_energy)[None], (part,))[0, 0])
-
-
 def e2_flux(spectrum: Spectrum, flux: float, log10_energy: Floats) -> Floats:
     """E^2 dN/dE at log10(E/GeV) of a flux given at 100 TeV, in the unit of ``flux``; any shape."""
     relative = 10.0 ** (2 * (np.asarray(log10_energy, dtype=np.float64) - GEV_PIVOT_LOG10))

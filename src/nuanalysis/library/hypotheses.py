@@ -107,34 +107,26 @@ def _posed(name: str, target: Template | Catalogue, index: float | None, index_f
     return Hypothesis(name, target, index, free)
 
 
-_CHECKED: dict[str, Callable[[str], object]] = {
-    "template": check_template,
-    "stack": parse_catalogue,
-    "point": _read_point,
-}
-_OPENED: dict[str, Callable[[str], Template | Catalogue]] = {
-    "template": open_template,
-    "stack": open_catalogue,
-    "point": _read_point,
+_Reader = tuple[Callable[[str], object], Callable[[str], Template | Catalogue]]
+_KINDS: dict[str, _Reader] = {
+    "template": (check_template, open_template),
+    "stack": (parse_catalogue, open_catalogue),
+    "point": (_read_point, _read_point),
 }
 
 
 def check_name(name: str) -> tuple[str, str]:
     """Kind and rest of a hypothesis name.  Raises InputError for what can be told without reading a map."""
     kind, colon, rest = name.partition(":")
-    if kind not in _CHECKED or not colon or not rest:
+    if kind not in _KINDS or not colon or not rest:
+        bare = name.partition("?")[0]
+        of = "template" if bare in template_names() else "stack" if bare in catalogue_names() else ""
+        meant = f" Did you mean '{of}:{bare}'?" if of else did_you_mean(kind, _KINDS)
         raise InputError(
-            f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or "
-            f"point:RA,DEC.{_meant(name)}"
+            f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or point:RA,DEC.{meant}"
         )
-    _CHECKED[kind](rest)
+    _KINDS[kind][0](rest)
     return kind, rest
-
-
-def _meant(name: str) -> str:
-    known = {one: f"template:{one}" for one in template_names()} | {one: f"stack:{one}" for one in catalogue_names()}
-    bare = name.partition("?")[0]
-    return f" Did you mean '{known[bare]}'?" if bare in known else did_you_mean(name.partition(":")[0], _CHECKED)
 
 
 def read_hypothesis(name: str, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
@@ -145,7 +137,7 @@ def read_hypothesis(name: str, *, index: float | None = None, index_free: bool |
     with what was meant where that can be guessed.
     """
     kind, rest = check_name(name)
-    return _posed(name, _OPENED[kind](rest), index, index_free)
+    return _posed(name, _KINDS[kind][1](rest), index, index_free)
 
 
 def read_hypotheses(name: str, *, index: float | None = None, index_free: bool | None = None) -> tuple[Hypothesis, ...]:

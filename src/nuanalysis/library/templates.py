@@ -6,6 +6,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,15 +131,12 @@ def known_templates() -> tuple[Known, ...]:
         )
         for name in templates.PUBLISHED
     ]
-    hybrid = Known(
-        name=HYBRID,
-        summary=HYBRID_RECIPE.summary,
-        origin="built-in",
-        needs=galactic_templates.RELEASE.name,
-        here=_column_path() is not None,
-    )
-    built = [Known(name=name, summary=recipe.summary, origin="built-in") for name, recipe in templates.BUILT_IN.items()]
-    return (*published, hybrid, *(row for row in built if row.name != HYBRID))
+    needs: dict[str, Any] = {"needs": galactic_templates.RELEASE.name, "here": _column_path() is not None}
+    built = [
+        Known(name=name, summary=recipe.summary, origin="built-in", **(needs if name == HYBRID else {}))
+        for name, recipe in {HYBRID: HYBRID_RECIPE, **templates.BUILT_IN}.items()
+    ]
+    return (*published, *built)
 
 
 def recipe_of(text: str) -> Built | None:

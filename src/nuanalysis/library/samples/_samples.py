@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from nuanalysis.library.samples._recipe import SampleRecipe
 from nuanalysis.model import Sample
 from nuanalysis.records import Card
 from nuanalysis.response import NONE, Systematics
-from nuanalysis.selection import Cut, Range, apply
+from nuanalysis.selection import Range, apply
 
 DAY = 86400.0
 _SAME = 1e-7  # d and rad: two rows are one event
@@ -44,9 +44,8 @@ class Samples(Card):
     @property
     def origin(self) -> Literal["real", "synthetic", "mixed"]:
         """'synthetic' or 'real', 'mixed' for several samples of both kinds."""
-        if len({season.origin for season in self.seasons}) > 1:
-            return "mixed"
-        return "synthetic" if self.seasons[0].origin == "synthetic" else "real"
+        first, *others = {season.origin for season in self.seasons}
+        return "mixed" if others else "synthetic" if first == "synthetic" else "real"
 
     @property
     def n_events(self) -> int:
@@ -76,17 +75,14 @@ class Samples(Card):
         return tuple(sorted(said))
 
     def cut(
-        self,
-        *,
-        declination: Sequence[float] | u.Quantity | None = None,
-        energy: u.Quantity | None = None,
+        self, *, declination: Sequence[float] | u.Quantity | None = None, energy: u.Quantity | None = None
     ) -> Samples:
         """The events inside closed ranges; simulated signal will be cut likewise.
 
         declination : (low, high), a Quantity of angle or degrees.    energy : (low, high) reconstructed, a Quantity.
         Raises InputError for ranges that cannot be read or that leave a season without events.
         """
-        cuts: list[Cut] = []
+        cuts: list[Range] = []
         if declination is not None:
             cuts.append(Range("declination", *_bounds("declination", declination, u.rad, without=u.deg)))
         if energy is not None:
@@ -132,16 +128,13 @@ def _bounds(name: str, given: object, unit: u.UnitBase, *, without: u.UnitBase |
     return np.array([low, high])
 
 
-def _cut_season(season: Sample, cuts: Sequence[Cut]) -> Sample:
+def _cut_season(season: Sample, cuts: Sequence[Range]) -> Sample:
     events, _ = apply(season.events, cuts)
-    ranges = {"declination": season.declination_range, "log10_energy": season.log10_energy_range}
+    ranges: dict[str, Any] = {}
     for one in cuts:
-        assert isinstance(one, Range)
-        low, high = ranges[one.column]
-        ranges[one.column] = (max(low, one.low), min(high, one.high))
-    return replace(
-        season, events=events, declination_range=ranges["declination"], log10_energy_range=ranges["log10_energy"]
-    )
+        low, high = getattr(season, f"{one.column}_range")
+        ranges[f"{one.column}_range"] = (max(low, one.low), min(high, one.high))
+    return replace(season, events=events, **ranges)
 
 
 def refuse_shared_events(samples: Sequence[SampleRecipe | Samples]) -> None:

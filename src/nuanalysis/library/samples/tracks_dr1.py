@@ -1,7 +1,5 @@
 """Tracks of ten years, IC40 to IC86-VII: the point-source release of 2021."""
 
-from __future__ import annotations
-
 from nuanalysis.ingest import tracks_dr1 as release
 from nuanalysis.library.samples._track_seasons import archive_sample
 

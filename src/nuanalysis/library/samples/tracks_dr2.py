@@ -1,7 +1,5 @@
 """Tracks of fourteen years, IC40 to IC86-XI: IceTracks-DR2, every event kept once."""
 
-from __future__ import annotations
-
 from nuanalysis.ingest import tracks_dr2 as release
 from nuanalysis.library.samples._track_seasons import archive_sample
 
