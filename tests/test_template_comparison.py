@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
 from nuanalysis.ingest import galactic_templates
-from nuanalysis.interpret import measurements, regions
+from nuanalysis.interpret import published, regions
 from nuanalysis.interpret.regions import REGIONS, Region, covered, galactic_fraction, region, region_fluxes, shares
 from nuanalysis.interpret.template_comparison import (
     LATITUDE_EDGES,
@@ -182,7 +182,7 @@ def test_galactic_share_of_the_kra_gamma_best_fits(mirror: Path, cutoff: int, fa
 
 @pytest.mark.real_data
 def test_the_pi0_best_fit_beside_measurements(pi0: Template) -> None:
-    named = {one.name: one for one in measurements.INTENSITIES}
+    named = {one.name: one for one in published.INTENSITIES}
     for name, ours in (("lhaaso-region", 4.8e-14 * 25.0**2), ("icecube-outer", 4.1e-11), ("icecube-inner", 11.8e-11)):
         one = named[name]
         found = region_fluxes(pi0, flux=BEST_FIT, log10_energy=(one.log10_energy,), regions=(one.region,))
@@ -311,8 +311,8 @@ def test_smearing_keeps_the_events_and_lowers_the_peak() -> None:
 # --- measurements ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("one", measurements.INTENSITIES, ids=lambda m: m.name)
-def test_measurements_lie_in_their_intervals(one: measurements.Intensity) -> None:
+@pytest.mark.parametrize("one", published.INTENSITIES, ids=lambda m: m.name)
+def test_measurements_lie_in_their_intervals(one: published.Intensity) -> None:
     assert 0 < one.low < one.value < one.high
     assert one.source
     assert one.region in regions.REGIONS
@@ -320,6 +320,6 @@ def test_measurements_lie_in_their_intervals(one: measurements.Intensity) -> Non
 
 
 def test_units_as_printed_are_turned() -> None:
-    named = {one.name: one for one in measurements.INTENSITIES}
+    named = {one.name: one for one in published.INTENSITIES}
     assert named["lhaaso-region"].value == pytest.approx(2.956e-11, rel=1e-3, abs=0.0)
     assert "m^2" in named["icecube-inner"].note
