@@ -4,8 +4,6 @@ Each message says what was found, what was expected, and what to do.  ``exit_cod
 command line returns when the error ends a command.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 

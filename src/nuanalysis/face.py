@@ -1,7 +1,5 @@
 """What a notebook imports: nouns in, nouns out; see ``nuanalysis`` itself."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from pathlib import Path

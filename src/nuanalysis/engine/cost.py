@@ -1,7 +1,5 @@
 """What work costs: core-seconds of a part."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What a long call says while it works: a bar in a terminal, a line now and then in a log, one line in a notebook."""
 
-from __future__ import annotations
-
 import sys
 import time
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Where the test statistic and the events of a fit come from: the sky, and the sources of a stack."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -4,8 +4,6 @@ The flux is E^2 dN/dE at 100 TeV in TeV cm^-2 s^-1, per flavour, nu + nubar, int
 summed over the sources (stack), for the spectrum of the hypothesis.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, expected_events, own_index

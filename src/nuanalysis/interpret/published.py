@@ -1,7 +1,5 @@
 """Numbers printed by others, to be put beside ours.  Quoted, with where they stand; never a test target of a fit."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import ClassVar

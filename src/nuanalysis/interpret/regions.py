@@ -4,8 +4,6 @@ Fluxes follow the convention of templates: E^2 dN/dE per flavour, nu + nubar, Te
 and TeV cm^-2 s^-1 sr^-1 as the mean over a region.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -3,8 +3,6 @@
 Everything is about the flux on the sky, before any detector; ``seen_by`` alone asks what a detector makes of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

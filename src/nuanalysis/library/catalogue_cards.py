@@ -1,7 +1,5 @@
 """What a catalogue holds, what is selected of it, what it shares with another: records that show themselves."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Compile every kernel once, on a small problem of each kind, so that the first question is answered at once."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """What a template is, and how two differ, in words and numbers: records that show themselves."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import cast
 

@@ -1,7 +1,5 @@
 """Templates as HEALPix FITS files that are read back as what they were."""
 
-from __future__ import annotations
-
 import gzip
 import io
 from pathlib import Path

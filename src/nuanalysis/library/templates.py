@@ -1,7 +1,5 @@
 """From what a user types to a Template: 'pi0', 'NAME?key=value', a file; built maps are kept in the cache."""
 
-from __future__ import annotations
-
 import hashlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace

@@ -1,7 +1,5 @@
 """What is shown of a noun or a record: numbers in words, rows of label and value, grids, as text or as HTML."""
 
-from __future__ import annotations
-
 import html as _html
 import math
 import textwrap

@@ -1,7 +1,5 @@
 """Records that leave a room: frozen, finite, and able to show themselves from the labels and units of their fields."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 

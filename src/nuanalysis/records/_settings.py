@@ -1,7 +1,5 @@
 """Settings: frozen, strict records whose faults are told all at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 

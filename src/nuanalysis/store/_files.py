@@ -1,7 +1,5 @@
 """Files at rest: whole writes, locks between processes, checksums.  POSIX only."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib

@@ -3,8 +3,6 @@
 The same columns give the same bytes: dates are handed in, checksums are dated with them.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ An executor receives a recipe, not data: a function importable from a module (a 
 arguments will do) and small picklable items.  It yields each result as it ends, so that one coordinator can write it.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args

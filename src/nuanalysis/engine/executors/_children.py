@@ -1,7 +1,5 @@
 """How processes are started: one thread each, and deaf to a Ctrl-C that is meant for the coordinator."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

@@ -11,8 +11,6 @@ Keys have the names and meanings they have in dask-jobqueue.  Where one is left 
 settings of dask-jobqueue hold, if there are any.
 """
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any

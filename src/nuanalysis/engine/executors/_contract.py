@@ -1,7 +1,5 @@
 """What every executor promises, and the simplest one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar

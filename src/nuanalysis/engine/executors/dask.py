@@ -1,7 +1,5 @@
 """Dask: workers of its own on this machine, those of a scheduler at an address, or jobs (see ``queues``)."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -5,8 +5,6 @@ leaves the others' results unreadable behind the torn one: the pool hangs (seen 
 ends its own pipe and nothing else, and idle workers leave when the pipe closes.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import signal

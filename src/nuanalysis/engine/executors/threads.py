@@ -1,7 +1,5 @@
 """Threads of this process: they start at once and share its memory."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
