@@ -4,7 +4,6 @@ Nothing here computes.  A record is frozen and finite; what could not be compute
 """
 
 from nuanalysis.records._kinds import (
-    CERTAIN,
     Chance,
     Interval,
     Measured,
@@ -15,13 +14,13 @@ from nuanalysis.records._kinds import (
     certain,
     known,
 )
-from nuanalysis.records._layout import Card, html, said_of, text, with_error
+from nuanalysis.records._layout import Card, html, text
 from nuanalysis.records._record import Carried, Record, carried, shown
 from nuanalysis.records._settings import Settings, faults_in_words, made, plain, setting
 from nuanalysis.records._table import table
 
 __all__ = [
-    "CERTAIN", "Card", "Carried", "Chance", "Interval", "Measured", "Position", "Provenance", "Record", "Scope",
-    "Settings", "Unknown", "carried", "certain", "faults_in_words", "html", "known", "made", "plain", "said_of",
-    "setting", "shown", "table", "text", "with_error",
+    "Card", "Carried", "Chance", "Interval", "Measured", "Position", "Provenance", "Record", "Scope",
+    "Settings", "Unknown", "carried", "certain", "faults_in_words", "html", "known", "made", "plain",
+    "setting", "shown", "table", "text",
 ]  # fmt: skip

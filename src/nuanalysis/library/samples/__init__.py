@@ -39,7 +39,7 @@ SAMPLES: tuple[SampleRecipe, ...] = (
 __all__ = [
     "SAMPLES", "Detector", "EventTable", "SampleRecipe", "SampleSpec", "Samples", "Season", "assemble", "detector",
     "event_shares", "joined", "load", "make_events", "names", "own", "recipe", "refuse_shared_events", "sample_spec",
-    "select", "user_cuts",
+    "select",
 ]  # fmt: skip
 
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
@@ -115,18 +115,14 @@ def _ranges(spec: SampleSpec) -> tuple[Range, Range]:
     return Range("log10_energy", spec.min_log10_energy, spec.max_log10_energy), Range("declination", low, high)
 
 
-def user_cuts(spec: SampleSpec) -> tuple[Range, ...]:
-    """The cuts of the spec that remove something."""
-    everything = _ranges(SampleSpec(name=spec.name))
-    return tuple(one for one, whole in zip(_ranges(spec), everything, strict=True) if one != whole)
-
-
 def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], dict[str, CutFlow]]:
     """Apply the selection of the sample and the user's cuts; returns events and cut flow by season."""
+    everything = _ranges(SampleSpec(name=spec.name))
+    cuts = [one for one, whole in zip(_ranges(spec), everything, strict=True) if one != whole]
     kept, flows, earlier = {}, {}, NO_RUNS
     for season, dataset in events.items():
         steps, runs = recipe(spec.name).season(season).steps(earlier)
-        kept[season], flows[season] = apply(dataset, (*steps, *user_cuts(spec)), runs=runs)
+        kept[season], flows[season] = apply(dataset, (*steps, *cuts), runs=runs)
         earlier = runs
     return kept, flows
 
