@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuanalysis import store, trials
+from nuanalysis import trials
 from nuanalysis.engine import ensembles
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Plan, Problem, Scrambles
@@ -27,6 +27,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.model import Sample, prepare
+from nuanalysis.store import ensembles as at_rest
 
 
 def run(problem: Problem, plan: Plan, folder: Path, executor: Executor | None = None, batch: int = 0) -> str:
@@ -38,8 +39,8 @@ def run(problem: Problem, plan: Plan, folder: Path, executor: Executor | None = 
 
 def digest_of(path: Path) -> str:
     """SHA-256 of the values of a trial store, whatever its batches."""
-    held = store.read_ensemble(path)
-    values = np.column_stack([held[name] for name in store.ensemble_layout(path).columns])
+    held = at_rest.read_ensemble(path)
+    values = np.column_stack([held[name] for name in at_rest.ensemble_layout(path).columns])
     return hashlib.sha256(values.tobytes()).hexdigest()
 
 
@@ -105,7 +106,7 @@ def undisturbed(
     for (name, kind), plan in plans.items():
         out[name, kind] = tmp_path_factory.mktemp(f"{name}-{kind}")
         run(problems[name], plan, out[name, kind])
-        assert store.ensemble_layout(the_store(out[name, kind], plan)).n_batches > 1
+        assert at_rest.ensemble_layout(the_store(out[name, kind], plan)).n_batches > 1
     return out
 
 
@@ -152,7 +153,7 @@ def test_the_size_of_a_batch_does_not_matter(
     undisturbed: dict[tuple[str, str], Path],
 ) -> None:
     plan, folder = replace(plans[name, kind], n_trials=60), undisturbed[name, kind]
-    held = store.read_ensemble(the_store(folder, plan), n_trials=60)
+    held = at_rest.read_ensemble(the_store(folder, plan), n_trials=60)
     expected = np.stack([held[column].values for column in plan.columns(1)], axis=1)
     for batch in (1, 7, 60):
         order = range(-(-60 // batch) - 1, -1, -1)  # the last batch first: no batch may lean on another
@@ -169,7 +170,7 @@ def test_more_trials_extend_and_fewer_reuse(
     run(problem, first, tmp_path)
     before = chunks(tmp_path)
     assert run(problem, whole, tmp_path) == run(problem, whole, tmp_path / "at-once")
-    layout = store.ensemble_layout(the_store(tmp_path, whole))
+    layout = at_rest.ensemble_layout(the_store(tmp_path, whole))
     full = 70 // layout.batch
     kept = [path for path, when in chunks(tmp_path).items() if before.get(path) == when]
     assert len(kept) >= full
@@ -332,7 +333,7 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(
     assert runner.wait(10) == -signal.SIGKILL
     assert gone(runner.pid), "workers outlive the killed runner"
     path = the_store(folder, long_plan)
-    left, layout = store.missing_batches(path), store.ensemble_layout(path)
+    left, layout = at_rest.missing_batches(path), at_rest.ensemble_layout(path)
     assert 0 < len(left) < layout.n_batches
     finished = chunks(folder)
     assert run(problems["stack"], long_plan, folder) == reference
@@ -403,7 +404,7 @@ def test_a_store_of_trials_tells_whose_it_is(
     undisturbed: dict[tuple[str, str], Path], plans: dict[tuple[str, str], Plan]
 ) -> None:
     plan = plans["stack", "scramble"]
-    held = store.read_ensemble(the_store(undisturbed["stack", "scramble"], plan))
+    held = at_rest.read_ensemble(the_store(undisturbed["stack", "scramble"], plan))
     assert held.attrs["seed"] == plan.seed
     assert held.attrs["kind"] == "scramble"
     assert held.attrs["hypothesis"] == "stack:snr"

@@ -18,14 +18,14 @@ import zarr
 
 from nuanalysis import schema
 from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked
-from nuanalysis.store import (
+from nuanalysis.store._files import locked
+from nuanalysis.store.ensembles import (
     create_ensemble,
     ensemble_layout,
     missing_batches,
     read_ensemble,
     write_batch,
 )
-from nuanalysis.store._files import locked
 
 COLUMNS = ("ts", "n_signal", "index", "log_weight", "converged")
 PROBLEM: dict[str, Any] = {"fingerprint": "a" * 64, "columns": COLUMNS, "attrs": {"seed": 7, "kind": "null"}}
@@ -229,7 +229,7 @@ def test_a_beginning_cut_short_is_begun_again(tmp_path: Path) -> None:
 
 
 def test_beginning_waits_for_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nuanalysis.store._ensembles.LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("nuanalysis.store.ensembles.LOCK_TIMEOUT_S", 0.1)
     with locked(tmp_path / "t", 1.0), pytest.raises(StoreLocked):
         create_ensemble(tmp_path / "t", n_trials=25, batch=10, **PROBLEM)
 

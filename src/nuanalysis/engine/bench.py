@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nuanalysis import store
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
 from nuanalysis.schema import Floats
+from nuanalysis.store import ensembles, read_object, write_object
 
 Rows = Callable[[int, int], Floats]
 Item = TypeVar("Item")
@@ -35,7 +35,7 @@ class Kept:
 @lru_cache(maxsize=1)
 def _opened(path: str) -> Kept:
     """The object of a path named by its content: opened once per process."""
-    return Kept(store.read_object(Path(path)), Path(path))
+    return Kept(read_object(Path(path)), Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,37 +100,37 @@ class Bench:
         """
         path = self.folder / "trials" / f"{wanted.kind}-{wanted.key[:24]}.zarr"
         path.parent.mkdir(parents=True, exist_ok=True)
-        batch = store.ensemble_layout(path).batch if (path / "zarr.json").exists() else wanted.batch
-        store.create_ensemble(
+        batch = ensembles.ensemble_layout(path).batch if (path / "zarr.json").exists() else wanted.batch
+        ensembles.create_ensemble(
             path, fingerprint=wanted.key, columns=wanted.columns, n_trials=wanted.n, batch=batch, attrs=wanted.attrs
         )
-        total = store.ensemble_layout(path).n_trials
-        missing = [k for k in store.missing_batches(path) if k * batch < wanted.n]
+        total = ensembles.ensemble_layout(path).n_trials
+        missing = [k for k in ensembles.missing_batches(path) if k * batch < wanted.n]
         if missing:
             self._lend(shared)
         n, done = wanted.n, wanted.n - sum(min(batch, wanted.n - k * batch) for k in missing)
         new: list[Floats] = []
         try:
             for position, found in self.executor.map(partial(_batch, rows, batch, total), missing):
-                store.write_batch(path, missing[position], found)
+                ensembles.write_batch(path, missing[position], found)
                 done += len(found)
                 if wanted.weights:
                     new.append(found[:, wanted.columns.index(wanted.weights)])
                 note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
                 self.progress.move(f"{wanted.kind} trials", min(done, n), n, note)
         except KeyboardInterrupt:
-            n = min([n, *(k * batch for k in store.missing_batches(path))])  # before the first that is missing
+            n = min([n, *(k * batch for k in ensembles.missing_batches(path))])  # before the first that is missing
             if self.patient or not n:
                 raise
             self.progress(f"interrupted: {n:,} of {wanted.n:,} {wanted.kind} trials are used")
-        return store.read_ensemble(path, n_trials=n)
+        return ensembles.read_ensemble(path, n_trials=n)
 
     def _lend(self, shared: Iterable[Kept]) -> None:
         """Put what tasks share where other processes find it."""
         if not isinstance(self.executor, Threads | Serial):  # there tasks see the objects of this process
             for one in shared:
                 if not one.path.exists():
-                    store.write_object(one.path, one.value)
+                    write_object(one.path, one.value)
 
 
 def _batch(rows: Rows, batch: int, total: int, k: int) -> Floats:
