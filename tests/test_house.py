@@ -21,8 +21,8 @@ LONG = ("nuanalysis.likelihood._kernels", "nuanalysis.likelihood._scan_kernels")
 
 # Functions that return a dictionary of anything, and who asks for one.
 EXEMPT = {
-    "nuanalysis.engine.executors._cluster_file._common": "keyword arguments of dask-jobqueue's clusters",
-    "nuanalysis.engine.executors._cluster_file.arguments": "keyword arguments of dask-jobqueue's clusters",
+    "nuanalysis.engine.executors.queues._common": "keyword arguments of dask-jobqueue's clusters",
+    "nuanalysis.engine.executors.queues.arguments": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.cli._questions.given": "settings as they were typed, before a record takes them",
     "nuanalysis.plot._skymap._layer_data": "JSON that the script of the page reads",
     "nuanalysis.plot._skymap._table": "JSON that the script of the page reads",

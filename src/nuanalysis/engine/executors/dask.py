@@ -13,8 +13,8 @@ from multiprocessing import resource_tracker
 from typing import Any, Self
 
 from nuanalysis.engine import ONE_THREAD
-from nuanalysis.engine.executors._children import environment_restored, interrupts_blocked, one_thread_for_children
 from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Raised, Result, check_workers
+from nuanalysis.engine.executors.processes import environment_restored, interrupts_blocked, one_thread_for_children
 from nuanalysis.errors import EnvironmentFault, InputError
 
 CONNECT_SECONDS = 5.0

@@ -12,14 +12,14 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple, Self
 
-from nuanalysis.engine.executors._children import interrupts_blocked, one_thread_for_children
+from nuanalysis.engine import ONE_THREAD
 from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Raised, Result, check_workers
 from nuanalysis.errors import EnvironmentFault, InputError
 
@@ -165,3 +165,35 @@ def _outcome(message: bytes) -> bytes:
         except Exception:
             return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), trace))
         return reply
+
+
+@contextmanager
+def environment_restored(*names: str) -> Iterator[None]:
+    """While open, these variables may be set; afterwards they are as they were."""
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def one_thread_for_children() -> Iterator[None]:
+    """While open, processes that are started get one thread for OpenMP, BLAS and numba each."""
+    with environment_restored(*ONE_THREAD):
+        os.environ.update(ONE_THREAD)
+        yield
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C reaches the whole process group; children started here leave it to the coordinator."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
