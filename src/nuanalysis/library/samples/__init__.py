@@ -160,10 +160,8 @@ def detector(response: str | Response | xr.Dataset) -> Detector:
     Raises InputError for unknown names and for samples of several seasons, DataError for a dataset against the schema.
     """
     if isinstance(response, str):
-        found = [(sample, season) for sample in SAMPLES for season in sample.seasons if season.name == response]
-        if not found:
-            sample = recipe(response)
-            found = [(sample, season) for season in sample.seasons]
+        named = [(sample, season) for sample in SAMPLES for season in sample.seasons if season.name == response]
+        found = named or [(sample, season) for sample in (recipe(response),) for season in sample.seasons]
         if len(found) > 1:
             seasons = ", ".join(season.name for _, season in found)
             raise InputError(f"the sample '{response}' has a response for each season; expected one of {seasons}")
@@ -199,7 +197,7 @@ def own(
     if name in names() or not _PLAIN.fullmatch(name):
         raise InputError(f"name is '{name}'; expected one of its own, of small letters, digits, '.', '_' and '-'")
     seen_by = detector(response)
-    events = own_events(table, livetime=livetime, origin=origin, name=name, units=units or {}, reference=reference)
+    events = own_events(table, units or {}, livetime, {"sample": name, "origin": origin, "reference": reference})
     label = f"{name}, seen as {seen_by.response.label}"
     season = Sample(name, label, events, seen_by.response, seen_by.binning, seen_by.nside)
     return Samples(name, label, (season,), seed, systematics=seen_by.systematics)

@@ -58,15 +58,9 @@ def own_response(data: xr.Dataset) -> Response:
 
 
 def own_events(
-    table: EventTable,
-    *,
-    livetime: u.Quantity | None,
-    origin: str,
-    name: str,
-    units: Mapping[str, str],
-    reference: str,
+    table: EventTable, units: Mapping[str, str], livetime: u.Quantity | None, attrs: dict[str, str]
 ) -> xr.Dataset:
-    """A user's events as a dataset of schema EVENTS; arguments as for ``own``.
+    """A user's events as a dataset of schema EVENTS; arguments as for ``own``.    attrs : sample, origin, reference.
 
     Raises InputError with every fault in one message.
     """
@@ -81,10 +75,8 @@ def own_events(
         except InputError as error:
             said.append(str(error))
             broken.add(f"column '{key}' is missing")
-    attrs: dict[str, str | float] = {"sample": name, "origin": origin, "reference": reference}
-    attrs["livetime_s"] = _seconds(livetime, said)
-    dataset = _dataset(values, attrs, said, broken)
-    refuse(said, f"the table of '{name}' cannot be used as events")
+    dataset = _dataset(values, {**attrs, "livetime_s": _seconds(livetime, said)}, said, broken)
+    refuse(said, f"the table of '{attrs['sample']}' cannot be used as events")
     return dataset
 
 

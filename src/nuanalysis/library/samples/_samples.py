@@ -27,9 +27,7 @@ class Samples(Card):
 
     seed : of a synthetic sample, and of the trials on any.
     signal : what was injected into a synthetic sample, in words; '' for nothing.
-    releases : names of the upstream releases it is made of.
-    holds : its real events, named by detector season and kind; samples that name the same one share events.
-    systematics : how far the detector may differ from the responses; NONE where no public numbers say.
+    releases, holds, systematics : see ``SampleRecipe``.
     """
 
     name: str
