@@ -32,8 +32,7 @@ def terms_of(contributions: xr.Dataset, template: str) -> Terms:
         np.asarray(contributions[f"{template}_SoB_{term}"].values, dtype=np.float64)
         for term in ("space", "space_ss", "energy")
     )
-    broken = int(np.count_nonzero(~np.isfinite(space + mean + energy)))
-    if broken:
+    if broken := int(np.count_nonzero(~np.isfinite(space + mean + energy))):
         raise DataError(f"{broken} per-event terms of '{template}' are not finite. Fetch the file again.")
     index = np.array([PUBLISHED[template].index])
     one = np.ones((1, 1))

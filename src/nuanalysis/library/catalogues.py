@@ -63,7 +63,7 @@ def names() -> tuple[str, ...]:
 def known_catalogues() -> tuple[Known, ...]:
     """Every catalogue that has a name.  Reads no file."""
     built_in = [
-        Known(name=name, title=one.label, sources=len(one.sources), reference=one.reference)
+        Known.taken_from(one, name=name, title=one.label, sources=len(one.sources))
         for name, one in catalogues.CATALOGUES.items()
     ]
     release = source_catalogues.RELEASE
@@ -71,13 +71,12 @@ def known_catalogues() -> tuple[Known, ...]:
     with suppress(DataError):
         folder = find(release)
     released = [
-        Known(
+        Known.taken_from(
+            layout,
             name=name,
-            title=layout.title,
             sources=layout.rows,
             needs=release.name,
             here=folder is not None and source_catalogues.holds(folder, name),
-            reference=layout.reference,
         )
         for name, layout in source_catalogues.LAYOUTS.items()
     ]

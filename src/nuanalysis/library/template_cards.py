@@ -1,7 +1,6 @@
 """What a template is, and how two differ, in words and numbers: records that show themselves."""
 
 from dataclasses import fields
-from typing import cast
 
 import numpy as np
 
@@ -124,10 +123,9 @@ def _number(value: float) -> float | None:
 
 def _parameters(built: Built) -> tuple[ParameterCard, ...]:
     return tuple(
-        ParameterCard(
-            name=f.name,
+        ParameterCard.taken_from(
+            f,
             value=getattr(built.parameters, f.name),
-            default=cast("float | int | str", f.default),
             help=f.metadata["help"],
             choices=tuple(f.metadata["choices"]),
             low=_number(f.metadata["low"]),

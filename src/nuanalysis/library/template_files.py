@@ -130,10 +130,9 @@ def _written_energies(template: Template) -> NDArray[np.float64]:
             needed = np.array([low, high])
         case TabulatedSpectrum(log10_energy, _):
             needed, (low, high) = log10_energy, (float(log10_energy[0]), float(log10_energy[-1]))
-        case CutOffPowerLaw(_, cutoff):
-            high = min(high, max(cutoff + FADED, GEV_PIVOT_LOG10 + SPECTRUM_STEP))
-            needed = np.linspace(low, high, 1 + round((high - low) / SPECTRUM_STEP))
-        case _:
+        case spectrum:
+            if isinstance(spectrum, CutOffPowerLaw):
+                high = min(high, max(spectrum.cutoff + FADED, GEV_PIVOT_LOG10 + SPECTRUM_STEP))
             needed = np.linspace(low, high, 1 + round((high - low) / SPECTRUM_STEP))
     own = template.log10_energy if len(template.maps) > 1 else np.array([GEV_PIVOT_LOG10])
     wanted = np.sort(np.concatenate([needed, own[(own >= low) & (own <= high)]]))

@@ -242,8 +242,7 @@ def published_pi0() -> Path | None:
     if path is None:
         return None
     wanted = next(file.sha256 for file in release_2023.RELEASE.files if file.path == PI0_MAP.as_posix())
-    found = sha256_file(path)
-    if found != wanted:
+    if (found := sha256_file(path)) != wanted:
         raise DataError(
             f"{path} is not the published map: sha256 {found}, expected {wanted}. Remove it and run "
             "'nuanalysis data fetch cascades-2023' or 'nuanalysis data import cascades-2023 FOLDER'; a map of your own "

@@ -142,8 +142,7 @@ def refuse_shared_events(samples: Sequence[SampleRecipe | Samples]) -> None:
     events are compared row by row.
     """
     for one, other in combinations(samples, 2):
-        shared = [season for season in one.holds if season in other.holds]
-        if shared:
+        if shared := [season for season in one.holds if season in other.holds]:
             few = ", ".join(shared[:3]) + (" ..." if len(shared) > 3 else "")
             raise InputError(
                 f"the samples '{one.name}' and '{other.name}' share events ({few}): analysed jointly they would count "
