@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -35,9 +35,9 @@ class Asked:
     """What a name stands for: a list, a released catalogue or a file; its column map; and what is chosen of it."""
 
     source: str
-    columns: Mapping[str, str] = field(default_factory=dict)
-    choice: Choice = field(default_factory=Choice)
-    chosen: bool = False
+    columns: Mapping[str, str]
+    choice: Choice
+    chosen: bool
 
 
 class Known(Record):
