@@ -126,10 +126,12 @@ def selection_card(selection: Selection, *, seen_shares: Floats | None = None) -
                 dec_deg=float(np.degrees(source.declination)),
                 extension_deg=float(np.degrees(source.extension)),
                 weight=selection.catalogue.weights[k],
-                share=float(selection.shares[k]),
+                share=share,
                 share_of_events=None if seen_shares is None else float(seen_shares[k]),
             )
-            for k, source in enumerate(selection.catalogue.sources)
+            for k, (source, share) in enumerate(
+                zip(selection.catalogue.sources, selection.shares.tolist(), strict=True)
+            )
         ),
     )
 
