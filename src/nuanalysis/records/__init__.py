@@ -13,11 +13,11 @@ from nuanalysis.records._kinds import (
     Unknown,
     certain,
     known,
+    table,
 )
 from nuanalysis.records._layout import Card, html, text
 from nuanalysis.records._record import Carried, Record, carried, shown
 from nuanalysis.records._settings import Settings, faults_in_words, made, plain, setting
-from nuanalysis.records._table import table
 
 __all__ = [
     "Card", "Carried", "Chance", "Interval", "Measured", "Position", "Provenance", "Record", "Scope",
