@@ -18,8 +18,7 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
 from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
-from nuanalysis.library.samples._recipe import SampleRecipe, Season
-from nuanalysis.library.samples._samples import Samples, joined, refuse_shared_events
+from nuanalysis.library.samples._recipe import SampleRecipe, Samples, Season, joined, refuse_shared_events
 from nuanalysis.model import Sample
 from nuanalysis.records import Settings, made, setting
 from nuanalysis.response import Response, acceptance
