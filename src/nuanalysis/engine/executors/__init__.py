@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from nuanalysis.engine import ONE_THREAD
-from nuanalysis.engine.executors._contract import Executor, Serial
+from nuanalysis.engine.executors._contract import Executor, Serial, Threads
 from nuanalysis.engine.executors.dask import DaskExecutor, at_address, local_cluster
 from nuanalysis.engine.executors.processes import Processes
 from nuanalysis.engine.executors.queues import QUEUES, queue_executor
-from nuanalysis.engine.executors.threads import Threads
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.records import Settings, setting
 
