@@ -57,8 +57,8 @@ class Threads:
     """A thread for each item, at most ``workers`` at a time; for functions that let go of the GIL, as our kernels do.
 
     They start at once and share the memory of this process.  A thread cannot be stopped from outside: whoever leaves
-    waits for the items under way, after a Ctrl-C for at most GRACE_SECONDS.  Threads of OpenMP, BLAS and numba are those
-    of the process: their number is set before it starts (the command line does so, see ONE_THREAD), not here.
+    waits for the items under way, after a Ctrl-C for at most GRACE_SECONDS.  Threads of OpenMP, BLAS and numba are
+    those of the process: their number is set before it starts (the command line does so, see ONE_THREAD), not here.
     """
 
     workers: int
