@@ -12,7 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from nuanalysis.cli._face import answer, say
-from nuanalysis.engine.executors import EngineSettings
+from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError
 from nuanalysis.records import Settings, made
 

@@ -28,7 +28,7 @@ def run(
 ) -> None:
     """Run the notebooks in order into RUNS/NAME; what is finished and unchanged is skipped, with the reason."""
     from nuanalysis import publish
-    from nuanalysis.engine.executors import EngineSettings
+    from nuanalysis.engine.settings import EngineSettings
     from nuanalysis.records import made
     from nuanalysis.workflow.run import run as work
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from nuanalysis.answers import question
-from nuanalysis.engine.executors import EngineSettings
+from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.records import Record, Settings, shown
 

@@ -11,7 +11,7 @@ from nuanalysis import publish
 from nuanalysis.engine import progress as engine_progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import cpu_seconds
-from nuanalysis.engine.executors import EngineSettings
+from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.publish import CampaignRow
 from nuanalysis.records import Record, shown
 from nuanalysis.store import atomic_write

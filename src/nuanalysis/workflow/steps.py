@@ -20,8 +20,8 @@ from nuanalysis.answers import Answer, answer_of
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
-from nuanalysis.engine.executors import EngineSettings
 from nuanalysis.engine.provenance import versions
+from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import DataError
 from nuanalysis.ingest import RELEASES, find, source_catalogues, verify
 from nuanalysis.library import samples

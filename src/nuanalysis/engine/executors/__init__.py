@@ -6,7 +6,6 @@ arguments will do) and small picklable items.  It yields each result as it ends,
 
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
 
 from nuanalysis.engine import ONE_THREAD
 from nuanalysis.engine.executors._contract import Executor, Serial, Threads
@@ -14,27 +13,12 @@ from nuanalysis.engine.executors.dask import DaskExecutor, at_address, local_clu
 from nuanalysis.engine.executors.processes import Processes
 from nuanalysis.engine.executors.queues import QUEUES, queue_executor
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.records import Settings, setting
 
-Name = Literal["serial", "threads", "processes", "dask", "slurm", "htcondor"]
+NAMES = ("serial", "threads", "processes", "dask", *QUEUES)
 
 __all__ = [
-    "ONE_THREAD", "DaskExecutor", "EngineSettings", "Executor", "Processes", "Serial", "Threads", "open_executor",
+    "ONE_THREAD", "DaskExecutor", "Executor", "Processes", "Serial", "Threads", "open_executor",
 ]  # fmt: skip
-
-
-class EngineSettings(Settings):
-    """Where trials run: the same words on the command line, in notebooks and in Python.  It does not change a digit."""
-
-    executor: Name = setting("threads", help="serial, threads, processes, dask, slurm or htcondor")
-    workers: int = setting(2, low=1, high=256, help="workers of threads, processes and dask")
-    scheduler: str = setting("", help="address of a running Dask scheduler; without: a cluster of its own")
-    cluster: str = setting("", help="TOML file with what a job of slurm or htcondor asks for")
-
-    def open(self) -> Executor:
-        """The executor; nothing starts before it is entered.  Raises InputError for what does not go together."""
-        jobs = Path(self.cluster) if self.cluster else None
-        return open_executor(self.executor, workers=self.workers, scheduler=self.scheduler or None, cluster=jobs)
 
 
 def open_executor(name: str, *, workers: int, scheduler: str | None = None, cluster: Path | None = None) -> Executor:
@@ -43,8 +27,8 @@ def open_executor(name: str, *, workers: int, scheduler: str | None = None, clus
     scheduler : address of a running Dask scheduler, with 'dask' alone; without it 'dask' starts workers here
     cluster : TOML file that says what a job asks for, with 'slurm' and 'htcondor' alone; see ``queues``
     """
-    if name not in get_args(Name):
-        raise InputError(f"no executor is called {name!r}.{did_you_mean(name, get_args(Name))}")
+    if name not in NAMES:
+        raise InputError(f"no executor is called {name!r}.{did_you_mean(name, NAMES)}")
     if scheduler and name != "dask":
         raise InputError(f"a scheduler address ({scheduler}) goes with the executor 'dask', not with {name!r}")
     if cluster and name not in QUEUES:
