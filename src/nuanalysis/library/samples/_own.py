@@ -75,7 +75,13 @@ def own_events(
         except InputError as error:
             said.append(str(error))
             broken.add(f"column '{key}' is missing")
-    dataset = _dataset(values, {**attrs, "livetime_s": _seconds(livetime, said)}, said, broken)
+    try:
+        seconds = float(u.Quantity(livetime).to_value(u.s))
+    except (u.UnitsError, ValueError, TypeError):
+        seconds = np.nan
+    if not 0.0 < seconds < np.inf:
+        said.append(f"livetime is {livetime}; expected a positive time with a unit, such as 300 * u.day")
+    dataset = _dataset(values, {**attrs, "livetime_s": seconds}, said, broken)
     refuse(said, f"the table of '{attrs['sample']}' cannot be used as events")
     return dataset
 
@@ -142,13 +148,3 @@ def _column(key: str, column: Column, given: Given, units: Mapping[str, str]) ->
         with np.errstate(divide="ignore", invalid="ignore"):  # what is not positive is told as not finite
             return {key: np.log10(found)}
     return {key: np.where(found == TWO_PI, 0.0, found) if key == "right_ascension" else found}
-
-
-def _seconds(livetime: u.Quantity | None, said: list[str]) -> float:
-    try:
-        seconds = float(u.Quantity(livetime).to_value(u.s))
-    except (u.UnitsError, ValueError, TypeError):
-        seconds = np.nan
-    if not 0.0 < seconds < np.inf:
-        said.append(f"livetime is {livetime}; expected a positive time with a unit, such as 300 * u.day")
-    return seconds
