@@ -30,7 +30,6 @@ EXEMPT = {
     "nuanalysis.records._settings.plain": "settings as they were typed, before a record takes them",
     "nuanalysis.workflow.parameters.read_values": "settings as they were typed, before a record takes them",
     "nuanalysis.workflow.spec._tables": "tables of a TOML file as they were written",
-    "nuanalysis.store._zarr._encoding": "what xarray takes for each variable",
 }
 
 FREE = re.compile(r"\b(dict|Mapping|MutableMapping)\[str, (Any|object)\]")

@@ -55,8 +55,11 @@ def for_disk(dataset: xr.Dataset) -> xr.Dataset:
     return out.assign({name: out[name].astype(dtype) for name, dtype in stored.items() if dtype != out[name].dtype})
 
 
-def _encoding(dataset: xr.Dataset, *, chunk: int | None) -> dict[str, dict[str, object]]:
-    """Return the encoding of each variable: zstd and a checksum for each chunk, sharded if ``chunk`` is None."""
+def write_group(store: object, group: str, dataset: xr.Dataset, *, chunk: int | None = None) -> None:
+    """Write a dataset as one new zarr v3 group: no consolidated metadata, which the v3 specification lacks.
+
+    Each chunk has zstd and a checksum; chunks are sharded if ``chunk`` is None.
+    """
     from zarr.codecs import Crc32cCodec, ZstdCodec
 
     encoding: dict[str, dict[str, object]] = {}
@@ -72,18 +75,13 @@ def _encoding(dataset: xr.Dataset, *, chunk: int | None) -> dict[str, dict[str, 
             described["chunks"] = (rows, *trailing)
             described["shards"] = (rows * min(_CHUNKS_PER_SHARD, -(-length // rows)), *trailing)
         encoding[str(name)] = described
-    return encoding
-
-
-def write_group(store: object, group: str, dataset: xr.Dataset, *, chunk: int | None = None) -> None:
-    """Write a dataset as one new zarr v3 group: no consolidated metadata, which the v3 specification lacks."""
     dataset.to_zarr(
         store,  # type: ignore[call-overload]
         group=group or None,
         mode="w-",
         zarr_format=3,
         consolidated=False,
-        encoding=_encoding(dataset, chunk=chunk),
+        encoding=encoding,
     )
 
 
