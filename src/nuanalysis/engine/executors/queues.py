@@ -17,8 +17,6 @@ Keys have the names and meanings they have in dask-jobqueue.  Where one is left 
 settings of dask-jobqueue hold, if there are any.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import re
