@@ -15,9 +15,7 @@ from nuanalysis import cli
 from nuanalysis.errors import InputError
 from nuanalysis.library.catalogue_cards import selection_card, weights_ecsv
 from nuanalysis.library.catalogues import (
-    check_catalogue,
     content_of,
-    file_of,
     is_own_file,
     names,
     open_catalogue,
@@ -89,7 +87,7 @@ def answered(result: tuple[int, str, str]) -> dict[str, Any]:
 )
 def test_what_can_be_told_without_reading_is_told_at_once(text: str, said: list[str]) -> None:
     with pytest.raises(InputError) as caught:
-        check_catalogue(text)
+        parse_catalogue(text)
     for words in said:
         assert words in str(caught.value)
 
@@ -107,8 +105,6 @@ def test_typed_lists_are_opened_as_they_are_and_can_be_cut() -> None:
     assert [source.name for source in north.sources] == ["Gamma Cygni", "HESS J1912+101", "Cassiopeia A"]
     assert north.reference.startswith(CATALOGUES["snr"].reference)
     assert north.name == "snr?rule=dec > 0"
-    assert file_of("stack:snr") is None
-    assert file_of("stack:mine.csv?rule=dec > 1") == Path("mine.csv")
     assert set(CATALOGUES) < set(names())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import signal
@@ -15,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuanalysis import store, trials
+from nuanalysis import trials
 from nuanalysis.engine import ensembles
-from nuanalysis.engine.bench import Bench, Kept
+from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Plan, Problem, Scrambles
 from nuanalysis.engine.executors import Executor, Processes, Serial, open_executor
 from nuanalysis.engine.progress import Silent
@@ -26,13 +27,21 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.model import Sample, prepare
+from nuanalysis.store import ensembles as at_rest
 
 
 def run(problem: Problem, plan: Plan, folder: Path, executor: Executor | None = None, batch: int = 0) -> str:
     """Run a plan and return the digest of its store, the only one of that kind in the folder."""
     bench = Bench(folder, executor or Serial(), Silent())
     ensembles.run((problem,), plan, bench, batch=batch or (100 if plan.n_trials > 500 else 25))
-    return store.ensemble_digest(the_store(folder, plan))
+    return digest_of(the_store(folder, plan))
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of the values of a trial store, whatever its batches."""
+    held = at_rest.read_ensemble(path)
+    values = np.column_stack([held[name] for name in at_rest.ensemble_layout(path).columns])
+    return hashlib.sha256(values.tobytes()).hexdigest()
 
 
 def the_store(folder: Path, plan: Plan) -> Path:
@@ -97,7 +106,7 @@ def undisturbed(
     for (name, kind), plan in plans.items():
         out[name, kind] = tmp_path_factory.mktemp(f"{name}-{kind}")
         run(problems[name], plan, out[name, kind])
-        assert store.ensemble_layout(the_store(out[name, kind], plan)).n_batches > 1
+        assert at_rest.ensemble_layout(the_store(out[name, kind], plan)).n_batches > 1
     return out
 
 
@@ -129,7 +138,7 @@ def test_every_executor_gives_the_same_bytes(
     with open_executor(executor, workers=workers) as pool:
         for (name, kind), plan in plans.items():
             found[name, kind] = run(problems[name], plan, tmp_path / name / kind, pool, batch)
-            expected[name, kind] = store.ensemble_digest(the_store(undisturbed[name, kind], plan))
+            expected[name, kind] = digest_of(the_store(undisturbed[name, kind], plan))
     assert found == expected
     assert len(set(found.values())) == 4
 
@@ -144,7 +153,7 @@ def test_the_size_of_a_batch_does_not_matter(
     undisturbed: dict[tuple[str, str], Path],
 ) -> None:
     plan, folder = replace(plans[name, kind], n_trials=60), undisturbed[name, kind]
-    held = store.read_ensemble(the_store(folder, plan), n_trials=60)
+    held = at_rest.read_ensemble(the_store(folder, plan), n_trials=60)
     expected = np.stack([held[column].values for column in plan.columns(1)], axis=1)
     for batch in (1, 7, 60):
         order = range(-(-60 // batch) - 1, -1, -1)  # the last batch first: no batch may lean on another
@@ -161,7 +170,7 @@ def test_more_trials_extend_and_fewer_reuse(
     run(problem, first, tmp_path)
     before = chunks(tmp_path)
     assert run(problem, whole, tmp_path) == run(problem, whole, tmp_path / "at-once")
-    layout = store.ensemble_layout(the_store(tmp_path, whole))
+    layout = at_rest.ensemble_layout(the_store(tmp_path, whole))
     full = 70 // layout.batch
     kept = [path for path, when in chunks(tmp_path).items() if before.get(path) == when]
     assert len(kept) >= full
@@ -182,7 +191,7 @@ def test_every_setting_of_a_plan_has_a_store_of_its_own(
         ensembles.run((problem,), plan, Bench(tmp_path, Serial(), Silent()))
     found = sorted((tmp_path / "trials").glob("*.zarr"))
     assert len(found) == len(others)
-    assert len({store.ensemble_digest(path) for path in found}) == len(others)
+    assert len({digest_of(path) for path in found}) == len(others)
     assert not (tmp_path / "cache").exists()  # nothing is sent elsewhere, so nothing is kept
 
 
@@ -300,7 +309,7 @@ def test_killed_workers_cost_nothing(
         wait_for_batches(runner, tmp_path / "run", int(n))
         os.kill(int(rng.choice(workers_of(runner.pid))), signal.SIGKILL)
     assert runner.wait(60) == 0
-    assert store.ensemble_digest(the_store(tmp_path / "run", long_plan)) == reference
+    assert digest_of(the_store(tmp_path / "run", long_plan)) == reference
 
 
 @pytest.mark.parametrize(("victim", "seed"), [("runner", 1), ("group", 3)])
@@ -324,7 +333,7 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(
     assert runner.wait(10) == -signal.SIGKILL
     assert gone(runner.pid), "workers outlive the killed runner"
     path = the_store(folder, long_plan)
-    left, layout = store.missing_batches(path), store.ensemble_layout(path)
+    left, layout = at_rest.missing_batches(path), at_rest.ensemble_layout(path)
     assert 0 < len(left) < layout.n_batches
     finished = chunks(folder)
     assert run(problems["stack"], long_plan, folder) == reference
@@ -353,7 +362,7 @@ def test_a_problem_file_half_written_is_not_taken_for_whole(
         path.write_bytes(damaged)
         with Processes(1) as pool, pytest.raises(DataError, match=r"damaged.*remove it and call again"):
             run(problem, plan, tmp_path / name, pool)
-        Kept(None, path).forget()
+        path.unlink()
         with Processes(1) as pool:
             assert run(problem, plan, tmp_path / name, pool) == expected
 
@@ -395,7 +404,7 @@ def test_a_store_of_trials_tells_whose_it_is(
     undisturbed: dict[tuple[str, str], Path], plans: dict[tuple[str, str], Plan]
 ) -> None:
     plan = plans["stack", "scramble"]
-    held = store.read_ensemble(the_store(undisturbed["stack", "scramble"], plan))
+    held = at_rest.read_ensemble(the_store(undisturbed["stack", "scramble"], plan))
     assert held.attrs["seed"] == plan.seed
     assert held.attrs["kind"] == "scramble"
     assert held.attrs["hypothesis"] == "stack:snr"

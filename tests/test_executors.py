@@ -30,8 +30,7 @@ from nuanalysis.engine.executors import (
     queues,
 )
 from nuanalysis.engine.executors import dask as dask_executors
-from nuanalysis.engine.executors._cluster_file import read_cluster_file
-from nuanalysis.engine.executors.queues import QUEUES, make_job
+from nuanalysis.engine.executors.queues import QUEUES, make_job, read_cluster_file
 from nuanalysis.errors import EnvironmentFault, InputError
 
 

@@ -21,17 +21,15 @@ LONG = ("nuanalysis.likelihood._kernels", "nuanalysis.likelihood._scan_kernels")
 
 # Functions that return a dictionary of anything, and who asks for one.
 EXEMPT = {
-    "nuanalysis.engine.executors._cluster_file._common": "keyword arguments of dask-jobqueue's clusters",
-    "nuanalysis.engine.executors._cluster_file.arguments": "keyword arguments of dask-jobqueue's clusters",
+    "nuanalysis.engine.executors.queues._common": "keyword arguments of dask-jobqueue's clusters",
+    "nuanalysis.engine.executors.queues.arguments": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.cli._questions.given": "settings as they were typed, before a record takes them",
-    "nuanalysis.face._with_first": "settings as they were typed, before a record takes them",
     "nuanalysis.plot._skymap._layer_data": "JSON that the script of the page reads",
     "nuanalysis.plot._skymap._table": "JSON that the script of the page reads",
     "nuanalysis.publish._results.results_schema": "JSON Schema",
     "nuanalysis.records._settings.plain": "settings as they were typed, before a record takes them",
     "nuanalysis.workflow.parameters.read_values": "settings as they were typed, before a record takes them",
     "nuanalysis.workflow.spec._tables": "tables of a TOML file as they were written",
-    "nuanalysis.store._zarr._encoding": "what xarray takes for each variable",
 }
 
 FREE = re.compile(r"\b(dict|Mapping|MutableMapping)\[str, (Any|object)\]")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nuanalysis import plot
 from nuanalysis.errors import InputError
-from nuanalysis.interpret import measurements
+from nuanalysis.interpret import published
 from nuanalysis.interpret.regions import region, region_fluxes
 from nuanalysis.interpret.template_comparison import compare, profiles
 from nuanalysis.plot import Fitted, PlanePanel
@@ -57,7 +57,7 @@ def figures() -> dict[str, Figure]:
         "one": plot.template_figure(one, [profiles(one)]),
         "three": plot.template_figure(both, [profiles(both, energy) for energy in (3.0, 5.0, 6.0)]),
         "comparison": plot.comparison_figure(one, other, compare(one, other)),
-        "regions": plot.region_figure(fits, measurements.INTENSITIES),
+        "regions": plot.region_figure(fits, published.INTENSITIES),
         "plane": plot.plane_panels(panels),
     }
     for figure in drawn.values():
@@ -130,7 +130,7 @@ def test_likeness_is_in_the_title_of_a_comparison(figures: dict[str, Figure]) ->
 
 def test_fluxes_by_region_stand_beside_their_measurements(figures: dict[str, Figure]) -> None:
     figure = figures["regions"]
-    assert [axes.get_title() for axes in figure.axes] == [one.region.label for one in measurements.INTENSITIES]
+    assert [axes.get_title() for axes in figure.axes] == [one.region.label for one in published.INTENSITIES]
     axes = figure.axes[0]
     first = next(line for line in axes.lines if line.get_label() == "first fit")
     expected = region_fluxes(sky(), flux=2.18e-11, log10_energy=ENERGIES, regions=(region("inner"),))
@@ -177,4 +177,4 @@ def test_figures_that_would_show_nothing_are_refused() -> None:
         plot.plane_panels([PlanePanel("Dark", np.zeros(12 * NSIDE**2), "flux", log=True)])
     few = Fitted("fit", region_fluxes(one, flux=1e-11, regions=(region("b2"),)), 0.9, 1.1)
     with pytest.raises(InputError, match="0 regions"):
-        plot.region_figure([few], measurements.INTENSITIES)
+        plot.region_figure([few], published.INTENSITIES)

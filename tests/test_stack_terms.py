@@ -14,9 +14,8 @@ from nuanalysis import simulate
 from nuanalysis.answers.stack import Stack
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
-from nuanalysis.interpret import stack_terms
-from nuanalysis.interpret.contributions import event_contributions
-from nuanalysis.interpret.stack_terms import event_shares, source_terms
+from nuanalysis.interpret import contributions
+from nuanalysis.interpret.contributions import event_contributions, event_shares, source_terms
 from nuanalysis.library import samples
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, expected_events, prepare, terms
@@ -159,7 +158,7 @@ def test_an_event_far_from_every_source_is_divided_all_the_same():
     near, far = 4.3 + np.pi, 4.3
     ra, dec, error = np.array([near, far]), np.array([0.7, -0.7]), np.array([0.02, 0.02])
     sources = np.array([[far, -0.7, 0.0], [far + 0.01, -0.7, 0.0]])
-    kernel, circle = stack_terms._relative_kernels(ra, dec, error, *sources.T)
+    kernel, circle = contributions._relative_kernels(ra, dec, error, *sources.T)
     assert np.isfinite(kernel).all()
     assert np.isfinite(circle).all()
     assert (kernel.max(axis=1) > 0.0).all()
@@ -171,7 +170,7 @@ def test_an_event_far_from_every_source_is_divided_all_the_same():
 def test_the_size_of_the_blocks_does_not_matter(space, monkeypatch):
     prepared, data, best = fitted((lit(space),))
     wanted = source_terms(prepared, data, best)
-    monkeypatch.setattr(stack_terms, "_PAIRS", 30)
+    monkeypatch.setattr(contributions, "_PAIRS", 30)
     assert source_terms(prepared, data, best) == pytest.approx(wanted, abs=ROUNDING)
 
 

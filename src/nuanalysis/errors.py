@@ -4,8 +4,6 @@ Each message says what was found, what was expected, and what to do.  ``exit_cod
 command line returns when the error ends a command.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -58,8 +56,7 @@ class PrecisionError(NuanalysisError):
 
 def refuse(faults: Iterable[str], what: str, remedy: str = "", *, error: type[NuanalysisError] = InputError) -> None:
     """Raise one error that lists every fault once, between what cannot be and what to do; nothing without faults."""
-    found = list(dict.fromkeys(faults))
-    if found:
+    if found := list(dict.fromkeys(faults)):
         raise error(f"{what}:\n  - " + "\n  - ".join(found) + (f"\n{remedy}" if remedy else ""))
 
 
@@ -67,7 +64,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint at the name that was meant: one that differs in capitals, a close one, or the first twenty there are."""
     known = sorted(known)
     same = [one for one in known if one.lower() == name.lower()]
-    close = same or get_close_matches(name, known, n=1) or get_close_matches(name.lower(), known, n=1)
-    if close:
+    if close := same or get_close_matches(name, known, n=1) or get_close_matches(name.lower(), known, n=1):
         return f" Did you mean '{close[0]}'?"
     return f" Known: {', '.join(known[:20])}" + (f" and {len(known) - 20} more." if len(known) > 20 else ".")

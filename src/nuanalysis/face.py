@@ -1,13 +1,11 @@
 """What a notebook imports: nouns in, nouns out; see ``nuanalysis`` itself."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nuanalysis.answers import Answer, Question, question
+from nuanalysis.answers import Answer, question
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
@@ -59,7 +57,12 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
     first : the question's first setting, such as the hypothesis.
     """
     kind = question(name)
-    settings = _with_first(kind, name, first, settings)
+    fields = list(kind.model_fields)
+    if len(first) > 1:
+        raise InputError(f"'{name}' takes the sample and {fields[0]}; everything else by its name")
+    if first and fields[0] in settings:
+        raise InputError(f"{fields[0]} was given twice")
+    settings = {**dict(zip(fields, first, strict=False)), **settings}
     if isinstance(events, Answer):
         posed, events = getattr(events, "problem", None), getattr(events, "samples", None)
         if posed is None or events is None:
@@ -78,15 +81,6 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
         return asked.ask(ready if kind.several else ready[0], where)  # type: ignore[arg-type]
 
 
-def _with_first(kind: type[Question], name: str, first: tuple[Any, ...], settings: dict[str, Any]) -> dict[str, Any]:
-    fields = list(kind.model_fields)
-    if len(first) > 1:
-        raise InputError(f"'{name}' takes the sample and {fields[0]}; everything else by its name")
-    if first and fields[0] in settings:
-        raise InputError(f"{fields[0]} was given twice")
-    return {**dict(zip(fields, first, strict=False)), **settings}
-
-
 def verb(name: str) -> Callable[..., Answer]:
     """The function of a question, with its settings as keywords."""
     kind = question(name)
@@ -96,27 +90,21 @@ def verb(name: str) -> Callable[..., Answer]:
 
     keyword, anywhere = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("events", anywhere)]
+    head, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("\n")
+    said = [head, "", "events : a sample, its name, or (for one hypothesis) an answer of fit."]
     for place, (key, field) in enumerate(kind.model_fields.items()):
         default = inspect.Parameter.empty if field.is_required() else field.default
         parameters.append(inspect.Parameter(key, keyword if place else anywhere, default=default))
+        extra = field.json_schema_extra
+        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        otherwise = "" if field.is_required() or default is None else f"; default {default!r}"
+        said.append(f"{key} : {field.description or ''}" + (f", {unit}" if unit else "") + otherwise)
+    said += ["bench : where trials run and are kept; without: on this machine's cores, in the user's cache.", rest]
     parameters.append(inspect.Parameter("bench", keyword, default=None))
     asking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     asking.__name__ = asking.__qualname__ = name
-    asking.__doc__ = _described(kind)
+    asking.__doc__ = "\n".join(said).rstrip() + "\n"
     return asking
-
-
-def _described(kind: type[Question]) -> str:
-    said = inspect.cleandoc(kind.__doc__ or "")
-    head, _, rest = said.partition("\n")
-    lines = [head, "", "events : a sample, its name, or (for one hypothesis) an answer of fit."]
-    for key, field in kind.model_fields.items():
-        extra = field.json_schema_extra
-        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-        default = "" if field.is_required() or field.default is None else f"; default {field.default!r}"
-        lines.append(f"{key} : {field.description or ''}" + (f", {unit}" if unit else "") + default)
-    lines += ["bench : where trials run and are kept; without: on this machine's cores, in the user's cache.", rest]
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def run(spec: str | Path, *, runs: str | Path = "runs", bench: Bench | None = None) -> Path:

@@ -132,17 +132,14 @@ def _column_faults(dataset: xr.Dataset, name: str, column: Column) -> list[str]:
     faults = []
     if variable.dims != column.dims:
         faults.append(f"'{name}' has dimensions {variable.dims}, expected {column.dims}")
-    unit = variable.attrs.get("units")
-    if unit != column.unit:
+    if (unit := variable.attrs.get("units")) != column.unit:
         faults.append(f"'{name}' has units {unit!r}, expected {column.unit!r}")
     if variable.dtype.kind not in "fiub":
         return [*faults, f"'{name}' has dtype {variable.dtype}, expected a number"]
     values = np.asarray(variable.values)
-    broken = int(np.count_nonzero(~np.isfinite(values)))
-    if broken:
+    if broken := int(np.count_nonzero(~np.isfinite(values))):
         faults.append(f"'{name}' has {broken} values that are NaN or infinite")
-    outside = int(np.count_nonzero((values < column.low) | (values > column.high)))
-    if outside:
+    if outside := int(np.count_nonzero((values < column.low) | (values > column.high))):
         faults.append(f"'{name}' has {outside} values outside [{column.low:g}, {column.high:g}]")
     return faults
 

@@ -28,11 +28,10 @@ from nuanalysis.response import (
     draw_true_energy,
     folded_atmosphere,
 )
-from nuanalysis.schema import EVENTS, Ints, dataset
+from nuanalysis.schema import EVENTS, Floats, Ints, dataset
 from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 from nuanalysis.sphere import offset, pixel_directions
 
-Floats = NDArray[np.float64]
 ISOTROPIC_SPECTRUM = PowerLaw(2.53)
 FIRST_MJD, LAST_MJD = 55694.0, 59357.0  # May 2011 to May 2021
 
@@ -49,8 +48,7 @@ class Drawn:
     def __len__(self) -> int:
         return len(self.declination)
 
-    def take(self, chosen: NDArray[np.int64]) -> Drawn:
-        """The chosen events."""
+    def take(self, chosen: Ints) -> Drawn:
         return Drawn(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
@@ -125,7 +123,7 @@ def relative_rate(source: Emission, variation: Variation) -> float:
     return float((source.bands * rates).sum())
 
 
-def _in_pixels(nside: int, pixel: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _in_pixels(nside: int, pixel: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Directions inside the given pixels: a random sub-pixel stands for a uniform draw."""
     fine = 16
     nested = hp.ring2nest(nside, pixel) * fine**2 + rng.integers(0, fine**2, len(pixel))
@@ -133,7 +131,7 @@ def _in_pixels(nside: int, pixel: NDArray[np.int64], rng: np.random.Generator) -
     return np.asarray(phi), np.asarray(np.pi / 2 - theta)
 
 
-def _around_sources(catalogue: Catalogue, chosen: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _around_sources(catalogue: Catalogue, chosen: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Directions of the chosen sources, spread by their extension."""
     ra, dec, width = (
         np.array([getattr(s, name) for s in catalogue.sources])[chosen]
@@ -174,12 +172,6 @@ def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
     ra = rng.uniform(0.0, 2 * np.pi, n)
     log10_true = draw_true_energy(response, ISOTROPIC_SPECTRUM, np.sin(dec), rng)
     return _detected(response, log10_true, ra, dec, rng)
-
-
-def _from_histogram(edges: Floats, counts: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """n values, flat inside each bin."""
-    cell = rng.choice(len(counts), size=n, p=counts / counts.sum())
-    return np.asarray(rng.uniform(edges[cell], edges[cell + 1]))
 
 
 def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Floats, energy_counts: Floats) -> Floats:
@@ -229,7 +221,8 @@ def _errors(n: int, taken: Floats, table: cascades_2023.Marginals, rng: np.rando
     edges = np.append(table.angular_error_edges, np.radians(60.0))
     counts = np.append(table.angular_error[:, 0], table.angular_error_overflow[0])
     left = np.maximum(counts - np.histogram(taken, edges)[0], 0.0)
-    return np.asarray(np.maximum(_from_histogram(edges, left, n, rng), 0.5 * edges[1]))
+    cell = rng.choice(len(left), size=n, p=left / left.sum())
+    return np.asarray(np.maximum(rng.uniform(edges[cell], edges[cell + 1]), 0.5 * edges[1]))
 
 
 def cascades(

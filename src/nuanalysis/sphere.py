@@ -5,8 +5,6 @@ any width.  The plane Gaussian that IceCube 2023 uses below 7 deg differs from i
 0.3 per cent of the peak there (docs/decisions/0004-point-spread.md).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -18,7 +18,7 @@ from nuanalysis.answers.together import together
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret import fluxes
-from nuanalysis.interpret.stack_terms import event_shares, source_terms
+from nuanalysis.interpret.contributions import event_shares, source_terms
 from nuanalysis.library.catalogues import PREFIX, open_selection, parse_catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, Sidecar, SourceBar, mark, slug, stack_figure, stack_words

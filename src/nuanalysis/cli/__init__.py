@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from nuanalysis.cli._questions import doc_of, verb
-from nuanalysis.engine.one_thread import ONE_THREAD
+from nuanalysis.engine import ONE_THREAD
 from nuanalysis.errors import NuanalysisError
 
 #: Groups of verbs: file here, and what it is for.

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nuanalysis import store
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
-from nuanalysis.errors import DataError
+from nuanalysis.schema import Floats
+from nuanalysis.store import ensembles, read_object, write_object
 
-Floats = NDArray[np.float64]
 Rows = Callable[[int, int], Floats]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,24 +31,11 @@ class Kept:
     def __reduce__(self) -> tuple[Callable[[str], Kept], tuple[str]]:
         return _opened, (str(self.path),)
 
-    def write(self) -> None:
-        """Put it where other processes find it."""
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            store.atomic_write(self.path, pickle.dumps(self.value, protocol=5))
-
-    def forget(self) -> None:
-        """Remove the file: problems are up to 150 MB, and made again in seconds."""
-        self.path.unlink(missing_ok=True)
-
 
 @lru_cache(maxsize=1)
 def _opened(path: str) -> Kept:
     """The object of a path named by its content: opened once per process."""
-    try:
-        return Kept(pickle.loads(Path(path).read_bytes()), Path(path))
-    except (OSError, EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError) as error:
-        raise DataError(f"the problem file {path} is damaged ({error}); remove it and call again") from error
+    return Kept(read_object(Path(path)), Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +67,6 @@ class Bench:
     executor: Executor = field(default_factory=Serial)
     progress: Progress = field(default_factory=Silent)
     patient: bool = True
-
-    @property
-    def shares_memory(self) -> bool:
-        """Whether tasks see the objects of this process."""
-        return isinstance(self.executor, Threads | Serial)
 
     def here(self) -> Bench:
         """The same folder, for one task of many: in turn, in silence."""
@@ -121,58 +100,41 @@ class Bench:
         """
         path = self.folder / "trials" / f"{wanted.kind}-{wanted.key[:24]}.zarr"
         path.parent.mkdir(parents=True, exist_ok=True)
-        batch = store.ensemble_layout(path).batch if (path / "zarr.json").exists() else wanted.batch
-        store.create_ensemble(
+        batch = ensembles.ensemble_layout(path).batch if (path / "zarr.json").exists() else wanted.batch
+        ensembles.create_ensemble(
             path, fingerprint=wanted.key, columns=wanted.columns, n_trials=wanted.n, batch=batch, attrs=wanted.attrs
         )
-        total = store.ensemble_layout(path).n_trials
-        missing = [k for k in store.missing_batches(path) if k * batch < wanted.n]
+        total = ensembles.ensemble_layout(path).n_trials
+        missing = [k for k in ensembles.missing_batches(path) if k * batch < wanted.n]
         if missing:
             self._lend(shared)
-        n = wanted.n
+        n, done = wanted.n, wanted.n - sum(min(batch, wanted.n - k * batch) for k in missing)
+        new: list[Floats] = []
         try:
-            self._work(wanted, path, rows, missing, batch, total)
+            for position, found in self.executor.map(partial(_batch, rows, batch, total), missing):
+                ensembles.write_batch(path, missing[position], found)
+                done += len(found)
+                if wanted.weights:
+                    new.append(found[:, wanted.columns.index(wanted.weights)])
+                note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
+                self.progress.move(f"{wanted.kind} trials", min(done, n), n, note)
         except KeyboardInterrupt:
-            n = _finished(path, wanted.n, batch)
+            n = min([n, *(k * batch for k in ensembles.missing_batches(path))])  # before the first that is missing
             if self.patient or not n:
                 raise
             self.progress(f"interrupted: {n:,} of {wanted.n:,} {wanted.kind} trials are used")
-        return store.read_ensemble(path, n_trials=n)
+        return ensembles.read_ensemble(path, n_trials=n)
 
     def _lend(self, shared: Iterable[Kept]) -> None:
         """Put what tasks share where other processes find it."""
-        if not self.shares_memory:
+        if not isinstance(self.executor, Threads | Serial):  # there tasks see the objects of this process
             for one in shared:
-                one.write()
-
-    def _work(self, wanted: Ensemble, path: Path, rows: Rows, missing: list[int], batch: int, total: int) -> None:
-        """Make the missing batches."""
-        done = wanted.n - sum(min(batch, wanted.n - k * batch) for k in missing)
-        new: list[Floats] = []
-        for position, found in self.executor.map(_Batch(rows, batch, total), missing):
-            store.write_batch(path, missing[position], found)
-            done += len(found)
-            if wanted.weights:
-                new.append(found[:, wanted.columns.index(wanted.weights)])
-            note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
-            self.progress.move(f"{wanted.kind} trials", min(done, wanted.n), wanted.n, note)
+                if not one.path.exists():
+                    write_object(one.path, one.value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Trials of a batch by its number."""
-
-    rows: Rows
-    batch: int
-    total: int
-
-    def __call__(self, k: int) -> Floats:
-        return self.rows(k * self.batch, min((k + 1) * self.batch, self.total))
-
-
-def _finished(path: Path, n: int, batch: int) -> int:
-    """Trials before the first that is missing, at most n."""
-    return min([n, *(k * batch for k in store.missing_batches(path))])
+def _batch(rows: Rows, batch: int, total: int, k: int) -> Floats:
+    return rows(k * batch, min((k + 1) * batch, total))
 
 
 def effective(log_weight: Floats) -> float:

@@ -1,9 +1,6 @@
-"""What work costs: core-seconds of a part, and how many trials make a task."""
-
-from __future__ import annotations
+"""What work costs: core-seconds of a part."""
 
 import os
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,15 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuanalysis.engine.executors import Executor, Processes, Serial, Threads
-
-_BATCH_SECONDS = 1.5
-# Event-shapes placed and fitted per second, rough constants: they only set batch sizes.
-SCRAMBLES_PER_SECOND, INJECTIONS_PER_SECOND = 3.0e8, 3.0e7
-
-
-def trials_a_task(work: float, per_second: float, *, least: int = 10, most: int = 1000) -> int:
-    """Trials that make about a second and a half; work : event-shapes of one trial."""
-    return int(min(max(_BATCH_SECONDS * per_second / max(work, 1.0), least), most))
 
 
 @dataclass(slots=True)
@@ -49,8 +37,7 @@ def costing(executor: Executor) -> Iterator[Cost]:
 
 def cpu_seconds() -> float:
     """CPU time of this process, of its finished children, and of the living ones where /proc shows them."""
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + ended.ru_utime + ended.ru_stime + _living_children_seconds()
+    return sum(os.times()[:4]) + _living_children_seconds()
 
 
 def _living_children_seconds() -> float:

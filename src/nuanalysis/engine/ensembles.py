@@ -5,51 +5,28 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble, Kept, effective
-from nuanalysis.engine.cost import INJECTIONS_PER_SECOND, SCRAMBLES_PER_SECOND, trials_a_task
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.model import Hypothesis, Prepared, Sample
 from nuanalysis.response import NONE, Systematics
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 
-Floats = NDArray[np.float64]
 Problems = tuple[Prepared, ...]
+_BATCH_SECONDS = 1.5
+# Event-shapes placed and fitted per second, rough constants: they only set batch sizes.
+_SCRAMBLES_PER_SECOND, _INJECTIONS_PER_SECOND = 3.0e8, 3.0e7
 _SPECTRUM_AT = np.linspace(2.0, 8.0, 601)  # log10 E/GeV at which the spectrum of a template is told from another
 
 
-class Plan(Protocol):
-    """Which trials of a problem."""
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def n_trials(self) -> int: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def weights(self) -> str: ...
-
-    def columns(self, n_hypotheses: int) -> tuple[str, ...]:
-        """Columns of the trial store."""
-        ...
-
-    def rows(self, problems: Problems, first: int, last: int) -> Floats:
-        """Trials first..last-1, (trial, column)."""
-        ...
-
-    def batch(self, problems: Problems) -> int:
-        """Trials of one task."""
-        ...
+# A plan says which trials of a problem: ``kind`` and ``weights`` of its store, its columns, rows ``first`` to
+# ``last - 1`` (trial, column), and how many trials make a task.
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +50,7 @@ class Scrambles:
         return trials.scramble_trials(problems, self.seed, first, last, self.tilts, self.smear)
 
     def batch(self, problems: Problems) -> int:
-        work = _shapes(problems, 4) * (20 if self.smear else 1)
-        return trials_a_task(work, SCRAMBLES_PER_SECOND)
+        return _trials_a_task(_shapes(problems, 4) * (20 if self.smear else 1), _SCRAMBLES_PER_SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +77,7 @@ class Injections:
         )
 
     def batch(self, problems: Problems) -> int:
-        return trials_a_task(_shapes(problems, 4), INJECTIONS_PER_SECOND)
+        return _trials_a_task(_shapes(problems, 4), _INJECTIONS_PER_SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +100,21 @@ class JointExperiments:
         return trials.joint_trials(injected, self.seed, first, last, self.n_means, self.models)
 
     def batch(self, problems: Problems) -> int:
-        return trials_a_task(_shapes(problems, 16) * len(self.models), INJECTIONS_PER_SECOND, least=5)
+        return _trials_a_task(_shapes(problems, 16) * len(self.models), _INJECTIONS_PER_SECOND, least=5)
+
+
+Plan = Scrambles | Injections | JointExperiments
 
 
 def _shapes(problems: Problems, free: int) -> float:
     """Event-shapes of one trial; free : how much dearer a fit with a free index is."""
-    return float(
-        sum(
-            sum(len(part.active) for part in p.parts) * (1 + len(p.mixing[0])) * (1 if len(p.index) == 1 else free)
-            for p in problems
-        )
-    )
+    events = ((p, sum(len(part.active) for part in p.parts)) for p in problems)
+    return float(sum(n * (1 + len(p.mixing[0])) * (1 if len(p.index) == 1 else free) for p, n in events))
+
+
+def _trials_a_task(work: float, per_second: float, *, least: int = 10, most: int = 1000) -> int:
+    """Trials that make about a second and a half; work : event-shapes of one trial."""
+    return int(min(max(_BATCH_SECONDS * per_second / max(work, 1.0), least), most))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,34 +159,16 @@ def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> 
             _feed(digest, array)
     _feed(digest, (hypothesis.index, hypothesis.index_free))
     for sample in samples:
-        _feed_sample(digest, sample)
+        response, binning = sample.response, sample.binning
+        for name in ("right_ascension", "declination", "log10_energy", "angular_error"):
+            _feed(digest, sample.array(name))
+        for part in (response.dataset, binning.sin_dec_edges, binning.log10_energy_edges):
+            _feed(digest, part)
+        settings = (response.error_scale, response.error_spread, response.error_floor)
+        ranges = (sample.log10_energy_range, sample.declination_range)
+        about = (sample.name, sample.livetime, sample.nside, binning.dec_smoothing, binning.min_count)
+        _feed(digest, (sample.statistic.name, *about, *ranges, *settings))
     return digest.hexdigest()
-
-
-def _feed_sample(digest: Any, sample: Sample) -> None:
-    response, binning = sample.response, sample.binning
-    for name in ("right_ascension", "declination", "log10_energy", "angular_error"):
-        _feed(digest, sample.array(name))
-    for part in (response.dataset, binning.sin_dec_edges, binning.log10_energy_edges):
-        _feed(digest, part)
-    settings = (response.error_scale, response.error_spread, response.error_floor)
-    ranges = (sample.log10_energy_range, sample.declination_range)
-    about = (
-        sample.name,
-        sample.statistic.name,
-        sample.livetime,
-        sample.nside,
-        binning.dec_smoothing,
-        binning.min_count,
-    )
-    _feed(digest, (*about, *ranges, *settings))
-
-
-def name_of(problems: tuple[Problem, ...], *more: str) -> str:
-    """sha256 of several problems together; that of one alone is its own."""
-    if len(problems) == 1 and not more:
-        return problems[0].fingerprint
-    return hashlib.sha256(" ".join([*more, *(p.fingerprint for p in problems)]).encode()).hexdigest()
 
 
 def _rows(kept: Kept, plan: Plan, first: int, last: int) -> Floats:
@@ -219,9 +181,9 @@ def run(problems: tuple[Problem, ...], plan: Plan, bench: Bench, *, batch: int =
     Scrambles carry the attribute ``ess``, the effective number of trials under the null.
     batch : trials of one task, by default about a second's work; the trials do not depend on it.
     """
-    prepared = tuple(p.prepared for p in problems)
-    name = name_of(problems)
-    decides = replace(plan, n_trials=0)  # type: ignore[type-var]
+    prepared, names = tuple(p.prepared for p in problems), [p.fingerprint for p in problems]
+    name = names[0] if len(names) == 1 else hashlib.sha256(" ".join(names).encode()).hexdigest()
+    decides = replace(plan, n_trials=0)
     attrs: dict[str, object] = {
         "seed": plan.seed,
         "kind": plan.kind,

@@ -1,7 +1,5 @@
 """Which code made a number: the version, and a hash of the source for those who edit it."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from functools import lru_cache

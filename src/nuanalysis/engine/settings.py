@@ -1,6 +1,4 @@
-"""Where trials run, as settings: the same words on the command line, in notebooks and in Python."""
-
-from __future__ import annotations
+"""Where trials run, as settings: imported by every start of the command line, so that executors are not."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +9,7 @@ Name = Literal["serial", "threads", "processes", "dask", "slurm", "htcondor"]
 
 
 class EngineSettings(Settings):
-    """Where trials run; it does not change a digit."""
+    """Where trials run: the same words on the command line, in notebooks and in Python.  It does not change a digit."""
 
     executor: Name = setting("threads", help="serial, threads, processes, dask, slurm or htcondor")
     workers: int = setting(2, low=1, high=256, help="workers of threads, processes and dask")

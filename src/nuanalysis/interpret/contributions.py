@@ -1,16 +1,22 @@
-"""Where on the sky the test statistic of a fit comes from."""
+"""Where the test statistic and the events of a fit come from: the sky, and the sources of a stack."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
 import numpy as np
 
 from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import scipy
+from nuanalysis.errors import InputError
 from nuanalysis.likelihood import FitResult
-from nuanalysis.model import Prepared, Terms
-from nuanalysis.schema import Floats
-from nuanalysis.sphere import vmf_window
+from nuanalysis.model import REACH, Hypothesis, Prepared, PreparedSample, Sample, StackSpace, Terms, space_nodes
+from nuanalysis.response import Spectrum, acceptance
+from nuanalysis.schema import Floats, Ints
+from nuanalysis.sky.catalogues import seen_shares
+from nuanalysis.sky.records import Catalogue
+from nuanalysis.sphere import vmf_norm, vmf_window
 
 _CLASSES = 24
+_PAIRS = 250_000  # events times sources of a block: a few arrays of this length stay in the processor's cache
 
 
 def event_contributions(terms: Terms, best: FitResult) -> Floats:
@@ -52,3 +58,112 @@ def ts_density(prepared: Prepared, terms: Terms, best: FitResult, *, nside: int 
     if not best.ts or not len(values):
         return np.zeros(12 * nside**2)
     return _smeared(values, ra, dec, error, nside)
+
+
+def _catalogue(hypothesis: Hypothesis) -> Catalogue:
+    if not isinstance(hypothesis.target, Catalogue):
+        raise InputError(f"'{hypothesis.name}' is a template; expected a stack of sources")
+    return hypothesis.target
+
+
+def _accepted(catalogue: Catalogue, sample: Sample, spectrum: Spectrum) -> Floats:
+    """Acceptance at each source, (source,)."""
+    return acceptance(sample.response, spectrum, np.sin([s.declination for s in catalogue.sources]))
+
+
+def event_shares(prepared: Prepared, index: float) -> Floats:
+    """Share of the expected events of a stack that each source brings, (source,), sums to 1: all samples together.
+
+    Weight at Earth times acceptance times livetime, for a power law of this index.  Raises InputError for a template.
+    """
+    target, spectrum = _catalogue(prepared.hypothesis), prepared.hypothesis.spectrum_at(index)
+    samples = [part.sample for part in prepared.parts]
+    exposure = sum((s.livetime * _accepted(target, s, spectrum) for s in samples), np.zeros(len(target.sources)))
+    return seen_shares(np.array(target.weights), exposure)
+
+
+def source_terms(prepared: Prepared, data: Terms, best: FitResult) -> Floats:
+    """Contribution of each source to the test statistic of a stack, (source,); they sum to the TS of the fit.
+
+    With x_i = sum_k x_ik the share of source k is t_ik = 2 ln(1 + c x_i) x_ik / x_i, c = n_s / N: an event's term is
+    divided as its signal density is, and so is what the mean over right ascension takes from it.  So a source that
+    the events avoid has a negative term; where one of many shines, its own is more than TS.  S and <S> are those of
+    the fit; where they are read from maps, exact kernels divide them, each to its own sum over the sources.
+    data : ``terms(prepared)``, the samples as they are.    Raises InputError for a template.
+    """
+    catalogue, c = _catalogue(prepared.hypothesis), best.n_signal / data.n_events
+    total = np.zeros(len(catalogue.sources))
+    if c <= 0.0:
+        return total
+    # The fitted index lies between two nodes, and the signal is their mixture.
+    nodes = np.array([np.interp(best.index, data.index, row) for row in np.eye(len(data.index))])
+    slope = ((nodes[:, None] * data.mixing).T @ data.ratio)[:, data.group] * data.scale  # (p, event), x = sum_p slope d
+    x = (slope * data.difference).sum(axis=0)
+    slope *= 2.0 * np.where(x != 0.0, np.log1p(c * x) / np.where(x != 0.0, x, 1.0), c)
+    spectra = [prepared.hypothesis.spectrum_at(float(g)) for g in space_nodes(prepared.hypothesis)[0]]
+    first = np.cumsum([0, *(len(part.active) for part in prepared.parts)])
+    for part, start, stop in zip(prepared.parts, first[:-1], first[1:], strict=True):
+        mean = slope[:, start:stop] * part.lookup.mean
+        density = slope[:, start:stop] * data.difference[:, start:stop] + mean
+        total += _divided(catalogue, part, spectra, density, mean)
+    return total
+
+
+def _divided(
+    catalogue: Catalogue, part: PreparedSample, spectra: list[Spectrum], density: Floats, mean: Floats
+) -> Floats:
+    """Sums over the events of one sample, (source,), of density minus mean, (p, event), divided among the sources."""
+    weights = np.array(
+        [seen_shares(np.array(catalogue.weights), _accepted(catalogue, part.sample, s)) for s in spectra]
+    )
+    at = np.array([(s.right_ascension, s.declination, s.extension**2) for s in catalogue.sources])
+    shining = np.flatnonzero(weights.any(axis=0))
+    ra, dec, error = (part.sample.array(n)[part.active] for n in ("right_ascension", "declination", "angular_error"))
+    total = np.zeros(len(at))
+    for events, near in _blocks(at[:, 1], at[:, 2], dec, error, shining, reach=isinstance(part.space, StackSpace)):
+        here, w = at[near], weights[:, near]
+        kernel, circle = _relative_kernels(ra[events], dec[events], error[events], *here.T)
+        for amount, over in ((density, kernel), (-mean, circle)):
+            total[near] += (w * ((amount[:, events] / (w @ over.T)) @ over)).sum(axis=0)
+    return total
+
+
+def _blocks(
+    dec: Floats, extension2: Floats, event_dec: Floats, error: Floats, shining: Ints, *, reach: bool
+) -> Iterator[tuple[Ints, Ints]]:
+    """Events, and those of the shining sources that they are compared with, in blocks of bounded size.
+
+    shining : sources of which anything is seen.
+    reach : leave out sources that none of the events can reach at any right ascension.
+    """
+    size = max(1, _PAIRS // len(dec))
+    # Events of similar error in a band of declination reach the same few sources.
+    order = np.lexsort((event_dec, np.floor(2.0 * np.log2(error)))) if reach else np.arange(len(error))
+    for start in range(0, len(order), size):
+        events = order[start : start + size]
+        near = shining
+        if reach:
+            low, high, widest = event_dec[events].min(), event_dec[events].max(), error[events].max()
+            gap = np.maximum(np.maximum(low - dec, dec - high), 0.0)
+            within = 1.0 - np.cos(gap) < REACH * (widest**2 + extension2)
+            near = shining[within[shining]]
+        yield events, near
+
+
+def _relative_kernels(
+    event_ra: Floats, event_dec: Floats, error: Floats, ra: Floats, dec: Floats, extension2: Floats
+) -> tuple[Floats, Floats]:
+    """Kernels of sources at events and their means over right ascension, (event, source).
+
+    Each is relative to one number an event, so that the kernels of an event far from all sources do not vanish.
+    """
+    kappa = 1.0 / (error[:, None] ** 2 + (extension2 if extension2.any() else 0.0))
+    across = np.cos(event_dec)[:, None] * np.cos(dec)
+    along = np.sin(event_dec)[:, None] * np.sin(dec) - 1.0
+    norm = vmf_norm(kappa)
+
+    def relative(exponent: Floats) -> Floats:
+        return np.asarray(norm * np.exp(exponent - exponent.max(axis=1, keepdims=True)))
+
+    kernel = relative(kappa * (across * np.cos(event_ra[:, None] - ra) + along))
+    return kernel, relative(kappa * (across + along)) * scipy.special.i0e(kappa * across)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,17 +23,21 @@ def event_density(events: tuple[xr.Dataset, ...], *, nside: int) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Marginal:
-    """Counts of a sample beside a published table, (bin,) each; errors are Poisson of the published counts."""
+    """Counts of a sample beside a published table, (bin,) each."""
 
     name: str
     quantity: str
     edges: Floats
     counts: Floats
     published: Floats
-    published_error: Floats
     published_label: str
     log_x: bool = False
     log_y: bool = False
+
+    @property
+    def published_error(self) -> Floats:
+        """Poisson errors of the published counts, (bin,)."""
+        return np.sqrt(self.published)
 
     @property
     def bins(self) -> int:
@@ -62,21 +66,15 @@ def published_marginals(sample: Sample) -> tuple[Marginal, ...]:
     atmospheric, astrophysical = table.energy[use].T
     signal = float(sample.events.attrs.get("n_signal_expected", 0.0))
     astrophysical = astrophysical * (1.0 + signal / cascades_2023.EXPECTED_ASTROPHYSICAL)
-    expected = (
-        astrophysical + atmospheric * (len(sample.array("declination")) - astrophysical.sum()) / atmospheric.sum()
-    )
+    n_atmospheric = len(sample.array("declination")) - astrophysical.sum()
+    expected = astrophysical + atmospheric * n_atmospheric / atmospheric.sum()
     angle = np.degrees(table.angular_error_edges)
     figure_s2, figure_s1 = "published data (Fig. S2)", "published expectation (Fig. S1)"
+    bands, energies, name = table.sin_dec_edges, 10.0**edges, "sin(declination)"
     return (
-        _beside("sin(declination)", "sin(declination)", table.sin_dec_edges, sin_dec, table.sin_dec[:, 0], figure_s2),
-        _beside("angular error", "angular error (deg)", angle, error, table.angular_error[:, 0], figure_s2),
-        replace(
-            _beside("reconstructed energy", "reconstructed energy (GeV)", 10.0**edges, energy, expected, figure_s1),
-            log_x=True,
-            log_y=True,
+        Marginal(name, name, bands, sin_dec, table.sin_dec[:, 0], figure_s2),
+        Marginal("angular error", "angular error (deg)", angle, error, table.angular_error[:, 0], figure_s2),
+        Marginal(
+            "reconstructed energy", "reconstructed energy (GeV)", energies, energy, expected, figure_s1, True, True
         ),
     )
-
-
-def _beside(name: str, quantity: str, edges: Floats, counts: Floats, published: Floats, label: str) -> Marginal:
-    return Marginal(name, quantity, edges, counts, published, np.sqrt(published), label)

@@ -1,7 +1,5 @@
 """From which neutrino energies a result comes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -4,8 +4,6 @@ The flux is E^2 dN/dE at 100 TeV in TeV cm^-2 s^-1, per flavour, nu + nubar, int
 summed over the sources (stack), for the spectrum of the hypothesis.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Prepared, Sample, expected_events, own_index
@@ -50,7 +48,6 @@ def isotropic_events(samples: tuple[Sample, ...], norm: float, index: float) -> 
     sin_dec = (np.arange(20_000) + 0.5) / 10_000 - 1.0
     total = 0.0
     for sample in samples:
-        total += (
-            4 * np.pi * norm * sample.livetime * float(acceptance(sample.response, PowerLaw(index), sin_dec).mean())
-        )
+        mean = float(acceptance(sample.response, PowerLaw(index), sin_dec).mean())
+        total += 4 * np.pi * norm * sample.livetime * mean
     return total

@@ -32,8 +32,7 @@ def terms_of(contributions: xr.Dataset, template: str) -> Terms:
         np.asarray(contributions[f"{template}_SoB_{term}"].values, dtype=np.float64)
         for term in ("space", "space_ss", "energy")
     )
-    broken = int(np.count_nonzero(~np.isfinite(space + mean + energy)))
-    if broken:
+    if broken := int(np.count_nonzero(~np.isfinite(space + mean + energy))):
         raise DataError(f"{broken} per-event terms of '{template}' are not finite. Fetch the file again.")
     index = np.array([PUBLISHED[template].index])
     one = np.ones((1, 1))
@@ -65,17 +64,13 @@ class OfficialFits(Record):
 
 def repeated(contributions: xr.Dataset) -> OfficialFits:
     """The fit of every template beside the published one."""
-    rows = []
-    for name, theirs in PUBLISHED.items():
-        best = fit_official(contributions, name)
-        rows.append(
-            OfficialFit(
-                template=name,
-                n_signal=best.n_signal,
-                published_n_signal=theirs.n_signal,
-                ts=best.ts,
-                published_ts=theirs.ts,
-                converged=best.converged,
-            )
+    rows = (
+        OfficialFit.taken_from(
+            fit_official(contributions, name),
+            template=name,
+            published_n_signal=theirs.n_signal,
+            published_ts=theirs.ts,
         )
+        for name, theirs in PUBLISHED.items()
+    )
     return OfficialFits(n_events=contributions.sizes["event"], results=tuple(rows))

@@ -1,7 +1,5 @@
 """Whether a list of sources holds more small local p-values than chance gives, whichever its brightest source is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Fluxes follow the convention of templates: E^2 dN/dE per flavour, nu + nubar, Te
 and TeV cm^-2 s^-1 sr^-1 as the mean over a region.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -128,9 +126,8 @@ def _near_an_edge(part: Region, longitude: Floats, latitude: Floats, reach: floa
     near = np.zeros(len(latitude), dtype=bool)
     for edge in {edge for interval in part.latitudes for edge in interval}:
         near |= np.abs(latitude - edge) < reach
-    within = np.flatnonzero(
-        np.any([(latitude > b[0] - reach) & (latitude < b[1] + reach) for b in part.latitudes], axis=0)
-    )
+    bands = [(latitude > low - reach) & (latitude < high + reach) for low, high in part.latitudes]
+    within = np.flatnonzero(np.any(bands, axis=0))
     for edge in meridians:
         near[within] |= np.abs(np.sin(longitude[within] - edge)) * np.cos(latitude[within]) < np.sin(reach)
     return near
@@ -141,11 +138,6 @@ def shares(maps: Floats, regions: Sequence[Region]) -> Floats:
     nside = hp.npix2nside(maps.shape[-1])
     found = [maps @ covered(part, nside) for part in regions]
     return np.asarray(np.stack(found, axis=-1) * hp.nside2pixarea(nside))
-
-
-def share(template: Template, part: Region, log10_energy: float = GEV_PIVOT_LOG10) -> float:
-    """Share of the flux at log10(E/GeV) that comes from the region."""
-    return float(shares(template.density_at(log10_energy)[None], (part,))[0, 0])
 
 
 def e2_flux(spectrum: Spectrum, flux: float, log10_energy: Floats) -> Floats:
@@ -188,34 +180,16 @@ def region_fluxes(
     return RegionFluxes(tuple(regions), energies, share_at, share_at * whole / solid_angles[:, None])
 
 
-# --- share of all astrophysical neutrinos ------------------------------------------------------------------------
+# All astrophysical neutrinos: norm (E / 100 TeV)^-index, isotropic; norm in GeV^-1 cm^-2 s^-1 sr^-1, per flavour, nu +
+# nubar.  IceCube Collaboration, PRL 125, 121104 (2020), arXiv:2001.09520.
+ISOTROPIC_NORM, ISOTROPIC_INDEX = 1.66e-18, 2.53
 
 
-@dataclass(frozen=True, slots=True)
-class Isotropic:
-    """An isotropic flux norm (E / 100 TeV)^-index; norm in GeV^-1 cm^-2 s^-1 sr^-1, per flavour, nu + nubar."""
-
-    norm: float
-    index: float
-    reference: str
-
-    def e2_flux(self, log10_energy: Floats) -> Floats:
-        """E^2 dN/dE integrated over the sky, TeV cm^-2 s^-1; any shape."""
-        at_pivot = 4 * np.pi * self.norm * 10.0 ** (2 * GEV_PIVOT_LOG10) / GEV_PER_TEV
-        return e2_flux(PowerLaw(self.index), at_pivot, log10_energy)
-
-
-CASCADES_6YR = Isotropic(1.66e-18, 2.53, "IceCube Collaboration, PRL 125, 121104 (2020), arXiv:2001.09520")
-
-
-def galactic_fraction(
-    template: Template, flux: float, log10_energy: float, *, everything: Isotropic = CASCADES_6YR
-) -> float:
+def galactic_fraction(template: Template, flux: float, log10_energy: float) -> float:
     """Flux of the template over the whole astrophysical flux, all sky, at log10(E/GeV).
 
     flux : E^2 dN/dE at 100 TeV, TeV cm^-2 s^-1; a model factor times ``template.flux`` for a model.
-    everything : what is measured as isotropic; it counts Galactic neutrinos too, so it is the denominator.
+    The whole flux is measured as isotropic; it counts Galactic neutrinos too, so it is the denominator.
     """
-    return float(
-        e2_flux(template.spectrum, flux, np.asarray(log10_energy)) / everything.e2_flux(np.array(log10_energy))
-    )
+    at, whole = np.array(log10_energy), 4 * np.pi * ISOTROPIC_NORM * 10.0 ** (2 * GEV_PIVOT_LOG10) / GEV_PER_TEV
+    return float(e2_flux(template.spectrum, flux, at) / e2_flux(PowerLaw(ISOTROPIC_INDEX), whole, at))

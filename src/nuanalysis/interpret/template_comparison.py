@@ -3,9 +3,6 @@
 Everything is about the flux on the sky, before any detector; ``seen_by`` alone asks what a detector makes of it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -131,23 +128,16 @@ def smeared(density: Floats, width: float) -> Floats:
     return np.asarray(np.maximum(hp.alm2map(alm, nside), 0.0))
 
 
-def compare(
-    a: Template,
-    b: Template,
-    log10_energy: float = GEV_PIVOT_LOG10,
-    *,
-    regions: Sequence[Region] = REGIONS,
-    widths: Sequence[float] = WIDTHS,
-) -> Comparison:
+def compare(a: Template, b: Template, log10_energy: float = GEV_PIVOT_LOG10) -> Comparison:
     """Compare two templates at log10(E/GeV); their resolutions may differ."""
     densities = [template.density_at(log10_energy) for template in (a, b)]
-    likeness = tuple(Likeness(width, cosine(densities[0], densities[1], width)) for width in (0.0, *widths))
-    wanted = (*regions, *PROFILE_BINS)
+    likeness = tuple(Likeness(width, cosine(densities[0], densities[1], width)) for width in (0.0, *WIDTHS))
+    wanted = (*REGIONS, *PROFILE_BINS)
     if a.nside == b.nside:
         found = shares(np.stack(densities), wanted)
     else:
         found = np.concatenate([shares(density[None], wanted) for density in densities])
-    share, of_bins = found[:, : len(regions)], found[:, len(regions) :]
+    share, of_bins = found[:, : len(REGIONS)], found[:, len(REGIONS) :]
     known = a.flux > 0 and b.flux > 0
     whole = [float(e2_flux(t.spectrum, t.flux, np.asarray(log10_energy))) for t in (a, b)] if known else [np.nan, 1.0]
     with np.errstate(divide="ignore", invalid="ignore"):  # a region or, beyond its table, a model without flux
@@ -157,7 +147,7 @@ def compare(
         (a.name, b.name),
         log10_energy,
         likeness,
-        tuple(regions),
+        REGIONS,
         share,
         ratio,
         np.asarray(flux_ratio),

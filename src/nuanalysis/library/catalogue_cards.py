@@ -1,8 +1,5 @@
 """What a catalogue holds, what is selected of it, what it shares with another: records that show themselves."""
 
-from __future__ import annotations
-
-import io
 from collections import Counter
 
 import numpy as np
@@ -12,6 +9,7 @@ from nuanalysis.records import Record, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.catalogues import Match, Selection, SourceTable
+from nuanalysis.store import table_ecsv
 
 NAMED = 20  # sources that a sentence names
 
@@ -24,7 +22,6 @@ class ColumnCard(Record):
     kind: str = shown("words or numbers")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"{self.name} [{self.unit}]" if self.unit else self.name
 
 
@@ -53,7 +50,6 @@ class CatalogueCard(Record):
     duplicates_within_deg: float = shown("angle within which sources are the same, deg", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        """What it is, and which sources are there twice."""
         twice = [" + ".join(group) for group in self.duplicates]
         return self.title, *((f"Listed more than once: {_some(twice, '; ')}.",) if twice else ())
 
@@ -61,43 +57,28 @@ class CatalogueCard(Record):
 def catalogue_card(asked: Asked, table: SourceTable) -> CatalogueCard:
     """What a catalogue holds."""
     groups = catalogues.found_duplicates(table, np.arange(len(table)), asked.choice.within)
-
-    def counted(values: Floats) -> int:
-        return int(np.count_nonzero(np.isfinite(values)))
-
-    return CatalogueCard(
+    known = {f"with_{name}": np.isfinite(getattr(table, name)).sum() for name in ("flux", "extension", "distance")}
+    return CatalogueCard.taken_from(
+        table,
         source=asked.source,
-        title=table.title,
-        reference=table.reference,
-        file=table.file,
-        sha256=table.sha256,
         sources=len(table),
-        with_direction=int(np.count_nonzero(table.placed)),
+        with_direction=int(table.placed.sum()),
         classes=dict(Counter(table.classes.tolist()).most_common()),
-        flux_unit=table.flux_unit,
-        flux_band=table.flux_band,
-        with_flux=counted(table.flux),
-        with_extension=counted(table.extension),
-        with_distance=counted(table.distance),
         read_as=dict(table.used),
         columns=tuple(
             ColumnCard(name=name, unit=column.unit, kind="words" if column.values.dtype.kind == "U" else "numbers")
             for name, column in table.columns.items()
         ),
         columns_no_rule_can_use=tuple(table.vectors),
-        notes=tuple(table.notes),
-        faults=tuple(table.faults),
         duplicates=tuple(tuple(table.name[group.rows].tolist()) for group in groups),
         duplicates_within_deg=float(np.degrees(asked.choice.within)),
+        **{name: int(number) for name, number in known.items()},
     )
 
 
 def _some(names: list[str], between: str = ", ") -> str:
     """The first names, and how many more there are."""
     return between.join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-
-
-# ---- a selection --------------------------------------------------------------------------------------------------
 
 
 class WeightCard(Record):
@@ -126,21 +107,17 @@ class SelectionCard(Record):
     weights: tuple[WeightCard, ...] = shown("weights; angles in deg")
 
     def headline(self) -> tuple[str, ...]:
-        """What is selected."""
         return (self.label,)
 
 
 def selection_card(selection: Selection, *, seen_shares: Floats | None = None) -> SelectionCard:
     """What is selected.    seen_shares : see ``samples.event_shares``; None where no sample is given."""
-    shares = selection.shares
-    return SelectionCard(
-        name=selection.catalogue.name,
-        label=selection.catalogue.label,
-        reference=selection.catalogue.reference,
+    return SelectionCard.taken_from(
+        selection.catalogue,
         listed=selection.listed,
         selected=len(selection.catalogue.sources),
         left_out_for_missing_values=selection.unknown,
-        notes=tuple(selection.notes),
+        notes=selection.notes,
         weights=tuple(
             WeightCard(
                 name=source.name,
@@ -149,10 +126,12 @@ def selection_card(selection: Selection, *, seen_shares: Floats | None = None) -
                 dec_deg=float(np.degrees(source.declination)),
                 extension_deg=float(np.degrees(source.extension)),
                 weight=selection.catalogue.weights[k],
-                share=float(shares[k]),
+                share=share,
                 share_of_events=None if seen_shares is None else float(seen_shares[k]),
             )
-            for k, source in enumerate(selection.catalogue.sources)
+            for k, (source, share) in enumerate(
+                zip(selection.catalogue.sources, selection.shares.tolist(), strict=True)
+            )
         ),
     )
 
@@ -165,12 +144,7 @@ def weights_ecsv(card: SelectionCard) -> bytes:
     columns = {key: [getattr(row, key) for row in card.weights] for key in keys}
     table: Table = Table(columns, units={"ra_deg": "deg", "dec_deg": "deg", "extension_deg": "deg"})
     table.meta = {"label": card.label, "reference": card.reference}
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    return text.getvalue().encode()
-
-
-# ---- a cross-match ------------------------------------------------------------------------------------------------
+    return table_ecsv(table)
 
 
 class Pair(Record):
@@ -199,7 +173,6 @@ class MatchCard(Record):
     unmatched: tuple[tuple[Alone, ...], tuple[Alone, ...]] = shown("unmatched", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        """How many there are."""
         (a, b), n = self.catalogues, len(self.pairs)
         first = f"A = {a}, B = {b}: {n} of A have a source of B within {self.within_deg:g} deg"
         return first, *(

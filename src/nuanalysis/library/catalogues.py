@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
@@ -25,8 +25,6 @@ from nuanalysis.store import sha256_file
 if TYPE_CHECKING:
     from astropy.table import Table
 
-Floats = NDArray[np.float64]
-
 PREFIX = "stack:"
 CHOICE_KEYS = ("rule", "weight", "duplicates", "within")
 KEYS = (*CHOICE_KEYS, *catalogues.KEYS)
@@ -37,14 +35,9 @@ class Asked:
     """What a name stands for: a list, a released catalogue or a file; its column map; and what is chosen of it."""
 
     source: str
-    columns: Mapping[str, str] = field(default_factory=dict)
-    choice: Choice = field(default_factory=Choice)
-    chosen: bool = False
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a user's file, and no name that is known."""
-        return is_own_file(self.source)
+    columns: Mapping[str, str]
+    choice: Choice
+    chosen: bool
 
 
 class Known(Record):
@@ -58,12 +51,8 @@ class Known(Record):
     reference: str = shown("reference")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         needs = f"; needs the release {self.needs} ({'here' if self.here else 'not here'})" if self.needs else ""
         return f"{self.name:<10} {self.sources:>6,}  {self.title}{needs}"
-
-
-# ---- names --------------------------------------------------------------------------------------------------------
 
 
 def names() -> tuple[str, ...]:
@@ -74,22 +63,20 @@ def names() -> tuple[str, ...]:
 def known_catalogues() -> tuple[Known, ...]:
     """Every catalogue that has a name.  Reads no file."""
     built_in = [
-        Known(name=name, title=one.label, sources=len(one.sources), reference=one.reference)
+        Known.taken_from(one, name=name, title=one.label, sources=len(one.sources))
         for name, one in catalogues.CATALOGUES.items()
     ]
     release = source_catalogues.RELEASE
-    try:
-        folder: Path | None = find(release)
-    except DataError:
-        folder = None
+    folder = None
+    with suppress(DataError):
+        folder = find(release)
     released = [
-        Known(
+        Known.taken_from(
+            layout,
             name=name,
-            title=layout.title,
             sources=layout.rows,
             needs=release.name,
             here=folder is not None and source_catalogues.holds(folder, name),
-            reference=layout.reference,
         )
         for name, layout in source_catalogues.LAYOUTS.items()
     ]
@@ -120,8 +107,7 @@ def parse_catalogue(text: str, **more: str) -> Asked:
         faults.append(f"there is no catalogue '{source}'{file}.{did_you_mean(source, names())}")
     elif source in catalogues.CATALOGUES and columns:
         faults.append(f"the list '{source}' takes no column map; leave out {', '.join(columns)}")
-    if faults:
-        raise InputError(f"the catalogue '{text}' cannot be used:\n  - " + "\n  - ".join(faults))
+    refuse(faults, f"the catalogue '{text}' cannot be used")
     return Asked(source, columns, choice, any(key in said for key in CHOICE_KEYS))
 
 
@@ -151,35 +137,23 @@ def _choice(said: Mapping[str, str], faults: list[str]) -> Choice:
     return Choice(said.get("rule", ""), weight, said.get("duplicates", ""), within)
 
 
-def check_catalogue(text: str) -> None:
-    """Raise InputError for what is wrong with a catalogue's name and can be told without reading a file."""
-    parse_catalogue(text)
-
-
 def is_own_file(text: str) -> bool:
     """Whether a name stands for a user's file."""
     return text.removeprefix(PREFIX).partition("?")[0] not in names()
 
 
-def file_of(text: str) -> Path | None:
-    """The file behind a name: the user's own, or that of a release where it is here; None for a typed list."""
-    source = text.removeprefix(PREFIX).partition("?")[0]
-    if source in catalogues.CATALOGUES:
-        return None
-    if source in source_catalogues.LAYOUTS:
-        return source_catalogues.lying(find(source_catalogues.RELEASE), source)
-    return Path(source)
-
-
 def content_of(text: str) -> str:
-    """What the sources of a name depend on besides the name: the checksum of its file and the words beside it."""
-    path = file_of(text)
+    """What the sources of a name depend on besides the name: the checksum of its file and the words beside it.
+
+    Raises DataError for a release that is not here.
+    """
+    source = text.removeprefix(PREFIX).partition("?")[0]
+    path = Path(source) if is_own_file(source) else None
+    if source in source_catalogues.LAYOUTS:
+        path = source_catalogues.lying(find(source_catalogues.RELEASE), source)
     if path is None:
         return "typed list"
-    return f"{sha256_file(path)} {sorted(sidecar(path).items()) if is_own_file(text) else ''}"
-
-
-# ---- opening ------------------------------------------------------------------------------------------------------
+    return f"{sha256_file(path)} {sorted(sidecar(path).items()) if is_own_file(source) else ''}"
 
 
 def open_table(asked: Asked) -> SourceTable:
@@ -190,8 +164,7 @@ def open_table(asked: Asked) -> SourceTable:
         table = source_catalogues.read_catalogue(find(source_catalogues.RELEASE), asked.source)
         return catalogues.read_sources(table, asked.columns)
     path = Path(asked.source)
-    beside = sidecar(path)
-    columns = {**beside, **asked.columns}
+    columns = {**sidecar(path), **asked.columns}
     return catalogues.read_sources(source_catalogues.read_table(path, columns.get("table", "")), columns)
 
 
@@ -206,9 +179,7 @@ def sidecar(path: Path) -> dict[str, str]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f'{beside} is not TOML: {error}; expected lines such as ra = "COLUMN"') from error
     words = {key: str(word) for key, word in said.items()}
-    faults = catalogues.check_map(words, str(beside))
-    if faults:
-        raise InputError("the column map cannot be used:\n  - " + "\n  - ".join(faults))
+    refuse(catalogues.check_map(words, str(beside)), "the column map cannot be used")
     return words
 
 
@@ -220,7 +191,7 @@ def open_selection(text: str) -> Selection:
 
 def selected(asked: Asked, table: SourceTable) -> Selection:
     """What is chosen of a table."""
-    name = Path(asked.source).name if asked.is_file else asked.source
+    name = Path(asked.source).name if is_own_file(asked.source) else asked.source
     query = {"rule": asked.choice.rule, "duplicates": asked.choice.duplicates}
     query["weight"] = "" if asked.choice.weight == catalogues.WEIGHTS[0] else asked.choice.weight
     said = "&".join(f"{key}={word}" for key, word in query.items() if word)
@@ -274,24 +245,19 @@ def catalogue(
     """
     if isinstance(source, Catalogue):
         return source
-    near = "" if within is None else f"{_degrees(within):.12g}"
+    try:
+        near = "" if within is None else f"{float(u.Quantity(within).to_value(u.deg)):.12g}"
+    except (u.UnitsError, TypeError, ValueError) as error:
+        raise InputError(f"within is {within}; expected an angle, such as 0.1 * u.deg") from error
     asked = {"rule": rule, "weight": weight, "duplicates": duplicates, "within": near}
     if isinstance(source, str | Path):
-        text = str(source).removeprefix(PREFIX)
-        return open_catalogue(text, **asked, **columns)
+        return open_catalogue(str(source), **asked, **columns)
     faults = [f"'{name}' is the name of a known list; give the table another"] * (name in names())
     faults += [f"unknown key '{key}'.{did_you_mean(key, KEYS)}" for key in columns if key not in KEYS]
     choice = _choice({key: word for key, word in asked.items() if word}, faults)
     refuse(faults, f"the table '{name}' cannot be used as a catalogue")
     table = catalogues.read_sources(_own_table(source, name), columns)
     return selected(Asked(name, columns, choice, True), table).catalogue
-
-
-def _degrees(angle: u.Quantity) -> float:
-    try:
-        return float(u.Quantity(angle).to_value(u.deg))
-    except (u.UnitsError, TypeError, ValueError) as error:
-        raise InputError(f"within is {angle}; expected an angle, such as 0.1 * u.deg") from error
 
 
 def _own_table(source: Any, name: str) -> Table:
@@ -311,18 +277,10 @@ def _own_table(source: Any, name: str) -> Table:
         table["ra"].unit = table["dec"].unit = "deg"
         table.remove_column(key)
     digest = hashlib.sha256(repr([(key, np.asarray(table[key]).tolist()) for key in table.colnames]).encode())
-    table.meta = {
-        "file": name,
-        "title": f"table '{name}'",
-        "sha256": digest.hexdigest(),
-        "reference": str(table.meta.get("reference", "table of the user")),
-        "columns": {},
-        "notes": [],
-    }
+    reference = str(table.meta.get("reference", "table of the user"))
+    table.meta = {"file": name, "title": f"table '{name}'", "sha256": digest.hexdigest(), "reference": reference}
+    table.meta |= {"columns": {}, "notes": []}
     return table
-
-
-# ---- checking -----------------------------------------------------------------------------------------------------
 
 
 def check_sources(asked: Asked, table: SourceTable) -> None:
@@ -339,8 +297,4 @@ def check_sources(asked: Asked, table: SourceTable) -> None:
         catalogues.chosen_rows(table, asked.choice.rule)
     except InputError as error:
         faults.append(str(error))
-    if faults:
-        raise InputError(
-            f"the catalogue {asked.source} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n  - "
-            + "\n  - ".join(faults)
-        )
+    refuse(faults, f"the catalogue {asked.source} has {len(faults)} fault{'s' * (len(faults) > 1)}")

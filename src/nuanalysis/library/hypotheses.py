@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.library.catalogues import check_catalogue, is_own_file, open_catalogue
 from nuanalysis.library.catalogues import content_of as catalogue_content
+from nuanalysis.library.catalogues import is_own_file, open_catalogue, parse_catalogue
 from nuanalysis.library.catalogues import names as catalogue_names
 from nuanalysis.library.templates import check_template, is_file, open_template
 from nuanalysis.library.templates import names as template_names
@@ -22,7 +23,6 @@ from nuanalysis.store import sha256_file
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-_KINDS = ("template", "stack", "point")
 DEFAULT_INDEX = 2.7
 _MOST_EXTENDED = 30.0  # deg; a wider source is no Gaussian on the sphere any more
 
@@ -47,7 +47,6 @@ def point(direction: SkyCoord, *, extension: u.Quantity | None = None) -> PointS
 
 
 def _source(ra: float, dec: float, width: float) -> PointSource:
-    """A source from angles in deg."""
     if not 0.0 <= width <= _MOST_EXTENDED:
         raise InputError(f"the extension is {width:g} deg; expected 0 to {_MOST_EXTENDED:g}")
     name = f"RA {ra:g} dec {dec:g} deg" + (f", sigma {width:g} deg" if width else "")
@@ -67,7 +66,6 @@ def _read_point(text: str) -> Catalogue:
 
 
 def _alone(source: PointSource) -> Catalogue:
-    """A source as a stack of one."""
     ra, dec = np.degrees([source.right_ascension, source.declination])
     return Catalogue(f"point-{ra:g}{dec:+g}", source.name, (source,), (1.0,), "user's direction, ICRS")
 
@@ -92,10 +90,9 @@ def hypothesis(asked: object, *, index: float | None = None, index_free: bool | 
     if isinstance(asked, PointSource):
         angles = np.degrees([asked.right_ascension, asked.declination, asked.extension])[: 3 if asked.extension else 2]
         return _posed("point:" + ",".join(f"{angle:.8g}" for angle in angles), _alone(asked), index, index_free)
-    if isinstance(asked, Template):
-        return _posed(f"template:{asked.name}", asked, index, index_free)
-    if isinstance(asked, Catalogue):
-        return _posed(f"stack:{asked.name}", asked, index, index_free)
+    if isinstance(asked, Template | Catalogue):
+        kind = "template" if isinstance(asked, Template) else "stack"
+        return _posed(f"{kind}:{asked.name}", asked, index, index_free)
     raise InputError(
         f"expected a name, template, catalogue, point or SkyCoord, found {type(asked).__name__}; an array becomes a "
         "hypothesis by template(...), a table of sources by catalogue(...)"
@@ -104,33 +101,32 @@ def hypothesis(asked: object, *, index: float | None = None, index_free: bool | 
 
 def _posed(name: str, target: Template | Catalogue, index: float | None, index_free: bool | None) -> Hypothesis:
     free = isinstance(target, Catalogue) if index_free is None else index_free
-    return Hypothesis(name, target, _default_index(target, free) if index is None else index, free)
+    if index is None:
+        index = own_index(target) if isinstance(target, Template) else DEFAULT_INDEX
+        index = DEFAULT_INDEX if free and index == OWN_SPECTRUM else index
+    return Hypothesis(name, target, index, free)
+
+
+_Reader = tuple[Callable[[str], object], Callable[[str], Template | Catalogue]]
+_KINDS: dict[str, _Reader] = {
+    "template": (check_template, open_template),
+    "stack": (parse_catalogue, open_catalogue),
+    "point": (_read_point, _read_point),
+}
 
 
 def check_name(name: str) -> tuple[str, str]:
     """Kind and rest of a hypothesis name.  Raises InputError for what can be told without reading a map."""
     kind, colon, rest = name.partition(":")
     if kind not in _KINDS or not colon or not rest:
+        bare = name.partition("?")[0]
+        of = "template" if bare in template_names() else "stack" if bare in catalogue_names() else ""
+        meant = f" Did you mean '{of}:{bare}'?" if of else did_you_mean(kind, _KINDS)
         raise InputError(
-            f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or "
-            f"point:RA,DEC.{_meant(name)}"
+            f"hypothesis '{name}' is not of the form template:NAME, template:FILE, stack:NAME or point:RA,DEC.{meant}"
         )
-    if kind == "stack":
-        check_catalogue(rest)
-    elif kind == "point":
-        _read_point(rest)
-    else:
-        check_template(rest)
+    _KINDS[kind][0](rest)
     return kind, rest
-
-
-def _meant(name: str) -> str:
-    known = {
-        **{one: f"template:{one}" for one in template_names()},
-        **{one: f"stack:{one}" for one in catalogue_names()},
-    }
-    bare = name.partition("?")[0]
-    return f" Did you mean '{known[bare]}'?" if bare in known else did_you_mean(name.partition(":")[0], _KINDS)
 
 
 def read_hypothesis(name: str, *, index: float | None = None, index_free: bool | None = None) -> Hypothesis:
@@ -141,18 +137,7 @@ def read_hypothesis(name: str, *, index: float | None = None, index_free: bool |
     with what was meant where that can be guessed.
     """
     kind, rest = check_name(name)
-    if kind == "template":
-        target: Template | Catalogue = open_template(rest)
-    elif kind == "stack":
-        target = open_catalogue(rest)
-    else:
-        target = _read_point(rest)
-    return _posed(name, target, index, index_free)
-
-
-def _default_index(target: Template | Catalogue, free: bool) -> float:
-    own = own_index(target) if isinstance(target, Template) else DEFAULT_INDEX
-    return DEFAULT_INDEX if free and own == OWN_SPECTRUM else own
+    return _posed(name, _KINDS[kind][1](rest), index, index_free)
 
 
 def read_hypotheses(name: str, *, index: float | None = None, index_free: bool | None = None) -> tuple[Hypothesis, ...]:

@@ -1,7 +1,5 @@
 """Compile every kernel once, on a small problem of each kind, so that the first question is answered at once."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
@@ -17,15 +15,6 @@ from nuanalysis.sky.templates import BUILT_IN, parse_recipe
 _EVENTS = 400
 
 
-def _targets() -> tuple[Hypothesis, ...]:
-    sources = tuple(PointSource(str(k), 1.0 + k, -0.8 + 0.5 * k) for k in range(3))
-    return (
-        Hypothesis("template:warm", parse_recipe("pi0-like?nside=16", BUILT_IN).make(), 2.7, False),
-        Hypothesis("stack:warm", Catalogue("warm", "warm", sources, (1.0,) * 3, "none"), 2.7, True),
-        Hypothesis("point:warm", Catalogue("warm", "warm", sources[:1], (1.0,), "none"), 2.7, True),
-    )
-
-
 def compile_kernels(progress: Callable[[str], None]) -> float:
     """Run two plain, two tilted and one injection trial of each kind; returns the seconds it took.
 
@@ -34,9 +23,15 @@ def compile_kernels(progress: Callable[[str], None]) -> float:
     started = time.monotonic()
     [sample] = samples.load(SampleSpec(name="cascades-2023", signal="none"), 1).seasons
     few = sample.events.isel(event=slice(0, _EVENTS))
+    sources = tuple(PointSource(str(k), 1.0 + k, -0.8 + 0.5 * k) for k in range(3))
+    targets = (
+        Hypothesis("template:warm", parse_recipe("pi0-like?nside=16", BUILT_IN).make(), 2.7, False),
+        Hypothesis("stack:warm", Catalogue("warm", "warm", sources, (1.0,) * 3, "none"), 2.7, True),
+        Hypothesis("point:warm", Catalogue("warm", "warm", sources[:1], (1.0,), "none"), 2.7, True),
+    )
     for nside in (16, 64):  # a stack is summed exactly on the coarse grid, to maps on the fine one
         small = Sample("warm", "warm", few, sample.response, sample.binning, nside, sample.statistic)
-        for hypothesis in _targets():
+        for hypothesis in targets:
             progress(f"compiling: {hypothesis.name.partition(':')[0]}, nside {nside}")
             prepared = prepare(hypothesis, (small,))
             tilts = trials.pilot_tilts((prepared,), np.array([4.0]))

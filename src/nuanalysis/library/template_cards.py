@@ -1,9 +1,6 @@
 """What a template is, and how two differ, in words and numbers: records that show themselves."""
 
-from __future__ import annotations
-
-from dataclasses import asdict, fields
-from typing import cast
+from dataclasses import fields
 
 import numpy as np
 
@@ -26,7 +23,6 @@ class Bright(Record):
     b_deg: float = shown("Galactic latitude", unit="deg")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"l = {self.l_deg:.2f}, b = {self.b_deg:.2f} deg"
 
 
@@ -53,26 +49,9 @@ class ParameterCard(Record):
     help: str = shown("what it is")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         low, high = ("any" if end is None else f"{end:g}" for end in (self.low, self.high))
         allowed = f"one of {', '.join(self.choices)}" if self.choices else f"{low} to {high}"
         return f"{self.name} = {self.value}: {self.help} (default {self.default}; {allowed})"
-
-
-class ReadAs(Record):
-    """How a user's map was read; see sky.templates.Understood."""
-
-    format: str = shown("format")
-    frame: str = shown("frame")
-    ordering: str = shown("ordering")
-    units: str = shown("units")
-    flavour: str = shown("flavour")
-    energies: tuple[int, float, float] = shown("energies: how many, lowest and highest in GeV")
-    nside: int = shown("nside", hidden=True)
-    integral: float = shown("integral over the sky, as stored")
-    index: float | None = shown("index at 100 TeV", None, form=".2f")
-    brightest: tuple[float, float] = shown("brightest at l, b, deg", form=".2f", hidden=True)
-    notes: tuple[str, ...] = shown("notes")
 
 
 class TemplateCard(Record):
@@ -94,12 +73,11 @@ class TemplateCard(Record):
     brightest: Bright = shown("brightest at")
     doubts: tuple[str, ...] = shown("doubts")
     recipe: str = shown("built as", "")
-    understood: ReadAs | None = shown("read as", None)
+    understood: Understood | None = shown("read as", None)
     parameters: tuple[ParameterCard, ...] = shown("parameters", ())
     regions: tuple[RegionCard, ...] = shown("regions of the plane; mean E^2 dN/dE in TeV cm^-2 s^-1 sr^-1")
 
     def headline(self) -> tuple[str, ...]:
-        """What it is, in two sentences."""
         maps, at = "The same map at all energies", self.energies_tev
         if at:
             maps = f"Maps at {len(at)} energies, {at[0]:g} to {at[-1]:g} TeV"
@@ -116,59 +94,42 @@ def template_card(
     """
     chosen = flux or template.flux
     longitude, latitude = brightest(template)
-    index = local_index(template.spectrum)
-    return TemplateCard(
-        name=template.name,
-        label=template.label,
-        origin=template.origin,
-        reference=template.reference,
-        sha256=template.sha256,
-        nside=template.nside,
+    found = region_fluxes(template, flux=chosen, log10_energy=TABLE_LOG10_ENERGIES)
+    intensities = found.intensity.tolist() if chosen else [(None, None)] * len(found.regions)
+    return TemplateCard.taken_from(
+        template,
         energies_tev=tuple(float(10.0 ** (e - 3.0)) for e in template.log10_energy) if len(template.maps) > 1 else (),
         spectrum=spectrum_in_words(template.spectrum),
-        index_at_100_tev=index if np.isfinite(index) else None,
+        index_at_100_tev=_number(local_index(template.spectrum)),
         flux=template.flux or None,
         share_at_30_tev=share_at_30_tev(template),
         flux_of_table=chosen or None,
         brightest=Bright(l_deg=longitude, b_deg=latitude),
         doubts=doubts(template),
         recipe="" if built is None else built.recipe.summary,
-        understood=None if understood is None else _read_as(understood),
+        understood=understood,
         parameters=() if built is None else _parameters(built),
-        regions=_regions(template, chosen),
+        regions=tuple(
+            RegionCard.taken_from(part, share=share, e2_flux_5_tev=low, e2_flux_100_tev=high)
+            for part, (_, share), (low, high) in zip(found.regions, found.share.tolist(), intensities, strict=True)
+        ),
     )
 
 
-def _regions(template: Template, flux: float) -> tuple[RegionCard, ...]:
-    found = region_fluxes(template, flux=flux, log10_energy=TABLE_LOG10_ENERGIES)
-    return tuple(
-        RegionCard(
-            name=part.name,
-            label=part.label,
-            solid_angle=part.solid_angle,
-            share=float(found.share[k, 1]),
-            e2_flux_5_tev=float(found.intensity[k, 0]) if flux else None,
-            e2_flux_100_tev=float(found.intensity[k, 1]) if flux else None,
-        )
-        for k, part in enumerate(found.regions)
-    )
-
-
-def _read_as(understood: Understood) -> ReadAs:
-    index = understood.index if np.isfinite(understood.index) else None
-    return ReadAs(**{**asdict(understood), "index": index})
+def _number(value: float) -> float | None:
+    """None for what JSON cannot hold."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _parameters(built: Built) -> tuple[ParameterCard, ...]:
     return tuple(
-        ParameterCard(
-            name=f.name,
+        ParameterCard.taken_from(
+            f,
             value=getattr(built.parameters, f.name),
-            default=cast("float | int | str", f.default),
             help=f.metadata["help"],
             choices=tuple(f.metadata["choices"]),
-            low=f.metadata["low"] if np.isfinite(f.metadata["low"]) else None,
-            high=f.metadata["high"] if np.isfinite(f.metadata["high"]) else None,
+            low=_number(f.metadata["low"]),
+            high=_number(f.metadata["high"]),
         )
         for f in fields(built.recipe.parameters)
     )
@@ -226,9 +187,6 @@ def _out_of_reach(template: Template, log10_energy: float) -> list[str]:
     return said
 
 
-# ---- two templates ------------------------------------------------------------------------------------------------
-
-
 class Likeness(Record):
     """Cosine similarity of two maps, both smeared by a Gaussian; width 0: as they are."""
 
@@ -274,7 +232,6 @@ class TemplatesCompared(Record):
     latitude_profiles: LatitudeProfiles = shown("shares of the flux across the plane", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        """What is compared."""
         return (f"A = {self.templates[0]}, B = {self.templates[1]}, at {self.energy_tev:g} TeV",)
 
 
@@ -288,7 +245,12 @@ def compared(first: Template, second: Template, found: template_comparison.Compa
         energy_tev=float(10.0 ** (found.log10_energy - 3.0)),
         notes=tuple(note for template in (first, second) for note in _out_of_reach(template, found.log10_energy)),
         cosine=tuple(Likeness(width_deg=float(np.degrees(x.width)), cosine=x.cosine) for x in found.likeness),
-        regions=_ratios(found),
+        regions=tuple(
+            RegionRatio.taken_from(part, share=shares, share_ratio=_number(ratio), flux_ratio=_number(of_fluxes))
+            for part, shares, ratio, of_fluxes in zip(
+                found.regions, found.share.T.tolist(), found.share_ratio, found.flux_ratio, strict=True
+            )
+        ),
         longitude_profile=tuple(
             LongitudeBin(low_deg=low, high_deg=high, share_per_degree=(one, other)) for low, high, one, other in along
         ),
@@ -297,20 +259,4 @@ def compared(first: Template, second: Template, found: template_comparison.Compa
             share_per_sr_l_below_60=tuple(tuple(one.latitude_per_sr("inner").tolist()) for one in (a, b)),
             share_per_sr_l_above_60=tuple(tuple(one.latitude_per_sr("outer").tolist()) for one in (a, b)),
         ),
-    )
-
-
-def _ratios(found: template_comparison.Comparison) -> tuple[RegionRatio, ...]:
-    def number(value: float) -> float | None:
-        return float(value) if np.isfinite(value) else None
-
-    return tuple(
-        RegionRatio(
-            name=part.name,
-            label=part.label,
-            share=(float(found.share[0, k]), float(found.share[1, k])),
-            share_ratio=number(found.share_ratio[k]),
-            flux_ratio=number(found.flux_ratio[k]),
-        )
-        for k, part in enumerate(found.regions)
     )

@@ -1,7 +1,5 @@
 """Templates as HEALPix FITS files that are read back as what they were."""
 
-from __future__ import annotations
-
 import gzip
 import io
 from pathlib import Path
@@ -18,6 +16,7 @@ from nuanalysis.records import Record, shown
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, CutOffPowerLaw, PowerLaw, TabulatedSpectrum, Template
 from nuanalysis.sky.templates import GEV_PER_TEV, NODE_COLUMN, RELATIVE, RELATIVE_FLUX
 from nuanalysis.store import atomic_write
+from nuanalysis.store.fits import ascii_words, healpix_cards
 
 DENSITY_UNIT = "sr-1"
 ABSOLUTE_UNIT = "GeV-1 cm-2 s-1 sr-1"
@@ -42,7 +41,6 @@ class TemplateFile(Record):
     seconds_to_build: float = shown("time to make or read it", unit="s")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         energies = f"{self.energies} {'energy' if self.energies == 1 else 'energies'}"
         how = "read from the cache" if self.from_cache else "made"
         return (
@@ -65,13 +63,11 @@ def write_template(name: str, output: Path) -> TemplateFile:
     template = open_template(name)
     seconds = monotonic() - started
     atomic_write(output, fits_bytes(template, packed=output.name.endswith(".gz")))
-    return TemplateFile(
+    return TemplateFile.taken_from(
+        template,
         asked=name,
-        name=template.name,
-        label=template.label,
         output=str(output),
         bytes=output.stat().st_size,
-        nside=template.nside,
         energies=len(template.maps),
         flux=template.flux or None,
         from_cache=kept,
@@ -108,7 +104,7 @@ def fits_bytes(template: Template, *, packed: bool = False) -> bytes:
     for key, value, comment in _cards(template, alone=not len(cube)):
         fits_in = len(str(value)) + len(comment) < CARD_ROOM
         table.header.set(key, value, comment if fits_in else None)
-    table.header.add_comment(_plain(template.reference))
+    table.header.add_comment(ascii_words(template.reference))
     units = [fits.PrimaryHDU(), table]
     if len(cube):
         at_node = [bool(np.min(np.abs(template.log10_energy - energy)) < SAME_ENERGY) for energy in cube]
@@ -134,10 +130,9 @@ def _written_energies(template: Template) -> NDArray[np.float64]:
             needed = np.array([low, high])
         case TabulatedSpectrum(log10_energy, _):
             needed, (low, high) = log10_energy, (float(log10_energy[0]), float(log10_energy[-1]))
-        case CutOffPowerLaw(_, cutoff):
-            high = min(high, max(cutoff + FADED, GEV_PIVOT_LOG10 + SPECTRUM_STEP))
-            needed = np.linspace(low, high, 1 + round((high - low) / SPECTRUM_STEP))
-        case _:
+        case spectrum:
+            if isinstance(spectrum, CutOffPowerLaw):
+                high = min(high, max(spectrum.cutoff + FADED, GEV_PIVOT_LOG10 + SPECTRUM_STEP))
             needed = np.linspace(low, high, 1 + round((high - low) / SPECTRUM_STEP))
     own = template.log10_energy if len(template.maps) > 1 else np.array([GEV_PIVOT_LOG10])
     wanted = np.sort(np.concatenate([needed, own[(own >= low) & (own <= high)]]))
@@ -145,21 +140,14 @@ def _written_energies(template: Template) -> NDArray[np.float64]:
 
 
 def _cards(template: Template, *, alone: bool) -> list[tuple[str, Any, str]]:
-    """What the header of the maps says."""
     relative = not template.flux
     cards: list[tuple[str, Any, str]] = [
-        ("PIXTYPE", "HEALPIX", "pixelisation"),
-        ("ORDERING", "RING", "pixel ordering"),
-        ("COORDSYS", "C", "equatorial, ICRS"),
-        ("NSIDE", template.nside, "resolution parameter"),
-        ("FIRSTPIX", 0, "first pixel"),
-        ("LASTPIX", 12 * template.nside**2 - 1, "last pixel"),
-        ("INDXSCHM", "IMPLICIT", "full sky"),
+        *healpix_cards(template.nside, "C"),
         ("UNITS", (RELATIVE if alone else RELATIVE_FLUX) if relative else ABSOLUTE_UNIT, "of the values"),
         ("FLAVOUR", "per-flavour", "nu + nubar"),
-        ("TEMPLATE", _plain(template.name), "name of the template"),
+        ("TEMPLATE", ascii_words(template.name), "name of the template"),
         ("ORIGIN", template.origin, "published, built-in or user file"),
-        ("SPECTRUM", _plain(spectrum_in_words(template.spectrum)), "of the whole sky"),
+        ("SPECTRUM", ascii_words(spectrum_in_words(template.spectrum)), "of the whole sky"),
         ("FLUX100", template.flux, "[TeV/cm2/s] E^2 dN/dE at 100 TeV; 0: relative"),
         ("SHA256", template.sha256, "of what it was made from"),
     ]
@@ -168,8 +156,3 @@ def _cards(template: Template, *, alone: bool) -> list[tuple[str, Any, str]]:
     if alone and not relative:
         cards += [("ENERGY", "100 TeV", "of the map")]
     return cards
-
-
-def _plain(text: str) -> str:
-    """The text as FITS headers hold it."""
-    return text.replace("π⁰", "pi0").replace("γ", "gamma").encode("ascii", "replace").decode()

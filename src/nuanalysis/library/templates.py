@@ -1,27 +1,27 @@
 """From what a user types to a Template: 'pi0', 'NAME?key=value', a file; built maps are kept in the cache."""
 
-from __future__ import annotations
-
-from dataclasses import replace
+import hashlib
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from nuanalysis.errors import DataError, InputError, did_you_mean
-from nuanalysis.ingest import UpstreamRelease, find, galactic_templates
+import numpy as np
+
+from nuanalysis.errors import DataError, EnvironmentFault, InputError, did_you_mean
+from nuanalysis.ingest import UpstreamRelease, cache_root, find, galactic_templates
 from nuanalysis.ingest import cascades_2023 as release_2023
-from nuanalysis.library._hybrid import HYBRID, column_path, hybrid_recipe
-from nuanalysis.library._template_cache import CACHE_FOLDER, cache_path, made_once
 from nuanalysis.records import Record, shown
 from nuanalysis.sky import templates
+from nuanalysis.sky.galaxy import GAS, SOURCES
 from nuanalysis.sky.records import Template
-from nuanalysis.sky.templates import PREFIX, Built, parse_recipe
-from nuanalysis.store import sha256_file
+from nuanalysis.sky.templates import PREFIX, Built, Recipe, index_parameter, parameter, parse_recipe, pi0_hybrid
+from nuanalysis.store import read_object, sha256_file, write_object
 
-__all__ = [
-    "CACHE_FOLDER", "PI0_MAP", "Known", "cache_path", "check_template", "is_file", "known_templates", "names",
-    "open_template", "published_pi0", "recipe_of", "template",
-]  # fmt: skip
-
+CACHE_FOLDER = "templates"
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
+HYBRID = "pi0-hybrid"
+HYBRID_COLUMN = "hi4pi_nh"
 
 
 class Known(Record):
@@ -35,10 +35,80 @@ class Known(Record):
     stand_in: str = shown("template that stands in where it is not", "")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         needs = f"; needs the release {self.needs} ({'here' if self.here else 'not here'})" if self.needs else ""
         instead = f", {self.stand_in} stands in" if self.stand_in and not self.here else ""
         return f"{self.name:<20} {self.origin:<10} {self.summary}{needs}{instead}"
+
+
+@dataclass(frozen=True, slots=True)
+class HybridParameters:
+    """Parameters of the hybrid of a measured gas column and the analytic model; as for pi0-like."""
+
+    gas: str = parameter("bronfman-ferriere", "gas model of distances and molecules", choices=tuple(GAS))
+    sources: str = parameter("case-1998", "where cosmic rays come from", choices=tuple(SOURCES))
+    halo_height: float = parameter(4.0, "half-height of the halo of cosmic rays, kpc", low=1.0, high=20.0)
+    index: float = index_parameter(2.7)
+
+
+def _make_hybrid(parameters: HybridParameters, nside: int) -> Template:
+    """It reads the HI4PI column of the release galactic-templates."""
+    column = galactic_templates.read_gas_map(find(galactic_templates.RELEASE), HYBRID_COLUMN)
+    values = np.asarray(column["density"].values, dtype=np.float64)
+    reference = f"{column.attrs['reference']}, Magellanic Clouds replaced by their surroundings"
+    return pi0_hybrid.make(pi0_hybrid.without_magellanic_clouds(values), reference, nside, **asdict(parameters))
+
+
+HYBRID_RECIPE = Recipe(
+    HYBRID,
+    "pi0-like emission of the measured HI4PI gas column, cosmic rays and molecular gas from the analytic model",
+    galactic_templates.GAS[HYBRID_COLUMN][1],
+    HybridParameters,
+    _make_hybrid,
+)
+
+
+def _column_path() -> Path | None:
+    """Where the gas column lies; None where it is not here."""
+    path = _in_release(galactic_templates.RELEASE, f"{HYBRID_COLUMN}_nside64.fits")
+    return path or _in_release(galactic_templates.RELEASE, f"{HYBRID_COLUMN}_nside64.fits.gz")
+
+
+def _in_release(release: UpstreamRelease, name: str) -> Path | None:
+    """A file of a release; None where it is not here."""
+    try:
+        path = find(release) / name
+    except DataError:
+        return None
+    return path if path.is_file() else None
+
+
+def cache_path(built: Built) -> Path:
+    """Where the map of a recipe is kept: named by what it depends on, so that it never goes out of date."""
+    return cache_root() / CACHE_FOLDER / f"{_content_sha256(built)}.pickle"
+
+
+def _content_sha256(built: Built) -> str:
+    """Of everything the map depends on: the recipe and its parameters, and the file of others that it reads."""
+    column = _column_path() if built.recipe.name == HYBRID else None
+    if column is None:
+        return built.sha256
+    return hashlib.sha256(f"{built.sha256} {sha256_file(column)}".encode()).hexdigest()
+
+
+def _made_once(built: Built) -> Template:
+    """The template from the cache, or made and put there; the same arrays either way, closed to writing."""
+    path, sha256 = cache_path(built), _content_sha256(built)
+    kept = None
+    if path.is_file():
+        with suppress(DataError):
+            kept = read_object(path)
+    if not isinstance(kept, Template) or kept.sha256 != sha256:
+        kept = replace(built.make(), name=built.name, sha256=sha256)
+        with suppress(EnvironmentFault):  # a cache that cannot be written costs seconds, not the answer
+            write_object(path, kept)
+    maps, log10_energy = (np.ascontiguousarray(one, dtype=np.float64) for one in (kept.maps, kept.log10_energy))
+    maps.flags.writeable = log10_energy.flags.writeable = False
+    return replace(kept, maps=maps, log10_energy=log10_energy)
 
 
 def names() -> tuple[str, ...]:
@@ -54,27 +124,17 @@ def known_templates() -> tuple[Known, ...]:
             summary="the map published with the 2023 analysis",
             origin="published",
             needs=release_2023.RELEASE.name,
-            here=_holds(release_2023.RELEASE, PI0_MAP.as_posix()),
+            here=_in_release(release_2023.RELEASE, PI0_MAP.as_posix()) is not None,
             stand_in=templates.STAND_IN.get(name, ""),
         )
         for name in templates.PUBLISHED
     ]
-    hybrid = Known(
-        name=HYBRID,
-        summary=hybrid_recipe().summary,
-        origin="built-in",
-        needs=galactic_templates.RELEASE.name,
-        here=column_path() is not None,
-    )
-    built = [Known(name=name, summary=recipe.summary, origin="built-in") for name, recipe in templates.BUILT_IN.items()]
-    return (*published, hybrid, *(row for row in built if row.name != HYBRID))
-
-
-def _holds(release: UpstreamRelease, path: str) -> bool:
-    try:
-        return (find(release) / path).is_file()
-    except DataError:
-        return False
+    needs: dict[str, Any] = {"needs": galactic_templates.RELEASE.name, "here": _column_path() is not None}
+    built = [
+        Known(name=name, summary=recipe.summary, origin="built-in", **(needs if name == HYBRID else {}))
+        for name, recipe in {HYBRID: HYBRID_RECIPE, **templates.BUILT_IN}.items()
+    ]
+    return (*published, *built)
 
 
 def recipe_of(text: str) -> Built | None:
@@ -85,7 +145,7 @@ def recipe_of(text: str) -> Built | None:
     text = text.removeprefix(PREFIX)
     name = text.partition("?")[0]
     if name == HYBRID:
-        return parse_recipe(text, {HYBRID: hybrid_recipe()})
+        return parse_recipe(text, {HYBRID: HYBRID_RECIPE})
     if name in templates.PUBLISHED:
         if text != name:
             raise InputError(f"the template '{name}' takes no parameters; '{text}' gives some")
@@ -120,20 +180,17 @@ def open_template(text: str) -> Template:
     text = text.removeprefix(PREFIX)
     built = recipe_of(text)
     if built is not None:
-        found = made_once(built)
-        return replace(found, remarks=(_stands_in(text, found.name),)) if text in templates.PUBLISHED else found
+        found = _made_once(built)
+        stands_in = (
+            f"template:{text} is the built-in {found.name} here: the published map is not; "
+            f"'nuanalysis data fetch {release_2023.RELEASE.name}' brings it"
+        )
+        return replace(found, remarks=(stands_in,)) if text in templates.PUBLISHED else found
     if text in templates.PUBLISHED:
         path = published_pi0()
         assert path is not None  # recipe_of returned no stand-in
         return templates.PUBLISHED[text](path)
     return templates.read(templates.parse(text))
-
-
-def _stands_in(name: str, built_in: str) -> str:
-    return (
-        f"template:{name} is the built-in {built_in} here: the published map is not; "
-        f"'nuanalysis data fetch {release_2023.RELEASE.name}' brings it"
-    )
 
 
 def template(
@@ -181,15 +238,11 @@ def template(
 
 def published_pi0() -> Path | None:
     """The published pi0 map where a user has it.  Raises DataError if it is another file."""
-    try:
-        path = find(release_2023.RELEASE) / PI0_MAP
-    except DataError:
-        return None
-    if not path.is_file():
+    path = _in_release(release_2023.RELEASE, PI0_MAP.as_posix())
+    if path is None:
         return None
     wanted = next(file.sha256 for file in release_2023.RELEASE.files if file.path == PI0_MAP.as_posix())
-    found = sha256_file(path)
-    if found != wanted:
+    if (found := sha256_file(path)) != wanted:
         raise DataError(
             f"{path} is not the published map: sha256 {found}, expected {wanted}. Remove it and run "
             "'nuanalysis data fetch cascades-2023' or 'nuanalysis data import cascades-2023 FOLDER'; a map of your own "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.interpret.measurements import Intensity
+from nuanalysis.interpret.published import Intensity
 from nuanalysis.interpret.regions import Region, RegionFluxes
 from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
 from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at

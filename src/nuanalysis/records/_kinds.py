@@ -1,18 +1,23 @@
-"""The small records that answers are made of."""
+"""The small records that answers are made of, and records as an astropy table."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, computed_field, model_validator
 
+from nuanalysis.records._layout import number, said_of, with_error
 from nuanalysis.records._record import Record, shown
-from nuanalysis.records._words import number, with_error
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
 
 Scope = Literal["local", "global"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Error = Annotated[float, Field(ge=0)]
+Cell = tuple[str, Any, str, str]  # column, value, unit, label
 
 
 class Unknown(Record):
@@ -21,11 +26,9 @@ class Unknown(Record):
     reason: str = shown("why it is not known")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"not known: {self.reason}"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return "-"
 
 
@@ -42,13 +45,11 @@ class Measured(Record):
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
-        """For one line."""
         if isinstance(self.error, Unknown):
             return " ".join(filter(None, (number(self.value, form), self.unit, f"(error {self.error.words()})")))
         return " ".join(filter(None, (with_error(self.value, self.error), self.unit)))
 
     def cell(self, form: str = ".4g") -> str:
-        """For a column."""
         return number(self.value, form) if isinstance(self.error, Unknown) else with_error(self.value, self.error)
 
     def times(self, factor: float, unit: str = "") -> Measured:
@@ -71,11 +72,9 @@ class Interval(Record):
     unit: str = shown("unit", "")
 
     def words(self, form: str = ".4g") -> str:
-        """For one line."""
         return f"{self.cell(form)} {self.unit}".rstrip() + f" ({100 * self.level:.0f} %)"
 
     def cell(self, form: str = ".4g") -> str:
-        """For a column."""
         return f"{number(self.low, form)} to {number(self.high, form)}"
 
     def over(self, divisor: float, unit: str = "") -> Interval:
@@ -127,7 +126,6 @@ class Chance(Record):
         return self.error * math.sqrt(2.0 * math.pi) * math.exp(0.5 * self.sigma**2)
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         if self.bound is not None:
             return f"{self.scope} p < {self.bound:.2g} (90 %: none of {self.n_trials:,} trials)"
         if self.n_trials == 0:
@@ -140,7 +138,6 @@ class Chance(Record):
         return f"{self.scope} p {said}{sigma}, {self.n_trials:,} trials"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return f"< {self.bound:.2g}" if self.bound is not None else f"{self.p:.2g}" + "~" * self.extrapolated
 
 
@@ -161,11 +158,9 @@ class Position(Record):
     b_deg: float = shown("Galactic latitude", unit="deg", form=".2f", short="b")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"RA {self.ra_deg:.2f}, dec {self.dec_deg:.2f} deg (l {self.l_deg:.2f}, b {self.b_deg:.2f})"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return f"{self.ra_deg:.2f} {self.dec_deg:+.2f}"
 
 
@@ -193,8 +188,66 @@ class Provenance(Record):
         return {"synthetic": "SYNTHETIC", "real": "real", "mixed": "SYNTHETIC and real"}[self.origin]
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         injected = f", injected: {self.injected}" if self.injected else ""
         statistic = "" if self.statistic == "published" else f", statistic {self.statistic}"
         remarks = "".join(f" [{remark}]" for remark in self.remarks)
         return f"{self.sample}: {self.n_events:,} {self.stamp} events{injected}, seed {self.seed}{statistic}{remarks}"
+
+
+def _parts(name: str, value: Record, label: str) -> list[Cell] | None:
+    """Columns of the small records; None for others."""
+    if isinstance(value, Interval):
+        said = f"{label}: {100 * value.level:.0f} % interval"
+        return [(f"{name}_{end}", getattr(value, end), value.unit, said) for end in ("low", "high")]
+    if not isinstance(value, Measured | Chance):
+        return [(name, math.nan, "", label)] if isinstance(value, Unknown) else None
+    error = math.nan if isinstance(value.error, Unknown) else value.error
+    if isinstance(value, Measured):
+        said = f"{label}: statistical error"
+        return [(name, value.value, value.unit, label), (f"{name}_error", error, value.unit, said)]
+    return [
+        (name, value.p, "", f"{label}: {value.scope} p"),
+        (f"{name}_error", error, "", f"{label}: statistical error of p"),
+        (f"{name}_sigma", math.nan if value.sigma is None else value.sigma, "", f"{label}: significance"),
+        (f"{name}_trials", value.n_trials, "", f"{label}: trials"),
+    ]
+
+
+def cells(record: Record, prefix: str = "") -> Iterator[Cell]:
+    """Column, value, unit and label of every number and word of a record, small records spread out."""
+    for key, field in type(record).model_fields.items():
+        value, name, label = getattr(record, key), prefix + key, field.description or key
+        if field.exclude or isinstance(value, Provenance | tuple):
+            continue
+        if isinstance(value, Position):
+            yield from cells(value, prefix)
+        elif isinstance(value, Record):
+            small = _parts(name, value, label)
+            yield from cells(value, f"{name}_") if small is None else small
+        else:
+            yield name, math.nan if value is None else value, said_of(field, "unit"), label
+
+
+def table(rows: Sequence[Record], provenance: Provenance | None = None, **about: str) -> QTable:
+    """An astropy QTable, one row a record; what is not known is NaN.  about : more lines of its head."""
+    import numpy as np
+    from astropy.table import QTable
+    from astropy.units import Quantity, Unit, UnrecognizedUnit
+
+    lines = [{name: (value, unit, label) for name, value, unit, label in cells(row)} for row in rows]
+    names = dict.fromkeys(name for line in lines for name in line)
+    out = QTable(meta=about)
+    if provenance is not None:
+        keys = ("sample", "origin", "n_events", "seed", "injected", "fingerprint", "version")
+        whose = {key.upper(): getattr(provenance, key) for key in keys} | {"NOTES": "; ".join(provenance.notes)}
+        out.meta = {**whose, **about}
+    for name in names:
+        unit = next((line[name][1] for line in lines if name in line and line[name][1]), "")
+        label = next(line[name][2] for line in lines if name in line)
+        values = [line[name][0] if name in line else math.nan for line in lines]
+        words = any(isinstance(value, str) for value in values)
+        column = ["" if isinstance(v, float) and v != v else str(v) for v in values] if words else np.array(values)
+        known = unit and not words and not isinstance(Unit(unit, parse_strict="silent"), UnrecognizedUnit)
+        out[name] = Quantity(column, unit) if known else column
+        out[name].info.description = label if known or not unit else f"{label} ({unit})"
+    return out

@@ -1,8 +1,7 @@
-"""A record on a screen: rows of label and value, grids of many records, as text of 80 columns or as HTML."""
-
-from __future__ import annotations
+"""What is shown of a noun or a record: numbers in words, rows of label and value, grids, as text or as HTML."""
 
 import html as _html
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,20 +10,56 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from nuanalysis.records._words import WIDTH, number
-
 # Only what a record says of itself is used here (words, cell, stamp, headline): records import this file.
+WIDTH = 80  # columns of a terminal that everything fits into
 SHOWN_ROWS = 17  # of a grid
 _NAME_WIDTH = 26
 _LABEL_WIDTH = 34
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A labelled value."""
+def with_error(value: float, error: float) -> str:
+    """'748.0 +- 3.1' or '(2.18 +- 0.05)e-11': two digits of the error, the value to the same place."""
+    if not (math.isfinite(value) and math.isfinite(error)) or error <= 0.0:
+        return f"{value:.4g} +- {error:.2g}"
+    size = max(abs(value), error)
+    exponent = 0 if 1e-3 <= size < 1e5 else math.floor(math.log10(size))
+    scale = 10.0**exponent
+    digits = min(max(1 - math.floor(math.log10(error / scale)), 0), 9)
+    body = f"{value / scale:.{digits}f} +- {error / scale:.{digits}f}"
+    return f"({body})e{exponent:+03d}" if exponent else body
 
+
+def number(value: float, form: str = ".4g") -> str:
+    """A number in this form, without a minus before zero."""
+    words = format(value, form)
+    return words[1:] if words.startswith("-") and not words.strip("-0.") else words
+
+
+class Card:
+    """A noun of the house that shows itself: what it is called, and rows of what it is."""
+
+    __slots__ = ()
+    name: str
     label: str
-    words: str
+
+    def rows(self) -> Sequence[tuple[str, str]]:
+        """Names and words; rows without words are left out."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.label}"]
+        for name, words in self.rows():
+            parts = textwrap.wrap(words, 66, break_long_words=False)
+            lines += [f"  {'' if k else name:<10} {part}" for k, part in enumerate(parts)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        escape = _html.escape
+        lines = [f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>" for name, words in self.rows() if words]
+        return f"<table><caption><b>{escape(f'{self.name}: {self.label}')}</b></caption>{''.join(lines)}</table>"
+
+
+Row = tuple[str, str]  # label and value, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +79,6 @@ def said_of(field: FieldInfo, key: str) -> str:
 
 
 def _words(value: Any, field: FieldInfo) -> str:
-    """A value for one line."""
     form, unit = said_of(field, "form") or ".4g", said_of(field, "unit")
     if hasattr(value, "words"):
         return str(value.words(form))
@@ -108,9 +142,9 @@ def layout(record: BaseModel) -> list[Row | Grid | str]:
             out += parts if any(isinstance(part, Grid) for part in parts) else [_grid(label, value)]
         elif isinstance(value, BaseModel) and not hasattr(value, "words"):
             before = f"{label}: " if label else ""
-            out += [Row(before + one.label, one.words) if isinstance(one, Row) else one for one in layout(value)]
+            out += [(before + one[0], one[1]) if isinstance(one, tuple) else one for one in layout(value)]
         else:
-            out.append(Row(label, _words(value, field)))
+            out.append((label, _words(value, field)))
     return out
 
 
@@ -126,12 +160,12 @@ def _wrapped(words: str, first: str, rest: str) -> list[str]:
 
 
 def _row_lines(rows: list[Row]) -> list[str]:
-    width = min(max((len(row.label) for row in rows), default=0), _LABEL_WIDTH)
+    width = min(max((len(label) for label, _ in rows), default=0), _LABEL_WIDTH)
     lines: list[str] = []
-    for row in rows:
-        label = textwrap.wrap(row.label, width, break_on_hyphens=False) or [""]
-        lines += [f"  {part}" for part in label[:-1]]
-        lines += _wrapped(row.words, f"  {label[-1]:<{width}}  ", " " * (width + 4))
+    for label, words in rows:
+        *before, last = textwrap.wrap(label, width, break_on_hyphens=False) or [""]
+        lines += [f"  {part}" for part in before]
+        lines += _wrapped(words, f"  {last:<{width}}  ", " " * (width + 4))
     return lines
 
 
@@ -159,7 +193,7 @@ def text(record: BaseModel) -> str:
     lines = [line for sentence in opening(record) for line in _wrapped(sentence, "", "  ")]
     rows: list[Row] = []
     for part in layout(record):
-        if isinstance(part, Row):
+        if isinstance(part, tuple):
             rows.append(part)
             continue
         lines += [*_row_lines(rows), *(_wrapped(part, "", "  ") if isinstance(part, str) else _grid_lines(part))]
@@ -180,13 +214,12 @@ def html(record: BaseModel) -> str:
         out.append(f'<span style="border:2px solid {colour};color:{colour};padding:1px 6px">{provenance.stamp}</span> ')
     out += [f"<p>{_html.escape(sentence)}</p>" for sentence in opening(record)]
     for part in layout(record):
-        if isinstance(part, Row):
-            out.append(f"<table>{_html_cells((part.label, part.words), 'td')}</table>")
-            continue
-        if isinstance(part, str):
+        if isinstance(part, tuple):
+            out.append(f"<table>{_html_cells(part, 'td')}</table>")
+        elif isinstance(part, str):
             out.append(f"<p>{_html.escape(part)}</p>")
-            continue
-        more = f"<p>... and {part.left_out:,} more</p>" if part.left_out else ""
-        body = "".join(_html_cells(cells, "td") for cells in part.cells)
-        out.append(f"<p>{_html.escape(part.title)}</p><table>{_html_cells(part.heads, 'th')}{body}</table>{more}")
+        else:
+            more = f"<p>... and {part.left_out:,} more</p>" if part.left_out else ""
+            body = "".join(_html_cells(cells, "td") for cells in part.cells)
+            out.append(f"<p>{_html.escape(part.title)}</p><table>{_html_cells(part.heads, 'th')}{body}</table>{more}")
     return "\n".join(out).replace("</table>\n<table>", "").replace(" +- ", " ± ")

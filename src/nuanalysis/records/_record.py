@@ -1,7 +1,5 @@
 """Records that leave a room: frozen, finite, and able to show themselves from the labels and units of their fields."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
@@ -26,7 +24,8 @@ class Record(BaseModel):
     """A frozen record of named, labelled values; no number in it is NaN or infinite.
 
     What could not be computed is an ``Unknown`` with its reason.  ``to_dict`` holds what JSON can; ``from_dict`` reads
-    it back.
+    it back.  A record with ``words(form)`` is shown in one line, one with ``cell(form)`` in a column; ``headline()``
+    are the sentences before all others.
     """
 
     model_config = ConfigDict(
@@ -40,6 +39,12 @@ class Record(BaseModel):
         if isinstance(values, Mapping) and cls.model_computed_fields:
             return {key: value for key, value in values.items() if key not in cls.model_computed_fields}
         return values
+
+    @classmethod
+    def taken_from(cls, source: object, /, **values: Any) -> Self:
+        """A record of these values, and otherwise of what the source calls by the names of the fields."""
+        taken = {key: getattr(source, key) for key in cls.model_fields if key not in values and hasattr(source, key)}
+        return cls(**taken, **values)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON can hold it."""
@@ -61,13 +66,7 @@ class Record(BaseModel):
 
 
 def shown(
-    label: str,
-    default: Any = ...,
-    *,
-    unit: str = "",
-    form: str = ".4g",
-    short: str = "",
-    hidden: bool = False,
+    label: str, default: Any = ..., *, unit: str = "", form: str = ".4g", short: str = "", hidden: bool = False
 ) -> Any:
     """A field with what people read of it.
 

@@ -1,13 +1,13 @@
 """Settings: frozen, strict records whose faults are told all at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.records._layout import said_of
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -47,21 +47,19 @@ def made(model: type[S], values: Mapping[str, Any], what: str) -> S:
 
 def plain(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as the fields of a record take them: see ``made``."""
-    return {name: _plain(model, name, value) for name, value in values.items()}
+    return {name: _plain(model.model_fields.get(name), value) for name, value in values.items()}
 
 
-def _plain(model: type[BaseModel], name: str, value: Any) -> Any:
-    """The value as the field takes it."""
+def _plain(field: FieldInfo | None, value: Any) -> Any:
     if isinstance(value, list):
-        return tuple(_plain(model, name, one) for one in value)
-    field = model.model_fields.get(name)
-    extra = field.json_schema_extra if field is not None else None
-    unit = extra.get("unit") if isinstance(extra, dict) else None
-    if unit and hasattr(value, "to_value"):
+        return tuple(_plain(field, one) for one in value)
+    if field is None:
+        return value
+    if hasattr(value, "to_value") and (unit := said_of(field, "unit")):
         found = value.to_value(unit)
         return tuple(found.tolist()) if getattr(found, "ndim", 0) else float(found)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if whole and field is not None and "float" in str(field.annotation) else value
+    return float(value) if whole and "float" in str(field.annotation) else value
 
 
 def _sentence(fault: dict[str, Any], known: set[str], within: str) -> str:

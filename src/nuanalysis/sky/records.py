@@ -8,7 +8,7 @@ import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
-from nuanalysis.records import card_html, card_text
+from nuanalysis.records import Card
 from nuanalysis.schema import Floats, Spectrum
 
 GEV_PIVOT_LOG10 = 5.0  # spectra are quoted at 100 TeV
@@ -109,7 +109,7 @@ class Catalogue:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Template:
+class Template(Card):
     """Diffuse emission: what share of the flux comes from where, at one or several energies, and a spectrum.
 
     maps         : (node, pixel) sr^-1, HEALPix RING, equatorial (ICRS: phi = right ascension); each integrates to one.
@@ -146,10 +146,10 @@ class Template:
         """HEALPix resolution parameter."""
         return int(np.sqrt(self.maps.shape[1] / 12))
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
         energies = ", ".join(f"{10 ** (x - 3):.3g} TeV" for x in self.log10_energy) if len(self.maps) > 1 else ""
         flux = f"{self.flux:.3g} TeV cm-2 s-1 (E^2 dN/dE at 100 TeV, per flavour, whole sky)" if self.flux else ""
-        rows = [
+        return [
             ("origin", self.origin),
             ("map", f"HEALPix nside {self.nside}"),
             ("energies", energies),
@@ -157,13 +157,6 @@ class Template:
             ("reference", self.reference),
             *(("remark", remark) for remark in self.remarks),
         ]
-        return [row for row in rows if row[1]]
-
-    def __str__(self) -> str:
-        return card_text(f"{self.name}: {self.label}", self._rows())
-
-    def _repr_html_(self) -> str:
-        return card_html(f"{self.name}: {self.label}", self._rows())
 
     @property
     def density(self) -> Floats:

@@ -1,4 +1,4 @@
-"""Datasets at rest: events in a versioned store, trials in a resumable one, products in zarr zips.
+"""Datasets at rest: events in a versioned store, trials in a resumable one (``ensembles``), products in zarr zips.
 
 For other people's programs: ``store.fits`` (FITS, ECSV) and ``store.sky_maps``.
 
@@ -7,20 +7,11 @@ other versions; every write is a commit or a rename, so a reader sees the old st
 POSIX only (file locks).  Spawn worker processes, never fork them: a forked icechunk hangs.
 """
 
-from nuanalysis.store._ensembles import (
-    EnsembleLayout,
-    create_ensemble,
-    ensemble_digest,
-    ensemble_layout,
-    missing_batches,
-    read_ensemble,
-    write_batch,
-)
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, locked, sha256_file, table_ecsv
+from nuanalysis.store._files import atomic_write, locked, read_object, sha256_file, table_ecsv, write_object
 from nuanalysis.store._zarr import read_zip, write_zip
 
 __all__ = [
-    "EnsembleLayout", "EventStore", "atomic_write", "create_ensemble", "ensemble_digest", "ensemble_layout", "locked",
-    "missing_batches", "read_ensemble", "read_zip", "sha256_file", "table_ecsv", "write_batch", "write_zip",
+    "EventStore", "atomic_write", "locked", "read_object", "read_zip", "sha256_file", "table_ecsv", "write_object",
+    "write_zip",
 ]  # fmt: skip

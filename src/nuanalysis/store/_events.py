@@ -8,21 +8,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked, did_you_mean, refuse
 from nuanalysis.store._files import LOCK_TIMEOUT_S, first_line, is_refusal, locked, refusal
-from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_buffers, write_group
+from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_group
 
 EVENTS_FORMAT = "nuanalysis-events/1"
+_SCHEMA = f"{schema.EVENTS.name}/{schema.EVENTS.version}"
 _ICECHUNK_MAGIC = "ICE🧊CHUNK".encode()
 _ICECHUNK_FORMAT_AT = len(_ICECHUNK_MAGIC) + 24  # after the magic number and the name of the writing program
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -78,27 +76,16 @@ class EventStore:
             return str(session.commit(message, metadata=details))
 
     def _add(self, store: object, season: str, events: xr.Dataset) -> None:
-        """Write the events into an uncommitted session."""
         import zarr
 
+        group = f"events/{season}"
         if season in _seasons(store):
-            held = open_group(store, f"events/{season}")
-            _refuse_mixture(season, held, events)
+            _refuse_mixture(season, open_group(store, group), events)
             if events.sizes["event"]:
-                events.to_zarr(
-                    store,  # type: ignore[call-overload]
-                    group=f"events/{season}",
-                    append_dim="event",
-                    zarr_format=3,
-                    consolidated=False,
-                )
+                events.to_zarr(store, group=group, append_dim="event", zarr_format=3, consolidated=False)  # type: ignore[call-overload]
         else:
-            write_group(store, f"events/{season}", events, chunk=CHUNK)
-            root = {
-                "format": EVENTS_FORMAT,
-                "schema": _schema_name(),
-                "written_by": f"nuanalysis {version('nuanalysis')}",
-            }
+            write_group(store, group, events, chunk=CHUNK)
+            root = {"format": EVENTS_FORMAT, "schema": _SCHEMA, "written_by": f"nuanalysis {version('nuanalysis')}"}
             zarr.open_group(store, mode="r+").attrs.update(root)
 
     def seasons(self, *, tag: str | None = None) -> tuple[str, ...]:
@@ -106,18 +93,11 @@ class EventStore:
         with self._faults():
             return _seasons(self._session(tag).store)
 
-    def read(
-        self, season: str, *, tag: str | None = None, start_mjd: float | None = None, stop_mjd: float | None = None
-    ) -> xr.Dataset:
+    def read(self, season: str, *, tag: str | None = None) -> xr.Dataset:
         """Return the events of a season, now or as they were at a tag, in the order they were appended.
 
-        With a bound given, only start_mjd <= mjd < stop_mjd (MJD, UTC, d), and attribute ``window_mjd`` holds both
-        bounds: ``livetime_s`` still is that of the whole season.  Schema EVENTS, checked.  Raises InputError for an
-        unknown season or tag.
+        Schema EVENTS, checked.  Raises InputError for an unknown season or tag.
         """
-        bounds = (-np.inf if start_mjd is None else start_mjd, np.inf if stop_mjd is None else stop_mjd)
-        if not bounds[0] < bounds[1]:
-            raise InputError(f"the time window [{bounds[0]}, {bounds[1]}) MJD is empty; give start_mjd < stop_mjd.")
         with self._faults():
             store = self._session(tag).store
             known = _seasons(store)
@@ -125,11 +105,7 @@ class EventStore:
                 raise InputError(f"no season '{season}' in {self.path}.{did_you_mean(season, known)}")
             events = load(open_group(store, f"events/{season}"))
         events = events[[name for name in schema.EVENTS.columns if name in events]]
-        schema.check(events, schema.EVENTS, source=f"season '{season}' of {self.path}")
-        if start_mjd is None and stop_mjd is None:
-            return events
-        inside = (events["mjd"].values >= bounds[0]) & (events["mjd"].values < bounds[1])
-        return events.isel(event=inside).assign_attrs(window_mjd=[_finite(bound) for bound in bounds])
+        return schema.check(events, schema.EVENTS, source=f"season '{season}' of {self.path}")
 
     def tag(self, name: str) -> str:
         """Give the present state a name for good, and return its snapshot id.  Raises InputError if it is taken."""
@@ -148,40 +124,11 @@ class EventStore:
             repository = self._repository()
             return {name: str(repository.lookup_tag(name)) for name in sorted(repository.list_tags())}
 
-    def compact(self) -> int:
-        """Drop the history that no tag needs, and what killed writers left; return the bytes freed.
-
-        The present state and all tags stay.  A reader in the middle of an untagged older state may fail.
-        """
-        with locked(self.path, self.lock_timeout_s), self._faults():
-            repository = self._repository()
-            now = datetime.now(UTC)  # we hold the lock: nothing younger can be in the making
-            repository.expire_snapshots(now)
-            return int(repository.garbage_collect(now).bytes_deleted)
-
-    def export(self, path: Path, *, tag: str) -> Path:
-        """Write all seasons at a tag as one zarr v3 zip for release (groups ``events/<season>``); return its path.
-
-        Plain, sharded zarr that needs no icechunk.  Two exports of a tag are the same bytes (with the same zarr), and
-        so are exports of two stores with the same content.  Held in memory while it is written.
-        """
-        import zarr
-
-        files: dict[str, Any] = {}
-        store = zarr.storage.MemoryStore(files)
-        root = {"format": EVENTS_FORMAT, "schema": _schema_name(), "tag": tag}
-        zarr.create_group(store, attributes=root)
-        for season in self.seasons(tag=tag):
-            write_group(store, f"events/{season}", for_disk(self.read(season, tag=tag)))
-        write_buffers(path, files)
-        return path
-
     def _create(self) -> None:
         """Make an empty repository if there is none: built beside and renamed, for icechunk refuses half of one."""
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             return
-        icechunk = _icechunk()
-        scratch = self.path.with_name(f".{self.path.name}.new")
+        icechunk, scratch = _icechunk(), self.path.with_name(f".{self.path.name}.new")
         shutil.rmtree(scratch, ignore_errors=True)
         # icechunk 2 would write format 2, which Python 3.11 cannot read.
         wanted = {"spec_version": 1} if _icechunk_major() > 1 else {}
@@ -195,7 +142,7 @@ class EventStore:
         """Open the repository.  Raises StepMissing if there is none, DataError if this library cannot read it."""
         if not self.path.is_dir() or not any(self.path.iterdir()):
             raise StepMissing(f"no event store at {self.path}; append events first (nuanalysis run SPEC does).")
-        self._check_format()
+        _check_format(self.path)
         icechunk = _icechunk()
         repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(self.path)))
         # Zarr takes a damaged snapshot for an empty store, and an append would then begin anew: look at it first.
@@ -211,19 +158,6 @@ class EventStore:
         session = repository.readonly_session("main" if tag is None else None, tag=tag)
         _check_schema(session.store, self.path)
         return session
-
-    def _check_format(self) -> None:
-        """Refuse what is no icechunk store, or one of a format that the installed icechunk cannot read."""
-        found = _icechunk_format(self.path)
-        if found is None:
-            raise DataError(f"{self.path} is a folder but no icechunk store; give another path, or move it away.")
-        major = _icechunk_major()
-        if found > major:
-            raise DataError(
-                f"{self.path} is an icechunk store of format {found}; the installed icechunk {version('icechunk')} "
-                f"reads format {' and '.join(map(str, range(1, major + 1)))}. Format {found} needs icechunk >= {found} "
-                "(2 needs Python >= 3.12); read it there, or ingest the events again into a new folder."
-            )
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -248,19 +182,21 @@ def _icechunk_major() -> int:
     return int(version("icechunk").split(".")[0])
 
 
-def _icechunk_format(path: Path) -> int | None:
-    """Return the format number in the header of a repository's files, None if there is no such file."""
-    for candidate in (path / "repo", *sorted((path / "snapshots").glob("*"))):
-        if candidate.is_file():
-            with candidate.open("rb") as file:
-                header = file.read(_ICECHUNK_FORMAT_AT + 1)
-            if header.startswith(_ICECHUNK_MAGIC) and len(header) > _ICECHUNK_FORMAT_AT:
-                return header[_ICECHUNK_FORMAT_AT]
-    return None
-
-
-def _schema_name() -> str:
-    return f"{schema.EVENTS.name}/{schema.EVENTS.version}"
+def _check_format(path: Path) -> None:
+    """Refuse what is no icechunk store, or one of a format that the installed icechunk cannot read."""
+    files = (one for one in (path / "repo", *sorted((path / "snapshots").glob("*"))) if one.is_file())
+    headers = (one.read_bytes()[: _ICECHUNK_FORMAT_AT + 1] for one in files)
+    whole = (head for head in headers if head.startswith(_ICECHUNK_MAGIC) and len(head) > _ICECHUNK_FORMAT_AT)
+    header = next(whole, None)
+    if header is None:
+        raise DataError(f"{path} is a folder but no icechunk store; give another path, or move it away.")
+    found, major = header[_ICECHUNK_FORMAT_AT], _icechunk_major()
+    if found > major:
+        raise DataError(
+            f"{path} is an icechunk store of format {found}; the installed icechunk {version('icechunk')} "
+            f"reads format {' and '.join(map(str, range(1, major + 1)))}. Format {found} needs icechunk >= {found} "
+            "(2 needs Python >= 3.12); read it there, or ingest the events again into a new folder."
+        )
 
 
 def _check_schema(store: object, path: Path) -> None:
@@ -271,12 +207,11 @@ def _check_schema(store: object, path: Path) -> None:
         found = zarr.open_group(store, mode="r").attrs.asdict()
     except FileNotFoundError:  # no group yet: created, then killed before the first commit
         return
-    wanted = {"format": EVENTS_FORMAT, "schema": _schema_name()}
-    if any(found.get(key) != value for key, value in wanted.items()):
+    if (found.get("format"), found.get("schema")) != (EVENTS_FORMAT, _SCHEMA):
         raise DataError(
             f"{path} holds {found.get('schema')!r} in layout {found.get('format')!r}, written by "
             f"{found.get('written_by', 'an unknown program')}; nuanalysis {version('nuanalysis')} reads "
-            f"{_schema_name()!r} in {EVENTS_FORMAT!r}. Read it with the version that wrote it, or ingest the events "
+            f"{_SCHEMA!r} in {EVENTS_FORMAT!r}. Read it with the version that wrote it, or ingest the events "
             "again into a new folder."
         )
 
@@ -288,10 +223,6 @@ def _seasons(store: object) -> tuple[str, ...]:
         return tuple(sorted(name for name, _ in zarr.open_group(store, path="events", mode="r").groups()))
     except FileNotFoundError:
         return ()
-
-
-def _finite(bound: float) -> float | None:
-    return float(bound) if np.isfinite(bound) else None
 
 
 def _refuse_mixture(season: str, held: xr.Dataset, events: xr.Dataset) -> None:

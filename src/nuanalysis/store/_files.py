@@ -1,12 +1,11 @@
 """Files at rest: whole writes, locks between processes, checksums.  POSIX only."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib
 import io
 import os
+import pickle
 import socket
 import time
 import uuid
@@ -79,6 +78,23 @@ def sha256_file(path: Path) -> str:
         raise DataError(f"cannot read {path}: {error.strerror}; fetch or make it again.") from error
 
 
+def write_object(path: Path, value: Any) -> None:
+    """Write a Python object for this version of the program: pickled, behind the SHA-256 of its bytes."""
+    content = pickle.dumps(value, protocol=5)
+    atomic_write(path, hashlib.sha256(content).digest() + content)
+
+
+def read_object(path: Path) -> Any:
+    """Return the object of ``write_object``.  Raises DataError where the bytes, or its classes, are not those."""
+    try:
+        content = memoryview(path.read_bytes())
+        if content[:32] != hashlib.sha256(content[32:]).digest():
+            raise ValueError("its bytes are not those that were written")
+        return pickle.loads(content[32:])
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
+        raise DataError(f"the file {path} is damaged ({error}); remove it and call again") from error
+
+
 @contextmanager
 def locked(path: Path, timeout_s: float) -> Iterator[None]:
     """Hold the exclusive lock ``<path>.lock``.  The kernel frees it if the holder is killed.
@@ -125,17 +141,8 @@ def _wait_for(handle: int, path: Path, timeout_s: float) -> None:
 
 def table_ecsv(table: Any) -> bytes:
     """An astropy table, or QTable, as the bytes of an ECSV file: plain columns with units and descriptions."""
-    from astropy.table import Column, Table
+    from astropy.table import Table
 
-    plain = [
-        Column(
-            getattr(table[name], "value", table[name]),
-            name=name,
-            unit=getattr(table[name], "unit", None),
-            description=table[name].info.description,
-        )
-        for name in table.colnames
-    ]
     text = io.StringIO()
-    Table(plain, meta=table.meta).write(text, format="ascii.ecsv")
+    Table(table, copy=False).write(text, format="ascii.ecsv")
     return text.getvalue().encode()

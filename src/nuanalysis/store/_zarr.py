@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,17 +48,18 @@ def for_disk(dataset: xr.Dataset) -> xr.Dataset:
         variable.attrs = {str(key): plain(value, f"{name}.{key}") for key, value in variable.attrs.items()}
         if variable.dtype.kind not in "biufUT" and not all(isinstance(value, str) for value in variable.values.flat):
             raise InputError(f"'{name}' is {variable.dtype}; store numbers (times as MJD in days, float64) or text.")
-    converted = {name: variable.astype(_disk_dtype(variable.dtype)) for name, variable in out.variables.items()}
-    return out.assign({name: new for name, new in converted.items() if new.dtype != out[name].dtype})
+    stored = {  # variable-length text (v3 has no other), native byte order (FITS is big-endian)
+        name: np.dtype(object) if variable.dtype.kind in "UT" else variable.dtype.newbyteorder("=")
+        for name, variable in out.variables.items()
+    }
+    return out.assign({name: out[name].astype(dtype) for name, dtype in stored.items() if dtype != out[name].dtype})
 
 
-def _disk_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype to store: variable-length text (v3 has no other), native byte order (FITS is big-endian)."""
-    return np.dtype(object) if dtype.kind in "UT" else dtype.newbyteorder("=")
+def write_group(store: object, group: str, dataset: xr.Dataset, *, chunk: int | None = None) -> None:
+    """Write a dataset as one new zarr v3 group: no consolidated metadata, which the v3 specification lacks.
 
-
-def _encoding(dataset: xr.Dataset, *, chunk: int | None) -> dict[str, dict[str, object]]:
-    """Return the encoding of each variable: zstd and a checksum for each chunk, sharded if ``chunk`` is None."""
+    Each chunk has zstd and a checksum; chunks are sharded if ``chunk`` is None.
+    """
     from zarr.codecs import Crc32cCodec, ZstdCodec
 
     encoding: dict[str, dict[str, object]] = {}
@@ -67,30 +69,19 @@ def _encoding(dataset: xr.Dataset, *, chunk: int | None) -> dict[str, dict[str, 
             described["_FillValue"] = None  # NaN is a value like any other here
         if variable.ndim and chunk is not None:
             described["chunks"] = (chunk,) * variable.ndim
-        elif variable.ndim:
-            described["chunks"], described["shards"] = _shards(variable.shape)
+        elif variable.ndim:  # whole trailing axes, at most CHUNK values a chunk along the first axis
+            length, *trailing = (max(1, n) for n in variable.shape)
+            rows = min(length, max(1, CHUNK // math.prod(trailing)))
+            described["chunks"] = (rows, *trailing)
+            described["shards"] = (rows * min(_CHUNKS_PER_SHARD, -(-length // rows)), *trailing)
         encoding[str(name)] = described
-    return encoding
-
-
-def _shards(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return chunk and shard shape: whole trailing axes, at most CHUNK values a chunk along the first axis."""
-    row = max(1, int(np.prod(shape[1:])))
-    rows = min(max(1, shape[0]), max(1, CHUNK // row))
-    trailing = tuple(max(1, n) for n in shape[1:])
-    per_shard = min(_CHUNKS_PER_SHARD, -(-max(1, shape[0]) // rows))
-    return (rows, *trailing), (rows * per_shard, *trailing)
-
-
-def write_group(store: object, group: str, dataset: xr.Dataset, *, chunk: int | None = None) -> None:
-    """Write a dataset as one new zarr v3 group: no consolidated metadata, which the v3 specification lacks."""
     dataset.to_zarr(
         store,  # type: ignore[call-overload]
         group=group or None,
         mode="w-",
         zarr_format=3,
         consolidated=False,
-        encoding=_encoding(dataset, chunk=chunk),
+        encoding=encoding,
     )
 
 
@@ -127,27 +118,23 @@ def to_buffer(data: bytes) -> Any:
     return default_buffer_prototype().buffer.from_bytes(data)
 
 
-def write_buffers(path: Path, files: Mapping[str, Any]) -> None:
-    """Write zarr keys and buffers as a stored zip: sorted, dated 1980, no compression of its own."""
+def write_zip(path: Path, dataset: xr.Dataset) -> Path:
+    """Write any dataset of numbers and text as a zarr v3 zip (sharded, zstd, checksums) and return its path.
+
+    Units and all attributes are kept.  Equal datasets give equal bytes (with the same zarr): keys and buffers are
+    stored sorted, dated 1980, without compression of the zip's own.  Held in memory while it is written.
+    Raises InputError (dates, attributes that JSON cannot hold), EnvironmentFault (disk full).
+    """
+    from zarr.storage import MemoryStore
+
+    files: dict[str, Any] = {}
+    write_group(MemoryStore(files), "", for_disk(dataset))
     with beside(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
             entry.create_system = 3
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name].to_bytes())
-
-
-def write_zip(path: Path, dataset: xr.Dataset) -> Path:
-    """Write any dataset of numbers and text as a zarr v3 zip (sharded, zstd, checksums) and return its path.
-
-    Units and all attributes are kept.  Equal datasets give equal bytes (with the same zarr).  Held in memory while
-    it is written.  Raises InputError (dates, attributes that JSON cannot hold), EnvironmentFault (disk full).
-    """
-    from zarr.storage import MemoryStore
-
-    files: dict[str, Any] = {}
-    write_group(MemoryStore(files), "", for_disk(dataset))
-    write_buffers(path, files)
     return path
 
 

@@ -3,15 +3,16 @@
 The same columns give the same bytes: dates are handed in, checksums are dated with them.
 """
 
-from __future__ import annotations
-
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nuanalysis.store._files import table_ecsv
 
 Card = tuple[str, Any, str]
 _TEXT = 68  # characters of a FITS header value
@@ -28,7 +29,6 @@ class Stamp:
     code: str
 
     def cards(self) -> list[tuple[str, str, str]]:
-        """The FITS cards, in order."""
         warning = "not detector data" if self.origin == "synthetic" else "public detector data"
         return [
             ("ORIGIN", self.origin, f"real or synthetic: {warning}"),
@@ -50,7 +50,7 @@ class Field:
     ucd: str = ""
 
 
-def _ascii(text: str) -> str:
+def ascii_words(text: str) -> str:
     """The text as FITS headers hold it."""
     named = {"π": "pi", "⁰": "0", "γ": "gamma", "ν": "nu", "±": "+-", "–": "-", "−": "-", "×": "x", "σ": "sigma"}
     return "".join(named.get(c, c) for c in text).encode("ascii", "replace").decode()
@@ -65,12 +65,12 @@ def table_hdu(name: str, fields: Sequence[Field], cards: Sequence[Card]) -> Any:
     for field in fields:
         kind = "I" if field.values.dtype == np.int16 else formats[field.values.dtype.kind]
         shape = field.values.shape[1:]
-        size = str(int(np.prod(shape))) if shape else ""
-        dim = f"({','.join(str(n) for n in reversed(shape))})" if len(shape) > 1 else None
+        size = str(math.prod(shape)) if shape else ""
+        dim = f"({','.join(map(str, reversed(shape)))})" if len(shape) > 1 else None
         columns.append(fits.Column(field.name, size + kind, unit=field.unit or None, array=field.values, dim=dim))
     hdu = fits.BinTableHDU.from_columns(columns, name=name)
     for number, field in enumerate(fields, start=1):
-        hdu.header.comments[f"TTYPE{number}"] = _ascii(field.meaning)[:47]
+        hdu.header.comments[f"TTYPE{number}"] = ascii_words(field.meaning)[:47]
         if field.ucd:
             hdu.header.set(f"TUCD{number}", field.ucd, "IVOA UCD1+")
     add_cards(hdu.header, cards)
@@ -80,13 +80,12 @@ def table_hdu(name: str, fields: Sequence[Field], cards: Sequence[Card]) -> Any:
 def add_cards(header: Any, cards: Sequence[Card]) -> None:
     """Add the cards; a text too long for a card goes on in HISTORY-like COMMENT lines instead of being cut."""
     for key, value, comment in cards:
-        if isinstance(value, str) and len(_ascii(value)) > _TEXT:
-            header.add_comment(f"{key}: {_ascii(value)}")
+        if not isinstance(value, str):
+            header[key] = value, ascii_words(comment)[:46]
+        elif len(words := ascii_words(value)) > _TEXT:
+            header.add_comment(f"{key}: {words}")
         else:
-            header[key] = (
-                _ascii(value) if isinstance(value, str) else value,
-                _ascii(comment)[: 46 if not isinstance(value, str) else max(0, 64 - len(value))],
-            )
+            header[key] = words, ascii_words(comment)[: max(0, 64 - len(value))]
 
 
 def hdu_file(hdus: Sequence[Any], stamp: Stamp) -> bytes:
@@ -123,6 +122,4 @@ def ecsv(columns: Mapping[str, tuple[Any, str, str]], meta: Mapping[str, Any]) -
     made = [
         Column(values, name=name, unit=unit or None, description=text) for name, (values, unit, text) in columns.items()
     ]
-    text = io.StringIO()
-    Table(made, meta=dict(meta)).write(text, format="ascii.ecsv")
-    return text.getvalue().encode("utf-8")
+    return table_ecsv(Table(made, meta=dict(meta)))

@@ -26,9 +26,6 @@ _COLUMNS = (
 )
 
 
-# --- the product of a run --------------------------------------------------------------------------------------------
-
-
 def sky_dataset(columns: Mapping[str, Floats], whose: Provenance, local_trials: int) -> xr.Dataset:
     """Fits of all pixels (RING, ICRS) as one dataset that says whose they are; dim ``pixel``.
 
@@ -39,9 +36,6 @@ def sky_dataset(columns: Mapping[str, Floats], whose: Provenance, local_trials: 
     about = {"nside": hp.npix2nside(len(columns["ts"])), "ordering": "RING", "frame": "ICRS"}
     mine = {key: getattr(whose, key) for key in ("origin", "sample", "n_events", "seed")}
     return xr.Dataset(values, attrs={**about, **mine, "local_trials": local_trials})
-
-
-# --- FITS ------------------------------------------------------------------------------------------------------------
 
 
 def _cards(sky: xr.Dataset) -> list[Card]:
@@ -72,17 +66,13 @@ def _finished(hdus: list[Any], sky: xr.Dataset, stamp: Stamp | None) -> bytes:
     return out.getvalue()
 
 
-def _nside(sky: xr.Dataset) -> int:
-    return int(sky.attrs["nside"])
-
-
 def _fields(sky: xr.Dataset, pixels: Ints | slice = slice(None)) -> list[Field]:
     return [Field(name, sky[field].values[pixels], "", meaning) for name, field, meaning in _COLUMNS]
 
 
 def map_fits(sky: xr.Dataset, stamp: Stamp | None = None) -> bytes:
     """The map as HEALPix FITS, RING, ICRS."""
-    cards = [*healpix_cards(_nside(sky), "C"), *_cards(sky)]
+    cards = [*healpix_cards(sky.attrs["nside"], "C"), *_cards(sky)]
     return _finished([table_hdu("SKYMAP", _fields(sky), cards)], sky, stamp)
 
 
@@ -91,7 +81,7 @@ def multi_order(sky: xr.Dataset) -> tuple[Ints, Ints]:
 
     Four pixels that all hold TS 0, so the same fit, become their parent; nothing else is merged, so nothing is lost.
     """
-    nside, ts = _nside(sky), sky["ts"].values
+    nside, ts = int(sky.attrs["nside"]), sky["ts"].values
     order = np.argsort(hp.ring2nest(nside, np.arange(len(ts))))
     empty = (ts[order] <= 0.0) & ~np.isnan(sky["log10_p"].values[order])
     uniq, at, first = [], [], np.arange(len(order))
@@ -113,12 +103,12 @@ def multi_order(sky: xr.Dataset) -> tuple[Ints, Ints]:
 def multi_order_fits(sky: xr.Dataset, stamp: Stamp | None = None) -> bytes:
     """The map as multi-order HEALPix FITS (UNIQ, ICRS); see ``multi_order``."""
     uniq, nested = multi_order(sky)
-    ring = np.asarray(hp.nest2ring(_nside(sky), nested))
+    ring = np.asarray(hp.nest2ring(sky.attrs["nside"], nested))
     cards: list[Card] = [
         ("PIXTYPE", "HEALPIX", "pixelisation"),
         ("ORDERING", "NUNIQ", "pixel order"),
         ("COORDSYS", "C", "C: celestial (ICRS)"),
-        ("MOCORDER", int(np.log2(_nside(sky))), "finest order"),
+        ("MOCORDER", int(np.log2(sky.attrs["nside"])), "finest order"),
         ("INDXSCHM", "EXPLICIT", "pixels are named by UNIQ"),
     ]
     fields = [Field("UNIQ", uniq, "", "pixel and its order, 4 nside^2 + NEST"), *_fields(sky, ring)]
@@ -133,7 +123,7 @@ def plane_fits(sky: xr.Dataset, stamp: Stamp | None = None, *, half_height: floa
     lat = np.arange(-half_height + step / 2, half_height, step)
     grid_lon, grid_lat = np.meshgrid(lon, lat)
     ra, dec = hp.Rotator(coord=["G", "C"])(grid_lon.ravel(), grid_lat.ravel(), lonlat=True)
-    pixel = np.asarray(hp.ang2pix(_nside(sky), ra, dec, lonlat=True)).reshape(grid_lon.shape)
+    pixel = np.asarray(hp.ang2pix(sky.attrs["nside"], ra, dec, lonlat=True)).reshape(grid_lon.shape)
     images = []
     for field in _fields(sky):
         hdu = fits.ImageHDU(field.values[pixel], name=field.name)

@@ -4,34 +4,21 @@ An executor receives a recipe, not data: a function importable from a module (a 
 arguments will do) and small picklable items.  It yields each result as it ends, so that one coordinator can write it.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 
-from nuanalysis.engine.executors._children import one_thread_for_children
-from nuanalysis.engine.executors._contract import Executor
+from nuanalysis.engine import ONE_THREAD
+from nuanalysis.engine.executors._contract import Executor, Serial, Threads
 from nuanalysis.engine.executors.dask import DaskExecutor, at_address, local_cluster
 from nuanalysis.engine.executors.processes import Processes
 from nuanalysis.engine.executors.queues import QUEUES, queue_executor
-from nuanalysis.engine.executors.serial import Serial
-from nuanalysis.engine.executors.threads import Threads
-from nuanalysis.engine.one_thread import ONE_THREAD
 from nuanalysis.errors import InputError, did_you_mean
 
 NAMES = ("serial", "threads", "processes", "dask", *QUEUES)
 
 __all__ = [
-    "NAMES",
-    "ONE_THREAD",
-    "DaskExecutor",
-    "Executor",
-    "Processes",
-    "Serial",
-    "Threads",
-    "one_thread_for_children",
-    "open_executor",
-]
+    "ONE_THREAD", "DaskExecutor", "Executor", "Processes", "Serial", "Threads", "open_executor",
+]  # fmt: skip
 
 
 def open_executor(name: str, *, workers: int, scheduler: str | None = None, cluster: Path | None = None) -> Executor:

@@ -1,29 +1,20 @@
 """Dask: workers of its own on this machine, those of a scheduler at an address, or jobs (see ``queues``)."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from multiprocessing import resource_tracker
-from types import TracebackType
 from typing import Any, Self
 
-from nuanalysis.engine.executors._children import (
-    environment,
-    interrupts_blocked,
-    one_thread_for_children,
-    restore_environment,
-)
-from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Result, check_workers
-from nuanalysis.engine.one_thread import ONE_THREAD
+from nuanalysis.engine import ONE_THREAD
+from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Raised, Result, check_workers
+from nuanalysis.engine.executors.processes import environment_restored, interrupts_blocked, one_thread_for_children
 from nuanalysis.errors import EnvironmentFault, InputError
 
 CONNECT_SECONDS = 5.0
@@ -79,29 +70,34 @@ class DaskExecutor:
             while positions:
                 future = next(done)
                 position = positions.pop(future)
-                result = _result(future, position)
+                try:
+                    result = future.result()
+                except distributed().KilledWorker as error:
+                    raise EnvironmentFault(
+                        f"item {position} lost its Dask worker again and again. "
+                        "If memory ran out, use fewer workers or smaller batches."
+                    ) from error
+                except CancelledError as error:
+                    raise EnvironmentFault(
+                        f"the Dask scheduler was lost while item {position} was under way; start it again"
+                    ) from error
                 future.release()
                 submit_next()
                 yield position, result
         finally:
-            if positions:
-                self._abandon(connection, list(positions))
+            if positions and connection in self._open:
+                # Dask cannot stop work under way, so disposable workers are ended (the next map starts others).
+                if connection.disposable:
+                    self._close(kill=True)
+                else:
+                    with suppress(Exception):
+                        client.cancel(list(positions), force=True)
 
     def connection(self) -> Connection:
         """The open connection, made now if there is none."""
         if not self._open:
             self._open.append(self.connect(self.workers))
         return self._open[0]
-
-    def _abandon(self, connection: Connection, futures: list[Any]) -> None:
-        """Stop work under way: Dask cannot, so disposable workers are ended (the next map starts others)."""
-        if connection not in self._open:
-            return
-        if connection.disposable:
-            self._close(kill=True)
-        else:
-            with suppress(Exception):
-                connection.client.cancel(futures, force=True)
 
     def _close(self, *, kill: bool) -> None:
         while self._open:
@@ -111,29 +107,13 @@ class DaskExecutor:
         self.connection()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Raised, *rest: object) -> None:
         self._close(kill=kind is not None)
 
 
 def distributed() -> Any:
     """The package, imported on first use: it takes half a second."""
     return import_module("distributed")
-
-
-def _result(future: Any, position: int) -> Any:
-    try:
-        return future.result()
-    except distributed().KilledWorker as error:
-        raise EnvironmentFault(
-            f"item {position} lost its Dask worker again and again. "
-            "If memory ran out, use fewer workers or smaller batches."
-        ) from error
-    except CancelledError as error:
-        raise EnvironmentFault(
-            f"the Dask scheduler was lost while item {position} was under way; start it again"
-        ) from error
 
 
 def at_address(address: str, workers: int) -> Connection:
@@ -167,35 +147,31 @@ def local_cluster(workers: int) -> Connection:
     import dask
 
     distributed()  # before dask.config.set, whose end would take away the settings made by a first import within it
-    # Nannies write these into the environment of this process and leave them there.
-    before = environment((*ONE_THREAD, "PYTHONHASHSEED", "MALLOC_TRIM_THRESHOLD_"))
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",
         "distributed.nanny.pre-spawn-environ": ONE_THREAD,
     }
     resource_tracker.ensure_running()
-    with dask.config.set(settings), one_thread_for_children(), interrupts_blocked():
-        cluster = distributed().LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            scheduler_kwargs={
-                "dashboard_address": "127.0.0.1:0"
-            },  # without it: port 8787, and a warning if it is taken
-            silence_logs=logging.CRITICAL,
-        )
-        client = distributed().Client(cluster, set_as_default=False)
-    return Connection(
-        client, width=lambda: workers, close=partial(_end_local_cluster, client, cluster, before), disposable=True
-    )
+    with ExitStack() as opened:
+        # Nannies write these into the environment of this process and leave them there.
+        opened.enter_context(environment_restored(*ONE_THREAD, "PYTHONHASHSEED", "MALLOC_TRIM_THRESHOLD_"))
+        with dask.config.set(settings), one_thread_for_children(), interrupts_blocked():
+            cluster = distributed().LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else port 8787, and a warning if it is taken
+                silence_logs=logging.CRITICAL,
+            )
+            client = distributed().Client(cluster, set_as_default=False)
+        leave = opened.pop_all()
 
+    def close(kill: bool) -> None:
+        with leave:
+            _end_workers(client, cluster, kill=kill)
 
-def _end_local_cluster(client: Any, cluster: Any, before: dict[str, str | None], kill: bool) -> None:
-    try:
-        _end_workers(client, cluster, kill=kill)
-    finally:
-        restore_environment(before)
+    return Connection(client, width=lambda: workers, close=close, disposable=True)
 
 
 def _end_workers(client: Any, cluster: Any, *, kill: bool) -> None:
@@ -221,6 +197,12 @@ def _end_workers(client: Any, cluster: Any, *, kill: bool) -> None:
         time.sleep(0.05)
 
 
+def _kill(workers: set[Any]) -> None:
+    for process_id in filter(None, (worker and worker.pid for worker in workers)):
+        with suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
+
+
 def hush() -> None:
     """Keep what Dask's loop says about its ended workers, even after the cluster is closed, off the terminal.
 
@@ -232,9 +214,3 @@ def hush() -> None:
 
 def _is_critical(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.CRITICAL
-
-
-def _kill(workers: set[Any]) -> None:
-    for process_id in filter(None, (worker and worker.pid for worker in workers)):
-        with suppress(ProcessLookupError):
-            os.kill(process_id, signal.SIGKILL)

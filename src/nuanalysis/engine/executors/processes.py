@@ -5,8 +5,6 @@ leaves the others' results unreadable behind the torn one: the pool hangs (seen 
 ends its own pipe and nothing else, and idle workers leave when the pipe closes.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import signal
@@ -14,16 +12,15 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from nuanalysis.engine.executors._children import interrupts_blocked, one_thread_for_children
-from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Result, check_workers
+from nuanalysis.engine import ONE_THREAD
+from nuanalysis.engine.executors._contract import GRACE_SECONDS, Item, Raised, Result, check_workers
 from nuanalysis.errors import EnvironmentFault, InputError
 
 RETRIES = 3
@@ -46,11 +43,10 @@ class _Worker:
         self.process.join()
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(NamedTuple):
     position: int
     message: bytes
-    attempt: int
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,7 @@ class Processes:
         check_workers(self.workers)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
-        waiting = (_Task(position, _message(function, item), 0) for position, item in enumerate(items))
+        waiting = (_Task(position, _message(function, item)) for position, item in enumerate(items))
         again: deque[_Task] = deque()
         busy: dict[Any, tuple[_Worker, _Task]] = {}
         try:
@@ -82,41 +78,40 @@ class Processes:
                     return
                 for pipe in wait(list(busy)):
                     worker, task = busy.pop(pipe)
-                    reply = _reply(worker)
-                    if reply is None:
-                        again.append(self._once_more(worker, task))
+                    try:
+                        reply = worker.pipe.recv_bytes()
+                    except (EOFError, OSError):
+                        worker.kill()
+                        if task.attempt >= self.retries:
+                            raise _given_up(task, worker.process.exitcode or 0) from None
+                        again.append(task._replace(attempt=task.attempt + 1))
                         continue
                     self._idle.append(worker)
-                    yield task.position, _result(reply)
+                    error, value = pickle.loads(reply)
+                    if error is not None:
+                        error.add_note(value)
+                        raise error
+                    yield task.position, value
         finally:
             for worker, _ in busy.values():
                 worker.kill()
 
-    def _once_more(self, worker: _Worker, task: _Task) -> _Task:
-        worker.kill()
-        if task.attempt >= self.retries:
-            raise EnvironmentFault(
-                f"item {task.position} lost its worker process {task.attempt + 1} times, "
-                f"the last {_end(worker.process)}. "
-                "If memory ran out, use fewer workers or smaller batches; if the worker never starts, "
-                "put the calling script's top level under \"if __name__ == '__main__':\"."
-            )
-        return _Task(task.position, task.message, task.attempt + 1)
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Raised, *rest: object) -> None:
         while self._idle:
             worker = self._idle.pop()
             worker.stop() if kind is None else worker.kill()
 
 
-def _end(process: SpawnProcess) -> str:
-    code = process.exitcode or 0
-    return f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+def _given_up(task: _Task, code: int) -> EnvironmentFault:
+    how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    return EnvironmentFault(
+        f"item {task.position} lost its worker process {task.attempt + 1} times, the last {how}. "
+        "If memory ran out, use fewer workers or smaller batches; if the worker never starts, "
+        "put the calling script's top level under \"if __name__ == '__main__':\"."
+    )
 
 
 def _message(function: Callable[[Item], Result], item: Item) -> bytes:
@@ -138,21 +133,6 @@ def _start_worker() -> _Worker:
     return _Worker(process, ours)
 
 
-def _reply(worker: _Worker) -> bytes | None:
-    try:
-        return worker.pipe.recv_bytes()
-    except (EOFError, OSError):
-        return None
-
-
-def _result(reply: bytes) -> Any:
-    error, value = pickle.loads(reply)
-    if error is None:
-        return value
-    error.add_note(value)
-    raise error
-
-
 def _work(pipe: Connection) -> None:
     """Serve one task after the other until the coordinator closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -170,26 +150,50 @@ def _leave_with_parent() -> None:
 
 
 def _outcome(message: bytes) -> bytes:
+    """(None, result), or the exception as itself with its traceback; a plain one if it does not survive pickling."""
     try:
-        function, item = _open(message)
+        try:
+            function, item = pickle.loads(message)
+        except (AttributeError, ImportError) as error:
+            raise InputError(f"a worker process cannot import the function: {error}. Put it into a module.") from error
         return pickle.dumps((None, function(item)))
     except Exception as error:
-        return _failure(error)
+        trace = "in a worker process:\n" + "".join(traceback.format_exception(error))
+        try:
+            reply = pickle.dumps((error, trace))
+            pickle.loads(reply)
+        except Exception:
+            return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), trace))
+        return reply
 
 
-def _open(message: bytes) -> Any:
+@contextmanager
+def environment_restored(*names: str) -> Iterator[None]:
+    """While open, these variables may be set; afterwards they are as they were."""
+    before = {name: os.environ.get(name) for name in names}
     try:
-        return pickle.loads(message)
-    except (AttributeError, ImportError) as error:
-        raise InputError(f"a worker process cannot import the function: {error}. Put it into a module.") from error
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-def _failure(error: Exception) -> bytes:
-    """The exception as itself with the worker's traceback; a plain one if it does not survive pickling."""
-    trace = "in a worker process:\n" + "".join(traceback.format_exception(error))
+@contextmanager
+def one_thread_for_children() -> Iterator[None]:
+    """While open, processes that are started get one thread for OpenMP, BLAS and numba each."""
+    with environment_restored(*ONE_THREAD):
+        os.environ.update(ONE_THREAD)
+        yield
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C reaches the whole process group; children started here leave it to the coordinator."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        reply = pickle.dumps((error, trace))
-        pickle.loads(reply)
-    except Exception:
-        return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), trace))
-    return reply
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,9 +3,19 @@
 The Dask scheduler runs in this process, so call where the workers reach it: on a submit node, or in a job of its own.
 Jobs start in the working directory; this folder, the run folder and the Python environment must be the same files here
 and there.  Why not everything is left to dask-jobqueue: docs/decisions/0010.
-"""
 
-from __future__ import annotations
+The cluster file says what a job asks for, a small strict record read from TOML:
+
+    queue = "short"                 # SLURM alone: the partition
+    account = "neutrinos"
+    memory = "4 GB"                 # of a job
+    cores = 2                       # workers of a job, one core each
+    walltime = "02:00:00"
+    job_script_prologue = ["module load gcc"]
+
+Keys have the names and meanings they have in dask-jobqueue.  Where one is left out that has no default, the site's own
+settings of dask-jobqueue hold, if there are any.
+"""
 
 import logging
 import math
@@ -18,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,22 +37,108 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from nuanalysis.engine.executors._children import interrupts_blocked
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nuanalysis.engine import ONE_THREAD
 from nuanalysis.engine.executors._contract import check_workers
 from nuanalysis.engine.executors.dask import Connection, DaskExecutor, close_in_time, distributed, hush
-from nuanalysis.engine.one_thread import ONE_THREAD
-from nuanalysis.errors import EnvironmentFault, InputError
-
-if TYPE_CHECKING:
-    from nuanalysis.engine.executors._cluster_file import JobOptions
+from nuanalysis.engine.executors.processes import interrupts_blocked
+from nuanalysis.errors import EnvironmentFault, InputError, did_you_mean
 
 LOOK_SECONDS = 10.0
 FIRST_WORKER_SECONDS = 60.0
 COMMAND_SECONDS = 120.0
 
 _log = logging.getLogger(__name__)
+
+
+Word = Annotated[str, Field(pattern=r"^\S+$")]
+Lines = Annotated[tuple[str, ...], Field(strict=False)]
+Size = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[kMGT]i?B$")]
+
+_NO_QUEUE = " HTCondor has no queues; what picks machines there goes into job_extra_directives."
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    memory: Size = Field(description="of a job, for example '4 GB'")
+    cores: Annotated[int, Field(ge=1, le=1024)] = Field(1, description="workers of a job, one core and thread each")
+    walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}:[0-5]\d:[0-5]\d$")] = Field(
+        "01:00:00", description="of a job, as hours:minutes:seconds or days-hours:minutes:seconds"
+    )
+    account: Word | None = Field(None, description="who pays: SLURM's account, HTCondor's accounting group")
+    interface: Word | None = Field(None, description="network between here and the workers, for example 'ib0'")
+    local_directory: Word | None = Field(None, description="scratch on the worker's own disk, for example '$TMPDIR'")
+    log_directory: Word | None = Field(None, description="where the output of the jobs goes")
+    job_script_prologue: Lines = Field((), description="list of shell lines before the worker starts")
+
+    def _common(self, *without: str) -> dict[str, Any]:
+        given = self.model_dump(exclude={"job_script_prologue", "job_extra_directives", *without})
+        return {**given, "processes": self.cores, "job_name": "nuanalysis"}
+
+
+class SlurmOptions(_Options):
+    """A SLURM job."""
+
+    queue: Word | None = Field(None, description="the partition")
+    job_extra_directives: Lines = Field((), description="list of what else stands after #SBATCH")
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of dask-jobqueue's job, but for its prologue; None: as the site has set it."""
+        return {**self._common(), "job_extra_directives": list(self.job_extra_directives) or None}
+
+
+class HTCondorOptions(_Options):
+    """An HTCondor job."""
+
+    disk: Size = Field("1 GB", description="of a job, for example '1 GB'")
+    job_extra_directives: dict[str, str] = Field(
+        default_factory=dict, description="table of what else stands in the submit file, { name = 'value' }"
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of dask-jobqueue's job, but for its prologue; None: as the site has set it."""
+        account = {"accounting_group": self.account} if self.account else {}
+        directives = {**account, "allowed_job_duration": _seconds(self.walltime), **self.job_extra_directives}
+        return {**self._common("account", "walltime"), "job_extra_directives": directives}
+
+
+JobOptions = SlurmOptions | HTCondorOptions
+_OPTIONS: dict[str, type[SlurmOptions] | type[HTCondorOptions]] = {"slurm": SlurmOptions, "htcondor": HTCondorOptions}
+
+
+def _seconds(walltime: str) -> int:
+    days, _, clock = walltime.rpartition("-")
+    hours, minutes, seconds = (int(part) for part in clock.split(":"))
+    return ((24 * int(days or 0) + hours) * 60 + minutes) * 60 + seconds
+
+
+def read_cluster_file(executor: str, path: Path) -> JobOptions:
+    """Read what a job of that executor asks for.  Raises InputError with all faults in one message."""
+    try:
+        return _OPTIONS[executor].model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the cluster file {path} cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"the cluster file {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        faults = "\n  - ".join(_sentence(executor, dict(fault)) for fault in error.errors())
+        raise InputError(
+            f"{path} is not a valid cluster file of the executor '{executor}':\n  - {faults}\nNothing was run."
+        ) from error
+
+
+def _sentence(executor: str, fault: dict[str, Any]) -> str:
+    fields = _OPTIONS[executor].model_fields
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        no_queue = executor == "htcondor" and key == "queue"
+        return f"unknown key '{key}'.{_NO_QUEUE if no_queue else did_you_mean(key, fields)}"
+    found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
+    return f"'{key}' ({fields[str(fault['loc'][0])].description}): {fault['msg']}{found}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +158,6 @@ QUEUES = {
 
 def queue_executor(name: str, workers: int, cluster: Path | None) -> DaskExecutor:
     """The executor of a batch system; what cannot work is refused here, before anything starts."""
-    from nuanalysis.engine.executors._cluster_file import read_cluster_file
-
     check_workers(workers)
     if cluster is None:
         raise InputError(
@@ -111,17 +206,22 @@ def connect(queue: Queue, options: JobOptions, workers: int) -> Connection:
 
     Returns before any worker is there: jobs may wait in the queue, and items are done as workers come.
     """
-    n_jobs = math.ceil(workers / options.cores)
+    n_jobs, stop = math.ceil(workers / options.cores), threading.Event()
     with ExitStack() as opened:
         ours, theirs = opened.enter_context(_certificates())
-        cluster = opened.enter_context(_scheduler(options, ours))
+        cluster = _scheduler(options, ours)
+        opened.callback(close_in_time, cluster)
         jobs = _Jobs(partial(make_job, queue, options, cluster.scheduler_address, security=theirs))
-        opened.callback(jobs.cancel_all)
+        opened.callback(lambda: jobs.cancel(jobs.names()))
         for _ in range(n_jobs):
             jobs.submit()
         client = distributed().Client(cluster, set_as_default=False)
         opened.callback(close_in_time, client)
-        opened.enter_context(_replaced(jobs, cluster, queue))
+        looking = partial(_look_after, jobs, cluster.scheduler, queue, stop)
+        thread = threading.Thread(target=looking, name="nuanalysis-jobs", daemon=True)
+        thread.start()
+        opened.callback(thread.join)
+        opened.callback(stop.set)
         opened.callback(hush)
         leave = opened.pop_all()
     return Connection(client, width=lambda: n_jobs * options.cores, close=lambda kill: leave.close(), disposable=False)
@@ -143,26 +243,14 @@ def _certificates() -> Iterator[tuple[Any, Any]]:
         yield ours, distributed().Security(require_encryption=True, **paths)
 
 
-@contextmanager
-def _scheduler(options: JobOptions, security: Any) -> Iterator[Any]:
-    settings = {
-        "protocol": "tls://",
-        "security": security,
-        "interface": options.interface,
-        "dashboard_address": "127.0.0.1:0",
-    }
-    kind = {"cls": distributed().Scheduler, "options": settings}
+def _scheduler(options: JobOptions, security: Any) -> Any:
+    settings = {"protocol": "tls://", "interface": options.interface, "dashboard_address": "127.0.0.1:0"}
+    kind = {"cls": distributed().Scheduler, "options": {**settings, "security": security}}
     try:
         with interrupts_blocked():
-            cluster = distributed().SpecCluster(
-                workers={}, scheduler=kind, security=security, silence_logs=logging.CRITICAL
-            )
+            return distributed().SpecCluster({}, kind, security=security, silence_logs=logging.CRITICAL)
     except RuntimeError as error:
         raise EnvironmentFault(f"no Dask scheduler could be started: {error}") from error
-    try:
-        yield cluster
-    finally:
-        close_in_time(cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +275,12 @@ class _Jobs:
     def names(self) -> set[str]:
         return set(self._there)
 
-    def cancel(self, name: str) -> None:
-        job, number = self._there.pop(name)
-        self._remove(job, [number])
-
-    def cancel_all(self) -> None:
-        jobs = list(self._there.values())
-        self._there.clear()
-        if jobs:
-            self._remove(jobs[0][0], [number for _, number in jobs])
-
-    def _remove(self, job: Any, numbers: Iterable[str]) -> None:
+    def cancel(self, names: Iterable[str]) -> None:
+        jobs = [self._there.pop(name) for name in names]
+        if not jobs:
+            return
         try:
-            _call([*shlex.split(job.cancel_command), *numbers])
+            _call([*shlex.split(jobs[0][0].cancel_command), *(number for _, number in jobs)])
         except EnvironmentFault as fault:  # ended meanwhile, mostly; otherwise its workers leave with the scheduler
             _log.debug("%s", fault)
 
@@ -217,31 +298,20 @@ def _call(command: list[str]) -> str:
     return run.stdout
 
 
-@contextmanager
-def _replaced(jobs: _Jobs, cluster: Any, queue: Queue) -> Iterator[None]:
-    """While open, a job whose workers have gone (walltime, preemption, a lost node) is followed by another."""
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=_look_after, args=(jobs, cluster.scheduler, queue, stop), name="nuanalysis-jobs", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def _look_after(jobs: _Jobs, scheduler: Any, queue: Queue, stop: threading.Event) -> None:
-    seen: set[str] = set()
-    gone: set[str] = set()
+    """Until it stops, a job whose workers have gone (walltime, preemption, a lost node) is followed by another."""
+    seen, gone = set[str](), set[str]()
     patience = time.monotonic() + FIRST_WORKER_SECONDS
     while not stop.wait(LOOK_SECONDS):
         there = {str(worker.name).partition("-")[0] for worker in list(scheduler.workers.values())}
         seen |= there
         gone_before, gone = gone, (seen & jobs.names()) - there  # twice: a worker that starts again is not lost
         for name in gone & gone_before:
-            _replace(jobs, name)
+            try:
+                jobs.submit()
+                jobs.cancel([name])
+            except EnvironmentFault as fault:
+                _log.warning("a job has ended and another is not taken, tried again in %.0f s: %s", LOOK_SECONDS, fault)
         if not seen and time.monotonic() > patience:
             patience = math.inf
             _log.warning(
@@ -250,11 +320,3 @@ def _look_after(jobs: _Jobs, scheduler: Any, queue: Queue, stop: threading.Event
                 len(jobs.names()),
                 queue.show,
             )
-
-
-def _replace(jobs: _Jobs, name: str) -> None:
-    try:
-        jobs.submit()
-        jobs.cancel(name)
-    except EnvironmentFault as fault:
-        _log.warning("a job has ended and another is not taken, tried again in %.0f s: %s", LOOK_SECONDS, fault)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import field_validator, model_validator
 
 from nuanalysis.deferred import units as u
@@ -19,13 +18,12 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
 from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
-from nuanalysis.library.samples._recipe import SampleRecipe, Season
-from nuanalysis.library.samples._samples import Samples, joined
-from nuanalysis.library.samples._shared import refuse_shared_events
+from nuanalysis.library.samples._recipe import SampleRecipe, Samples, Season, joined, refuse_shared_events
 from nuanalysis.likelihood import statistics
 from nuanalysis.model import Sample
 from nuanalysis.records import Settings, made, setting
 from nuanalysis.response import Response, acceptance
+from nuanalysis.schema import Floats
 from nuanalysis.selection import NO_RUNS, CutFlow, Range, apply
 from nuanalysis.sky.catalogues import Selection, seen_shares
 from nuanalysis.sky.records import PowerLaw
@@ -42,7 +40,6 @@ __all__ = [
     "SAMPLES", "Detector", "EventTable", "SampleRecipe", "SampleSpec", "Samples", "Season", "assemble", "detector",
     "event_shares", "joined", "load", "make_events", "names", "own", "recipe", "refuse_shared_events", "sample_spec",
     "select",
-    "user_cuts",
 ]  # fmt: skip
 
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
@@ -124,23 +121,19 @@ def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
     return sample.events(seed, signal, spec.n_signal)
 
 
-def user_cuts(spec: SampleSpec) -> tuple[Range, ...]:
-    """The cuts of the spec that remove something."""
-    cuts = []
-    if (spec.min_log10_energy, spec.max_log10_energy) != (0.0, 10.0):
-        cuts.append(Range("log10_energy", low=spec.min_log10_energy, high=spec.max_log10_energy))
-    if (spec.min_declination_deg, spec.max_declination_deg) != (-90.0, 90.0):
-        low, high = np.radians([spec.min_declination_deg, spec.max_declination_deg])
-        cuts.append(Range("declination", low=float(low), high=float(high)))
-    return tuple(cuts)
+def _ranges(spec: SampleSpec) -> tuple[Range, Range]:
+    low, high = np.radians([spec.min_declination_deg, spec.max_declination_deg]).tolist()
+    return Range("log10_energy", spec.min_log10_energy, spec.max_log10_energy), Range("declination", low, high)
 
 
 def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], dict[str, CutFlow]]:
     """Apply the selection of the sample and the user's cuts; returns events and cut flow by season."""
+    everything = _ranges(SampleSpec(name=spec.name))
+    cuts = [one for one, whole in zip(_ranges(spec), everything, strict=True) if one != whole]
     kept, flows, earlier = {}, {}, NO_RUNS
     for season, dataset in events.items():
         steps, runs = recipe(spec.name).season(season).steps(earlier)
-        kept[season], flows[season] = apply(dataset, (*steps, *user_cuts(spec)), runs=runs)
+        kept[season], flows[season] = apply(dataset, (*steps, *cuts), runs=runs)
         earlier = runs
     return kept, flows
 
@@ -148,12 +141,11 @@ def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, x
 def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> Samples:
     """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
     sample, seasons = recipe(spec.name), []
-    energy = (spec.min_log10_energy, spec.max_log10_energy)
-    declination = (float(np.radians(spec.min_declination_deg)), float(np.radians(spec.max_declination_deg)))
+    ranges = [(one.low, one.high) for one in _ranges(spec)]
     for name, dataset in events.items():
         response = sample.season(name).response()
-        about = (sample.binning, sample.nside, statistics.statistic(spec.statistic), energy, declination)
-        seasons.append(Sample(name, response.label, dataset, response, *about))
+        about = (sample.binning, sample.nside, statistics.statistic(spec.statistic))
+        seasons.append(Sample(name, response.label, dataset, response, *about, *ranges))
     said = seasons[0].events.attrs
     return Samples(
         sample.name,
@@ -180,10 +172,8 @@ def detector(response: str | Response | xr.Dataset) -> Detector:
     Raises InputError for unknown names and for samples of several seasons, DataError for a dataset against the schema.
     """
     if isinstance(response, str):
-        found = [(sample, season) for sample in SAMPLES for season in sample.seasons if season.name == response]
-        if not found:
-            sample = recipe(response)
-            found = [(sample, season) for season in sample.seasons]
+        named = [(sample, season) for sample in SAMPLES for season in sample.seasons if season.name == response]
+        found = named or [(sample, season) for sample in (recipe(response),) for season in sample.seasons]
         if len(found) > 1:
             seasons = ", ".join(season.name for _, season in found)
             raise InputError(f"the sample '{response}' has a response for each season; expected one of {seasons}")
@@ -220,14 +210,14 @@ def own(
     if name in names() or not _PLAIN.fullmatch(name):
         raise InputError(f"name is '{name}'; expected one of its own, of small letters, digits, '.', '_' and '-'")
     seen_by = detector(response)
-    events = own_events(table, livetime=livetime, origin=origin, name=name, units=units or {}, reference=reference)
+    events = own_events(table, units or {}, livetime, {"sample": name, "origin": origin, "reference": reference})
     label = f"{name}, seen as {seen_by.response.label}"
     about = (seen_by.response, seen_by.binning, seen_by.nside, statistics.statistic(statistic))
     season = Sample(name, label, events, *about)
     return Samples(name, label, (season,), seed, systematics=seen_by.systematics)
 
 
-def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> NDArray[np.float64]:
+def event_shares(name: str, selection: Selection, *, index: float = 2.7) -> Floats:
     """Shares of the events of a sample that the sources of a selection are expected to bring, (source,).
 
     index : of the power law of every source.  Seasons are added by their livetimes.

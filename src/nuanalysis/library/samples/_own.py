@@ -14,14 +14,13 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.model import Binning
 from nuanalysis.response import NONE, Response, Systematics
-from nuanalysis.schema import EVENTS, TWO_PI, Column, faults
+from nuanalysis.schema import EVENTS, TWO_PI, Column, Floats, faults
 
 if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
 
 EventTable: TypeAlias = "Table | pd.DataFrame | xr.Dataset | Mapping[str, Any]"
-Floats = NDArray[np.float64]
 Given = dict[str, tuple[NDArray[Any], str | None]]
 
 _ALSO = {
@@ -59,15 +58,9 @@ def own_response(data: xr.Dataset) -> Response:
 
 
 def own_events(
-    table: EventTable,
-    *,
-    livetime: u.Quantity | None,
-    origin: str,
-    name: str,
-    units: Mapping[str, str],
-    reference: str,
+    table: EventTable, units: Mapping[str, str], livetime: u.Quantity | None, attrs: dict[str, str]
 ) -> xr.Dataset:
-    """A user's events as a dataset of schema EVENTS; arguments as for ``own``.
+    """A user's events as a dataset of schema EVENTS; arguments as for ``own``.    attrs : sample, origin, reference.
 
     Raises InputError with every fault in one message.
     """
@@ -82,10 +75,14 @@ def own_events(
         except InputError as error:
             said.append(str(error))
             broken.add(f"column '{key}' is missing")
-    attrs: dict[str, str | float] = {"sample": name, "origin": origin, "reference": reference}
-    attrs["livetime_s"] = _seconds(livetime, said)
-    dataset = _dataset(values, attrs, said, broken)
-    refuse(said, f"the table of '{name}' cannot be used as events")
+    try:
+        seconds = float(u.Quantity(livetime).to_value(u.s))
+    except (u.UnitsError, ValueError, TypeError):
+        seconds = np.nan
+    if not 0.0 < seconds < np.inf:
+        said.append(f"livetime is {livetime}; expected a positive time with a unit, such as 300 * u.day")
+    dataset = _dataset(values, {**attrs, "livetime_s": seconds}, said, broken)
+    refuse(said, f"the table of '{attrs['sample']}' cannot be used as events")
     return dataset
 
 
@@ -151,13 +148,3 @@ def _column(key: str, column: Column, given: Given, units: Mapping[str, str]) ->
         with np.errstate(divide="ignore", invalid="ignore"):  # what is not positive is told as not finite
             return {key: np.log10(found)}
     return {key: np.where(found == TWO_PI, 0.0, found) if key == "right_ascension" else found}
-
-
-def _seconds(livetime: u.Quantity | None, said: list[str]) -> float:
-    try:
-        seconds = float(u.Quantity(livetime).to_value(u.s))
-    except (u.UnitsError, ValueError, TypeError):
-        seconds = np.nan
-    if not 0.0 < seconds < np.inf:
-        said.append(f"livetime is {livetime}; expected a positive time with a unit, such as 300 * u.day")
-    return seconds

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import EnvironmentFault
+from nuanalysis.errors import DataError, EnvironmentFault
 from nuanalysis.ingest import UpstreamRelease, cache_root, find, irf_plenum
-from nuanalysis.library.samples._recipe import Season, Steps
-from nuanalysis.model import Binning
+from nuanalysis.library.samples._recipe import SampleRecipe, Season, Steps
+from nuanalysis.model import Binning, Hypothesis
 from nuanalysis.response import Response
 from nuanalysis.response import tracks as track_response
 from nuanalysis.response.tracks import Resolution
 from nuanalysis.selection import Runs
 from nuanalysis.selection import tracks as select_tracks
-from nuanalysis.store import atomic_write, sha256_file
+from nuanalysis.store import read_object, sha256_file, write_object
 
 # Edges between the 0.1 steps in which the IC86-2011 energies are released.
 BINNING = Binning(np.linspace(-1, 1, 21), np.arange(0.95, 8.0, 0.2), float(np.radians(2.0)), min_count=10)
 NSIDE = 128
 CACHE_FOLDER = "resolutions"
-_ARRAYS = ("sin_dec_edges", "true_edges", "reco_edges", "migration", "nodes", "spread")
-_NUMBERS = ("error_scale", "error_spread")
 Reader = Callable[[Path], "xr.Dataset"]
 
 
@@ -82,11 +78,17 @@ def track_season(
     return Season(name, response, seconds, steps)
 
 
-def archive_seasons(archive: Archive) -> tuple[Season, ...]:
-    """Every season of a release, with its own smearing matrix where that is here."""
-    return tuple(
+def archive_sample(
+    archive: Archive, *, title: str, label: str, read: Callable[[Path], Iterable[xr.Dataset]]
+) -> SampleRecipe:
+    """Every season of a release as one sample, each with its own smearing matrix where that is here.
+
+    read : the events of the seasons, in their order, from the folder of the release.
+    """
+    name = archive.RELEASE.name
+    seasons = tuple(
         track_season(
-            f"{archive.RELEASE.name}-{season.lower().replace('_', '-')}",
+            f"{name}-{season.lower().replace('_', '-')}",
             f"{season.replace('_', '-')} tracks",
             archive.RELEASE,
             area=partial(archive.read_effective_area, season=season),
@@ -95,6 +97,23 @@ def archive_seasons(archive: Archive) -> tuple[Season, ...]:
             resolution=partial(_resolution, archive, season),
         )
         for season in archive.SEASONS
+    )
+
+    def events(seed: int, signal: Hypothesis | None, n_signal: float) -> dict[str, xr.Dataset]:
+        found = read(find(archive.RELEASE))
+        return {season.name: dataset for season, dataset in zip(seasons, found, strict=True)}
+
+    return SampleRecipe(
+        name=name,
+        title=title,
+        label=label,
+        origin="real",
+        releases=(name, irf_plenum.RELEASE.name),
+        binning=BINNING,
+        nside=NSIDE,
+        seasons=seasons,
+        holds=tuple(f"tracks {season}" for season in archive.SEASONS),
+        events=events,
     )
 
 
@@ -116,25 +135,17 @@ def stand_in() -> Resolution:
 
 
 def resolution_of(path: Path, make: Callable[[], Resolution]) -> Resolution:
-    """The resolution of a smearing matrix, kept in the cache under its checksum; its notes are not kept.
+    """The resolution of a smearing matrix, kept in the cache under its checksum and that of the code that makes it.
 
     path : of the matrix, up to 1 GB of text that takes minutes to read.    make : reads it, and works it out.
     """
-    kept = cache_root() / CACHE_FOLDER / f"{_key(path)}.npz"
-    if kept.is_file():
-        with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(kept, allow_pickle=False) as held:
-            return Resolution(*(held[name] for name in _ARRAYS), *(float(held[name]) for name in _NUMBERS))
-    made = make()
-    buffer = io.BytesIO()
-    arrays: Any = {name: np.asarray(getattr(made, name)) for name in (*_ARRAYS, *_NUMBERS)}
-    np.savez(buffer, **arrays)
-    with suppress(EnvironmentFault):  # a cache that cannot be written costs minutes, not the answer
-        atomic_write(kept, buffer.getvalue())
-    return made
-
-
-def _key(path: Path) -> str:
-    """Of the matrix, and of the code that makes a resolution of it."""
     makers = track_response.from_smearing, track_response.stand_in, track_response.fit_mixture
-    code = (sha256_file(Path(make.__code__.co_filename)) for make in makers)
-    return hashlib.sha256(" ".join([sha256_file(path), *code]).encode()).hexdigest()
+    content = [sha256_file(path), *(sha256_file(Path(one.__code__.co_filename)) for one in makers)]
+    kept = cache_root() / CACHE_FOLDER / f"{hashlib.sha256(' '.join(content).encode()).hexdigest()}.pickle"
+    if kept.is_file():
+        with suppress(DataError):
+            return cast("Resolution", read_object(kept))
+    made = make()
+    with suppress(EnvironmentFault):  # a cache that cannot be written costs minutes, not the answer
+        write_object(kept, made)
+    return made

@@ -1,7 +1,5 @@
 """High-energy starting events of 7.5 years: a list without right ascensions, which no analysis here can use."""
 
-from __future__ import annotations
-
 from nuanalysis.ingest import hese75 as release
 from nuanalysis.library.samples._recipe import SampleRecipe
 from nuanalysis.library.samples.cascades_2023 import BINNING

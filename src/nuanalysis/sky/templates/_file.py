@@ -18,6 +18,7 @@ import numpy as np
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
+from nuanalysis.records import Record, shown
 from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import _healpix, _points, _said
@@ -36,29 +37,28 @@ HALF_STEP = 0.05  # in log10 E, of the difference that stands for the slope
 SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
 
 
-@dataclass(frozen=True, slots=True)
-class Understood:
+class Understood(Record):
     """What was made of a map file, for a person to check.
 
     energies  : number of energies in the file, lowest and highest in GeV; (1, E, E) for a map at one energy E, (0, 0,
         0) for a relative map.
     integral  : over the sky, in the file's own unit times sr (or summed over pixels or sources), at 100 TeV or at the
         one energy.
-    index     : of the spectrum at 100 TeV: -dlog(dN/dE)/dlog(E); NaN where there is no flux around it.
+    index     : of the spectrum at 100 TeV: -dlog(dN/dE)/dlog(E); None where there is no flux around it.
     brightest : Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg.
     """
 
-    format: str
-    frame: str
-    ordering: str
-    units: str
-    flavour: str
-    energies: tuple[int, float, float]
-    nside: int
-    integral: float
-    index: float
-    brightest: tuple[float, float]
-    notes: tuple[str, ...]
+    format: str = shown("format")
+    frame: str = shown("frame")
+    ordering: str = shown("ordering")
+    units: str = shown("units")
+    flavour: str = shown("flavour")
+    energies: tuple[int, float, float] = shown("energies: how many, lowest and highest in GeV")
+    nside: int = shown("nside", hidden=True)
+    integral: float = shown("integral over the sky, as stored")
+    index: float | None = shown("index at 100 TeV", None, form=".2f")
+    brightest: tuple[float, float] = shown("brightest at l, b, deg", form=".2f", hidden=True)
+    notes: tuple[str, ...] = shown("notes")
 
 
 def read(file: MapFile) -> Template:
@@ -279,18 +279,19 @@ def _finished(
     scale = "relative" if units.relative else f"{units.text}, {flavour}"
     reference = f"{source.reference}, {words}, {scale}"
     template = Template(source.name, source.name, maps, nodes, spectrum, "user file", reference, source.sha256(), flux)
+    index = local_index(spectrum)
     record = Understood(
-        found.kind,
-        found.frame,
-        found.ordering,
-        units.text,
-        flavour,
-        (len(energies), float(energies[0]), float(energies[-1])) if len(energies) else (0, 0.0, 0.0),
-        template.nside,
-        integral,
-        local_index(spectrum),
-        brightest(template),
-        notes,
+        format=found.kind,
+        frame=found.frame,
+        ordering=found.ordering,
+        units=units.text,
+        flavour=flavour,
+        energies=(len(energies), float(energies[0]), float(energies[-1])) if len(energies) else (0, 0.0, 0.0),
+        nside=template.nside,
+        integral=integral,
+        index=index if np.isfinite(index) else None,
+        brightest=brightest(template),
+        notes=notes,
     )
     return template, record
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,50 +58,48 @@ def create_ensemble(
         raise InputError(
             f"an ensemble needs n_trials >= 1, batch >= 1 and distinct columns; found {n_trials}, {batch}, {columns}."
         )
-    wanted = EnsembleLayout(fingerprint, tuple(columns), n_trials, batch, plain(attrs, "attrs"))
+    root = {
+        "format": TRIALS_FORMAT,
+        "fingerprint": fingerprint,
+        "columns": list(columns),
+        "attrs": plain(attrs, "attrs"),
+    }
     with locked(path, LOCK_TIMEOUT_S):
-        if not (path / "zarr.json").exists():
-            _write_layout(path, wanted)
-            return
-        found = ensemble_layout(path)
-        _refuse_other(path, found, wanted)
-        if wanted.n_trials > found.n_trials:
-            _write_layout(path, wanted)
+        begun = (path / "zarr.json").exists()
+        if begun:
+            found = ensemble_layout(path)
+            _refuse_other(path, found, fingerprint, tuple(columns), batch)
+        if not begun or n_trials > found.n_trials:
+            _write_metadata(path, root, (n_trials, len(columns)), batch)
 
 
-def _refuse_other(path: Path, found: EnsembleLayout, wanted: EnsembleLayout) -> None:
-    if found.fingerprint != wanted.fingerprint:
+def _refuse_other(path: Path, found: EnsembleLayout, fingerprint: str, columns: tuple[str, ...], batch: int) -> None:
+    if found.fingerprint != fingerprint:
         raise DataError(
             f"trial store {path} was begun by another problem: it has fingerprint {found.fingerprint}, "
-            f"this problem {wanted.fingerprint}. Use another run folder, or remove the store."
+            f"this problem {fingerprint}. Use another run folder, or remove the store."
         )
-    if found.columns != wanted.columns:
+    if found.columns != columns:
         raise DataError(
-            f"trial store {path} has columns {found.columns}, expected {wanted.columns}; it was written by another "
+            f"trial store {path} has columns {found.columns}, expected {columns}; it was written by another "
             "version. Use another run folder, or remove the store."
         )
-    if found.batch != wanted.batch:
+    if found.batch != batch:
         raise InputError(
-            f"trial store {path} was begun with batches of {found.batch} trials, asked for {wanted.batch}; "
+            f"trial store {path} was begun with batches of {found.batch} trials, asked for {batch}; "
             f"go on with batch={found.batch} (the values do not depend on it), or remove the store."
         )
 
 
-def _write_layout(path: Path, layout: EnsembleLayout) -> None:
+def _write_metadata(path: Path, root: dict[str, Any], shape: tuple[int, int], batch: int) -> None:
     """Write the two metadata files, the group last: a store is there once its zarr.json is."""
     import zarr
 
     files: dict[str, Any] = {}
-    root = {
-        "format": TRIALS_FORMAT,
-        "fingerprint": layout.fingerprint,
-        "columns": list(layout.columns),
-        "attrs": dict(layout.attrs),
-    }
     zarr.create_group(zarr.storage.MemoryStore(files), attributes=root).create_array(
         "trials",
-        shape=(layout.n_trials, len(layout.columns)),
-        chunks=(layout.batch, len(layout.columns)),
+        shape=shape,
+        chunks=(batch, shape[1]),
         dtype="<f8",
         fill_value=np.nan,
         compressors=[zarr.codecs.Crc32cCodec()],  # trials hardly compress; a checksum makes damage visible
@@ -184,8 +181,13 @@ def write_batch(path: Path, k: int, values: ArrayLike) -> None:
     atomic_write(path / "trials" / name, chunk.to_bytes())
 
 
-def _values(path: Path, *, complete: bool, n_trials: int | None = None) -> tuple[EnsembleLayout, Floats]:
-    """Return the layout and the first n (or all) trials, (trial, column), NaN where one is missing."""
+def read_ensemble(path: Path, *, n_trials: int | None = None) -> xr.Dataset:
+    """Return the trials: dimension ``trial``, one float64 variable for each column, attributes and fingerprint.
+
+    With ``n_trials`` only the first so many, so that a result does not depend on an extension, finished or not.
+    Units and descriptions are those of schema TRIALS; a column outside it is taken for a pure number.
+    Raises StepMissing if trials are not done yet, DataError if a batch is damaged.
+    """
     layout, array = _open_trials(path)
     if n_trials is not None:
         if not 1 <= n_trials <= layout.n_trials:
@@ -194,51 +196,23 @@ def _values(path: Path, *, complete: bool, n_trials: int | None = None) -> tuple
                 "run the trials again for more."
             )
         layout = replace(layout, n_trials=n_trials)
-    values = np.full((layout.n_trials, len(layout.columns)), np.nan)
-    damaged, blank = [], []
-    for k in range(layout.n_batches):
-        rows = _read_batch(array, layout.trials(k))
-        if rows is None:
-            damaged.append(k)
-            continue
-        values[layout.trials(k).start : layout.trials(k).stop] = rows
-        if _blank(rows):
-            blank.append(k)
-    if complete and damaged:
+    batches = [_read_batch(array, layout.trials(k)) for k in range(layout.n_batches)]
+    if damaged := [k for k, rows in enumerate(batches) if rows is None]:
         raise DataError(f"trial store {path} is damaged in {_listed(damaged)}; run the trials again to replace them.")
-    if complete and blank:
+    whole = [rows for rows in batches if rows is not None]
+    if blank := [k for k, rows in enumerate(whole) if _blank(rows)]:
         raise StepMissing(
             f"trial store {path} is not complete: {_listed(blank)} of {layout.n_batches} still to do; "
             "run the trials again to go on."
         )
-    return layout, values
-
-
-def _listed(batches: list[int]) -> str:
-    shown = ", ".join(map(str, batches[:8])) + (", ..." if len(batches) > 8 else "")
-    return f"{len(batches)} batch{'es' if len(batches) > 1 else ''} ({shown})"
-
-
-def read_ensemble(path: Path, *, complete: bool = True, n_trials: int | None = None) -> xr.Dataset:
-    """Return the trials: dimension ``trial``, one float64 variable for each column, attributes and fingerprint.
-
-    With ``n_trials`` only the first so many, so that a result does not depend on an extension, finished or not.
-    Units and descriptions are those of schema TRIALS; a column outside it is taken for a pure number.  With
-    ``complete=False`` trials not done yet are NaN in every column.  Else raises StepMissing if there are any, and
-    DataError if a batch is damaged.
-    """
-    layout, values = _values(path, complete=complete, n_trials=n_trials)
     data = {}
-    for name, column in zip(layout.columns, values.T, strict=True):
+    for name, column in zip(layout.columns, np.concatenate(whole).T, strict=True):
         known = schema.TRIALS.columns.get(name)
         described = {"units": known.unit, "description": known.description} if known else {"units": ""}
         data[name] = (("trial",), np.ascontiguousarray(column), described)
     return xr.Dataset(data, attrs={**layout.attrs, "fingerprint": layout.fingerprint})
 
 
-def ensemble_digest(path: Path) -> str:
-    """Return the SHA-256 of the values, (trial, column) as little-endian float64, whatever the batches.
-
-    Raises StepMissing or DataError if trials are blank or damaged.
-    """
-    return hashlib.sha256(_values(path, complete=True)[1].astype("<f8").tobytes()).hexdigest()
+def _listed(batches: list[int]) -> str:
+    shown = ", ".join(map(str, batches[:8])) + (", ..." if len(batches) > 8 else "")
+    return f"{len(batches)} batch{'es' if len(batches) > 1 else ''} ({shown})"
