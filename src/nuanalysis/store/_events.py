@@ -8,16 +8,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked, did_you_mean, refuse
 from nuanalysis.store._files import LOCK_TIMEOUT_S, first_line, is_refusal, locked, refusal
-from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_group
+from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_buffers, write_group
 
 EVENTS_FORMAT = "nuanalysis-events/1"
 _SCHEMA = f"{schema.EVENTS.name}/{schema.EVENTS.version}"
@@ -93,11 +96,18 @@ class EventStore:
         with self._faults():
             return _seasons(self._session(tag).store)
 
-    def read(self, season: str, *, tag: str | None = None) -> xr.Dataset:
+    def read(
+        self, season: str, *, tag: str | None = None, start_mjd: float = -np.inf, stop_mjd: float = np.inf
+    ) -> xr.Dataset:
         """Return the events of a season, now or as they were at a tag, in the order they were appended.
 
-        Schema EVENTS, checked.  Raises InputError for an unknown season or tag.
+        With a bound given, only start_mjd <= mjd < stop_mjd (MJD, UTC, d), and attribute ``window_mjd`` holds both
+        bounds: ``livetime_s`` still is that of the whole season.  Schema EVENTS, checked.  Raises InputError for an
+        unknown season or tag.
         """
+        window = (start_mjd, stop_mjd)
+        if not start_mjd < stop_mjd:
+            raise InputError(f"the time window [{start_mjd}, {stop_mjd}) MJD is empty; give start_mjd < stop_mjd.")
         with self._faults():
             store = self._session(tag).store
             known = _seasons(store)
@@ -105,7 +115,12 @@ class EventStore:
                 raise InputError(f"no season '{season}' in {self.path}.{did_you_mean(season, known)}")
             events = load(open_group(store, f"events/{season}"))
         events = events[[name for name in schema.EVENTS.columns if name in events]]
-        return schema.check(events, schema.EVENTS, source=f"season '{season}' of {self.path}")
+        schema.check(events, schema.EVENTS, source=f"season '{season}' of {self.path}")
+        if not np.isfinite(window).any():
+            return events
+        inside = (events["mjd"].values >= start_mjd) & (events["mjd"].values < stop_mjd)
+        bounds = [float(bound) if np.isfinite(bound) else None for bound in window]
+        return events.isel(event=inside).assign_attrs(window_mjd=bounds)
 
     def tag(self, name: str) -> str:
         """Give the present state a name for good, and return its snapshot id.  Raises InputError if it is taken."""
@@ -123,6 +138,32 @@ class EventStore:
         with self._faults():
             repository = self._repository()
             return {name: str(repository.lookup_tag(name)) for name in sorted(repository.list_tags())}
+
+    def compact(self) -> int:
+        """Drop the history that no tag needs, and what killed writers left; return the bytes freed.
+
+        The present state and all tags stay.  A reader in the middle of an untagged older state may fail.
+        """
+        with locked(self.path, self.lock_timeout_s), self._faults():
+            repository = self._repository()
+            now = datetime.now(UTC)  # we hold the lock: nothing younger can be in the making
+            repository.expire_snapshots(now)
+            return int(repository.garbage_collect(now).bytes_deleted)
+
+    def export(self, path: Path, *, tag: str) -> Path:
+        """Write all seasons at a tag as one zarr v3 zip (groups ``events/<season>``); return its path.
+
+        Plain, sharded zarr that needs no icechunk.  Two exports of a tag are the same bytes (with the same zarr), and
+        so are exports of two stores with the same content.  Held in memory while it is written.
+        """
+        import zarr
+
+        files: dict[str, Any] = {}
+        store = zarr.storage.MemoryStore(files)
+        zarr.create_group(store, attributes={"format": EVENTS_FORMAT, "schema": _SCHEMA, "tag": tag})
+        for season in self.seasons(tag=tag):
+            write_group(store, f"events/{season}", for_disk(self.read(season, tag=tag)))
+        return write_buffers(path, files)
 
     def _create(self) -> None:
         """Make an empty repository if there is none: built beside and renamed, for icechunk refuses half of one."""
@@ -182,10 +223,15 @@ def _icechunk_major() -> int:
     return int(version("icechunk").split(".")[0])
 
 
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_ICECHUNK_FORMAT_AT + 1)
+
+
 def _check_format(path: Path) -> None:
     """Refuse what is no icechunk store, or one of a format that the installed icechunk cannot read."""
     files = (one for one in (path / "repo", *sorted((path / "snapshots").glob("*"))) if one.is_file())
-    headers = (one.read_bytes()[: _ICECHUNK_FORMAT_AT + 1] for one in files)
+    headers = map(_header, files)
     whole = (head for head in headers if head.startswith(_ICECHUNK_MAGIC) and len(head) > _ICECHUNK_FORMAT_AT)
     header = next(whole, None)
     if header is None:

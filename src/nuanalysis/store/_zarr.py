@@ -118,17 +118,8 @@ def to_buffer(data: bytes) -> Any:
     return default_buffer_prototype().buffer.from_bytes(data)
 
 
-def write_zip(path: Path, dataset: xr.Dataset) -> Path:
-    """Write any dataset of numbers and text as a zarr v3 zip (sharded, zstd, checksums) and return its path.
-
-    Units and all attributes are kept.  Equal datasets give equal bytes (with the same zarr): keys and buffers are
-    stored sorted, dated 1980, without compression of the zip's own.  Held in memory while it is written.
-    Raises InputError (dates, attributes that JSON cannot hold), EnvironmentFault (disk full).
-    """
-    from zarr.storage import MemoryStore
-
-    files: dict[str, Any] = {}
-    write_group(MemoryStore(files), "", for_disk(dataset))
+def write_buffers(path: Path, files: Mapping[str, Any]) -> Path:
+    """Write zarr keys and buffers as a stored zip: sorted, dated 1980, no compression of its own."""
     with beside(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
@@ -136,6 +127,19 @@ def write_zip(path: Path, dataset: xr.Dataset) -> Path:
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name].to_bytes())
     return path
+
+
+def write_zip(path: Path, dataset: xr.Dataset) -> Path:
+    """Write any dataset of numbers and text as a zarr v3 zip (sharded, zstd, checksums) and return its path.
+
+    Units and all attributes are kept.  Equal datasets give equal bytes (with the same zarr).  Held in memory while
+    it is written.  Raises InputError (dates, attributes that JSON cannot hold), EnvironmentFault (disk full).
+    """
+    from zarr.storage import MemoryStore
+
+    files: dict[str, Any] = {}
+    write_group(MemoryStore(files), "", for_disk(dataset))
+    return write_buffers(path, files)
 
 
 def read_zip(path: Path) -> xr.Dataset:
