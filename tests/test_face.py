@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -81,3 +84,25 @@ def test_mistakes_are_named_in_the_words_of_the_caller() -> None:
         with pytest.raises(nu.errors.InputError) as raised:
             mistake()
         assert not re.search(r"(^| )--\w", str(raised.value))
+
+
+def test_the_folder_of_a_bench_may_be_text(tmp_path):
+    assert nu.Bench(str(tmp_path)) == nu.Bench(tmp_path)
+
+
+COMPILES = """
+import nuanalysis as nu
+events = nu.sample("cascades-2023", signal="none", min_log10_energy=4.5)
+nu.fit(events, "point:83.6,22", injections=0)
+"""
+
+
+def test_the_first_call_that_compiles_says_so_and_how_long_it_took(tmp_path):
+    here = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUANALYSIS_CACHE": str(tmp_path / "cache")}
+    said = [
+        subprocess.run([sys.executable, "-c", COMPILES], env=here, capture_output=True, text=True, check=True).stderr
+        for _ in range(2)
+    ]
+    assert "compiling kernels" in said[0]
+    assert re.search(r"kernels compiled in [\d.]+ s", said[0])
+    assert "compil" not in said[1]

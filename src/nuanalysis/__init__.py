@@ -34,10 +34,11 @@ def __getattr__(name: str) -> Any:
         return version("nuanalysis")
     if name == "errors":
         return import_module("nuanalysis.errors")
-    if name in QUESTIONS:
-        found = import_module("nuanalysis.face").verb(name)
-    elif name in _NOUNS:
-        found = getattr(import_module("nuanalysis.face"), name)
+    if name in QUESTIONS or name in _NOUNS:
+        progress = import_module("nuanalysis.engine.progress")
+        with progress.compiling(progress.here()):
+            face = import_module("nuanalysis.face")
+            found = face.verb(name) if name in QUESTIONS else getattr(face, name)
     elif name in _RECORDS:
         found = getattr(import_module("nuanalysis.records"), name)
     else:

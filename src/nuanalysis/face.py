@@ -77,7 +77,7 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
         raise InputError(f"'{name}' is asked of one sample; found {len(ready)}")
     samples.refuse_shared_events(ready)
     where = bench or default_bench()
-    with where.executor:
+    with where.executor, progress.compiling(where.progress):
         return asked.ask(ready if kind.several else ready[0], where)  # type: ignore[arg-type]
 
 
@@ -118,6 +118,6 @@ def run(spec: str | Path, *, runs: str | Path = "runs", bench: Bench | None = No
     asked = read_spec(Path(spec))
     where = bench or default_bench()
     folder = Path(runs) / asked.name
-    with where.executor:
+    with where.executor, progress.compiling(where.progress):
         steps.everything(asked, folder, where)
     return folder

@@ -68,6 +68,9 @@ class Bench:
     progress: Progress = field(default_factory=Silent)
     patient: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))  # a notebook gives it as text
+
     def here(self) -> Bench:
         """The same folder, for one task of many: in turn, in silence."""
         return replace(self, executor=Serial(), progress=Silent())

@@ -3,7 +3,8 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TextIO
@@ -112,3 +113,26 @@ def here() -> Progress:
     if shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell":
         return _cell()
     return _terminal(sys.stderr, shutil.get_terminal_size().columns) if sys.stderr.isatty() else _log(sys.stderr)
+
+
+@contextmanager
+def compiling(say: Callable[[str], None]) -> Iterator[None]:
+    """Say when kernels are compiled meanwhile, which happens once after an installation, and how long it took."""
+    from numba.core import event
+
+    class Heard(event.TimingListener):  # type: ignore[misc]
+        told = False
+
+        def on_start(self, happened: Any) -> None:
+            if not self.told:
+                self.told = True
+                say("compiling kernels to machine code: once after an installation, about half a minute in all")
+            super().on_start(happened)  # type: ignore[no-untyped-call]
+
+    heard = Heard()  # type: ignore[no-untyped-call]
+    try:
+        with event.install_listener("numba:compile", heard):
+            yield
+    finally:
+        if heard.done:
+            say(f"kernels compiled in {heard.duration:.1f} s")
