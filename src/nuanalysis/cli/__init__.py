@@ -28,7 +28,6 @@ VERBS = {
     "run": ("run.run", "Run a spec: notebooks in order into RUNS/NAME; what is finished is skipped."),
     "status": ("run.status", "Say where a run stands."),
     "doctor": ("run.doctor", "Check interpreter, packages, memory, disk and data, each with its remedy."),
-    "bench": ("bench.bench", "Measure speed and memory on this machine, each beside a reference."),
     "compile": ("kernels.compile_kernels", "Compile every kernel now, so that the first question need not."),
     "official": ("official.official", "Repeat the published template fits on the official per-event file."),
 }

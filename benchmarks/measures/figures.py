@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nuanalysis.benchmarks._records import Curve, Report, Row
-from nuanalysis.benchmarks._scaling import OURS
+from measures.records import Curve, Report, Row
+from measures.scaling import OURS
 from nuanalysis.plot.canvas import REFERENCE, SERIES, canvas, grid, title
 
 _DPI = 150
