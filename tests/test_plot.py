@@ -173,7 +173,7 @@ def test_galactic_look_up_agrees_with_astropy(longitude: float, latitude: float)
     where = SkyCoord(longitude, latitude, unit="deg", frame="galactic").icrs
     pixel = hp.ang2pix(NSIDE, where.ra.deg, where.dec.deg, lonlat=True)
     values = np.arange(hp.nside2npix(NSIDE), dtype=float)
-    seen = _sky._values_at(values, "icrs", np.radians(np.array([longitude])), np.radians(np.array([latitude])))
+    seen = _sky.values_at(values, "icrs", np.radians(np.array([longitude])), np.radians(np.array([latitude])))
     near = hp.get_all_neighbours(NSIDE, pixel)
     assert seen[0] == pixel or int(seen[0]) in near  # a direction may lie on the edge of a pixel
 
@@ -240,7 +240,7 @@ def test_the_frame_of_a_map_is_said_and_never_taken_for_granted() -> None:
 
 
 def test_the_names_of_longitudes() -> None:
-    assert [_sky._longitude_name(x) for x in (-150.0, -30.0, 0.0, 30.0, 180.0)] == ["150°", "30°", "0°", "330°", "180°"]
+    assert [_sky.longitude_name(x) for x in (-150.0, -30.0, 0.0, 30.0, 180.0)] == ["150°", "30°", "0°", "330°", "180°"]
 
 
 @pytest.mark.parametrize("values", [np.ones(100), np.ones((2, 48)), np.full(768, np.nan)])

