@@ -44,7 +44,7 @@ from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import plain
 from nuanalysis.publish import Results, _compare, _numbers
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
-from nuanalysis.publish._recipe import recipe_text
+from nuanalysis.publish._texts import recipe_text
 from nuanalysis.records import Chance, Interval, Measured
 from nuanalysis.store import read_zip, write_zip
 

@@ -11,7 +11,6 @@ from nuanalysis.publish._campaign import campaign_rows, campaign_table, campaign
 from nuanalysis.publish._campaign_rows import CampaignRow
 from nuanalysis.publish._figures import draw
 from nuanalysis.publish._manifest import Verification, verify
-from nuanalysis.publish._recipe import recipe
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
 from nuanalysis.publish._results import (
@@ -30,3 +29,4 @@ from nuanalysis.publish._results import (
     schema_text,
     with_products,
 )
+from nuanalysis.publish._texts import recipe

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 from nuanalysis import plot
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.publish import _texts
 from nuanalysis.publish._campaign import campaign_columns
 from nuanalysis.publish._figures import load_figures
 from nuanalysis.publish._fits import events_ecsv_gz, events_fits, response_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
 from nuanalysis.publish._products import published
-from nuanalysis.publish._recipe import Recipe, recipe, recipe_text
 from nuanalysis.publish._report import render
 from nuanalysis.publish._results import Results, load_results, measured, products, schema_text
+from nuanalysis.publish._texts import Recipe, origin_of_file, readme, recipe, recipe_text, text
 from nuanalysis.records import table
 from nuanalysis.schema import EVENTS, RESPONSE, check
 from nuanalysis.store import read_zip, sha256_file, table_ecsv, write_zip
@@ -196,16 +195,15 @@ def _add_run_files(draft: Draft) -> None:
 def _add_texts(draft: Draft) -> None:
     run, about = draft.run, draft.recipe
     draft.write("CHANGES.md", recipe_text("CHANGES.md").encode())
-    draft.write("LICENSE", _texts.licence(run, about).encode())
-    draft.write("CITATION.cff", _texts.citation_cff(run, about, draft.version).encode())
-    draft.write("citations.bib", _texts.citations_bib(run).encode())
+    for name in ("LICENSE", "CITATION.cff", "citations.bib"):
+        draft.write(name, text(name, run, about, draft.version).encode())
     if run.inputs:
         out = table(run.inputs)
         out["redistributed"] = [not about.only_cites(item) for item in run.inputs]
         out["redistributed"].info.description = "False: cited only, no file is passed on"
         draft.write_table("citations", out, _NEITHER)
     listed = [*release_files(draft.folder), "README.md", INDEX]
-    draft.write("README.md", _texts.readme(run, about, draft.name, draft.version, sorted(listed)).encode())
+    draft.write("README.md", readme(run, about, draft.name, draft.version, sorted(listed)).encode())
 
 
 def _refuse_foreign(draft: Draft) -> None:
@@ -240,7 +238,7 @@ def _write_manifest(draft: Draft) -> None:
     files = [
         {
             "path": name, "sha256": sha256_file(draft.folder / name), "bytes": (draft.folder / name).stat().st_size,
-            "media_type": _media_type(name), "origin": _texts.origin_of_file(name, draft.run),
+            "media_type": _media_type(name), "origin": origin_of_file(name, draft.run),
         }
         for name in release_files(draft.folder)
     ]  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nuanalysis.answers import question
 from nuanalysis.answers.joint import JointAnswer
@@ -20,9 +21,9 @@ from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._compare import Line, compare, remarks, sources
 from nuanalysis.publish._figures import Shown, load_figures
 from nuanalysis.publish._numbers import chance_words, scientific
-from nuanalysis.publish._recipe import doi_text, recipe, recipe_text
 from nuanalysis.publish._report_rows import joint_rows, listing, published_spots, spot_rows
 from nuanalysis.publish._results import Entry, Results, load_results
+from nuanalysis.publish._texts import doi_text, recipe, rendered
 from nuanalysis.records import Record, html
 from nuanalysis.store import atomic_write, sha256_file
 
@@ -93,8 +94,6 @@ def _any_synthetic(results: Results, pictures: list[Picture]) -> bool:
 
 def render(run_folder: Path) -> str:
     """The report as text.  Raises StepMissing without results.json, DataError where run files are damaged."""
-    from jinja2 import Environment, StrictUndefined
-
     run = load_results(run_folder)
     named = [one for one in run.answers if not isinstance(one.answer, MeasureAnswer)]
     pictures = [_picture(one, named) for one in load_figures(run_folder)]
@@ -104,13 +103,15 @@ def render(run_folder: Path) -> str:
     further = [one for one in run.answers if not isinstance(one.answer, _LAID_OUT)]
     rows = campaign_rows(run)
     there = {"campaign": bool(rows), "sky": any(sky), "stacking": bool(stacks), "further": bool(further)}
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(
-        plain=plain, doi=doi_text, p=chance_words, scientific=scientific, record=_as_html, parts=joint_rows,
-        spots=spot_rows, published_spots=published_spots, cited_only=recipe().only_cites,
-        asks=lambda name: question(name).title(),
-    )  # fmt: skip
-    return environment.from_string(recipe_text("report.html.j2")).render(
+    filters: dict[str, Callable[..., Any]] = {
+        "plain": plain, "doi": doi_text, "p": chance_words, "scientific": scientific, "record": _as_html,
+        "parts": joint_rows, "spots": spot_rows, "published_spots": published_spots, "cited_only": recipe().only_cites,
+        "asks": lambda name: question(name).title(),
+    }  # fmt: skip
+    return rendered(
+        "report.html.j2",
+        filters,
+        autoescape=True,
         run=run,
         pictures=pictures,
         compared=compared,
