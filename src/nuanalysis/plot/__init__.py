@@ -38,3 +38,4 @@ from nuanalysis.plot._templates import (
     region_figure,
     template_figure,
 )
+from nuanalysis.plot.canvas import origin_of
