@@ -13,11 +13,7 @@ from nuanalysis.cli._face import JsonFlag, listed, say, told
 if TYPE_CHECKING:
     from nuanalysis.records import Record
 
-app = typer.Typer(
-    help="Catalogues of sources: list, show, select with a rule, check, match.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[
     str,

@@ -9,7 +9,7 @@ import typer
 
 from nuanalysis.cli._face import JsonFlag, answer, listed, say
 
-app = typer.Typer(help="Notebooks: list, parameters, run one, strict check without running.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("ls")

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from nuanalysis.records import Record
     from nuanalysis.sky.records import Template
 
-app = typer.Typer(
-    help="Templates of diffuse emission: list, show, build, check, compare.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[
     str,

@@ -177,7 +177,6 @@ def _add_products(draft: Draft) -> None:
         name = f"{folder}/{_marked(product.path.stem, origin)}"
         for ending, data in made.items():
             draft.write(f"{name}{ending}", data)
-        (draft.folder / folder).mkdir(exist_ok=True)
         write_zip(draft.folder / f"{name}.zarr.zip", dataset.assign_attrs(origin=origin))
 
 

@@ -242,6 +242,5 @@ def report(run_folder: Path) -> Path:
     Shows the figures that lie in ``figures/`` with their sidecars; draw those first.
     """
     path = run_folder / "report" / "index.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, render(run_folder).encode("utf-8"))
     return path

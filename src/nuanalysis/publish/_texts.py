@@ -15,21 +15,6 @@ from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.publish._compare import compare
 from nuanalysis.publish._results import Input, Results
 
-_TOP_FILES = {
-    "README.md": "this text",
-    "LICENSE": "terms of this release and of its inputs",
-    "CITATION.cff": "how to cite this release",
-    "CHANGES.md": "what changed between releases",
-    "MANIFEST.sha256": "sha256 of every file, for `sha256sum -c`",
-    "manifest.json": "the same for programs, with size, media type and origin",
-    "citations.bib": "every input, BibTeX",
-    "citations.ecsv": "every input, table",
-    "environment.json": "versions of the software",
-    "results.json": "everything the run found, for programs",
-    "results.schema.json": "JSON Schema of results.json",
-    "spec.toml": "what was asked for; `nuanalysis run spec.toml` makes it again",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -44,6 +29,7 @@ class Recipe:
     keywords: tuple[str, ...]
     cite_only: tuple[str, ...]
     folders: Mapping[str, str]
+    top: Mapping[str, str]
 
     def only_cites(self, item: Input) -> bool:
         """Whether the files of an input may be cited but not passed on."""
@@ -158,5 +144,5 @@ def readme(run: Results, about: Recipe, name: str, version: str, listed: Sequenc
         results=[(one, {line.key: line.ours for line in compare(one)}) for one in run.of(MeasureAnswer)],
         further=sorted({one.section for one in run.answers} - {"measure"}),
         folders=_folders(run, about, listed),
-        top=[(file, _TOP_FILES.get(file, "")) for file in sorted([*listed, "MANIFEST.sha256"]) if "/" not in file],
+        top=[(file, about.top.get(file, "")) for file in sorted([*listed, "MANIFEST.sha256"]) if "/" not in file],
     )

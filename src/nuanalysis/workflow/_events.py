@@ -28,7 +28,6 @@ STORE_TAG = "as-ingested"
 
 
 def write_json(path: Path, document: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return path
 
@@ -174,9 +173,9 @@ def select_samples(
         kept, cut_flows = samples.select(sample, stored_events(sample, folder))
         ready = samples.assemble(kept, sample, spec.seed)
         for season in ready.seasons:
-            write_zip(_product(folder, f"events-{season.name}"), season.events)
             described = season.response.dataset.assign_attrs(notes="; ".join(season.response.notes))
-            write_zip(_product(folder, f"response-{season.name}"), described)
+            for kind, dataset in (("events", season.events), ("response", described)):
+                write_zip(folder / "products" / f"{kind}-{season.name}.zip", dataset)
             flows += [
                 CutRow(
                     sample=sample.name,
@@ -193,12 +192,6 @@ def select_samples(
     document = {"samples": [c.to_dict() for c in cards], "cut_flow": [f.to_dict() for f in flows]}
     write_json(folder / "selection.json", document)
     return tuple(cards), tuple(flows)
-
-
-def _product(folder: Path, stem: str) -> Path:
-    path = folder / "products" / f"{stem}.zip"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _card(ready: Samples) -> SampleCard:

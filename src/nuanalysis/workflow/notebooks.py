@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
+from nuanalysis.store import atomic_write
 from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
 from nuanalysis.workflow.parameters import check_notebook, code_cells, model_of, validate
 
@@ -279,12 +279,7 @@ class _Manifest:
     def write(self, run: NotebookRun) -> None:
         self.runs[run.name] = run
         document = {"schema": SCHEMA, "notebooks": {name: asdict(run) for name, run in sorted(self.runs.items())}}
-        beside = self.path.with_suffix(".json.new")
-        with beside.open("w", encoding="utf-8") as stream:
-            json.dump(document, stream, indent=2)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(self.path)
+        atomic_write(self.path, json.dumps(document, indent=2).encode())
 
 
 def read_manifest(path: Path) -> dict[str, NotebookRun]:

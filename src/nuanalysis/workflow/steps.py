@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nuanalysis import publish
-from nuanalysis.answers import Answer, answer_of
+from nuanalysis.answers import Answer
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
@@ -31,42 +31,22 @@ from nuanalysis.library.templates import PI0_MAP
 from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Spent
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.store import atomic_write, write_zip
+from nuanalysis.workflow._events import STORE_TAG as STORE_TAG
+from nuanalysis.workflow._events import data_fingerprint as data_fingerprint
 from nuanalysis.workflow._events import (
-    STORE_TAG,
-    data_fingerprint,
     events_key,
     fill_event_store,
     hash_of,
     held_samples,
     read_json,
-    refuse_other_spec,
     select_samples,
     selected_samples,
     stored,
-    stored_events,
     write_json,
 )
+from nuanalysis.workflow._events import refuse_other_spec as refuse_other_spec
+from nuanalysis.workflow._events import stored_events as stored_events
 from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked
-
-__all__ = [
-    "STORE_TAG",
-    "ask",
-    "ask_all",
-    "bench",
-    "build_release",
-    "collect_results",
-    "data_fingerprint",
-    "draw_and_report",
-    "everything",
-    "fill_event_store",
-    "headlines",
-    "held_samples",
-    "part_path",
-    "refuse_other_spec",
-    "select_samples",
-    "selected_samples",
-    "stored_events",
-]
 
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
 _ASK = "nuanalysis run SPEC"
@@ -98,8 +78,7 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
         held = read_json(path, _ASK)
         if held["key"] == key and all(Path(folder / product).is_file() for product in held["products"]):
             bench.progress(f"{name} {asked.section} {asked.name}: unchanged, kept")
-            found = answer_of(asked.section).from_dict(held["answer"])
-            return publish.with_products(Entry(section=asked.section, name=asked.name, answer=found), folder)
+            return _entry(asked, held["answer"], folder)
     bench.progress(f"{name} {asked.section} {asked.name}")
     ready = tuple(selected_samples(one, folder, spec.seed) for one in on)
     with costing(bench.executor) as cost:
@@ -109,6 +88,11 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
     written = _keep_products(entry, found, folder)
     write_json(path, {"key": key, "answer": found.to_dict(), "products": written, "cost": asdict(cost)})
     return entry
+
+
+def _entry(asked: Asked, answer: Any, folder: Path) -> Entry:
+    """A kept answer with the large datasets that the run folder holds of it."""
+    return publish.with_products(Entry(section=asked.section, name=asked.name, answer=answer), folder)
 
 
 def _with_indices(spec: AnalysisSpec, asked: Asked) -> Any:
@@ -127,7 +111,6 @@ def _keep_products(entry: Entry, found: Answer, folder: Path) -> list[str]:
     paths = []
     for kind, dataset in found.products().items():
         path = entry.product(folder, kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_zip(path, dataset)
         paths.append(path.relative_to(folder).as_posix())
     return paths
@@ -208,9 +191,7 @@ def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[S
         for on in _sampled(asked, held_samples(spec, folder)):
             sample = " + ".join(one.name for one in on)
             held = read_json(part_path(folder, asked, sample), _ASK)
-            found = answer_of(asked.section).from_dict(held["answer"])
-            entry = publish.with_products(Entry(section=asked.section, name=asked.name, answer=found), folder)
-            entries.append(entry)
+            entries.append(_entry(asked, held["answer"], folder))
             costs.append(Spent(section=asked.section, name=asked.name, sample=sample, **held["cost"]))
     return tuple(entries), tuple(costs)
 
@@ -274,13 +255,10 @@ def headlines(folder: Path) -> list[str]:
 
 def everything(spec: AnalysisSpec, folder: Path, bench: Bench) -> Path:
     """All steps of a run, to report and release; returns the run folder."""
-    from dataclasses import replace
-
     folder.mkdir(parents=True, exist_ok=True)
-    here = replace(bench, folder=folder)
     fill_event_store(spec, folder, bench.progress)
     select_samples(spec, folder, bench.progress)
-    ask_all(spec, folder, here)
+    ask_all(spec, folder, replace(bench, folder=folder))
     collect_results(spec, folder)
     draw_and_report(folder)
     build_release(folder)
