@@ -26,8 +26,7 @@ from nuanalysis.plot._results import (
 )
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import Mark, plane_crop, sky_map
-from nuanalysis.plot._sky_page import HotSpot, sky_page
-from nuanalysis.plot._skymap import sky_map_page
+from nuanalysis.plot._skymap import HotSpot, sky_map_page, sky_page
 from nuanalysis.plot._stack import SourceBar, stack_figure, stack_words
 from nuanalysis.plot._templates import (
     Fitted,
