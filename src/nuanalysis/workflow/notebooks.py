@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
@@ -103,15 +105,16 @@ def notebook_folder() -> Path:
 # --- one notebook -----------------------------------------------------------------------------------------------------
 
 
-def _checked(notebook: Path, parameters: Mapping[str, Any], after: str) -> tuple[dict[str, Any], Inputs]:
+def _checked(notebook: Path, parameters: Mapping[str, Any], after: str) -> tuple[BaseModel, Inputs]:
     """All parameters, and the hashes of everything the notebook depends on.
 
     Raises InputError (parameters, spec, parameters cell).
     """
-    values = validate(notebook.stem, parameters).model_dump(mode="json")
+    chosen = validate(notebook.stem, parameters)
+    values = chosen.model_dump(mode="json")
     if faults := check_notebook(notebook):
         raise InputError("\n".join(faults) + " Nothing was run.")
-    return values, Inputs(
+    return chosen, Inputs(
         notebook=_sha256(notebook.read_bytes()),
         parameters=_sha256(json.dumps(values, sort_keys=True).encode()),
         spec=_spec_hash(values.get("spec")),
@@ -194,7 +197,7 @@ def run_all(
         for name in order:
             after = outcomes[-1].run.ended if outcomes else data
             notebook, output = source / f"{name}.ipynb", folder / "notebooks" / f"{name}.ipynb"
-            values, inputs = _checked(notebook, parameters.get(name, {}), after)
+            chosen, inputs = _checked(notebook, parameters.get(name, {}), after)
             last = manifest.runs.get(name)
             reason = "forced" if force else _why_again(last, inputs, output)
             if last is not None and not reason:
@@ -202,7 +205,7 @@ def run_all(
                 progress(f"{name}: {outcomes[-1]}")
                 continue
             progress(f"{name}: runs ({reason})")
-            run = _recorded(manifest, inputs, notebook, output, values, progress, lock)
+            run = _recorded(manifest, inputs, notebook, output, chosen, progress, lock)
             outcomes.append(Outcome(name, "finished", reason, run))
         return outcomes
 
@@ -212,7 +215,7 @@ def _recorded(
     inputs: Inputs,
     notebook: Path,
     output: Path,
-    values: Mapping[str, Any],
+    chosen: BaseModel,
     progress: Progress,
     lock: int,
 ) -> NotebookRun:
@@ -229,7 +232,7 @@ def _recorded(
         return run
 
     try:
-        _execute(notebook, output, values, cells, (lock,))
+        _execute(notebook, output, chosen.model_dump(mode="json"), cells, (lock,))
     except KeyboardInterrupt:
         ended("interrupted", "stopped by the user")
         raise
