@@ -1,4 +1,4 @@
-"""Curves of single questions: the bias of n_s, the significance of the median experiment, chances side by side."""
+"""Bias of n_s, significance of the median experiment, chances side by side, norms fitted together, two models."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nuanalysis.plot.canvas import SERIES, SMALL, Figure, finished, named, single
+from nuanalysis.deferred import matplotlib
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, finished, named, short, single
 from nuanalysis.schema import Floats
 
 _INJECTED = "mean injected signal events"
+_LETTERS = 24  # of a name
+_BINS = 30
 
 
 def bias_figure(n_injected: Floats, fits: Floats, errors: Floats, curve: Floats, *, label: str, origin: str) -> Figure:
@@ -60,3 +63,61 @@ def chances_figure(
     axes.set_ylim(len(order) - 0.5, -0.5)
     named(axes, "p-value")
     return finished(figure, label, origin, columns=2)
+
+
+def _norms(axes: Axes, norms: Floats) -> None:
+    """Fitted and corrected events with their errors, (hypothesis, 4); NaN is not drawn."""
+    for k, words in enumerate(("as fitted", "corrected for the bias")):
+        value, error = norms[:, 2 * k], norms[:, 2 * k + 1]
+        place = np.arange(len(norms)) + 0.24 * k - 0.12
+        axes.errorbar(
+            value, place, xerr=np.where(np.isfinite(error), error, 0.0), fmt=SERIES[k].marker,
+            color=SERIES[k].colour, label=words,
+        )  # fmt: skip
+    axes.axvline(0.0, color="black", linewidth=0.8)
+    named(axes, "signal events n_s")
+
+
+def _matrix(axes: Axes, correlation: Floats) -> None:
+    """The correlation in shades and in numbers, (hypothesis, hypothesis)."""
+    axes.imshow(correlation, cmap="cividis", vmin=-1.0, vmax=1.0, aspect="auto")
+    for (row, column), value in np.ndenumerate(correlation):
+        colour = "black" if value > 0.2 else "white"
+        words = f"{value:.2f}".replace("-", "−") if row != column else "1"
+        axes.text(column, row, words, ha="center", va="center", fontsize=SMALL, color=colour)
+    axes.set_xticks(range(len(correlation)), [str(k + 1) for k in range(len(correlation))])
+    axes.set_xlabel("correlation\nbelow: of the curvature\nabove: of experiments", fontsize=10)
+    axes.tick_params(labelsize=SMALL)
+
+
+def joint_figure(labels: Sequence[str], norms: Floats, correlation: Floats, *, label: str, origin: str) -> Figure:
+    """Hypotheses fitted together: norms with their errors, and how they go together.
+
+    norms (hypothesis, 4) : fitted events, error, the same corrected for the bias.  An error that is not known is NaN.
+    correlation (hypothesis, hypothesis) : from the curvature below the diagonal, of fits of experiments above it.
+    """
+    figure = canvas(height=2.3 + 0.45 * len(labels))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.4, 1.0))
+    _norms(left, norms)
+    _matrix(right, correlation)
+    left.set_yticks(range(len(labels)), [f"{short(name, _LETTERS)}  {k + 1}" for k, name in enumerate(labels)])
+    left.set_ylim(len(labels) - 0.5, -0.5)
+    return finished(figure, label, origin, columns=2)
+
+
+def comparison_of_models(
+    q_a: Floats, q_b: Floats, observed: float, names: tuple[str, str], *, label: str, origin: str
+) -> Figure:
+    """Distribution of q = TS_B - TS_A in experiments (trial,) of each of two models, and the observed one.
+
+    names : of A and of B.
+    """
+    figure, axes = single()
+    values = np.concatenate([q_a, q_b, [observed]])
+    bins = np.linspace(values.min(), values.max() + 1e-9, _BINS + 1).tolist()
+    for letter, q, name, series in zip("AB", (q_a, q_b), names, SERIES, strict=False):
+        axes.hist(q, bins=bins, histtype="step", linewidth=1.8, **series.lined, label=f"{letter}: {name}")
+    axes.axvline(observed, color="black", linestyle=":", linewidth=2.0, label="observed")
+    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    named(axes, "q = TS of B − TS of A", "experiments")
+    return finished(figure, label, origin, columns=1)

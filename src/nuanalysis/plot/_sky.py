@@ -15,6 +15,7 @@ import numpy as np
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
+from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
 from nuanalysis.plot.canvas import SMALL, Axes, Figure, canvas, finished, single
 from nuanalysis.schema import Floats
 
@@ -135,14 +136,14 @@ def _draw_marks(axes: Axes, marks: Sequence[Mark]) -> None:
     x, y = _on_map(around, np.zeros_like(around))
     order = np.argsort(x)
     axes.plot(x[order], y[order], color="white", linestyle="--", linewidth=1.0)
-    for mark in marks:
-        [at_x], [at_y] = _on_map(np.array([mark.ra]), np.array([mark.dec]))
+    for one in marks:
+        [at_x], [at_y] = _on_map(np.array([one.ra]), np.array([one.dec]))
         axes.plot(at_x, at_y, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", markeredgewidth=3.0)
         axes.plot(at_x, at_y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
         inwards = -1 if at_x > 0 else 1
         away = np.sign(at_y) if abs(at_y) < 1.0 else -np.sign(at_y)  # from the ticks, which lie along b = 0
         axes.annotate(
-            mark.name,
+            one.name,
             (at_x, at_y),
             xytext=(10 * inwards, 12 * away),
             textcoords="offset points",
@@ -201,3 +202,32 @@ def plane_crop(
     finished(figure, label, origin)
     colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 3))
     return figure
+
+
+_UNIT = "contribution to TS (sr⁻¹)"
+_WHERE = "Galactic coordinates, Galactic Centre in the middle, longitude grows to the left"
+
+
+def ts_maps(values: Floats, *, label: str, sample: str, origin: str, hypothesis: str) -> tuple[Drawn, ...]:
+    """Where the test statistic comes from, (pixel,) RING ICRS per steradian; of a template the plane alone, too."""
+    nside, total = int(np.sqrt(len(values) / 12)), float(values.mean() * 4 * np.pi)
+    said = f"{label}, {origin} sample {sample}"
+    alt = (
+        f"Map of where the test statistic comes from, {said}: values from {values.min():.3g} to {values.max():.3g} "
+        f"per steradian, {total:.2f} over the whole sky"
+    )
+    flat = " It is zero everywhere: no signal was fitted." if not np.any(values) else ""
+    caption = f"{said}: test statistic per steradian, HEALPix nside {nside}; {_WHERE}.{flat}"
+    name, short = f"{sample}-{slug(hypothesis)}{mark(origin)}", f"{label}, {sample}"
+    whole = Drawn(
+        sky_map(values, label=short, unit=_UNIT, frame="icrs", origin=origin),
+        Sidecar(f"map-{name}", alt, caption, origin, "maps"),
+    )
+    if not hypothesis.startswith("template:"):
+        return (whole,)
+    crop = plane_crop(values, label=short, unit=_UNIT, frame="icrs", origin=origin)
+    alone = f"{caption} The plane alone, |b| < 15°, plate carrée with b stretched."
+    return (
+        whole,
+        Drawn(crop, Sidecar(f"plane-{name}", f"The Galactic plane of this map. {alt}", alone, origin, "maps")),
+    )
