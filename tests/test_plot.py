@@ -27,7 +27,6 @@ from nuanalysis import plot
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import FluxRow, StackRow, _page, _results, _samples, _sky, canvas
-from nuanalysis.publish import CutRow
 from nuanalysis.records import Chance, Unknown
 from nuanalysis.schema import TRIALS, dataset
 
@@ -63,11 +62,7 @@ def stack(origin: str) -> StackRow:
 def every_figure(origin: str) -> dict[str, Figure]:
     rng = np.random.default_rng(5)
     edges, expected = np.linspace(-1.0, 1.0, 11), np.full(10, 90.0)
-    cuts = [
-        CutRow(sample="tracks", season=season, cut=cut, events=n, rate_hz=None, exposure_d=None)
-        for season in ("IC40", "IC79")
-        for cut, n in (("all", 900), ("good runs", 700))
-    ]
+    cuts = [(season, cut, n) for season in ("IC40", "IC79") for cut, n in (("all", 900), ("good runs", 700))]
     trials = ensemble(rng.chisquare(1, 400), np.zeros(400))
     values = rng.random(hp.nside2npix(8))
     named = {"label": "A name", "origin": origin}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -68,38 +67,25 @@ def marginals(
     return finished(figure, label, origin)
 
 
-class CutStep(Protocol):
-    """A line of a cut flow."""
-
-    @property
-    def season(self) -> str: ...
-
-    @property
-    def cut(self) -> str: ...
-
-    @property
-    def events(self) -> int: ...
-
-
-def cut_flow(rows: Sequence[CutStep], *, label: str, origin: str) -> Figure:
+def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -> Figure:
     """Events left after each cut, one series per season, in the order of the rows.
 
-    rows : the cut flow of one sample.
+    rows : season, cut and events left, of one sample.
     """
     if not rows:
         raise InputError("the cut flow has no rows; expected at least one, from the selection step")
-    cuts = list(dict.fromkeys(row.cut for row in rows))
-    seasons = list(dict.fromkeys(row.season for row in rows))
+    cuts = list(dict.fromkeys(cut for _, cut, _ in rows))
+    seasons = list(dict.fromkeys(season for season, _, _ in rows))
     figure, axes = single(height=1.9 + 0.34 * len(cuts))
     for number, season in enumerate(seasons):
-        mine = [row for row in rows if row.season == season]
+        mine = [(cuts.index(cut), events) for of, cut, events in rows if of == season]
+        places, left = zip(*mine, strict=True)
         series = SERIES[number % len(SERIES)]
-        left, places = [row.events for row in mine], [cuts.index(row.cut) for row in mine]
         axes.plot(left, places, **series.lined, marker=series.marker, markersize=6, linewidth=1.4, label=season)
     axes.set_yticks(range(len(cuts)), cuts)
     axes.set_ylim(len(cuts) - 0.5, -0.5)
     axes.set_xscale("log")
-    positive = [row.events for row in rows if row.events > 0] or [1]
+    positive = [events for *_, events in rows if events > 0] or [1]
     axes.set_xlim(0.6 * min(positive), 1.6 * max(positive))
     log_ticks(axes.xaxis)
     named(axes, "events left after the cut", "cut, in order")

@@ -80,7 +80,8 @@ def _cut_flow(results: Results, sample: SampleCard) -> Iterator[Drawn]:
         words = "; ".join(f"{row.season} after {row.cut}: {row.events}" for row in rows)
         caption = f"Events left after each cut, {sample.origin} sample {sample.sample}."
         slug = f"cut-flow-{sample.sample}{plot.mark(sample.origin)}"
-        figure = plot.cut_flow(rows, label=f"Cut flow, {sample.sample}", origin=sample.origin)
+        steps = [(row.season, row.cut, row.events) for row in rows]
+        figure = plot.cut_flow(steps, label=f"Cut flow, {sample.sample}", origin=sample.origin)
         sidecar = Sidecar(slug, f"Cut flow. {words}", caption, sample.origin, "samples")
         yield Drawn(figure, sidecar, table(rows, ORIGIN=sample.origin, DESCRIPTION=caption))
 
