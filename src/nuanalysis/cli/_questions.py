@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from nuanalysis.cli._face import answer, say
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError
-from nuanalysis.records import Settings, made
+from nuanalysis.records import Settings, made, said_of
 
 _BEGINNINGS = ("template:", "stack:", "point:", "each:")
 
@@ -30,18 +30,13 @@ def _type(field: FieldInfo) -> tuple[Any, Any]:
 
 def _help(field: FieldInfo) -> str:
     """The sentence of a field with its unit, range and default."""
-    extra = field.json_schema_extra
-    unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
     ends = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le") if hasattr(rule, key)}
     low, high = ends.get("ge", ends.get("gt")), ends.get("le")
     between = f"{low:g} to {high:g}" if low is not None and high is not None else ""
-    default = "" if field.is_required() or field.default in (None, "", ()) else f"default {_shown(field.default)}"
-    more = ", ".join(filter(None, (unit, between, default)))
+    shown = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+    default = "" if field.is_required() or field.default in (None, "", ()) else f"default {shown}"
+    more = ", ".join(filter(None, (said_of(field, "unit"), between, default)))
     return f"{field.description or ''}" + (f" [{more}]" if more else "")
-
-
-def _shown(default: Any) -> str:
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:

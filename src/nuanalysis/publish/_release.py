@@ -163,7 +163,7 @@ _FORMS: dict[str, Callable[[Product, Stamp], Published]] = {
 
 def _add_products(draft: Draft) -> None:
     """The large datasets of answers: as zarr, and as FITS those of which other people's programs know the form."""
-    for product in products(draft.run, draft.run_folder):
+    for product in products(draft.run.answers, draft.run_folder):
         origin, form = product.entry.origin, _FORMS.get(product.kind)
         out: Published = ("products", product.dataset, {})
         if form is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -250,8 +250,8 @@ class Product:
     dataset: xr.Dataset
 
 
-def products(results: Results, run_folder: Path) -> Iterator[Product]:
-    """Every large dataset that the answers of a run have."""
-    for entry in results.answers:
+def products(entries: Iterable[Entry], run_folder: Path) -> Iterator[Product]:
+    """Every large dataset that answers have, and where a run folder keeps it."""
+    for entry in entries:
         for kind, dataset in entry.answer.products().items():
             yield Product(entry, kind, entry.product(run_folder, kind), dataset)

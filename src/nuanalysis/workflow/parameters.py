@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from nuanalysis.answers import question
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.records import Record, Settings, shown
+from nuanalysis.records import Record, Settings, said_of, shown
 
 
 class Parameters(Settings):
@@ -154,7 +154,7 @@ def describe(notebook: str) -> tuple[ParameterCard, ...]:
         ParameterCard(
             name=name,
             type=_type(info),
-            unit=_unit(info),
+            unit=said_of(info, "unit"),
             range=_range(info),
             default=info.default,
             description=info.description or "",
@@ -249,11 +249,6 @@ def _in_words(info: FieldInfo) -> str:
 def _type(info: FieldInfo) -> str:
     kind = info.annotation
     return "str" if get_origin(kind) is Literal else getattr(kind, "__name__", str(kind))
-
-
-def _unit(info: FieldInfo) -> str:
-    extra = info.json_schema_extra
-    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
 
 
 def _range(info: FieldInfo) -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nuanalysis import publish
-from nuanalysis.answers import Answer
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
@@ -85,7 +84,10 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
         question = _with_indices(spec, asked)
         found = question.ask(ready if question.several else ready[0], bench)  # type: ignore[arg-type]
     entry = Entry(section=asked.section, name=asked.name, answer=found)
-    written = _keep_products(entry, found, folder)
+    made = list(publish.products([entry], folder))
+    for one in made:
+        write_zip(one.path, one.dataset)
+    written = [one.path.relative_to(folder).as_posix() for one in made]
     write_json(path, {"key": key, "answer": found.to_dict(), "products": written, "cost": asdict(cost)})
     return entry
 
@@ -104,16 +106,6 @@ def _with_indices(spec: AnalysisSpec, asked: Asked) -> Any:
 
     said = {key: getattr(asked.question, key) for key in ("hypotheses", "models") if hasattr(asked.question, key)}
     return asked.question.model_copy(update={key: tuple(map(opened, names)) for key, names in said.items()})
-
-
-def _keep_products(entry: Entry, found: Answer, folder: Path) -> list[str]:
-    """Write the large datasets of an answer; returns their paths within the run folder."""
-    paths = []
-    for kind, dataset in found.products().items():
-        path = entry.product(folder, kind)
-        write_zip(path, dataset)
-        paths.append(path.relative_to(folder).as_posix())
-    return paths
 
 
 @contextmanager
@@ -151,26 +143,14 @@ def _inputs(used: set[str]) -> tuple[Input, ...]:
     """
     out = []
     for release in (one for one in RELEASES if one.name in used):
-        try:
-            report = verify(release, find(release))
-        except DataError:
-            opened = []
-        else:
-            kinds = (*_OPENED, "table") if release.name == source_catalogues.RELEASE.name else _OPENED
-            opened = [f for f in report.files if f.sha256 and f.kind in kinds]
+        opened, kinds = [], (*_OPENED, "table") if release.name == source_catalogues.RELEASE.name else _OPENED
+        with suppress(DataError):  # not here
+            opened = [f for f in verify(release, find(release)).files if f.sha256 and f.kind in kinds]
         if release.name == "cascades-2023":
             opened = [f for f in opened if f.path == PI0_MAP.as_posix()]
-        out.append(
-            Input(
-                name=release.name,
-                title=release.title,
-                doi=release.doi or "",
-                doi_confirmed=release.doi_confirmed,
-                licence=release.licence,
-                citation=release.citation,
-                files=tuple(InputFile(path=f.path, sha256=f.sha256) for f in opened),
-            )
-        )
+        about = {key: getattr(release, key) for key in ("name", "title", "doi_confirmed", "licence", "citation")}
+        files = tuple(InputFile(path=f.path, sha256=f.sha256) for f in opened)
+        out.append(Input(doi=release.doi or "", files=files, **about))
     return tuple(out)
 
 
@@ -178,7 +158,7 @@ def _drop_stale_products(folder: Path, results: Results) -> None:
     """Remove products of questions that are no longer in the spec: they would end up in the release."""
     seasons = [season.name for sample in results.samples for season in sample.seasons]
     wanted = {f"{kind}-{name}.zip" for kind in ("events", "response") for name in seasons}
-    wanted |= {product.path.name for product in publish.products(results, folder)}
+    wanted |= {product.path.name for product in publish.products(results.answers, folder)}
     for path in (folder / "products").glob("*.zip"):
         if path.name not in wanted:
             path.unlink()
