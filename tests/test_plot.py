@@ -8,6 +8,7 @@ import re
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import healpy as hp
 import numpy as np
@@ -59,6 +60,9 @@ def stack(origin: str) -> StackRow:
     return StackRow("stack:snr", "Supernova remnants", sample_of(origin), origin, n_signal=200.0, index=2.7, sigma=3.2)
 
 
+X: dict[str, Any] = {"label": "x", "sample": "s", "origin": "real", "hypothesis": "point:1,2", "free_index": False}
+
+
 def every_figure(origin: str) -> dict[str, Figure]:
     rng = np.random.default_rng(5)
     edges, expected = np.linspace(-1.0, 1.0, 11), np.full(10, 90.0)
@@ -66,16 +70,17 @@ def every_figure(origin: str) -> dict[str, Figure]:
     trials = ensemble(rng.chisquare(1, 400), np.zeros(400))
     values = rng.random(hp.nside2npix(8))
     named = {"label": "A name", "origin": origin}
+    fitted = {**named, "sample": sample_of(origin), "hypothesis": "template:pi0", "free_index": False}
     return {
         "sky_map": plot.sky_map(values, unit="TS (sr⁻¹)", frame="icrs", **named),
         "marked_map": plot.sky_map(values, unit="TS (sr⁻¹)", frame="icrs", marks=MARKS, **named),
         "plane_crop": plot.plane_crop(values, unit="TS (sr⁻¹)", frame="icrs", **named),
-        "ts_distribution": plot.ts_distribution(trials, observed_ts=4.0, **named),
+        "ts_distribution": plot.ts_figure(trials, observed_ts=4.0, **fitted).figure,
         "marginals": plot.marginals(
             edges, rng.poisson(expected), expected, np.sqrt(expected), quantity="sin(dec)", **named
         ),
         "cut_flow": plot.cut_flow(cuts, **named),
-        "likelihood_profile": plot.likelihood_profile(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **named),
+        "likelihood_profile": plot.profile_figure(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **fitted).figure,
         "flux_comparison": plot.flux_comparison([flux(origin=origin), flux("stack:snr", origin, best=0.0)], PUBLISHED),
         "stacking": plot.stacking([stack(origin)], PUBLISHED),
     }
@@ -270,11 +275,11 @@ def test_half_chi2() -> None:
 
 def test_an_empty_ensemble_is_refused() -> None:
     with pytest.raises(InputError, match="no trials"):
-        plot.ts_distribution(ensemble(np.zeros(0), np.zeros(0)), observed_ts=1.0, label="x", origin="real")
+        plot.ts_figure(ensemble(np.zeros(0), np.zeros(0)), observed_ts=1.0, **X)
 
 
 def test_an_ensemble_at_zero_can_be_drawn() -> None:
-    figure = plot.ts_distribution(ensemble(np.zeros(50), np.zeros(50)), observed_ts=0.0, label="x", origin="real")
+    figure = plot.ts_figure(ensemble(np.zeros(50), np.zeros(50)), observed_ts=0.0, **X).figure
     assert _page.png(figure)
 
 
@@ -299,14 +304,14 @@ def test_nothing_to_show_is_refused() -> None:
     with pytest.raises(InputError, match="no stacks"):
         plot.stacking([], {})
     with pytest.raises(InputError, match="likelihood profile"):
-        plot.likelihood_profile(np.zeros(3), np.zeros(4), label="x", origin="real")
+        plot.profile_figure(np.zeros(3), np.zeros(4), **X)
 
 
 # ------------------------------------------------------------------------------------------------------- pages
 
 
 def small() -> Figure:
-    return plot.likelihood_profile(np.arange(5.0), np.arange(5.0), label="x", origin="real")
+    return plot.profile_figure(np.arange(5.0), np.arange(5.0), **X).figure
 
 
 def test_html_keeps_the_alt_text_and_escapes_it() -> None:

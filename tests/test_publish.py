@@ -345,7 +345,7 @@ def test_a_figure_without_its_picture_is_refused_and_one_without_sidecar_left_ou
 
 def test_figures_of_results_that_are_gone_go_too(spoilt: Path) -> None:
     own = plot.Sidecar("of-a-notebook", "alt", "caption", "real")
-    line = plot.likelihood_profile(np.arange(3.0), np.arange(3.0), label="x", origin="real")
+    line = plot.bias_figure(*[np.arange(3.0)] * 4, label="x", origin="real")
     plot.save(line, spoilt / "figures", own)
     change(spoilt, answers=publish.load_results(spoilt).answers[-1:])
     drawn = draw(spoilt)

@@ -22,10 +22,8 @@ from nuanalysis.plot._results import (
     FluxRow,
     StackRow,
     flux_comparison,
-    likelihood_profile,
     profile_figure,
     stacking,
-    ts_distribution,
     ts_figure,
 )
 from nuanalysis.plot._samples import cut_flow, marginals

@@ -86,13 +86,15 @@ def ts_grid(trials: xr.Dataset, observed_ts: float, points: int = 241) -> Floats
     return np.linspace(0.0, max(1.25 * observed_ts, min(bulk, 45.0), 6.0), points)
 
 
-def ts_distribution(
-    trials: xr.Dataset, *, observed_ts: float, label: str, origin: str, free_index: bool = False
-) -> Figure:
-    """Probability to exceed each test statistic under the null hypothesis, with its error band.
+def ts_figure(
+    trials: xr.Dataset, *, observed_ts: float, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
+) -> Drawn:
+    """Probability to exceed each test statistic under the null hypothesis with its error band, words and table.
 
     trials : dataset of schema TRIALS.  The dashed curve is 1/2 chi-square (1 d.o.f.), for comparison only.
     """
+    from astropy.table import Table
+
     if not trials.sizes["trial"]:
         raise InputError("an ensemble with no trials was given; run the trials step first")
     at = ts_grid(trials, observed_ts)
@@ -119,25 +121,12 @@ def ts_distribution(
     axes.set_xlabel("test statistic TS" + " (free index)" * free_index, fontsize=10)
     axes.set_ylabel("P(TS or more | background)", fontsize=10)
     axes.tick_params(labelsize=SMALL)
-    return finished(figure, label, origin, columns=2)
-
-
-def ts_figure(
-    trials: xr.Dataset, *, observed_ts: float, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
-) -> Drawn:
-    """The distribution of the test statistic of a hypothesis with its words and its table."""
-    from astropy.table import Table
-
-    at = ts_grid(trials, observed_ts)
-    probability, error = survival(trials["ts"].values, trials["log_weight"].values, at)
+    finished(figure, f"{label}, {sample}", origin, columns=2)
     failed = int(np.count_nonzero(trials["converged"].values == 0))
     here, _ = survival(trials["ts"].values, trials["log_weight"].values, np.array([observed_ts]))
     said = (
         f"{label}, {origin} sample {sample}: {trials.sizes['trial']:,} background trials, {failed} of them not "
         f"converged; local p = {here[0]:.3g} at the observed {observed_ts:.2f}"
-    )
-    figure = ts_distribution(
-        trials, observed_ts=observed_ts, label=f"{label}, {sample}", origin=origin, free_index=free_index
     )
     columns = {"ts": at, "probability": probability, "probability_error": error, "half_chi2": half_chi2(at)}
     meta = {"ORIGIN": origin, "DESCRIPTION": f"P(TS >= ts | background), {label}, {sample}"}
@@ -151,8 +140,12 @@ def ts_figure(
     return Drawn(figure, sidecar, Table(columns, meta=meta))
 
 
-def likelihood_profile(n_signal: Floats, ts: Floats, *, label: str, origin: str) -> Figure:
-    """-2 ln(L/L_best) against the number of signal events, from TS(n) on a grid; both (point,)."""
+def profile_figure(
+    n_signal: Floats, ts: Floats, *, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
+) -> Drawn:
+    """-2 ln(L/L_best) against the number of signal events, from TS(n) on a grid, both (point,); words and table."""
+    from astropy.table import Table
+
     n_signal, ts = np.asarray(n_signal, dtype=np.float64), np.asarray(ts, dtype=np.float64)
     if n_signal.shape != ts.shape or n_signal.ndim != 1 or not len(ts):
         raise InputError(
@@ -169,20 +162,10 @@ def likelihood_profile(n_signal: Floats, ts: Floats, *, label: str, origin: str)
     axes.set_ylim(0.0, min(max(float((ts[best] - ts).max()), 4.0), 30.0))
     named(axes, "number of signal events n_s", "−2 ln(L / L_best)")
     axes.legend(fontsize=SMALL, frameon=False)
-    return finished(figure, label, origin)
-
-
-def profile_figure(
-    n_signal: Floats, ts: Floats, *, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
-) -> Drawn:
-    """The likelihood of a hypothesis along the number of signal events, with its words and its table."""
-    from astropy.table import Table
-
-    best = n_signal[int(np.argmax(ts))]
+    finished(figure, f"{label}, {sample}", origin)
     held = "the index fitted anew at each" if free_index else "the index held"
     caption = f"{label}, {origin} sample {sample}: likelihood along the number of signal events, {held}."
-    alt = f"{caption} Lowest at n_s = {best:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
-    figure = likelihood_profile(n_signal, ts, label=f"{label}, {sample}", origin=origin)
+    alt = f"{caption} Lowest at n_s = {n_signal[best]:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
     table = Table({"n_signal": n_signal, "ts": ts}, meta={"ORIGIN": origin, "DESCRIPTION": caption})
     return Drawn(figure, Sidecar(f"profile-{sample}-{slug(hypothesis)}{mark(origin)}", alt, caption, origin), table)
 

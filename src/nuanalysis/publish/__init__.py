@@ -10,7 +10,7 @@ from nuanalysis.plot import slug
 from nuanalysis.publish._campaign import campaign_rows, campaign_table, campaign_text
 from nuanalysis.publish._campaign_rows import CampaignRow
 from nuanalysis.publish._figures import draw
-from nuanalysis.publish._manifest import Verification, verify
+from nuanalysis.publish._manifest import verify
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
 from nuanalysis.publish._results import (
@@ -29,4 +29,3 @@ from nuanalysis.publish._results import (
     schema_text,
     with_products,
 )
-from nuanalysis.publish._texts import recipe
