@@ -74,7 +74,7 @@ def silent(_: str) -> None:
 def go(folder: Path, order: Sequence[str] = tuple(MODELS), **more: object) -> dict[str, str]:
     parameters = more.pop("parameters", {})
     outcomes = run_all(order, folder / "run", parameters, progress=silent, notebooks=folder / "source", **more)  # type: ignore[arg-type]
-    return {outcome.name: str(outcome) for outcome in outcomes}
+    return {outcome.name: f"{outcome.status}: {outcome.reason}" for outcome in outcomes}
 
 
 def log(folder: Path) -> list[str]:

@@ -50,8 +50,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     (done,) = run_all([name], folder, {name: values}, force, progress=say)
     copy = folder / "notebooks" / f"{name}.ipynb"
-    document = {"notebook": name, "status": done.status, "reason": done.reason, "seconds": done.run.seconds}
-    answer({**document, "executed": str(copy)}, as_json=as_json, text=f"{done}\n{copy}")
+    document = {"notebook": name, "status": done.status, "reason": done.reason, "seconds": done.seconds}
+    answer({**document, "executed": str(copy)}, as_json=as_json, text=f"{done.status}: {done.reason}\n{copy}")
 
 
 @app.command("check")

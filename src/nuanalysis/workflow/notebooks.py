@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
+from nuanalysis.records import Carried, Record, carried, shown
 from nuanalysis.store import atomic_write
 from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
 from nuanalysis.workflow.parameters import check_notebook, code_cells, model_of, validate
@@ -77,17 +78,14 @@ class NotebookRun:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What ``run_all`` did with a notebook: ``status`` is finished or skipped, ``reason`` says why."""
+class Outcome(Record):
+    """What was done with a notebook: ``status`` is finished or skipped, ``reason`` says why."""
 
-    name: str
-    status: str
-    reason: str
-    run: NotebookRun
-
-    def __str__(self) -> str:
-        return f"{self.status}: {self.reason}"
+    name: str = shown("notebook")
+    status: str = shown("status")
+    reason: str = shown("why")
+    seconds: float = shown("wall time", unit="s", form=".1f")
+    run: Carried[NotebookRun] = carried()
 
 
 def notebook_folder() -> Path:
@@ -193,20 +191,20 @@ def run_all(
     with _locked(folder) as lock:
         manifest = _Manifest(folder / MANIFEST)
         manifest.bury_the_dead()
-        outcomes: list[Outcome] = []
+        outcomes, run = list[Outcome](), None
         for name in order:
-            after = outcomes[-1].run.ended if outcomes else data
+            after = run.ended if run is not None else data
             notebook, output = source / f"{name}.ipynb", folder / "notebooks" / f"{name}.ipynb"
             chosen, inputs = _checked(notebook, parameters.get(name, {}), after)
             last = manifest.runs.get(name)
             reason = "forced" if force else _why_again(last, inputs, output)
             if last is not None and not reason:
-                outcomes.append(Outcome(name, "skipped", f"unchanged since {last.ended}", last))
-                progress(f"{name}: {outcomes[-1]}")
-                continue
-            progress(f"{name}: runs ({reason})")
-            run = _recorded(manifest, inputs, notebook, output, chosen, progress, lock)
-            outcomes.append(Outcome(name, "finished", reason, run))
+                run, status, reason = last, "skipped", f"unchanged since {last.ended}"
+                progress(f"{name}: {status}: {reason}")
+            else:
+                progress(f"{name}: runs ({reason})")
+                run, status = _recorded(manifest, inputs, notebook, output, chosen, progress, lock), "finished"
+            outcomes.append(Outcome(name=name, status=status, reason=reason, seconds=run.seconds, run=run))
         return outcomes
 
 
