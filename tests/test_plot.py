@@ -32,7 +32,7 @@ from nuanalysis.records import Chance, Unknown
 from nuanalysis.schema import TRIALS, dataset
 
 NSIDE = 32
-MARKS = (_sky.Mark("north, far left", 1.4, 0.4), _sky.Mark("south, far right", 1.6, -0.3))
+MARKS = (plot.Marker("north, far left", 1.4, 0.4), plot.Marker("south, far right", 1.6, -0.3))
 
 
 def ensemble(ts: NDArray[np.float64], log_weight: NDArray[np.float64]) -> xr.Dataset:

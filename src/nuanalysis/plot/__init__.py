@@ -27,7 +27,7 @@ from nuanalysis.plot._results import (
     ts_figure,
 )
 from nuanalysis.plot._samples import cut_flow, marginals
-from nuanalysis.plot._sky import Mark, plane_crop, sky_map, ts_maps
+from nuanalysis.plot._sky import plane_crop, sky_map, ts_maps
 from nuanalysis.plot._skymap import HotSpot, sky_map_page, sky_page
 from nuanalysis.plot._stack import SourceBar, stack_figure, stack_words
 from nuanalysis.plot._templates import (

@@ -84,11 +84,8 @@ def _draw(axes: Axes, ring: Ring, first: float, *, line: str, width: float) -> N
     """A circle on the sky, white on a dark edge."""
     at, radius = (_turned_to(ring.longitude, first), ring.latitude), max(ring.extension, _LEAST_RADIUS)
     across = radius / max(np.cos(np.radians(at[1])), 0.2)
-    drawn = matplotlib.patches.Ellipse(
-        at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line
-    )
-    drawn.set_path_effects(_edge())
-    axes.add_patch(drawn)
+    style: Any = {"edgecolor": "white", "linewidth": width, "linestyle": line, "path_effects": _edge()}
+    axes.add_patch(matplotlib.patches.Ellipse(at, 2 * across, 2 * radius, fill=False, **style))
 
 
 def _marks(axes: Axes, hottest: Ring, sources: Sequence[Ring], first: float) -> None:

@@ -6,7 +6,6 @@ Longitude grows to the left, as one sees the sky; the Galactic Centre is in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
+from nuanalysis.plot._layers import Marker
 from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
 from nuanalysis.plot.canvas import SMALL, Axes, Figure, canvas, finished, single
 from nuanalysis.schema import Floats
@@ -25,15 +25,6 @@ PLANE_LATITUDE = 15.0  # deg, of a strip of the plane
 _ACROSS = 720  # pixels of a picture
 Scale = Callable[[Floats], "matplotlib.colors.Normalize"]
 """The scale of the colours, from the values that are seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A named place on a map; right ascension and declination in rad, ICRS."""
-
-    name: str
-    ra: float
-    dec: float
 
 
 def values_at(values: Floats, frame: str, longitude: Floats, latitude: Floats) -> Floats:
@@ -130,7 +121,7 @@ def _on_map(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
     return np.pi - (phi + np.pi) % (2 * np.pi), np.pi / 2 - theta
 
 
-def _draw_marks(axes: Axes, marks: Sequence[Mark]) -> None:
+def _draw_marks(axes: Axes, marks: Sequence[Marker]) -> None:
     """Rings with names, and the celestial equator that divides the hemispheres they are named after."""
     around = np.linspace(0.0, 2 * np.pi, 721)
     x, y = _on_map(around, np.zeros_like(around))
@@ -162,7 +153,7 @@ def sky_map(
     frame: str,
     origin: str,
     low: float | None = None,
-    marks: Sequence[Mark] = (),
+    marks: Sequence[Marker] = (),
 ) -> Figure:
     """Whole sky, Mollweide projection, Galactic coordinates.
 

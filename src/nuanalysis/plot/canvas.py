@@ -76,14 +76,6 @@ def named(axes: Axes, x: str = "", y: str = "") -> None:
     grid(axes)
 
 
-def finished(figure: Figure, label: str, origin: str, *, columns: int = 0, **legend: Any) -> Figure:
-    """The figure with its title and, in so many columns, a legend below everything."""
-    if columns:
-        figure.legend(loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False, **legend)
-    title(figure, label, origin)
-    return figure
-
-
 def short(name: str, letters: int) -> str:
     """The name in so many letters at most."""
     return name if len(name) <= letters else name[: letters - 1].rstrip() + "…"
@@ -106,13 +98,19 @@ def marked(label: str, origin: str) -> str:
 _LETTERS_AN_INCH = 11.0  # at 11 points
 
 
-def title(figure: Figure, label: str, origin: str) -> None:
-    """Put the title above everything, in as many lines as it takes; a synthetic one is framed."""
+def finished(figure: Figure, label: str, origin: str, *, columns: int = 0, **legend: Any) -> Figure:
+    """The figure with its title above everything and, in so many columns, a legend below.
+
+    The title takes as many lines as it needs; a synthetic one is framed.
+    """
+    if columns:
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False, **legend)
     letters = int(_LETTERS_AN_INCH * figure.get_figwidth())
     lines = [line for part in marked(label, origin).split("\n") for line in wrap(part, letters)]
     text = figure.suptitle("\n".join(lines), fontsize=11)
     if origin != "real":
         text.set_bbox({"boxstyle": "square,pad=0.3", "facecolor": "#fdf3cf", "edgecolor": "#7a5c00", "linewidth": 1.0})
+    return figure
 
 
 def log_ticks(axis: matplotlib.axis.Axis) -> None:

@@ -66,14 +66,12 @@ class Compared:
     """A hypothesis beside the published numbers; by : the lines by their keys."""
 
     answer: MeasureAnswer
-    lines: tuple[Line, ...]
     by: dict[str, Line]
     remarks: tuple[str, ...]
 
 
 def _compared(answer: MeasureAnswer) -> Compared:
-    lines = compare(answer)
-    return Compared(answer, lines, {line.key: line for line in lines}, tuple(map(plain, remarks(answer))))
+    return Compared(answer, {line.key: line for line in compare(answer)}, tuple(map(plain, remarks(answer))))
 
 
 def _parts(answer: JointAnswer) -> Iterator[tuple[str, str, tuple[str, ...]]]:
