@@ -172,15 +172,7 @@ def sky_map(
     return figure
 
 
-def plane_crop(
-    values: Floats,
-    *,
-    label: str,
-    unit: str,
-    frame: str,
-    origin: str,
-    low: float | None = None,
-) -> Figure:
+def plane_crop(values: Floats, *, label: str, unit: str, frame: str, origin: str, low: float | None = None) -> Figure:
     """The Galactic plane, plate carree in Galactic coordinates; the scale in b is stretched to fill the height.
 
     values, frame, low : as of ``sky_map``.

@@ -115,22 +115,22 @@ def _limits(chance: Chance) -> str:
 # --- one hypothesis ---------------------------------------------------------------------------------------------------
 
 
-def _theirs(hypothesis: str, sample: str) -> Published:
-    """What was published of a hypothesis on this sample; of others their p-value alone, where that is known."""
+def _theirs(hypothesis: str, sample: str) -> Published | None:
+    """What was published of a hypothesis, None if on another sample; its p-value alone, where only that is known."""
     alone = Published(sample, NOT_PUBLISHED, CAMPAIGN_2023.p.get(hypothesis, NOT_PUBLISHED), *(NOT_PUBLISHED,) * 2, "")
-    return PUBLISHED.get(hypothesis, alone)
+    found = PUBLISHED.get(hypothesis, alone)
+    return found if found.sample == sample else None
 
 
 def _significance(entry: Entry, answer: SignificanceAnswer) -> Rows:
-    name, sample = answer.tested.hypothesis, answer.provenance.sample
-    theirs = _theirs(name, sample)
-    here = theirs.sample == sample
+    name = answer.tested.hypothesis
+    theirs = _theirs(name, answer.provenance.sample)
     yield _row(
         f"{name}: local p-value at TS {answer.ts:g}{_smeared(answer.smear_declination)}",
         answer.chance,
         kind="local",
-        published=theirs.p if here else None,
-        trials_published=CAMPAIGN_2023.trials.get(name) if here else None,
+        published=theirs and theirs.p,
+        trials_published=theirs and CAMPAIGN_2023.trials.get(name),
     )
 
 
@@ -141,9 +141,9 @@ def _bias(entry: Entry, answer: BiasAnswer) -> Rows:
 
 
 def _measure(entry: Entry, answer: MeasureAnswer) -> Rows:
-    name, sample, flux, own = answer.tested.hypothesis, answer.provenance.sample, answer.flux, _whose(answer)
-    theirs = _theirs(name, sample)
-    if theirs.sample != sample:
+    name, flux, own = answer.tested.hypothesis, answer.flux, _whose(answer)
+    theirs = _theirs(name, answer.provenance.sample)
+    if theirs is None:
         return
     trials = CAMPAIGN_2023.trials.get(name)
     local = f"{name}: local p-value of the fit, TS {answer.fitted.ts:.2f}"
