@@ -115,15 +115,13 @@ def _checked(notebook: Path, parameters: Mapping[str, Any], after: str) -> tuple
     return chosen, Inputs(
         notebook=_sha256(notebook.read_bytes()),
         parameters=_sha256(json.dumps(values, sort_keys=True).encode()),
-        spec=_spec_hash(values.get("spec")),
+        spec=_spec_hash(values["spec"]),
         version=code_fingerprint(),
         after=after,
     )
 
 
-def _spec_hash(spec: str | None) -> str:
-    if spec is None:
-        return ""
+def _spec_hash(spec: str) -> str:
     try:
         return _sha256(Path(spec).read_bytes())
     except OSError as error:
