@@ -24,6 +24,7 @@ from nuanalysis.publish._results import (
     Spent,
     load_results,
     products,
+    read_json,
     read_results,
     results_schema,
     schema_text,

@@ -216,19 +216,25 @@ def read_results(document: object, *, source: str) -> Results:
         ) from error
 
 
+def read_json(path: Path, step: str) -> Any:
+    """A JSON file of a run.  Raises StepMissing, which names the step that writes it, or DataError."""
+    if not path.is_file():
+        raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged, no JSON ({error}); remove it and run '{step}' again, finished parts are kept"
+        ) from error
+
+
 def load_results(run_folder: Path) -> Results:
     """results.json of a run, every answer with the large datasets that the run keeps of it.
 
     Raises StepMissing where the run has none yet, DataError where it is damaged.
     """
     path = run_folder / "results.json"
-    if not path.is_file():
-        raise StepMissing(f"no results.json in {run_folder}; run 'nuanalysis run SPEC' first")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no JSON ({error}); run the analysis again, finished parts are kept") from error
-    found = read_results(document, source=str(path))
+    found = read_results(read_json(path, "nuanalysis run SPEC"), source=str(path))
     return found.model_copy(update={"answers": tuple(with_products(one, run_folder) for one in found.answers)})
 
 

@@ -19,7 +19,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of
 from nuanalysis.library.samples import Samples, SampleSpec
 from nuanalysis.library.templates import published_pi0
-from nuanalysis.publish import CutRow, SampleCard, Season
+from nuanalysis.publish import CutRow, SampleCard, Season, read_json
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
 from nuanalysis.workflow.spec import AnalysisSpec
 
@@ -30,17 +30,6 @@ STORE_TAG = "as-ingested"
 def write_json(path: Path, document: Any) -> Path:
     atomic_write(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return path
-
-
-def read_json(path: Path, step: str) -> Any:
-    if not path.is_file():
-        raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(
-            f"{path} is damaged ({error}); remove it and run '{step}' again, finished parts are kept"
-        ) from error
 
 
 def hash_of(*content: object) -> str:

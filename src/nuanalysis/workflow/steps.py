@@ -27,7 +27,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of, read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.library.templates import PI0_MAP
-from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Spent
+from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Spent, read_json
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.store import atomic_write, write_zip
 from nuanalysis.workflow._events import STORE_TAG as STORE_TAG
@@ -37,7 +37,6 @@ from nuanalysis.workflow._events import (
     fill_event_store,
     hash_of,
     held_samples,
-    read_json,
     select_samples,
     selected_samples,
     stored,
