@@ -59,7 +59,7 @@ lab: env
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 bench: env
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/run.py --docs docs
 
 validate: env
 	@$(BIN)/python -m pytest validation -q

@@ -1,12 +1,14 @@
-"""``make bench``: all that ``nuanalysis bench`` measures and a point source with SkyLLH, written to docs.
+"""Speed and memory on this machine, each beside a reference measured in the same run; the answer goes to stdout.
 
-Writes docs/benchmarks.md and docs/figures/{ratios,scaling}.png and prints the table.  Takes some minutes; wants a
-quiet machine.  ``--quick`` measures the main rows only, ``--docs FOLDER`` writes somewhere else.
+All rows take some minutes and want a quiet machine; ``--quick`` measures the main rows only, in less than a minute.
+``--docs FOLDER``, as ``make bench`` calls it, also fits a point source with SkyLLH and writes FOLDER/md and
+FOLDER/figures/{ratios,scaling}.png.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from contextlib import AbstractContextManager
@@ -19,11 +21,15 @@ from nuanalysis.engine.executors import ONE_THREAD
 
 os.environ.update(ONE_THREAD)  # before numpy is loaded
 
+from measures import page
+from measures.clock import Stopwatch, race
+from measures.records import NotMeasured, Report, Row
+from measures.report import run
+from measures.rows import FULL, QUICK, Effort, point_beside
+from measures.twins import fit_without_subtraction, make_twin
 from skyllh_client import SkyllhMissing, analysis
 from skyllh_export import export
 
-from nuanalysis import benchmarks
-from nuanalysis.benchmarks import Effort, NotMeasured, Report, Row, Stopwatch
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
@@ -57,11 +63,11 @@ def beside_skyllh(effort: Effort, folder: Path) -> tuple[Row, str]:
         version = found["skyllh"]
     with _program(0.0, 0.0, folder) as (_, watch):
         note = f"SkyLLH {version}, all events, sample without signal; docs/benchmarks.md says what differs"
-        row = benchmarks.point_beside("SkyLLH", watch, effort, note)
+        row = point_beside("SkyLLH", watch, effort, note)
     lines[0] += f" {row.ours:.2g} |"
     lines.append(_line("SkyLLH, all events", found, f"{row.reference:.3g}"))
     with _program(INJECTED, BOX_DEG, folder) as (found, watch):
-        (boxed,) = benchmarks.race((watch,), rounds=effort.rounds, seconds=effort.seconds)
+        (boxed,) = race((watch,), rounds=effort.rounds, seconds=effort.seconds)
         lines.append(_line(f"SkyLLH, {BOX_DEG:g} deg box", found, f"{1e3 * boxed.best:.3g}"))
     words = (Path(__file__).parent / "skyllh" / "page.md").read_text(encoding="utf-8").strip()
     return row, words.format(version=version, injected=INJECTED, fits="\n".join(lines))
@@ -83,7 +89,7 @@ def _our_fits() -> list[str]:
     """Lines of the table of fits: ours, and the plain twin with SkyLLH's form of the likelihood."""
     hypothesis, events = read_hypothesis(SOURCE), (load(INJECTED),)
     best = maximise(terms(prepare(hypothesis, events)))
-    plain = benchmarks.fit_without_subtraction(benchmarks.make_twin(hypothesis, events))
+    plain = fit_without_subtraction(make_twin(hypothesis, events))
     return [
         f"| nuanalysis | {best.ts:.1f} | {best.n_signal:.0f} | {best.index:.2f} |",
         f"| our densities, S / B - 1 | {plain.ts:.1f} | {plain.n_signal:.0f} | {plain.index:.2f} | |",
@@ -108,17 +114,26 @@ def say(message: str) -> None:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, print, and write where asked."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--quick", action="store_true", help="the main rows only")
-    options.add_argument("--docs", type=Path, default=Path("docs"), help="folder to write to")
+    options.add_argument("--quick", action="store_true", help="the main rows only, in less than a minute")
+    options.add_argument("--json", action="store_true", help="one JSON document on stdout; progress stays on stderr")
+    options.add_argument("--docs", type=Path, help="measure SkyLLH too, and write page and figures to this folder")
     asked = options.parse_args()
-    measured = benchmarks.run(quick=asked.quick, say=say)
-    report, sections = with_skyllh(measured, benchmarks.QUICK if asked.quick else benchmarks.FULL)
-    figures = benchmarks.draw(report, asked.docs / "figures")
-    page = benchmarks.markdown(report, {f"figures/{name}": text for name, text in figures.items()}, sections)
-    (asked.docs / "benchmarks.md").write_text(page, encoding="utf-8")
-    print(benchmarks.text(report))
+    report = run(quick=asked.quick, say=say)
+    if asked.docs:
+        report = document(report, QUICK if asked.quick else FULL, asked.docs)
+    print(json.dumps(report.to_dict(), indent=2, allow_nan=False) if asked.json else page.text(report))
+
+
+def document(measured: Report, effort: Effort, folder: Path) -> Report:
+    """Write page and figures of the report, with SkyLLH; returns it whole."""
+    from measures.figures import draw
+
+    report, sections = with_skyllh(measured, effort)
+    figures = {f"figures/{name}": text for name, text in draw(report, folder / "figures").items()}
+    (folder / "benchmarks.md").write_text(page.markdown(report, figures, sections), encoding="utf-8")
+    return report
 
 
 if __name__ == "__main__":

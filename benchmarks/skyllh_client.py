@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nuanalysis.benchmarks import Stopwatch
+from measures.clock import Stopwatch
 
 HERE = Path(__file__).resolve().parent / "skyllh"
 ENVIRONMENT = HERE.parents[1] / "build" / "skyllh"

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import small_problem as small
-import typer
-from typer.testing import CliRunner
 
-from nuanalysis import benchmarks, trials
-from nuanalysis.benchmarks import (
-    Curve,
-    Effort,
-    Machine,
-    NotMeasured,
-    Report,
-    Row,
-    _clock,
-    _figures,
-    _problems,
-    _rows,
-    _scaling,
-)
-from nuanalysis.cli import bench
+from nuanalysis import trials
 from nuanalysis.errors import EnvironmentFault
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import prepare, terms
 
-SHORT = Effort(rounds=1, seconds=0.0, processes=1)
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from measures import clock, commands, figures, page, problems, rows, scaling, twins
+from measures import report as reports
+from measures.records import Curve, Machine, NotMeasured, Report, Row
+
+SHORT = rows.Effort(rounds=1, seconds=0.0, processes=1)
 ROW = Row(
     "template", "a trial", "synthetic", "CPU of one core", "ms", 0.25, 0.1, "numpy twin", 4.0, 0.5, 5, 80, "a note"
 )
 SLOW = replace(ROW, name="slow", what="a slow trial", ours=2.0, note="")
 FREE = replace(ROW, name="free", what="no budget", budget=None, origin="real")
 CURVES = (
-    Curve("trial", "events", _scaling.OURS, (10.0, 100.0, 1000.0), (1.0, 9.0, 100.0), 1.0),
+    Curve("trial", "events", scaling.OURS, (10.0, 100.0, 1000.0), (1.0, 9.0, 100.0), 1.0),
     Curve("trial", "events", "numpy twin", (10.0, 100.0, 1000.0), (20.0, 180.0, 1900.0), None),
-    Curve("stack", "stacked sources", _scaling.OURS, (1.0, 1000.0), (2.0, 200.0), 0.0),
+    Curve("stack", "stacked sources", scaling.OURS, (1.0, 1000.0), (2.0, 200.0), 0.0),
 )
 MACHINE = Machine("2026-01-02", "Linux x86_64", "a processor", 2, 24.0, 0.5, (("Python", "3.11"), ("numpy", "2.0")))
 REPORT = Report(MACHINE, (ROW, SLOW, FREE), (NotMeasured("setup", "set-up", "s", 120.0, "elsewhere"),), CURVES)
@@ -80,7 +73,7 @@ def test_twin_has_our_ts(case):
     for seed in range(2):
         samples = tuple(moved(small.sample(2000, seed=k, name=f"s{k}", nside=nside), seed + 10 * k) for k in range(n))
         ours = maximise(terms(prepare(hypothesis, samples)))
-        twin = benchmarks.data_fit(benchmarks.make_twin(hypothesis, samples))
+        twin = twins.data_fit(twins.make_twin(hypothesis, samples))
         assert twin.ts == pytest.approx(ours.ts, rel=precision)
         assert twin.n_signal == pytest.approx(ours.n_signal, rel=max(precision, 1e-3))
         found.append(twin.ts)
@@ -91,15 +84,15 @@ def test_tilted_scrambles_of_the_twin_have_mean_weight_one():
     hypothesis, samples = small.template_hypothesis(), (small.sample(2000),)
     sd = float(trials.uncertainty(prepare(hypothesis, samples))[0])
     tilts = (trials.Tilt(0.0, 0, 0.4), trials.Tilt(1.5 * sd, 0, 0.3), trials.Tilt(3.0 * sd, 0, 0.3))
-    twin = benchmarks.make_twin(hypothesis, samples)
-    weight = np.exp([benchmarks.tilted_scramble(twin, tilts, seed)[1] for seed in range(300)])
+    twin = twins.make_twin(hypothesis, samples)
+    weight = np.exp([twins.tilted_scramble(twin, tilts, seed)[1] for seed in range(300)])
     assert weight.mean() == pytest.approx(1.0, abs=4 * weight.std() / np.sqrt(len(weight)))
     assert weight.std() > 0.1  # tilted at all
 
 
 def test_scrambles_of_the_twin_are_those_of_their_seed():
-    twin = benchmarks.make_twin(SINGLE, (small.sample(500),))
-    assert benchmarks.scramble(twin, 3) == benchmarks.scramble(twin, 3)
+    twin = twins.make_twin(SINGLE, (small.sample(500),))
+    assert twins.scramble(twin, 3) == twins.scramble(twin, 3)
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -107,7 +100,7 @@ def test_scrambles_of_the_twin_are_those_of_their_seed():
 
 def test_copies_are_other_events_of_the_same_kind():
     sample = small.sample(500)
-    many = _problems.copies(sample, 4)
+    many = problems.copies(sample, 4)
     assert many.events.sizes["event"] == 2000
     assert many.livetime == pytest.approx(4 * sample.livetime)
     assert len(np.unique(many.array("declination"))) == 2000
@@ -118,12 +111,12 @@ def test_copies_are_other_events_of_the_same_kind():
 def test_sources_lie_along_the_plane():
     import healpy as hp
 
-    sources = _problems.plane_sources(200).target.sources
+    sources = problems.plane_sources(200).target.sources
     ra, dec = (np.degrees([getattr(s, name) for s in sources]) for name in ("right_ascension", "declination"))
     longitude, latitude = hp.Rotator(coord=["C", "G"])(ra, dec, lonlat=True)
     assert np.std(latitude) == pytest.approx(2.0, rel=0.2)
     assert np.histogram(longitude % 360, 4, (0, 360))[0].min() > 20
-    assert len(_problems.plane_sources(1).target.sources) == 1
+    assert len(problems.plane_sources(1).target.sources) == 1
 
 
 # --- clock -----------------------------------------------------------------------------------------------------------
@@ -141,7 +134,7 @@ def test_contenders_take_turns_and_the_best_round_counts():
 
         return timed
 
-    first, second = benchmarks.race(
+    first, second = clock.race(
         (watch("a", (9.0, 5.0, 3.0, 4.0)), watch("b", (9.0, 7.0, 8.0, 6.0))), rounds=3, seconds=0.0
     )
     assert seen == ["a", "b", "a", "b", "a", "b", "a", "b"]  # once each to warm up
@@ -151,20 +144,20 @@ def test_contenders_take_turns_and_the_best_round_counts():
 
 
 def test_rounds_are_as_long_as_asked_for():
-    assert _clock.repetitions(lambda first, last: 0.01 * (last - first), 0.5) == 50
-    assert _clock.repetitions(lambda first, last: 2.0 * (last - first), 0.5) == 1
+    assert clock.repetitions(lambda first, last: 0.01 * (last - first), 0.5) == 50
+    assert clock.repetitions(lambda first, last: 2.0 * (last - first), 0.5) == 1
 
 
 def test_memory_of_a_fresh_process_is_its_own():
     ballast = np.ones(30_000_000)
-    peak = float(_clock.fresh("from nuanalysis.benchmarks import _clock; print(_clock.peak_megabytes())"))
-    assert 10 < peak < _clock.peak_megabytes() - 100
+    peak = float(clock.fresh("from measures import clock; print(clock.peak_megabytes())"))
+    assert 10 < peak < clock.peak_megabytes() - 100
     assert ballast.nbytes == 240_000_000
 
 
 def test_a_failing_process_is_named():
     with pytest.raises(EnvironmentFault, match="exit code 1: ZeroDivisionError"):
-        _clock.fresh("1 / 0")
+        clock.fresh("1 / 0")
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -173,15 +166,15 @@ def test_a_failing_process_is_named():
 def test_a_row_whose_data_are_missing_is_named_with_its_reason(monkeypatch, tmp_path):
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
-    rows, missing = _rows.measure((_rows.template_joint,), SHORT, lambda _: None)
-    assert rows == []
+    found, missing = rows.measure((rows.template_joint,), SHORT, lambda _: None)
+    assert found == []
     assert [m.name for m in missing] == ["template-joint"]
     assert "data ls" in missing[0].reason
     assert str(tmp_path) not in missing[0].reason
 
 
 def test_a_trial_row_has_both_times():
-    row = _rows.trial_row("x", "y", (lambda a, b: 1e-3 * (b - a), lambda a, b: 5e-3 * (b - a)), SHORT, budget=2.0)
+    row = rows.trial_row("x", "y", (lambda a, b: 1e-3 * (b - a), lambda a, b: 5e-3 * (b - a)), SHORT, budget=2.0)
     assert (row.ours, row.reference, row.ratio, row.met) == pytest.approx((1.0, 5.0, 5.0, True))
 
 
@@ -198,7 +191,7 @@ def test_growth_is_a_power():
 def test_the_commands_that_are_timed_give_what_their_rows_say(monkeypatch):
     """A little of each, on the twin."""
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
-    row = benchmarks.pvalue(9.0, SHORT)
+    row = commands.pvalue(9.0, SHORT)
     assert row.ours > 0.0
     assert row.ratio > 1.0
     assert "sigma) to" in row.note
@@ -208,42 +201,46 @@ def test_the_commands_that_are_timed_give_what_their_rows_say(monkeypatch):
 
 
 def test_the_page_has_every_number():
-    page = benchmarks.markdown(REPORT, {"figures/scaling.png": "cost"}, ("## Beside another program",))
-    assert "| a trial [1]; CPU of one core | 0.25 ms | 4 ms, numpy twin | 16 | 0.5 ms | yes | 10 % | 5 × 80 |" in page
-    assert "| a slow trial; CPU of one core | 2 ms | 4 ms, numpy twin | 2 | 0.5 ms | **no** |" in page
-    assert "| no budget [3]; CPU of one core | 0.25 ms | 4 ms, numpy twin | 16 | none |  |" in page
-    assert "- [1] a note." in page
-    assert "| trial, nuanalysis | 10 events: 1 ms | 1,000 events: 100 ms | events^1.00 | linear | yes |" in page
-    assert "stacked sources^0.67 | flat | **no** |" in page
-    assert "| set-up | 120 s | elsewhere |" in page
-    assert "a processor, 2 cores, 24 GB, Linux x86_64; load 0.5 when it began; Python 3.11, numpy 2.0" in page
-    assert "## Beside another program" in page
-    assert "![cost](figures/scaling.png)" in page
-    assert "busy with other work" not in page
+    said = page.markdown(REPORT, {"figures/scaling.png": "cost"}, ("## Beside another program",))
+    assert "| a trial [1]; CPU of one core | 0.25 ms | 4 ms, numpy twin | 16 | 0.5 ms | yes | 10 % | 5 × 80 |" in said
+    assert "| a slow trial; CPU of one core | 2 ms | 4 ms, numpy twin | 2 | 0.5 ms | **no** |" in said
+    assert "| no budget [3]; CPU of one core | 0.25 ms | 4 ms, numpy twin | 16 | none |  |" in said
+    assert "- [1] a note." in said
+    assert "| trial, nuanalysis | 10 events: 1 ms | 1,000 events: 100 ms | events^1.00 | linear | yes |" in said
+    assert "stacked sources^0.67 | flat | **no** |" in said
+    assert "| set-up | 120 s | elsewhere |" in said
+    assert "a processor, 2 cores, 24 GB, Linux x86_64; load 0.5 when it began; Python 3.11, numpy 2.0" in said
+    assert "## Beside another program" in said
+    assert "![cost](figures/scaling.png)" in said
+    assert "busy with other work" not in said
     full = replace(REPORT, machine=replace(MACHINE, load=3.0))
-    assert "busy with other work** (load 3.0 on 2 cores)" in benchmarks.markdown(full, {})
-    for line in page.splitlines():  # every table line has the cells of its head
+    assert "busy with other work** (load 3.0 on 2 cores)" in page.markdown(full, {})
+    for line in said.splitlines():  # every table line has the cells of its head
         assert not line.startswith("|") or line.count("|") in (9, 7, 4)
 
 
 def test_the_text_says_what_is_not_met_and_what_is_missing():
-    said = benchmarks.text(REPORT)
+    said = page.text(REPORT)
     assert "NOT MET" in said
     assert "not measured: elsewhere" in said
     assert "beside numpy twin; a note" in said
 
 
 def test_numbers_are_short():
-    from nuanalysis.benchmarks._page import number
-
-    assert [number(v) for v in (0.012345, 0.5, 12.34, 1234.5, 7.1e8)] == ["0.0123", "0.5", "12.3", "1,234", "7.1e+08"]
+    assert [page.number(v) for v in (0.012345, 0.5, 12.34, 1234.5, 7.1e8)] == [
+        "0.0123",
+        "0.5",
+        "12.3",
+        "1,234",
+        "7.1e+08",
+    ]
 
 
 def test_figures_have_labels_and_the_word_synthetic(tmp_path):
-    names = benchmarks.draw(REPORT, tmp_path / "figures")
+    names = figures.draw(REPORT, tmp_path / "figures")
     assert set(names) == {"ratios.png", "scaling.png"}
     assert all((tmp_path / "figures" / name).stat().st_size > 5000 for name in names)
-    scaling, ratios = _figures.scaling(CURVES), _figures.ratios(REPORT.rows)
+    scaling, ratios = figures.scaling(CURVES), figures.ratios(REPORT.rows)
     assert [axes.get_xlabel() for axes in scaling.axes] == ["number of events", "number of stacked sources"]
     assert all("ms" in axes.get_ylabel() and axes.get_yscale() == "log" for axes in scaling.axes)
     assert "SYNTHETIC" in scaling.get_suptitle()
@@ -251,21 +248,22 @@ def test_figures_have_labels_and_the_word_synthetic(tmp_path):
 
 
 def test_without_curves_there_is_no_scaling_figure(tmp_path):
-    assert set(benchmarks.draw(replace(REPORT, curves=()), tmp_path)) == {"ratios.png"}
+    assert set(figures.draw(replace(REPORT, curves=()), tmp_path)) == {"ratios.png"}
 
 
 # --- command line ----------------------------------------------------------------------------------------------------
 
 
-def test_the_verb_answers_in_one_document(monkeypatch):
-    measured, missing = _rows.measure((_rows.importing,), SHORT, lambda _: None)
-    report = replace(REPORT, machine=benchmarks.machine(), rows=tuple(measured), not_measured=tuple(missing))
-    monkeypatch.setattr(benchmarks, "run", lambda *, quick, say: report)
-    app = typer.Typer()
-    app.command()(bench.bench)
-    answer = CliRunner().invoke(app, ["--quick", "--json"])
-    assert answer.exit_code == 0
-    said = json.loads(answer.stdout)
+def test_the_program_answers_in_one_document(monkeypatch, capsys):
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # it holds its own process to one thread
+    import run
+
+    measured, missing = rows.measure((rows.importing,), SHORT, lambda _: None)
+    report = replace(REPORT, machine=reports.machine(), rows=tuple(measured), not_measured=tuple(missing))
+    monkeypatch.setattr(run, "run", lambda *, quick, say: report)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--json"])
+    run.main()
+    said = json.loads(capsys.readouterr().out)
     assert set(said) == {"machine", "rows", "not_measured", "curves"}
     (row,) = said["rows"]
     assert {"name", "what", "ours", "reference_name", "reference", "ratio", "budget", "unit", "met", "spread"} < set(
@@ -275,4 +273,6 @@ def test_the_verb_answers_in_one_document(monkeypatch):
     assert row["ratio"] == pytest.approx(row["reference"] / row["ours"])
     assert said["curves"][0]["exponent"] == pytest.approx(1.0)
     assert "numpy" in said["machine"]["versions"]
-    assert CliRunner().invoke(app, ["--quick"]).stdout.count("beside import numpy") == 1
+    monkeypatch.setattr(sys, "argv", ["run.py", "--quick"])
+    run.main()
+    assert capsys.readouterr().out.count("beside import numpy") == 1

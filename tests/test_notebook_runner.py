@@ -20,13 +20,13 @@ from typer.testing import CliRunner
 
 from nuanalysis.errors import DataError, InputError, StoreLocked
 from nuanalysis.workflow import notebooks as runner
+from nuanalysis.workflow import parameters as models
 from nuanalysis.workflow.notebooks import (
     NotebookFailed,
     lint_notebook,
     notebook_folder,
     read_manifest,
     run_all,
-    run_notebook,
 )
 from nuanalysis.workflow.parameters import PARAMETERS
 
@@ -48,6 +48,7 @@ CELL = 'number = 2\nspec = "spec.toml"'
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a spec and three small notebooks."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "PARAMETERS", MODELS)
     (tmp_path / "spec.toml").write_text("seed = 1\n")
     (tmp_path / "source").mkdir()
     for name in MODELS:
@@ -72,10 +73,8 @@ def silent(_: str) -> None:
 
 def go(folder: Path, order: Sequence[str] = tuple(MODELS), **more: object) -> dict[str, str]:
     parameters = more.pop("parameters", {})
-    outcomes = run_all(
-        order, folder / "run", parameters, progress=silent, notebooks=folder / "source", models=MODELS, **more
-    )  # type: ignore[arg-type]
-    return {outcome.name: str(outcome) for outcome in outcomes}
+    outcomes = run_all(order, folder / "run", parameters, progress=silent, notebooks=folder / "source", **more)  # type: ignore[arg-type]
+    return {outcome.name: f"{outcome.status}: {outcome.reason}" for outcome in outcomes}
 
 
 def log(folder: Path) -> list[str]:
@@ -104,19 +103,21 @@ def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 def test_a_finished_notebook_has_its_record_its_copy_and_visible_progress(folder: Path) -> None:
-    path = write(
+    write(
         folder,
         "01_first",
         "import os, sys\nprint(number, sys.executable, os.getcwd())",
         "print('half way', file=sys.stderr, flush=True)",
     )
     lines: list[str] = []
-    run = run_notebook(path, folder / "out" / "01_first.ipynb", {"number": 7}, lines.append, models=MODELS)
+    values = {"01_first": {"number": 7}}
+    (done,) = run_all(["01_first"], folder / "run", values, progress=lines.append, notebooks=folder / "source")
+    run, copies = done.run, folder / "run" / "notebooks"
     assert (run.name, run.status, run.cell, run.cause) == ("01_first", "finished", 4, "")
     assert 0 < run.seconds < 60
     assert len(run.inputs.notebook) == len(run.inputs.parameters) == len(run.inputs.spec) == len(run.key) == 64
-    assert sorted(item.name for item in (folder / "out").iterdir()) == ["01_first.ipynb"]
-    text = (folder / "out" / "01_first.ipynb").read_text()
+    assert sorted(item.name for item in copies.iterdir()) == ["01_first.ipynb"]
+    text = (copies / "01_first.ipynb").read_text()
     assert "7 " + sys.executable + " " + str(folder) in text
     assert "01_first: cell 3/4  import os, sys" in lines
     assert "01_first: half way" in lines
@@ -137,9 +138,9 @@ def test_wrong_parameters_are_refused_before_a_kernel_starts(
 ) -> None:
     monkeypatch.setattr(subprocess.Popen, "__init__", lambda *a, **k: pytest.fail("a process was started"))
     with pytest.raises(InputError, match=expected) as caught:
-        run_notebook(folder / "source" / "01_first.ipynb", folder / "x.ipynb", values, silent, models=MODELS)
+        go(folder, ["01_first"], parameters={"01_first": values})
     assert "Nothing was run." in str(caught.value)
-    assert not (folder / "x.ipynb").exists()
+    assert not (folder / "run").exists()
     with pytest.raises(InputError, match=expected):
         go(folder, parameters={"03_third": values} if "numbr" not in values else {"01_first": values})
     assert not (folder / "run").exists()
@@ -181,33 +182,33 @@ def test_a_failing_cell_is_named_with_its_error_and_the_copy_is_kept(folder: Pat
 
 
 def test_an_error_of_ours_in_a_cell_keeps_its_exit_code(folder: Path) -> None:
-    path = write(folder, "01_first", "from nuanalysis.errors import DataError\nraise DataError('bad\\nrow')")
+    write(folder, "01_first", "from nuanalysis.errors import DataError\nraise DataError('bad\\nrow')")
     with pytest.raises(NotebookFailed, match="DataError: bad") as caught:
-        run_notebook(path, folder / "x.ipynb", {}, silent, models=MODELS)
+        go(folder, ["01_first"])
     assert caught.value.exit_code == DataError.exit_code
 
 
 def test_a_killed_kernel_is_reported_as_killed_not_as_completed(folder: Path) -> None:
-    path = write(folder, "01_first", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "print('never')")
+    write(folder, "01_first", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "print('never')")
     with pytest.raises(NotebookFailed, match=r"failed in cell 3: the kernel was killed by SIGKILL"):
-        run_notebook(path, folder / "x.ipynb", {}, silent, models=MODELS)
-    copy = nbformat.read(folder / "x.failed.ipynb", as_version=4)
+        go(folder, ["01_first"])
+    copy = nbformat.read(folder / "run" / "notebooks" / "01_first.failed.ipynb", as_version=4)
     statuses = [cell.metadata.papermill.status for cell in copy.cells]
     assert statuses == ["completed", "completed", "completed", "failed", "pending"]
     assert copy.metadata.papermill.exception is True
-    assert not (folder / "x.ipynb").exists()
+    assert not (folder / "run" / "notebooks" / "01_first.ipynb").exists()
 
 
 def test_worker_processes_can_be_used_in_a_notebook_and_none_is_left(folder: Path) -> None:
-    path = write(
+    write(
         folder,
         "01_first",
         "import math\nfrom nuanalysis.engine.executors import open_executor\n"
         "with open_executor('processes', workers=2, scheduler=None) as executor:\n"
         "    print(sorted(executor.map(math.factorial, range(4))))",
     )
-    run_notebook(path, folder / "x.ipynb", {}, silent, models=MODELS)
-    assert "[(0, 1), (1, 1), (2, 2), (3, 6)]" in (folder / "x.ipynb").read_text()
+    go(folder, ["01_first"])
+    assert "[(0, 1), (1, 1), (2, 2), (3, 6)]" in (folder / "run" / "notebooks" / "01_first.ipynb").read_text()
     assert kernels() == []
 
 
@@ -259,11 +260,13 @@ SCRIPT = """
     import sys
     from pathlib import Path
     from test_notebook_runner import MODELS
+    from nuanalysis.workflow import parameters
     from nuanalysis.workflow.notebooks import run_all
 
+    parameters.PARAMETERS = MODELS
     run_all(
         list(MODELS), Path("run"), {}, progress=lambda line: print(line, file=sys.stderr, flush=True),
-        notebooks=Path("source"), models=MODELS,
+        notebooks=Path("source"),
     )
 """
 PATIENT = (
@@ -278,7 +281,7 @@ def started_runner(folder: Path) -> subprocess.Popen[str]:
         [sys.executable, "-c", textwrap.dedent(SCRIPT)],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
     )
     wait_for((folder / "kernel").exists)
     time.sleep(0.3)
@@ -327,7 +330,7 @@ def test_a_killed_runner_is_called_interrupted_by_the_next_which_goes_on(folder:
 
 
 def test_a_clean_notebook_passes_the_check(folder: Path) -> None:
-    assert lint_notebook(folder / "source" / "01_first.ipynb", MODELS) == []
+    assert lint_notebook(folder / "source" / "01_first.ipynb") == []
 
 
 def test_outputs_long_cells_and_absolute_paths_are_faults(folder: Path) -> None:
@@ -337,7 +340,7 @@ def test_outputs_long_cells_and_absolute_paths_are_faults(folder: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
     nbformat.write(notebook, path)
-    faults = lint_notebook(path, MODELS)
+    faults = lint_notebook(path)
     assert len(faults) == 3
     assert "cell 2: has outputs" in faults[0]
     assert "cell 3: has 31 lines, at most 30" in faults[1]

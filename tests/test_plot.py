@@ -8,6 +8,7 @@ import re
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import healpy as hp
 import numpy as np
@@ -27,12 +28,11 @@ from nuanalysis import plot
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import FluxRow, StackRow, _page, _results, _samples, _sky, canvas
-from nuanalysis.publish import CutRow
 from nuanalysis.records import Chance, Unknown
 from nuanalysis.schema import TRIALS, dataset
 
 NSIDE = 32
-MARKS = (_sky.Mark("north, far left", 1.4, 0.4), _sky.Mark("south, far right", 1.6, -0.3))
+MARKS = (plot.Marker("north, far left", 1.4, 0.4), plot.Marker("south, far right", 1.6, -0.3))
 
 
 def ensemble(ts: NDArray[np.float64], log_weight: NDArray[np.float64]) -> xr.Dataset:
@@ -60,27 +60,27 @@ def stack(origin: str) -> StackRow:
     return StackRow("stack:snr", "Supernova remnants", sample_of(origin), origin, n_signal=200.0, index=2.7, sigma=3.2)
 
 
+X: dict[str, Any] = {"label": "x", "sample": "s", "origin": "real", "hypothesis": "point:1,2", "free_index": False}
+
+
 def every_figure(origin: str) -> dict[str, Figure]:
     rng = np.random.default_rng(5)
     edges, expected = np.linspace(-1.0, 1.0, 11), np.full(10, 90.0)
-    cuts = [
-        CutRow(sample="tracks", season=season, cut=cut, events=n, rate_hz=None, exposure_d=None)
-        for season in ("IC40", "IC79")
-        for cut, n in (("all", 900), ("good runs", 700))
-    ]
+    cuts = [(season, cut, n) for season in ("IC40", "IC79") for cut, n in (("all", 900), ("good runs", 700))]
     trials = ensemble(rng.chisquare(1, 400), np.zeros(400))
     values = rng.random(hp.nside2npix(8))
     named = {"label": "A name", "origin": origin}
+    fitted = {**named, "sample": sample_of(origin), "hypothesis": "template:pi0", "free_index": False}
     return {
         "sky_map": plot.sky_map(values, unit="TS (sr⁻¹)", frame="icrs", **named),
         "marked_map": plot.sky_map(values, unit="TS (sr⁻¹)", frame="icrs", marks=MARKS, **named),
         "plane_crop": plot.plane_crop(values, unit="TS (sr⁻¹)", frame="icrs", **named),
-        "ts_distribution": plot.ts_distribution(trials, observed_ts=4.0, **named),
+        "ts_distribution": plot.ts_figure(trials, observed_ts=4.0, **fitted).figure,
         "marginals": plot.marginals(
             edges, rng.poisson(expected), expected, np.sqrt(expected), quantity="sin(dec)", **named
         ),
         "cut_flow": plot.cut_flow(cuts, **named),
-        "likelihood_profile": plot.likelihood_profile(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **named),
+        "likelihood_profile": plot.profile_figure(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **fitted).figure,
         "flux_comparison": plot.flux_comparison([flux(origin=origin), flux("stack:snr", origin, best=0.0)], PUBLISHED),
         "stacking": plot.stacking([stack(origin)], PUBLISHED),
     }
@@ -173,7 +173,7 @@ def test_galactic_look_up_agrees_with_astropy(longitude: float, latitude: float)
     where = SkyCoord(longitude, latitude, unit="deg", frame="galactic").icrs
     pixel = hp.ang2pix(NSIDE, where.ra.deg, where.dec.deg, lonlat=True)
     values = np.arange(hp.nside2npix(NSIDE), dtype=float)
-    seen = _sky._values_at(values, "icrs", np.radians(np.array([longitude])), np.radians(np.array([latitude])))
+    seen = _sky.values_at(values, "icrs", np.radians(np.array([longitude])), np.radians(np.array([latitude])))
     near = hp.get_all_neighbours(NSIDE, pixel)
     assert seen[0] == pixel or int(seen[0]) in near  # a direction may lie on the edge of a pixel
 
@@ -240,7 +240,7 @@ def test_the_frame_of_a_map_is_said_and_never_taken_for_granted() -> None:
 
 
 def test_the_names_of_longitudes() -> None:
-    assert [_sky._longitude_name(x) for x in (-150.0, -30.0, 0.0, 30.0, 180.0)] == ["150°", "30°", "0°", "330°", "180°"]
+    assert [_sky.longitude_name(x) for x in (-150.0, -30.0, 0.0, 30.0, 180.0)] == ["150°", "30°", "0°", "330°", "180°"]
 
 
 @pytest.mark.parametrize("values", [np.ones(100), np.ones((2, 48)), np.full(768, np.nan)])
@@ -275,11 +275,11 @@ def test_half_chi2() -> None:
 
 def test_an_empty_ensemble_is_refused() -> None:
     with pytest.raises(InputError, match="no trials"):
-        plot.ts_distribution(ensemble(np.zeros(0), np.zeros(0)), observed_ts=1.0, label="x", origin="real")
+        plot.ts_figure(ensemble(np.zeros(0), np.zeros(0)), observed_ts=1.0, **X)
 
 
 def test_an_ensemble_at_zero_can_be_drawn() -> None:
-    figure = plot.ts_distribution(ensemble(np.zeros(50), np.zeros(50)), observed_ts=0.0, label="x", origin="real")
+    figure = plot.ts_figure(ensemble(np.zeros(50), np.zeros(50)), observed_ts=0.0, **X).figure
     assert _page.png(figure)
 
 
@@ -304,14 +304,14 @@ def test_nothing_to_show_is_refused() -> None:
     with pytest.raises(InputError, match="no stacks"):
         plot.stacking([], {})
     with pytest.raises(InputError, match="likelihood profile"):
-        plot.likelihood_profile(np.zeros(3), np.zeros(4), label="x", origin="real")
+        plot.profile_figure(np.zeros(3), np.zeros(4), **X)
 
 
 # ------------------------------------------------------------------------------------------------------- pages
 
 
 def small() -> Figure:
-    return plot.likelihood_profile(np.arange(5.0), np.arange(5.0), label="x", origin="real")
+    return plot.profile_figure(np.arange(5.0), np.arange(5.0), **X).figure
 
 
 def test_html_keeps_the_alt_text_and_escapes_it() -> None:

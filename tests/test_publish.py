@@ -44,7 +44,7 @@ from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import plain
 from nuanalysis.publish import Results, _compare, _numbers
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
-from nuanalysis.publish._recipe import recipe_text
+from nuanalysis.publish._texts import recipe_text
 from nuanalysis.records import Chance, Interval, Measured
 from nuanalysis.store import read_zip, write_zip
 
@@ -345,7 +345,7 @@ def test_a_figure_without_its_picture_is_refused_and_one_without_sidecar_left_ou
 
 def test_figures_of_results_that_are_gone_go_too(spoilt: Path) -> None:
     own = plot.Sidecar("of-a-notebook", "alt", "caption", "real")
-    line = plot.likelihood_profile(np.arange(3.0), np.arange(3.0), label="x", origin="real")
+    line = plot.bias_figure(*[np.arange(3.0)] * 4, label="x", origin="real")
     plot.save(line, spoilt / "figures", own)
     change(spoilt, answers=publish.load_results(spoilt).answers[-1:])
     drawn = draw(spoilt)

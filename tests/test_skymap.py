@@ -56,14 +56,19 @@ def _markers() -> list[Marker]:
     ]
 
 
-def _page(origin: str = "mixed", **more: Any) -> str:
+def as_shown(stored: _layers.Stored) -> NDArray[np.float64]:
+    """Values as the page shows them; on their scale they are off by at most half a step."""
+    return 10.0 ** stored.on_scale() if stored.scale == "log" else stored.on_scale()
+
+
+def _page(origin: str = "mixed") -> str:
     meta = {"Citation": "IceCube, Science 380, 1338, https://doi.org/10.1126/science.adc9818"}
-    return sky_map_page(_three_layers(), _markers(), title="Tour", origin=origin, caption="A test.", meta=meta, **more)
+    return sky_map_page(_three_layers(), _markers(), title="Tour", origin=origin, caption="A test.", meta=meta)
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return _page(fallback=b"\x89PNG stands for a picture")
+    return _page()
 
 
 # ---- records and numbers --------------------------------------------------------------------------------------------
@@ -120,7 +125,7 @@ def test_what_is_stored_is_off_by_half_a_step_at_most(number: int, bits: Any) ->
     layer = _three_layers()[number]
     values = _layers.known(layer.values)
     stored = _layers.quantised(values, scale=layer.scale, bits=bits)
-    got, has = stored.values(), np.isfinite(values)
+    got, has = as_shown(stored), np.isfinite(values)
     assert np.array_equal(np.isnan(got), ~has)
     assert stored.bits == bits
     span = np.ptp(values[has & (values > 0)]) if number else None
@@ -141,14 +146,14 @@ def test_what_is_stored_is_off_by_half_a_step_at_most(number: int, bits: Any) ->
 
 def test_the_zero_of_a_signed_map_stays_zero() -> None:
     stored = _layers.quantised(np.array([-3.0, 0.0, 1.0] * 4), scale="signed", bits=8)
-    assert stored.values()[1] == 0.0
+    assert as_shown(stored)[1] == 0.0
 
 
 @pytest.mark.parametrize("value", [0.0, 2.5, -1.0])
 def test_a_flat_map_is_stored_as_it_is(value: float) -> None:
     for scale in ("linear", "signed"):
         stored = _layers.quantised(np.full(12, value), scale=scale, bits=16)
-        assert stored.values() == pytest.approx(np.full(12, value), rel=1e-12)
+        assert as_shown(stored) == pytest.approx(np.full(12, value), rel=1e-12)
 
 
 def test_many_maps_take_eight_bits_and_few_sixteen() -> None:
@@ -270,15 +275,14 @@ def test_synthetic_pages_say_so_in_a_banner(origin: str, shown: bool) -> None:
     assert ('class="badge synthetic">SYNTHETIC<' in text) is shown
 
 
-def test_without_script_there_is_a_picture_and_the_tables(page: str) -> None:
-    assert re.search(
-        r'<noscript>.*<img alt="A steep map\. Highest [^"]+" src="data:image/png;base64,iV', page, re.DOTALL
-    )
-    assert "<img" not in _page()
+def test_without_script_there_are_the_tables(page: str) -> None:
+    assert re.search(r"<noscript>.*The tables below can be read without it\.", page, re.DOTALL)
+    assert "<table" in page
+    assert "<img" not in page
 
 
 def test_the_records_are_public() -> None:
-    assert {"Layer", "Marker", "sky_map_page"} <= set(plot.__all__)
+    assert {"Layer", "Marker", "sky_map_page"} <= set(dir(plot))
 
 
 # ---- the script against healpy and the textbook ---------------------------------------------------------------------
@@ -451,7 +455,7 @@ def test_the_address_sets_the_view_and_keeps_it(page: str, tmp_path: Path) -> No
     assert out["opened"]["RA, Dec (ICRS)"] == "187.280°, +2.050°"
     assert out["place"]["title"] == f"Pixel {pixel:,}"
     for layer in layers:
-        stored = _skymap._embedded([layer])[0].values()[pixel]
+        stored = as_shown(_skymap._embedded([layer])[0])[pixel]
         # The page prints four digits, or as many as the step of 16 bits supports.
         assert _text(out["place"][f"{layer.name}, pixel here"]) == pytest.approx(stored, rel=2e-3), layer.name
     assert out["after"]["at"] == f"{ra:.4f},{dec:.4f}"

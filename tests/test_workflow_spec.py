@@ -13,7 +13,6 @@ from nuanalysis.plot import slug
 from nuanalysis.workflow.spec import (
     AnalysisSpec,
     Asked,
-    _file_form,
     open_run,
     parse_spec,
     read_spec,
@@ -171,8 +170,8 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_clash_as_they_do_in_file_names(name: str) -> None:
-    clashing = [other for other in NAMES if _file_form(other) == _file_form(name)]
-    assert clashing == [other for other in NAMES if slug(other) == slug(name)]
+    twins = {"template:a/B.npy", "template:a-b.npy"}
+    assert {other for other in NAMES if slug(other) == slug(name)} == (twins if name in twins else {name})
     assert len(slug(name)) < 120
 
 

@@ -35,7 +35,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
-from nuanalysis.plot import Drawn, HotSpot, Mark, Sidecar, mark, plane_crop, sky_map, sky_page, slug
+from nuanalysis.plot import Drawn, HotSpot, Marker, Sidecar, mark, plane_crop, sky_map, sky_page, slug
 from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carried, setting, shown
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
@@ -140,7 +140,7 @@ class ScanAnswer(Answer):
         stem = f"{slug(whose.sample)}{mark(whose.origin)}"
         about: dict[str, Any] = {"unit": "−log₁₀ of the local p-value", "frame": "icrs", "origin": whose.origin}
         label = f"Point-source scan, {whose.sample}"
-        marks = [Mark(f"hottest, {s.hemisphere}", math.radians(s.at.ra_deg), math.radians(s.at.dec_deg))
+        marks = [Marker(f"hottest, {s.hemisphere}", math.radians(s.at.ra_deg), math.radians(s.at.dec_deg))
                  for s in self.hottest]  # fmt: skip
         whole = sky_map(values, label=label, low=0.0, marks=marks, **about)
         figures = [Drawn(whole, Sidecar(f"sky-{stem}", alt, caption, whose.origin, "maps"), self.to_table())]

@@ -18,9 +18,9 @@ from nuanalysis.errors import NuanalysisError
 #: Groups of verbs: file here, and what it is for.
 GROUPS = {
     "catalogues": "Catalogues of sources: list, show, select with a rule, check, match.",
-    "data": "Upstream releases: list, fetch, import, verify.",
-    "notebooks": "Notebooks of a run: list, check, run.",
-    "release": "Data releases: build, verify.",
+    "data": "Public data releases: list, fetch, verify, import.",
+    "notebooks": "Notebooks: list, parameters, run one, strict check without running.",
+    "release": "Build, check and describe data releases.",
     "templates": "Templates of diffuse emission: list, show, build, check, compare.",
 }
 #: Verbs that are no questions: where each is, and what it is for.
@@ -28,9 +28,8 @@ VERBS = {
     "run": ("run.run", "Run a spec: notebooks in order into RUNS/NAME; what is finished is skipped."),
     "status": ("run.status", "Say where a run stands."),
     "doctor": ("run.doctor", "Check interpreter, packages, memory, disk and data, each with its remedy."),
-    "bench": ("bench.bench", "Measure speed and memory on this machine, each beside a reference."),
-    "compile": ("kernels.compile_kernels", "Compile every kernel now, so that the first question need not."),
-    "official": ("official.official", "Repeat the published template fits on the official per-event file."),
+    "compile": ("run.compile_kernels", "Compile every kernel now, so that the first question need not."),
+    "official": ("run.official", "Repeat the published template fits on the official per-event file."),
 }
 
 
@@ -74,7 +73,7 @@ def build(arguments: list[str]) -> typer.Typer:
         app.command(name, help=said)(found)
     for name, said in GROUPS.items():
         if name == wanted:
-            app.add_typer(import_module(f"nuanalysis.cli.{name}").app, name=name)
+            app.add_typer(import_module(f"nuanalysis.cli.{name}").app, name=name, help=said)
         else:
             app.command(name, help=said)(_later)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +26,14 @@ def answer(document: dict[str, Any], *, as_json: bool, text: str) -> None:
     print(json.dumps(document, indent=2, sort_keys=False, allow_nan=False) if as_json else text, flush=True)
 
 
-def told(record: Record, *closing: str, as_json: bool, **more: Any) -> None:
-    """Print a record as the one answer; closing : further lines of the text, more : further keys of the document."""
+def told(record: Record, *closing: str, as_json: bool, since: float | None = None, **more: Any) -> None:
+    """Print a record as the one answer; closing : further lines of the text, more : further keys of the document.
+
+    since : when the work began, of ``time.monotonic``; the text and the document then end with its seconds.
+    """
+    if since is not None:
+        more["seconds"] = time.monotonic() - since
+        closing = (*closing, f"{more['seconds']:.2f} s")
     answer({**record.to_dict(), **more}, as_json=as_json, text="\n".join([str(record), *closing]))
 
 

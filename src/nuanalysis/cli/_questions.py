@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from nuanalysis.cli._face import answer, say
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError
-from nuanalysis.records import Settings, made
+from nuanalysis.records import Settings, made, said_of
 
 _BEGINNINGS = ("template:", "stack:", "point:", "each:")
 
@@ -30,26 +30,24 @@ def _type(field: FieldInfo) -> tuple[Any, Any]:
 
 def _help(field: FieldInfo) -> str:
     """The sentence of a field with its unit, range and default."""
-    extra = field.json_schema_extra
-    unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
     ends = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le") if hasattr(rule, key)}
     low, high = ends.get("ge", ends.get("gt")), ends.get("le")
     between = f"{low:g} to {high:g}" if low is not None and high is not None else ""
-    default = "" if field.is_required() or field.default in (None, "", ()) else f"default {_shown(field.default)}"
-    more = ", ".join(filter(None, (unit, between, default)))
+    shown = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+    default = "" if field.is_required() or field.default in (None, "", ()) else f"default {shown}"
+    more = ", ".join(filter(None, (said_of(field, "unit"), between, default)))
     return f"{field.description or ''}" + (f" [{more}]" if more else "")
 
 
-def _shown(default: Any) -> str:
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-
-
-def _option(name: str, field: FieldInfo, flag: str = "") -> inspect.Parameter:
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     kind, _ = _type(field)
-    flag = flag or f"--{name.replace('_', '-')}"
+    flag = f"--{name.replace('_', '-')}"
     names = f"{flag}/--no-{flag[2:]}" if kind == bool | None else flag
     required = ... if field.is_required() else None
-    option = typer.Option(required, names, help=_help(field), show_default=False)
+    return _keyword(name, kind, typer.Option(required, names, help=_help(field), show_default=False))
+
+
+def _keyword(name: str, kind: Any, option: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
 
 
@@ -87,19 +85,15 @@ def given(model: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parameters(question: type[Settings], sample: type[Settings], *, several: bool) -> Iterator[inspect.Parameter]:
     named = typer.Option(..., "--sample", help=sample.model_fields["name"].description or "the sample")
-    yield inspect.Parameter(
-        "sample", inspect.Parameter.KEYWORD_ONLY, default=named, annotation=list[str] if several else str
-    )
-    yield from (_option(name, field) for name, field in question.model_fields.items())
-    rest = {n: f for n, f in sample.model_fields.items() if n != "name"}
-    yield from (_option(name, field) for name, field in rest.items() if name not in question.model_fields)
+    yield _keyword("sample", list[str] if several else str, named)
+    rest = {n: f for n, f in sample.model_fields.items() if n != "name" and n not in question.model_fields}
+    yield from (_option(name, field) for name, field in (question.model_fields | rest).items())
     seed = typer.Option(1, "--seed", min=0, max=2**63 - 1, help="Seed of the synthetic sample and of the trials.")
-    yield inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=seed, annotation=int)
+    yield _keyword("seed", int, seed)
     yield from (_option(name, field) for name, field in EngineSettings.model_fields.items())
-    output = typer.Option(None, "--output", help="Folder for JSON, table and figures.")
-    yield inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=output, annotation=Path | None)
+    yield _keyword("output", Path | None, typer.Option(None, "--output", help="Folder for JSON, table and figures."))
     flag = typer.Option(False, "--json", help="One JSON document on stdout; progress stays on stderr.")
-    yield inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=flag, annotation=bool)
+    yield _keyword("json", bool, flag)
 
 
 def verb(name: str) -> Callable[..., None]:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nuanalysis.cli._face import JsonFlag, listed, say, told
 
-if TYPE_CHECKING:
-    from nuanalysis.records import Record
-
-app = typer.Typer(
-    help="Catalogues of sources: list, show, select with a rule, check, match.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[
     str,
@@ -78,10 +71,10 @@ def show(
     if selection is not None and output is not None:
         atomic_write(output, catalogue_cards.weights_ecsv(selection))
         say(f"weights in {output}")
-    _told(
+    told(
         card,
         *closing,
-        started=started,
+        since=started,
         as_json=as_json,
         asked=name,
         selection=selection and selection.to_dict(),
@@ -104,7 +97,7 @@ def check(
     asked = catalogues.parse_catalogue(file, duplicates=duplicates, within=within)
     table = catalogues.open_table(asked)
     catalogues.check_sources(asked, table)
-    _told(catalogue_card(asked, table), "no fault found", started=started, as_json=as_json, asked=file)
+    told(catalogue_card(asked, table), "no fault found", since=started, as_json=as_json, asked=file)
 
 
 @app.command("match")
@@ -125,9 +118,4 @@ def match(
     one, other = (catalogues.chosen_table(catalogues.parse_catalogue(name)) for name in (a, b))
     found = find_pairs(one.directions, other.directions, float(np.radians(within)))
     card = match_card(one, other, found, within_deg=within)
-    _told(card, started=started, as_json=as_json, asked=[a, b])
-
-
-def _told(card: Record, *closing: str, started: float, as_json: bool, **more: object) -> None:
-    seconds = time.monotonic() - started
-    told(card, *closing, f"{seconds:.2f} s", as_json=as_json, seconds=seconds, **more)
+    told(card, since=started, as_json=as_json, asked=[a, b])

@@ -9,9 +9,7 @@ import typer
 
 from nuanalysis.cli._face import JsonFlag, listed, say, told
 
-app = typer.Typer(
-    help="Public data releases: list, fetch, verify, import.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="Name of a release; 'nuanalysis data ls' lists them.")]
 

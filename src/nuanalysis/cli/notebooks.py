@@ -9,7 +9,7 @@ import typer
 
 from nuanalysis.cli._face import JsonFlag, answer, listed, say
 
-app = typer.Typer(help="Notebooks: list, parameters, run one, strict check without running.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("ls")
@@ -50,8 +50,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     (done,) = run_all([name], folder, {name: values}, force, progress=say)
     copy = folder / "notebooks" / f"{name}.ipynb"
-    document = {"notebook": name, "status": done.status, "reason": done.reason, "seconds": done.run.seconds}
-    answer({**document, "executed": str(copy)}, as_json=as_json, text=f"{done}\n{copy}")
+    document = {"notebook": name, "status": done.status, "reason": done.reason, "seconds": done.seconds}
+    answer({**document, "executed": str(copy)}, as_json=as_json, text=f"{done.status}: {done.reason}\n{copy}")
 
 
 @app.command("check")

@@ -9,7 +9,7 @@ import typer
 
 from nuanalysis.cli._face import JsonFlag, answer, say
 
-app = typer.Typer(help="Build, check and describe data releases.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, runs/<name>.")]
 
 

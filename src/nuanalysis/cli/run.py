@@ -1,4 +1,4 @@
-"""run, status, doctor: the main job, where it stands, and whether this machine can do it."""
+"""run, status, doctor, compile, official: verbs that are no questions."""
 
 from __future__ import annotations
 
@@ -59,3 +59,19 @@ def doctor(json: JsonFlag = False) -> None:
     from nuanalysis.cli._doctor import examine
 
     told(examine(), as_json=json)
+
+
+def compile_kernels(json: JsonFlag = False) -> None:
+    """Compile every kernel once; 'make env' does so, after 'pip install' it is up to you."""
+    from nuanalysis.library.kernels import compile_kernels as work
+
+    seconds = work(say)
+    answer({"seconds": seconds}, as_json=json, text=f"kernels ready after {seconds:.1f} s")
+
+
+def official(json: JsonFlag = False) -> None:
+    """Repeat the published template fits on the official per-event file, where a user has it."""
+    from nuanalysis.ingest import cascades_2023, find
+    from nuanalysis.interpret.official import repeated
+
+    told(repeated(cascades_2023.read_event_contributions(find(cascades_2023.RELEASE))), as_json=json)

@@ -12,14 +12,9 @@ from nuanalysis.cli._face import JsonFlag, listed, say, told
 
 if TYPE_CHECKING:
     from nuanalysis.library.template_cards import TemplateCard
-    from nuanalysis.records import Record
     from nuanalysis.sky.records import Template
 
-app = typer.Typer(
-    help="Templates of diffuse emission: list, show, build, check, compare.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[
     str,
@@ -132,7 +127,7 @@ def compare(
         from nuanalysis import plot
 
         _draw(figure, plot.comparison_figure(first, second, found))
-    _answer([a, b], card, figure, started, as_json)
+    told(card, as_json=as_json, since=started, asked=[a, b], figure=figure and str(figure))
 
 
 def _finish(
@@ -144,13 +139,7 @@ def _finish(
 
         at = SHOWN_LOG10_ENERGIES if len(template.maps) > 1 else SHOWN_LOG10_ENERGIES[1:2]
         _draw(figure, plot.template_figure(template, [profiles(template, energy) for energy in at]))
-    _answer(name, card, figure, started, as_json)
-
-
-def _answer(asked: str | list[str], card: Record, figure: Path | None, started: float, as_json: bool) -> None:
-    seconds = time.monotonic() - started
-    drawn = str(figure) if figure else None
-    told(card, f"{seconds:.2f} s", as_json=as_json, asked=asked, figure=drawn, seconds=seconds)
+    told(card, as_json=as_json, since=started, asked=name, figure=figure and str(figure))
 
 
 def _draw(path: Path, figure: Any) -> None:

@@ -6,28 +6,29 @@ Every colour is told apart in grey too, by line style or marker, and no letter i
 
 from __future__ import annotations
 
-from nuanalysis.plot._curves import bias_figure, chances_figure, median_significance
+from nuanalysis.plot._curves import (
+    bias_figure,
+    chances_figure,
+    comparison_of_models,
+    joint_figure,
+    median_significance,
+)
 from nuanalysis.plot._declinations import DeclinationCurve, declination_figure
 from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
-from nuanalysis.plot._joint import comparison_of_models, joint_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
-from nuanalysis.plot._maps import ts_maps
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import (
     FluxRow,
     StackRow,
     flux_comparison,
-    likelihood_profile,
     profile_figure,
     stacking,
-    ts_distribution,
     ts_figure,
 )
 from nuanalysis.plot._samples import cut_flow, marginals
-from nuanalysis.plot._sky import Mark, plane_crop, sky_map
-from nuanalysis.plot._sky_page import HotSpot, sky_page
-from nuanalysis.plot._skymap import sky_map_page
+from nuanalysis.plot._sky import plane_crop, sky_map, ts_maps
+from nuanalysis.plot._skymap import HotSpot, sky_map_page, sky_page
 from nuanalysis.plot._stack import SourceBar, stack_figure, stack_words
 from nuanalysis.plot._templates import (
     Fitted,
@@ -38,56 +39,4 @@ from nuanalysis.plot._templates import (
     region_figure,
     template_figure,
 )
-
-__all__ = [
-    "DeclinationCurve",
-    "Drawn",
-    "ExtensionStrip",
-    "Fitted",
-    "FluxRow",
-    "HotSpot",
-    "Layer",
-    "LeakPanel",
-    "Mark",
-    "Marker",
-    "PlanePanel",
-    "Ring",
-    "Sidecar",
-    "SourceBar",
-    "StackRow",
-    "bias_figure",
-    "chances_figure",
-    "comparison_figure",
-    "comparison_of_models",
-    "cut_flow",
-    "declination_figure",
-    "energy_name",
-    "extended_figure",
-    "figure_html",
-    "flux_comparison",
-    "joint_figure",
-    "leak_figure",
-    "likelihood_profile",
-    "marginals",
-    "mark",
-    "median_significance",
-    "plain",
-    "plane_crop",
-    "plane_panels",
-    "png",
-    "profile_figure",
-    "region_figure",
-    "save",
-    "show",
-    "sky_map",
-    "sky_map_page",
-    "sky_page",
-    "slug",
-    "stack_figure",
-    "stack_words",
-    "stacking",
-    "template_figure",
-    "ts_distribution",
-    "ts_figure",
-    "ts_maps",
-]
+from nuanalysis.plot.canvas import origin_of

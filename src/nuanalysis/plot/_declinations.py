@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Axes, Figure, Series, canvas, grid, title
+from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Axes, Figure, Series, canvas, finished, named
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 _DASHED = (0, (4, 1.6))
 
 
@@ -45,14 +44,10 @@ class DeclinationCurve:
 def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
     """One sample: the sensitivity with its errors at the nodes, the discovery potential, limits."""
     x, y = curve.limits.reshape(-1, 2).T
-    shown: dict[str, Any] = {
-        "markersize": 3.6,
-        "markeredgewidth": 0.7,
-        "alpha": 0.75,
-        "zorder": 2.0,
-        "markerfacecolor": "none",
-    }
-    axes.plot(x[np.isfinite(y)], y[np.isfinite(y)], "v", color=series.colour, **shown)
+    axes.plot(
+        x[np.isfinite(y)], y[np.isfinite(y)], "v", color=series.colour, markersize=3.6, markeredgewidth=0.7,
+        alpha=0.75, zorder=2.0, markerfacecolor="none",
+    )  # fmt: skip
     for nodes, line, style, width, face in (
         (curve.sensitivity, curve.sensitivity_line, "-", 1.7, series.colour),
         (curve.discovery, curve.discovery_line, _DASHED, 1.1, "white"),
@@ -60,29 +55,27 @@ def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
         if len(line):
             axes.plot(curve.line_sin_dec, line, color=series.colour, linestyle=style, linewidth=width, zorder=3.0)
         known = np.isfinite(nodes).all(axis=1)
-        shown = {"color": series.colour, "markerfacecolor": face, "markersize": 4.2, "elinewidth": 1.0, "zorder": 3.5}
-        axes.errorbar(curve.sin_dec[known], nodes[known, 0], nodes[known, 1], fmt=series.marker, **shown)
+        axes.errorbar(
+            curve.sin_dec[known], nodes[known, 0], nodes[known, 1], fmt=series.marker, color=series.colour,
+            markerfacecolor=face, markersize=4.2, elinewidth=1.0, zorder=3.5,
+        )  # fmt: skip
 
 
 def _keys(curves: Sequence[DeclinationCurve], styles: Mapping[str, Series]) -> list[matplotlib.lines.Line2D]:
     """What the legend holds: a line and marker a sample, and what solid, dashed and arrows mean."""
     origin = {curve.sample: curve.origin for curve in curves}
-    black: dict[str, Any] = {"color": "black"}
+
+    def key(label: str, color: str = "black", **style: Any) -> matplotlib.lines.Line2D:
+        return matplotlib.lines.Line2D([], [], label=label, color=color, **style)
+
     keys = [
-        matplotlib.lines.Line2D(
-            [], [], color=s.colour, marker=s.marker, markersize=5, label=f"{name}: {_events(origin[name])}"
-        )
-        for name, s in styles.items()
+        *(key(f"{n}: {_events(origin[n])}", s.colour, marker=s.marker, markersize=5) for n, s in styles.items()),
+        key("sensitivity (90 %)", linestyle="-", linewidth=1.7),
+        key("5σ discovery potential (50 %, local)", linestyle=_DASHED, linewidth=1.1),
     ]
-    keys.append(matplotlib.lines.Line2D([], [], linestyle="-", linewidth=1.7, label="sensitivity (90 %)", **black))
-    keys.append(
-        matplotlib.lines.Line2D(
-            [], [], linestyle=_DASHED, linewidth=1.1, label="5σ discovery potential (50 %, local)", **black
-        )
-    )
     if any(len(curve.limits) for curve in curves):
-        arrow = {"marker": "v", "markerfacecolor": "none", "markersize": 4, "linestyle": "", **black}
-        keys.append(matplotlib.lines.Line2D([], [], label="90 % upper limit of the data", **arrow))
+        name = "90 % upper limit of the data"
+        keys.append(key(name, marker="v", markerfacecolor="none", markersize=4, linestyle=""))
     return keys
 
 
@@ -104,16 +97,12 @@ def declination_figure(curves: Sequence[DeclinationCurve], *, origin: str) -> Fi
         axes.set_yscale("log")
         axes.set_xlim(-1.0, 1.0)
         axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=20))
-        axes.set_ylabel("E² dN/dE at 100 TeV\n(TeV cm⁻² s⁻¹, per flavour)", fontsize=10)
         if index != 2.0:
             factor = 100.0 ** (index - 2.0)
             right = axes.secondary_yaxis("right", functions=(lambda y, f=factor: y * f, lambda y, f=factor: y / f))
             right.set_ylabel("the same at 1 TeV", fontsize=10)
             right.tick_params(labelsize=SMALL)
         axes.set_title(f"E$^{{-{index:g}}}$", loc="left", fontsize=11)
-        axes.tick_params(labelsize=SMALL)
-        grid(axes)
+        named(axes, y="E² dN/dE at 100 TeV\n(TeV cm⁻² s⁻¹, per flavour)")
     panels[-1].set_xlabel("sin(declination), ICRS", fontsize=10)
-    figure.legend(handles=_keys(curves, styles), loc="outside lower center", ncols=1, fontsize=SMALL, frameon=False)
-    title(figure, "Point sources against declination", origin)
-    return figure
+    return finished(figure, "Point sources against declination", origin, columns=1, handles=_keys(curves, styles))

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
-from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
+from nuanalysis.plot._sky import COLOURS, colour_bar, latitude_ticks, longitude_name, values_at
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, finished, grid
+from nuanalysis.schema import Floats, Ints
 
-Floats = NDArray[np.float64]
 _ACROSS, _UP = 1440, 81
 _GAP = 5.0  # deg of longitude without a position: the strip ends there
 _DARK = "#00102a"
@@ -31,7 +30,7 @@ class ExtensionStrip:
 
     extension_deg: float
     nside: int
-    pixels: NDArray[np.int64]
+    pixels: Ints
     log10_p: Floats
 
 
@@ -63,7 +62,7 @@ def _image(strip: ExtensionStrip, longitude: Floats, latitude: Floats) -> Floats
     """(latitude, longitude), deg; NaN where there is no position."""
     values = np.full(12 * strip.nside**2, np.nan)
     values[strip.pixels] = strip.log10_p
-    return _values_at(values, "icrs", np.radians(longitude)[None, :], np.radians(latitude)[:, None])
+    return values_at(values, "icrs", np.radians(longitude)[None, :], np.radians(latitude)[:, None])
 
 
 def _middles(low: float, high: float, n: int) -> Floats:
@@ -85,11 +84,8 @@ def _draw(axes: Axes, ring: Ring, first: float, *, line: str, width: float) -> N
     """A circle on the sky, white on a dark edge."""
     at, radius = (_turned_to(ring.longitude, first), ring.latitude), max(ring.extension, _LEAST_RADIUS)
     across = radius / max(np.cos(np.radians(at[1])), 0.2)
-    drawn = matplotlib.patches.Ellipse(
-        at, 2 * across, 2 * radius, fill=False, edgecolor="white", linewidth=width, linestyle=line
-    )
-    drawn.set_path_effects(_edge())
-    axes.add_patch(drawn)
+    style: Any = {"edgecolor": "white", "linewidth": width, "linestyle": line, "path_effects": _edge()}
+    axes.add_patch(matplotlib.patches.Ellipse(at, 2 * across, 2 * radius, fill=False, **style))
 
 
 def _marks(axes: Axes, hottest: Ring, sources: Sequence[Ring], first: float) -> None:
@@ -106,7 +102,7 @@ def _longitudes(axes: Axes, low: float, high: float) -> None:
     step = next((s for s in (2, 5, 10, 20, 30) if (high - low) / s <= 8), 60)
     ticks = np.arange(np.ceil(low / step) * step, high + 1e-9, step)
     axes.set_xlim(high, low)
-    axes.set_xticks(ticks, [_longitude_name(-tick) for tick in ticks])
+    axes.set_xticks(ticks, [longitude_name(-tick) for tick in ticks])
     axes.tick_params(labelsize=SMALL)
 
 
@@ -117,9 +113,7 @@ def _profiles(axes: Axes, strips: Sequence[ExtensionStrip], images: Sequence[Flo
         seen = np.isfinite(image).any(axis=0)
         profile = np.full(len(x), np.nan)
         profile[seen] = np.nanmax(image[:, seen], axis=0)
-        axes.plot(
-            x, profile, color=style.colour, linestyle=style.line, linewidth=1.2, label=f"{strip.extension_deg:g}°"
-        )
+        axes.plot(x, profile, **style.lined, linewidth=1.2, label=f"{strip.extension_deg:g}°")
     axes.set_ylim(0.0, 1.55 * top)
     axes.set_ylabel("−log₁₀(local p),\nlargest along b", fontsize=10)
     axes.legend(
@@ -163,15 +157,11 @@ def extended_figure(
         _marks(axes, hottest, sources, first)
         _longitudes(axes, float(low), float(high))
         axes.set_ylim(-half_width_deg, half_width_deg)
-        axes.yaxis.set_major_formatter(lambda b, _: f"{b:g}°".replace("-", "−"))
-        axes.set_yticks([-half_width_deg, 0.0, half_width_deg])
+        latitude_ticks(axes, half_width_deg)
     maps[rows // 2].set_ylabel("Galactic latitude b", fontsize=10)
     _profiles(below, strips, images, x, top)
     below.axvline(_turned_to(hottest.longitude, first), color="#7a7b7d", linewidth=0.8, linestyle=":")
     _longitudes(below, first, last)
     below.set_xlabel("Galactic longitude l, grows to the left", fontsize=10)
-    title(figure, label, origin)
-    bar = figure.colorbar(drawn, ax=maps, orientation="horizontal", shrink=0.75, pad=0.02, aspect=32)
-    bar.set_label("−log₁₀(local p), best extension", fontsize=10)
-    bar.ax.tick_params(labelsize=SMALL)
-    return figure
+    colour_bar(figure, maps, drawn, "−log₁₀(local p), best extension", pad=0.02)
+    return finished(figure, label, origin)

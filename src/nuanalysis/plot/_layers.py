@@ -65,7 +65,7 @@ class Marker:
     name: str
     ra: float
     dec: float
-    kind: str
+    kind: str = ""
     rows: tuple[tuple[str, str], ...] = ()
     extension: float = 0.0
 
@@ -102,10 +102,6 @@ class Stored:
             made[self.codes == 1] = -np.inf
         made[self.codes == 0] = np.nan
         return made
-
-    def values(self) -> Floats:
-        """(pixel,) values as the page shows them; on their scale they are off by at most half a step."""
-        return 10.0 ** self.on_scale() if self.scale == "log" else self.on_scale()
 
 
 def known(values: Floats) -> Floats:

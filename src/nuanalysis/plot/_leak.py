@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, title
+from nuanalysis.plot.canvas import SERIES, Axes, Figure, canvas, finished, named, short
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 _BINS = 24
 _MOST_DECADES = 8.0
 _LETTERS = 34  # of a name
@@ -45,7 +44,6 @@ def _events(axes: Axes, one: LeakPanel) -> None:
     if one.published is not None:
         axes.axvline(one.published[0], color=SERIES[1].colour, linewidth=2.2, label="published (2023)")
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("skies", fontsize=10)
 
 
 def _steps(log_p: Floats, decades: Floats) -> Floats:
@@ -59,21 +57,19 @@ def _chances(axes: Axes, one: LeakPanel) -> None:
     seen = float(-one.log_p.min() / np.log(10.0))
     top = float(np.clip(seen, 4.0, _MOST_DECADES))
     decades = np.linspace(0.0, top, 400)
-    for name, log_p, series in (
-        ("stack alone", one.log_p, SERIES[0]),
-        ("with the diffuse fitted too", one.log_p_profiled, SERIES[3]),
+    for name, log_p, colour, line in (
+        ("stack alone", one.log_p, SERIES[0].colour, "-"),
+        ("with the diffuse fitted too", one.log_p_profiled, SERIES[3].colour, "-."),
     ):
         share = _steps(log_p, decades)
-        line = "-" if series is SERIES[0] else "-."
-        shown = np.where(share > 0.0, share, np.nan)
-        axes.plot(decades, shown, color=series.colour, linestyle=line, linewidth=1.8, label=name)
+        share[share <= 0.0] = np.nan
+        axes.plot(decades, share, color=colour, linestyle=line, linewidth=1.8, label=name)
     axes.plot(decades, 10.0**-decades, color=SERIES[2].colour, linestyle="--", linewidth=1.2, label="no signal: p")
     if one.published is not None:
         axes.axvline(-np.log10(one.published[1]), color=SERIES[1].colour, linewidth=2.2)
     axes.set_yscale("log")
     axes.set_ylim(0.5 / len(one.log_p), 1.5)
     axes.set_xlim(0.0, top)
-    axes.set_ylabel("share of skies", fontsize=10)
 
 
 def leak_figure(panels: Sequence[LeakPanel], *, label: str, origin: str) -> Figure:
@@ -88,17 +84,11 @@ def leak_figure(panels: Sequence[LeakPanel], *, label: str, origin: str) -> Figu
     for (left, right), one in zip(rows, panels, strict=True):
         _events(left, one)
         _chances(right, one)
-        name = one.label if len(one.label) <= _LETTERS else one.label[: _LETTERS - 1].rstrip() + "…"
-        left.set_title(name, fontsize=10, loc="left")
-        for axes in (left, right):
-            axes.tick_params(labelsize=SMALL)
-            grid(axes)
+        left.set_title(short(one.label, _LETTERS), fontsize=10, loc="left")
+        named(left, y="skies")
+        named(right, y="share of skies")
     rows[-1][0].set_xlabel("fitted events n_s", fontsize=10)
     rows[-1][1].set_xlabel("local p-value, −log₁₀ p", fontsize=10)
-    named = [pair for axes in rows[0] for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
-    figure.legend(
-        [handle for handle, _ in named], [name for _, name in named], loc="outside lower center", ncols=2,
-        fontsize=SMALL, frameon=False,
-    )  # fmt: skip
-    title(figure, label, origin)
-    return figure
+    drawn = [pair for axes in rows[0] for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    handles, names = zip(*drawn, strict=True)
+    return finished(figure, label, origin, columns=2, handles=handles, labels=names)

@@ -110,7 +110,6 @@ def save(figure: Figure, folder: Path, sidecar: Sidecar, *, table: object | None
     """
     from nuanalysis.store import atomic_write, table_ecsv
 
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{sidecar.slug}.png"
     atomic_write(path, png(figure))
     if table is not None:

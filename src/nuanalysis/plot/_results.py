@@ -3,61 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
+from nuanalysis.interpret.published import Published
 from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
-from nuanalysis.plot.canvas import MARKED, REFERENCE, SERIES, SMALL, Axes, Figure, canvas, grid, log_ticks, title
+from nuanalysis.plot.canvas import (
+    MARKED,
+    REFERENCE,
+    SERIES,
+    SMALL,
+    Axes,
+    Figure,
+    Series,
+    canvas,
+    finished,
+    log_ticks,
+    named,
+    origin_of,
+    single,
+)  # fmt: skip
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 FLUX_SCALE = 1e-12
 FLUX_AXIS = "E² dN/dE at 100 TeV, per flavour\nwhole sky or all sources (10⁻¹² TeV cm⁻² s⁻¹)"
-
-
-class Published(Protocol):
-    """A published row; NaN where a number was not published."""
-
-    @property
-    def flux(self) -> float:
-        """Best fit, TeV cm^-2 s^-1."""
-        ...
-
-    @property
-    def flux_low(self) -> float:
-        """Lower end of the 68 % interval."""
-        ...
-
-    @property
-    def flux_high(self) -> float:
-        """Upper end of the 68 % interval."""
-        ...
-
-    @property
-    def sensitivity(self) -> float:
-        """Flux; same unit."""
-        ...
-
-    @property
-    def sigma(self) -> float:
-        """Local significance."""
-        ...
-
-    @property
-    def n_signal(self) -> float:
-        """Fitted, before any bias correction."""
-        ...
-
-    @property
-    def index(self) -> float:
-        """Fitted spectral index."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +86,21 @@ def ts_grid(trials: xr.Dataset, observed_ts: float, points: int = 241) -> Floats
     return np.linspace(0.0, max(1.25 * observed_ts, min(bulk, 45.0), 6.0), points)
 
 
-def ts_distribution(
-    trials: xr.Dataset, *, observed_ts: float, label: str, origin: str, free_index: bool = False
-) -> Figure:
-    """Probability to exceed each test statistic under the null hypothesis, with its error band.
+def ts_figure(
+    trials: xr.Dataset, *, observed_ts: float, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
+) -> Drawn:
+    """Probability to exceed each test statistic under the null hypothesis with its error band, words and table.
 
     trials : dataset of schema TRIALS.  The dashed curve is 1/2 chi-square (1 d.o.f.), for comparison only.
     """
+    from astropy.table import Table
+
     if not trials.sizes["trial"]:
         raise InputError("an ensemble with no trials was given; run the trials step first")
     at = ts_grid(trials, observed_ts)
     probability, error = survival(trials["ts"].values, trials["log_weight"].values, at)
     known = probability > 0
-    figure = canvas()
-    axes = figure.add_subplot()
+    figure, axes = single()
     ours = SERIES[0]
     label_of = "trials (weighted)" if np.any(trials["log_weight"].values != 0) else "trials"
     floor = 10 ** np.floor(np.log10(min(probability[known].min(), half_chi2(at).min())) - 0.3)
@@ -133,56 +108,25 @@ def ts_distribution(
         at[known], np.maximum(probability - error, floor)[known], (probability + error)[known],
         step="pre", color=ours.colour, alpha=0.3, linewidth=0.0, label="their 1σ error",
     )  # fmt: skip
-    axes.step(
-        at[known],
-        probability[known],
-        where="pre",
-        color=ours.colour,
-        linestyle=ours.line,
-        linewidth=1.6,
-        label=label_of,
-    )
+    axes.step(at[known], probability[known], where="pre", **ours.lined, linewidth=1.6, label=label_of)
     axes.plot(at[1:], half_chi2(at)[1:], color=SERIES[1].colour, linestyle="--", linewidth=1.6, label="½ χ² (1 d.o.f.)")
     axes.axvline(observed_ts, color="black", linestyle=":", linewidth=1.6, label=f"observed TS = {observed_ts:.2f}")
     axes.set_yscale("log")
     axes.set_ylim(floor, 2.0)
     axes.set_xlim(0.0, float(at[-1]))
-    for sigma in range(1, 9):
-        if scipy.stats.norm.sf(sigma) > floor:
-            axes.axhline(scipy.stats.norm.sf(sigma), color="#c0c0c0", linewidth=0.6, zorder=0)
-            axes.text(
-                0.99 * at[-1],
-                scipy.stats.norm.sf(sigma),
-                f"{sigma}σ",
-                ha="right",
-                va="bottom",
-                fontsize=SMALL,
-                color="#505050",
-            )
-    axes.set_xlabel("test statistic TS" + (" (free index)" if free_index else ""), fontsize=10)
+    for sigma, p in enumerate(scipy.stats.norm.sf(range(1, 9)), start=1):
+        if p > floor:
+            axes.axhline(p, color="#c0c0c0", linewidth=0.6, zorder=0)
+            axes.text(0.99 * at[-1], p, f"{sigma}σ", ha="right", va="bottom", fontsize=SMALL, color="#505050")
+    axes.set_xlabel("test statistic TS" + " (free index)" * free_index, fontsize=10)
     axes.set_ylabel("P(TS or more | background)", fontsize=10)
     axes.tick_params(labelsize=SMALL)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
-    title(figure, label, origin)
-    return figure
-
-
-def ts_figure(
-    trials: xr.Dataset, *, observed_ts: float, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
-) -> Drawn:
-    """The distribution of the test statistic of a hypothesis with its words and its table."""
-    from astropy.table import Table
-
-    at = ts_grid(trials, observed_ts)
-    probability, error = survival(trials["ts"].values, trials["log_weight"].values, at)
+    finished(figure, f"{label}, {sample}", origin, columns=2)
     failed = int(np.count_nonzero(trials["converged"].values == 0))
     here, _ = survival(trials["ts"].values, trials["log_weight"].values, np.array([observed_ts]))
     said = (
         f"{label}, {origin} sample {sample}: {trials.sizes['trial']:,} background trials, {failed} of them not "
         f"converged; local p = {here[0]:.3g} at the observed {observed_ts:.2f}"
-    )
-    figure = ts_distribution(
-        trials, observed_ts=observed_ts, label=f"{label}, {sample}", origin=origin, free_index=free_index
     )
     columns = {"ts": at, "probability": probability, "probability_error": error, "half_chi2": half_chi2(at)}
     meta = {"ORIGIN": origin, "DESCRIPTION": f"P(TS >= ts | background), {label}, {sample}"}
@@ -196,51 +140,32 @@ def ts_figure(
     return Drawn(figure, sidecar, Table(columns, meta=meta))
 
 
-def likelihood_profile(n_signal: Floats, ts: Floats, *, label: str, origin: str) -> Figure:
-    """-2 ln(L/L_best) against the number of signal events, from TS(n) on a grid; both (point,)."""
+def profile_figure(
+    n_signal: Floats, ts: Floats, *, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
+) -> Drawn:
+    """-2 ln(L/L_best) against the number of signal events, from TS(n) on a grid, both (point,); words and table."""
+    from astropy.table import Table
+
     n_signal, ts = np.asarray(n_signal, dtype=np.float64), np.asarray(ts, dtype=np.float64)
     if n_signal.shape != ts.shape or n_signal.ndim != 1 or not len(ts):
         raise InputError(
             f"a likelihood profile got shapes {n_signal.shape} and {ts.shape}; expected two equal (point,) arrays"
         )
     best = int(np.argmax(ts))
-    figure = canvas()
-    axes = figure.add_subplot()
-    axes.plot(n_signal, ts[best] - ts, color=SERIES[0].colour, linestyle="-", linewidth=1.6)
-    axes.plot(
-        n_signal[best],
-        0.0,
-        SERIES[1].marker,
-        color=SERIES[1].colour,
-        markersize=8,
-        clip_on=False,
-        label=f"best fit n_s = {n_signal[best]:.1f}",
-    )
+    figure, axes = single()
+    axes.plot(n_signal, ts[best] - ts, **SERIES[0].lined, linewidth=1.6)
+    words = f"best fit n_s = {n_signal[best]:.1f}"
+    axes.plot(n_signal[best], 0.0, SERIES[1].marker, color=SERIES[1].colour, markersize=8, clip_on=False, label=words)
     for drop, name, line in ((1.0, "68 %", "--"), (2.706, "90 %", ":")):
-        axes.axhline(
-            drop, color="#7a7b7d", linestyle=line, linewidth=1.0, label=f"drop of {drop:g} ({name} if Gaussian)"
-        )
+        words = f"drop of {drop:g} ({name} if Gaussian)"
+        axes.axhline(drop, color="#7a7b7d", linestyle=line, linewidth=1.0, label=words)
     axes.set_ylim(0.0, min(max(float((ts[best] - ts).max()), 4.0), 30.0))
-    axes.set_xlabel("number of signal events n_s", fontsize=10)
-    axes.set_ylabel("−2 ln(L / L_best)", fontsize=10)
-    axes.tick_params(labelsize=SMALL)
+    named(axes, "number of signal events n_s", "−2 ln(L / L_best)")
     axes.legend(fontsize=SMALL, frameon=False)
-    grid(axes)
-    title(figure, label, origin)
-    return figure
-
-
-def profile_figure(
-    n_signal: Floats, ts: Floats, *, label: str, sample: str, origin: str, hypothesis: str, free_index: bool
-) -> Drawn:
-    """The likelihood of a hypothesis along the number of signal events, with its words and its table."""
-    from astropy.table import Table
-
-    best = n_signal[int(np.argmax(ts))]
+    finished(figure, f"{label}, {sample}", origin)
     held = "the index fitted anew at each" if free_index else "the index held"
     caption = f"{label}, {origin} sample {sample}: likelihood along the number of signal events, {held}."
-    alt = f"{caption} Lowest at n_s = {best:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
-    figure = likelihood_profile(n_signal, ts, label=f"{label}, {sample}", origin=origin)
+    alt = f"{caption} Lowest at n_s = {n_signal[best]:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
     table = Table({"n_signal": n_signal, "ts": ts}, meta={"ORIGIN": origin, "DESCRIPTION": caption})
     return Drawn(figure, Sidecar(f"profile-{sample}-{slug(hypothesis)}{mark(origin)}", alt, caption, origin), table)
 
@@ -249,18 +174,22 @@ def _row_name(row: FluxRow | StackRow) -> str:
     return f"{row.label}\n{row.sample}" + (f" ({MARKED})" if row.origin == "synthetic" else " (real)")
 
 
-def origin_of(rows: Iterable[FluxRow | StackRow]) -> str:
-    """Origin of a figure that shows all these rows: 'mixed' where they differ."""
-    origins = sorted({row.origin for row in rows})
-    return origins[0] if len(origins) == 1 else "mixed"
-
-
-def _interval(
-    axes: Axes, y: float, low: float, best: float, high: float, series: Any, label: str, *, hollow: bool
-) -> None:
-    face = "white" if hollow else series.colour
+def _interval(axes: Axes, y: float, span: tuple[float, float, float], series: Series, face: str, label: str) -> None:
+    low, best, high = span
     axes.plot([low, high], [y, y], color=series.colour, linewidth=1.6, linestyle="-")
     axes.plot([best], [y], series.marker, color=series.colour, markerfacecolor=face, markersize=6.5, label=label)
+
+
+def _reach(axes: Axes, y: float, sensitivity: float, series: Series, label: str) -> None:
+    axes.plot([sensitivity], [y], "|", color=series.colour, markersize=15, markeredgewidth=1.8, label=label)
+
+
+def _beside(figure: Figure, axes: Axes, label: str, rows: Sequence[FluxRow | StackRow], columns: int) -> Figure:
+    """The figure with a legend that names each kind of mark once, and the names of the rows."""
+    axes.set_yticks(range(len(rows)), [_row_name(row) for row in rows])
+    marks = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    legend = {"handles": list(marks.values()), "labels": list(marks)}
+    return finished(figure, label, origin_of(row.origin for row in rows), columns=columns, **legend)
 
 
 def flux_comparison(results: Sequence[FluxRow], published: Mapping[str, Published]) -> Figure:
@@ -271,61 +200,32 @@ def flux_comparison(results: Sequence[FluxRow], published: Mapping[str, Publishe
     """
     if not results:
         raise InputError("there are no results to compare; expected at least one row")
-    figure = canvas(height=1.9 + 0.62 * len(results))
-    axes = figure.add_subplot()
+    figure, axes = single(height=1.9 + 0.62 * len(results))
+    ours, theirs = SERIES[:2]
     seen: list[float] = []
     for place, row in enumerate(results):
-        ours = (row.best, row.limit, row.low, row.high, row.sensitivity)
-        best, limit, low, high, sensitivity = (value / FLUX_SCALE for value in ours)
-        seen += [v for v in (best, limit, low, high, sensitivity) if v > 0]
+        values = (row.low, row.best, row.high, row.limit, row.sensitivity)
+        low, best, high, limit, reach = (value / FLUX_SCALE for value in values)
+        y = place - 0.14
         if best > 0:
-            _interval(axes, place - 0.14, low, best, high, SERIES[0], "this run: best fit, 68 %", hollow=False)
-        axes.plot(
-            [limit],
-            [place - 0.14],
-            "<",
-            color=SERIES[0].colour,
-            markerfacecolor="white",
-            markersize=8,
-            label="this run: 90 % upper limit",
-        )
-        axes.plot(
-            [sensitivity],
-            [place - 0.14],
-            "|",
-            color=SERIES[0].colour,
-            markersize=15,
-            markeredgewidth=1.8,
-            label="this run: sensitivity (90 %)",
-        )
-        theirs = published.get(row.hypothesis)
-        if theirs is None:
+            _interval(axes, y, (low, best, high), ours, ours.colour, "this run: best fit, 68 %")
+        label = "this run: 90 % upper limit"
+        axes.plot([limit], [y], "<", color=ours.colour, markerfacecolor="white", markersize=8, label=label)
+        _reach(axes, y, reach, ours, "this run: sensitivity (90 %)")
+        seen += [low, best, high, limit, reach]
+        if (of := published.get(row.hypothesis)) is None:
             continue
-        low, best, high = (v / FLUX_SCALE for v in (theirs.flux_low, theirs.flux, theirs.flux_high))
-        _interval(axes, place + 0.2, low, best, high, SERIES[1], "published (cascades): best fit, 68 %", hollow=True)
-        axes.plot(
-            [theirs.sensitivity / FLUX_SCALE],
-            [place + 0.2],
-            "|",
-            color=SERIES[1].colour,
-            markersize=15,
-            markeredgewidth=1.8,
-            label="published: sensitivity",
-        )
-        seen += [v for v in (low, best, high, theirs.sensitivity / FLUX_SCALE) if v > 0]
+        low, best, high, reach = (v / FLUX_SCALE for v in (of.flux_low, of.flux, of.flux_high, of.sensitivity))
+        _interval(axes, place + 0.2, (low, best, high), theirs, "white", "published (cascades): best fit, 68 %")
+        _reach(axes, place + 0.2, reach, theirs, "published: sensitivity")
+        seen += [low, best, high, reach]
     axes.set_xscale("log")
-    if seen:
-        axes.set_xlim(0.5 * min(seen), 2.0 * max(seen))
-    axes.set_yticks(range(len(results)), [_row_name(row) for row in results])
+    if positive := [value for value in seen if value > 0]:
+        axes.set_xlim(0.5 * min(positive), 2.0 * max(positive))
     axes.set_ylim(len(results) - 0.4, -0.6)
-    axes.set_xlabel(FLUX_AXIS, fontsize=10)
-    axes.tick_params(labelsize=SMALL)
+    named(axes, FLUX_AXIS)
     log_ticks(axes.xaxis)
-    grid(axes)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=1, fontsize=SMALL, frameon=False)
-    title(figure, "Fluxes beside the published values", origin_of(results))
-    return figure
+    return _beside(figure, axes, "Fluxes beside the published values", results, 1)
 
 
 _PANELS = (("signal events n_s", "n_signal"), ("spectral index", "index"), ("local\nsignificance (σ)", "sigma"))
@@ -343,28 +243,14 @@ def stacking(rows: Sequence[StackRow], published: Mapping[str, Published]) -> Fi
     for axes, (name, attribute) in zip(panels, _PANELS, strict=True):
         for place, row in enumerate(rows):
             ours = getattr(row, attribute) if attribute != "index" or row.n_signal > 0 else math.nan
-            axes.plot(
-                [ours], [place - 0.12], SERIES[0].marker, color=SERIES[0].colour, markersize=6.5, label="this run"
-            )
-            theirs = published.get(row.hypothesis)
-            if theirs is not None:
+            axes.plot(ours, place - 0.12, SERIES[0].marker, color=SERIES[0].colour, markersize=6.5, label="this run")
+            if (theirs := published.get(row.hypothesis)) is not None:
                 axes.plot(
-                    [getattr(theirs, attribute)],
-                    [place + 0.14],
-                    REFERENCE.marker,
-                    color=SERIES[1].colour,
-                    markerfacecolor="white",
-                    markersize=6.5,
-                    label="published (cascades)",
-                )
-        axes.set_xlabel(name, fontsize=10)
+                    [getattr(theirs, attribute)], [place + 0.14], REFERENCE.marker, color=SERIES[1].colour,
+                    markerfacecolor="white", markersize=6.5, label="published (cascades)",
+                )  # fmt: skip
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.margins(x=0.2)
         axes.set_xlim(left=min(0.0, axes.get_xlim()[0]) if attribute != "index" else axes.get_xlim()[0])
-        axes.tick_params(labelsize=SMALL)
-        grid(axes)
-    panels[0].set_yticks(range(len(rows)), [_row_name(row) for row in rows])
-    handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
-    title(figure, "Stacked source classes", origin_of(rows))
-    return figure
+        named(axes, name)
+    return _beside(figure, panels[0], "Stacked source classes", rows, 2)

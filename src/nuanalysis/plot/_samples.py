@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, Figure, canvas, grid, log_ticks, title
-
-Floats = NDArray[np.float64]
+from nuanalysis.plot.canvas import SERIES, SMALL, Figure, canvas, finished, log_ticks, named, single
+from nuanalysis.schema import Floats
 
 
 def pulls(counts: Floats, published: Floats, published_error: Floats) -> Floats:
@@ -49,28 +46,11 @@ def marginals(
     upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     middle = np.sqrt(edges[1:] * edges[:-1]) if log_x else 0.5 * (edges[1:] + edges[:-1])
     ours, theirs = SERIES[0], SERIES[1]
-    upper.stairs(
-        published,
-        edges,
-        baseline=None,
-        color=theirs.colour,
-        linestyle=theirs.line,
-        linewidth=1.6,
-        label=published_label,
-    )
+    upper.stairs(published, edges, baseline=None, **theirs.lined, linewidth=1.6, label=published_label)
     band = {"color": theirs.colour, "alpha": 0.3, "linewidth": 0.0, "fill": True}
     upper.stairs(published + published_error, edges, baseline=published - published_error, **band)
-    upper.errorbar(
-        middle,
-        counts,
-        yerr=np.sqrt(counts),
-        fmt=ours.marker,
-        markersize=3.5,
-        color=ours.colour,
-        linewidth=1.0,
-        label="this sample",
-    )
-    upper.set_ylabel("events per bin", fontsize=10)
+    dots = {"markersize": 3.5, "color": ours.colour}
+    upper.errorbar(middle, counts, np.sqrt(counts), fmt=ours.marker, linewidth=1.0, label="this sample", **dots)
     upper.set_yscale("log" if log_y else "linear")
     if not log_y:
         upper.set_ylim(bottom=0.0)
@@ -78,61 +58,35 @@ def marginals(
     lower.axhspan(-1.0, 1.0, color="#e6e6e6", linewidth=0.0)
     lower.axhline(0.0, color="#7a7b7d", linewidth=0.8)
     pull = pulls(counts, published, np.asarray(published_error))
-    lower.plot(middle, pull, ours.marker, markersize=3.5, color=ours.colour)
+    lower.plot(middle, pull, ours.marker, **dots)
     reach = max(3.0, float(np.ceil(np.abs(pull).max())) + 0.5)
     lower.set_ylim(-reach, reach)
-    lower.set_ylabel("pull (σ)", fontsize=10)
-    lower.set_xlabel(quantity, fontsize=10)
     lower.set_xscale("log" if log_x else "linear")
-    for axes in (upper, lower):
-        axes.tick_params(labelsize=SMALL)
-        grid(axes)
-    title(figure, label, origin)
-    return figure
+    named(upper, y="events per bin")
+    named(lower, quantity, "pull (σ)")
+    return finished(figure, label, origin)
 
 
-class CutStep(Protocol):
-    """A line of a cut flow."""
-
-    @property
-    def season(self) -> str: ...
-
-    @property
-    def cut(self) -> str: ...
-
-    @property
-    def events(self) -> int: ...
-
-
-def cut_flow(rows: Sequence[CutStep], *, label: str, origin: str) -> Figure:
+def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -> Figure:
     """Events left after each cut, one series per season, in the order of the rows.
 
-    rows : the cut flow of one sample.
+    rows : season, cut and events left, of one sample.
     """
     if not rows:
         raise InputError("the cut flow has no rows; expected at least one, from the selection step")
-    cuts = list(dict.fromkeys(row.cut for row in rows))
-    seasons = list(dict.fromkeys(row.season for row in rows))
-    figure = canvas(height=1.9 + 0.34 * len(cuts))
-    axes = figure.add_subplot()
+    cuts = list(dict.fromkeys(cut for _, cut, _ in rows))
+    seasons = list(dict.fromkeys(season for season, _, _ in rows))
+    figure, axes = single(height=1.9 + 0.34 * len(cuts))
     for number, season in enumerate(seasons):
-        mine = [row for row in rows if row.season == season]
+        mine = [(cuts.index(cut), events) for of, cut, events in rows if of == season]
+        places, left = zip(*mine, strict=True)
         series = SERIES[number % len(SERIES)]
-        axes.plot(
-            [row.events for row in mine],
-            [cuts.index(row.cut) for row in mine],
-            color=series.colour, linestyle=series.line, marker=series.marker, markersize=6, linewidth=1.4, label=season,
-        )  # fmt: skip
+        axes.plot(left, places, **series.lined, marker=series.marker, markersize=6, linewidth=1.4, label=season)
     axes.set_yticks(range(len(cuts)), cuts)
     axes.set_ylim(len(cuts) - 0.5, -0.5)
     axes.set_xscale("log")
-    positive = [row.events for row in rows if row.events > 0] or [1]
+    positive = [events for *_, events in rows if events > 0] or [1]
     axes.set_xlim(0.6 * min(positive), 1.6 * max(positive))
     log_ticks(axes.xaxis)
-    axes.set_xlabel("events left after the cut", fontsize=10)
-    axes.set_ylabel("cut, in order", fontsize=10)
-    axes.tick_params(labelsize=SMALL)
-    grid(axes)
-    figure.legend(loc="outside lower center", ncols=min(len(seasons), 3), fontsize=SMALL, frameon=False, title="season")
-    title(figure, label, origin)
-    return figure
+    named(axes, "events left after the cut", "cut, in order")
+    return finished(figure, label, origin, columns=min(len(seasons), 3), title="season")

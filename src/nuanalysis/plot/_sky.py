@@ -5,34 +5,29 @@ Longitude grows to the left, as one sees the sky; the Galactic Centre is in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SMALL, Axes, Figure, canvas, title
+from nuanalysis.plot._layers import Marker
+from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
+from nuanalysis.plot.canvas import SMALL, Axes, Figure, canvas, finished, single
+from nuanalysis.schema import Floats
 
-Floats = NDArray[np.float64]
 COLOURS = "cividis"
 FRAMES = ("icrs", "galactic")
-_LONGITUDES = np.arange(-150, 151, 30)  # deg, of the ticks
-_PIXELS_ACROSS = 720
+PLANE_LATITUDE = 15.0  # deg, of a strip of the plane
+_ACROSS = 720  # pixels of a picture
+Scale = Callable[[Floats], "matplotlib.colors.Normalize"]
+"""The scale of the colours, from the values that are seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A named place on a map; right ascension and declination in rad, ICRS."""
-
-    name: str
-    ra: float
-    dec: float
-
-
-def _values_at(values: Floats, frame: str, longitude: Floats, latitude: Floats) -> Floats:
+def values_at(values: Floats, frame: str, longitude: Floats, latitude: Floats) -> Floats:
     """Look a RING map up at Galactic longitude and latitude in rad; shapes broadcast."""
     npix = len(values)
     if np.ndim(values) != 1 or not hp.isnpixok(npix):
@@ -47,25 +42,77 @@ def _values_at(values: Floats, frame: str, longitude: Floats, latitude: Floats) 
     return seen
 
 
-def _limits(seen: Floats, low: float | None, high: float | None) -> tuple[float, float]:
+def linear_scale(seen: Floats, *, what: str = "a sky map", low: float | None = None) -> matplotlib.colors.Normalize:
+    """From ``low``, or the lowest value that is seen, to the highest."""
     finite = seen[np.isfinite(seen)]
     if not finite.size:
-        raise InputError("a sky map has no finite value; expected at least one")
-    bottom = float(finite.min()) if low is None else low
-    top = float(finite.max()) if high is None else high
-    return bottom, top if top > bottom else bottom + 1.0
+        raise InputError(f"{what} has no finite value; expected at least one")
+    bottom, top = float(finite.min()) if low is None else low, float(finite.max())
+    return matplotlib.colors.Normalize(bottom, top if top > bottom else bottom + 1.0)
 
 
-def _longitude_name(x: float) -> str:
+def longitude_name(x: float) -> str:
     """Name of the tick at x = -l in deg: 30 degrees left of the centre is 30, right of it 330."""
     return f"{round(-x) % 360}°"
 
 
-def _colour_bar(figure: Figure, axes: Axes, drawn: matplotlib.cm.ScalarMappable, unit: str) -> None:
-    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.75, pad=0.04, aspect=32)
-    bar.set_label(unit, fontsize=10)
+def colour_bar(figure: Figure, axes: Any, drawn: Any, label: str, *, pad: float = 0.03, upright: bool = False) -> Any:
+    """The colour bar of one panel or several, below them, or beside them where ``upright``."""
+    way, shrink, aspect = ("vertical", 0.9, 10) if upright else ("horizontal", 0.75, 32)
+    bar = figure.colorbar(drawn, ax=axes, pad=pad, orientation=way, shrink=shrink, aspect=aspect)
+    bar.set_label(label, fontsize=SMALL if upright else 10)
     bar.ax.tick_params(labelsize=SMALL)
-    bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+    return bar
+
+
+def _drawn(axes: Axes, values: Floats, frame: str, scale: Scale, x_edges: Floats, y_edges: Floats) -> tuple[Any, Any]:
+    """Draw a map at x = -l and y = b, rad; returns what a colour bar belongs to, and (x, y, values) in the middles."""
+    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
+    strip = axes.name != "mollweide"  # in deg
+    turn = np.radians if strip else np.asarray
+    seen = values_at(values, frame, turn(-x)[None, :], turn(y)[:, None])
+    norm = scale(seen)
+    shown = np.clip(seen, norm.vmin, norm.vmax)
+    return axes.pcolormesh(x_edges, y_edges, shown, cmap=COLOURS, norm=norm, rasterized=True), (x, y, seen)
+
+
+def mollweide(figure: Figure, slot: Any, values: Floats, scale: Scale, *, frame: str = "icrs") -> tuple[Axes, Any, Any]:
+    """A whole-sky map in a slot of the figure: axes, what a colour bar belongs to, and (x, y, values), rad."""
+    axes = figure.add_subplot(slot, projection="mollweide")
+    half = np.pi / 2
+    edges = np.linspace(-np.pi, np.pi, _ACROSS + 1), np.linspace(-half, half, _ACROSS // 2 + 1)
+    drawn, seen = _drawn(axes, values, frame, scale, *edges)
+    degrees = np.array([-120, -60, 0, 60, 120])
+    axes.set_xticks(np.radians(degrees), [longitude_name(d) for d in degrees])
+    for tick in axes.get_xticklabels():
+        tick.set_color("white")
+        tick.set_bbox({"boxstyle": "round,pad=0.15", "facecolor": "#00000080", "edgecolor": "none"})
+    axes.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"])
+    axes.tick_params(labelsize=SMALL)
+    axes.grid(visible=True, color="white", alpha=0.35, linewidth=0.6)
+    return axes, drawn, seen
+
+
+def longitude_axis(axes: Axes) -> None:
+    """All longitudes, growing to the left, deg."""
+    axes.set_xlim(-180.0, 180.0)
+    axes.set_xticks(np.arange(-180, 181, 60), [longitude_name(d) for d in range(-180, 181, 60)])
+    axes.tick_params(labelsize=SMALL)
+
+
+def latitude_ticks(axes: Axes, latitude_deg: float) -> None:
+    """The plane and both borders of a strip around it."""
+    axes.set_yticks(np.linspace(-latitude_deg, latitude_deg, 3))
+    axes.yaxis.set_major_formatter(lambda b, _: f"{b:g}°".replace("-", "−"))
+
+
+def plane_strip(axes: Axes, values: Floats, scale: Scale, *, frame: str = "icrs") -> tuple[Any, Any]:
+    """The Galactic plane, plate carree: what a colour bar belongs to, and (x, y, values), deg."""
+    edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-PLANE_LATITUDE, PLANE_LATITUDE, 121)
+    made = _drawn(axes, values, frame, scale, *edges)
+    longitude_axis(axes)
+    latitude_ticks(axes, PLANE_LATITUDE)
+    return made
 
 
 def _on_map(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
@@ -74,20 +121,20 @@ def _on_map(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
     return np.pi - (phi + np.pi) % (2 * np.pi), np.pi / 2 - theta
 
 
-def _draw_marks(axes: Axes, marks: Sequence[Mark]) -> None:
+def _draw_marks(axes: Axes, marks: Sequence[Marker]) -> None:
     """Rings with names, and the celestial equator that divides the hemispheres they are named after."""
     around = np.linspace(0.0, 2 * np.pi, 721)
     x, y = _on_map(around, np.zeros_like(around))
     order = np.argsort(x)
     axes.plot(x[order], y[order], color="white", linestyle="--", linewidth=1.0)
-    for mark in marks:
-        [at_x], [at_y] = _on_map(np.array([mark.ra]), np.array([mark.dec]))
+    for one in marks:
+        [at_x], [at_y] = _on_map(np.array([one.ra]), np.array([one.dec]))
         axes.plot(at_x, at_y, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", markeredgewidth=3.0)
         axes.plot(at_x, at_y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
         inwards = -1 if at_x > 0 else 1
         away = np.sign(at_y) if abs(at_y) < 1.0 else -np.sign(at_y)  # from the ticks, which lie along b = 0
         axes.annotate(
-            mark.name,
+            one.name,
             (at_x, at_y),
             xytext=(10 * inwards, 12 * away),
             textcoords="offset points",
@@ -106,69 +153,64 @@ def sky_map(
     frame: str,
     origin: str,
     low: float | None = None,
-    high: float | None = None,
-    marks: Sequence[Mark] = (),
+    marks: Sequence[Marker] = (),
 ) -> Figure:
     """Whole sky, Mollweide projection, Galactic coordinates.
 
     values : (12 nside^2,) HEALPix RING; NaN is left white.    frame : of the values, icrs or galactic.
-    unit : quantity and unit of the colour scale.
+    unit : quantity and unit of the colour scale.    low : its lower end; without: the lowest value.
     marks  : places ringed and named; with them the celestial equator is drawn, dashed.
     """
-    x_edges = np.linspace(-np.pi, np.pi, _PIXELS_ACROSS + 1)
-    y_edges = np.linspace(-np.pi / 2, np.pi / 2, _PIXELS_ACROSS // 2 + 1)
-    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
-    seen = _values_at(values, frame, -x[None, :], y[:, None])
-    bottom, top = _limits(seen, low, high)
     figure = canvas(height=4.2)
-    axes = figure.add_subplot(projection="mollweide")
-    drawn = axes.pcolormesh(x_edges, y_edges, seen, cmap=COLOURS, vmin=bottom, vmax=top, rasterized=True)
-    axes.set_xticks(np.radians(_LONGITUDES[1:-1:2]), [_longitude_name(d) for d in _LONGITUDES[1:-1:2]])
-    for tick in axes.get_xticklabels():
-        tick.set_color("white")
-        tick.set_bbox({"boxstyle": "round,pad=0.15", "facecolor": "#00000080", "edgecolor": "none"})
-    axes.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"])
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(visible=True, color="white", alpha=0.35, linewidth=0.6)
+    axes, drawn, _ = mollweide(figure, 111, values, partial(linear_scale, low=low), frame=frame)
     if marks:
         _draw_marks(axes, marks)
     axes.set_xlabel("Galactic longitude l (ticks inside), grows to the left", fontsize=10)
     axes.set_ylabel("Galactic latitude b", fontsize=10, labelpad=8)
-    title(figure, label, origin)
-    _colour_bar(figure, axes, drawn, unit)
+    finished(figure, label, origin)
+    colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 3))
     return figure
 
 
-def plane_crop(
-    values: Floats,
-    *,
-    label: str,
-    unit: str,
-    frame: str,
-    origin: str,
-    latitude_deg: float = 15.0,
-    low: float | None = None,
-    high: float | None = None,
-) -> Figure:
+def plane_crop(values: Floats, *, label: str, unit: str, frame: str, origin: str, low: float | None = None) -> Figure:
     """The Galactic plane, plate carree in Galactic coordinates; the scale in b is stretched to fill the height.
 
-    values, frame : as of ``sky_map``.
+    values, frame, low : as of ``sky_map``.
     """
-    x_edges = np.linspace(-180.0, 180.0, _PIXELS_ACROSS + 1)
-    y_edges = np.linspace(-latitude_deg, latitude_deg, 121)
-    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
-    seen = _values_at(values, frame, np.radians(-x)[None, :], np.radians(y)[:, None])
-    bottom, top = _limits(seen, low, high)
-    figure = canvas(height=2.9)
-    axes = figure.add_subplot()
-    drawn = axes.pcolormesh(x_edges, y_edges, seen, cmap=COLOURS, vmin=bottom, vmax=top, rasterized=True)
-    axes.set_xticks(np.arange(-180, 181, 60), [_longitude_name(d) for d in range(-180, 181, 60)])
-    axes.set_yticks(np.linspace(-latitude_deg, latitude_deg, 3))
-    axes.yaxis.set_major_formatter(lambda b, _: f"{b:g}°".replace("-", "−"))
+    figure, axes = single(height=2.9)
+    drawn, _ = plane_strip(axes, values, partial(linear_scale, low=low), frame=frame)
     axes.axhline(0.0, color="white", alpha=0.5, linewidth=0.6)
-    axes.tick_params(labelsize=SMALL)
     axes.set_xlabel("Galactic longitude l", fontsize=10)
     axes.set_ylabel("Galactic\nlatitude b", fontsize=10)
-    title(figure, label, origin)
-    _colour_bar(figure, axes, drawn, unit)
+    finished(figure, label, origin)
+    colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 3))
     return figure
+
+
+_UNIT = "contribution to TS (sr⁻¹)"
+_WHERE = "Galactic coordinates, Galactic Centre in the middle, longitude grows to the left"
+
+
+def ts_maps(values: Floats, *, label: str, sample: str, origin: str, hypothesis: str) -> tuple[Drawn, ...]:
+    """Where the test statistic comes from, (pixel,) RING ICRS per steradian; of a template the plane alone, too."""
+    nside, total = int(np.sqrt(len(values) / 12)), float(values.mean() * 4 * np.pi)
+    said = f"{label}, {origin} sample {sample}"
+    alt = (
+        f"Map of where the test statistic comes from, {said}: values from {values.min():.3g} to {values.max():.3g} "
+        f"per steradian, {total:.2f} over the whole sky"
+    )
+    flat = " It is zero everywhere: no signal was fitted." if not np.any(values) else ""
+    caption = f"{said}: test statistic per steradian, HEALPix nside {nside}; {_WHERE}.{flat}"
+    name, short = f"{sample}-{slug(hypothesis)}{mark(origin)}", f"{label}, {sample}"
+    whole = Drawn(
+        sky_map(values, label=short, unit=_UNIT, frame="icrs", origin=origin),
+        Sidecar(f"map-{name}", alt, caption, origin, "maps"),
+    )
+    if not hypothesis.startswith("template:"):
+        return (whole,)
+    crop = plane_crop(values, label=short, unit=_UNIT, frame="icrs", origin=origin)
+    alone = f"{caption} The plane alone, |b| < 15°, plate carrée with b stretched."
+    return (
+        whole,
+        Drawn(crop, Sidecar(f"plane-{name}", f"The Galactic plane of this map. {alt}", alone, origin, "maps")),
+    )

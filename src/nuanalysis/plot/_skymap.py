@@ -9,17 +9,23 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 
 from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, refuse
 from nuanalysis.plot._layers import ORIGINS, Layer, Marker, Stored, coarser, known, quantised
 from nuanalysis.plot._page import plain
+from nuanalysis.records import Provenance
 from nuanalysis.schema import Floats
+from nuanalysis.sky.catalogues import CATALOGUES
+from nuanalysis.sky.records import PointSource
 
 FINEST = 64  # nside of what the page holds: pixels of 0.9 deg, finer than the point spread of most events
 MAP_BYTES = 1_400_000  # of all maps together, as text; the whole page stays below 2 MB with the tables of a source list
@@ -51,24 +57,18 @@ def _number(value: float) -> str:
     return body.replace("-", "−") + (f" × 10{raised}" if power else "")
 
 
-def _galactic(ra: float, dec: float) -> tuple[float, float]:
-    """Galactic longitude and latitude, rad."""
-    theta, phi = hp.Rotator(coord=["C", "G"])(np.pi / 2 - dec, ra)
-    return float(phi) % (2 * np.pi), float(np.pi / 2 - theta)
-
-
 def _place(ra: float, dec: float) -> tuple[str, str, str, str]:
     """RA, Dec, l, b in degrees as text."""
-    lon, lat = _galactic(ra, dec)
-    around = [f"{round(float(np.degrees(x)), 3) % 360:.3f}" for x in (ra, lon)]
-    up = [f"{np.degrees(x):+.3f}".replace("-", "−") for x in (dec, lat)]
+    theta, phi = hp.Rotator(coord=["C", "G"])(np.pi / 2 - dec, ra)
+    around = [f"{round(float(np.degrees(x)), 3) % 360:.3f}" for x in (ra, phi)]
+    up = [f"{np.degrees(x):+.3f}".replace("-", "−") for x in (dec, np.pi / 2 - theta)]
     return around[0], up[0], around[1], up[1]
 
 
-def _where(values: Floats, pixel: int) -> str:
+def _middle(values: Floats, pixel: int) -> tuple[float, float]:
+    """RA and Dec, rad, of a pixel of the map."""
     theta, phi = hp.pix2ang(hp.npix2nside(len(values)), pixel)
-    ra, dec, lon, lat = _place(float(phi), float(np.pi / 2 - theta))
-    return f"at RA {ra}°, Dec {dec}° (l {lon}°, b {lat}°)"
+    return float(phi), float(np.pi / 2 - theta)
 
 
 def _about(layer: Layer) -> str:
@@ -78,7 +78,8 @@ def _about(layer: Layer) -> str:
     blank = float(np.mean(np.isnan(values)))
     top, bottom = (f"{_number(values[k])} {layer.unit}".strip() for k in (high, low))
     absent = f" No value in {100 * blank:.3g} % of the sky." if blank else ""
-    return f"Highest {top} {_where(values, high)}; lowest {bottom}.{absent}"
+    ra, dec, lon, lat = _place(*_middle(values, high))
+    return f"Highest {top} at RA {ra}°, Dec {dec}° (l {lon}°, b {lat}°); lowest {bottom}.{absent}"
 
 
 def _storage(layer: Layer, stored: Stored) -> str:
@@ -117,9 +118,8 @@ def _hottest(layer: Layer) -> Marker:
     """The highest pixel of a map, as exact as it came."""
     values = known(layer.values)
     pixel, nside = int(np.nanargmax(values)), hp.npix2nside(len(values))
-    theta, phi = hp.pix2ang(nside, pixel)
     rows = (("Value", f"{_number(values[pixel])} {layer.unit}".strip()), ("Pixel", f"{pixel} (nside {nside}, RING)"))
-    return Marker(f"Hottest pixel, {layer.name}", float(phi), float(np.pi / 2 - theta), "hottest pixel", rows)
+    return Marker(f"Hottest pixel, {layer.name}", *_middle(values, pixel), "hottest pixel", rows)
 
 
 def _layer_data(layer: Layer, stored: Stored) -> dict[str, Any]:
@@ -153,12 +153,9 @@ def _colours() -> dict[str, str]:
 
 def _keys(markers: Sequence[Marker]) -> list[str]:
     """What the address calls each marker: its name, with a number from the second of a name on."""
-    seen: dict[str, int] = {}
-    made = []
-    for marker in markers:
-        seen[marker.name] = seen.get(marker.name, 0) + 1
-        made.append(marker.name if seen[marker.name] == 1 else f"{marker.name} ({seen[marker.name]})")
-    return made
+    names = [marker.name for marker in markers]
+    before = [names[:k].count(name) for k, name in enumerate(names)]
+    return [f"{name} ({n + 1})" if n else name for name, n in zip(names, before, strict=True)]
 
 
 def _table(markers: Sequence[Marker]) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:
@@ -221,12 +218,11 @@ def sky_map_page(
     origin: str,
     caption: str,
     meta: Mapping[str, str],
-    fallback: bytes = b"",
 ) -> str:
     """An interactive sky map as one HTML page with no outside address at all.
 
     origin   : of the page: 'real', 'synthetic', 'model' or 'mixed'.    caption : what is shown, in plain words.
-    meta     : provenance, as printed at the foot.    fallback : PNG of the first map, for readers without JavaScript.
+    meta     : provenance, as printed at the foot.
     Maps finer than nside 64 are degraded to it (mean); each then gets a marker with its hottest pixel as it came.
     Raises InputError with all faults.
     """
@@ -237,11 +233,12 @@ def sky_map_page(
     stored = _embedded(layers)
     kept = [len(one.codes) for one in stored]
     markers = [*markers, *(_hottest(a) for a, n in zip(layers, kept, strict=True) if len(a.values) > n)]
-    kinds = list(dict.fromkeys(marker.kind for marker in markers))
-    symbols = {kind: k % len(SYMBOLS) for k, kind in enumerate(kinds)}
+    numbers = Counter(marker.kind for marker in markers)
+    symbols = {kind: k % len(SYMBOLS) for k, kind in enumerate(numbers)}
     heads, rows = _table(markers)
+    maps = [_layer_data(layer, one) for layer, one in zip(layers, stored, strict=True)]
     data = {
-        "layers": [_layer_data(layer, one) for layer, one in zip(layers, stored, strict=True)],
+        "layers": maps,
         "markers": [
             {
                 "key": key, "name": plain(one.name), "kind": one.kind, "symbol": symbols[one.kind],
@@ -258,31 +255,96 @@ def sky_map_page(
     # '<' would let a name such as '</script>' end the element that holds the data.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     shown = [
-        {
-            "name": layer.name, "label": plain(layer.label), "origin": layer.origin,
-            "description": plain(layer.description), "about": plain(_about(layer)),
-            "stored": plain(_storage(layer, one)),
-        }
-        for layer, one in zip(layers, stored, strict=True)
-    ]  # fmt: skip
+        {**about, "description": plain(layer.description), "stored": plain(_storage(layer, one))}
+        for about, layer, one in zip(maps, layers, stored, strict=True)
+    ]
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(_text("page.html.j2")).render(
+        title=plain(title),
+        origin=origin,
+        caption=plain(caption),
+        any_synthetic=origin in ("synthetic", "mixed"),
+        layers=shown,
+        kinds=[{"name": k, "shape": SYMBOLS[symbols[k]], "number": n} for k, n in numbers.items()],
+        heads=heads,
+        rows=rows,
+        meta=[(plain(term), plain(said)) for term, said in meta.items()],
+        style=Markup(_text("style.css")),
+        data=Markup(text),
+        scripts=[Markup(_text(name)) for name in _SCRIPTS],
+    )
+
+
+# ---- of a scan ------------------------------------------------------------------------------------------------------
+
+_STACKS = ("snr", "pwn", "unid")
+_NONE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class HotSpot:
+    """The hottest spot of a hemisphere: place in rad (ICRS), fit, p-values in words; no index without signal."""
+
+    hemisphere: str
+    right_ascension: float
+    declination: float
+    ts: float
+    n_signal: float
+    index: float | None
+    p_local: str
+    p_global: str
+
+
+def _layers(sky: xr.Dataset, origin: str) -> list[Layer]:
+    said = {
+        "log10_p": ("local p-value", "−log₁₀ p", "−log₁₀ of the local p-value"),
+        "ts": ("TS", "TS", "TS of the fit"),
+        "n_signal": ("n_s", "events", "fitted signal events"),
+    }
+    what = "point-source fit in every direction, n_s and index free"
+    return [
+        Layer(name, sky[key].values, unit, label, "linear", origin, what) for key, (name, unit, label) in said.items()
+    ]
+
+
+def _fit(ts: float, n_signal: float, index: float | None, p_local: str) -> tuple[tuple[str, str], ...]:
+    """The fit of a pixel, named as such: that at a source inside it differs."""
     return (
-        Environment(autoescape=True, undefined=StrictUndefined)
-        .from_string(_text("page.html.j2"))
-        .render(
-            title=plain(title),
-            origin=origin,
-            caption=plain(caption),
-            any_synthetic=origin in ("synthetic", "mixed"),
-            layers=shown,
-            kinds=[
-                {"name": k, "shape": SYMBOLS[symbols[k]], "number": sum(m.kind == k for m in markers)} for k in kinds
-            ],
-            heads=heads,
-            rows=rows,
-            meta=[(plain(term), plain(said)) for term, said in meta.items()],
-            fallback=base64.b64encode(fallback).decode("ascii"),
-            style=Markup(_text("style.css")),
-            data=Markup(text),
-            scripts=[Markup(_text(name)) for name in _SCRIPTS],
-        )
+        ("TS of pixel", f"{ts:.2f}"),
+        ("n_s of pixel", f"{n_signal:.1f}"),
+        ("index of pixel", _NONE if index is None else f"{index:.2f}"),
+        ("local p of pixel", p_local),
+    )
+
+
+def _spot(spot: HotSpot) -> Marker:
+    rows = (*_fit(spot.ts, spot.n_signal, spot.index, spot.p_local), ("global p", spot.p_global))
+    return Marker(f"hottest, {spot.hemisphere}", spot.right_ascension, spot.declination, "hottest spot", rows)
+
+
+def _source(source: PointSource, kind: str, sky: xr.Dataset) -> Marker:
+    """A source, with the fit of the pixel it lies in."""
+    ra, dec = source.right_ascension, source.declination
+    there = sky.isel(pixel=int(hp.ang2pix(sky.attrs["nside"], np.pi / 2 - dec, ra)))
+    ts, n_signal, index, log10_p = (float(there[name]) for name in ("ts", "n_signal", "index", "log10_p"))
+    p = _NONE if np.isnan(log10_p) else f"{10.0**-log10_p:.3g}"
+    return Marker(source.name, ra, dec, kind, _fit(ts, n_signal, index if n_signal > 0 else None, p), source.extension)
+
+
+def sky_page(sky: xr.Dataset, whose: Provenance, spots: Sequence[HotSpot]) -> str:
+    """The page of a scan; sky : ts, n_signal, index and log10_p of all pixels, see ``store.sky_maps``."""
+    sources = [_source(s, name.upper(), sky) for name in _STACKS for s in CATALOGUES[name].sources]
+    nside = int(sky.attrs["nside"])
+    caption = (
+        f"Point-source scan of {whose.n_events:,} events of {whose.sample} at nside {nside}. "
+        "Significances are local unless called global. What is said of a listed source is the fit of the pixel that "
+        f"holds it, {np.degrees(hp.nside2resol(nside)):.2g}° wide, not a fit at its position."
+    )
+    return sky_map_page(
+        _layers(sky, whose.origin),
+        [*map(_spot, spots), *sources],
+        title=f"Sky of {whose.sample}",
+        origin=whose.origin,
+        caption=caption,
+        meta={"seed": str(whose.seed), "injected": whose.injected or "nothing", "notes": "; ".join(whose.notes)},
     )

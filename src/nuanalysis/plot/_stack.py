@@ -11,7 +11,7 @@ import numpy as np
 
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, grid, marked, title
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, finished, marked, named, short
 
 Style = dict[str, Any]
 MOST_SOURCES = 20  # of a figure; the table has all
@@ -38,10 +38,6 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")  # a rule is no formula
 
 
-def _short(name: str) -> str:
-    return _plain(name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "…")
-
-
 def _wrapped(label: str, origin: str) -> str:
     """The title in lines that fit, with room for the word that marks what is not real."""
     room = " " * len(marked("", origin))
@@ -51,6 +47,12 @@ def _wrapped(label: str, origin: str) -> str:
 
 def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")  # no minus before a zero
+
+
+def _by_size(sources: Sequence[SourceBar]) -> tuple[list[SourceBar], list[SourceBar]]:
+    """Those that the figure shows, largest contribution first, and the others."""
+    order = sorted(sources, key=lambda one: (-abs(one.ts_term), -one.share_of_events))
+    return order[:MOST_SOURCES], order[MOST_SOURCES:]
 
 
 def _bars(terms_axes: Axes, share_axes: Axes, shown: Sequence[SourceBar]) -> None:
@@ -76,39 +78,31 @@ def stack_figure(sources: Sequence[SourceBar], *, ts: float, label: str, origin:
     """
     if not sources:
         raise InputError(f"the stack {label} has no sources; expected at least one")
-    order = sorted(sources, key=lambda one: (-abs(one.ts_term), -one.share_of_events))
-    shown, rest = order[:MOST_SOURCES], order[MOST_SOURCES:]
+    shown, rest = _by_size(sources)
     shown = sorted(shown, key=lambda one: (-one.ts_term, -one.share_of_events))
-    names = [_short(one.name) for one in shown] + ([f"{len(rest)} others"] if rest else [])
+    names = [_plain(short(one.name, _LETTERS)) for one in shown] + ([f"{len(rest)} others"] if rest else [])
     figure = canvas(height=2.1 + _ROW * len(names))
     terms_axes, share_axes = figure.subplots(1, 2, sharey=True, width_ratios=(2.0, 1.0))
     _bars(terms_axes, share_axes, shown)
     if rest:
         _others(terms_axes, share_axes, len(shown), rest)
-    if not any(one.ts_term for one in order):
+    if not any(one.ts_term for one in sources):
         terms_axes.text(0.5, 0.5, "TS = 0: no signal fitted", transform=terms_axes.transAxes, ha="center", fontsize=10)
     terms_axes.axvline(0.0, color="black", linewidth=0.8)
     terms_axes.set_yticks(range(len(names)), names)
     terms_axes.set_ylim(len(names) - 0.4, -0.6)
     share_axes.set_xlim(left=0.0)
-    terms_axes.set_xlabel(f"contribution to TS = {ts:.2f}", fontsize=10)
-    share_axes.set_xlabel("expected\nevents (%)", fontsize=10)
-    for axes in (terms_axes, share_axes):
-        axes.tick_params(labelsize=SMALL)
-        grid(axes)
+    named(terms_axes, f"contribution to TS = {ts:.2f}")
+    named(share_axes, "expected\nevents (%)")
     drawn = {one.ts_term > 0 for one in shown if one.ts_term}
     signs = ((True, _ADDS, "adds to TS"), (False, _TAKES, "takes from TS"))
     handles = [matplotlib.patches.Patch(**style, label=words) for sign, style, words in signs if sign in drawn]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
-    title(figure, _wrapped(label, origin), origin)
-    return figure
+    return finished(figure, _wrapped(label, origin), origin, columns=2 if handles else 0, handles=handles)
 
 
 def stack_words(sources: Sequence[SourceBar]) -> tuple[str, str]:
     """The contributions of the sources that the figure shows, and which these are, in words."""
-    order = sorted(sources, key=lambda one: (-abs(one.ts_term), -one.share_of_events))
-    shown, rest = order[:MOST_SOURCES], order[MOST_SOURCES:]
+    shown, rest = _by_size(sources)
     words = "; ".join(f"{one.name} {_signed(one.ts_term)}" for one in shown)
     if rest:
         words += f"; {len(rest)} others together {_signed(float(np.sum([one.ts_term for one in rest])))}"

@@ -8,31 +8,41 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import Intensity
 from nuanalysis.interpret.regions import Region, RegionFluxes
 from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
-from nuanalysis.plot._sky import COLOURS, _longitude_name, _values_at
-from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, Series, canvas, grid, log_ticks, marked, title
+from nuanalysis.plot._sky import colour_bar, linear_scale, longitude_axis, mollweide, plane_strip
+from nuanalysis.plot.canvas import (
+    SERIES,
+    SMALL,
+    Axes,
+    Figure,
+    Series,
+    canvas,
+    finished,
+    log_ticks,
+    marked,
+    named,
+    origin_of,
+)  # fmt: skip
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Template
 from nuanalysis.sphere import regrade
 
-Floats = NDArray[np.float64]
 DECADES = 4.0  # of a logarithmic colour scale below its top
 RATIO_REACH = 4.0  # colour scale of a ratio: from 1/4 to 4
 LATITUDE_SHOWN = 30.0  # deg
 DENSITY_UNIT = "share of the flux (sr⁻¹)"
 ORIGINS = {"published": "published map", "built-in": "built-in model", "user file": "user file"}
-PLANE_LATITUDE = 15.0  # deg, of the panels of the plane
 TITLE_LETTERS = 56  # of a line of a title, at 11 pt
 LEGEND_LETTERS = 24  # of the longest of two or three names beside each other
-_ACROSS = 720
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,98 +99,56 @@ def _log_scale(tops: Sequence[Floats]) -> matplotlib.colors.LogNorm:
     return matplotlib.colors.LogNorm(max(top * 10**-DECADES, min(lowest, 0.5 * top)), top)
 
 
-def _mollweide(
-    figure: Figure, slot: Any, values: Floats, norm: matplotlib.colors.Normalize, *, name: str, contour: float | None
-) -> Any:
-    """Draw a whole-sky map into a slot of the figure's grid; returns axes and what the colour bar belongs to."""
-    x_edges, y_edges = np.linspace(-np.pi, np.pi, _ACROSS + 1), np.linspace(-np.pi / 2, np.pi / 2, _ACROSS // 2 + 1)
-    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
-    seen = _values_at(values, "icrs", -x[None, :], y[:, None])
-    axes = figure.add_subplot(slot, projection="mollweide")
-    drawn = axes.pcolormesh(
-        x_edges, y_edges, np.clip(seen, norm.vmin, norm.vmax), cmap=COLOURS, norm=norm, rasterized=True
-    )
-    if contour is not None:
-        axes.contour(x, y, seen, levels=[contour], colors="black", linewidths=0.5)
-    degrees = np.array([-120, -60, 0, 60, 120])
-    axes.set_xticks(np.radians(degrees), [_longitude_name(d) for d in degrees])
-    for tick in axes.get_xticklabels():
-        tick.set_color("white")
-        tick.set_bbox({"boxstyle": "round,pad=0.15", "facecolor": "#00000080", "edgecolor": "none"})
-    axes.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"])
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(visible=True, color="white", alpha=0.35, linewidth=0.6)
+def _whole_sky(figure: Figure, slot: Any, values: Floats, norm: Any, name: str) -> tuple[Axes, Any, Any]:
+    """A whole-sky map in a slot of the figure's grid, as of ``mollweide``."""
+    axes, drawn, seen = mollweide(figure, slot, values, lambda _: norm)
     axes.set_ylabel("b", fontsize=10, labelpad=4)
     axes.set_title(name, fontsize=10, pad=6)
-    return axes, drawn
+    return axes, drawn, seen
 
 
-def _bar(figure: Figure, axes: Any, drawn: Any, label: str, *, orientation: str = "horizontal") -> Any:
-    across = orientation == "horizontal"
-    bar = figure.colorbar(
-        drawn, ax=axes, orientation=orientation, shrink=0.75 if across else 0.9, pad=0.03, aspect=32 if across else 10
-    )
-    bar.set_label(label, fontsize=10 if across else SMALL)
-    bar.ax.tick_params(labelsize=SMALL)
-    return bar
-
-
-def _longitude_axis(axes: Axes) -> None:
-    axes.set_xlim(-180.0, 180.0)
-    axes.set_xticks(np.arange(-180, 181, 60), [_longitude_name(d) for d in range(-180, 181, 60)])
-    axes.tick_params(labelsize=SMALL)
+def _densities(figure: Figure, rows: Any, maps: Sequence[Floats], names: Sequence[str]) -> None:
+    """Maps below each other on one logarithmic scale, their colour bar below the last."""
+    norm = _log_scale(maps)
+    made = [_whole_sky(figure, rows[k, :], maps[k], norm, name) for k, name in enumerate(names)]
+    label = f"{DENSITY_UNIT}; Galactic coordinates, l grows to the left"
+    colour_bar(figure, [axes for axes, *_ in made], made[-1][1], label)
 
 
 def _longitude_panel(axes: Axes, lines: Sequence[tuple[str, Profiles, Series]]) -> None:
     edges = -np.degrees(LONGITUDE_EDGES)[::-1]
     for name, line, series in lines:
-        axes.stairs(
-            1e3 * line.per_degree[::-1], edges, color=series.colour, linestyle=series.line, linewidth=1.6, label=name
-        )
-    _longitude_axis(axes)
+        axes.stairs(1e3 * line.per_degree[::-1], edges, **series.lined, linewidth=1.6, label=name)
+    longitude_axis(axes)
     axes.set_ylim(bottom=0.0)
-    axes.set_xlabel("Galactic longitude l", fontsize=10)
-    axes.set_ylabel("flux per degree\n(10⁻³ of all)", fontsize=10)
+    named(axes, "Galactic longitude l", "flux per degree\n(10⁻³ of all)")
     axes.set_title("|b| < 8°", fontsize=10)
-    grid(axes)
 
 
-def _latitude_panel(axes: Axes, lines: Sequence[tuple[str, Profiles, Series]], part: str, *, named: bool) -> None:
+def _latitude_panel(axes: Axes, lines: Sequence[tuple[str, Profiles, Series]], part: str, y: str = "") -> None:
     for name, line, series in lines:
-        axes.stairs(
-            np.where(line.latitude_per_sr(part) > 0, line.latitude_per_sr(part), np.nan),
-            np.degrees(LATITUDE_EDGES), baseline=None, color=series.colour, linestyle=series.line, linewidth=1.6,
-            label=name,
-        )  # fmt: skip
+        share = np.where(line.latitude_per_sr(part) > 0, line.latitude_per_sr(part), np.nan)
+        axes.stairs(share, np.degrees(LATITUDE_EDGES), baseline=None, **series.lined, linewidth=1.6, label=name)
     axes.set_yscale("log")
     axes.set_xlim(-LATITUDE_SHOWN, LATITUDE_SHOWN)
     axes.set_xticks([-30, -15, 0, 15, 30], ["−30°", "−15°", "0°", "15°", "30°"])
-    axes.tick_params(labelsize=SMALL)
-    axes.set_xlabel("Galactic latitude b", fontsize=10)
-    if named:
-        axes.set_ylabel("flux share\n(sr⁻¹)", fontsize=10)
+    named(axes, "Galactic latitude b", y)
     axes.set_title("|l| < 60°" if part == "inner" else "|l| > 60°", fontsize=10)
-    grid(axes)
 
 
-def _profile_panels(figure: Figure, slots: Any, lines: Sequence[tuple[str, Profiles, Series]]) -> None:
-    """The longitude profile in the first row of two slots, both latitude profiles side by side in the second."""
+def _with_profiles(figure: Figure, slots: Any, lines: Sequence[tuple[str, Profiles, Series]], label: str) -> Figure:
+    """Finish with the longitude profile in the first row of two slots, both latitude profiles in the second."""
     _longitude_panel(figure.add_subplot(slots[0, :]), lines)
     left = figure.add_subplot(slots[1, 0])
     right = figure.add_subplot(slots[1, 1], sharey=left)
-    _latitude_panel(left, lines, "inner", named=True)
-    _latitude_panel(right, lines, "outer", named=False)
+    _latitude_panel(left, lines, "inner", "flux share\n(sr⁻¹)")
+    _latitude_panel(right, lines, "outer")
     right.tick_params(labelleft=False)
-    if len(lines) > 1:
-        handles, names = left.get_legend_handles_labels()
-        figure.legend(
-            handles,
-            names,
-            loc="outside lower center",
-            ncols=1 if max(map(len, names)) > LEGEND_LETTERS else len(names),
-            fontsize=SMALL,
-            frameon=False,
-        )
+    if len(lines) == 1:
+        return finished(figure, label, "real")
+    handles, names = left.get_legend_handles_labels()
+    columns = 1 if max(map(len, names)) > LEGEND_LETTERS else len(names)
+    return finished(figure, label, "real", columns=columns, handles=handles, labels=names)
 
 
 # ---- figures ------------------------------------------------------------------------------------------------------
@@ -196,22 +164,12 @@ def template_figure(template: Template, profiles: Sequence[Profiles]) -> Figure:
     maps = [template.density_at(line.log10_energy) for line in profiles]
     figure = canvas(height=2.9 * len(maps) + 4.9)
     rows = figure.add_gridspec(len(maps) + 2, 2, height_ratios=[2.5] * len(maps) + [1.7, 1.7])
-    norm = _log_scale(maps)
     alone = len(template.maps) == 1
-    drawn = [
-        _mollweide(
-            figure, rows[k, :], values, norm, contour=None,
-            name="the same at all energies" if alone else energy_name(line.log10_energy),
-        )
-        for k, (values, line) in enumerate(zip(maps, profiles, strict=True))
-    ]  # fmt: skip
-    _bar(
-        figure, [axes for axes, _ in drawn], drawn[-1][1], f"{DENSITY_UNIT}; Galactic coordinates, l grows to the left"
-    )
-    lines = [(energy_name(line.log10_energy), line, series) for line, series in zip(profiles, SERIES, strict=False)]
-    _profile_panels(figure, rows[len(maps) :, :].subgridspec(2, 2), lines)
-    title(figure, _wrapped(f"{template.label} ({ORIGINS[template.origin]}), nside {template.nside}"), "real")
-    return figure
+    energies = [energy_name(line.log10_energy) for line in profiles]
+    _densities(figure, rows, maps, ["the same at all energies" if alone else name for name in energies])
+    head = _wrapped(f"{template.label} ({ORIGINS[template.origin]}), nside {template.nside}")
+    slots = rows[len(maps) :, :].subgridspec(2, 2)
+    return _with_profiles(figure, slots, list(zip(energies, profiles, SERIES, strict=False)), head)
 
 
 def comparison_figure(a: Template, b: Template, comparison: Comparison) -> Figure:
@@ -226,36 +184,22 @@ def comparison_figure(a: Template, b: Template, comparison: Comparison) -> Figur
     ratio = np.divide(first, second, out=np.full(len(first), np.nan), where=second > 0)
     figure = canvas(height=13.4)
     rows = figure.add_gridspec(5, 2, height_ratios=[2.5, 2.5, 2.6, 1.7, 1.7])
-    norm = _log_scale(maps)
-    drawn = [
-        _mollweide(figure, rows[k, :], values, norm, contour=None, name=_wrapped(f"{t.label} ({ORIGINS[t.origin]})"))
-        for k, (t, values) in enumerate(zip((a, b), maps, strict=True))
-    ]
-    _bar(figure, [axes for axes, _ in drawn], drawn[1][1], f"{DENSITY_UNIT}; Galactic coordinates, l grows to the left")
-    axes, shade = _mollweide(
-        figure,
-        rows[2, :],
-        ratio,
-        matplotlib.colors.LogNorm(1 / RATIO_REACH, RATIO_REACH),
-        contour=1.0,
-        name="first over second",
-    )
-    bar = _bar(figure, axes, shade, "ratio of the shares (line: 1)")
+    _densities(figure, rows, maps, [_wrapped(f"{one.label} ({ORIGINS[one.origin]})") for one in (a, b)])
+    norm = matplotlib.colors.LogNorm(1 / RATIO_REACH, RATIO_REACH)
+    axes, shade, seen = _whole_sky(figure, rows[2, :], ratio, norm, "first over second")
+    axes.contour(*seen, levels=[1.0], colors="black", linewidths=0.5)
+    bar = colour_bar(figure, axes, shade, "ratio of the shares (line: 1)")
     bar.ax.xaxis.set_major_locator(matplotlib.ticker.FixedLocator([0.25, 0.5, 1.0, 2.0, 4.0]))
     bar.ax.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    lines = [
-        (template.label, line, series)
-        for template, line, series in zip((a, b), comparison.profiles, SERIES, strict=False)
-    ]
-    _profile_panels(figure, rows[3:, :].subgridspec(2, 2), lines)
     alike = ", ".join(
         f"{one.cosine:.3f} " + (f"at {np.degrees(one.width):.3g}°" if one.width else "as they are")
         for one in comparison.likeness
     )
     head = _wrapped(f"{a.label} and {b.label} at {energy_name(at)}")
-    title(figure, f"{head}\ncosine similarity: {alike}", "real")
-    return figure
+    lines = list(zip((a.label, b.label), comparison.profiles, SERIES, strict=False))
+    slots = rows[3:, :].subgridspec(2, 2)
+    return _with_profiles(figure, slots, lines, f"{head}\ncosine similarity: {alike}")
 
 
 def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Figure:
@@ -277,14 +221,7 @@ def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Fi
             row = one.fluxes.intensity[one.fluxes.regions.index(part)]
             energy = 10.0 ** (one.fluxes.log10_energy - 3.0)
             axes.fill_between(energy, row * one.low, row * one.high, color=series.colour, alpha=0.22, linewidth=0.0)
-            axes.plot(
-                energy,
-                row,
-                color=series.colour,
-                linestyle=series.line,
-                linewidth=1.6,
-                label=marked(one.label, one.origin),
-            )
+            axes.plot(energy, row, **series.lined, linewidth=1.6, label=marked(one.label, one.origin))
         for marker, point in zip("osD^v", (m for m in measured if m.region == part), strict=False):
             axes.errorbar(
                 [10.0 ** (point.log10_energy - 3.0)], [point.value],
@@ -292,25 +229,20 @@ def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Fi
                 markerfacecolor="white", markersize=6.5, capsize=3, linewidth=1.4, label=point.label,
             )  # fmt: skip
         axes.set_title(part.label, fontsize=10)
-        axes.tick_params(labelsize=SMALL)
+        named(axes)
         handles, names = axes.get_legend_handles_labels()
         lines = len(fitted)
         axes.legend(handles[lines:], names[lines:], fontsize=SMALL, frameon=False, loc="upper right")
-        grid(axes)
-    figure.legend(handles[:lines], names[:lines], fontsize=SMALL, frameon=False, loc="outside lower center", ncols=1)
     panels[0].set_xscale("log")
     panels[0].set_yscale("log")
     panels[0].yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=12))
     log_ticks(panels[-1].xaxis)
     panels[-1].set_xlabel("neutrino energy (TeV); bands and bars: 68 %", fontsize=10)
     figure.supylabel("E² dN/dE per flavour, mean over the region (TeV cm⁻² s⁻¹ sr⁻¹)", fontsize=10)
-    origins = {one.origin for one in fitted}
-    title(
-        figure,
-        "Fluxes by region beside measurements",
-        origins.pop() if len(origins) == 1 else "mixed",
-    )
-    return figure
+    return finished(
+        figure, "Fluxes by region beside measurements", origin_of(one.origin for one in fitted), columns=1,
+        handles=handles[:lines], labels=names[:lines],
+    )  # fmt: skip
 
 
 def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic plane") -> Figure:
@@ -322,38 +254,24 @@ def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic pla
         raise InputError("no panel of the Galactic plane was given; expected at least one")
     figure = canvas(height=1.0 + 1.45 * len(panels))
     slots = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    x_edges, y_edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-PLANE_LATITUDE, PLANE_LATITUDE, 121)
-    x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
     for letter, axes, panel in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", slots, panels, strict=False):
-        seen = _values_at(panel.values, "icrs", np.radians(-x)[None, :], np.radians(y)[:, None])
-        norm = _panel_scale(seen, panel)
-        shown = np.clip(seen, norm.vmin, norm.vmax)
-        drawn = axes.pcolormesh(x_edges, y_edges, shown, cmap=COLOURS, norm=norm, rasterized=True)
+        drawn, (x, y, seen) = plane_strip(axes, panel.values, partial(_panel_scale, panel=panel))
         if panel.signed and np.nanmin(seen) < 0 < np.nanmax(seen):
             axes.contour(x, y, seen, levels=[0.0], colors="white", linewidths=0.6)
-        axes.set_yticks([-PLANE_LATITUDE, 0, PLANE_LATITUDE], ["−15°", "0°", "15°"])
         axes.set_title(f"{letter}  {marked(panel.title, panel.origin)}", fontsize=10, loc="left")
         axes.set_ylabel("b", fontsize=10)
-        _longitude_axis(axes)
-        bar = _bar(
-            figure, axes, drawn, panel.label + (f" ({panel.unit})" if panel.unit else ""), orientation="vertical"
-        )
+        bar = colour_bar(figure, axes, drawn, panel.label + (f" ({panel.unit})" if panel.unit else ""), upright=True)
         if not panel.log:
             bar.formatter.set_powerlimits((-2, 3))
     slots[-1].set_xlabel("Galactic longitude l", fontsize=10)
-    origins = {panel.origin for panel in panels}
-    title(figure, label, origins.pop() if len(origins) == 1 else "mixed")
-    return figure
+    return finished(figure, label, origin_of(panel.origin for panel in panels))
 
 
 def _panel_scale(seen: Floats, panel: PlanePanel) -> matplotlib.colors.Normalize:
-    finite = seen[np.isfinite(seen)]
-    if not finite.size:
-        raise InputError(f"the panel '{panel.title}' has no finite value; expected at least one")
+    norm = linear_scale(seen, what=f"the panel '{panel.title}'")
     if panel.log:
-        return _log_scale([finite])
-    low, high = float(finite.min()), float(finite.max())
+        return _log_scale([seen[np.isfinite(seen)]])
     if panel.signed:
-        high = max(abs(low), abs(high)) or 1.0
-        return matplotlib.colors.Normalize(-high, high)
-    return matplotlib.colors.Normalize(low, high if high > low else low + 1.0)
+        top = float(np.nanmax(np.abs(seen[np.isfinite(seen)]))) or 1.0
+        return matplotlib.colors.Normalize(-top, top)
+    return norm

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
@@ -28,6 +29,11 @@ class Series:
     line: str
     marker: str
 
+    @property
+    def lined(self) -> Any:
+        """Colour and dash, as matplotlib takes them."""
+        return {"color": self.colour, "linestyle": self.line}
+
 
 SERIES = (
     Series("#00224e", "-", "o"),
@@ -50,6 +56,37 @@ def canvas(width: float = WIDTH, height: float = 3.8) -> Figure:
     return figure
 
 
+def single(height: float = 3.8) -> tuple[Figure, Axes]:
+    """An empty figure with one panel."""
+    figure = canvas(height=height)
+    return figure, figure.add_subplot()
+
+
+def grid(axes: Axes) -> None:
+    """A faint grid behind the data."""
+    axes.set_axisbelow(True)
+    axes.grid(visible=True, color="#d8d8d8", linewidth=0.6)
+
+
+def named(axes: Axes, x: str = "", y: str = "") -> None:
+    """Name both axes, with small numbers and a grid."""
+    axes.set_xlabel(x, fontsize=10)
+    axes.set_ylabel(y, fontsize=10)
+    axes.tick_params(labelsize=SMALL)
+    grid(axes)
+
+
+def short(name: str, letters: int) -> str:
+    """The name in so many letters at most."""
+    return name if len(name) <= letters else name[: letters - 1].rstrip() + "…"
+
+
+def origin_of(origins: Iterable[str]) -> str:
+    """Origin of a figure that shows all these: 'mixed' where they differ."""
+    first, *others = set(origins)
+    return "mixed" if others else first
+
+
 def marked(label: str, origin: str) -> str:
     """Return the title of something real, or the same with the word SYNTHETIC before it."""
     words = {"real": label, "synthetic": f"{MARKED} · {label}", "mixed": f"{MARKED} and real · {label}"}
@@ -61,13 +98,19 @@ def marked(label: str, origin: str) -> str:
 _LETTERS_AN_INCH = 11.0  # at 11 points
 
 
-def title(figure: Figure, label: str, origin: str) -> None:
-    """Put the title above everything, in as many lines as it takes; a synthetic one is framed."""
+def finished(figure: Figure, label: str, origin: str, *, columns: int = 0, **legend: Any) -> Figure:
+    """The figure with its title above everything and, in so many columns, a legend below.
+
+    The title takes as many lines as it needs; a synthetic one is framed.
+    """
+    if columns:
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False, **legend)
     letters = int(_LETTERS_AN_INCH * figure.get_figwidth())
     lines = [line for part in marked(label, origin).split("\n") for line in wrap(part, letters)]
     text = figure.suptitle("\n".join(lines), fontsize=11)
     if origin != "real":
         text.set_bbox({"boxstyle": "square,pad=0.3", "facecolor": "#fdf3cf", "edgecolor": "#7a5c00", "linewidth": 1.0})
+    return figure
 
 
 def log_ticks(axis: matplotlib.axis.Axis) -> None:
@@ -75,9 +118,3 @@ def log_ticks(axis: matplotlib.axis.Axis) -> None:
     axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
-
-
-def grid(axes: Axes) -> None:
-    """Draw a faint grid behind the data."""
-    axes.set_axisbelow(True)
-    axes.grid(visible=True, color="#d8d8d8", linewidth=0.6)

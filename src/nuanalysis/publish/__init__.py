@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from nuanalysis.plot import slug
 from nuanalysis.publish._campaign import campaign_rows, campaign_table, campaign_text
-from nuanalysis.publish._campaign_row import CampaignRow
+from nuanalysis.publish._campaign_rows import CampaignRow
 from nuanalysis.publish._figures import draw
-from nuanalysis.publish._manifest import Verification, verify
-from nuanalysis.publish._recipe import recipe
+from nuanalysis.publish._manifest import verify
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
 from nuanalysis.publish._results import (
@@ -25,36 +24,9 @@ from nuanalysis.publish._results import (
     Spent,
     load_results,
     products,
+    read_json,
     read_results,
     results_schema,
     schema_text,
     with_products,
 )
-
-__all__ = [
-    "CampaignRow",
-    "CutRow",
-    "Entry",
-    "Input",
-    "InputFile",
-    "Results",
-    "SampleCard",
-    "Season",
-    "Spent",
-    "Verification",
-    "build",
-    "campaign_rows",
-    "campaign_table",
-    "campaign_text",
-    "draw",
-    "load_results",
-    "products",
-    "read_results",
-    "recipe",
-    "report",
-    "results_schema",
-    "schema_text",
-    "slug",
-    "verify",
-    "with_products",
-]

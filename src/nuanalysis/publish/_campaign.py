@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nuanalysis.interpret.published import CAMPAIGN_2023
-from nuanalysis.publish._campaign_row import NOT_ASKED, NOT_HERE, CampaignRow
-from nuanalysis.publish._campaign_rows import is_campaign, left_out_rows, rows_of
+from nuanalysis.publish._campaign_rows import NOT_ASKED, NOT_HERE, CampaignRow, is_campaign, left_out_rows, rows_of
 from nuanalysis.publish._results import Results
 from nuanalysis.records import table
 from nuanalysis.store import table_ecsv

@@ -1,11 +1,12 @@
-"""What each kind of answer adds to the campaign table."""
+"""The rows of the campaign table, and what each kind of answer adds to them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from nuanalysis.answers import QUESTIONS, Answer
 from nuanalysis.answers.bias import BiasAnswer
@@ -24,14 +25,68 @@ from nuanalysis.interpret.published import (
     Published,
     PublishedSpot,
 )
-from nuanalysis.publish._campaign_row import NOT_ASKED, NOT_HERE, CampaignRow, Kind
-from nuanalysis.publish._numbers import UNIT, error_of, span_of, value_of
+from nuanalysis.publish._numbers import UNIT, Known, error_of, reason_of, scientific, shown, span_of, value_of
 from nuanalysis.publish._results import Entry, Results
-from nuanalysis.records import Chance, Interval, Measured, Unknown
+from nuanalysis.records import Chance, Record, Unknown
+from nuanalysis.records import shown as field
+
+NOT_HERE, NOT_ASKED = "not in this version", "not asked for"
+_OWN_FIT = "from the fit to these events, one synthetic experiment"
+
+#: A number, or None; NaN, which constants of published tables hold for "not published", becomes None.
+Number = Annotated[
+    float | None, BeforeValidator(lambda one: None if isinstance(one, float) and math.isnan(one) else one)
+]
+Kind = Literal["local", "global", ""]
+
+
+class CampaignRow(Record):
+    """One quantity; null where there is no number.
+
+    core_hours : of the part that made this row and those below it up to the next that has a number.
+    """
+
+    quantity: str = field("what; local and global p-values are named as such")
+    kind: Kind = field("local or global for p-values", "")
+    origin: str = field("of the events: real or synthetic", "")
+    unit: str = field("of published, ours and error", "")
+    published: Number = field("as published", None)
+    ours: Number = field("this run", None)
+    error: Number = field("statistical error of ours", None)
+    trials: Number = field("trials behind ours, pilots not counted", None)
+    trials_published: Number = field("trials of the published analysis", None)
+    core_hours: Number = field("core-hours of the part that begins with this row; last row: all", None, unit="h")
+    core_hours_published: Number = field("only their sum is known", None, unit="h")
+    seed: int | None = field("of the trials", None)
+    note: str = field("where ours is from, or why it is not there", "")
+
+    def cells(self) -> tuple[str, ...]:
+        """Quantity, published, ours with its error, trials of both and core-hours of both, for people."""
+        absent = next((why for why in (NOT_HERE, NOT_ASKED) if self.note.startswith(why)), shown(None))
+        return (
+            f"{self.quantity} [{self.unit}]" if self.unit else self.quantity,
+            self._form(self.published),
+            absent if self.ours is None else self._form(self.ours, self.error),
+            *(shown(n, ",.0f") for n in (self.trials, self.trials_published)),
+            *(_hours(one) for one in (self.core_hours, self.core_hours_published)),
+        )
+
+    def _form(self, value: float | None, error: float | None = None) -> str:
+        if value is None:
+            return shown(None)
+        if self.kind:
+            return scientific(value, math.nan if error is None else error)
+        digits = ".1f" if abs(value) >= 100 else ".2f"
+        return shown(value, digits) + ("" if error is None else f" ± {shown(error, digits)}")
+
+
+def _hours(hours: float | None) -> str:
+    if hours is None:
+        return shown(None)
+    return shown(hours, ",.0f" if hours > 1000 else ".2g" if hours < 0.1 else ".2f")
+
 
 Rows = Iterator[CampaignRow]
-_FLUX = "1e-12 TeV cm-2 s-1"
-_OWN_FIT = "from the fit to these events, one synthetic experiment"
 
 
 def _whose(answer: Answer) -> str:
@@ -42,19 +97,12 @@ def _smeared(width_deg: float) -> str:
     return f", declinations smeared by {width_deg:g} deg" if width_deg > 0 else ""
 
 
-def _p_row(quantity: str, kind: Kind, chance: Chance | Unknown, note: str = "", **more: Any) -> CampaignRow:
-    """A p-value, or why there is none."""
-    said = [chance.reason, note] if isinstance(chance, Unknown) else [note, _limits(chance)]
-    trials = None if isinstance(chance, Unknown) else chance.n_trials
-    return CampaignRow(
-        quantity=quantity,
-        kind=kind,
-        ours=value_of(chance),
-        error=error_of(chance),
-        trials=trials,
-        note="; ".join(filter(None, said)),
-        **more,
-    )
+def _row(quantity: str, found: Known, *notes: str, **more: Any) -> CampaignRow:
+    """A number with its error, or why there is none, and further notes."""
+    if isinstance(found, Chance):
+        notes, more = (*notes, _limits(found)), {"trials": found.n_trials, **more}
+    note = "; ".join(filter(None, (reason_of(found), *notes)))
+    return CampaignRow(quantity=quantity, ours=value_of(found), note=note, **{"error": error_of(found), **more})
 
 
 def _limits(chance: Chance) -> str:
@@ -67,120 +115,86 @@ def _limits(chance: Chance) -> str:
 # --- one hypothesis ---------------------------------------------------------------------------------------------------
 
 
-def _theirs(hypothesis: str, sample: str) -> Published:
-    """What was published of a hypothesis on this sample; of others their p-value alone, where that is known."""
+def _theirs(hypothesis: str, sample: str) -> Published | None:
+    """What was published of a hypothesis, None if on another sample; its p-value alone, where only that is known."""
     alone = Published(sample, NOT_PUBLISHED, CAMPAIGN_2023.p.get(hypothesis, NOT_PUBLISHED), *(NOT_PUBLISHED,) * 2, "")
-    return PUBLISHED.get(hypothesis, alone)
+    found = PUBLISHED.get(hypothesis, alone)
+    return found if found.sample == sample else None
 
 
 def _significance(entry: Entry, answer: SignificanceAnswer) -> Rows:
-    name, sample = answer.tested.hypothesis, answer.provenance.sample
-    theirs = _theirs(name, sample)
-    here = theirs.sample == sample
-    yield _p_row(
+    name = answer.tested.hypothesis
+    theirs = _theirs(name, answer.provenance.sample)
+    yield _row(
         f"{name}: local p-value at TS {answer.ts:g}{_smeared(answer.smear_declination)}",
-        "local",
         answer.chance,
-        published=theirs.p if here else None,
-        trials_published=CAMPAIGN_2023.trials.get(name) if here else None,
+        kind="local",
+        published=theirs and theirs.p,
+        trials_published=theirs and CAMPAIGN_2023.trials.get(name),
     )
 
 
 def _bias(entry: Entry, answer: BiasAnswer) -> Rows:
     for one in answer.corrected:
-        yield CampaignRow(
-            quantity=f"{answer.tested.hypothesis}: fitted n_s {one.n_signal_fitted:g} after the bias correction",
-            published=one.published,
-            ours=value_of(one.n_signal),
-            error=error_of(one.n_signal),
-            trials=answer.n_trials,
-            note=one.n_signal.reason if isinstance(one.n_signal, Unknown) else "",
-        )
+        what = f"{answer.tested.hypothesis}: fitted n_s {one.n_signal_fitted:g} after the bias correction"
+        yield _row(what, one.n_signal, published=one.published, trials=answer.n_trials)
 
 
 def _measure(entry: Entry, answer: MeasureAnswer) -> Rows:
-    name, sample, flux, own = answer.tested.hypothesis, answer.provenance.sample, answer.flux, _whose(answer)
-    theirs = _theirs(name, sample)
-    if theirs.sample != sample:
+    name, flux, own = answer.tested.hypothesis, answer.flux, _whose(answer)
+    theirs = _theirs(name, answer.provenance.sample)
+    if theirs is None:
         return
     trials = CAMPAIGN_2023.trials.get(name)
     local = f"{name}: local p-value of the fit, TS {answer.fitted.ts:.2f}"
-    yield _p_row(local, "local", answer.chance, own, published=theirs.p, trials_published=trials)
-    yield CampaignRow(
-        quantity=f"{name}: fitted n_s",
+    yield _row(local, answer.chance, own, kind="local", published=theirs.p, trials_published=trials)
+    _, low, high = span_of(None, flux.interval)
+    yield _row(
+        f"{name}: fitted n_s",
+        answer.fitted.n_signal,
+        f"{own}; error: half the 68 % interval",
         published=theirs.n_signal,
-        ours=answer.fitted.n_signal,
-        error=_half_width(flux.interval) * answer.events_per_1e11 / 1e-11,
+        error=0.5 * (high - low) * answer.events_per_1e11 / 1e-11,
         trials=flux.n_trials,
-        note=f"{own}; error: half the 68 % interval",
     )
-    for scale in _scales(answer, theirs):
-        yield from _strengths(answer, scale, confirmed=theirs.flux_confirmed)
+    yield from _strengths(answer, theirs)
 
 
-def _half_width(ends: Interval | Unknown | None) -> float:
-    _, low, high = span_of(None, ends)
-    return 0.5 * (high - low)
+def _strengths(answer: MeasureAnswer, theirs: Published) -> Rows:
+    """Sensitivity, best fit and its interval as flux and in units of the template's own model, if it has them.
 
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Strengths in a unit in which some were published: (best, low, high) of both, sensitivities of both."""
-
-    unit: str
-    theirs: tuple[float, float, float]
-    their_sensitivity: float
-    ours: tuple[float, float, float]
-    sensitivity: Measured | None
-    why: str
-
-
-def _scales(answer: MeasureAnswer, theirs: Published) -> Iterator[_Scale]:
-    """As flux, and in units of the template's own model where it has an absolute flux."""
-    flux, reach = answer.flux, None if isinstance(answer.sensitivity, Unknown) else answer.sensitivity
-    why = flux.interval.reason if isinstance(flux.interval, Unknown) else ""
-    published = theirs.flux / UNIT, theirs.flux_low / UNIT, theirs.flux_high / UNIT
-    best, low, high = (one / UNIT for one in span_of(flux.best, flux.interval))
-    sensitivity = None if reach is None else reach.flux.times(1.0 / UNIT)
-    yield _Scale(_FLUX, published, theirs.sensitivity / UNIT, (best, low, high), sensitivity, why)
-    if flux.in_models is not None:
-        published = theirs.in_models, theirs.low_in_models, theirs.high_in_models
-        ours = span_of(flux.in_models.best, flux.in_models.interval)
-        yield _Scale(
-            "x model", published, theirs.sensitivity_in_models, ours, None if reach is None else reach.in_models, why
+    Nothing where nothing was published in that unit.
+    """
+    name, flux, models = answer.tested.hypothesis, answer.flux, answer.flux.in_models
+    reach = None if isinstance(answer.sensitivity, Unknown) else answer.sensitivity
+    published = theirs.flux, theirs.flux_low, theirs.flux_high, theirs.sensitivity
+    best, low, high = span_of(flux.best, flux.interval)
+    strength = None if reach is None else reach.flux.times(1.0 / UNIT)
+    units = [("1e-12 TeV cm-2 s-1", [one / UNIT for one in (*published, best, low, high)], strength)]
+    if models is not None:
+        published = theirs.in_models, theirs.low_in_models, theirs.high_in_models, theirs.sensitivity_in_models
+        units.append(
+            ("x model", [*published, *span_of(models.best, models.interval)], getattr(reach, "in_models", None))
         )
-
-
-def _strengths(answer: MeasureAnswer, scale: _Scale, *, confirmed: bool) -> Rows:
-    """Sensitivity, best fit and its interval in one unit; nothing where nothing was published in it."""
-    name, reach = answer.tested.hypothesis, answer.sensitivity
-    if math.isfinite(scale.their_sensitivity):
-        yield CampaignRow(
-            quantity=f"{name}: sensitivity, 90 %",
-            unit=scale.unit,
-            published=scale.their_sensitivity,
-            ours=value_of(scale.sensitivity),
-            error=error_of(scale.sensitivity),
-            trials=None if isinstance(reach, Unknown) else reach.n_trials,
-            note=reach.reason if isinstance(reach, Unknown) else "",
-        )
-    (best, low, high), (their_best, their_low, their_high) = scale.ours, scale.theirs
-    if not (confirmed and math.isfinite(their_high)):
-        return
-    for what, theirs, ours, error in (
-        ("best-fit flux", their_best, best, 0.5 * (high - low)),
-        ("68 % interval, upper half-width", their_high - their_best, high - best, math.nan),
-        ("68 % interval, lower half-width", their_best - their_low, best - low, math.nan),
-    ):
-        yield CampaignRow(
-            quantity=f"{name}: {what}",
-            unit=scale.unit,
-            published=theirs,
-            ours=ours,
-            error=error,
-            trials=answer.flux.n_trials,
-            note="; ".join(filter(None, (_whose(answer), scale.why))),
-        )
+    for unit, (their_best, their_low, their_high, their_reach, best, low, high), sensitivity in units:
+        if math.isfinite(their_reach):
+            yield _row(
+                f"{name}: sensitivity, 90 %",
+                sensitivity,
+                reason_of(answer.sensitivity),
+                unit=unit,
+                published=their_reach,
+                trials=reach and reach.n_trials,
+            )
+        if not (theirs.flux_confirmed and math.isfinite(their_high)):
+            continue
+        for what, published_one, ours, error in (
+            ("best-fit flux", their_best, best, 0.5 * (high - low)),
+            ("68 % interval, upper half-width", their_high - their_best, high - best, math.nan),
+            ("68 % interval, lower half-width", their_best - their_low, best - low, math.nan),
+        ):
+            about = {"unit": unit, "published": published_one, "error": error, "trials": flux.n_trials}
+            yield _row(f"{name}: {what}", ours, _whose(answer), reason_of(flux.interval), **about)
 
 
 # --- several hypotheses -----------------------------------------------------------------------------------------------
@@ -203,15 +217,15 @@ def _together(entry: Entry, answer: TogetherAnswer) -> Rows:
     said = [f"best: {answer.best}", *([_OWN_FIT] if entry.origin == "synthetic" else [])]
     if published == CAMPAIGN_2023.p_best_template:
         said.append("published: three independent templates counted, ours from correlated trials")
-    yield _p_row(
+    yield _row(
         f"{entry.name}: global p-value, best of {len(names)}{how}",
-        "global",
         answer.chance,
-        "; ".join(said),
+        *said,
+        kind="global",
         published=published,
         trials_published=trials,
     )
-    yield _p_row(f"{entry.name}: local p-value of {answer.best}{how}", "local", answer.local)
+    yield _row(f"{entry.name}: local p-value of {answer.best}{how}", answer.local, kind="local")
 
 
 def _joint(entry: Entry, answer: JointAnswer) -> Rows:
@@ -222,7 +236,7 @@ def _joint(entry: Entry, answer: JointAnswer) -> Rows:
         others = ", ".join(name for name in names if name != mine)
         chance = one.profiled if isinstance(one.profiled, Unknown) else one.profiled.chance
         quantity = f"{entry.name}: local p-value of {mine}, TS {one.ts:.2f}, {others} profiled"
-        yield _p_row(quantity, "local", chance, f"{_whose(answer)}, n_s {one.norm.n_signal.value:.1f}")
+        yield _row(quantity, chance, f"{_whose(answer)}, n_s {one.norm.n_signal.value:.1f}", kind="local")
 
 
 # --- the sky ----------------------------------------------------------------------------------------------------------
@@ -231,10 +245,8 @@ def _joint(entry: Entry, answer: JointAnswer) -> Rows:
 def _global_row(quantity: str, chance: Chance | Unknown, skies: int, note: str = "", **more: Any) -> CampaignRow:
     """A global p-value from background skies, or that there were none."""
     if skies == 0:
-        return CampaignRow(
-            quantity=quantity, kind="global", note=f"{NOT_ASKED}: no background skies in this spec", **more
-        )
-    return _p_row(quantity, "global", chance, note, **more)
+        return _row(quantity, None, f"{NOT_ASKED}: no background skies in this spec", kind="global", **more)
+    return _row(quantity, chance, note, kind="global", **more)
 
 
 def _scan(entry: Entry, answer: ScanAnswer) -> Rows:
@@ -253,8 +265,8 @@ def _scan(entry: Entry, answer: ScanAnswer) -> Rows:
             trials_published=CAMPAIGN_2023.scans if here else None,
         )
         if spot.deep is not None:
-            yield _p_row(f"{name}: global p-value from tilted skies", "global", spot.deep)
-        yield _p_row(f"{name}: local p-value", "local", spot.local, published=theirs.p_local)
+            yield _row(f"{name}: global p-value from tilted skies", spot.deep, kind="global")
+        yield _row(f"{name}: local p-value", spot.local, kind="local", published=theirs.p_local)
 
 
 def published_list(answer: SourcesAnswer) -> dict[str, PublishedSpot]:
@@ -276,11 +288,11 @@ def _sources(entry: Entry, answer: SourcesAnswer) -> Rows:
     )
     known = {source: one.p_local for source, one in published.items() if math.isfinite(one.p_local)}
     first = min(known, key=lambda source: known[source], default="")
-    yield _p_row(
+    yield _row(
         f"{name}: local p-value of the best",
-        "local",
         answer.sources[0].local,
         f"{answer.best}; published: {first}" if first else answer.best,
+        kind="local",
         published=known.get(first),
         trials_published=CAMPAIGN_2023.trials[each] if published else None,
     )
@@ -299,7 +311,7 @@ def _others(entry: Entry, answer: Answer) -> Rows:
     """Of a question that has no rows of its own: its one chance, where it has one."""
     chance = getattr(answer, "chance", None)
     if isinstance(chance, Chance):
-        yield _p_row(f"{entry.name}: {chance.scope} p-value, {entry.section}", chance.scope, chance, chance.of)
+        yield _row(f"{entry.name}: {chance.scope} p-value, {entry.section}", chance, chance.of, kind=chance.scope)
 
 
 _ROWS: dict[type[Answer], Callable[[Entry, Any], Rows]] = {

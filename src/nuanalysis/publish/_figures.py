@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -32,12 +32,6 @@ _STACKS = (
 # --- drawn ------------------------------------------------------------------------------------------------------------
 
 
-def _origin_of(answers: Iterable[MeasureAnswer]) -> str:
-    """Origin of a figure that shows all these: 'mixed' where they differ."""
-    origins = {answer.provenance.origin for answer in answers}
-    return origins.pop() if len(origins) == 1 else "mixed"
-
-
 def _said(answer: MeasureAnswer) -> str:
     about = answer.provenance
     return f"{answer.tested.label} on {about.sample} ({about.origin})"
@@ -59,12 +53,12 @@ def _overview(entries: tuple[Entry, ...]) -> Iterator[Drawn]:
     stacks = [one for one in answers if one.tested.hypothesis.startswith("stack:")]
     if answers:
         alt = f"Fluxes in 10^-12 TeV cm^-2 s^-1: {'; '.join(map(_flux_words, answers))}"
-        origin = _origin_of(answers)
+        origin = plot.origin_of(one.provenance.origin for one in answers)
         sidecar = Sidecar(f"fluxes{plot.mark(origin)}", alt, _FLUXES, origin, "headline")
         yield Drawn(plot.flux_comparison([one.flux_row() for one in answers], PUBLISHED), sidecar, measured(entries))
     if stacks:
         alt = f"Stacking results: {'; '.join(map(_stack_words, stacks))}"
-        origin = _origin_of(stacks)
+        origin = plot.origin_of(one.provenance.origin for one in stacks)
         sidecar = Sidecar(f"stacking{plot.mark(origin)}", alt, _STACKS, origin, "stacking")
         yield Drawn(plot.stacking([one.stack_row() for one in stacks], PUBLISHED), sidecar)
 
@@ -86,7 +80,8 @@ def _cut_flow(results: Results, sample: SampleCard) -> Iterator[Drawn]:
         words = "; ".join(f"{row.season} after {row.cut}: {row.events}" for row in rows)
         caption = f"Events left after each cut, {sample.origin} sample {sample.sample}."
         slug = f"cut-flow-{sample.sample}{plot.mark(sample.origin)}"
-        figure = plot.cut_flow(rows, label=f"Cut flow, {sample.sample}", origin=sample.origin)
+        steps = [(row.season, row.cut, row.events) for row in rows]
+        figure = plot.cut_flow(steps, label=f"Cut flow, {sample.sample}", origin=sample.origin)
         sidecar = Sidecar(slug, f"Cut flow. {words}", caption, sample.origin, "samples")
         yield Drawn(figure, sidecar, table(rows, ORIGIN=sample.origin, DESCRIPTION=caption))
 

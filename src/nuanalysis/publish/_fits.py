@@ -16,17 +16,13 @@ from nuanalysis.schema import RESPONSE
 from nuanalysis.store.fits import Field, Stamp, add_cards, ecsv, hdu_file, healpix_cards, table_hdu
 
 
-def _as_it_is(values: NDArray[Any]) -> NDArray[Any]:
-    return values
-
-
 def _in_tev(log10_energy: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(10.0 ** (log10_energy - 3.0))
 
 
 # Name in the file, column of EVENTS, how its values are given, unit, meaning and UCD.
 _EVENT_FIELDS: tuple[tuple[str, str, Callable[[Any], Any], str, str, str], ...] = (
-    ("MJD", "mjd", _as_it_is, "d", "modified Julian date, UTC", "time.epoch"),
+    ("MJD", "mjd", np.asarray, "d", "modified Julian date, UTC", "time.epoch"),
     ("RA", "right_ascension", np.degrees, "deg", "reconstructed right ascension, ICRS", "pos.eq.ra"),
     ("DEC", "declination", np.degrees, "deg", "reconstructed declination, ICRS", "pos.eq.dec"),
     ("ENERGY", "log10_energy", _in_tev, "TeV", "reconstructed energy, or the proxy of the release", "em.energy"),
@@ -86,7 +82,7 @@ def _band_fields(edges: NDArray[Any]) -> list[Field]:
 
 def _bins(edges: NDArray[Any], rows: int, low: str, high: str, meaning: str) -> list[Field]:
     """Edges in log10(E/GeV) as TeV, the same vector in each row."""
-    energy = np.broadcast_to(10.0 ** (np.asarray(edges) - 3.0), (rows, len(edges)))
+    energy = np.broadcast_to(_in_tev(edges), (rows, len(edges)))
     return [
         Field(low, np.ascontiguousarray(energy[:, :-1]), "TeV", f"lower edge of {meaning}", "em.energy"),
         Field(high, np.ascontiguousarray(energy[:, 1:]), "TeV", f"upper edge of {meaning}", "em.energy"),
@@ -96,9 +92,7 @@ def _bins(edges: NDArray[Any], rows: int, low: str, high: str, meaning: str) -> 
 def _response_tables(response: xr.Dataset) -> list[tuple[str, str, list[Field]]]:
     array = {name: np.asarray(response[name].values) for name in RESPONSE.columns}
     areas, bands = len(array["effective_area"]), len(array["migration"])
-    nodes = np.ascontiguousarray(
-        np.broadcast_to(10.0 ** (array["psf_log10_true"] - 3.0), (bands, len(array["psf_log10_true"])))
-    )
+    nodes = np.ascontiguousarray(np.broadcast_to(_in_tev(array["psf_log10_true"]), array["psf_narrow_fraction"].shape))
     return [
         ("EFFECTIVE AREA", "EFF_AREA", [
             *_band_fields(array["sin_dec_edges"]),

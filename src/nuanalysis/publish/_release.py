@@ -6,25 +6,24 @@ import json
 import mimetypes
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nuanalysis import plot
+from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.publish import _texts
 from nuanalysis.publish._campaign import campaign_columns
 from nuanalysis.publish._figures import load_figures
-from nuanalysis.publish._fits import events_ecsv_gz, events_fits, response_fits
+from nuanalysis.publish._fits import events_ecsv_gz, events_fits, map_fits, response_fits, trials_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
-from nuanalysis.publish._products import published
-from nuanalysis.publish._recipe import Recipe, recipe, recipe_text
 from nuanalysis.publish._report import render
-from nuanalysis.publish._results import Results, load_results, measured, products, schema_text
+from nuanalysis.publish._results import Product, Results, load_results, measured, products, schema_text
+from nuanalysis.publish._texts import Recipe, origin_of_file, readme, recipe, recipe_text, text
 from nuanalysis.records import table
-from nuanalysis.schema import EVENTS, RESPONSE, check
-from nuanalysis.store import read_zip, sha256_file, table_ecsv, write_zip
+from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, check
+from nuanalysis.store import read_zip, sha256_file, sky_maps, table_ecsv, write_zip
 from nuanalysis.store.fits import Stamp
 
 if TYPE_CHECKING:
@@ -125,16 +124,60 @@ def _add_responses(draft: Draft) -> None:
         write_zip(draft.folder / f"response/{path.stem}.zarr.zip", response.assign_attrs(origin=_QUOTED))
 
 
+def _map(product: Product, stamp: Stamp) -> Published:
+    """Without what is not ours to pass on: only a built-in template may go out, smeared or not."""
+    sky = product.dataset
+    if sky.attrs.get("model_origin") != "built-in" and "signal_density" in sky:
+        note = "signal_density left out: it is made from a map that may be cited but not redistributed"
+        sky = sky.drop_vars("signal_density").assign_attrs(note=note)
+    return "maps", sky, {".fits": map_fits(sky, stamp, title=_title(product))}
+
+
+def _trials(product: Product, stamp: Stamp) -> Published:
+    trials = check(product.dataset, TRIALS, source=str(product.path))
+    return "trials", trials, {".fits": trials_fits(trials, stamp, title=_title(product))}
+
+
+def _sky(product: Product, stamp: Stamp) -> Published:
+    """A scan: maps in three forms, and the page."""
+    sky = product.dataset
+    forms = {
+        ".fits": sky_maps.map_fits(sky, stamp),
+        ".multiorder.fits": sky_maps.multi_order_fits(sky, stamp),
+        ".plane.fits": sky_maps.plane_fits(sky, stamp),
+        ".html": product.entry.answer.files()["sky.html"],
+    }
+    return "maps", sky, forms
+
+
+def _title(product: Product) -> str:
+    return product.path.stem.removeprefix(f"{product.kind}-")
+
+
+#: The folder of a release for a dataset, the dataset as it may go out, and further files by their endings.
+Published = tuple[str, "xr.Dataset", Mapping[str, bytes]]
+_FORMS: dict[str, Callable[[Product, Stamp], Published]] = {
+    "map": _map, "trials": _trials, "background": _trials, "sky": _sky,
+}  # fmt: skip
+
+
 def _add_products(draft: Draft) -> None:
     """The large datasets of answers: as zarr, and as FITS those of which other people's programs know the form."""
-    for product in products(draft.run, draft.run_folder):
-        origin = product.entry.origin
-        made = published(product, draft.stamp(origin))
-        name = f"{made.folder}/{_marked(product.path.stem, origin)}"
-        for ending, data in made.files.items():
+    for product in products(draft.run.answers, draft.run_folder):
+        origin, form = product.entry.origin, _FORMS.get(product.kind)
+        out: Published = ("products", product.dataset, {})
+        if form is not None:
+            try:
+                out = form(product, draft.stamp(origin))
+            except KeyError as error:
+                raise DataError(
+                    f"{product.path} holds no '{product.kind}' ({error}); run 'nuanalysis run SPEC' again"
+                ) from error
+        folder, dataset, made = out
+        name = f"{folder}/{_marked(product.path.stem, origin)}"
+        for ending, data in made.items():
             draft.write(f"{name}{ending}", data)
-        (draft.folder / made.folder).mkdir(exist_ok=True)
-        write_zip(draft.folder / f"{name}.zarr.zip", made.dataset.assign_attrs(origin=origin))
+        write_zip(draft.folder / f"{name}.zarr.zip", dataset.assign_attrs(origin=origin))
 
 
 def _add_fits(draft: Draft) -> None:
@@ -196,16 +239,15 @@ def _add_run_files(draft: Draft) -> None:
 def _add_texts(draft: Draft) -> None:
     run, about = draft.run, draft.recipe
     draft.write("CHANGES.md", recipe_text("CHANGES.md").encode())
-    draft.write("LICENSE", _texts.licence(run, about).encode())
-    draft.write("CITATION.cff", _texts.citation_cff(run, about, draft.version).encode())
-    draft.write("citations.bib", _texts.citations_bib(run).encode())
+    for name in ("LICENSE", "CITATION.cff", "citations.bib"):
+        draft.write(name, text(name, run, about, draft.version).encode())
     if run.inputs:
         out = table(run.inputs)
         out["redistributed"] = [not about.only_cites(item) for item in run.inputs]
         out["redistributed"].info.description = "False: cited only, no file is passed on"
         draft.write_table("citations", out, _NEITHER)
     listed = [*release_files(draft.folder), "README.md", INDEX]
-    draft.write("README.md", _texts.readme(run, about, draft.name, draft.version, sorted(listed)).encode())
+    draft.write("README.md", readme(run, about, draft.name, draft.version, sorted(listed)).encode())
 
 
 def _refuse_foreign(draft: Draft) -> None:
@@ -240,7 +282,7 @@ def _write_manifest(draft: Draft) -> None:
     files = [
         {
             "path": name, "sha256": sha256_file(draft.folder / name), "bytes": (draft.folder / name).stat().st_size,
-            "media_type": _media_type(name), "origin": _texts.origin_of_file(name, draft.run),
+            "media_type": _media_type(name), "origin": origin_of_file(name, draft.run),
         }
         for name in release_files(draft.folder)
     ]  # fmt: skip

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import base64
+import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nuanalysis.answers import question
 from nuanalysis.answers.joint import JointAnswer
 from nuanalysis.answers.measure import MeasureAnswer
-from nuanalysis.answers.scan import ScanAnswer
-from nuanalysis.answers.sources import SourcesAnswer
+from nuanalysis.answers.scan import ScanAnswer, Spot
+from nuanalysis.answers.sources import Source, SourcesAnswer
 from nuanalysis.answers.together import TogetherAnswer
-from nuanalysis.interpret.published import CAMPAIGN_2023
+from nuanalysis.interpret.published import CAMPAIGN_2023, PublishedSpot
 from nuanalysis.plot import plain
 from nuanalysis.publish._campaign import campaign_rows
+from nuanalysis.publish._campaign_rows import published_list
 from nuanalysis.publish._compare import Line, compare, remarks, sources
 from nuanalysis.publish._figures import Shown, load_figures
-from nuanalysis.publish._numbers import chance_words, scientific
-from nuanalysis.publish._recipe import doi_text, recipe, recipe_text
-from nuanalysis.publish._report_rows import joint_rows, listing, published_spots, spot_rows
+from nuanalysis.publish._numbers import ABSENT, UNIT, chance_words, measured_words, reason_of, scientific, shown
 from nuanalysis.publish._results import Entry, Results, load_results
-from nuanalysis.records import Record, html
+from nuanalysis.publish._texts import doi_text, recipe, rendered
+from nuanalysis.records import Record, Unknown, html
 from nuanalysis.store import atomic_write, sha256_file
 
 _LAID_OUT = (MeasureAnswer, TogetherAnswer, JointAnswer, ScanAnswer, SourcesAnswer)
+_LISTED = 10  # sources with the smallest local p-values
 _NAMES = {
     "headline": "Headline numbers", "campaign": "Campaign", "sky": "Sky", "further": "Further questions",
     "maps": "Sky maps", "trials": "Test statistic", "stacking": "Stacking", "samples": "Samples",
@@ -63,14 +66,116 @@ class Compared:
     """A hypothesis beside the published numbers; by : the lines by their keys."""
 
     answer: MeasureAnswer
-    lines: tuple[Line, ...]
     by: dict[str, Line]
     remarks: tuple[str, ...]
 
 
 def _compared(answer: MeasureAnswer) -> Compared:
-    lines = compare(answer)
-    return Compared(answer, lines, {line.key: line for line in lines}, tuple(map(plain, remarks(answer))))
+    return Compared(answer, {line.key: line for line in compare(answer)}, tuple(map(plain, remarks(answer))))
+
+
+def _parts(answer: JointAnswer) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Every hypothesis of a joint fit: its label, why its norm is not determined, and its cells."""
+    pairs = {(one.one, one.other): shown(one.measured.value, ".2f") for one in answer.correlations}
+    pairs |= {(other, one): words for (one, other), words in pairs.items()}
+    names = [one.tested.hypothesis for one in answer.hypotheses]
+    for part, recovered in zip(answer.hypotheses, answer.recovered, strict=True):
+        name, norm = part.tested.hypothesis, part.norm
+        flux = ABSENT if isinstance(norm.flux, Unknown) else measured_words(norm.flux.best, ".2f", per=UNIT)
+        if norm.in_models is not None and not isinstance(norm.in_models, Unknown):
+            flux += f" = {measured_words(norm.in_models.best, '.2f')} × model"
+        chance = part.profiled if isinstance(part.profiled, Unknown) else part.profiled.chance
+        bias = None if isinstance(recovered.bias, Unknown) else recovered.bias
+        cells = (
+            measured_words(norm.n_signal, ".1f"), shown(part.ts, ".2f"), chance_words(chance), flux,
+            measured_words(bias, ".3f"), *("1.00" if other == name else pairs[name, other] for other in names),
+        )  # fmt: skip
+        yield plain(part.tested.label), plain(reason_of(part.profiled)), cells
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A direction with its fit, in words."""
+
+    name: str
+    place: str
+    galactic: str = ABSENT
+    n_s: str = ABSENT
+    index: str = ABSENT
+    ts: str = ABSENT
+    local: str = ABSENT
+    of_all: str = ABSENT
+    published: bool = False
+
+
+def _place(ra: float, dec: float, form: str = ".2f") -> str:
+    return f"{shown(ra, form)}, {shown(dec, form)}"
+
+
+def _spot(
+    name: str, one: Spot | Source, of_all: str, n_s: str = "", index: str = "", *, published: bool = False
+) -> Row:
+    """The fit of a direction; n_s, index : what stands behind these numbers."""
+    at, fit = one.at, one.fitted
+    return Row(
+        plain(name),
+        _place(at.ra_deg, at.dec_deg),
+        _place(at.l_deg, at.b_deg),
+        shown(fit.n_signal) + n_s,
+        shown(fit.index, ".2f") + index,
+        shown(fit.ts, ".2f"),
+        chance_words(one.local),
+        of_all,
+        published,
+    )
+
+
+def _published_spots(answer: ScanAnswer) -> dict[str, PublishedSpot]:
+    """The published hottest spots; they belong to one sample and stand beside that one only."""
+    return CAMPAIGN_2023.hot_spots if answer.provenance.sample == CAMPAIGN_2023.sample else {}
+
+
+def _spots(answer: ScanAnswer) -> Iterator[Row]:
+    """The hottest spot of each hemisphere, the published one below it."""
+    for spot in answer.hottest:
+        yield _spot(spot.hemisphere, spot, chance_words(spot.chance))
+        if (theirs := _published_spots(answer).get(spot.hemisphere)) is not None:
+            yield Row(
+                name=f"{spot.hemisphere}, published",
+                place=_place(theirs.ra_deg, theirs.dec_deg, ".1f"),
+                n_s=shown(theirs.n_signal),
+                index=shown(theirs.index),
+                local=shown(theirs.p_local, ".3g"),
+                of_all=shown(theirs.p_global, ".3g"),
+                published=True,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A source list: its best sources, then those below them that were published.
+
+    published : global p-value of the best source, as printed; None where these are not that list and sample.
+    """
+
+    entry: Entry
+    first: tuple[Row, ...]
+    others: tuple[Row, ...]
+    published: float | None
+
+
+def _listing(entry: Entry, answer: SourcesAnswer) -> Listing:
+    """What the report says of a list; published fits in brackets, published local p-values as ``of_all``."""
+    published = published_list(answer)
+    made = []
+    for source in answer.sources:
+        theirs = published.get(source.name, PublishedSpot(math.nan))
+        published_fit = [f" [{shown(one)}]" * math.isfinite(one) for one in (theirs.n_signal, theirs.index)]
+        of_all, known = shown(theirs.p_local, ".3g"), source.name in published
+        made.append(_spot(source.name, source, of_all, *published_fit, published=known))
+    others = tuple(row for row in made[_LISTED:] if row.published)
+    of_list = CAMPAIGN_2023.p[f"each:{answer.catalogue}"] if published else None
+    return Listing(entry, tuple(made[:_LISTED]), others, of_list)
 
 
 def _as_html(record: Record) -> str:
@@ -93,24 +198,24 @@ def _any_synthetic(results: Results, pictures: list[Picture]) -> bool:
 
 def render(run_folder: Path) -> str:
     """The report as text.  Raises StepMissing without results.json, DataError where run files are damaged."""
-    from jinja2 import Environment, StrictUndefined
-
     run = load_results(run_folder)
     named = [one for one in run.answers if not isinstance(one.answer, MeasureAnswer)]
     pictures = [_picture(one, named) for one in load_figures(run_folder)]
     compared = [_compared(answer) for answer in run.of(MeasureAnswer)]
     stacks = [one for one in compared if one.answer.tested.hypothesis.startswith("stack:")]
-    sky = run.entries("scan"), [listing(one, one.answer) for one in run.entries("sources")]
+    sky = run.entries("scan"), [_listing(one, one.answer) for one in run.entries("sources")]
     further = [one for one in run.answers if not isinstance(one.answer, _LAID_OUT)]
     rows = campaign_rows(run)
     there = {"campaign": bool(rows), "sky": any(sky), "stacking": bool(stacks), "further": bool(further)}
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(
-        plain=plain, doi=doi_text, p=chance_words, scientific=scientific, record=_as_html, parts=joint_rows,
-        spots=spot_rows, published_spots=published_spots, cited_only=recipe().only_cites,
-        asks=lambda name: question(name).title(),
-    )  # fmt: skip
-    return environment.from_string(recipe_text("report.html.j2")).render(
+    filters: dict[str, Callable[..., Any]] = {
+        "plain": plain, "doi": doi_text, "p": chance_words, "scientific": scientific, "record": _as_html,
+        "parts": _parts, "spots": _spots, "published_spots": _published_spots, "cited_only": recipe().only_cites,
+        "asks": lambda name: question(name).title(),
+    }  # fmt: skip
+    return rendered(
+        "report.html.j2",
+        filters,
+        autoescape=True,
         run=run,
         pictures=pictures,
         compared=compared,
@@ -135,6 +240,5 @@ def report(run_folder: Path) -> Path:
     Shows the figures that lie in ``figures/`` with their sidecars; draw those first.
     """
     path = run_folder / "report" / "index.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, render(run_folder).encode("utf-8"))
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -216,19 +216,25 @@ def read_results(document: object, *, source: str) -> Results:
         ) from error
 
 
+def read_json(path: Path, step: str) -> Any:
+    """A JSON file of a run.  Raises StepMissing, which names the step that writes it, or DataError."""
+    if not path.is_file():
+        raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged, no JSON ({error}); remove it and run '{step}' again, finished parts are kept"
+        ) from error
+
+
 def load_results(run_folder: Path) -> Results:
     """results.json of a run, every answer with the large datasets that the run keeps of it.
 
     Raises StepMissing where the run has none yet, DataError where it is damaged.
     """
     path = run_folder / "results.json"
-    if not path.is_file():
-        raise StepMissing(f"no results.json in {run_folder}; run 'nuanalysis run SPEC' first")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no JSON ({error}); run the analysis again, finished parts are kept") from error
-    found = read_results(document, source=str(path))
+    found = read_results(read_json(path, "nuanalysis run SPEC"), source=str(path))
     return found.model_copy(update={"answers": tuple(with_products(one, run_folder) for one in found.answers)})
 
 
@@ -250,8 +256,8 @@ class Product:
     dataset: xr.Dataset
 
 
-def products(results: Results, run_folder: Path) -> Iterator[Product]:
-    """Every large dataset that the answers of a run have."""
-    for entry in results.answers:
+def products(entries: Iterable[Entry], run_folder: Path) -> Iterator[Product]:
+    """Every large dataset that answers have, and where a run folder keeps it."""
+    for entry in entries:
         for kind, dataset in entry.answer.products().items():
             yield Product(entry, kind, entry.product(run_folder, kind), dataset)

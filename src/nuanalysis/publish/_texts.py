@@ -1,31 +1,72 @@
-"""The texts of a release: README, LICENSE, CITATION.cff, citations; from results.json and the recipe."""
+"""The recipe of a release, and the texts made from it: README, LICENSE, CITATION.cff, citations."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import PurePosixPath
+from typing import Any
 
 from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.publish._compare import compare
-from nuanalysis.publish._recipe import Recipe, bare_doi, doi_text, recipe_text
 from nuanalysis.publish._results import Input, Results
 
-_TOP_FILES = {
-    "README.md": "this text",
-    "LICENSE": "terms of this release and of its inputs",
-    "CITATION.cff": "how to cite this release",
-    "CHANGES.md": "what changed between releases",
-    "MANIFEST.sha256": "sha256 of every file, for `sha256sum -c`",
-    "manifest.json": "the same for programs, with size, media type and origin",
-    "citations.bib": "every input, BibTeX",
-    "citations.ecsv": "every input, table",
-    "environment.json": "versions of the software",
-    "results.json": "everything the run found, for programs",
-    "results.schema.json": "JSON Schema of results.json",
-    "spec.toml": "what was asked for; `nuanalysis run spec.toml` makes it again",
-}
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """``release.toml``; cite_only : DOIs of inputs whose files may be cited but not passed on."""
+
+    title: str
+    description: str
+    default_version: str
+    licence: str
+    code_licence: str
+    authors: tuple[str, ...]
+    keywords: tuple[str, ...]
+    cite_only: tuple[str, ...]
+    folders: Mapping[str, str]
+    top: Mapping[str, str]
+
+    def only_cites(self, item: Input) -> bool:
+        """Whether the files of an input may be cited but not passed on."""
+        return any(doi.lower() in item.doi.lower() for doi in self.cite_only)
+
+
+def recipe_text(name: str) -> str:
+    """Text of one file of the recipe: release.toml, results.schema.json, CHANGES.md or a template."""
+    return (files("nuanalysis.publish") / "recipe" / name).read_text(encoding="utf-8")
+
+
+def recipe() -> Recipe:
+    """The recipe that ships with the package; data_release/ points to the same files."""
+    raw = tomllib.loads(recipe_text("release.toml"))
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    return Recipe(**fields)
+
+
+def rendered(
+    template: str, filters: Mapping[str, Callable[..., Any]], /, *, autoescape: bool = False, **values: Any
+) -> str:
+    """A template of the recipe with these values; what it names and is not given is a fault."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=autoescape, undefined=StrictUndefined, keep_trailing_newline=not autoescape)
+    environment.filters.update(filters)
+    return environment.from_string(recipe_text(template)).render(**values)
+
+
+def bare_doi(item: Input) -> str:
+    """The DOI without resolver or scheme; '' where there is none."""
+    return re.sub(r"^(https?://(dx\.)?doi\.org/|doi:)", "", item.doi)
+
+
+def doi_text(item: Input) -> str:
+    """The DOI as it may be printed: an unconfirmed one says so."""
+    return f"doi:{bare_doi(item)}{'' if item.doi_confirmed else ' (unconfirmed)'}" if item.doi else "no DOI"
 
 
 def origin_of_file(path: str, run: Results) -> str:
@@ -52,98 +93,15 @@ _ORIGIN_WORDS = {
 }  # fmt: skip
 
 
-def _folders(run: Results, about: Recipe, files: Sequence[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _folders(run: Results, about: Recipe, listed: Sequence[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Each folder that holds something: name, meaning, (file, origin) of what is inside."""
     made = []
     for folder, meaning in about.folders.items():
-        inside = [name for name in files if name.startswith(f"{folder}/")]
+        inside = [name for name in listed if name.startswith(f"{folder}/")]
         if inside:
-            made.append(
-                (folder, meaning, [(name.removeprefix(f"{folder}/"), origin_of_file(name, run)) for name in inside])
-            )
+            named = [(name.removeprefix(f"{folder}/"), origin_of_file(name, run)) for name in inside]
+            made.append((folder, meaning, named))
     return made
-
-
-def readme(run: Results, about: Recipe, name: str, version: str, files: Sequence[str]) -> str:
-    """README.md: what this is, what is real and what is synthetic, what each file holds, how to check it."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(recipe_text("README.md.j2")).render(
-        name=name,
-        about=about,
-        version=version,
-        run=run,
-        words=_ORIGIN_WORDS,
-        results=[(one, {line.key: line.ours for line in compare(one)}) for one in run.of(MeasureAnswer)],
-        further=sorted({one.section for one in run.answers} - {"measure"}),
-        folders=_folders(run, about, files),
-        top=[(file, _TOP_FILES.get(file, "")) for file in sorted([*files, "MANIFEST.sha256"]) if "/" not in file],
-    )
-
-
-def licence(run: Results, about: Recipe) -> str:
-    """LICENSE: ours, and that of every input."""
-    lines = [
-        f"Data, figures and texts of this release: Creative Commons Attribution 4.0 International ({about.licence}).",
-        "Legal code: https://creativecommons.org/licenses/by/4.0/legalcode",
-        f"You may share and adapt them, with credit to {', '.join(about.authors)} (see CITATION.cff)",
-        "and a note of what you changed.",
-        "They come without warranty of any kind.",
-        "",
-        f"The software that made them is licensed {about.code_licence}.",
-        "",
-        "Inputs keep their own terms:",
-        "",
-    ]
-    for item in run.inputs:
-        passed = (
-            "cited only, none of its files is part of this release"
-            if about.only_cites(item)
-            else "derived products are part of this release"
-        )
-        lines += [
-            f"- {item.title} ({doi_text(item)})",
-            f"  licence: {item.licence}; {passed}.",
-            f"  {item.citation}",
-        ]
-    return "\n".join([*lines, ""])
-
-
-def _quoted(text: str) -> str:
-    """A YAML scalar that cannot be misread: JSON strings are YAML."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def citation_cff(run: Results, about: Recipe, version: str) -> str:
-    """CITATION.cff 1.2.0; a DOI that is not confirmed is named in words, not as an identifier."""
-    lines = [
-        "cff-version: 1.2.0",
-        'message: "If you use this data release, please cite it, and the inputs you rely on (references)."',
-        "type: dataset",
-        f"title: {_quoted(about.title)}",
-        f"abstract: {_quoted(about.description)}",
-        f"version: {_quoted(version)}",
-        f"date-released: {_quoted(run.created[:10])}",
-        f"license: {about.licence}",
-        "authors:",
-        *(f"  - name: {_quoted(author)}" for author in about.authors),
-        "keywords:",
-        *(f"  - {_quoted(word)}" for word in about.keywords),
-    ]
-    if run.inputs:
-        lines.append("references:")
-    for item in run.inputs:
-        lines += [
-            "  - type: data",
-            f"    title: {_quoted(item.title)}",
-            "    authors:",
-            f"      - name: {_quoted(_author(item))}",
-        ]
-        known = bool(bare_doi(item)) and item.doi_confirmed
-        lines += [f"    doi: {_quoted(bare_doi(item))}"] if known else []
-        lines.append(f"    notes: {_quoted(item.citation if known else item.citation + '; ' + doi_text(item))}")
-    return "\n".join([*lines, ""])
 
 
 def _author(item: Input) -> str:
@@ -151,22 +109,40 @@ def _author(item: Input) -> str:
     return item.citation.split(",")[0].strip() or "see notes"
 
 
-def citations_bib(run: Results) -> str:
-    """BibTeX of every input; citations as published, unconfirmed DOIs only in the note."""
-    entries = []
-    for item in run.inputs:
-        fields = {
-            "title": "{" + item.title + "}",
-            "author": "{" + _author(item) + "}",
-            "howpublished": item.citation,
-        }
-        if bare_doi(item) and item.doi_confirmed:
-            fields["doi"] = bare_doi(item)
-        fields["note"] = f"{doi_text(item)}; licence: {item.licence}"
-        body = "".join(f"  {key} = {{{_tex(value)}}},\n" for key, value in fields.items())
-        entries.append(f"@misc{{{re.sub(r'[^A-Za-z0-9_-]', '-', item.name)},\n{body}}}\n")
-    return "\n".join(entries)
-
-
 def _tex(text: str) -> str:
     return re.sub(r"(?<!\\)([&%#_$])", r"\\\1", text)
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "doi": doi_text,
+    "bare_doi": lambda item: bare_doi(item) if item.doi_confirmed else "",
+    "author": _author,
+    "tex": _tex,
+    "key": lambda text: re.sub(r"[^A-Za-z0-9_-]", "-", text),
+    "quoted": lambda text: json.dumps(text, ensure_ascii=False),  # a YAML scalar that cannot be misread: JSON is YAML
+}
+
+
+def text(name: str, run: Results, about: Recipe, version: str) -> str:
+    """LICENSE: ours, and that of every input.  CITATION.cff 1.2.0, citations.bib: every input.
+
+    A DOI that is not confirmed is named in words, not as an identifier.
+    """
+    return rendered(f"{name}.j2", _FILTERS, run=run, about=about, version=version)
+
+
+def readme(run: Results, about: Recipe, name: str, version: str, listed: Sequence[str]) -> str:
+    """README.md: what this is, what is real and what is synthetic, what each file holds, how to check it."""
+    return rendered(
+        "README.md.j2",
+        {},
+        name=name,
+        about=about,
+        version=version,
+        run=run,
+        words=_ORIGIN_WORDS,
+        results=[(one, {line.key: line.ours for line in compare(one)}) for one in run.of(MeasureAnswer)],
+        further=sorted({one.section for one in run.answers} - {"measure"}),
+        folders=_folders(run, about, listed),
+        top=[(file, about.top.get(file, "")) for file in sorted([*listed, "MANIFEST.sha256"]) if "/" not in file],
+    )

@@ -19,7 +19,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of
 from nuanalysis.library.samples import Samples, SampleSpec
 from nuanalysis.library.templates import published_pi0
-from nuanalysis.publish import CutRow, SampleCard, Season
+from nuanalysis.publish import CutRow, SampleCard, Season, read_json
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
 from nuanalysis.workflow.spec import AnalysisSpec
 
@@ -28,20 +28,8 @@ STORE_TAG = "as-ingested"
 
 
 def write_json(path: Path, document: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return path
-
-
-def read_json(path: Path, step: str) -> Any:
-    if not path.is_file():
-        raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(
-            f"{path} is damaged ({error}); remove it and run '{step}' again, finished parts are kept"
-        ) from error
 
 
 def hash_of(*content: object) -> str:
@@ -174,9 +162,9 @@ def select_samples(
         kept, cut_flows = samples.select(sample, stored_events(sample, folder))
         ready = samples.assemble(kept, sample, spec.seed)
         for season in ready.seasons:
-            write_zip(_product(folder, f"events-{season.name}"), season.events)
             described = season.response.dataset.assign_attrs(notes="; ".join(season.response.notes))
-            write_zip(_product(folder, f"response-{season.name}"), described)
+            for kind, dataset in (("events", season.events), ("response", described)):
+                write_zip(folder / "products" / f"{kind}-{season.name}.zip", dataset)
             flows += [
                 CutRow(
                     sample=sample.name,
@@ -193,12 +181,6 @@ def select_samples(
     document = {"samples": [c.to_dict() for c in cards], "cut_flow": [f.to_dict() for f in flows]}
     write_json(folder / "selection.json", document)
     return tuple(cards), tuple(flows)
-
-
-def _product(folder: Path, stem: str) -> Path:
-    path = folder / "products" / f"{stem}.zip"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _card(ready: Samples) -> SampleCard:

@@ -190,6 +190,3 @@ def _end_session(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-# --- all notebooks in order -------------------------------------------------------------------------------------------

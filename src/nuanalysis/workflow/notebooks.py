@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +15,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import BaseModel
 
 from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
+from nuanalysis.records import Carried, Record, carried, shown
+from nuanalysis.store import atomic_write
 from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
-from nuanalysis.workflow.parameters import PARAMETERS, Models, check_notebook, code_cells, model_of, validate
+from nuanalysis.workflow.parameters import check_notebook, code_cells, model_of, validate
 
 MANIFEST = "run.json"
 SCHEMA = 1
@@ -77,17 +78,14 @@ class NotebookRun:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What ``run_all`` did with a notebook: ``status`` is finished or skipped, ``reason`` says why."""
+class Outcome(Record):
+    """What was done with a notebook: ``status`` is finished or skipped, ``reason`` says why."""
 
-    name: str
-    status: str
-    reason: str
-    run: NotebookRun
-
-    def __str__(self) -> str:
-        return f"{self.status}: {self.reason}"
+    name: str = shown("notebook")
+    status: str = shown("status")
+    reason: str = shown("why")
+    seconds: float = shown("wall time", unit="s", form=".1f")
+    run: Carried[NotebookRun] = carried()
 
 
 def notebook_folder() -> Path:
@@ -105,64 +103,39 @@ def notebook_folder() -> Path:
 # --- one notebook -----------------------------------------------------------------------------------------------------
 
 
-def run_notebook(
-    notebook: Path,
-    output: Path,
-    parameters: Mapping[str, Any],
-    progress: Progress,
-    *,
-    models: Models = PARAMETERS,
-    after: str = "",
-    keep_open: Sequence[int] = (),
-) -> NotebookRun:
-    """Execute a notebook into ``output`` and return the record of a finished run.
+def _checked(notebook: Path, parameters: Mapping[str, Any], after: str) -> tuple[BaseModel, Inputs]:
+    """All parameters, and the hashes of everything the notebook depends on.
 
-    Parameters are checked before a kernel starts.  The executed copy is written beside and renamed when finished; of a
-    failed run ``<name>.failed.ipynb`` is kept.  The kernel has this interpreter and this working directory.
-    Raises InputError (parameters, spec, parameters cell), NotebookFailed, EnvironmentFault (no kernel).
+    Raises InputError (parameters, spec, parameters cell).
     """
-    chosen, inputs = _checked(notebook, parameters, models, after)
+    chosen = validate(notebook.stem, parameters)
     values = chosen.model_dump(mode="json")
-    cells = Cells(notebook.stem, progress, lambda number: None)
-    return _execute(notebook, output, values, _begun(notebook.stem, inputs), cells, keep_open)
-
-
-def _checked(notebook: Path, parameters: Mapping[str, Any], models: Models, after: str) -> tuple[BaseModel, Inputs]:
-    """Return all parameters and the hashes of everything the notebook depends on."""
-    chosen = validate(notebook.stem, parameters, models)
-    values = chosen.model_dump(mode="json")
-    faults = check_notebook(notebook, models)
-    if faults:
+    if faults := check_notebook(notebook):
         raise InputError("\n".join(faults) + " Nothing was run.")
     return chosen, Inputs(
         notebook=_sha256(notebook.read_bytes()),
         parameters=_sha256(json.dumps(values, sort_keys=True).encode()),
-        spec=_spec_hash(values.get("spec")),
+        spec=_spec_hash(values["spec"]),
         version=code_fingerprint(),
         after=after,
     )
 
 
-def _spec_hash(spec: str | None) -> str:
-    if spec is None:
-        return ""
+def _spec_hash(spec: str) -> str:
     try:
         return _sha256(Path(spec).read_bytes())
     except OSError as error:
         raise InputError(f"the spec {spec} cannot be read ({error.strerror}). Nothing was run.") from error
 
 
-def _execute(
-    notebook: Path,
-    output: Path,
-    values: Mapping[str, Any],
-    run: NotebookRun,
-    cells: Cells,
-    keep_open: Sequence[int],
-) -> NotebookRun:
+def _execute(notebook: Path, output: Path, values: Mapping[str, Any], cells: Cells, keep_open: Sequence[int]) -> None:
+    """Execute a notebook into ``output``, with this interpreter in this working directory.
+
+    The executed copy is written beside and renamed when finished; of a failed run ``<name>.failed.ipynb`` is kept.
+    Raises NotebookFailed, EnvironmentFault (no kernel).
+    """
     partial, failed = (output.with_name(f"{output.stem}.{word}.ipynb") for word in ("partial", "failed"))
     output.parent.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
     try:
         with kernel(keep_open) as running:
             cause = run_cells(notebook, partial, values, running, cells)
@@ -177,9 +150,6 @@ def _execute(
     clean(partial, notebook.name, output.name)
     partial.replace(output)
     failed.unlink(missing_ok=True)
-    seconds = time.monotonic() - start
-    cells.progress(f"{notebook.stem}: finished in {seconds:.1f} s")
-    return replace(run, status="finished", ended=_now(), seconds=round(seconds, 3), cell=cells.number)
 
 
 def _failure(name: str, cell: int, cause: str, kept: Path) -> NotebookFailed:
@@ -202,71 +172,71 @@ def run_all(
     progress: Progress,
     data: str = "",
     notebooks: Path | None = None,
-    models: Models = PARAMETERS,
 ) -> list[Outcome]:
     """Run notebooks in order into ``folder/notebooks``; skip those that are finished and unchanged.
 
     parameters : notebook name -> values.  All of them are checked before the first kernel starts.
     data : hash of the files the run reads; where it changed, everything is run again.
-    ``folder/run.json`` is written before and after every notebook.  Raises what ``run_notebook`` raises, StoreLocked
-    when another process runs notebooks in the same folder; a KeyboardInterrupt is passed on.
+    ``folder/run.json`` is written before and after every notebook.  Raises InputError (parameters, spec, parameters
+    cell), NotebookFailed, EnvironmentFault (no kernel), StoreLocked when another process runs notebooks in the same
+    folder; a KeyboardInterrupt is passed on.
     """
     source = notebook_folder() if notebooks is None else notebooks
     for name in parameters:
-        model_of(name, models)
+        model_of(name)
     for name in order:
-        _checked(source / f"{name}.ipynb", parameters.get(name, {}), models, "")
+        _checked(source / f"{name}.ipynb", parameters.get(name, {}), "")
     with _locked(folder) as lock:
         manifest = _Manifest(folder / MANIFEST)
         manifest.bury_the_dead()
-        outcomes: list[Outcome] = []
+        outcomes, run = list[Outcome](), None
         for name in order:
-            after = outcomes[-1].run.ended if outcomes else data
-            chosen, inputs = _checked(source / f"{name}.ipynb", parameters.get(name, {}), models, after)
-            output = folder / "notebooks" / f"{name}.ipynb"
+            after = run.ended if run is not None else data
+            notebook, output = source / f"{name}.ipynb", folder / "notebooks" / f"{name}.ipynb"
+            chosen, inputs = _checked(notebook, parameters.get(name, {}), after)
             last = manifest.runs.get(name)
             reason = "forced" if force else _why_again(last, inputs, output)
             if last is not None and not reason:
-                outcomes.append(Outcome(name, "skipped", f"unchanged since {last.ended}", last))
-                progress(f"{name}: {outcomes[-1]}")
-                continue
-            progress(f"{name}: runs ({reason})")
-            begun = _begun(name, inputs)
-            values = chosen.model_dump(mode="json")
-            run = _recorded(manifest, begun, source / f"{name}.ipynb", output, values, progress, (lock,))
-            outcomes.append(Outcome(name, "finished", reason, run))
+                run, status, reason = last, "skipped", f"unchanged since {last.ended}"
+                progress(f"{name}: {status}: {reason}")
+            else:
+                progress(f"{name}: runs ({reason})")
+                run, status = _recorded(manifest, inputs, notebook, output, chosen, progress, lock), "finished"
+            outcomes.append(Outcome(name=name, status=status, reason=reason, seconds=run.seconds, run=run))
         return outcomes
 
 
 def _recorded(
     manifest: _Manifest,
-    begun: NotebookRun,
+    inputs: Inputs,
     notebook: Path,
     output: Path,
-    values: Mapping[str, Any],
+    chosen: BaseModel,
     progress: Progress,
-    keep_open: Sequence[int],
+    lock: int,
 ) -> NotebookRun:
     """Run one notebook with its record in the manifest from the first moment to the last."""
-    cells = Cells(begun.name, progress, lambda number: manifest.write(replace(begun, cell=number)))
+    name, start = notebook.stem, time.monotonic()
+    begun = NotebookRun(name, "running", _now(), "", 0.0, 0, "", inputs, inputs.key)
+    cells = Cells(name, progress, lambda number: manifest.write(replace(begun, cell=number)))
     manifest.write(begun)
-    start = time.monotonic()
+
+    def ended(status: str, cause: str) -> NotebookRun:
+        seconds = round(time.monotonic() - start, 3)
+        run = replace(begun, status=status, ended=_now(), seconds=seconds, cell=cells.number, cause=cause)
+        manifest.write(run)
+        return run
+
     try:
-        run = _execute(notebook, output, values, begun, cells, keep_open)
-    except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        manifest.write(
-            replace(
-                begun,
-                status="interrupted" if stopped else "failed",
-                ended=_now(),
-                seconds=round(time.monotonic() - start, 3),
-                cell=cells.number,
-                cause="stopped by the user" if stopped else getattr(error, "cause", f"{type(error).__name__}: {error}"),
-            )
-        )
+        _execute(notebook, output, chosen.model_dump(mode="json"), cells, (lock,))
+    except KeyboardInterrupt:
+        ended("interrupted", "stopped by the user")
         raise
-    manifest.write(run)
+    except BaseException as error:
+        ended("failed", getattr(error, "cause", f"{type(error).__name__}: {error}"))
+        raise
+    run = ended("finished", "")
+    progress(f"{name}: finished in {run.seconds:.1f} s")
     return run
 
 
@@ -308,12 +278,7 @@ class _Manifest:
     def write(self, run: NotebookRun) -> None:
         self.runs[run.name] = run
         document = {"schema": SCHEMA, "notebooks": {name: asdict(run) for name, run in sorted(self.runs.items())}}
-        beside = self.path.with_suffix(".json.new")
-        with beside.open("w", encoding="utf-8") as stream:
-            json.dump(document, stream, indent=2)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(self.path)
+        atomic_write(self.path, json.dumps(document, indent=2).encode())
 
 
 def read_manifest(path: Path) -> dict[str, NotebookRun]:
@@ -338,24 +303,17 @@ def read_manifest(path: Path) -> dict[str, NotebookRun]:
 def _locked(folder: Path) -> Iterator[int]:
     """Hold the run folder.  Kernels keep the lock open too, so an orphan of a killed runner is waited for."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".run.lock").open("a") as stream:
-        _wait_for_lock(stream, folder)
-        yield stream.fileno()
-
-
-def _wait_for_lock(stream: TextIO, folder: Path) -> None:
     until = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            return fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > until:
-                raise StoreLocked(f"another process runs notebooks in {folder}; wait for it, or stop it") from error
-            time.sleep(0.1)
-
-
-def _begun(name: str, inputs: Inputs) -> NotebookRun:
-    return NotebookRun(name, "running", _now(), "", 0.0, 0, "", inputs, inputs.key)
+    with (folder / ".run.lock").open("a") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise StoreLocked(f"another process runs notebooks in {folder}; wait for it, or stop it") from error
+                time.sleep(0.1)
+        yield stream.fileno()
 
 
 def _now() -> str:
@@ -372,9 +330,9 @@ MAX_CELL_LINES = 30
 _ABSOLUTE = re.compile(r"""["'](?:/[\w.~-]+/|/(?:tmp|home|root)\b|~/|[A-Za-z]:[\\/])""")
 
 
-def lint_notebook(path: Path, models: Models = PARAMETERS) -> list[str]:
+def lint_notebook(path: Path) -> list[str]:
     """Return what is wrong with a committed notebook: parameters cell, outputs, long cells, absolute paths."""
-    faults = check_notebook(path, models)
+    faults = check_notebook(path)
     for cell in code_cells(path):
         lines = len(cell.source.splitlines())
         for wrong, fault in (

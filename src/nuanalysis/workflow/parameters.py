@@ -6,7 +6,7 @@ import ast
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from nuanalysis.answers import question
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.records import Record, Settings, shown
+from nuanalysis.records import Record, Settings, said_of, shown
 
 
 class Parameters(Settings):
@@ -26,80 +26,63 @@ class Parameters(Settings):
     run_folder: str = Field("runs/default", min_length=1, description="folder of the run: events, trials, results")
 
 
-class EventStoreParameters(Parameters):
-    """01: fill the event store."""
+def _text(default: str, said: str) -> tuple[type[str], Any]:
+    return str, Field(default, min_length=1, description=said)
 
 
-class EventSelectionParameters(Parameters):
-    """02: cuts, cut-flow table, data against published marginals."""
-
-    sample: str = Field("all", min_length=1, description="sample that is shown, or 'all'")
-
-
-class DataReleaseParameters(Parameters):
-    """05: products and report."""
-
-    build_release: bool = Field(True, description="write the release folder; otherwise only look at what is there")
-
-
-class TemplatesParameters(Parameters):
-    """06: templates built, compared, and what each does to the fit; not part of a run."""
-
-    templates: str = Field(
-        "pi0 pi0-like kra-gamma-like-5 kra-gamma-like-50",
-        min_length=1,
-        description="names or files with blanks between, the first is the one that others are compared with",
-    )
-    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is fitted")
-
-
-class SampleParameters(Parameters):
-    """What notebooks on one sample of the spec take besides."""
-
-    sample: str = Field("cascades-2023", min_length=1, description="sample of the spec that is asked")
-
-
-def _with(base: type[Parameters], said: str, **fields: tuple[type[Settings], str, Any]) -> type[Parameters]:
-    """A model with fields of questions or of the executor besides: (record, its field, default in the notebook)."""
+def _with(said: str, **fields: tuple[Any, ...]) -> type[Parameters]:
+    """A model with further fields: type and field, or a record, its field and the default in the notebook."""
     taken = {}
-    for name, (record, key, default) in fields.items():
-        field = record.model_fields[key]
-        taken[name] = (field.annotation, FieldInfo.merge_field_infos(field, default=default))
-    return create_model("NotebookParameters", __base__=base, __doc__=said, **taken)  # type: ignore[call-overload, no-any-return]
-
-
-_ENGINE = {
-    "executor": (EngineSettings, "executor", "processes"),
-    "workers": (EngineSettings, "workers", 2),
-    "scheduler": (EngineSettings, "scheduler", ""),
-    "cluster": (EngineSettings, "cluster", ""),
-}
+    for name, (kind, field, *default) in fields.items():
+        if default:
+            info = kind.model_fields[field]
+            kind, field = info.annotation, FieldInfo.merge_field_infos(info, default=default[0])
+        taken[name] = (kind, field)
+    return create_model("NotebookParameters", __base__=Parameters, __doc__=said, **taken)  # type: ignore[call-overload, no-any-return]
 
 
 def _models() -> dict[str, type[BaseModel]]:
     fit, compare, leak = question("fit"), question("compare"), question("leak")
     scan, sources, extended = question("scan"), question("sources"), question("extended")
+    sample = _text("cascades-2023", "sample of the spec that is asked")
+    executor = {
+        "executor": (EngineSettings, "executor", "processes"), "workers": (EngineSettings, "workers", 2),
+        "scheduler": (EngineSettings, "scheduler", ""), "cluster": (EngineSettings, "cluster", ""),
+    }  # fmt: skip
     return {
-        "00_ask_the_sky": _with(Parameters, "00: one question, one answer.", injections=(fit, "injections", 600)),
-        "01_event_store": EventStoreParameters,
-        "02_event_selection": EventSelectionParameters,
-        "03_template_fits": _with(Parameters, "03: Galactic templates.", **_ENGINE),
+        "00_ask_the_sky": _with("00: one question, one answer.", injections=(fit, "injections", 600)),
+        "01_event_store": _with("01: fill the event store."),
+        "02_event_selection": _with(
+            "02: cuts, cut-flow table, data against published marginals.",
+            sample=_text("all", "sample that is shown, or 'all'"),
+        ),
+        "03_template_fits": _with("03: Galactic templates.", **executor),
         "04_stacking": _with(
-            Parameters, "04: source catalogues, and what a diffuse component alone does to them.", **_ENGINE,
+            "04: source catalogues, and what a diffuse component alone does to them.", **executor,
             diffuse=(leak, "diffuse", "template:pi0"), skies=(leak, "skies", 100),
         ),
-        "05_data_release": DataReleaseParameters,
+        "05_data_release": _with(
+            "05: products and report.",
+            build_release=(
+                bool, Field(True, description="write the release folder; otherwise only look at what is there")
+            ),
+        ),
         "06_templates": _with(
-            TemplatesParameters, TemplatesParameters.__doc__ or "",
+            "06: templates built, compared, and what each does to the fit; not part of a run.",
+            templates=_text(
+                "pi0 pi0-like kra-gamma-like-5 kra-gamma-like-50",
+                "names or files with blanks between, the first is the one that others are compared with",
+            ),
+            sample=_text("cascades-2023", "sample of the spec that is fitted"),
             injections=(fit, "injections", 600), trials=(compare, "trials", 200),
         ),
         "07_sky_map": _with(
-            SampleParameters, "07: the whole sky and a list of sources; not part of a run.",
+            "07: the whole sky and a list of sources; not part of a run.", sample=sample,
             nside=(scan, "nside", 32), skies=(scan, "skies", 40), local_trials=(scan, "local_trials", 1000),
             catalogue=(sources, "catalogue", "list-109"), list_skies=(sources, "skies", 200),
         ),
         "08_extended_sources": _with(
-            SampleParameters, "08: extended sources along the plane and of a list; not part of a run.",
+            "08: extended sources along the plane and of a list; not part of a run.", sample=sample,
             extensions=(extended, "extensions", (0.5, 1.0, 1.5, 2.0)), width=(extended, "width", 3.0),
             declination=(extended, "declination", ()), catalogue=(extended, "catalogue", "extended-tev"),
             skies=(extended, "skies", 40),
@@ -107,24 +90,22 @@ def _models() -> dict[str, type[BaseModel]]:
     }  # fmt: skip
 
 
-Models = Mapping[str, type[BaseModel]]
-
 PARAMETERS: dict[str, type[BaseModel]] = _models()
 
 
-def model_of(notebook: str, models: Models = PARAMETERS) -> type[BaseModel]:
+def model_of(notebook: str) -> type[BaseModel]:
     """Return the parameter model of a notebook, named as its file without ``.ipynb``."""
-    if notebook not in models:
-        raise InputError(f"no notebook is called {notebook!r}.{did_you_mean(notebook, models)}")
-    return models[notebook]
+    if notebook not in PARAMETERS:
+        raise InputError(f"no notebook is called {notebook!r}.{did_you_mean(notebook, PARAMETERS)}")
+    return PARAMETERS[notebook]
 
 
-def read_values(notebook: str, words: list[str], models: Models = PARAMETERS) -> dict[str, Any]:
+def read_values(notebook: str, words: list[str]) -> dict[str, Any]:
     """Parameters from NAME=VALUE words of a command line, each read as the type of its default.
 
     Raises InputError for a word without '=' or a value that is not of the type; ``validate`` does the rest.
     """
-    known = model_of(notebook, models).model_fields
+    known = model_of(notebook).model_fields
     values: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
@@ -141,9 +122,9 @@ def read_values(notebook: str, words: list[str], models: Models = PARAMETERS) ->
     return values
 
 
-def validate(notebook: str, values: Mapping[str, Any], models: Models = PARAMETERS) -> BaseModel:
+def validate(notebook: str, values: Mapping[str, Any]) -> BaseModel:
     """Return the full set of parameters, or raise one InputError that names every fault.  Lists serve as tuples."""
-    model = model_of(notebook, models)
+    model = model_of(notebook)
     try:
         return model.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     except ValidationError as error:
@@ -167,18 +148,18 @@ class ParameterCard(Record):
         return f"{self.name} = {self.default!r}  ({kind})  {self.description}"
 
 
-def describe(notebook: str, models: Models = PARAMETERS) -> tuple[ParameterCard, ...]:
+def describe(notebook: str) -> tuple[ParameterCard, ...]:
     """Every parameter of a notebook."""
     return tuple(
         ParameterCard(
             name=name,
             type=_type(info),
-            unit=_unit(info),
+            unit=said_of(info, "unit"),
             range=_range(info),
             default=info.default,
             description=info.description or "",
         )
-        for name, info in model_of(notebook, models).model_fields.items()
+        for name, info in model_of(notebook).model_fields.items()
     )
 
 
@@ -202,9 +183,9 @@ def notebooks_in(folder: Path) -> tuple[NotebookCard, ...]:
     )
 
 
-def check_notebook(path: Path, models: Models = PARAMETERS) -> list[str]:
+def check_notebook(path: Path) -> list[str]:
     """Return what is wrong with a notebook's parameters cell against its model: names, types, defaults."""
-    model = model_of(path.stem, models)
+    model = model_of(path.stem)
     cells = [cell for cell in code_cells(path) if "parameters" in cell.tags]
     if len(cells) != 1:
         return [f"{path.name}: {len(cells)} cells tagged 'parameters', expected 1"]
@@ -215,10 +196,8 @@ def check_notebook(path: Path, models: Models = PARAMETERS) -> list[str]:
     return [f"{path.name}, cell {cells[0].number}: {fault}" for fault in _differences(found, model)]
 
 
-class CodeCell(BaseModel):
+class CodeCell(NamedTuple):
     """A code cell of a notebook file; ``number`` counts all its cells from 1."""
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     source: str
@@ -264,18 +243,12 @@ def _nearest(name: str, model: type[BaseModel]) -> str:
 
 
 def _in_words(info: FieldInfo) -> str:
-    parts = [_type(info), _range(info), f"default {info.default!r}"]
-    return ", ".join(part for part in parts if part)
+    return ", ".join(filter(None, (_type(info), _range(info), f"default {info.default!r}")))
 
 
 def _type(info: FieldInfo) -> str:
     kind = info.annotation
     return "str" if get_origin(kind) is Literal else getattr(kind, "__name__", str(kind))
-
-
-def _unit(info: FieldInfo) -> str:
-    extra = info.json_schema_extra
-    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
 
 
 def _range(info: FieldInfo) -> str:

@@ -25,15 +25,6 @@ NOTEBOOKS = (*BEFORE, *AFTER)
 _WITH_TRIALS = ("03_template_fits", "04_stacking")
 
 
-class NotebookDone(Record):
-    """What was done with a notebook."""
-
-    name: str = shown("notebook")
-    status: str = shown("status")
-    reason: str = shown("why")
-    seconds: float = shown("wall time", unit="s", form=".1f")
-
-
 class RunReport(Record):
     """What a run made."""
 
@@ -41,7 +32,7 @@ class RunReport(Record):
     folder: str = shown("folder")
     report: str = shown("report")
     releases: tuple[str, ...] = shown("releases")
-    notebooks: tuple[NotebookDone, ...] = shown("notebooks")
+    notebooks: tuple[Outcome, ...] = shown("notebooks")
     left_out: dict[str, str] = shown("left out, and why", hidden=True)
     headlines: tuple[str, ...] = shown("answers", hidden=True)
     campaign: tuple[CampaignRow, ...] = shown("published values beside ours", (), hidden=True)
@@ -77,9 +68,7 @@ def run(
         folder=str(folder),
         report=str(folder / "report" / "index.html"),
         releases=tuple(sorted(str(p) for p in (folder / "release").glob("*") if p.is_dir())),
-        notebooks=tuple(
-            NotebookDone(name=o.name, status=o.status, reason=o.reason, seconds=o.run.seconds) for o in outcomes
-        ),
+        notebooks=tuple(outcomes),
         left_out=asked.left_out,
         headlines=tuple(steps.headlines(folder)),
         campaign=tuple(publish.campaign_rows(results)),
@@ -109,4 +98,6 @@ def _work(
     with shared.open() as executor:
         bench = Bench(folder, executor, engine_progress.here())
         steps.ask_all(asked, folder, bench, only=lambda one: one.section != "measure")
-    return [*outcomes, *run_all(AFTER, folder, parameters, force, progress=progress, data=outcomes[-1].run.ended)]
+    last = outcomes[-1].run
+    assert last is not None
+    return [*outcomes, *run_all(AFTER, folder, parameters, force, progress=progress, data=last.ended)]

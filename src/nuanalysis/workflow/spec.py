@@ -16,6 +16,7 @@ from nuanalysis.answers import QUESTIONS, Question, question
 from nuanalysis.errors import InputError
 from nuanalysis.library.hypotheses import check_name
 from nuanalysis.library.samples import SampleSpec
+from nuanalysis.plot import slug
 from nuanalysis.records import Settings, faults_in_words, plain, setting
 
 EACH = "each:"  # every source of a catalogue
@@ -25,10 +26,8 @@ _HYPOTHESES = ("hypothesis", "hypotheses", "models", "diffuse")
 
 
 def _known(name: str) -> str:
-    try:
-        check_name(name)
-    except InputError as error:
-        raise ValueError(str(error)) from error
+    if why := _why_unknown(name):
+        raise ValueError(why)
     return name
 
 
@@ -93,7 +92,7 @@ class AnalysisSpec(Settings):
             raise ValueError(
                 "the spec asks nothing; give a [[hypothesis]] or a section of a question, such as [[scan]]"
             )
-        hypotheses = [_file_form(h.name) for h in self.hypothesis]
+        hypotheses = [slug(h.name) for h in self.hypothesis]
         twice = _twice([s.name for s in self.sample])
         twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]
         twice += _twice([f"{one.section} '{one.name}'" for one in self.asked])
@@ -140,11 +139,6 @@ def _asked(section: str, name: str, values: Mapping[str, Any]) -> Asked:
 def _twice(names: Iterable[str]) -> list[str]:
     listed = list(names)
     return [name for name in dict.fromkeys(listed) if listed.count(name) > 1]
-
-
-def _file_form(name: str) -> str:
-    """What tells file names apart; a name with parameters has its checksum in them."""
-    return name if "?" in name else re.sub(r"[^a-z0-9._+-]+", "-", name.lower().replace(",", "_")).strip("-.")
 
 
 def _sections(written: dict[str, Any], faults: list[str]) -> list[Asked]:

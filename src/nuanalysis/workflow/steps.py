@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nuanalysis import publish
-from nuanalysis.answers import Answer, answer_of
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
@@ -28,45 +27,24 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of, read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.library.templates import PI0_MAP
-from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Spent
+from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Spent, read_json
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.store import atomic_write, write_zip
+from nuanalysis.workflow._events import STORE_TAG as STORE_TAG
+from nuanalysis.workflow._events import data_fingerprint as data_fingerprint
 from nuanalysis.workflow._events import (
-    STORE_TAG,
-    data_fingerprint,
     events_key,
     fill_event_store,
     hash_of,
     held_samples,
-    read_json,
-    refuse_other_spec,
     select_samples,
     selected_samples,
     stored,
-    stored_events,
     write_json,
 )
+from nuanalysis.workflow._events import refuse_other_spec as refuse_other_spec
+from nuanalysis.workflow._events import stored_events as stored_events
 from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked
-
-__all__ = [
-    "STORE_TAG",
-    "ask",
-    "ask_all",
-    "bench",
-    "build_release",
-    "collect_results",
-    "data_fingerprint",
-    "draw_and_report",
-    "everything",
-    "fill_event_store",
-    "headlines",
-    "held_samples",
-    "part_path",
-    "refuse_other_spec",
-    "select_samples",
-    "selected_samples",
-    "stored_events",
-]
 
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
 _ASK = "nuanalysis run SPEC"
@@ -98,17 +76,24 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
         held = read_json(path, _ASK)
         if held["key"] == key and all(Path(folder / product).is_file() for product in held["products"]):
             bench.progress(f"{name} {asked.section} {asked.name}: unchanged, kept")
-            found = answer_of(asked.section).from_dict(held["answer"])
-            return publish.with_products(Entry(section=asked.section, name=asked.name, answer=found), folder)
+            return _entry(asked, held["answer"], folder)
     bench.progress(f"{name} {asked.section} {asked.name}")
     ready = tuple(selected_samples(one, folder, spec.seed) for one in on)
     with costing(bench.executor) as cost:
         question = _with_indices(spec, asked)
         found = question.ask(ready if question.several else ready[0], bench)  # type: ignore[arg-type]
     entry = Entry(section=asked.section, name=asked.name, answer=found)
-    written = _keep_products(entry, found, folder)
+    made = list(publish.products([entry], folder))
+    for one in made:
+        write_zip(one.path, one.dataset)
+    written = [one.path.relative_to(folder).as_posix() for one in made]
     write_json(path, {"key": key, "answer": found.to_dict(), "products": written, "cost": asdict(cost)})
     return entry
+
+
+def _entry(asked: Asked, answer: Any, folder: Path) -> Entry:
+    """A kept answer with the large datasets that the run folder holds of it."""
+    return publish.with_products(Entry(section=asked.section, name=asked.name, answer=answer), folder)
 
 
 def _with_indices(spec: AnalysisSpec, asked: Asked) -> Any:
@@ -120,17 +105,6 @@ def _with_indices(spec: AnalysisSpec, asked: Asked) -> Any:
 
     said = {key: getattr(asked.question, key) for key in ("hypotheses", "models") if hasattr(asked.question, key)}
     return asked.question.model_copy(update={key: tuple(map(opened, names)) for key, names in said.items()})
-
-
-def _keep_products(entry: Entry, found: Answer, folder: Path) -> list[str]:
-    """Write the large datasets of an answer; returns their paths within the run folder."""
-    paths = []
-    for kind, dataset in found.products().items():
-        path = entry.product(folder, kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_zip(path, dataset)
-        paths.append(path.relative_to(folder).as_posix())
-    return paths
 
 
 @contextmanager
@@ -168,26 +142,14 @@ def _inputs(used: set[str]) -> tuple[Input, ...]:
     """
     out = []
     for release in (one for one in RELEASES if one.name in used):
-        try:
-            report = verify(release, find(release))
-        except DataError:
-            opened = []
-        else:
-            kinds = (*_OPENED, "table") if release.name == source_catalogues.RELEASE.name else _OPENED
-            opened = [f for f in report.files if f.sha256 and f.kind in kinds]
+        opened, kinds = [], (*_OPENED, "table") if release.name == source_catalogues.RELEASE.name else _OPENED
+        with suppress(DataError):  # not here
+            opened = [f for f in verify(release, find(release)).files if f.sha256 and f.kind in kinds]
         if release.name == "cascades-2023":
             opened = [f for f in opened if f.path == PI0_MAP.as_posix()]
-        out.append(
-            Input(
-                name=release.name,
-                title=release.title,
-                doi=release.doi or "",
-                doi_confirmed=release.doi_confirmed,
-                licence=release.licence,
-                citation=release.citation,
-                files=tuple(InputFile(path=f.path, sha256=f.sha256) for f in opened),
-            )
-        )
+        about = {key: getattr(release, key) for key in ("name", "title", "doi_confirmed", "licence", "citation")}
+        files = tuple(InputFile(path=f.path, sha256=f.sha256) for f in opened)
+        out.append(Input(doi=release.doi or "", files=files, **about))
     return tuple(out)
 
 
@@ -195,7 +157,7 @@ def _drop_stale_products(folder: Path, results: Results) -> None:
     """Remove products of questions that are no longer in the spec: they would end up in the release."""
     seasons = [season.name for sample in results.samples for season in sample.seasons]
     wanted = {f"{kind}-{name}.zip" for kind in ("events", "response") for name in seasons}
-    wanted |= {product.path.name for product in publish.products(results, folder)}
+    wanted |= {product.path.name for product in publish.products(results.answers, folder)}
     for path in (folder / "products").glob("*.zip"):
         if path.name not in wanted:
             path.unlink()
@@ -208,9 +170,7 @@ def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[S
         for on in _sampled(asked, held_samples(spec, folder)):
             sample = " + ".join(one.name for one in on)
             held = read_json(part_path(folder, asked, sample), _ASK)
-            found = answer_of(asked.section).from_dict(held["answer"])
-            entry = publish.with_products(Entry(section=asked.section, name=asked.name, answer=found), folder)
-            entries.append(entry)
+            entries.append(_entry(asked, held["answer"], folder))
             costs.append(Spent(section=asked.section, name=asked.name, sample=sample, **held["cost"]))
     return tuple(entries), tuple(costs)
 
@@ -274,13 +234,10 @@ def headlines(folder: Path) -> list[str]:
 
 def everything(spec: AnalysisSpec, folder: Path, bench: Bench) -> Path:
     """All steps of a run, to report and release; returns the run folder."""
-    from dataclasses import replace
-
     folder.mkdir(parents=True, exist_ok=True)
-    here = replace(bench, folder=folder)
     fill_event_store(spec, folder, bench.progress)
     select_samples(spec, folder, bench.progress)
-    ask_all(spec, folder, here)
+    ask_all(spec, folder, replace(bench, folder=folder))
     collect_results(spec, folder)
     draw_and_report(folder)
     build_release(folder)

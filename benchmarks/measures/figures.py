@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nuanalysis.benchmarks._records import Curve, Report, Row
-from nuanalysis.benchmarks._scaling import OURS
-from nuanalysis.plot.canvas import REFERENCE, SERIES, canvas, grid, title
+from measures.records import Curve, Report, Row
+from measures.scaling import OURS
+from nuanalysis.plot.canvas import REFERENCE, SERIES, canvas, finished, grid, origin_of
 
 _DPI = 150
 
@@ -19,7 +19,7 @@ def scaling(curves: tuple[Curve, ...]) -> Figure:
     """Cost over size, one panel for each quantity, with a line of the budgeted power through ours."""
     quantities = list(dict.fromkeys(curve.quantity for curve in curves))
     figure = canvas(height=2.9 * len(quantities) + 0.4)
-    title(figure, "CPU time of one core", "synthetic")
+    finished(figure, "CPU time of one core", "synthetic")
     panels = figure.subplots(len(quantities), 1, squeeze=False)[:, 0]
     for axes, quantity in zip(panels, quantities, strict=True):
         _panel(axes, [curve for curve in curves if curve.quantity == quantity])
@@ -51,8 +51,7 @@ def ratios(rows: tuple[Row, ...]) -> Figure:
     """Reference over ours of each row, as bars on a logarithmic axis."""
     shown = [row for row in rows if row.unit == "ms"]
     figure = canvas(height=0.42 * len(shown) + 1.3)
-    origins = {row.origin for row in shown}
-    title(figure, "reference time / our time", origins.pop() if len(origins) == 1 else "mixed")
+    finished(figure, "reference time / our time", origin_of(row.origin for row in shown))
     axes = figure.subplots()
     place = np.arange(len(shown))[::-1]
     colours = [SERIES[0].colour if "twin" in row.reference_name else SERIES[1].colour for row in shown]

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from measures import problems
+from measures.clock import call, cpu_of_children, race
+from measures.records import Row
+from measures.rows import TWIN, Effort, twin_trials
+from measures.twins import make_twin
 from nuanalysis.answers import Answer, answer_of
 from nuanalysis.answers.fit import FitAnswer
 from nuanalysis.answers.significance import SignificanceAnswer
-from nuanalysis.benchmarks import _problems
-from nuanalysis.benchmarks._clock import call, cpu_of_children, race
-from nuanalysis.benchmarks._records import Row
-from nuanalysis.benchmarks._rows import TWIN, Effort, twin_trials
-from nuanalysis.benchmarks._twins import make_twin
 from nuanalysis.records import Chance, Unknown
 
 _PRECISION = 0.05  # relative error of the p-value
@@ -65,14 +65,14 @@ def user_map(effort: Effort) -> Row:
     wall: list[float] = []
     for _ in range(effort.processes):
         with TemporaryDirectory() as folder:
-            path = _problems.map_file(Path(folder))
+            path = problems.map_file(Path(folder))
             start = time.monotonic()
             answer = _asked("fit", f"template:{path}", cache=Path(folder))
             wall.append(time.monotonic() - start)
     assert isinstance(answer, FitAnswer)
     assert isinstance(answer.chance, Chance)
     assert not isinstance(answer.flux, Unknown)
-    (one,) = race((twin_trials(make_twin(_problems.template(), _problems.cascades())),), rounds=3, seconds=0.1)
+    (one,) = race((twin_trials(make_twin(problems.template(), problems.cascades())),), rounds=3, seconds=0.1)
     found, best, error = answer.chance, min(wall), _relative(answer.chance)
     needed = 1.0 / (found.p * error**2)
     note = (
@@ -100,7 +100,7 @@ def pvalue(ts: float, effort: Effort) -> Row:
     runs = _significance_runs(ts, 0, effort.processes)
     more = _trials_wanted(runs.chance)
     runs = _significance_runs(ts, more, effort.processes) if more else runs
-    twin = make_twin(_problems.template(), _problems.cascades())
+    twin = make_twin(problems.template(), problems.cascades())
     (one,) = race((twin_trials(twin),), rounds=effort.rounds, seconds=effort.seconds)
     found, best, error = runs.chance, min(runs.wall), _relative(runs.chance)
     needed = 1.0 / (found.p * error**2)

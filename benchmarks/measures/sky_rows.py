@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from measures import problems
+from measures.clock import Stopwatch, cpu, race
+from measures.records import Curve, Row
+from measures.rows import CPU, Effort, our_trials, trial_row
 from nuanalysis import trials
 from nuanalysis.answers.scan import Sky, direction, fit_sky, look_at
-from nuanalysis.benchmarks import _problems
-from nuanalysis.benchmarks._clock import Stopwatch, cpu, race
-from nuanalysis.benchmarks._records import Curve, Row
-from nuanalysis.benchmarks._rows import CPU, Effort, our_trials, trial_row
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import Serial, Threads
 from nuanalysis.engine.progress import Silent
@@ -48,11 +48,11 @@ class _Case:
 
 
 def _cascades() -> _Case:
-    return _Case("cascades", _problems.cascades(), 64, "synthetic", 60.0)
+    return _Case("cascades", problems.cascades(), 64, "synthetic", 60.0)
 
 
 def _tracks() -> _Case:
-    return _Case("tracks", _problems.tracks(), 128, "real", 300.0)
+    return _Case("tracks", problems.tracks(), 128, "real", 300.0)
 
 
 def _sky(seasons: tuple[Sample, ...]) -> Sky:
@@ -188,10 +188,10 @@ def skies_tracks(effort: Effort) -> Row:
 
 def stack_tracks(effort: Effort) -> Row:
     """Row: a thousand sources on the real tracks, index free.  Raises DataError where they are not here."""
-    samples = _problems.tracks()
+    samples = problems.tracks()
     contenders = (
-        our_trials(_problems.plane_sources(1000), samples),
-        our_trials(_problems.supernova_remnants(), samples),
+        our_trials(problems.plane_sources(1000), samples),
+        our_trials(problems.supernova_remnants(), samples),
     )
     what = f"stack of 1,000 sources, free index, {sum(s.events.sizes['event'] for s in samples):,} real tracks"
     note = "narrow events have exact kernels, those wider than two pixels maps"
@@ -203,7 +203,7 @@ def stack_tracks(effort: Effort) -> Row:
 
 def over_pixels(effort: Effort) -> tuple[Curve, ...]:
     """A scan of the cascade sample with more and more pixels."""
-    sky = _sky(_problems.cascades())
+    sky = _sky(problems.cascades())
     data, nsides, cost = [turned(sky.events.right_ascension())], (16, 32, 64, 128), []
     for nside in nsides:
         pixels = np.arange(12 * nside**2)

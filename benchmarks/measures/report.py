@@ -1,8 +1,4 @@
-"""Speed and memory, each row beside a reference measured in the same run.
-
-``run`` measures and returns a frozen ``Report``; ``text``, ``markdown`` and ``draw`` say it.  Nothing
-here is asserted: a busy machine must not turn a right program red.
-"""
+"""All measurements of one run, in order, on this machine."""
 
 from __future__ import annotations
 
@@ -12,67 +8,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from nuanalysis.benchmarks._clock import Stopwatch, cpu, race
-from nuanalysis.benchmarks._commands import pvalue, user_map
-from nuanalysis.benchmarks._page import markdown, text
-from nuanalysis.benchmarks._records import Curve, Machine, NotMeasured, Report, Row, Timing
-from nuanalysis.benchmarks._rows import (
-    ELSEWHERE,
-    FULL,
-    FULL_ROWS,
-    QUICK,
-    QUICK_ROWS,
-    Effort,
-    Progress,
-    measure,
-    memory,
-    point_beside,
-    work_of_a_worker,
-)
-from nuanalysis.benchmarks._scaling import curves
-from nuanalysis.benchmarks._sky_rows import ROWS as SKY_ROWS
-from nuanalysis.benchmarks._twins import (
-    Twin,
-    TwinFit,
-    data_fit,
-    fit,
-    fit_without_subtraction,
-    make_twin,
-    scramble,
-    tilted_scramble,
-)
+from measures.commands import pvalue, user_map
+from measures.records import Machine, Report
+from measures.rows import ELSEWHERE, FULL, FULL_ROWS, QUICK, QUICK_ROWS, Progress, measure, memory
+from measures.scaling import curves
+from measures.sky_rows import ROWS as SKY_ROWS
 
-__all__ = [
-    "FULL",
-    "QUICK",
-    "Curve",
-    "Effort",
-    "Machine",
-    "NotMeasured",
-    "Report",
-    "Row",
-    "Stopwatch",
-    "Timing",
-    "Twin",
-    "TwinFit",
-    "cpu",
-    "data_fit",
-    "draw",
-    "fit",
-    "fit_without_subtraction",
-    "machine",
-    "make_twin",
-    "markdown",
-    "memory",
-    "point_beside",
-    "pvalue",
-    "race",
-    "run",
-    "scramble",
-    "text",
-    "tilted_scramble",
-    "work_of_a_worker",
-]
 _VERSIONS = ("nuanalysis", "numpy", "numba", "scipy", "healpy")
 _PUBLISHED_TS, _FIVE_SIGMA_TS = 22.19, 26.0
 
@@ -113,10 +54,3 @@ def run(*, quick: bool, say: Progress) -> Report:
     say("  memory")
     rows.append(memory())
     return Report(here, tuple(rows), (*missing, *ELSEWHERE), curves(effort, say))
-
-
-def draw(report: Report, folder: Path) -> dict[str, str]:
-    """Write the figures of a report into a folder; returns {file name: caption}."""
-    from nuanalysis.benchmarks import _figures
-
-    return _figures.draw(report, folder)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from nuanalysis.benchmarks._records import Timing
+from measures.records import Timing
 from nuanalysis.errors import EnvironmentFault
 
 Trials = Callable[[int, int], object]
@@ -57,9 +57,13 @@ def race(contenders: Sequence[Stopwatch], *, rounds: int, seconds: float) -> tup
     return tuple(Timing(min(lap), statistics.median(lap), rounds, n) for lap, n in zip(columns, counts, strict=True))
 
 
-def fresh(code: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> str:
-    """Run Python code in a process of its own and return its stdout.  Raises EnvironmentFault where it fails."""
-    return call([sys.executable, "-c", code, *arguments], environment)
+def fresh(code: str, arguments: Sequence[str] = ()) -> str:
+    """Run Python code, which may import this package, in a process of its own and return its stdout.
+
+    Raises EnvironmentFault where it fails.
+    """
+    found = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); {code}"
+    return call([sys.executable, "-c", found, *arguments])
 
 
 def call(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:

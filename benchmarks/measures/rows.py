@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nuanalysis import trials
-from nuanalysis.benchmarks import _problems
-from nuanalysis.benchmarks._clock import (
+from measures import problems
+from measures.clock import (
     Stopwatch,
     cpu,
     cpu_of,
@@ -18,8 +17,9 @@ from nuanalysis.benchmarks._clock import (
     peak_megabytes,
     race,
 )
-from nuanalysis.benchmarks._records import NotMeasured, Row, Timing
-from nuanalysis.benchmarks._twins import Twin, make_twin, scramble, tilted_scramble
+from measures.records import NotMeasured, Row, Timing
+from measures.twins import Twin, make_twin, scramble, tilted_scramble
+from nuanalysis import trials
 from nuanalysis.errors import DataError
 from nuanalysis.model import Hypothesis, Sample, prepare
 from nuanalysis.trials import Tilt
@@ -92,14 +92,14 @@ def trial_row(
 
 def template(effort: Effort) -> Row:
     """Row: a plain scramble of the template."""
-    samples, hypothesis = _problems.cascades(), _problems.template()
+    samples, hypothesis = problems.cascades(), problems.template()
     contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
     return trial_row("template", "template trial, 59,592 events, plain scramble", contenders, effort, budget=0.5)
 
 
 def template_tilted(effort: Effort) -> Row:
     """Row: a scramble of the template from the mixture that p-values are made with, and its weight."""
-    samples, hypothesis = _problems.cascades(), _problems.template()
+    samples, hypothesis = problems.cascades(), problems.template()
     tilts = trials.choose_tilts(prepare(hypothesis, samples), _REACH_TS)
     contenders = our_trials(hypothesis, samples, _REACH_TS), twin_trials(make_twin(hypothesis, samples), tilts)
     note = f"a mixture of {len(tilts)} tilts that reaches 5 sigma; each trial has its fit and its weight"
@@ -109,8 +109,8 @@ def template_tilted(effort: Effort) -> Row:
 
 def template_changing(effort: Effort) -> Row:
     """Row: a template whose morphology changes with energy, beside one whose does not."""
-    samples = _problems.cascades()
-    contenders = our_trials(_problems.changing_template(), samples), our_trials(_problems.template(), samples)
+    samples = problems.cascades()
+    contenders = our_trials(problems.changing_template(), samples), our_trials(problems.template(), samples)
     what = "template that changes with energy (kra-gamma-like-5), plain scramble, 59,592 events"
     return trial_row(
         "template-changing", what, contenders, effort, budget=0.5, reference="ours, a template with one map"
@@ -119,16 +119,16 @@ def template_changing(effort: Effort) -> Row:
 
 def template_large(effort: Effort) -> Row:
     """Row: the template on 1.13 million events."""
-    samples, hypothesis = (_problems.copies(_problems.cascades()[0], _problems.LARGE),), _problems.template()
+    samples, hypothesis = (problems.copies(problems.cascades()[0], problems.LARGE),), problems.template()
     contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
     n = samples[0].events.sizes["event"]
-    note = f"the synthetic sample {_problems.LARGE} times over, directions moved"
+    note = f"the synthetic sample {problems.LARGE} times over, directions moved"
     return trial_row("template-large", f"template trial, {n:,} events", contenders, effort, budget=8.0, note=note)
 
 
 def template_joint(effort: Effort) -> Row:
     """Row: the template on the three seasons of real tracks.  Raises DataError where they are not here."""
-    samples, hypothesis = _problems.tracks(), _problems.template()
+    samples, hypothesis = problems.tracks(), problems.template()
     contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
     n = sum(s.events.sizes["event"] for s in samples)
     what = f"template trial, {len(samples)} samples jointly, {n:,} real tracks"
@@ -140,7 +140,7 @@ _STACK_NOTE = "the twin has the exact kernel of every source and event"
 
 def stack_12(effort: Effort) -> Row:
     """Row: the stack of twelve supernova remnants, index free."""
-    samples, hypothesis = _problems.cascades(), _problems.supernova_remnants()
+    samples, hypothesis = problems.cascades(), problems.supernova_remnants()
     contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
     what = "stack of 12 sources, free index, 59,592 events"
     return trial_row("stack-12", what, contenders, effort, budget=3.0, note=_STACK_NOTE)
@@ -148,7 +148,7 @@ def stack_12(effort: Effort) -> Row:
 
 def stack_1000(effort: Effort) -> Row:
     """Row: a stack of a thousand sources, index free."""
-    samples, hypothesis = _problems.cascades(), _problems.plane_sources(1000)
+    samples, hypothesis = problems.cascades(), problems.plane_sources(1000)
     contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
     what = "stack of 1,000 sources, free index, 59,592 events"
     return trial_row("stack-1000", what, contenders, effort, budget=3.0, note=_STACK_NOTE)
@@ -156,7 +156,7 @@ def stack_1000(effort: Effort) -> Row:
 
 def point_free(effort: Effort) -> Row:
     """Row: one source, index free."""
-    samples, hypothesis = _problems.cascades(), _problems.point(index_free=True)
+    samples, hypothesis = problems.cascades(), problems.point(index_free=True)
     contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
     what = "point source, free index, 59,592 events"
     return trial_row("point", what, contenders, effort, budget=3.0, note="budget as for the stack of 12")
@@ -164,7 +164,7 @@ def point_free(effort: Effort) -> Row:
 
 def point_fixed(effort: Effort) -> Row:
     """Row: one direction of the sky as a scramble of its own, index fixed, exact in declination."""
-    samples, hypothesis = _problems.cascades(), _problems.point(index_free=False)
+    samples, hypothesis = problems.cascades(), problems.point(index_free=False)
     contenders = our_trials(hypothesis, samples), twin_trials(make_twin(hypothesis, samples))
     what = "point source, index fixed, 59,592 events"
     return trial_row(
@@ -174,7 +174,7 @@ def point_fixed(effort: Effort) -> Row:
 
 def point_beside(reference: str, other: Stopwatch, effort: Effort, note: str) -> Row:
     """Row: one source, index free, beside another program that keeps its own time."""
-    contenders = our_trials(_problems.point(index_free=True), _problems.cascades()), other
+    contenders = our_trials(problems.point(index_free=True), problems.cascades()), other
     what = "point source, free index, 59,592 events"
     return trial_row("point", what, contenders, effort, budget=3.0, reference=reference, note=note)
 
@@ -232,13 +232,13 @@ def work_of_a_worker(path: str) -> None:
 def _worker_peak(problem: object, folder: Path) -> float:
     path = folder / "problem"
     path.write_bytes(pickle.dumps(problem, protocol=5))
-    code = "import sys; from nuanalysis.benchmarks import work_of_a_worker; work_of_a_worker(sys.argv[1])"
+    code = "import sys; from measures.rows import work_of_a_worker; work_of_a_worker(sys.argv[1])"
     return float(fresh(code, (str(path),)))
 
 
 def memory() -> Row:
     """Row: peak memory of a worker with 1.13 million events."""
-    samples, hypothesis = (_problems.copies(_problems.cascades()[0], _problems.LARGE),), _problems.template()
+    samples, hypothesis = (problems.copies(problems.cascades()[0], problems.LARGE),), problems.template()
     with TemporaryDirectory() as folder:
         ours = _worker_peak(prepare(hypothesis, samples), Path(folder))
         other = _worker_peak(make_twin(hypothesis, samples), Path(folder))

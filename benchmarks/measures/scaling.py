@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nuanalysis.benchmarks import _problems
-from nuanalysis.benchmarks._clock import Stopwatch, race
-from nuanalysis.benchmarks._records import Curve
-from nuanalysis.benchmarks._rows import TWIN, Effort, Progress, our_trials, twin_trials
-from nuanalysis.benchmarks._sky_rows import over_pixels
-from nuanalysis.benchmarks._twins import make_twin
+from measures import problems
+from measures.clock import Stopwatch, race
+from measures.records import Curve
+from measures.rows import TWIN, Effort, Progress, our_trials, twin_trials
+from measures.sky_rows import over_pixels
+from measures.twins import make_twin
 from nuanalysis.model import Hypothesis, Sample
 
 OURS = "nuanalysis"
@@ -41,20 +41,20 @@ def _curves(
 
 def over_events(effort: Effort) -> tuple[Curve, ...]:
     """A plain scramble of the template with 15 thousand to 1.13 million events."""
-    (sample,) = _problems.cascades()
+    (sample,) = problems.cascades()
     sizes = (
-        _problems.part(sample, _QUARTER),
+        problems.part(sample, _QUARTER),
         sample,
-        _problems.copies(sample, _QUARTER),
-        _problems.copies(sample, _problems.LARGE),
+        problems.copies(sample, _QUARTER),
+        problems.copies(sample, problems.LARGE),
     )
-    pairs = [_pair(_problems.template(), (s,), effort) for s in sizes]
+    pairs = [_pair(problems.template(), (s,), effort) for s in sizes]
     return _curves("template trial", EVENTS, [float(s.events.sizes["event"]) for s in sizes], pairs, 1.0)
 
 
 def over_trials(effort: Effort) -> tuple[Curve, ...]:
     """Plain scrambles of the template, 1 to 1,000 in one call."""
-    watch = our_trials(_problems.template(), _problems.cascades())
+    watch = our_trials(problems.template(), problems.cascades())
     watch(0, 2)
     cost = [min(watch(0, n) for _ in range(effort.rounds if n < 1000 else 2)) for n in _N_TRIALS]
     return (Curve("one call, template", TRIALS, OURS, tuple(map(float, _N_TRIALS)), tuple(1e3 * c for c in cost), 1.0),)
@@ -62,7 +62,7 @@ def over_trials(effort: Effort) -> tuple[Curve, ...]:
 
 def over_sources(effort: Effort) -> tuple[Curve, ...]:
     """A plain scramble of stacks of 1 to 1,000 sources along the plane, index free; one source is no stack yet."""
-    pairs = [_pair(_problems.plane_sources(n), _problems.cascades(), effort) for n in _N_SOURCES]
+    pairs = [_pair(problems.plane_sources(n), problems.cascades(), effort) for n in _N_SOURCES]
     return _curves("stack trial, free index", SOURCES, [float(n) for n in _N_SOURCES], pairs, 0.0, first=1)
 
 

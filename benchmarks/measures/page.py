@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nuanalysis.benchmarks._records import Curve, Machine, NotMeasured, Report, Row
+from measures.records import Curve, Machine, NotMeasured, Report, Row
 
 _SLACK = 0.1  # of a power: caches and noise bend a straight line by this much
 REFERENCES = """\
