@@ -44,11 +44,6 @@ RELEASES = (
     source_catalogues.RELEASE,
 )
 
-__all__ = [
-    "RELEASES", "FileReport", "Patience", "ReleaseCard", "ReleaseReport", "UpstreamFile", "UpstreamRelease",
-    "cache_root", "fetch", "find", "holdings", "import_files", "release", "release_card", "verify",
-]  # fmt: skip
-
 
 def release(name: str) -> UpstreamRelease:
     """Return the release of that name.  Raises InputError with the nearest name."""

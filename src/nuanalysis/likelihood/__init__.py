@@ -34,11 +34,3 @@ from nuanalysis.likelihood._scan import (
     turned,
 )
 from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
-
-__all__ = [
-    "FEW", "FIT_COLUMNS", "REACH_TS", "TS_TOLERANCE", "Circle", "Curvature", "FitResult", "JointFit", "JointMaximum",
-    "JointTerms", "SkyEvents", "Sums", "Turned", "circle", "curvature_at", "event_numbers", "fit_circle",
-    "fit_directions", "joint_maximum", "joint_terms", "largest_tilt", "maximise", "maximise_and_scan", "maximise_at",
-    "maximise_joint", "maximise_sums", "refuse_flat", "scan", "sky_events", "sums", "thresholds", "tilt_log_ratio",
-    "tilt_ratios", "tilted", "ts_at", "turned",
-]  # fmt: skip

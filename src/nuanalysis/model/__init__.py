@@ -20,9 +20,3 @@ from nuanalysis.model._prepare import (
 )
 from nuanalysis.model._records import OWN_SPECTRUM, Hypothesis, Sample, Statistic, Terms, own_index
 from nuanalysis.model._space import REACH, StackSpace
-
-__all__ = [
-    "OWN_SPECTRUM", "REACH", "Background", "Binning", "Densities", "EnergyTerms", "Hypothesis", "Prepared",
-    "PreparedSample", "Sample", "StackSpace", "Statistic", "Terms", "Where", "binned", "expected_events",
-    "in_reading_order", "join", "own_index", "place", "prepare", "space_nodes", "spectra_of", "terms",
-]  # fmt: skip

@@ -15,12 +15,6 @@ from nuanalysis.records._kinds import (
     known,
     table,
 )
-from nuanalysis.records._layout import Card, html, text
+from nuanalysis.records._layout import Card, html, said_of, text
 from nuanalysis.records._record import Carried, Record, carried, shown
 from nuanalysis.records._settings import Settings, faults_in_words, made, plain, setting
-
-__all__ = [
-    "Card", "Carried", "Chance", "Interval", "Measured", "Position", "Provenance", "Record", "Scope",
-    "Settings", "Unknown", "carried", "certain", "faults_in_words", "html", "known", "made", "plain",
-    "setting", "shown", "table", "text",
-]  # fmt: skip

@@ -24,10 +24,3 @@ from nuanalysis.response._records import (
     point_spread,
 )
 from nuanalysis.schema import Spectrum
-
-__all__ = [
-    "NOMINAL", "NONE", "Response", "Shifted", "Spectrum", "Systematics", "Variation", "acceptance",
-    "acceptance_by_energy", "band_acceptance", "band_of", "band_rates", "detected", "draw_point_spread",
-    "draw_reconstructed_energy", "draw_tabulated_energy", "draw_true_energy", "draw_variation", "energy_densities",
-    "energy_density", "folded_atmosphere", "point_spread",
-]  # fmt: skip

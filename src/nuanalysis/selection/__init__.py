@@ -4,8 +4,3 @@ from __future__ import annotations
 
 from nuanalysis.selection._cuts import NO_RUNS, Check, Cut, CutFlow, Row, Runs, apply
 from nuanalysis.selection.cuts import Duplicates, GoodRuns, Overlap, Quality, Range, Span
-
-__all__ = [
-    "NO_RUNS", "Check", "Cut", "CutFlow", "Duplicates", "GoodRuns", "Overlap", "Quality", "Range", "Row", "Runs",
-    "Span", "apply",
-]  # fmt: skip

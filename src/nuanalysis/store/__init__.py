@@ -10,8 +10,3 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 from nuanalysis.store._events import EventStore
 from nuanalysis.store._files import atomic_write, locked, read_object, sha256_file, table_ecsv, write_object
 from nuanalysis.store._zarr import read_zip, write_zip
-
-__all__ = [
-    "EventStore", "atomic_write", "locked", "read_object", "read_zip", "sha256_file", "table_ecsv", "write_object",
-    "write_zip",
-]  # fmt: skip

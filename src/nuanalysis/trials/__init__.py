@@ -111,19 +111,3 @@ from nuanalysis.trials._strength import (
     median_significance,
     strength_for,
 )
-
-__all__ = [
-    "DEEP_COLUMNS", "FIVE_SIGMA", "HEMISPHERES", "INJECTION_COLUMNS", "MOST_DECLINATION", "PLAIN", "SCRAMBLE_COLUMNS",
-    "SKY_COLUMNS", "SPOT_COLUMNS", "BiasCurve", "CriticalCurve", "GlobalPValue", "JointBias", "Layer", "LocalP",
-    "PValue", "Pilot", "PlaneRegion", "Potential", "Search", "Separation", "Share", "Significance", "SkyTilts",
-    "Strength", "Tilt", "accepted", "as_extreme", "as_large", "at_index", "best_of", "bias_curve", "bias_factor",
-    "bounded_critical", "check_same_events", "choose_tilts", "columns", "conditional_limit", "conditional_trials",
-    "correlated_trials", "critical_curve", "deep_sky_trials", "discovery_potential", "draw_sky", "emissions",
-    "extended_trials", "fit_layer", "fit_pixels", "flux_node", "global_p_value", "hottest", "hottest_position",
-    "hottest_spots", "in_reach", "in_turn", "injected", "injection_grid", "injection_trials", "interval", "joint_bias",
-    "joint_columns", "joint_data", "joint_injected", "joint_trials", "layer_columns", "layers", "likelihood_interval",
-    "list_tilts", "local_p", "log_p_map", "median_fit", "median_significance", "mixture", "mixture_log_weight",
-    "p_value", "pilot", "pilot_tilts", "scramble_trials", "scrambled", "search_for", "separation", "share", "sky_tilts",
-    "sky_trials", "smaller_of_both", "source_trials", "strength_for", "tail", "uncertainty", "variation_of",
-    "weighted_quantile",
-]  # fmt: skip

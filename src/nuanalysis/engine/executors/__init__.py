@@ -16,10 +16,6 @@ from nuanalysis.errors import InputError, did_you_mean
 
 NAMES = ("serial", "threads", "processes", "dask", *QUEUES)
 
-__all__ = [
-    "ONE_THREAD", "DaskExecutor", "Executor", "Processes", "Serial", "Threads", "open_executor",
-]  # fmt: skip
-
 
 def open_executor(name: str, *, workers: int, scheduler: str | None = None, cluster: Path | None = None) -> Executor:
     """Return the executor of that name; nothing starts before it is entered or maps.

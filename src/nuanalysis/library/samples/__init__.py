@@ -36,12 +36,6 @@ SAMPLES: tuple[SampleRecipe, ...] = (
     hese75.SAMPLE,
 )
 
-__all__ = [
-    "SAMPLES", "Detector", "EventTable", "SampleRecipe", "SampleSpec", "Samples", "Season", "assemble", "detector",
-    "event_shares", "joined", "load", "make_events", "names", "own", "recipe", "refuse_shared_events", "sample_spec",
-    "select",
-]  # fmt: skip
-
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 

@@ -26,12 +26,6 @@ from nuanalysis.sky.catalogues.source_list_2023 import CLASSES, LIST_109
 from nuanalysis.sky.catalogues.stacking_2023 import PWN, SNR, UNID
 from nuanalysis.sky.records import Catalogue
 
-__all__ = [
-    "CATALOGUES", "COLUMN_KEYS", "DUPLICATES", "KEYS", "STANDARD", "WEIGHTS", "Choice", "Column", "Group", "Match",
-    "Selection", "SourceTable", "catalogue", "check_map", "chosen_rows", "duplicate_faults", "found_duplicates",
-    "from_catalogue", "listed", "match", "part", "read_sources", "seen_shares", "select",
-]  # fmt: skip
-
 CATALOGUES: dict[str, Catalogue] = {
     "snr": SNR,
     "pwn": PWN,

@@ -14,5 +14,3 @@ from nuanalysis.sky.galaxy.cosmic_rays import COSMIC_RAYS
 from nuanalysis.sky.galaxy.gas import GAS
 from nuanalysis.sky.galaxy.sources import SOURCES
 from nuanalysis.sky.galaxy.yields import YIELDS
-
-__all__ = ["COSMIC_RAYS", "GAS", "SOURCES", "YIELDS"]

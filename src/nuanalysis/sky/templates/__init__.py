@@ -43,11 +43,3 @@ BUILT_IN: dict[str, Recipe] = {
     "galactic-plane-box": galactic_plane_box.RECIPE,
 }
 STAND_IN: dict[str, str] = {"pi0": "pi0-like"}
-
-__all__ = [
-    "BUILT_IN", "GEV_PER_TEV", "NODE_COLUMN", "PREFIX", "PUBLISHED", "RELATIVE", "RELATIVE_FLUX", "STAND_IN",
-    "Built", "MapFile", "Recipe", "Understood", "brightest", "index_parameter", "local_index",
-    "parameter", "parse", "parse_recipe", "read", "read_array", "read_template", "sidecar", "to_equatorial",
-    "to_galactic",
-    "understood",
-]  # fmt: skip

@@ -10,5 +10,3 @@ GAS: dict[str, Gas] = {
     "nakanishi-sofue": nakanishi_sofue.GAS,
     "ferriere": ferriere.GAS,
 }
-
-__all__ = ["GAS", "Gas", "Part"]

@@ -9,5 +9,3 @@ from nuanalysis.sky.galaxy.yields import aafrag, kelner
 from nuanalysis.sky.galaxy.yields._yield import HELIUM_PER_HYDROGEN, Yields
 
 YIELDS: dict[str, Yields] = {"kelner": kelner.YIELDS, "aafrag": aafrag.YIELDS}
-
-__all__ = ["HELIUM_PER_HYDROGEN", "YIELDS", "Yields"]
