@@ -260,7 +260,7 @@ def test_the_product_of_a_scan_is_its_map(finished: Run) -> None:
     "lost",
     [
         "results/scan-cascades-2023-sky.json",
-        "products/sky-cascades-2023-sky.zip",
+        "products/sky-scan-cascades-2023-sky.zip",
         "results/sources-cascades-2023-few.json",
     ],
 )

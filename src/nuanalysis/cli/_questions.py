@@ -98,10 +98,13 @@ def _parameters(question: type[Settings], sample: type[Settings], *, several: bo
 
 def verb(name: str) -> Callable[..., None]:
     """The command of a question."""
-    from nuanalysis.answers import question
-    from nuanalysis.library.samples import SampleSpec
+    from nuanalysis.engine import progress
 
-    asked = question(name)
+    with progress.compiling(say):
+        from nuanalysis.answers import question
+        from nuanalysis.library.samples import SampleSpec
+
+        asked = question(name)
 
     def run(**values: Any) -> None:
         _run(name, values)
@@ -149,7 +152,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
         lambda: _free(output),
     )
     samples.refuse_shared_events([samples.recipe(one) for one in wanted])
-    with engine.open() as executor:
+    with progress.compiling(say), engine.open() as executor:
         ready = tuple(samples.load(spec, values["seed"]) for spec in specs)
         for one in ready:
             if one.origin == "synthetic":

@@ -28,13 +28,15 @@ def run(
 ) -> None:
     """Run the notebooks in order into RUNS/NAME; what is finished and unchanged is skipped, with the reason."""
     from nuanalysis import publish
+    from nuanalysis.engine.progress import compiling
     from nuanalysis.engine.settings import EngineSettings
     from nuanalysis.records import made
     from nuanalysis.workflow.run import run as work
 
     said = {"executor": executor, "workers": workers, "scheduler": scheduler, "cluster": cluster}
     engine = made(EngineSettings, said, "the executor cannot be used so")
-    done = work(spec, runs, engine, say, force=force)
+    with compiling(say):
+        done = work(spec, runs, engine, say, force=force)
     table = publish.campaign_text(publish.load_results(Path(done.folder)))
     text = "\n".join([str(done), *(["", table, f"table: {Path(done.folder) / 'campaign.ecsv'}"] if table else [])])
     answer(done.to_dict(), as_json=json, text=text)

@@ -63,7 +63,7 @@ def catalogue_card(asked: Asked, table: SourceTable) -> CatalogueCard:
         source=asked.source,
         sources=len(table),
         with_direction=int(table.placed.sum()),
-        classes=dict(Counter(table.classes.tolist()).most_common()),
+        classes=dict(Counter(filter(None, table.classes.tolist())).most_common()),
         read_as=dict(table.used),
         columns=tuple(
             ColumnCard(name=name, unit=column.unit, kind="words" if column.values.dtype.kind == "U" else "numbers")

@@ -51,8 +51,12 @@ class Sidecar:
 
 
 def slug(hypothesis: str) -> str:
-    """File-name form of a hypothesis: 'template:pi0' -> 'template-pi0', 'point:83.6,-22' -> 'point-83.6_-22'."""
-    short = re.sub(r"[^a-z0-9._+-]+", "-", hypothesis.lower().replace(",", "_")).strip("-.")
+    """File-name form of a name: 'template:pi0' -> 'template-pi0', 'point:83.6,-22' -> 'point-83.6_-22'.
+
+    Samples that are analysed jointly are joined by 'and': 'cascades-2023 + tracks' -> 'cascades-2023-and-tracks'.
+    """
+    words = hypothesis.lower().replace(" + ", "-and-").replace(",", "_")
+    short = re.sub(r"[^a-z0-9._+-]+", "-", words).strip("-.")
     if "?" not in hypothesis:
         return short
     # Rules and parameters may be long, and differ in what a file name cannot hold.

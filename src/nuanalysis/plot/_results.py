@@ -225,7 +225,8 @@ def flux_comparison(results: Sequence[FluxRow], published: Mapping[str, Publishe
     axes.set_ylim(len(results) - 0.4, -0.6)
     named(axes, FLUX_AXIS)
     log_ticks(axes.xaxis)
-    return _beside(figure, axes, "Fluxes beside the published values", results, 1)
+    compared = any(row.hypothesis in published for row in results)
+    return _beside(figure, axes, "Fluxes beside the published values" if compared else "Fluxes and limits", results, 1)
 
 
 _PANELS = (("signal events n_s", "n_signal"), ("spectral index", "index"), ("local\nsignificance (σ)", "sigma"))

@@ -47,7 +47,7 @@ def difference_in_sigma(ours: Span, theirs: Span) -> float:
 
 
 def _sigmas(value: float) -> str:
-    return f"{shown(value, '.2f')}σ" if math.isfinite(value) else ABSENT
+    return f"{shown(round(value, 2) + 0.0, '.2f')}σ" if math.isfinite(value) else ABSENT
 
 
 def _signed(value: float, unit: str) -> str:

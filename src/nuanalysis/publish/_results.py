@@ -130,7 +130,7 @@ class Entry(Record):
 
     def product(self, folder: Path, kind: str) -> Path:
         """Where a large dataset of the answer is kept in a run folder."""
-        return folder / "products" / f"{kind}-{slug(self.sample)}-{slug(self.name)}.zip"
+        return folder / "products" / f"{kind}-{self.stem.removeprefix('measure-')}.zip"
 
 
 class Results(Record):

@@ -134,7 +134,7 @@ class Chance(Record):
             said = f"{self.p:.2g} (extrapolated)" if self.extrapolated else f"{self.p:.3g}"
         else:
             said = with_error(self.p, self.error)
-        sigma = "" if self.sigma is None else f", {self.sigma:.2f} sigma"
+        sigma = "" if self.sigma is None else f", {round(self.sigma, 2) + 0.0:.2f} sigma"
         return f"{self.scope} p {said}{sigma}, {self.n_trials:,} trials"
 
     def cell(self, form: str = "") -> str:

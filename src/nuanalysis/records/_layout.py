@@ -221,5 +221,6 @@ def html(record: BaseModel) -> str:
         else:
             more = f"<p>... and {part.left_out:,} more</p>" if part.left_out else ""
             body = "".join(_html_cells(cells, "td") for cells in part.cells)
-            out.append(f"<p>{_html.escape(part.title)}</p><table>{_html_cells(part.heads, 'th')}{body}</table>{more}")
+            caption = f"<caption>{_html.escape(part.title)}</caption>"
+            out.append(f"<table>{caption}{_html_cells(part.heads, 'th')}{body}</table>{more}")
     return "\n".join(out).replace("</table>\n<table>", "").replace(" +- ", " ± ")

@@ -96,6 +96,7 @@ class AnalysisSpec(Settings):
         twice = _twice([s.name for s in self.sample])
         twice += [h.name for h, form in zip(self.hypothesis, hypotheses, strict=True) if hypotheses.count(form) > 1]
         twice += _twice([f"{one.section} '{one.name}'" for one in self.asked])
+        twice += [one.name for one in self.asked if one.section == "measure" and slug(one.name) in hypotheses]
         if twice:
             raise ValueError(f"named twice, or the same in file names: {', '.join(twice)}; give each a name of its own")
         return self
