@@ -135,6 +135,37 @@ def template_joint(effort: Effort) -> Row:
     return trial_row("template-joint", what, contenders, effort, budget=None, origin="real")
 
 
+_INJECTED = 2.0  # standard deviations of n_s
+
+
+def injection_row(name: str, what: str, hypothesis: Hypothesis, effort: Effort) -> Row:
+    """Milliseconds of an injection trial on the real tracks.  Raises DataError where they are not here."""
+    samples = problems.tracks()
+    prepared = prepare(hypothesis, samples)
+    means = (_INJECTED * float(prepared.spread.min()),)
+    ours = cpu(lambda first, last: trials.injection_trials(prepared, 1, first, last, means))
+    contenders = ours, twin_trials(make_twin(hypothesis, samples))
+    n = sum(s.events.sizes["event"] for s in samples)
+    what = f"injection trial of {what}, {n:,} real tracks: signal drawn, background estimated anew"
+    reference, note = f"{TWIN}, a plain scramble", "the twin's trial draws no signal and keeps its background"
+    return trial_row(name, what, contenders, effort, budget=6.0, origin="real", reference=reference, note=note)
+
+
+def injection_template(effort: Effort) -> Row:
+    """Row: an injection trial of the template on the real tracks."""
+    return injection_row("injection-template", "the template", problems.template(), effort)
+
+
+def injection_point(effort: Effort) -> Row:
+    """Row: an injection trial of a point source on the real tracks, index free."""
+    return injection_row("injection-point", "a point source, free index", problems.point(index_free=True), effort)
+
+
+def injection_stack(effort: Effort) -> Row:
+    """Row: an injection trial of a stack of twelve on the real tracks, index free."""
+    return injection_row("injection-stack", "a stack of 12, free index", problems.supernova_remnants(), effort)
+
+
 _STACK_NOTE = "the twin has the exact kernel of every source and event"
 
 
@@ -189,6 +220,14 @@ def importing(effort: Effort) -> Row:
     what = "import nuanalysis, start of the interpreter included"
     note = "rooms are imported on first use"
     return _seconds_row("import", what, ours, "import numpy", other, 0.5, note)
+
+
+def listing(effort: Effort) -> Row:
+    """Row: CPU of a verb that computes nothing, beside a process that imports numpy."""
+    verb = cpu_of("from nuanalysis.cli import main\ntry:\n    main(['templates', 'ls'])\nexcept SystemExit:\n    pass")
+    ours, other = race((verb, cpu_of("import numpy")), rounds=effort.rounds, seconds=0.0)
+    what = "nuanalysis templates ls, start of the interpreter included"
+    return _seconds_row("templates-ls", what, ours, "import numpy", other, 1.0, "a verb imports what it needs")
 
 
 def importing_trials(effort: Effort) -> Row:
@@ -258,11 +297,15 @@ FULL_ROWS: tuple[Maker, ...] = (
     template_changing,
     template_large,
     template_joint,
+    injection_template,
+    injection_point,
+    injection_stack,
     stack_12,
     stack_1000,
     point_free,
     point_fixed,
     importing,
+    listing,
     importing_trials,
 )
 ELSEWHERE = (
@@ -273,7 +316,7 @@ ELSEWHERE = (
         120.0,
         "needs a machine without it: time 'make env' in a fresh clone",
     ),
-    NotMeasured("main-job", "main job on the embedded default", "s", 300.0, "'make run' prints its seconds at the end"),
+    NotMeasured("main-job", "main job on the embedded default", "s", 180.0, "'make run' prints its seconds at the end"),
     NotMeasured("test-suite", "test suite", "s", 600.0, "'make test' prints its seconds at the end"),
     NotMeasured("binder", "memory of a Binder session", "MB", 2000.0, "needs a Binder session"),
 )
