@@ -1,9 +1,11 @@
-"""The ensembles that several questions share: background to a precision, signal to a reach."""
+"""The ensembles that several questions share, background to a precision and signal to a reach, and chances of them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +16,15 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Problem, Scrambles, run
 from nuanalysis.engine.executors import Threads
+from nuanalysis.errors import PrecisionError
 from nuanalysis.model import Prepared
-from nuanalysis.records import Settings, setting
+from nuanalysis.records import Chance, Scope, Unknown, certain
 from nuanalysis.response import NONE, Systematics
+from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream, seed_of
 
-Floats = NDArray[np.float64]
+T = TypeVar("T")
+LOCAL = "of this hypothesis alone, not corrected for others that were asked"
 METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"
 PRECISION = 0.05  # relative statistical error of a p-value that is asked for
 MOST_TRIALS = 2_000_000  # as many as are run without being asked for
@@ -33,18 +38,34 @@ MOST_REACH = 40.0
 _DOUBLINGS = 3  # of the range of injections, where they do not reach
 
 
-class Wanted(Settings):
-    """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing in rad."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing in deg.
 
-    precision: float = setting(PRECISION, help="inf: whatever the trials give")
-    n_trials: int = setting(0)
-    smear: float = setting(0.0)
+    precision : inf for whatever the trials give.
+    """
+
+    precision: float = PRECISION
+    n_trials: int = 0
+    smear_declination: float = 0.0
+
+    @property
+    def smear(self) -> float:
+        """The smearing in rad."""
+        return math.radians(self.smear_declination)
 
 
-def smear_setting() -> Any:
-    """How far declinations of background trials are smeared."""
-    help = "smear declinations of scrambles too (IceCube 2023: 3)"
-    return setting(0.0, low=0, high=10, unit="deg", help=help)
+def or_reason(work: Callable[..., T], *args: Any) -> T | Unknown:
+    """What the work returns, or why its trials do not give it."""
+    try:
+        return work(*args)
+    except PrecisionError as error:
+        return Unknown(reason=str(error))
+
+
+def or_nan(value: float | Unknown | None) -> float:
+    """The number; NaN for what is not known."""
+    return math.nan if value is None or isinstance(value, Unknown) else value
 
 
 def scrambles(problem: Problem, n: int, reach_ts: float, bench: Bench) -> xr.Dataset:
@@ -158,9 +179,7 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
     is doubled, up to three times, where the strongest skies do not reach.
     """
     reach = reach_strength(sigma)
-    threshold = trials.weighted_quantile(
-        background["ts"].values, background["log_weight"].values, float(scipy.special.ndtr(-sigma))
-    )
+    threshold = quantile_of(background, float(scipy.special.ndtr(-sigma)))
     found = injections(problem, n, reach, bench)
     for _ in range(_DOUBLINGS):
         injected = found["n_injected"].values
@@ -175,3 +194,67 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
 def spread_of(problem: Problem) -> float:
     """Standard deviation of n_s without signal, with the spectrum of quoted fluxes."""
     return float(trials.uncertainty(problem.prepared)[trials.flux_node(problem.prepared)])
+
+
+def quantile_of(background: xr.Dataset, upper: float) -> float:
+    """The TS that a share ``upper`` of weighted background trials has beyond it."""
+    return trials.weighted_quantile(background["ts"].values, background["log_weight"].values, upper)
+
+
+# --- chances ---------------------------------------------------------------------------------------------------------
+
+
+def chance_of(background: xr.Dataset, ts: float, *, precision: float = math.inf) -> Chance:
+    """Local p-value of a test statistic from weighted trials.  Raises PrecisionError where they do not reach it."""
+    if ts <= 0.0:
+        return certain()
+    found = trials.p_value(background["ts"].values, background["log_weight"].values, ts, precision)
+    return weighted(found, LOCAL, not_converged=int((background["converged"].values < 1).sum()))
+
+
+def weighted(
+    found: trials.PValue | trials.GlobalPValue, of: str, *, scope: Scope = "local", not_converged: int = 0
+) -> Chance:
+    """A p-value from weighted trials."""
+    return Chance(
+        p=found.p, error=found.p_error, n_trials=found.n_trials, ess=found.ess, scope=scope, of=of, method=METHOD,
+        not_converged=not_converged,
+    )  # fmt: skip
+
+
+def chance_or_reason(background: xr.Dataset, ts: float) -> Chance | Unknown:
+    """The local p-value, or why the trials do not give one."""
+    return or_reason(chance_of, background, ts)
+
+
+def p_and_error(chance: Chance | Unknown) -> tuple[float, float]:
+    """A p-value and its error; NaN for what is not known."""
+    return (math.nan, math.nan) if isinstance(chance, Unknown) else (chance.p, or_nan(chance.error))
+
+
+def said(chance: Chance | Unknown) -> str:
+    """A p-value in a sentence, which names it where it is not known."""
+    return f"p-value {chance.words()}" if isinstance(chance, Unknown) else chance.words()
+
+
+def counted(found: trials.Share, of: str, method: str, scope: Scope = "local") -> Chance:
+    """A share of plain trials, with its bound where none was counted."""
+    return Chance(
+        p=found.p,
+        error=found.error,
+        n_trials=found.n_trials,
+        bound=found.upper_bound,
+        of=of,
+        method=method,
+        scope=scope,
+    )
+
+
+def share_of(met: NDArray[np.bool_], of: str, method: str = "") -> Chance:
+    """The share k / n of trials in which something happened."""
+    return counted(trials.share(met), of, method)
+
+
+def tail_of(met: NDArray[np.bool_], of: str, method: str, scope: Scope = "local") -> Chance:
+    """A p-value (k + 1) / (n + 1), the data counted as one of the experiments."""
+    return counted(trials.tail(met), of, method, scope)

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import LOCAL, share_of
-from nuanalysis.answers._ensembles import scrambles
+from nuanalysis.answers._ensembles import LOCAL, scrambles, share_of
 from nuanalysis.answers._experiments import Experiments, Model, as_it_is, lost
 from nuanalysis.answers._posed import fit_data
 from nuanalysis.deferred import scipy

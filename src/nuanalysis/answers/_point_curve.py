@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import or_reason
+from nuanalysis.answers._ensembles import or_reason
 from nuanalysis.answers._point_trials import Plan, PointTrials, at_declination
 from nuanalysis.answers._posed import pose
 from nuanalysis.engine.bench import Bench

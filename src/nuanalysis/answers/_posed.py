@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from nuanalysis.answers._question import Index, IndexFree, Named, Question
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
 from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
@@ -14,7 +15,7 @@ from nuanalysis.library.hypotheses import model_origin, read_hypotheses
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, maximise
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Sample, Terms, prepare, terms
-from nuanalysis.records import Position, Provenance, Record, shown
+from nuanalysis.records import Position, Provenance, Record, setting, shown
 from nuanalysis.sky.records import Catalogue, PointSource
 
 
@@ -34,6 +35,18 @@ def prepared_on(hypothesis: Hypothesis, samples: Samples) -> Problem:
 def prepared_on_seasons(hypothesis: Hypothesis, seasons: tuple[Sample, ...], seed: int) -> Problem:
     """A hypothesis prepared on the seasons of a sample; seed : of its trials."""
     return Problem(prepare(hypothesis, seasons), problem_fingerprint(hypothesis, seasons), seed)
+
+
+class OnHypothesis(Question):
+    """A question on one hypothesis."""
+
+    hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
+    index: Index = None
+    index_free: IndexFree = None
+
+    def posed(self, samples: Samples) -> Problem:
+        """Its hypothesis, prepared on samples."""
+        return pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
 
 
 def fit_data(problem: Problem) -> tuple[FitResult, Terms]:
@@ -71,11 +84,9 @@ class Tested(Record):
     fingerprint: str = shown("sha256 of all that its trials depend on", "", hidden=True)
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"{self.hypothesis}: {self.label}"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return self.hypothesis
 
 
@@ -100,6 +111,11 @@ class Fitted(Record):
     n_signal: float = shown("fitted signal events n_s", form=".1f", short="n_s")
     index: float | None = shown("spectral index", None, form=".2f")
     converged: bool = shown("the fit converged", True)
+
+    @property
+    def warning(self) -> str:
+        """What is said behind a fit that did not converge."""
+        return "" if self.converged else " The fit did NOT converge."
 
 
 def fitted(problem: Problem, best: FitResult) -> Fitted:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
+from nuanalysis.library.catalogues import PREFIX
 from nuanalysis.library.hypotheses import check_name, hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.records import Provenance, Record, Settings, made, shown, table
+from nuanalysis.records import Provenance, Record, Settings, made, setting, shown, table
 from nuanalysis.sky.records import Catalogue
 
 if TYPE_CHECKING:
@@ -23,51 +27,93 @@ if TYPE_CHECKING:
 
     from nuanalysis.plot import Drawn
 
+FEWEST_TRIALS, FEWEST_INJECTIONS = 200, 300
 
-def _checked(given: object) -> object:
-    """A name that can be told without reading a map, or one of our own nouns."""
-    if isinstance(given, str):
-        try:
-            check_name(given.replace("each:", "stack:", 1) if given.startswith("each:") else given)
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return given
+
+@contextmanager
+def faults_of_a_setting() -> Iterator[None]:
+    """A fault of a setting as pydantic collects it: ValueError in place of InputError."""
     try:
-        return hypothesis(given)
+        yield
     except InputError as error:
         raise ValueError(str(error)) from error
 
 
-#: template:NAME, template:FILE, stack:CATALOGUE, point:RA,DEC, or a noun that Python holds.
-Named = Annotated[Any, BeforeValidator(_checked), PlainSerializer(lambda one: getattr(one, "name", one))]
+def name_of(one: object) -> str:
+    """The name of one of our own nouns; a name as it is."""
+    return str(getattr(one, "name", one))
+
+
+def _checked(given: object) -> object:
+    """A name that can be told without reading a map, or one of our own nouns."""
+    with faults_of_a_setting():
+        if not isinstance(given, str):
+            return hypothesis(given)
+        check_name(given.replace("each:", "stack:", 1) if given.startswith("each:") else given)
+    return given
 
 
 def _checked_sources(given: object) -> object:
     """The name of a list of sources that can be told without reading it, or a catalogue that Python holds."""
     if isinstance(given, str):
-        try:
-            check_name(f"stack:{given.removeprefix('stack:')}")
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return given
-    if isinstance(given, Catalogue):
-        return given
-    raise ValueError(f"expected the name of a list of sources or a catalogue, found {type(given).__name__}")
+        with faults_of_a_setting():
+            check_name(f"{PREFIX}{given.removeprefix(PREFIX)}")
+    elif not isinstance(given, Catalogue):
+        raise ValueError(f"expected the name of a list of sources or a catalogue, found {type(given).__name__}")
+    return given
 
 
+#: template:NAME, template:FILE, stack:CATALOGUE, point:RA,DEC, or a noun that Python holds.
+Named = Annotated[Any, BeforeValidator(_checked), PlainSerializer(name_of)]
 #: A list of sources: a name, NAME?rule=.., a file, or a catalogue that Python holds.
-Sources = Annotated[Any, BeforeValidator(_checked_sources), PlainSerializer(lambda one: getattr(one, "name", one))]
+SourceList = Annotated[Any, BeforeValidator(_checked_sources), PlainSerializer(name_of)]
+
+
+def repeated(names: Iterable[str], what: str) -> list[str]:
+    """What is said of names that come twice; nothing where all are different."""
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    return [f"{', '.join(twice)} named twice; expected different {what}"] if twice else []
 
 
 def stacked(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """Different lists of sources as stacks.  Raises ValueError for none, and for one that is named twice."""
-    names = [str(getattr(one, "name", one)).removeprefix("stack:") for one in given]
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"{', '.join(twice)} named twice; expected different lists of sources")
-    if not names:
-        raise ValueError("no list of sources; expected one or more, for example snr")
-    return tuple(f"stack:{one.removeprefix('stack:')}" if isinstance(one, str) else one for one in given)
+    faults = repeated((name_of(one).removeprefix(PREFIX) for one in given), "lists of sources")
+    if faults or not given:
+        raise ValueError("".join(faults) or "no list of sources; expected one or more, for example snr")
+    return tuple(f"{PREFIX}{one.removeprefix(PREFIX)}" if isinstance(one, str) else one for one in given)
+
+
+# --- settings of several questions -----------------------------------------------------------------------------------
+
+
+def _enough_trials(n: int) -> int:
+    if 0 < n < FEWEST_TRIALS:
+        raise ValueError(f"trials is {n}; expected {FEWEST_TRIALS} or more, or 0 for as many as the precision takes")
+    return n
+
+
+def _enough_injections(n: int) -> int:
+    if 0 < n < FEWEST_INJECTIONS:
+        raise ValueError(f"injections is {n}; expected {FEWEST_INJECTIONS} or more, or 0 for the fit alone")
+    return n
+
+
+Index = Annotated[float | None, setting(low=1, high=4, help="index of a power law, in place of the hypothesis' own")]
+IndexFree = Annotated[bool | None, setting(help="fit the index; without: for stacks and points alone")]
+Precision = Annotated[float, setting(low=0.001, high=0.3, help="relative statistical error of the p-value")]
+Scrambled = Annotated[
+    int,
+    setting(low=0, high=100_000_000, help="scrambles, 200 or more; 0: as many as the precision takes"),
+    AfterValidator(_enough_trials),
+]
+Injected = Annotated[
+    int,
+    setting(low=0, high=10_000_000, help="injected skies for flux and limit; 0: the fit alone"),
+    AfterValidator(_enough_injections),
+]
+Smear = Annotated[
+    float, setting(low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)")
+]
 
 
 class Question(Settings):
@@ -80,9 +126,9 @@ class Question(Settings):
     several: ClassVar[bool] = False
     example: ClassVar[Mapping[str, Any]] = {}
 
+    @abstractmethod
     def ask(self, samples: Samples, bench: Bench) -> Answer:
         """The answer.  Raises InputError for what cannot be asked of these samples."""
-        raise NotImplementedError
 
     @classmethod
     def of(cls, **values: Any) -> Self:
@@ -98,17 +144,23 @@ class Question(Settings):
 class Answer(Record):
     """What was found: shows itself as text, HTML, table, JSON and figure."""
 
-    name: ClassVar[str] = "answer"
-    rows: ClassVar[str] = ""  # the field whose records are the rows of its table; without: the answer is one row
+    rows: ClassVar[str] = ""  # where the rows of its table are, as in 'catalogues.sources'; without: the answer is one
     provenance: Provenance = shown("whose events")
 
     def headline(self) -> tuple[str, ...]:
         """The answer in a sentence or two."""
         return ()
 
+    def about(self) -> Mapping[str, str]:
+        """More lines of the head of its table, by their keys."""
+        return {}
+
     def to_table(self) -> QTable:
         """An astropy QTable: a row for each part of the answer where it has parts, else one row."""
-        return table(getattr(self, self.rows) if self.rows else (self,), self.provenance)
+        rows: Sequence[Any] = (self,)
+        for name in filter(None, self.rows.split(".")):
+            rows = [part for row in rows for part in getattr(row, name)]
+        return table(rows, self.provenance, **self.about())
 
     def drawn(self) -> tuple[Drawn, ...]:
         """The figures of the answer, each with its caption and alt text."""
@@ -141,7 +193,8 @@ class Answer(Record):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; name a folder, or one that does not exist yet")
         hypothesis = getattr(getattr(self, "tested", None), "hypothesis", "")
-        parts = (self.name, plot.slug(self.provenance.sample), hypothesis and plot.slug(hypothesis))
+        asked = type(self).__module__.rpartition(".")[2]
+        parts = (asked, plot.slug(self.provenance.sample), hypothesis and plot.slug(hypothesis))
         stem = "-".join(filter(None, parts))
         marked = stem + plot.mark(self.provenance.origin)
         written = {

@@ -10,14 +10,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
-from nuanalysis.answers._chance import tail_of
-from nuanalysis.answers._ensembles import scrambles
+from nuanalysis.answers._ensembles import scrambles, tail_of
 from nuanalysis.answers._posed import Fitted, direction, prepared_on_seasons
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble, Kept
@@ -56,14 +55,10 @@ def _an_nside(nside: int) -> int:
 Nside = Annotated[int, AfterValidator(_an_nside)]
 
 
-def skies_setting(default: int) -> Any:
-    """How many background skies stand behind global p-values."""
-    return setting(default, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
-
-
-def local_trials_setting(default: int) -> Any:
-    """How many scrambles stand behind local p-values."""
-    return setting(default, low=200, high=10_000_000, help="tilted scrambles behind each local p-value")
+NSkies = Annotated[
+    int, setting(low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
+]
+LocalTrials = Annotated[int, setting(low=200, high=10_000_000, help="tilted scrambles behind each local p-value")]
 
 
 # --- the events ------------------------------------------------------------------------------------------------------

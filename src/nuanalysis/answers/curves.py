@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from nuanalysis import store, trials
-from nuanalysis.answers._chance import or_reason
+from nuanalysis.answers._ensembles import or_reason
 from nuanalysis.answers._flux import Energies
 from nuanalysis.answers._point_curve import Curve, curves_of, fits_of
 from nuanalysis.answers._point_trials import METHOD, Plan
@@ -224,7 +224,6 @@ def _span(found: Sequence[PointFlux | Unknown]) -> str:
 class CurvesAnswer(Answer):
     """Point sources against declination."""
 
-    name: ClassVar[str] = "curves"
     index_free: bool = shown("index of the fits free in [1, 4]; else held at the injected one")
     declinations: tuple[float, ...] = shown("declinations with trials", unit="deg", form="g", hidden=True)
     n_trials: int = shown("scrambles at each declination")
@@ -373,6 +372,3 @@ def curves(samples: tuple[Samples, ...], asked: Curves, bench: Bench) -> CurvesA
         sources="" if sources is None else sources.name,
         curves=tuple(out),
     )
-
-
-QUESTION = Curves

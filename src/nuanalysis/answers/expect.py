@@ -63,7 +63,6 @@ class Expect(Question):
 class ExpectAnswer(Answer):
     """Expected events."""
 
-    name: ClassVar[str] = "expect"
     hypothesis: str = shown("hypothesis")
     label: str = shown("label", hidden=True)
     index: float | None = shown("spectral index", None)
@@ -77,6 +76,3 @@ class ExpectAnswer(Answer):
     def headline(self) -> tuple[str, ...]:
         flux = f"{self.flux:.4g} {self.flux_unit}"
         return (f"A flux of {flux} of {self.hypothesis} brings {self.n_expected:.5g} events.",)
-
-
-QUESTION = Expect

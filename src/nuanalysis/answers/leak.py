@@ -11,24 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import LOCAL, counted, share_of
-from nuanalysis.answers._experiments import (
-    METHOD,
-    Experiments,
-    Profiled,
-    Quantiles,
-    corrected,
-    fitted_events,
-    index_of,
-    origin_of_skies,
-    profiled,
-    quantiles,
-    trials_setting,
-)
+from nuanalysis.answers import _experiments
+from nuanalysis.answers._ensembles import LOCAL, counted, share_of
+from nuanalysis.answers._experiments import METHOD, Experiments, Profiled, Quantiles, origin_of_skies, quantiles
 from nuanalysis.answers._leak_skies import (
     LOCAL_OF_SKIES,
     SCRAMBLES,
@@ -52,7 +40,7 @@ from nuanalysis.answers._posed import (
     provenance_of,
     tested,
 )
-from nuanalysis.answers._question import Answer, Named, Question, Sources, stacked
+from nuanalysis.answers._question import Answer, Named, Question, SourceList, name_of, stacked
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -64,13 +52,13 @@ from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, ref
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, LeakPanel, Sidecar, leak_figure
 from nuanalysis.records import Carried, Chance, Measured, Record, Unknown, carried, certain, setting, shown
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.trials.streams import LEAK_BEST_FIT
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-Floats = NDArray[np.float64]
 _EDGE = 0.025  # share of the skies below, and above, the outer quantiles
 _NOTES = (
     "skies are pseudo-experiments: scrambled events of the sample and Poisson events of the diffuse component, no "
@@ -88,7 +76,7 @@ _NOTES = (
 def _template(given: object) -> object:
     target = getattr(given, "target", given)
     if not (isinstance(target, Template) or str(target).startswith("template:")):
-        raise ValueError(f"'{getattr(given, 'name', given)}' is no template; expected one, for example template:pi0")
+        raise ValueError(f"'{name_of(given)}' is no template; expected one, for example template:pi0")
     return given
 
 
@@ -102,13 +90,15 @@ class Leak(Question):
         "skies": 100,
     }
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
-    catalogues: Annotated[tuple[Sources, ...], AfterValidator(stacked)] = setting(
+    catalogues: Annotated[tuple[SourceList, ...], AfterValidator(stacked)] = setting(
         ("snr", "pwn", "unid"), help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
     )
     n_diffuse: float | None = setting(
         None, above=0, high=1e6, help="mean diffuse events of a sky; without: the best fit, corrected for its bias"
     )
-    skies: int = trials_setting(300, "skies with the diffuse component alone, and as many without any signal")
+    skies: _experiments.Trials = setting(
+        300, help="skies with the diffuse component alone, and as many without any signal"
+    )
 
     def ask(self, samples: Samples, bench: Bench) -> LeakAnswer:
         problems = tuple(prepared_on(one, samples) for one in hypotheses(self.diffuse, self.catalogues))
@@ -171,7 +161,6 @@ class Pair(Record):
 class LeakAnswer(Answer):
     """Stacks beside a diffuse component."""
 
-    name: ClassVar[str] = "leak"
     rows: ClassVar[str] = "stacks"
     diffuse: Tested = shown("diffuse component")
     fitted: Fitted = shown("its fit to the events, alone")
@@ -268,14 +257,14 @@ def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside,
     ts = [gain if (gain := best.ts - one.ts) > TS_TOLERANCE else 0.0 for one in rest]
     as_large = counted(trials.as_large(skies["ts_profiled"].values, ts[1]), LOCAL, METHOD) if ts[1] else certain()
     # The null of the diffuse component are skies with the stack alone, as strong as it is without the diffuse.
-    chances = profiled(held, data, ts[0], 0), Profiled(chance=as_large)
+    chances = _experiments.profiled(held, data, ts[0], 0), Profiled(chance=as_large)
     shape, n, index = curvature_at(data, best), best.n_signal(data), best.index(data)
     rows = tuple(
         Beside(
             hypothesis=problem.hypothesis.name,
             beside=held.problems[1 - j].hypothesis.name,
-            n_signal=fitted_events((float(n[j]), float(shape.errors[j]))),
-            index=index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
+            n_signal=_experiments.fitted_events((float(n[j]), float(shape.errors[j]))),
+            index=_experiments.index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
             ts=ts[j],
             profiled=chances[j],
         )
@@ -299,7 +288,7 @@ def best_fit(held: Experiments) -> tuple[Fitted, Measured]:
     if best.n_signal <= 0.0:
         return fitted(problem, best), Measured(value=0.0, error=Unknown(reason="nothing was fitted"))
     alone, n, index = replace(held, problems=(problem,)), np.array([best.n_signal]), np.array([best.index])
-    signal = corrected(alone, n, index, (0,), LEAK_BEST_FIT.rounds)
+    signal = _experiments.corrected(alone, n, index, (0,), LEAK_BEST_FIT.rounds)
     return fitted(problem, best), Measured(value=float(signal.n_signal[0]), error=float(signal.error[0]))
 
 
@@ -366,6 +355,3 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
         n_trials=held.n_trials,
         skies=xr.concat([one.skies for one in stacks], "stack", combine_attrs="drop"),
     )
-
-
-QUESTION = Leak

@@ -5,43 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import smear_setting
+from nuanalysis.answers import _sky
+from nuanalysis.answers._ensembles import p_and_error
 from nuanalysis.answers._posed import Fitted, position, provenance_of
-from nuanalysis.answers._question import Answer, Question
-from nuanalysis.answers._question import Sources as Listed
-from nuanalysis.answers._sky import (
-    GLOBAL,
-    METHOD,
-    Skies,
-    Sky,
-    background,
-    fitted_row,
-    global_chance,
-    local_chance,
-    local_table,
-    local_trials_setting,
-    look_at,
-    skies_setting,
-)
+from nuanalysis.answers._question import Answer, Question, Smear, SourceList
+from nuanalysis.answers._sky import GLOBAL, METHOD, Sky, global_chance
 from nuanalysis.engine.bench import Bench
 from nuanalysis.interpret.population import population, smallest_binomial
-from nuanalysis.library.catalogues import open_catalogue
+from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import fit_directions, turned
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, Sidecar, chances_figure, mark, slug
-from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown, table
+from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.store.sky_maps import LOCAL
-
-if TYPE_CHECKING:
-    from astropy.table import QTable
 
 _SKIES_A_BATCH = 50
 _DRAWN = 20
@@ -51,21 +35,14 @@ class Sources(Question):
     """Every source of a list: local p-values, the global one of the best, the binomial test of the list."""
 
     example: ClassVar[Mapping[str, Any]] = {"catalogue": "snr", "skies": 20, "local_trials": 200}
-    catalogue: Listed = setting(help="list of sources: list-109, snr, hgps?rule=.., or a file")
-    skies: int = skies_setting(1000)
-    smear_declination: float = smear_setting()
-    local_trials: int = local_trials_setting(1000)
+    catalogue: SourceList = setting(help="list of sources: list-109, snr, hgps?rule=.., or a file")
+    skies: _sky.NSkies = 1000
+    smear_declination: Smear = 0.0
+    local_trials: _sky.LocalTrials = 1000
 
     def ask(self, samples: Samples, bench: Bench) -> SourcesAnswer:
-        listed = opened(self.catalogue)
-        smear = math.radians(self.smear_declination)
-        found = search_list(look_at(samples, bench), listed, self.skies, self.local_trials, smear)
-        return sources(found, samples)
-
-
-def opened(catalogue: str | Catalogue) -> Catalogue:
-    """A list by its name, or as it is."""
-    return open_catalogue(catalogue) if isinstance(catalogue, str) else catalogue
+        listed, smear = catalogue(self.catalogue), self.smear_declination
+        return sources(search_list(_sky.look_at(samples, bench), listed, self.skies, self.local_trials, smear), samples)
 
 
 class Source(Record):
@@ -87,7 +64,6 @@ class BinomialTest(Record):
     chance: Chance | Unknown = shown("chance")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return (
             f"{self.k} with local p <= {self.p_threshold:.3g}: binomial p {self.p_binomial:.3g}; {self.chance.words()}"
         )
@@ -96,7 +72,6 @@ class BinomialTest(Record):
 class SourcesAnswer(Answer):
     """Every source of a list."""
 
-    name: ClassVar[str] = "sources"
     rows: ClassVar[str] = "sources"
     catalogue: str = shown("name")
     label: str = shown("label", hidden=True)
@@ -116,8 +91,8 @@ class SourcesAnswer(Answer):
             f"Binomial test of the list: {self.population.words()}.",
         )
 
-    def to_table(self) -> QTable:
-        about = {
+    def about(self) -> Mapping[str, str]:
+        return {
             "CATALOGUE": self.catalogue,
             "REFERENCE": self.reference,
             "METHOD": METHOD,
@@ -127,14 +102,12 @@ class SourcesAnswer(Answer):
             "BEST": self.headline()[0],
             "POPULATION": self.headline()[1],
         }
-        return table(self.sources, self.provenance, **about)
 
     def drawn(self) -> tuple[Drawn, ...]:
         whose, rows = self.provenance, self.sources[:_DRAWN]
-        chances = [(row.local.p, _number(row.local.error)) for row in rows]
-        of_best = (self.chance.p, 0.0) if isinstance(self.chance, Chance) else (math.nan, math.nan)
-        label = f"{self.catalogue}, {whose.sample}"
-        figure = chances_figure([row.name for row in rows], chances, of_best, label=label, origin=whose.origin)
+        names, chances = [row.name for row in rows], [p_and_error(row.local) for row in rows]
+        label, of_best = f"{self.catalogue}, {whose.sample}", p_and_error(self.chance)
+        figure = chances_figure(names, chances, of_best, label=label, origin=whose.origin)
         words = (
             f"Local p-values of the {len(rows)} sources of {self.catalogue} with the smallest, {whose.stamp} sample "
             f"{whose.sample}. {' '.join(self.headline())}"
@@ -143,15 +116,11 @@ class SourcesAnswer(Answer):
         return (Drawn(figure, Sidecar(stem, words, words, whose.origin), self.to_table()),)
 
 
-def _number(error: float | Unknown) -> float:
-    return math.nan if isinstance(error, Unknown) else error
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ListSearch:
     """A list fitted: the fits (source, FIT_COLUMNS), ln of local p (source,), the same on skies (sky, source) or None.
 
-    tables : local p-values, one of each source.  smear in rad.
+    tables : local p-values, one of each source.
     """
 
     sky: Sky
@@ -162,7 +131,7 @@ class ListSearch:
     skies: Floats | None
     n_skies: int
     local_trials: int
-    smear: float
+    smear_declination: float
 
 
 def _alone(catalogue: Catalogue) -> list[Hypothesis]:
@@ -177,12 +146,12 @@ def _log_p(tables: tuple[trials.LocalP, ...], ts: Floats) -> Floats:
 
 
 def search_list(sky: Sky, catalogue: Catalogue, n_skies: int, local_trials: int, smear: float = 0.0) -> ListSearch:
-    """Fit every source of a list, on the data and on background skies; smear in rad."""
+    """Fit every source of a list, on the data and on background skies; smear in deg."""
     ra, dec, extension = np.array([(s.right_ascension, s.declination, s.extension) for s in catalogue.sources]).T
     at = (ra, dec, extension)
     fits = fit_directions(sky.events, turned(sky.events.right_ascension()), *at)
     sky.bench.progress(f"{len(fits)} sources of {catalogue.name} fitted, largest TS {fits[:, 0].max():.2f}")
-    of_all = local_table(sky, _alone(catalogue), dec, local_trials)
+    of_all = _sky.local_table(sky, _alone(catalogue), dec, local_trials)
     tables = tuple(
         trials.LocalP(of_all.declination[k : k + 1], of_all.root_ts, of_all.log_p[k : k + 1], of_all.error[k : k + 1],
                       of_all.reach[k : k + 1]) for k in range(len(fits))
@@ -191,8 +160,8 @@ def search_list(sky: Sky, catalogue: Catalogue, n_skies: int, local_trials: int,
     if n_skies:
         names = tuple(f"ts_{k}" for k in range(len(fits)))
         decides = tuple(map(astuple, catalogue.sources))
-        asked = Skies("list", trials.source_trials, (at,), decides, names, _SKIES_A_BATCH, (smear,))
-        found = background(sky, asked, n_skies)
+        asked = _sky.Skies("list", trials.source_trials, (at,), decides, names, _SKIES_A_BATCH, (math.radians(smear),))
+        found = _sky.background(sky, asked, n_skies)
         skies = _log_p(tables, np.stack([found[name].values for name in names], axis=1))
     log_p = _log_p(tables, fits[None, :, 0])[0]
     return ListSearch(sky, catalogue, fits, tables, log_p, skies, n_skies, local_trials, smear)
@@ -204,8 +173,8 @@ def _source(found: ListSearch, k: int) -> Source:
         name=source.name,
         at=position(source.right_ascension, source.declination),
         extension_deg=math.degrees(source.extension),
-        fitted=fitted_row(found.fits[k]),
-        local=local_chance(found.tables[k], source.declination, ts, log_p, found.local_trials),
+        fitted=_sky.fitted_row(found.fits[k]),
+        local=_sky.local_chance(found.tables[k], source.declination, ts, log_p, found.local_trials),
     )
 
 
@@ -219,21 +188,17 @@ def _binomial(found: ListSearch) -> BinomialTest:
 def sources(found: ListSearch, samples: Samples) -> SourcesAnswer:
     """The answer for a list that was searched."""
     order = np.argsort(found.log_p, kind="stable")
-    least = None if found.skies is None else found.skies.min(axis=1)
-    catalogue = found.catalogue
+    least, listed = None if found.skies is None else found.skies.min(axis=1), found.catalogue
     return SourcesAnswer(
         provenance=provenance_of(samples, found.sky.anywhere),
-        catalogue=catalogue.name,
-        label=catalogue.label,
-        reference=catalogue.reference,
-        best=catalogue.sources[int(order[0])].name,
+        catalogue=listed.name,
+        label=listed.label,
+        reference=listed.reference,
+        best=listed.sources[int(order[0])].name,
         chance=global_chance(least, float(found.log_p.min()), f"{GLOBAL}, all sources of the list"),
         population=_binomial(found),
         n_skies=found.n_skies,
-        smear_declination=math.degrees(found.smear),
+        smear_declination=found.smear_declination,
         local_trials=found.local_trials,
         sources=tuple(_source(found, int(k)) for k in order),
     )
-
-
-QUESTION = Sources
