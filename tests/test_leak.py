@@ -49,7 +49,7 @@ def held(cache):
 
 @pytest.fixture(scope="module")
 def drawn(held):
-    return skies_of.draw(held, 60.0, skies_of.models(1))
+    return skies_of.draw(held, 60.0, 1)
 
 
 # --- the parts -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from nuanalysis.engine.ensembles import Injections, Problem, Scrambles, run
 from nuanalysis.engine.executors import Threads
 from nuanalysis.errors import PrecisionError
 from nuanalysis.model import Prepared
-from nuanalysis.records import Chance, Scope, Unknown, certain
+from nuanalysis.records import Chance, Measured, Scope, Unknown, certain
 from nuanalysis.response import NONE, Systematics
 from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream, seed_of
@@ -227,9 +227,11 @@ def chance_or_reason(background: xr.Dataset, ts: float) -> Chance | Unknown:
     return or_reason(chance_of, background, ts)
 
 
-def p_and_error(chance: Chance | Unknown) -> tuple[float, float]:
-    """A p-value and its error; NaN for what is not known."""
-    return (math.nan, math.nan) if isinstance(chance, Unknown) else (chance.p, or_nan(chance.error))
+def value_and_error(found: Chance | Measured | Unknown) -> tuple[float, float]:
+    """A value, or p-value, and its error; NaN for what is not known."""
+    if isinstance(found, Unknown):
+        return math.nan, math.nan
+    return found.p if isinstance(found, Chance) else found.value, or_nan(found.error)
 
 
 def said(chance: Chance | Unknown) -> str:
@@ -250,9 +252,9 @@ def counted(found: trials.Share, of: str, method: str, scope: Scope = "local") -
     )
 
 
-def share_of(met: NDArray[np.bool_], of: str, method: str = "") -> Chance:
+def share_of(met: NDArray[np.bool_], of: str) -> Chance:
     """The share k / n of trials in which something happened."""
-    return counted(trials.share(met), of, method)
+    return counted(trials.share(met), of, "")
 
 
 def tail_of(met: NDArray[np.bool_], of: str, method: str, scope: Scope = "local") -> Chance:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import LOCAL, scrambles, share_of
-from nuanalysis.answers._experiments import Experiments, Model, as_it_is, lost
+from nuanalysis.answers._experiments import Experiments, Model, Signal, as_it_is, lost
 from nuanalysis.answers._posed import fit_data
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
@@ -16,9 +15,9 @@ from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.likelihood import TS_TOLERANCE, FitResult
 from nuanalysis.records import Chance, Record, Unknown, shown
+from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream
 
-Floats = NDArray[np.float64]
 LOCAL_OF_SKIES = "local p-value of the stack alone, from right-ascension scrambles that know of no diffuse component"
 SCRAMBLES = 2000  # tilted ones of each stack, behind its local p-values
 HIGH_TS = 3.84  # half of a chi-square of one degree of freedom has 0.025 beyond
@@ -34,16 +33,21 @@ def models(n_stacks: int) -> tuple[Model, ...]:
     return ((0,), *((k,) for k in one), *((0, k) for k in one), *((0, k) for k in held))
 
 
-def draw(held: Experiments, n_diffuse: float, models: tuple[Model, ...], stream: int = Stream.LEAK_SKIES) -> xr.Dataset:
-    """Skies with the diffuse component alone, one variable a column of ``trials.joint_columns(models)``."""
+def _diffuse(held: Experiments, n: float) -> Signal:
+    """The diffuse component alone."""
     n_signal, index = np.zeros(len(held.problems)), np.array([p.hypothesis.index for p in held.problems])
-    n_signal[0] = n_diffuse
-    return held.draw(as_it_is(n_signal, index), models, stream)
+    n_signal[0] = n
+    return as_it_is(n_signal, index)
+
+
+def draw(held: Experiments, n_diffuse: float, n_stacks: int) -> xr.Dataset:
+    """Skies with the diffuse component alone, one variable a column of ``trials.joint_columns(models(n_stacks))``."""
+    return held.draw(_diffuse(held, n_diffuse), models(n_stacks), Stream.LEAK_SKIES)
 
 
 def draw_empty(held: Experiments, n_stacks: int) -> list[Floats]:
     """TS of every stack with its index free, fitted alone, on skies without any signal, [(sky,)]."""
-    found = draw(held, 0.0, tuple((k,) for k in range(1, n_stacks + 1)), Stream.LEAK_EMPTY)
+    found = held.draw(_diffuse(held, 0.0), tuple((k,) for k in range(1, n_stacks + 1)), Stream.LEAK_EMPTY)
     return [found[f"ts_{m}"].values for m in range(n_stacks)]
 
 

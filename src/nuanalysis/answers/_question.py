@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from nuanalysis.plot import Drawn
 
-FEWEST_TRIALS, FEWEST_INJECTIONS = 200, 300
+FEWEST_INJECTIONS = 300
 
 
 @contextmanager
@@ -86,15 +87,9 @@ def stacked(given: tuple[Any, ...]) -> tuple[Any, ...]:
 # --- settings of several questions -----------------------------------------------------------------------------------
 
 
-def _enough_trials(n: int) -> int:
-    if 0 < n < FEWEST_TRIALS:
-        raise ValueError(f"trials is {n}; expected {FEWEST_TRIALS} or more, or 0 for as many as the precision takes")
-    return n
-
-
-def _enough_injections(n: int) -> int:
-    if 0 < n < FEWEST_INJECTIONS:
-        raise ValueError(f"injections is {n}; expected {FEWEST_INJECTIONS} or more, or 0 for the fit alone")
+def _enough(name: str, fewest: int, zero: str, n: int) -> int:
+    if 0 < n < fewest:
+        raise ValueError(f"{name} is {n}; expected {fewest} or more, or 0 for {zero}")
     return n
 
 
@@ -104,12 +99,12 @@ Precision = Annotated[float, setting(low=0.001, high=0.3, help="relative statist
 Scrambled = Annotated[
     int,
     setting(low=0, high=100_000_000, help="scrambles, 200 or more; 0: as many as the precision takes"),
-    AfterValidator(_enough_trials),
+    AfterValidator(partial(_enough, "trials", 200, "as many as the precision takes")),
 ]
 Injected = Annotated[
     int,
     setting(low=0, high=10_000_000, help="injected skies for flux and limit; 0: the fit alone"),
-    AfterValidator(_enough_injections),
+    AfterValidator(partial(_enough, "injections", FEWEST_INJECTIONS, "the fit alone")),
 ]
 Smear = Annotated[
     float, setting(low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)")

@@ -43,9 +43,6 @@ _TABLE = {"declination": "node", "root_ts": "step", "log_p": ("node", "step"), "
           "reach": "node"}  # fmt: skip
 
 
-# --- settings --------------------------------------------------------------------------------------------------------
-
-
 def _an_nside(nside: int) -> int:
     if nside not in NSIDES:
         raise ValueError(f"nside is {nside}; expected one of {', '.join(map(str, NSIDES))}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import injections, or_nan, or_reason, spread_of
+from nuanalysis.answers._ensembles import injections, or_reason, spread_of, value_and_error
 from nuanalysis.answers._flux import turned_back
 from nuanalysis.answers._posed import OnHypothesis, Tested, provenance_of, tested
 from nuanalysis.answers._question import Answer
@@ -27,7 +26,7 @@ _MOST_EVENTS = 1e6
 class Bias(OnHypothesis):
     """Median fitted n_s at each injected strength, and fits corrected with it."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 300, "n_signal_fitted": (20.0,)}
+    example: ClassVar = {"hypothesis": "stack:snr", "trials": 300, "n_signal_fitted": (20.0,)}
     n_signal_fitted: tuple[float, ...] = setting((), help="fitted n_s to correct; the published one comes with them")
     trials: int = setting(6000, low=100, high=10_000_000, help="injections, over all strengths")
 
@@ -74,7 +73,7 @@ class Corrected(Record):
 class BiasAnswer(Answer):
     """The bias of the fitted n_s."""
 
-    rows: ClassVar[str] = "curve"
+    rows: ClassVar = "curve"
     tested: Tested = shown("hypothesis")
     curve: tuple[Node, ...] = shown("bias curve")
     corrected: tuple[Corrected, ...] = shown("fits corrected", ())
@@ -87,7 +86,7 @@ class BiasAnswer(Answer):
         return (f"{self.tested.hypothesis}: " + ("; ".join(said) or f"{len(self.curve)} strengths") + ".",)
 
     def drawn(self) -> tuple[Drawn, ...]:
-        rows = [(m.n_injected, m.n_fitted.value, or_nan(m.n_fitted.error), m.curve.value) for m in self.curve]
+        rows = [(m.n_injected, *value_and_error(m.n_fitted), m.curve.value) for m in self.curve]
         label, origin = f"{self.tested.label}, {self.provenance.sample}", self.provenance.origin
         figure = bias_figure(*np.array(rows).T, label=label, origin=origin)
         words = f"{label} ({origin}): median fitted against injected events, from {self.n_trials:,} injected skies"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
@@ -40,7 +39,7 @@ _NOTES = (
 class Compare(Question):
     """Which of two models the events prefer, and how well they could tell, from experiments of both."""
 
-    example: ClassVar[Mapping[str, Any]] = {"models": ("stack:snr", "stack:pwn"), "trials": 100}
+    example: ClassVar = {"models": ("stack:snr", "stack:pwn"), "trials": 100}
     models: Annotated[tuple[Named, ...], AfterValidator(partial(_experiments.different, exactly=2))] = setting(
         help="two: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
     )
@@ -70,7 +69,7 @@ class Side(Record):
 class CompareAnswer(Answer):
     """Two models on the same events."""
 
-    rows: ClassVar[str] = "models"
+    rows: ClassVar = "models"
     q: float = shown("q = TS of B - TS of A", form=".2f")
     models: tuple[Side, ...] = shown("the models: A, then B")
     power_level: float = shown("level of the tests behind the powers", hidden=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nuanalysis.answers._posed import provenance_of
@@ -21,7 +20,7 @@ _ISOTROPIC_UNIT = "GeV-1 cm-2 s-1 sr-1"
 class Expect(Question):
     """Expected number of detected events for a flux, or for a model as it is."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "flux": 1e-11}
+    example: ClassVar = {"hypothesis": "stack:snr", "flux": 1e-11}
     hypothesis: Any = setting(help="template:NAME or FILE, stack:CATALOGUE, point:RA,DEC in degrees, or isotropic")
     flux: float | None = setting(
         None, above=0, high=1, unit=fluxes.UNIT,
@@ -29,7 +28,7 @@ class Expect(Question):
     )  # fmt: skip
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: object) -> None:
         known = not isinstance(self.hypothesis, str) or self.hypothesis.startswith("template:")
         if self.flux is None and not known:
             raise ValueError(f"'{self.hypothesis}' has no absolute flux of its own; say one with flux")
@@ -40,19 +39,14 @@ class Expect(Question):
         flux = fluxes.model_flux(asked) if self.flux is None and not isotropic else self.flux
         if not flux:
             raise InputError(f"'{self.hypothesis}' has no absolute flux of its own; say one with flux")
-        seasons = samples.seasons
-        n = (
-            fluxes.isotropic_events(seasons, flux, asked.index)
-            if isotropic
-            else flux * fluxes.events_per_flux(asked, seasons)
-        )
+        n = fluxes.isotropic_events(samples.seasons, flux, asked.index) if isotropic else None
         return ExpectAnswer(
             provenance=provenance_of(samples),
             hypothesis=ISOTROPIC if isotropic else asked.name,
             label=asked.target.label,
             index=asked.index or None,
             flux=flux,
-            n_expected=n,
+            n_expected=flux * fluxes.events_per_flux(asked, samples.seasons) if n is None else n,
             flux_unit=_ISOTROPIC_UNIT if isotropic else fluxes.UNIT,
             convention="dN/dE at 100 TeV, per flavour, nu + nubar, per sr" if isotropic else fluxes.convention(asked),
             model_flux=None if isotropic else fluxes.model_flux(asked) or None,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
@@ -44,9 +44,6 @@ _ALL_AROUND, _IN_REACH = (0.0, 360.0), (-82.0, 82.0)  # deg
 _SKIES_A_BATCH = 25
 
 
-# --- what is asked ---------------------------------------------------------------------------------------------------
-
-
 def _extensions(given: tuple[float, ...]) -> tuple[float, ...]:
     wrong = [f"{size:g}" for size in given if not _LEAST_EXTENSION <= size <= _MOST_EXTENSION]
     if wrong or not given:
@@ -74,7 +71,7 @@ Declinations = Annotated[tuple[float, ...], AfterValidator(partial(_pair, "decli
 class Extended(Question):
     """Extended sources along the Galactic plane and of a list: local p-values, and global ones over all of them."""
 
-    example: ClassVar[Mapping[str, Any]] = {
+    example: ClassVar = {
         "extensions": (1.0, 3.0), "width": 3.0, "nside": 16, "declination": (-5.0, 40.0), "skies": 20,
         "local_trials": 200,
     }  # fmt: skip
@@ -159,9 +156,6 @@ class Extended(Question):
         )
 
 
-# --- the answer ------------------------------------------------------------------------------------------------------
-
-
 class Hottest(Record):
     """The position with the smallest local p-value, of one extension or of all."""
 
@@ -176,7 +170,7 @@ class Hottest(Record):
 class ExtendedAnswer(Answer):
     """Extended sources along the plane and of a list."""
 
-    rows: ClassVar[str] = "extensions"
+    rows: ClassVar = "extensions"
     width: float = shown("positions: largest latitude", unit="deg", form="g")
     longitude: tuple[float, ...] = shown("longitudes, eastwards", unit="deg", form="g")
     declination: tuple[float, ...] = shown("declinations", unit="deg", form="g")
@@ -242,15 +236,10 @@ class ExtendedAnswer(Answer):
 
 def _strips(positions: xr.Dataset) -> list[ExtensionStrip]:
     """What the figure draws of each extension."""
-    out = []
-    for size in np.unique(positions["extension"].values):
-        mine = positions.isel(fit=np.flatnonzero(positions["extension"].values == size))
-        nside, pixels = int(mine["nside"].values[0]), mine["pixel"].values
-        out.append(ExtensionStrip(float(size), nside, pixels, -mine["log10_p_local"].values))
-    return out
-
-
-# --- positions -------------------------------------------------------------------------------------------------------
+    return [
+        ExtensionStrip(float(size), int(mine["nside"].values[0]), mine["pixel"].values, -mine["log10_p_local"].values)
+        for size, mine in positions.groupby("extension")
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -341,13 +330,10 @@ def _dataset(plane: tuple[Searched, ...]) -> xr.Dataset:
         angles = {"l": np.asarray(lon) % 360.0, "b": np.asarray(lat), "ra": ra, "dec": dec}
         columns = {name: np.round(angle, 6) for name, angle in angles.items()}
         columns |= dict(zip(FIT_COLUMNS, one.fits.T, strict=True)) | {"log10_p_local": one.log_p / math.log(10.0)}
-        made = xr.Dataset({name: ("fit", column) for name, column in {**columns, "pixel": one.layer.pixels}.items()})
-        parts.append(made.assign(extension=("fit", np.full(len(ra), one.extension_deg)),
-                                 nside=("fit", np.full(len(ra), one.layer.nside))))  # fmt: skip
+        columns |= {"pixel": one.layer.pixels, "extension": np.full(len(ra), one.extension_deg)}
+        columns |= {"nside": np.full(len(ra), one.layer.nside)}
+        parts.append(xr.Dataset({name: ("fit", column) for name, column in columns.items()}))
     return xr.concat(parts, "fit")
-
-
-# --- both searches ---------------------------------------------------------------------------------------------------
 
 
 def _both(plane: tuple[Searched, ...], skies: Floats | None, listed: ListSearch) -> Chance | Unknown:

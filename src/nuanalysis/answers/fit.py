@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,7 +41,7 @@ _SURVEYS = (
 class Fit(OnHypothesis):
     """Does a sample hold a hypothesis?  n_s, TS, local p-value, flux and upper limit."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
+    example: ClassVar = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
     precision: Precision = 0.1
     injections: Injected = 1500
 

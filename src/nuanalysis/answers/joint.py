@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import combinations
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import trials
 from nuanalysis.answers import _experiments
-from nuanalysis.answers._ensembles import or_nan
+from nuanalysis.answers._ensembles import value_and_error
 from nuanalysis.answers._experiments import Experiments, Norm, Profiled, Signal, Unbiased, corrected
 from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
@@ -40,7 +39,7 @@ _NOTES = (
 class Joint(Question):
     """Several hypotheses fitted together: a norm each, their correlation, and each with the others profiled."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 100}
+    example: ClassVar = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 100}
     hypotheses: Annotated[tuple[Named, ...], AfterValidator(_experiments.different)] = setting(
         help="two or more: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
     )
@@ -90,7 +89,7 @@ class Correlation(Record):
 class JointAnswer(Answer):
     """Hypotheses fitted together."""
 
-    rows: ClassVar[str] = "hypotheses"
+    rows: ClassVar = "hypotheses"
     ts: float = shown("TS of all together", form=".2f")
     converged: bool = shown("the fit converged")
     hypotheses: tuple[Part, ...] = shown("each hypothesis, the others profiled")
@@ -130,10 +129,7 @@ def _words(part: Part) -> str:
 
 def _pair(one: Measured | Unbiased | Unknown) -> tuple[float, float]:
     """Value and error, NaN for what is not known."""
-    if isinstance(one, Unknown):
-        return np.nan, np.nan
-    found = one.best if isinstance(one, Unbiased) else one
-    return found.value, or_nan(found.error)
+    return value_and_error(one.best if isinstance(one, Unbiased) else one)
 
 
 def _index_coverage(problem: Problem, found: xr.Dataset, injected: float, j: int) -> float | None:

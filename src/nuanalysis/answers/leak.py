@@ -6,40 +6,18 @@ emission leaks into them; fitted together with it, what is left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import trials
-from nuanalysis.answers import _experiments
+from nuanalysis.answers import _experiments, _leak_skies
 from nuanalysis.answers._ensembles import LOCAL, counted, share_of
 from nuanalysis.answers._experiments import METHOD, Experiments, Profiled, Quantiles, origin_of_skies, quantiles
-from nuanalysis.answers._leak_skies import (
-    LOCAL_OF_SKIES,
-    SCRAMBLES,
-    Law,
-    Placed,
-    draw,
-    draw_empty,
-    fits_of,
-    laws_of,
-    local_table,
-    models,
-    placed,
-    published_in,
-)
-from nuanalysis.answers._posed import (
-    Fitted,
-    Tested,
-    fit_data,
-    fitted,
-    prepared_on,
-    provenance_of,
-    tested,
-)
+from nuanalysis.answers._leak_skies import LOCAL_OF_SKIES, SCRAMBLES, Law, Placed
+from nuanalysis.answers._posed import Fitted, Tested, fit_data, fitted, prepared_on, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question, SourceList, name_of, stacked
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -52,7 +30,6 @@ from nuanalysis.likelihood import TS_TOLERANCE, curvature_at, joint_maximum, ref
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, LeakPanel, Sidecar, leak_figure
 from nuanalysis.records import Carried, Chance, Measured, Record, Unknown, carried, certain, setting, shown
-from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.trials.streams import LEAK_BEST_FIT
 
@@ -83,12 +60,9 @@ def _template(given: object) -> object:
 class Leak(Question):
     """What a diffuse component alone does to stacked sources, and both fitted together."""
 
-    example: ClassVar[Mapping[str, Any]] = {
-        "diffuse": "template:galactic-plane-box",
-        "catalogues": ("snr",),
-        "n_diffuse": 200.0,
-        "skies": 100,
-    }
+    example: ClassVar = {
+        "diffuse": "template:galactic-plane-box", "catalogues": ("snr",), "n_diffuse": 200.0, "skies": 100
+    }  # fmt: skip
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
     catalogues: Annotated[tuple[SourceList, ...], AfterValidator(stacked)] = setting(
         ("snr", "pwn", "unid"), help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
@@ -109,9 +83,6 @@ def hypotheses(diffuse: object, catalogues: tuple[Any, ...]) -> tuple[Hypothesis
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
     stacks = [hypothesis(one, index_free=free) for free in (True, False) for one in stacked(catalogues)]
     return (hypothesis(diffuse), *stacks)
-
-
-# --- the answer -------------------------------------------------------------------------------------------------------
 
 
 class Alone(Record):
@@ -161,7 +132,7 @@ class Pair(Record):
 class LeakAnswer(Answer):
     """Stacks beside a diffuse component."""
 
-    rows: ClassVar[str] = "stacks"
+    rows: ClassVar = "stacks"
     diffuse: Tested = shown("diffuse component")
     fitted: Fitted = shown("its fit to the events, alone")
     n_signal_corrected: Measured = shown("the same n_s corrected for its bias")
@@ -227,9 +198,6 @@ def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> Table:
         "SEED": answer.provenance.seed,
     }
     return Table(columns, meta=meta)
-
-
-# --- what the skies say -----------------------------------------------------------------------------------------------
 
 
 def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
@@ -304,42 +272,34 @@ def _injected(problem: Problem, signal: Measured, n_diffuse: float | None) -> tu
     return signal.value, "the data's best fit, corrected for its bias"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What was found of one stack."""
-
-    skies: xr.Dataset
-    alone: Alone
-    placed: tuple[Placed, ...]
-    pair: Pair
-    together: tuple[Beside, ...]
-    laws: tuple[Law, ...]
-
-
-def _stack(held: Experiments, k: int, found: xr.Dataset, nothing: Floats, sample: str) -> _Found:
-    """Everything about stack k, from 0, on the skies of ``draw``; nothing (sky,) : its TS without any signal."""
-    diffuse, stack = held.problems[0], held.problems[1 + k]
-    table = local_table(stack, float(found[f"ts_{1 + k}"].values.max()), held.bench)
-    skies, name = fits_of(found, len(held.problems) // 2, k, table), stack.hypothesis.name
-    pair, together = _together(replace(held, problems=(diffuse, stack)), skies)
-    among = (placed(stack, skies, table), *published_in(name, sample, skies))
-    return _Found(skies, _alone(stack, skies), among, pair, together, laws_of(name, skies, nothing))
-
-
 def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) -> LeakAnswer:
     """The answer for the problems of ``hypotheses``.
 
     n_diffuse : mean diffuse events of a sky; by default the best fit of the data, corrected for its bias.
     Raises InputError where that fit holds none.
     """
-    prepared, diffuse = tuple(p.prepared for p in held.problems), held.problems[0]
+    prepared, (diffuse, *stacks) = tuple(p.prepared for p in held.problems), held.problems
     trials.check_same_events(prepared)
     refuse_flat(prepared)
     fit, signal = best_fit(held)
     n_injected, source = _injected(diffuse, signal, n_diffuse)
-    n = len(prepared) // 2
-    found = draw(held, n_injected, models(n))
-    stacks = [_stack(held, k, found, nothing, samples.name) for k, nothing in enumerate(draw_empty(held, n))]
+    n = len(stacks) // 2
+    found, empty = _leak_skies.draw(held, n_injected, n), _leak_skies.draw_empty(held, n)
+    alone, pairs, skies = [], [], []
+    placed: list[Placed] = []
+    together: list[Beside] = []
+    laws: list[Law] = []
+    for k, stack in enumerate(stacks[:n]):
+        name, ts = stack.hypothesis.name, float(found[f"ts_{1 + k}"].values.max())
+        table = _leak_skies.local_table(stack, ts, held.bench)
+        mine = _leak_skies.fits_of(found, n, k, table)
+        pair, beside = _together(replace(held, problems=(diffuse, stack)), mine)
+        skies.append(mine)
+        alone.append(_alone(stack, mine))
+        placed += [_leak_skies.placed(stack, mine, table), *_leak_skies.published_in(name, samples.name, mine)]
+        pairs.append(pair)
+        together += beside
+        laws += _leak_skies.laws_of(name, mine, empty[k])
     return LeakAnswer(
         provenance=provenance_of(samples, diffuse),
         diffuse=tested(diffuse),
@@ -347,11 +307,11 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
         n_signal_corrected=signal,
         n_injected=n_injected,
         n_injected_from=source,
-        stacks=tuple(one.alone for one in stacks),
-        placed=tuple(row for one in stacks for row in one.placed),
-        together=tuple(row for one in stacks for row in one.together),
-        pairs=tuple(one.pair for one in stacks),
-        laws=tuple(law for one in stacks for law in one.laws),
+        stacks=tuple(alone),
+        placed=tuple(placed),
+        together=tuple(together),
+        pairs=tuple(pairs),
+        laws=tuple(laws),
         n_trials=held.n_trials,
-        skies=xr.concat([one.skies for one in stacks], "stack", combine_attrs="drop"),
+        skies=xr.concat(skies, "stack", combine_attrs="drop"),
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from nuanalysis.answers._ensembles import injections, scrambles
 from nuanalysis.answers._flux import Flux, Strength, flux_of, sensitivity_of
@@ -20,7 +19,7 @@ from nuanalysis.records import Interval, Measured, Provenance, Unknown, setting,
 class Limit(OnHypothesis):
     """90 % upper limit on the flux of a hypothesis, its 68 % interval, and the sensitivity."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "injections": 300}
+    example: ClassVar = {"hypothesis": "stack:snr", "injections": 300}
     injections: int = setting(
         1500, low=FEWEST_INJECTIONS, high=10_000_000, help="injected skies, and scrambles for the median"
     )

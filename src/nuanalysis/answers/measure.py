@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,7 +32,7 @@ from nuanalysis.schema import TRIALS, dataset
 class Measure(OnHypothesis):
     """Everything about one hypothesis: fit, p-value, flux and limit, sensitivity, bias, where TS comes from."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "scrambles": 400, "injections": 300}
+    example: ClassVar = {"hypothesis": "stack:snr", "scrambles": 400, "injections": 300}
     scrambles: int = setting(4000, low=200, high=100_000_000, help="background trials")
     injections: int = setting(1500, low=100, high=10_000_000, help="injected skies")
 

@@ -37,7 +37,7 @@ _BOTH = "both hemispheres"
 class Scan(Question):
     """Point sources in every direction: the hottest spot of each hemisphere, its local and its global p-value."""
 
-    example: ClassVar[Mapping[str, Any]] = {"nside": 4, "skies": 20, "local_trials": 200}
+    example: ClassVar = {"nside": 4, "skies": 20, "local_trials": 200}
     nside: _sky.Nside = setting(64, help="HEALPix resolution, a power of 2 up to 256")
     skies: _sky.NSkies = 100
     deep: int = setting(
@@ -138,7 +138,7 @@ def _p(chance: Chance | Unknown) -> str:
 class ScanAnswer(Answer):
     """A point source fitted in every direction."""
 
-    rows: ClassVar[str] = "hottest"
+    rows: ClassVar = "hottest"
     nside: int = shown("HEALPix resolution")
     hottest: tuple[Spot, ...] = shown("hottest spots, at declinations up to 82 deg, where local p-values exist")
     chance: Chance | Unknown = shown("chance in both hemispheres")

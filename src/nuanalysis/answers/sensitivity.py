@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from nuanalysis.records import Measured, Record, Unknown, setting, shown
 class Sensitivity(OnHypothesis):
     """Sensitivity, discovery potentials and the significance of the median experiment, as events and as flux."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 300, "sigmas": (3.0,)}
+    example: ClassVar = {"hypothesis": "stack:snr", "trials": 300, "sigmas": (3.0,)}
     trials: int = setting(3000, low=200, high=100_000_000, help="scrambles, and as many injections")
     sigmas: tuple[float, ...] = setting((5.0,), help="local significances of the discovery potentials, 1 to 7.5")
 
@@ -67,7 +66,7 @@ class MedianExperiment(Record):
 class SensitivityAnswer(Answer):
     """What a search can see."""
 
-    rows: ClassVar[str] = "medians"
+    rows: ClassVar = "medians"
     tested: Tested = shown("hypothesis")
     sensitivity: Strength | Unknown = shown("sensitivity: 90 % above the median of background")
     potentials: tuple[Potential, ...] = shown("discovery potentials: half of the experiments reach sigma")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from nuanalysis.answers._ensembles import PRECISION, Wanted, chance_of
 from nuanalysis.answers._posed import OnHypothesis, Tested, fit_data, provenance_of, tested
@@ -21,7 +20,7 @@ MOST_TS = 64.0  # 8 sigma: tilts reach a little further
 class Significance(OnHypothesis):
     """Local p-value of a test statistic, from scrambles, with its error."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 400, "precision": 0.3}
+    example: ClassVar = {"hypothesis": "stack:snr", "trials": 400, "precision": 0.3}
     ts: float | None = setting(None, low=0, high=MOST_TS, help="test statistic; without: that of the fit")
     precision: Precision = PRECISION
     trials: Scrambled = 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
 from nuanalysis.answers import _sky
-from nuanalysis.answers._ensembles import p_and_error
+from nuanalysis.answers._ensembles import value_and_error
 from nuanalysis.answers._posed import Fitted, position, provenance_of
 from nuanalysis.answers._question import Answer, Question, Smear, SourceList
 from nuanalysis.answers._sky import GLOBAL, METHOD, Sky, global_chance
@@ -34,7 +34,7 @@ _DRAWN = 20
 class Sources(Question):
     """Every source of a list: local p-values, the global one of the best, the binomial test of the list."""
 
-    example: ClassVar[Mapping[str, Any]] = {"catalogue": "snr", "skies": 20, "local_trials": 200}
+    example: ClassVar = {"catalogue": "snr", "skies": 20, "local_trials": 200}
     catalogue: SourceList = setting(help="list of sources: list-109, snr, hgps?rule=.., or a file")
     skies: _sky.NSkies = 1000
     smear_declination: Smear = 0.0
@@ -72,7 +72,7 @@ class BinomialTest(Record):
 class SourcesAnswer(Answer):
     """Every source of a list."""
 
-    rows: ClassVar[str] = "sources"
+    rows: ClassVar = "sources"
     catalogue: str = shown("name")
     label: str = shown("label", hidden=True)
     reference: str = shown("reference", hidden=True)
@@ -105,8 +105,8 @@ class SourcesAnswer(Answer):
 
     def drawn(self) -> tuple[Drawn, ...]:
         whose, rows = self.provenance, self.sources[:_DRAWN]
-        names, chances = [row.name for row in rows], [p_and_error(row.local) for row in rows]
-        label, of_best = f"{self.catalogue}, {whose.sample}", p_and_error(self.chance)
+        names, chances = [row.name for row in rows], [value_and_error(row.local) for row in rows]
+        label, of_best = f"{self.catalogue}, {whose.sample}", value_and_error(self.chance)
         figure = chances_figure(names, chances, of_best, label=label, origin=whose.origin)
         words = (
             f"Local p-values of the {len(rows)} sources of {self.catalogue} with the smallest, {whose.stamp} sample "

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
@@ -32,7 +31,7 @@ _UNDER = "under the weights of the stack, not a result on this source alone"
 class Stack(Question):
     """Catalogues as stacks: TS, flux, limit, the part of every source, local and global p-values."""
 
-    example: ClassVar[Mapping[str, Any]] = {"catalogues": ("snr", "pwn"), "trials": 400, "injections": 300}
+    example: ClassVar = {"catalogues": ("snr", "pwn"), "trials": 400, "injections": 300}
     catalogues: Annotated[tuple[SourceList, ...], AfterValidator(stacked)] = setting(
         help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
     )
@@ -119,7 +118,7 @@ class Stacked(Record):
 class StackAnswer(Answer):
     """Stacked catalogues."""
 
-    rows: ClassVar[str] = "catalogues.sources"  # read back as a catalogue they are the same sources
+    rows: ClassVar = "catalogues.sources"  # read back as a catalogue they are the same sources
     best: str = shown("the best of them", "")
     chance: Chance | Unknown = shown("chance")
     trials_factor: float | None = shown("global over local p of the best", None, form=".3g")

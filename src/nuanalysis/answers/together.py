@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
 from nuanalysis.answers import _ensembles
 from nuanalysis.answers import _question as question
-from nuanalysis.answers._ensembles import Wanted, chance_or_reason, or_reason, p_and_error, said, weighted
+from nuanalysis.answers._ensembles import Wanted, chance_or_reason, or_reason, said, value_and_error, weighted
 from nuanalysis.answers._posed import Tested, fit_data, open_all, provenance_of, tested
 from nuanalysis.answers._question import Answer, Named, Question
 from nuanalysis.answers.significance import MOST_TS
@@ -30,7 +29,7 @@ _ZERO = "all test statistics are zero: every scramble has at least as much"
 class Together(Question):
     """Local p-values of several hypotheses and the global one of the best, from correlated scrambles."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 400}
+    example: ClassVar = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 400}
     hypotheses: tuple[Named, ...] = setting(help="two or more; each:CATALOGUE stands for every source of it")
     ts: tuple[float, ...] = setting((), help="test statistics in the same order; without: those of the fits")
     precision: question.Precision = _ensembles.PRECISION
@@ -69,7 +68,7 @@ class Member(Record):
 class TogetherAnswer(Answer):
     """The best of several hypotheses."""
 
-    rows: ClassVar[str] = "hypotheses"
+    rows: ClassVar = "hypotheses"
     best: str = shown("the best one")
     chance: Chance | Unknown = shown("chance")
     local: Chance | Unknown = shown("chance of the best one alone")
@@ -83,8 +82,8 @@ class TogetherAnswer(Answer):
 
     def drawn(self) -> tuple[Drawn, ...]:
         known, origin = [m for m in self.hypotheses if isinstance(m.chance, Chance)], self.provenance.origin
-        labels, chances = [m.tested.label for m in known], [p_and_error(m.chance) for m in known]
-        of_best, label = p_and_error(self.chance), f"best of {len(labels)}"
+        labels, chances = [m.tested.label for m in known], [value_and_error(m.chance) for m in known]
+        of_best, label = value_and_error(self.chance), f"best of {len(labels)}"
         figure = chances_figure(labels, chances, of_best, label=label, origin=origin)
         words = (
             f"Local p-values of {len(labels)} hypotheses on {self.provenance.sample} ({origin}). {self.headline()[0]}"
