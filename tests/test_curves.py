@@ -17,7 +17,7 @@ from nuanalysis.answers import curves as work
 from nuanalysis.answers._ensembles import REACH_TS, injections, scrambles
 from nuanalysis.answers._flux import Strength
 from nuanalysis.answers._point_curve import Plan, plain_ts, problems
-from nuanalysis.answers._posed import fit_data, pose
+from nuanalysis.answers._question import fit_data, pose
 from nuanalysis.answers._sky import TABLE_DECLINATIONS
 from nuanalysis.answers.sensitivity import potential_of, sensitivity_of
 from nuanalysis.engine.bench import Bench

@@ -14,7 +14,7 @@ from small_problem import plane, sample, stack_hypothesis, template_hypothesis, 
 from nuanalysis import trials
 from nuanalysis.answers import bias
 from nuanalysis.answers._ensembles import reach_strength, reach_ts
-from nuanalysis.answers._posed import prepared_on
+from nuanalysis.answers._question import prepared_on
 from nuanalysis.answers.sensitivity import medians_of, potential_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem

@@ -23,7 +23,7 @@ import pytest
 
 from nuanalysis import trials
 from nuanalysis.answers._point_curve import Plan, at_declination, curves_of
-from nuanalysis.answers._posed import pose
+from nuanalysis.answers._question import pose
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import open_executor
 from nuanalysis.errors import PrecisionError

@@ -222,11 +222,6 @@ def weighted(
     )  # fmt: skip
 
 
-def chance_or_reason(background: xr.Dataset, ts: float) -> Chance | Unknown:
-    """The local p-value, or why the trials do not give one."""
-    return or_reason(chance_of, background, ts)
-
-
 def value_and_error(found: Chance | Measured | Unknown) -> tuple[float, float]:
     """A value, or p-value, and its error; NaN for what is not known."""
     if isinstance(found, Unknown):
@@ -255,8 +250,3 @@ def counted(found: trials.Share, of: str, method: str, scope: Scope = "local") -
 def share_of(met: NDArray[np.bool_], of: str) -> Chance:
     """The share k / n of trials in which something happened."""
     return counted(trials.share(met), of, "")
-
-
-def tail_of(met: NDArray[np.bool_], of: str, method: str, scope: Scope = "local") -> Chance:
-    """A p-value (k + 1) / (n + 1), the data counted as one of the experiments."""
-    return counted(trials.tail(met), of, method, scope)

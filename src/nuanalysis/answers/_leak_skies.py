@@ -7,7 +7,7 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import LOCAL, scrambles, share_of
 from nuanalysis.answers._experiments import Experiments, Model, Signal, as_it_is, lost
-from nuanalysis.answers._posed import fit_data
+from nuanalysis.answers._question import fit_data
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench

@@ -15,7 +15,7 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import REACH_TS, or_reason, quantile_of, scrambles, spread_of
 from nuanalysis.answers._flux import Energies, energies_of, potential_for, strength_for
-from nuanalysis.answers._posed import direction, pose
+from nuanalysis.answers._question import direction, pose
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Problem, problem_fingerprint, run

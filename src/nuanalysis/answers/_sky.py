@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
-from nuanalysis.answers._ensembles import scrambles, tail_of
-from nuanalysis.answers._posed import Fitted, direction, prepared_on_seasons
+from nuanalysis.answers._ensembles import counted, scrambles
+from nuanalysis.answers._question import Fitted, direction, prepared_on_seasons
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble, Kept
 from nuanalysis.engine.ensembles import Problem
@@ -187,8 +187,11 @@ def background(sky: Sky, asked: Skies, n: int) -> xr.Dataset:
 
 
 def global_chance(skies: Floats | None, value: float, of: str) -> Chance | Unknown:
-    """The chance of a value as small in a background sky, (sky,), the data counted as one; without skies there is none.
+    """The chance of a value as small in a background sky, the data counted as one; without skies there is none.
 
-    of : what it is the chance of.
+    skies : (sky,), or (sky, search), of which the smallest counts.  of : what it is the chance of.
     """
-    return NO_SKIES if skies is None else tail_of(skies <= value, of, METHOD, "global")
+    if skies is None:
+        return NO_SKIES
+    least = skies if skies.ndim == 1 else skies.min(axis=1)
+    return counted(trials.tail(least <= value), of, METHOD, "global")

@@ -10,8 +10,7 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import injections, or_reason, spread_of, value_and_error
 from nuanalysis.answers._flux import turned_back
-from nuanalysis.answers._posed import OnHypothesis, Tested, provenance_of, tested
-from nuanalysis.answers._question import Answer
+from nuanalysis.answers._question import Answer, OnHypothesis, Tested, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.interpret.published import PUBLISHED

@@ -16,8 +16,7 @@ from nuanalysis import store, trials
 from nuanalysis.answers._ensembles import or_reason, value_and_error
 from nuanalysis.answers._flux import Energies
 from nuanalysis.answers._point_curve import METHOD, Curve, Plan, curves_of, fits_of
-from nuanalysis.answers._posed import Fitted, position, provenance_of
-from nuanalysis.answers._question import Answer, Question, faults_of_a_setting, name_of
+from nuanalysis.answers._question import Answer, Fitted, Question, faults_of_a_setting, name_of, position, provenance_of
 from nuanalysis.answers._sky import fitted_row
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
@@ -323,11 +322,9 @@ def limit_at(curve: Curve, source: PointSource, fit: Floats) -> PointLimit:
 
 def _point_curve(curve: Curve, declinations: tuple[float, ...], sources: Catalogue | None, fits: Floats) -> PointCurve:
     nodes = tuple(node_of(curve, k, dec) for k, dec in enumerate(declinations))
-    ends = ([getattr(node, name) for node in nodes] for name in ("sensitivity", "discovery_potential"))
-    events = (
-        np.array([or_nan(one if isinstance(one, Unknown) else one.n_signal.value) for one in end]) for end in ends
-    )
-    sin_dec, near, far = (tuple(line.tolist()) for line in curve.line(*events))
+    found = ((node.sensitivity, node.discovery_potential) for node in nodes)
+    events = np.array([[one.n_signal.value if isinstance(one, PointFlux) else np.nan for one in row] for row in found])
+    sin_dec, near, far = (tuple(line.tolist()) for line in curve.line(*events.T))
     listed = sources.sources if sources else ()
     limits = [limit_at(curve, source, fit) for source, fit in zip(listed, fits, strict=True)]
     return PointCurve(

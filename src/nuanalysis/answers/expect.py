@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nuanalysis.answers._posed import provenance_of
-from nuanalysis.answers._question import Answer, Question
+from nuanalysis.answers._question import Answer, Question, provenance_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes

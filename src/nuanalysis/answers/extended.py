@@ -11,16 +11,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
 from nuanalysis.answers import _sky
-from nuanalysis.answers._ensembles import tail_of
-from nuanalysis.answers._posed import Fitted, position, provenance_of
-from nuanalysis.answers._question import Answer, Question, SourceList
+from nuanalysis.answers._ensembles import counted
+from nuanalysis.answers._question import Answer, Fitted, Question, SourceList, position, provenance_of
 from nuanalysis.answers._sky import GLOBAL, NO_SKIES, Sky, global_chance
 from nuanalysis.answers.sources import ListSearch, Source, SourcesAnswer, search_list, sources
 from nuanalysis.deferred import healpy as hp
@@ -35,9 +34,6 @@ from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carri
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.store.sky_maps import LOCAL
-
-if TYPE_CHECKING:
-    from astropy.table import Table
 
 _LEAST_EXTENSION, _MOST_EXTENSION = 0.05, 5.0  # deg
 _ALL_AROUND, _IN_REACH = (0.0, 360.0), (-82.0, 82.0)  # deg
@@ -129,14 +125,12 @@ class Extended(Question):
         skies = plane_skies(sky, self.region(), plane, self.skies) if self.skies else None
         listed = search_list(sky, self.listed(), self.skies, n_trials)
         n_fits, of = sum(len(one.fits) for one in plane), f"{GLOBAL}, all positions"
-        each = skies.T if skies is not None else [None] * len(plane)
         own = [
-            global_chance(values, float(one.log_p.min()), f"{of} with this extension")
-            for one, values in zip(plane, each, strict=True)
+            global_chance(None if skies is None else skies[:, k], one.least, f"{of} with this extension")
+            for k, one in enumerate(plane)
         ]
-        best = min(plane, key=lambda one: float(one.log_p.min()))
-        least = None if skies is None else skies.min(axis=1)
-        of_all = global_chance(least, float(best.log_p.min()), f"{of} and extensions")
+        best = min(plane, key=lambda one: one.least)
+        of_all = global_chance(skies, best.least, f"{of} and extensions")
         hottest = best.hottest(of_all, n_trials).model_copy(update={"n_positions": n_fits})
         return ExtendedAnswer(
             provenance=provenance_of(samples, sky.anywhere),
@@ -221,7 +215,7 @@ class ExtendedAnswer(Answer):
         sidecar = Sidecar(name, alt, caption, whose.origin, "maps")
         return (Drawn(figure, sidecar, self._fits()),)
 
-    def _fits(self) -> Table:
+    def _fits(self) -> object:
         """Every position with every extension as a row of an astropy Table."""
         from astropy.table import Table
 
@@ -256,6 +250,11 @@ class Searched:
         """Its extension, deg, as it was asked for."""
         return round(math.degrees(self.layer.extension), 9)
 
+    @property
+    def least(self) -> float:
+        """The smallest ln p of its positions."""
+        return float(self.log_p.min())
+
     def directions(self) -> tuple[Floats, Floats]:
         """Right ascension and declination of its positions, (position,) rad."""
         theta, phi = hp.pix2ang(self.layer.nside, self.layer.pixels)
@@ -279,20 +278,15 @@ def _fit_layer(kept: Kept, data: Turned, layer: trials.Layer) -> Floats:
     return trials.fit_layer(kept.value, [data], layer)[0]
 
 
-def table_of(sky: Sky, layer: trials.Layer, local_trials: int) -> trials.LocalP:
-    """Local p-values of one extension at the declinations around its positions."""
-    theta, _ = hp.pix2ang(layer.nside, layer.pixels)
-    low, high = float(np.pi / 2 - theta.max()), float(np.pi / 2 - theta.min())
-    return _sky.sky_table(sky, local_trials, extension=layer.extension, low=low, high=high)
-
-
 def fit_plane(sky: Sky, layers: tuple[trials.Layer, ...], local_trials: int) -> tuple[Searched, ...]:
     """Every position with every extension, on the data."""
     work = partial(_fit_layer, sky.kept, turned(sky.events.right_ascension()))
     fits = sky.bench.map(work, layers, "positions of each extension", (sky.kept,))
     out = []
     for layer, rows in zip(layers, fits, strict=True):
-        table = table_of(sky, layer, local_trials)
+        dec = np.pi / 2 - hp.pix2ang(layer.nside, layer.pixels)[0]
+        low, high = float(dec.min()), float(dec.max())
+        table = _sky.sky_table(sky, local_trials, extension=layer.extension, low=low, high=high)
         out.append(Searched(layer, rows, trials.log_p_map(table, layer.nside, layer.pixels, rows[:, 0]), table))
     return tuple(out)
 
@@ -340,7 +334,7 @@ def _both(plane: tuple[Searched, ...], skies: Floats | None, listed: ListSearch)
     """The chance of as small a result in the better of both searches."""
     if skies is None or listed.skies is None:
         return NO_SKIES
-    data = np.array([min(one.log_p.min() for one in plane), listed.log_p.min()])
+    data = np.array([min(one.least for one in plane), listed.log_p.min()])
     both = np.stack([skies.min(axis=1), listed.skies.min(axis=1)], axis=1)
     of = "the smaller of the two searches' global p-values is as small in a background sky"
-    return tail_of(trials.smaller_of_both(data, both), of, _sky.METHOD, "global")
+    return counted(trials.tail(trials.smaller_of_both(data, both)), of, _sky.METHOD, "global")

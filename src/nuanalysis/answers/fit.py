@@ -8,8 +8,8 @@ import numpy as np
 
 from nuanalysis.answers import _ensembles as ensembles
 from nuanalysis.answers import _flux
-from nuanalysis.answers._posed import Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
-from nuanalysis.answers._question import Answer, Injected, Precision
+from nuanalysis.answers import _question as question
+from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -42,8 +42,8 @@ class Fit(OnHypothesis):
     """Does a sample hold a hypothesis?  n_s, TS, local p-value, flux and upper limit."""
 
     example: ClassVar = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
-    precision: Precision = 0.1
-    injections: Injected = 1500
+    precision: question.Precision = 0.1
+    injections: question.Injected = 1500
 
     def ask(self, samples: Samples, bench: Bench) -> FitAnswer:
         wanted = ensembles.Wanted(precision=self.precision)
@@ -176,7 +176,7 @@ def fit(problem: Problem, samples: Samples, wanted: ensembles.Wanted, n_injectio
     injected = ensembles.injections(problem, n_injections, reach_of(problem, best), bench)
     flux = _flux.flux_of(problem, data, best.ts, background, injected)
     more = {
-        "chance": ensembles.chance_or_reason(background, best.ts),
+        "chance": ensembles.or_reason(ensembles.chance_of, background, best.ts),
         "index_bias": _flux.index_bias_of(problem, best, injected),
         "flux": flux,
         "energies": _flux.energies_of(problem),

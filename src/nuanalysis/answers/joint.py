@@ -12,8 +12,7 @@ from nuanalysis import trials
 from nuanalysis.answers import _experiments
 from nuanalysis.answers._ensembles import value_and_error
 from nuanalysis.answers._experiments import Experiments, Norm, Profiled, Signal, Unbiased, corrected
-from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers._question import Answer, Named, Question, Tested, pose, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem

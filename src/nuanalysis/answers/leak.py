@@ -14,11 +14,21 @@ from pydantic import AfterValidator
 
 from nuanalysis import trials
 from nuanalysis.answers import _experiments, _leak_skies
+from nuanalysis.answers import _question as question
 from nuanalysis.answers._ensembles import LOCAL, counted, share_of
 from nuanalysis.answers._experiments import METHOD, Experiments, Profiled, Quantiles, origin_of_skies, quantiles
 from nuanalysis.answers._leak_skies import LOCAL_OF_SKIES, SCRAMBLES, Law, Placed
-from nuanalysis.answers._posed import Fitted, Tested, fit_data, fitted, prepared_on, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question, SourceList, name_of, stacked
+from nuanalysis.answers._question import (
+    Answer,
+    Fitted,
+    Named,
+    Question,
+    Tested,
+    fit_data,
+    fitted,
+    provenance_of,
+    tested,
+)
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -53,7 +63,7 @@ _NOTES = (
 def _template(given: object) -> object:
     target = getattr(given, "target", given)
     if not (isinstance(target, Template) or str(target).startswith("template:")):
-        raise ValueError(f"'{name_of(given)}' is no template; expected one, for example template:pi0")
+        raise ValueError(f"'{question.name_of(given)}' is no template; expected one, for example template:pi0")
     return given
 
 
@@ -64,7 +74,7 @@ class Leak(Question):
         "diffuse": "template:galactic-plane-box", "catalogues": ("snr",), "n_diffuse": 200.0, "skies": 100
     }  # fmt: skip
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
-    catalogues: Annotated[tuple[SourceList, ...], AfterValidator(stacked)] = setting(
+    catalogues: Annotated[tuple[question.SourceList, ...], AfterValidator(question.stacked)] = setting(
         ("snr", "pwn", "unid"), help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
     )
     n_diffuse: float | None = setting(
@@ -75,13 +85,13 @@ class Leak(Question):
     )
 
     def ask(self, samples: Samples, bench: Bench) -> LeakAnswer:
-        problems = tuple(prepared_on(one, samples) for one in hypotheses(self.diffuse, self.catalogues))
+        problems = tuple(question.prepared_on(one, samples) for one in hypotheses(self.diffuse, self.catalogues))
         return leak(Experiments(problems, self.skies, bench), samples, self.n_diffuse)
 
 
 def hypotheses(diffuse: object, catalogues: tuple[Any, ...]) -> tuple[Hypothesis, ...]:
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
-    stacks = [hypothesis(one, index_free=free) for free in (True, False) for one in stacked(catalogues)]
+    stacks = [hypothesis(one, index_free=free) for free in (True, False) for one in question.stacked(catalogues)]
     return (hypothesis(diffuse), *stacks)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+from nuanalysis.answers import _question as question
 from nuanalysis.answers._ensembles import injections, scrambles
 from nuanalysis.answers._flux import Flux, Strength, flux_of, sensitivity_of
-from nuanalysis.answers._posed import Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
-from nuanalysis.answers._question import FEWEST_INJECTIONS, Answer
+from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.answers.fit import reach_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.library.samples import Samples
@@ -21,7 +21,7 @@ class Limit(OnHypothesis):
 
     example: ClassVar = {"hypothesis": "stack:snr", "injections": 300}
     injections: int = setting(
-        1500, low=FEWEST_INJECTIONS, high=10_000_000, help="injected skies, and scrambles for the median"
+        1500, low=question.FEWEST_INJECTIONS, high=10_000_000, help="injected skies, and scrambles for the median"
     )
 
     def ask(self, samples: Samples, bench: Bench) -> LimitAnswer:

@@ -8,8 +8,7 @@ import numpy as np
 
 from nuanalysis.answers import _ensembles
 from nuanalysis.answers._flux import Energies, Flux, Strength, energies_of, flux_of, sensitivity_of, share_at_30_tev
-from nuanalysis.answers._posed import Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
-from nuanalysis.answers._question import Answer
+from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.answers.bias import Node, curve_of
 from nuanalysis.answers.fit import profile, profile_drawn
 from nuanalysis.answers.limit import flux_row
@@ -53,7 +52,7 @@ class Measure(OnHypothesis):
             provenance=provenance_of(samples, problem),
             tested=tested(problem),
             fitted=fitted(problem, best),
-            chance=_ensembles.chance_or_reason(background, best.ts),
+            chance=_ensembles.or_reason(_ensembles.chance_of, background, best.ts),
             flux=flux,
             sensitivity=sensitivity_of(problem, background, injected),
             discovery_potential=five_sigma_of(problem, background, injected),

@@ -12,8 +12,7 @@ import numpy as np
 
 from nuanalysis import trials
 from nuanalysis.answers import _sky
-from nuanalysis.answers._posed import Fitted, direction, position, provenance_of
-from nuanalysis.answers._question import Answer, Question, Smear
+from nuanalysis.answers._question import Answer, Fitted, Question, Smear, direction, position, provenance_of
 from nuanalysis.answers._sky import GLOBAL, METHOD, Skies, Sky, look_at
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr

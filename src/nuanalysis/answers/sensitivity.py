@@ -10,8 +10,7 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import injections_reaching, or_reason, quantile_of, reach_ts, scrambles
 from nuanalysis.answers._flux import Strength, as_strength, potential_for, sensitivity_of, strength_above
-from nuanalysis.answers._posed import OnHypothesis, Tested, provenance_of, tested
-from nuanalysis.answers._question import Answer
+from nuanalysis.answers._question import Answer, OnHypothesis, Tested, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem

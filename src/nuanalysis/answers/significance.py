@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from nuanalysis.answers import _question as question
 from nuanalysis.answers._ensembles import PRECISION, Wanted, chance_of
-from nuanalysis.answers._posed import OnHypothesis, Tested, fit_data, provenance_of, tested
-from nuanalysis.answers._question import Answer, Precision, Scrambled, Smear
+from nuanalysis.answers._question import Answer, OnHypothesis, Tested, fit_data, provenance_of, tested
 from nuanalysis.answers.fit import background_of
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -22,9 +22,9 @@ class Significance(OnHypothesis):
 
     example: ClassVar = {"hypothesis": "stack:snr", "trials": 400, "precision": 0.3}
     ts: float | None = setting(None, low=0, high=MOST_TS, help="test statistic; without: that of the fit")
-    precision: Precision = PRECISION
-    trials: Scrambled = 0
-    smear_declination: Smear = 0.0
+    precision: question.Precision = PRECISION
+    trials: question.Scrambled = 0
+    smear_declination: question.Smear = 0.0
 
     def ask(self, samples: Samples, bench: Bench) -> SignificanceAnswer:
         """The answer.  Raises PrecisionError where the trials miss the precision."""

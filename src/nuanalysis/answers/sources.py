@@ -12,8 +12,7 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.answers import _sky
 from nuanalysis.answers._ensembles import value_and_error
-from nuanalysis.answers._posed import Fitted, position, provenance_of
-from nuanalysis.answers._question import Answer, Question, Smear, SourceList
+from nuanalysis.answers._question import Answer, Fitted, Question, Smear, SourceList, position, provenance_of
 from nuanalysis.answers._sky import GLOBAL, METHOD, Sky, global_chance
 from nuanalysis.engine.bench import Bench
 from nuanalysis.interpret.population import population, smallest_binomial
@@ -188,14 +187,14 @@ def _binomial(found: ListSearch) -> BinomialTest:
 def sources(found: ListSearch, samples: Samples) -> SourcesAnswer:
     """The answer for a list that was searched."""
     order = np.argsort(found.log_p, kind="stable")
-    least, listed = None if found.skies is None else found.skies.min(axis=1), found.catalogue
+    listed = found.catalogue
     return SourcesAnswer(
         provenance=provenance_of(samples, found.sky.anywhere),
         catalogue=listed.name,
         label=listed.label,
         reference=listed.reference,
         best=listed.sources[int(order[0])].name,
-        chance=global_chance(least, float(found.log_p.min()), f"{GLOBAL}, all sources of the list"),
+        chance=global_chance(found.skies, float(found.log_p.min()), f"{GLOBAL}, all sources of the list"),
         population=_binomial(found),
         n_skies=found.n_skies,
         smear_declination=found.smear_declination,

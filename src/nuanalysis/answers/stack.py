@@ -10,8 +10,7 @@ from pydantic import AfterValidator
 
 from nuanalysis.answers import _question as question
 from nuanalysis.answers._ensembles import Wanted, said
-from nuanalysis.answers._posed import fit_data, pose, position, provenance_of
-from nuanalysis.answers._question import Answer, Question, SourceList, stacked
+from nuanalysis.answers._question import Answer, Question, SourceList, fit_data, pose, position, provenance_of, stacked
 from nuanalysis.answers.fit import FitAnswer, fit
 from nuanalysis.answers.together import together
 from nuanalysis.engine.bench import Bench

@@ -11,9 +11,8 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.answers import _ensembles
 from nuanalysis.answers import _question as question
-from nuanalysis.answers._ensembles import Wanted, chance_or_reason, or_reason, said, value_and_error, weighted
-from nuanalysis.answers._posed import Tested, fit_data, open_all, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers._ensembles import Wanted, chance_of, or_reason, said, value_and_error, weighted
+from nuanalysis.answers._question import Answer, Named, Question, Tested, fit_data, open_all, provenance_of, tested
 from nuanalysis.answers.significance import MOST_TS
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -111,7 +110,7 @@ def together(
     if len(problems) > 1:
         each = [found.rename({f"ts_{k}": "ts", f"converged_{k}": "converged"}) for k in range(len(problems))]
     rows = tuple(
-        Member(tested=tested(problem), ts=ts, chance=chance_or_reason(mine, ts))
+        Member(tested=tested(problem), ts=ts, chance=or_reason(chance_of, mine, ts))
         for problem, ts, mine in zip(problems, observed, each, strict=True)
     )
     ts, log_weight = _ensembles.columns_of(found, len(problems))
