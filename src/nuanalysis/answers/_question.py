@@ -20,7 +20,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
 from nuanalysis.errors import InputError
-from nuanalysis.library.catalogues import PREFIX
+from nuanalysis.library.catalogues import PREFIX, open_catalogue
 from nuanalysis.library.hypotheses import check_name, model_origin, read_hypotheses
 from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
 from nuanalysis.library.samples import Samples
@@ -137,6 +137,13 @@ class Question(Settings):
         """The question with these settings.  Raises InputError with all faults in one message."""
         return made(cls, values, f"'{cls.__module__.rpartition('.')[2]}' cannot be asked so")
 
+    def at_hand(self) -> None:
+        """Raise DataError for a list of sources whose release is not here: said before any sample is made."""
+        for value in dict(self).values():
+            for name in value if isinstance(value, tuple) else (value,):
+                if isinstance(name, str) and name.startswith((PREFIX, "each:")):
+                    open_catalogue(name.partition(":")[2])
+
     @classmethod
     def title(cls) -> str:
         """The question in a sentence."""
@@ -204,12 +211,10 @@ class Answer(Record):
             f"{marked}.ecsv": store.table_ecsv(self.to_table()),
             **self.files(),
         }
-        paths = []
         for name, data in written.items():
             store.atomic_write(folder / name, data)
-            paths.append(folder / name)
-        paths += [plot.save(one.figure, folder, one.sidecar, table=one.table) for one in self.drawn()]
-        return tuple(paths)
+        figures = [plot.save(one.figure, folder, one.sidecar, table=one.table) for one in self.drawn()]
+        return (*(folder / name for name in written), *figures)
 
 
 class OnHypothesis(Question):

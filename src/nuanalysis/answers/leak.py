@@ -7,7 +7,7 @@ emission leaks into them; fitted together with it, what is left.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
@@ -42,9 +42,6 @@ from nuanalysis.plot import Drawn, LeakPanel, Sidecar, leak_figure
 from nuanalysis.records import Carried, Chance, Measured, Record, Unknown, carried, certain, setting, shown
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.trials.streams import LEAK_BEST_FIT
-
-if TYPE_CHECKING:
-    from astropy.table import Table
 
 _EDGE = 0.025  # share of the skies below, and above, the outer quantiles
 _NOTES = (
@@ -191,7 +188,7 @@ def _panel(answer: LeakAnswer, k: int, skies: xr.Dataset) -> LeakPanel:
     return LeakPanel(tested.label, n_signal, log_p, rest, fits["sample"].n_signal, published)
 
 
-def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> Table:
+def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> object:
     """Every sky as a row of an astropy Table."""
     from astropy.table import Table
 
