@@ -55,10 +55,10 @@ class Wanted:
         return math.radians(self.smear_declination)
 
 
-def or_reason(work: Callable[..., T], *args: Any) -> T | Unknown:
+def or_reason(work: Callable[..., T], *args: Any, **more: Any) -> T | Unknown:
     """What the work returns, or why its trials do not give it."""
     try:
-        return work(*args)
+        return work(*args, **more)
     except PrecisionError as error:
         return Unknown(reason=str(error))
 

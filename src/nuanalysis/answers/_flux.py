@@ -94,13 +94,6 @@ def as_strength(
     )
 
 
-def strength_for(injected: xr.Dataset, threshold: float, fraction: float) -> trials.Strength:
-    """Mean events that lift a fraction of injected skies above a threshold.  Raises PrecisionError beyond them."""
-    return trials.strength_for(
-        injected["n_injected"].values, injected["ts"].values, threshold=threshold, fraction=fraction
-    )
-
-
 def potential_for(background: xr.Dataset, injected: xr.Dataset, sigma: float) -> trials.Potential:
     """Mean events at which half of the skies reach a local significance.  Raises PrecisionError."""
     n_injected, ts = injected["n_injected"].values, injected["ts"].values
@@ -111,7 +104,8 @@ def potential_for(background: xr.Dataset, injected: xr.Dataset, sigma: float) ->
 
 def strength_above(problem: Problem, injected: xr.Dataset, threshold: float, fraction: float) -> Strength | Unknown:
     """The strength that lifts a fraction of the experiments above a threshold, or why the injections do not tell."""
-    found = or_reason(strength_for, injected, threshold, fraction)
+    n_injected, ts = injected["n_injected"].values, injected["ts"].values
+    found = or_reason(trials.strength_for, n_injected, ts, threshold=threshold, fraction=fraction)
     return found if isinstance(found, Unknown) else as_strength(problem, found, threshold, injected)
 
 

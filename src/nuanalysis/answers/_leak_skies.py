@@ -88,9 +88,6 @@ def fits_of(found: xr.Dataset, n_stacks: int, k: int, table: trials.LocalP) -> x
     return xr.Dataset({name: ("sky", values) for name, values in columns.items()}, attrs=attrs)
 
 
-# --- fits among the skies ---
-
-
 class Placed(Record):
     """A fit of a stack alone, and where it lies among the skies."""
 
@@ -136,9 +133,6 @@ def published_in(name: str, sample: str, skies: xr.Dataset) -> tuple[Placed, ...
     chance = Chance(p=row.p, error=Unknown(reason="as published"), n_trials=0, of=LOCAL, method=row.source)
     best = FitResult(row.ts, row.n_signal, row.index, converged=True)
     return (_placed(name, best, chance, skies, float(np.log(row.p)), fit="published"),)
-
-
-# --- the laws of TS ---------------------------------------------------------------------------------------------------
 
 
 class Law(Record):

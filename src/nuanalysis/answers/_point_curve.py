@@ -14,7 +14,7 @@ import numpy as np
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import REACH_TS, or_reason, quantile_of, scrambles, spread_of
-from nuanalysis.answers._flux import Energies, energies_of, potential_for, strength_for
+from nuanalysis.answers._flux import Energies, energies_of, potential_for
 from nuanalysis.answers._question import direction, pose
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -86,7 +86,8 @@ class PointTrials:
 
     def strength(self, threshold: float) -> trials.Strength:
         """Mean events that lift 90 % of the skies above a TS.  Raises PrecisionError beyond what was injected."""
-        return strength_for(self.injected, threshold, 0.9)
+        n_injected, ts = self.injected["n_injected"].values, self.injected["ts"].values
+        return trials.strength_for(n_injected, ts, threshold=threshold, fraction=0.9)
 
     def sensitivity(self) -> trials.Strength:
         """Mean events that lift 90 % of the skies above the background median; its error holds that of the median.

@@ -58,9 +58,6 @@ NSkies = Annotated[
 LocalTrials = Annotated[int, setting(low=200, high=10_000_000, help="tilted scrambles behind each local p-value")]
 
 
-# --- the events ------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sky:
     """The events of a sample on a bench, ready to be looked at in any direction.
@@ -89,9 +86,6 @@ def fitted_row(row: Floats) -> Fitted:
     """A fit, (FIT_COLUMNS,), as it is published."""
     ts, n_signal, index, converged = map(float, row)
     return Fitted(ts=ts, n_signal=n_signal, index=index if n_signal > 0 else None, converged=bool(converged))
-
-
-# --- local p-values --------------------------------------------------------------------------------------------------
 
 
 def _ensemble(kept: Kept, seed: int, n_trials: int, bench: Bench, where: Hypothesis) -> tuple[Floats, Floats]:
@@ -141,9 +135,6 @@ def local_chance(table: trials.LocalP, declination: float, ts: float, log_p: flo
     p, beyond = float(np.exp(log_p)), ts > float(np.interp(declination, table.declination, table.reach)) ** 2
     error = Unknown(reason="beyond what the trials reach") if beyond else p * table.error_of(declination, ts)
     return Chance(p=p, error=error, n_trials=n_trials, extrapolated=beyond, of=LOCAL, method=METHOD)
-
-
-# --- background skies ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)

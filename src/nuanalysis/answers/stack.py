@@ -14,7 +14,6 @@ from nuanalysis.answers._question import Answer, Question, SourceList, fit_data,
 from nuanalysis.answers.fit import FitAnswer, fit
 from nuanalysis.answers.together import together
 from nuanalysis.engine.bench import Bench
-from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.stack_terms import event_shares, source_terms
 from nuanalysis.library.catalogues import PREFIX, open_selection, parse_catalogue
@@ -48,8 +47,20 @@ class Stack(Question):
         # Whoever says how many trials takes the precision that they give.
         precision = math.inf if self.trials else self.precision
         wanted = Wanted(precision, self.trials, self.smear_declination)
-        chosen = tuple(_chosen(one) if isinstance(one, str) else None for one in self.catalogues)
-        return stack(problems, chosen, samples, wanted, self.injections, bench)
+        fits = [fit(problem, samples, wanted, self.injections, bench) for problem in problems]
+        first = max(fits, key=lambda one: one.fitted.ts)
+        best, chance, factor = first.tested.hypothesis, first.chance, None
+        if len(problems) > 1 and self.injections:
+            of_all = together(problems, tuple(one.fitted.ts for one in fits), samples, wanted, bench)
+            best, chance, factor = of_all.best, of_all.chance, of_all.trials_factor
+        return StackAnswer(
+            provenance=provenance_of(samples, *problems),
+            best=best,
+            chance=chance,
+            trials_factor=factor,
+            smear_declination=self.smear_declination,
+            catalogues=tuple(stacked_fit(one, name) for one, name in zip(fits, self.catalogues, strict=True)),
+        )
 
 
 class Chosen(Record):
@@ -132,21 +143,18 @@ class StackAnswer(Answer):
         return tuple(one.drawn() for one in self.catalogues)
 
 
-def _chosen(name: str) -> Chosen | None:
-    """How the sources were chosen; None for a typed list as it is."""
-    bare = name.removeprefix(PREFIX)
-    if bare in catalogues.CATALOGUES:
+def _chosen(name: object) -> Chosen | None:
+    """How the sources were chosen; None for a list as it is."""
+    bare = str(name).removeprefix(PREFIX)
+    if not isinstance(name, str) or bare in catalogues.CATALOGUES:
         return None
     found, how = open_selection(bare), parse_catalogue(bare).choice
     notes = tuple(found.notes)
     return Chosen(listed=found.listed, rule=how.rule, weight=how.weight, left_out=found.unknown, notes=notes)
 
 
-def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
-    """A fitted stack with its sources, largest contribution first.
-
-    found : a fit that was asked here; one that was read from JSON no longer holds its events.
-    """
+def stacked_fit(found: FitAnswer, listed: object) -> Stacked:
+    """A fit of this list with its sources, largest contribution first."""
     assert found.problem is not None
     problem, name = found.problem, found.tested.hypothesis.removeprefix(PREFIX)
     target, (best, data) = problem.hypothesis.target, fit_data(problem)
@@ -177,35 +185,7 @@ def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
         catalogue=name,
         n_sources=len(sources),
         found=found,
-        chosen=chosen,
+        chosen=_chosen(listed),
         index_of_shares=index,
         sources=tuple(sorted(sources, key=lambda one: -abs(one.ts_term))),
-    )
-
-
-def stack(
-    problems: tuple[Problem, ...],
-    chosen: tuple[Chosen | None, ...],
-    samples: Samples,
-    wanted: Wanted,
-    n_injections: int,
-    bench: Bench,
-) -> StackAnswer:
-    """The answer for prepared stacks: each alone, its sources, and the best of them.
-
-    chosen : how the sources of each were chosen; None for a list as it is.
-    """
-    fits = [fit(problem, samples, wanted, n_injections, bench) for problem in problems]
-    first = max(fits, key=lambda one: one.fitted.ts)
-    best, chance, factor = first.tested.hypothesis, first.chance, None
-    if len(problems) > 1 and n_injections:
-        of_all = together(problems, tuple(one.fitted.ts for one in fits), samples, wanted, bench)
-        best, chance, factor = of_all.best, of_all.chance, of_all.trials_factor
-    return StackAnswer(
-        provenance=provenance_of(samples, *problems),
-        best=best,
-        chance=chance,
-        trials_factor=factor,
-        smear_declination=wanted.smear_declination,
-        catalogues=tuple(stacked_fit(one, how) for one, how in zip(fits, chosen, strict=True)),
     )
