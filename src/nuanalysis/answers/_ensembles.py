@@ -55,10 +55,10 @@ class Wanted:
         return math.radians(self.smear_declination)
 
 
-def or_reason(work: Callable[..., T], *args: Any, **more: Any) -> T | Unknown:
+def or_reason(work: Callable[..., T], *args: Any) -> T | Unknown:
     """What the work returns, or why its trials do not give it."""
     try:
-        return work(*args, **more)
+        return work(*args)
     except PrecisionError as error:
         return Unknown(reason=str(error))
 
@@ -180,9 +180,6 @@ def spread_of(problem: Problem) -> float:
 def quantile_of(background: xr.Dataset, upper: float) -> float:
     """The TS that a share ``upper`` of weighted background trials has beyond it."""
     return trials.weighted_quantile(background["ts"].values, background["log_weight"].values, upper)
-
-
-# --- chances ---------------------------------------------------------------------------------------------------------
 
 
 def chance_of(background: xr.Dataset, ts: float, *, precision: float = math.inf) -> Chance:

@@ -7,6 +7,7 @@ of the data.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Annotated, Any
 
 import numpy as np
@@ -58,15 +59,12 @@ def different(names: tuple[object, ...], *, exactly: int = 0) -> tuple[Any, ...]
 
 def check_apart(problems: tuple[Problem, ...]) -> None:
     """Raise InputError for hypotheses that cannot be fitted together, or told apart."""
-    seen: dict[str, str] = {}
-    for problem in problems:
-        name = problem.hypothesis.name
-        if problem.fingerprint in seen:
+    for one, other in combinations(problems, 2):
+        if one.fingerprint == other.fingerprint:
             raise InputError(
-                f"'{seen[problem.fingerprint]}' and '{name}' are one hypothesis under two names: the same map or "
-                "sources, and the same spectrum; leave one of them out"
+                f"'{one.hypothesis.name}' and '{other.hypothesis.name}' are one hypothesis under two names: the same "
+                "map or sources, and the same spectrum; leave one of them out"
             )
-        seen[problem.fingerprint] = name
     prepared = tuple(p.prepared for p in problems)
     trials.check_same_events(prepared)
     refuse_flat(prepared)

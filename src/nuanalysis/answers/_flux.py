@@ -94,18 +94,21 @@ def as_strength(
     )
 
 
+def strength_for(injected: xr.Dataset, threshold: float, fraction: float) -> trials.Strength:
+    """Mean events that lift a fraction of injected skies above a threshold.  Raises PrecisionError beyond them."""
+    n_injected, ts = injected["n_injected"].values, injected["ts"].values
+    return trials.strength_for(n_injected, ts, threshold=threshold, fraction=fraction)
+
+
 def potential_for(background: xr.Dataset, injected: xr.Dataset, sigma: float) -> trials.Potential:
     """Mean events at which half of the skies reach a local significance.  Raises PrecisionError."""
-    n_injected, ts = injected["n_injected"].values, injected["ts"].values
-    return trials.discovery_potential(
-        n_injected, ts, background["ts"].values, background["log_weight"].values, sigma=sigma
-    )
+    found = (injected["n_injected"], injected["ts"], background["ts"], background["log_weight"])
+    return trials.discovery_potential(*(column.values for column in found), sigma=sigma)
 
 
 def strength_above(problem: Problem, injected: xr.Dataset, threshold: float, fraction: float) -> Strength | Unknown:
     """The strength that lifts a fraction of the experiments above a threshold, or why the injections do not tell."""
-    n_injected, ts = injected["n_injected"].values, injected["ts"].values
-    found = or_reason(trials.strength_for, n_injected, ts, threshold=threshold, fraction=fraction)
+    found = or_reason(strength_for, injected, threshold, fraction)
     return found if isinstance(found, Unknown) else as_strength(problem, found, threshold, injected)
 
 

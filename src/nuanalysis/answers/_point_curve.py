@@ -14,7 +14,7 @@ import numpy as np
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import REACH_TS, or_reason, quantile_of, scrambles, spread_of
-from nuanalysis.answers._flux import Energies, energies_of, potential_for
+from nuanalysis.answers._flux import Energies, energies_of, potential_for, strength_for
 from nuanalysis.answers._question import direction, pose
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -86,8 +86,7 @@ class PointTrials:
 
     def strength(self, threshold: float) -> trials.Strength:
         """Mean events that lift 90 % of the skies above a TS.  Raises PrecisionError beyond what was injected."""
-        n_injected, ts = self.injected["n_injected"].values, self.injected["ts"].values
-        return trials.strength_for(n_injected, ts, threshold=threshold, fraction=0.9)
+        return strength_for(self.injected, threshold, 0.9)
 
     def sensitivity(self) -> trials.Strength:
         """Mean events that lift 90 % of the skies above the background median; its error holds that of the median.
@@ -119,19 +118,18 @@ def plain_ts(problem: Problem, n_skies: int) -> Floats:
     return np.array([fit_circle(where, trials.draw_sky(events, seed, k), at)[:, 0] for k in range(n_skies)])
 
 
-def _inject(problem: Problem, n: int, n_means: Iterable[float], stream: Stream, bench: Bench) -> tuple[Floats, Floats]:
-    """Mean injected events and TS of n injected skies, (trial,) each.
+def _inject(problem: Problem, n: int, n_means: Iterable[float], stream: Stream, bench: Bench) -> xr.Dataset:
+    """Mean injected events and TS of n injected skies, n_injected and ts.
 
     Strengths have four digits: the name of an ensemble must not hang on the last bits of a fit.
     """
     strengths = tuple(float(f"{s:.4g}") for s in n_means)
-    found = run((problem,), Injections(seed_of(problem.seed, stream), n, strengths), bench)
-    return found["n_injected"].values, found["ts"].values
+    return run((problem,), Injections(seed_of(problem.seed, stream), n, strengths), bench)[["n_injected", "ts"]]
 
 
 def _pilot(
     problem: Problem, n: int, plain: Floats, background: xr.Dataset, bench: Bench
-) -> tuple[Floats, Floats, float, float]:
+) -> tuple[xr.Dataset, float, float]:
     """A few injected skies, and the strengths of the sensitivity and of the discovery potential that they give.
 
     Strengths rise by factors: the expected standard deviation of n_s may be that of a rare event alone, and far from
@@ -140,18 +138,14 @@ def _pilot(
     deep = quantile_of(background, trials.FIVE_SIGMA)
     for times in _TOPS:
         top = times * max(_TOP_SPREADS * spread_of(problem), _TOP_EVENTS)
-        n_injected, ts = _inject(problem, n, top * 2.0 ** (-0.5 * np.arange(13.0)), Stream.CURVE_PILOT, bench)
-        try:
-            far = trials.strength_for(n_injected, ts, threshold=deep, fraction=0.5).n_signal
-        except PrecisionError:
+        found = _inject(problem, n, top * 2.0 ** (-0.5 * np.arange(13.0)), Stream.CURVE_PILOT, bench)
+        far = or_reason(strength_for, found, deep, 0.5)
+        if isinstance(far, Unknown):
             continue
-        few = n_injected <= far / 1.5
-        try:
-            median = _quantile(plain, 0.5)
-            near = trials.strength_for(n_injected[few], ts[few], threshold=median, fraction=0.9).n_signal
-        except PrecisionError:
-            near = far / 4.0  # as usual; it only says where the next injections are placed
-        return n_injected, ts, near, far
+        few = found.isel(trial=found["n_injected"].values <= far.n_signal / 1.5)
+        near = or_reason(strength_for, few, _quantile(plain, 0.5), 0.9)
+        # A quarter is as usual; it only says where the next injections are placed.
+        return found, far.n_signal / 4.0 if isinstance(near, Unknown) else near.n_signal, far.n_signal
     raise PrecisionError(
         f"{problem.hypothesis.name}: injections of up to {top:.4g} events do not reach the discovery potential; "
         "ask for other declinations, or for more injections"
@@ -161,12 +155,11 @@ def _pilot(
 def _injected(problem: Problem, n: int, plain: Floats, background: xr.Dataset, bench: Bench) -> xr.Dataset:
     """Injected skies, most of them near the strengths that are asked for; n_injected and ts."""
     n_pilot = max(n // _PILOT, 100)
-    n_injected, ts, near, far = _pilot(problem, n_pilot, plain, background, bench)
+    pilot, near, far = _pilot(problem, n_pilot, plain, background, bench)
     steps = [k * near for k in _NEAR_SENSITIVITY] * 2
     steps += [near ** (1.0 - k) * far**k for k in _BETWEEN] + [k * far for k in _NEAR_DISCOVERY]
     rest = _inject(problem, n - n_pilot, steps, Stream.CURVE_INJECTIONS, bench)
-    both = (np.concatenate(pair) for pair in zip((n_injected, ts), rest, strict=True))
-    return xr.Dataset({k: ("trial", v) for k, v in zip(("n_injected", "ts"), both, strict=True)})
+    return xr.concat([pilot, rest], "trial", combine_attrs="drop")
 
 
 def problems(samples: Samples, plan: Plan, declination: float) -> Iterator[tuple[Problem, Problem]]:
@@ -200,9 +193,6 @@ def at_declination(bench: Bench, plan: Plan, item: tuple[Samples, float]) -> tup
         spread, energies = spread_of(problem), energies_of(problem)[0]
         out.append(PointTrials(background, plain, injected, spread, per_flux, energies))
     return tuple(out)
-
-
-# --- between the declinations ---------------------------------------------------------------------------------------
 
 
 def _between(sin_dec: Floats, at: float) -> tuple[int, int, float]:

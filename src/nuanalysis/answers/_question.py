@@ -233,10 +233,7 @@ class OnHypothesis(Question):
 
 
 def pose(asked: object, samples: Samples, *, index: float | None = None, index_free: bool | None = None) -> Problem:
-    """A hypothesis, by name or as it is, prepared on samples.
-
-    index, index_free : see ``library.hypothesis``.
-    """
+    """A hypothesis, by name or as it is, prepared on samples; index, index_free : see ``library.hypothesis``."""
     return prepared_on(open_hypothesis(asked, index=index, index_free=index_free), samples)
 
 

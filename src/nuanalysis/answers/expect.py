@@ -35,7 +35,8 @@ class Expect(Question):
     def ask(self, samples: Samples, bench: Bench) -> ExpectAnswer:
         isotropic = self.hypothesis == ISOTROPIC
         asked = hypothesis("template:isotropic" if isotropic else self.hypothesis, index=self.index)
-        flux = fluxes.model_flux(asked) if self.flux is None and not isotropic else self.flux
+        model = None if isotropic else fluxes.model_flux(asked) or None
+        flux = self.flux or model
         if not flux:
             raise InputError(f"'{self.hypothesis}' has no absolute flux of its own; say one with flux")
         n = fluxes.isotropic_events(samples.seasons, flux, asked.index) if isotropic else None
@@ -48,7 +49,7 @@ class Expect(Question):
             n_expected=flux * fluxes.events_per_flux(asked, samples.seasons) if n is None else n,
             flux_unit=_ISOTROPIC_UNIT if isotropic else fluxes.UNIT,
             convention="dN/dE at 100 TeV, per flavour, nu + nubar, per sr" if isotropic else fluxes.convention(asked),
-            model_flux=None if isotropic else fluxes.model_flux(asked) or None,
+            model_flux=model,
             livetime_s=samples.livetime,
         )
 

@@ -21,7 +21,7 @@ from nuanalysis.answers import _sky
 from nuanalysis.answers._ensembles import counted
 from nuanalysis.answers._question import Answer, Fitted, Question, SourceList, position, provenance_of
 from nuanalysis.answers._sky import GLOBAL, NO_SKIES, Sky, global_chance
-from nuanalysis.answers.sources import ListSearch, Source, SourcesAnswer, search_list, sources
+from nuanalysis.answers.sources import ListSearch, Source, SourcesAnswer, search_list
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
@@ -123,7 +123,7 @@ class Extended(Question):
         sky, n_trials = _sky.look_at(samples, bench), self.local_trials
         plane = fit_plane(sky, self.layers(), n_trials)
         skies = plane_skies(sky, self.region(), plane, self.skies) if self.skies else None
-        listed = search_list(sky, self.listed(), self.skies, n_trials)
+        listed = search_list(sky, samples, self.listed(), self.skies, n_trials)
         n_fits, of = sum(len(one.fits) for one in plane), f"{GLOBAL}, all positions"
         own = [
             global_chance(None if skies is None else skies[:, k], one.least, f"{of} with this extension")
@@ -141,7 +141,7 @@ class Extended(Question):
             hottest=hottest,
             likeliest_extension_deg=likeliest_extension(plane, hottest.at, best.extension_deg),
             extensions=tuple(one.hottest(chance, n_trials) for one, chance in zip(plane, own, strict=True)),
-            listed=sources(listed, samples),
+            listed=listed.answer,
             n_fits=n_fits,
             not_converged=sum(int((one.fits[:, 3] < 1).sum()) for one in plane),
             n_skies=self.skies,
@@ -192,10 +192,14 @@ class ExtendedAnswer(Answer):
         if self.positions is None:
             return ()
         whose = self.provenance
+        strips = [
+            ExtensionStrip(float(size), int(one["nside"].values[0]), one["pixel"].values, -one["log10_p_local"].values)
+            for size, one in self.positions.groupby("extension")
+        ]
         spots: tuple[Hottest | Source, ...] = (self.hottest, *self.listed.sources)
         hottest, *rings = (Ring(one.at.l_deg, one.at.b_deg, one.extension_deg) for one in spots)
         figure = extended_figure(
-            _strips(self.positions),
+            strips,
             hottest,
             rings,
             half_width_deg=self.width,
@@ -226,14 +230,6 @@ class ExtendedAnswer(Answer):
 
     def files(self) -> Mapping[str, bytes]:
         return {"extended-list.ecsv": store.table_ecsv(self.listed.to_table())}
-
-
-def _strips(positions: xr.Dataset) -> list[ExtensionStrip]:
-    """What the figure draws of each extension."""
-    return [
-        ExtensionStrip(float(size), int(mine["nside"].values[0]), mine["pixel"].values, -mine["log10_p_local"].values)
-        for size, mine in positions.groupby("extension")
-    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

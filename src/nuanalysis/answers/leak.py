@@ -267,18 +267,6 @@ def best_fit(held: Experiments) -> tuple[Fitted, Measured]:
     return fitted(problem, best), Measured(value=float(signal.n_signal[0]), error=float(signal.error[0]))
 
 
-def _injected(problem: Problem, signal: Measured, n_diffuse: float | None) -> tuple[float, str]:
-    """Mean diffuse events of a sky, and where that number is from.  Raises InputError where there are none."""
-    if n_diffuse is not None:
-        return n_diffuse, "as asked"
-    if signal.value <= 0.0:
-        raise InputError(
-            f"the best fit of {problem.hypothesis.name} holds no events: there is nothing to inject; "
-            "say how many with n_diffuse"
-        )
-    return signal.value, "the data's best fit, corrected for its bias"
-
-
 def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) -> LeakAnswer:
     """The answer for the problems of ``hypotheses``.
 
@@ -289,7 +277,14 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
     trials.check_same_events(prepared)
     refuse_flat(prepared)
     fit, signal = best_fit(held)
-    n_injected, source = _injected(diffuse, signal, n_diffuse)
+    n_injected, source = n_diffuse, "as asked"
+    if n_injected is None:
+        n_injected, source = signal.value, "the data's best fit, corrected for its bias"
+    if n_injected <= 0.0:
+        raise InputError(
+            f"the best fit of {diffuse.hypothesis.name} holds no events: there is nothing to inject; "
+            "say how many with n_diffuse"
+        )
     n = len(stacks) // 2
     found, empty = _leak_skies.draw(held, n_injected, n), _leak_skies.draw_empty(held, n)
     alone, pairs, skies = [], [], []

@@ -43,9 +43,8 @@ class Measure(OnHypothesis):
         spread = _ensembles.spread_of(problem)
         reach = min(max(_ensembles.INJECTED_REACH, float(np.ceil(best.n_signal / spread + 2.5))), _ensembles.MOST_REACH)
         injected = _ensembles.injections(problem, self.injections, reach, bench)
-        varied = None
-        if samples.systematics != NONE:
-            varied = _ensembles.injections(problem, self.injections, reach, bench, samples.systematics)
+        known = samples.systematics != NONE
+        varied = _ensembles.injections(problem, self.injections, reach, bench, samples.systematics) if known else None
         flux = flux_of(problem, data, best.ts, background, injected, varied)
         n, ts = profile(data, best.n_signal, spread)
         return MeasureAnswer(

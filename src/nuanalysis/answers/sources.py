@@ -40,8 +40,8 @@ class Sources(Question):
     local_trials: _sky.LocalTrials = 1000
 
     def ask(self, samples: Samples, bench: Bench) -> SourcesAnswer:
-        listed, smear = catalogue(self.catalogue), self.smear_declination
-        return sources(search_list(_sky.look_at(samples, bench), listed, self.skies, self.local_trials, smear), samples)
+        listed, sky = catalogue(self.catalogue), _sky.look_at(samples, bench)
+        return search_list(sky, samples, listed, self.skies, self.local_trials, self.smear_declination).answer
 
 
 class Source(Record):
@@ -115,24 +115,6 @@ class SourcesAnswer(Answer):
         return (Drawn(figure, Sidecar(stem, words, words, whose.origin), self.to_table()),)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ListSearch:
-    """A list fitted: the fits (source, FIT_COLUMNS), ln of local p (source,), the same on skies (sky, source) or None.
-
-    tables : local p-values, one of each source.
-    """
-
-    sky: Sky
-    catalogue: Catalogue
-    fits: Floats
-    tables: tuple[trials.LocalP, ...]
-    log_p: Floats
-    skies: Floats | None
-    n_skies: int
-    local_trials: int
-    smear_declination: float
-
-
 def _alone(catalogue: Catalogue) -> list[Hypothesis]:
     """Every source of a list as a hypothesis of its own, its index free."""
     one_by_one = [Catalogue(s.name, s.name, (s,), (1.0,), "") for s in catalogue.sources]
@@ -144,60 +126,59 @@ def _log_p(tables: tuple[trials.LocalP, ...], ts: Floats) -> Floats:
     return np.stack([one.log_p_of(float(one.declination[0]), ts[:, k]) for k, one in enumerate(tables)], axis=1)
 
 
-def search_list(sky: Sky, catalogue: Catalogue, n_skies: int, local_trials: int, smear: float = 0.0) -> ListSearch:
+@dataclass(frozen=True, slots=True, eq=False)
+class ListSearch:
+    """A list searched: the answer, ln of local p of its sources (source,), the same on skies (sky, source) or None."""
+
+    answer: SourcesAnswer
+    log_p: Floats
+    skies: Floats | None
+
+
+def search_list(
+    sky: Sky, samples: Samples, listed: Catalogue, n_skies: int, local_trials: int, smear: float = 0.0
+) -> ListSearch:
     """Fit every source of a list, on the data and on background skies; smear in deg."""
-    ra, dec, extension = np.array([(s.right_ascension, s.declination, s.extension) for s in catalogue.sources]).T
-    at = (ra, dec, extension)
+    at = tuple(np.array([(s.right_ascension, s.declination, s.extension) for s in listed.sources]).T)
     fits = fit_directions(sky.events, turned(sky.events.right_ascension()), *at)
-    sky.bench.progress(f"{len(fits)} sources of {catalogue.name} fitted, largest TS {fits[:, 0].max():.2f}")
-    of_all = _sky.local_table(sky, _alone(catalogue), dec, local_trials)
+    sky.bench.progress(f"{len(fits)} sources of {listed.name} fitted, largest TS {fits[:, 0].max():.2f}")
+    of_all = _sky.local_table(sky, _alone(listed), at[1], local_trials)
     tables = tuple(
         trials.LocalP(of_all.declination[k : k + 1], of_all.root_ts, of_all.log_p[k : k + 1], of_all.error[k : k + 1],
                       of_all.reach[k : k + 1]) for k in range(len(fits))
     )  # fmt: skip
-    skies = None
+    skies, log_p = None, _log_p(tables, fits[None, :, 0])[0]
     if n_skies:
         names = tuple(f"ts_{k}" for k in range(len(fits)))
-        decides = tuple(map(astuple, catalogue.sources))
+        decides = tuple(map(astuple, listed.sources))
         asked = _sky.Skies("list", trials.source_trials, (at,), decides, names, _SKIES_A_BATCH, (math.radians(smear),))
         found = _sky.background(sky, asked, n_skies)
         skies = _log_p(tables, np.stack([found[name].values for name in names], axis=1))
-    log_p = _log_p(tables, fits[None, :, 0])[0]
-    return ListSearch(sky, catalogue, fits, tables, log_p, skies, n_skies, local_trials, smear)
-
-
-def _source(found: ListSearch, k: int) -> Source:
-    source, ts, log_p = found.catalogue.sources[k], float(found.fits[k, 0]), float(found.log_p[k])
-    return Source(
-        name=source.name,
-        at=position(source.right_ascension, source.declination),
-        extension_deg=math.degrees(source.extension),
-        fitted=_sky.fitted_row(found.fits[k]),
-        local=_sky.local_chance(found.tables[k], source.declination, ts, log_p, found.local_trials),
-    )
-
-
-def _binomial(found: ListSearch) -> BinomialTest:
-    least = population(np.exp(found.log_p))
-    skies = None if found.skies is None else smallest_binomial(np.exp(found.skies))[1]
-    chance = global_chance(skies, least.p, "the smallest binomial probability over k of a background sky is as small")
-    return BinomialTest(k=least.k, p_threshold=least.p_threshold, p_binomial=least.p, chance=chance)
-
-
-def sources(found: ListSearch, samples: Samples) -> SourcesAnswer:
-    """The answer for a list that was searched."""
-    order = np.argsort(found.log_p, kind="stable")
-    listed = found.catalogue
-    return SourcesAnswer(
-        provenance=provenance_of(samples, found.sky.anywhere),
+    rows = [
+        Source(
+            name=source.name,
+            at=position(source.right_ascension, source.declination),
+            extension_deg=math.degrees(source.extension),
+            fitted=_sky.fitted_row(fit),
+            local=_sky.local_chance(table, source.declination, float(fit[0]), float(least), local_trials),
+        )
+        for source, fit, table, least in zip(listed.sources, fits, tables, log_p, strict=True)
+    ]
+    best_first = tuple(rows[k] for k in np.argsort(log_p, kind="stable"))
+    of = "the smallest binomial probability over k of a background sky is as small"
+    binomial = population(np.exp(log_p))
+    of_list = global_chance(None if skies is None else smallest_binomial(np.exp(skies))[1], binomial.p, of)
+    answer = SourcesAnswer(
+        provenance=provenance_of(samples, sky.anywhere),
         catalogue=listed.name,
         label=listed.label,
         reference=listed.reference,
-        best=listed.sources[int(order[0])].name,
-        chance=global_chance(found.skies, float(found.log_p.min()), f"{GLOBAL}, all sources of the list"),
-        population=_binomial(found),
-        n_skies=found.n_skies,
-        smear_declination=found.smear_declination,
-        local_trials=found.local_trials,
-        sources=tuple(_source(found, int(k)) for k in order),
+        best=best_first[0].name,
+        chance=global_chance(skies, float(log_p.min()), f"{GLOBAL}, all sources of the list"),
+        population=BinomialTest(k=binomial.k, p_threshold=binomial.p_threshold, p_binomial=binomial.p, chance=of_list),
+        n_skies=n_skies,
+        smear_declination=smear,
+        local_trials=local_trials,
+        sources=best_first,
     )
+    return ListSearch(answer, log_p, skies)
