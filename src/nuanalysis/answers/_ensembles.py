@@ -212,7 +212,7 @@ def said(chance: Chance | Unknown) -> str:
     return f"p-value {chance.words()}" if isinstance(chance, Unknown) else chance.words()
 
 
-def counted(found: trials.Share, of: str, method: str, scope: Scope = "local") -> Chance:
+def counted(found: trials.Share, of: str, method: str = "", scope: Scope = "local") -> Chance:
     """A share of plain trials, with its bound where none was counted."""
     return Chance(
         p=found.p,
@@ -223,8 +223,3 @@ def counted(found: trials.Share, of: str, method: str, scope: Scope = "local") -
         method=method,
         scope=scope,
     )
-
-
-def share_of(met: NDArray[np.bool_], of: str) -> Chance:
-    """The share k / n of trials in which something happened."""
-    return counted(trials.share(met), of, "")

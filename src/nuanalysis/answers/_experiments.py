@@ -36,9 +36,11 @@ ERRORS = (
     "correction has the error of the experiments behind it",
     "p is (k + 1) / (n + 1) for k of n experiments with as much; where k = 0 the probability lies below the 90 % bound",
 )
+_INDEX_HELD = (
+    "errors of n_s hold no index; where events become a flux the fitted index is held, so errors of the flux are those "
+    "of n_s alone"
+)
 _PILOT_PART, _LEAST_PILOT = 4, 100
-
-
 Trials = Annotated[int, setting(low=100, high=10_000_000, help="pseudo-experiments of each kind")]
 
 
@@ -68,9 +70,6 @@ def check_apart(problems: tuple[Problem, ...]) -> None:
     prepared = tuple(p.prepared for p in problems)
     trials.check_same_events(prepared)
     refuse_flat(prepared)
-
-
-# --- experiments ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,9 +180,6 @@ def profiled(held: Experiments, data: JointTerms, ts: float, j: int) -> Profiled
     return Profiled(chance=chance, others_injected=injected, share_at_zero=float((each <= TS_TOLERANCE).mean()))
 
 
-# --- what is said of a norm -------------------------------------------------------------------------------------------
-
-
 class Unbiased(Record):
     """A value corrected for its bias: with the error of the fit, and that of the experiments behind the correction."""
 
@@ -216,12 +212,6 @@ class Norm(Record):
     in_models: Unbiased | Unknown | None = shown("flux in units of the model", None, hidden=True)
     convention: str = shown("what the flux is", hidden=True)
     held: str = shown("what the error of the flux takes as known", hidden=True)
-
-
-_INDEX_HELD = (
-    "errors of n_s hold no index; where events become a flux the fitted index is held, so errors of the flux are those "
-    "of n_s alone"
-)
 
 
 def flux_per_event(problem: Problem, index: float) -> float:

@@ -24,6 +24,7 @@ from nuanalysis.trials.streams import Stream
 
 MODEL = "x model"
 DEGRADED = (0.05, 0.16)
+_ALIKE, _LEAST_ALIKE = 1.3, 30  # factor in fitted n_s, and fewest injected skies, behind the shift of an index
 
 
 class InModels(Record):
@@ -226,9 +227,6 @@ class IndexBias(Record):
     spread: float = shown("spread of the fitted index", form=".2f")
     corrected: float = shown("fitted index less the shift", form=".2f")
     n_trials: int = shown("injected skies like this fit")
-
-
-_ALIKE, _LEAST_ALIKE = 1.3, 30  # factor in fitted n_s, and fewest injected skies, behind the shift of an index
 
 
 def index_bias_of(problem: Problem, best: FitResult, injected: xr.Dataset) -> IndexBias | Unknown | None:

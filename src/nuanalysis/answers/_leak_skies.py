@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import LOCAL, scrambles, share_of
+from nuanalysis.answers._ensembles import LOCAL, counted, scrambles
 from nuanalysis.answers._experiments import Experiments, Model, Signal, as_it_is, lost
 from nuanalysis.answers._question import fit_data
 from nuanalysis.deferred import scipy
@@ -109,8 +109,8 @@ def _placed(name: str, best: FitResult, chance: Chance, skies: xr.Dataset, log_p
         n_signal=best.n_signal,
         index=best.index if best.n_signal > 0 else None,
         chance=chance,
-        fewer=share_of(skies["n_s"].values <= best.n_signal, "skies with fewer events"),
-        smaller=share_of(skies["log_p"].values <= log_p, "skies with a smaller p-value"),
+        fewer=counted(trials.share(skies["n_s"].values <= best.n_signal), "skies with fewer events"),
+        smaller=counted(trials.share(skies["log_p"].values <= log_p), "skies with a smaller p-value"),
         ts=best.ts if np.isfinite(best.ts) else None,
     )
 
@@ -153,19 +153,6 @@ class Law(Record):
     )
 
 
-def _law(stack: str, of: str, ts: Floats, *, halved: bool = False, nothing: Floats | None = None) -> Law:
-    uniform, n = halves(ts) if halved else (None, None)
-    return Law(
-        stack=stack,
-        of=of,
-        at_zero=share_of(ts <= TS_TOLERANCE, "TS of zero"),
-        above=share_of(ts > HIGH_TS, f"TS above {HIGH_TS}"),
-        halves=uniform,
-        n_halves=n,
-        without_signal=None if nothing is None else one_law(ts, nothing),
-    )
-
-
 def one_law(rest: Floats, nothing: Floats) -> float:
     """Two-sample Kolmogorov-Smirnov p-value of two ensembles of TS, (sky,) each.
 
@@ -188,10 +175,22 @@ def halves(ts: Floats) -> tuple[float | Unknown, int]:
 
 def laws_of(stack: str, skies: xr.Dataset, nothing: Floats) -> tuple[Law, ...]:
     """The distributions of TS of a stack; nothing (sky,) : its TS on skies without any signal."""
-    rest, held = skies["ts_profiled"].values, skies["ts_profiled_index_held"].values
-    return (
-        _law(stack, "alone", skies["ts"].values),
-        _law(stack, "with the diffuse", rest, halved=True, nothing=nothing),
-        _law(stack, "alone, no signal at all", nothing),
-        _law(stack, "with it, index held", held, halved=True),
-    )
+    out = []
+    for of, ts, halved, compared in (
+        ("alone", skies["ts"].values, False, False),
+        ("with the diffuse", skies["ts_profiled"].values, True, True),
+        ("alone, no signal at all", nothing, False, False),
+        ("with it, index held", skies["ts_profiled_index_held"].values, True, False),
+    ):
+        uniform, n = halves(ts) if halved else (None, None)
+        law = Law(
+            stack=stack,
+            of=of,
+            at_zero=counted(trials.share(ts <= TS_TOLERANCE), "TS of zero"),
+            above=counted(trials.share(ts > HIGH_TS), f"TS above {HIGH_TS}"),
+            halves=uniform,
+            n_halves=n,
+            without_signal=one_law(ts, nothing) if compared else None,
+        )
+        out.append(law)
+    return tuple(out)

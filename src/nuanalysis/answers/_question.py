@@ -91,9 +91,6 @@ def stacked(given: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(f"{PREFIX}{one.removeprefix(PREFIX)}" if isinstance(one, str) else one for one in given)
 
 
-# --- settings of several questions -----------------------------------------------------------------------------------
-
-
 def _enough(name: str, fewest: int, zero: str, n: int) -> int:
     if 0 < n < fewest:
         raise ValueError(f"{name} is {n}; expected {fewest} or more, or 0 for {zero}")
@@ -227,9 +224,6 @@ class OnHypothesis(Question):
     def posed(self, samples: Samples) -> Problem:
         """Its hypothesis, prepared on samples."""
         return pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
-
-
-# --- problems, and what every answer says of them ----------------------------------------------------------------
 
 
 def pose(asked: object, samples: Samples, *, index: float | None = None, index_free: bool | None = None) -> Problem:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 from pydantic import AfterValidator
@@ -50,8 +50,6 @@ def _an_nside(nside: int) -> int:
 
 
 Nside = Annotated[int, AfterValidator(_an_nside)]
-
-
 NSkies = Annotated[
     int, setting(low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
 ]
@@ -72,8 +70,7 @@ class Sky:
     @property
     def events(self) -> SkyEvents:
         """What every direction shares."""
-        found: SkyEvents = self.kept.value
-        return found
+        return cast(SkyEvents, self.kept.value)
 
 
 def look_at(samples: Samples, bench: Bench) -> Sky:
@@ -114,17 +111,12 @@ def local_table(sky: Sky, where: Sequence[Hypothesis], declination: Floats, n_tr
     return table
 
 
-def nodes(low: float, high: float) -> Floats:
-    """The declinations of tables that surround a range, (node,) rad."""
-    first = max(int(np.searchsorted(TABLE_DECLINATIONS, low, side="right")) - 1, 0)
-    return np.asarray(TABLE_DECLINATIONS[first : int(np.searchsorted(TABLE_DECLINATIONS, high, side="left")) + 1])
-
-
 def sky_table(
     sky: Sky, n_trials: int, *, extension: float = 0.0, low: float = -np.pi / 2, high: float = np.pi / 2
 ) -> trials.LocalP:
     """Local p-values of sources of one extension at a grid of declinations around a range (rad), to interpolate."""
-    grid = nodes(low, high)
+    first = max(int(np.searchsorted(TABLE_DECLINATIONS, low, side="right")) - 1, 0)
+    grid = TABLE_DECLINATIONS[first : int(np.searchsorted(TABLE_DECLINATIONS, high, side="left")) + 1]
     return local_table(sky, [direction(0.0, float(dec), extension) for dec in grid], grid, n_trials)
 
 

@@ -190,7 +190,6 @@ class PointCurve(Record):
         return (f"E^-{self.index:g}: sensitivity {near}, 5 sigma discovery potential {far}.",)
 
     def drawing(self) -> DeclinationCurve:
-        """For the figure."""
         whose, line = self.provenance, self.line
         return DeclinationCurve(
             whose.sample,

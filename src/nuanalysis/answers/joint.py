@@ -105,7 +105,8 @@ class JointAnswer(Answer):
 
     def drawn(self) -> tuple[Drawn, ...]:
         labels, origin = [one.tested.label for one in self.hypotheses], self.provenance.origin
-        norms = [(*_pair(one.norm.n_signal), *_pair(one.norm.corrected)) for one in self.hypotheses]
+        ends = ((one.norm.n_signal, one.norm.corrected) for one in self.hypotheses)
+        norms = [(*value_and_error(n), *value_and_error(c.best if isinstance(c, Unbiased) else c)) for n, c in ends]
         correlation, above = np.eye(len(labels)), np.triu_indices(len(labels), 1)
         correlation[above] = [one.measured.value for one in self.correlations]
         correlation.T[above] = [one.curvature for one in self.correlations]
@@ -124,11 +125,6 @@ def _words(part: Part) -> str:
         return "n_s not determined"
     assert isinstance(part.profiled, Profiled)
     return f"n_s {part.norm.n_signal.words()}, TS {part.ts:.2f}, {part.profiled.chance.words()}"
-
-
-def _pair(one: Measured | Unbiased | Unknown) -> tuple[float, float]:
-    """Value and error, NaN for what is not known."""
-    return value_and_error(one.best if isinstance(one, Unbiased) else one)
 
 
 def _index_coverage(problem: Problem, found: xr.Dataset, injected: float, j: int) -> float | None:

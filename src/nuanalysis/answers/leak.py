@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 from nuanalysis import trials
 from nuanalysis.answers import _experiments, _leak_skies
 from nuanalysis.answers import _question as question
-from nuanalysis.answers._ensembles import LOCAL, counted, share_of
+from nuanalysis.answers._ensembles import LOCAL, counted
 from nuanalysis.answers._experiments import METHOD, Experiments, Profiled, Quantiles, origin_of_skies, quantiles
 from nuanalysis.answers._leak_skies import LOCAL_OF_SKIES, SCRAMBLES, Law, Placed
 from nuanalysis.answers._question import (
@@ -106,7 +106,6 @@ class Alone(Record):
     not_converged: int = shown("skies in which a fit did not converge", hidden=True)
 
     def sentence(self) -> str:
-        """The skies in words."""
         index = "" if isinstance(self.index, Unknown) else f"index {self.index.words('.2f')}, "
         return (
             f"{self.tested.hypothesis} ({self.n_sources} sources) fits n_s {self.n_signal.words('.0f')}, "
@@ -217,7 +216,7 @@ def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
         n_signal=quantiles(skies["n_s"].values, _EDGE),
         index=quantiles(fitted, _EDGE) if len(fitted) else Unknown(reason="no sky has events of it"),
         p=quantiles(np.exp(skies["log_p"].values), _EDGE),
-        below=share_of(skies["log_p"].values < np.log(0.05), "skies with p below 0.05"),
+        below=counted(trials.share(skies["log_p"].values < np.log(0.05)), "skies with p below 0.05"),
         ts=quantiles(skies["ts"].values, _EDGE),
         not_converged=skies.attrs["not_converged"],
     )

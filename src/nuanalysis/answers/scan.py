@@ -113,13 +113,11 @@ class Spot(Record):
     deep: Chance | Unknown | None = shown("the same from tilted skies", None, short="tilted skies")
 
     def sentence(self) -> str:
-        """The spot in words."""
         said = [self.local.words(), self.chance.words()]
         said += [] if self.deep is None else [f"tilted skies: {self.deep.words()}"]
         return f"Hottest spot of the {self.hemisphere}: {self.at.words()}, TS {self.fitted.ts:.2f}; {'; '.join(said)}."
 
     def on_page(self) -> HotSpot:
-        """For the interactive page."""
         fit, chances = self.fitted, (_p(self.local), _p(self.chance))
         return HotSpot(self.hemisphere, *self.direction, fit.ts, fit.n_signal, fit.index, *chances)
 
