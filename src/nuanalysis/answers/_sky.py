@@ -111,12 +111,17 @@ def local_table(sky: Sky, where: Sequence[Hypothesis], declination: Floats, n_tr
     return table
 
 
+def nodes(low: float, high: float) -> Floats:
+    """The declinations of tables that surround a range, (node,) rad."""
+    first = max(int(np.searchsorted(TABLE_DECLINATIONS, low, side="right")) - 1, 0)
+    return np.asarray(TABLE_DECLINATIONS[first : int(np.searchsorted(TABLE_DECLINATIONS, high, side="left")) + 1])
+
+
 def sky_table(
     sky: Sky, n_trials: int, *, extension: float = 0.0, low: float = -np.pi / 2, high: float = np.pi / 2
 ) -> trials.LocalP:
     """Local p-values of sources of one extension at a grid of declinations around a range (rad), to interpolate."""
-    first = max(int(np.searchsorted(TABLE_DECLINATIONS, low, side="right")) - 1, 0)
-    grid = TABLE_DECLINATIONS[first : int(np.searchsorted(TABLE_DECLINATIONS, high, side="left")) + 1]
+    grid = nodes(low, high)
     return local_table(sky, [direction(0.0, float(dec), extension) for dec in grid], grid, n_trials)
 
 
