@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from nuanalysis.plot import Drawn
 
-FEWEST_INJECTIONS = 300
-
 
 @contextmanager
 def faults_of_a_setting() -> Iterator[None]:
@@ -108,7 +106,7 @@ Scrambled = Annotated[
 Injected = Annotated[
     int,
     setting(low=0, high=10_000_000, help="injected skies for flux and limit; 0: the fit alone"),
-    AfterValidator(partial(_enough, "injections", FEWEST_INJECTIONS, "the fit alone")),
+    AfterValidator(partial(_enough, "injections", 300, "the fit alone")),
 ]
 Smear = Annotated[
     float, setting(low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)")
@@ -152,6 +150,11 @@ class Answer(Record):
 
     rows: ClassVar[str] = ""  # where the rows of its table are, as in 'catalogues.sources'; without: the answer is one
     provenance: Provenance = shown("whose events")
+
+    @property
+    def name(self) -> str:
+        """The question that it answers, which is its file."""
+        return type(self).__module__.rpartition(".")[2]
 
     def headline(self) -> tuple[str, ...]:
         """The answer in a sentence or two."""
@@ -199,8 +202,7 @@ class Answer(Record):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; name a folder, or one that does not exist yet")
         hypothesis = getattr(getattr(self, "tested", None), "hypothesis", "")
-        asked = type(self).__module__.rpartition(".")[2]
-        parts = (asked, plot.slug(self.provenance.sample), hypothesis and plot.slug(hypothesis))
+        parts = (self.name, plot.slug(self.provenance.sample), hypothesis and plot.slug(hypothesis))
         stem = "-".join(filter(None, parts))
         marked = stem + plot.mark(self.provenance.origin)
         written = {

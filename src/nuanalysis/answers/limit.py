@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from nuanalysis.answers import _question as question
 from nuanalysis.answers._ensembles import injections, scrambles
 from nuanalysis.answers._flux import Flux, Strength, flux_of, sensitivity_of
 from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
@@ -20,9 +19,7 @@ class Limit(OnHypothesis):
     """90 % upper limit on the flux of a hypothesis, its 68 % interval, and the sensitivity."""
 
     example: ClassVar = {"hypothesis": "stack:snr", "injections": 300}
-    injections: int = setting(
-        1500, low=question.FEWEST_INJECTIONS, high=10_000_000, help="injected skies, and scrambles for the median"
-    )
+    injections: int = setting(1500, low=300, high=10_000_000, help="injected skies, and scrambles for the median")
 
     def ask(self, samples: Samples, bench: Bench) -> LimitAnswer:
         problem = self.posed(samples)
