@@ -31,12 +31,11 @@ class Significance(OnHypothesis):
         problem = self.posed(samples)
         ts = fit_data(problem)[0].ts if self.ts is None else self.ts
         background = background_of(problem, ts, Wanted(self.precision, self.trials, self.smear_declination), bench)
-        tolerated = 1.1 * self.precision  # an ensemble may miss its precision by a little
         return SignificanceAnswer(
             provenance=provenance_of(samples, problem),
             tested=tested(problem),
             ts=ts,
-            chance=chance_of(background, ts, precision=tolerated),
+            chance=chance_of(background, ts, precision=1.1 * self.precision),  # it may be missed by a little
             smear_declination=self.smear_declination,
             background=background,
         )

@@ -117,8 +117,8 @@ def together(
     tolerated = math.inf if wanted.n_trials else 1.3 * wanted.precision
     best = or_reason(trials.global_p_value, ts, log_weight, seen, tolerated)
     if isinstance(best, Unknown):
-        name = names[trials.best_of(ts, np.exp(log_weight), seen)]
-        return answer(best=name, chance=best, local=best, hypotheses=rows)
+        first = trials.best_of(ts, np.exp(log_weight), seen)
+        return answer(best=names[first], chance=best, local=best, hypotheses=rows)
     return answer(
         best=names[best.best],
         chance=weighted(best, OF, scope="global"),
