@@ -83,8 +83,7 @@ class Scan(Question):
             )
 
         whose, (chance, of_deep) = provenance_of(samples, sky.anywhere), of_all(_BOTH, float(found[:, 0].min()))
-        columns = dict(zip(FIT_COLUMNS, fits.T, strict=True))
-        columns["log10_p"] = 0.0 - log_p / np.log(10.0)  # no minus before 0
+        columns = dict(zip(FIT_COLUMNS, fits.T, strict=True)) | {"log10_p": 0.0 - log_p / np.log(10.0)}  # not -0
         return ScanAnswer(
             provenance=whose,
             nside=nside,
