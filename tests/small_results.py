@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nuanalysis.answers._flux import Energies, Flux, Strength
-from nuanalysis.answers._posed import Fitted, Tested
+from nuanalysis.answers._question import Fitted, Tested
 from nuanalysis.answers.bias import BiasAnswer, Corrected
 from nuanalysis.answers.expect import ExpectAnswer
 from nuanalysis.answers.measure import MeasureAnswer

@@ -21,7 +21,7 @@ from small_results import change, entry, listed, results, scanned, together, unk
 from nuanalysis import publish, trials
 from nuanalysis.answers import Answer, _ensembles, _sky
 from nuanalysis.answers._ensembles import Wanted
-from nuanalysis.answers._posed import open_all
+from nuanalysis.answers._question import open_all
 from nuanalysis.answers.together import together as of_problems
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing

@@ -210,7 +210,7 @@ def test_a_global_p_value_that_trials_do_not_reach_is_unknown_with_the_reason(ca
     assert code == 0
     found = json.loads(out)["chance"]
     assert set(found) == {"reason"}
-    assert "stack:three: not known: " in " ".join(call(*STACK, *arguments)[1].split())
+    assert "stack:three: p-value not known: " in " ".join(call(*STACK, *arguments)[1].split())
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
@@ -243,11 +243,20 @@ def test_bad_input_is_refused_before_work_all_faults_together(call, monkeypatch,
     assert json.loads(out)["error"]["exit_code"] == 2
 
 
-def test_data_that_are_not_here_are_a_data_error_that_names_the_release(call):
+def test_data_that_are_not_here_are_a_data_error_that_names_the_release(call, monkeypatch):
+    monkeypatch.setattr(samples, "load", never)
     code, out, err = call(*STACK, "--catalogues", "hgps", "--json")
     assert code == 3
     assert "source-catalogues" in err
     assert json.loads(out)["error"]["kind"] == "DataError"
+
+
+def test_without_injections_the_headlines_say_what_is_not_known(cache):
+    answer = answered(cache, catalogues=("three", "dark"), injections=0)
+    words = "p-value not known: asked without injections."
+    assert words in answer.headline()[0]
+    assert words in answer.catalogues[0].found.headline()[0]
+    assert words in " ".join(str(answer).split())
 
 
 def test_rules_on_the_same_list_have_files_of_their_own(cache, mine):

@@ -15,11 +15,11 @@ from nuanalysis import trials
 from nuanalysis.answers import _point_curve as curve_work
 from nuanalysis.answers import curves as work
 from nuanalysis.answers._ensembles import REACH_TS, injections, scrambles
-from nuanalysis.answers._flux import Strength
-from nuanalysis.answers._point_trials import Plan, plain_ts, problems
-from nuanalysis.answers._posed import fit_data, pose
+from nuanalysis.answers._flux import Strength, sensitivity_of
+from nuanalysis.answers._point_curve import Plan, plain_ts, problems
+from nuanalysis.answers._question import fit_data, pose
 from nuanalysis.answers._sky import TABLE_DECLINATIONS
-from nuanalysis.answers.sensitivity import potential_of, sensitivity_of
+from nuanalysis.answers.sensitivity import potential_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Scrambles, run
 from nuanalysis.errors import InputError
@@ -289,7 +289,7 @@ def test_limits_of_a_list_are_those_of_the_curve(bench):
 
 def test_what_lies_beyond_the_injections_is_no_number_but_a_reason(curves):
     (curve,) = curves(asked(20.0), whole())
-    found = work.limit_at(curve, "loud", 0.0, np.radians(20.0), np.array([900.0, 300.0, 2.0, 1.0]))
+    found = work.limit_at(curve, PointSource("loud", 0.0, np.radians(20.0)), np.array([900.0, 300.0, 2.0, 1.0]))
     assert isinstance(found.limit, Unknown)
     assert "beyond the largest" in found.limit.reason
     assert not found.is_sensitivity

@@ -19,7 +19,7 @@ from small_problem import sample
 from nuanalysis import plot, simulate, trials
 from nuanalysis.answers import _sky
 from nuanalysis.answers import extended as work
-from nuanalysis.answers._posed import direction, position
+from nuanalysis.answers._question import direction, position
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.library import samples as known
 from nuanalysis.library.catalogues import open_table, parse_catalogue

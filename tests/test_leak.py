@@ -18,7 +18,7 @@ from nuanalysis.answers import _leak_skies as skies_of
 from nuanalysis.answers import leak
 from nuanalysis.answers._ensembles import scrambles
 from nuanalysis.answers._experiments import Experiments
-from nuanalysis.answers._posed import prepared_on
+from nuanalysis.answers._question import prepared_on
 from nuanalysis.answers.leak import Leak, LeakAnswer
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
@@ -49,7 +49,7 @@ def held(cache):
 
 @pytest.fixture(scope="module")
 def drawn(held):
-    return skies_of.draw(held, 60.0, skies_of.models(1))
+    return skies_of.draw(held, 60.0, 1)
 
 
 # --- the parts -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from small_problem import sample, stack_hypothesis, template_hypothesis, whole
 
 from nuanalysis import simulate, trials
-from nuanalysis.answers._posed import provenance_of
+from nuanalysis.answers._question import provenance_of
 from nuanalysis.errors import InputError
 from nuanalysis.library import samples
 from nuanalysis.likelihood import maximise

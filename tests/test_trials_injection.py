@@ -14,7 +14,6 @@ from small_problem import plane, sample, stack_hypothesis, template_hypothesis, 
 from nuanalysis import trials
 from nuanalysis.answers import bias
 from nuanalysis.answers._ensembles import reach_strength, reach_ts
-from nuanalysis.answers._posed import prepared_on
 from nuanalysis.answers.sensitivity import medians_of, potential_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -574,8 +573,8 @@ def test_a_fit_that_was_published_has_the_published_correction_beside_ours():
 
 def test_the_published_fit_is_corrected_once_whether_asked_for_or_not(tmp_path):
     small = replace(whole(sample(1500, seed=31, nside=32)), name="cascades-2023")
-    asked = prepared_on(Hypothesis("template:pi0", plane(), 2.7, False), small)
-    answer = bias.bias(asked, small, (748.0, 300.0), 200, Bench(tmp_path))
+    asked = Hypothesis("template:pi0", plane(), 2.7, False)
+    answer = bias.Bias.of(hypothesis=asked, n_signal_fitted=(748.0, 300.0), trials=200).ask(small, Bench(tmp_path))
     assert [one.n_signal_fitted for one in answer.corrected] == [300.0, 748.0]
     assert [one.published for one in answer.corrected] == [None, 671.1]
 

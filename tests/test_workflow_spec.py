@@ -242,7 +242,7 @@ precision = 0.1
         ('"template:pi0", "stack:snr"', "", "together.0: hypotheses holds nothing; expected two or more"),
         ('"template:pi0", ', "", "together.0: hypotheses holds stack:snr; expected two or more different ones"),
         ('"template:pi0"', '"stack:snr"', "together.0: stack:snr named twice"),
-        ("precision = 0.1", "trials = 100", "together.0: trials is 100; expected 200 or more, or 0"),
+        ("precision = 0.1", "trials = 100", "together.0.trials: trials is 100; expected 200 or more, or 0"),
         ("precision = 0.1", "trials = -1", "'together.0.trials'"),
         ("precision = 0.1", "smear_declination = 20", "'together.0.smear_declination'"),
     ],

@@ -22,9 +22,8 @@ import numpy as np
 import pytest
 
 from nuanalysis import trials
-from nuanalysis.answers._point_curve import curves_of
-from nuanalysis.answers._point_trials import Plan, at_declination
-from nuanalysis.answers._posed import pose
+from nuanalysis.answers._point_curve import Plan, at_declination, curves_of
+from nuanalysis.answers._question import pose
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import open_executor
 from nuanalysis.errors import PrecisionError

@@ -15,7 +15,7 @@ from scipy.stats import ks_2samp
 
 from nuanalysis import trials
 from nuanalysis.answers import _sky
-from nuanalysis.answers._posed import direction
+from nuanalysis.answers._question import direction
 from nuanalysis.library import samples
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.likelihood import fit_directions, sky_events, turned

@@ -71,6 +71,7 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
             )
         settings = {"hypothesis": posed.hypothesis, **settings}
     asked = kind.of(**settings)
+    asked.at_hand()
     several = list(events) if isinstance(events, list | tuple) else [events]
     ready = tuple(sample(one) for one in several)
     if len(ready) != 1 and not kind.several:

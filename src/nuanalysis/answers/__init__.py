@@ -13,7 +13,7 @@ from nuanalysis.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from nuanalysis.answers._question import Answer, Named, Question
 
-#: A question is a file of this name here, which says QUESTION; imported when it is asked.
+#: A question is a file of this name here, imported when it is asked; its class is called so, with a capital letter.
 QUESTIONS = (
     "fit",
     "significance",
@@ -40,7 +40,7 @@ def question(name: str) -> type[Question]:
     """The question of a name.  Raises InputError for an unknown one."""
     if name not in QUESTIONS:
         raise InputError(f"there is no question '{name}'.{did_you_mean(name, QUESTIONS)}")
-    found: type[Question] = import_module(f"nuanalysis.answers.{name}").QUESTION
+    found: type[Question] = getattr(import_module(f"nuanalysis.answers.{name}"), name.title().replace("_", ""))
     return found
 
 

@@ -1,9 +1,11 @@
-"""The ensembles that several questions share: background to a precision, signal to a reach."""
+"""The ensembles that several questions share, background to a precision and signal to a reach, and chances of them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +16,15 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Problem, Scrambles, run
 from nuanalysis.engine.executors import Threads
-from nuanalysis.model import Prepared
-from nuanalysis.records import Settings, setting
+from nuanalysis.errors import PrecisionError
+from nuanalysis.records import Chance, Measured, Scope, Unknown, certain
 from nuanalysis.response import NONE, Systematics
+from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream, seed_of
 
-Floats = NDArray[np.float64]
+T = TypeVar("T")
+Tails = Callable[[Floats, Floats], list[NDArray[np.bool_]]]
+LOCAL = "of this hypothesis alone, not corrected for others that were asked"
 METHOD = "right-ascension scrambles, mixture of tilted ensembles weighted back to the null"
 PRECISION = 0.05  # relative statistical error of a p-value that is asked for
 MOST_TRIALS = 2_000_000  # as many as are run without being asked for
@@ -33,18 +38,34 @@ MOST_REACH = 40.0
 _DOUBLINGS = 3  # of the range of injections, where they do not reach
 
 
-class Wanted(Settings):
-    """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing in rad."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a p-value is asked for: relative error, trials (0: as many as that takes), smearing in deg.
 
-    precision: float = setting(PRECISION, help="inf: whatever the trials give")
-    n_trials: int = setting(0)
-    smear: float = setting(0.0)
+    precision : inf for whatever the trials give.
+    """
+
+    precision: float = PRECISION
+    n_trials: int = 0
+    smear_declination: float = 0.0
+
+    @property
+    def smear(self) -> float:
+        """The smearing in rad."""
+        return math.radians(self.smear_declination)
 
 
-def smear_setting() -> Any:
-    """How far declinations of background trials are smeared."""
-    help = "smear declinations of scrambles too (IceCube 2023: 3)"
-    return setting(0.0, low=0, high=10, unit="deg", help=help)
+def or_reason(work: Callable[..., T], *args: Any) -> T | Unknown:
+    """What the work returns, or why its trials do not give it."""
+    try:
+        return work(*args)
+    except PrecisionError as error:
+        return Unknown(reason=str(error))
+
+
+def or_nan(value: float | Unknown | None) -> float:
+    """The number; NaN for what is not known."""
+    return math.nan if value is None or isinstance(value, Unknown) else value
 
 
 def scrambles(problem: Problem, n: int, reach_ts: float, bench: Bench) -> xr.Dataset:
@@ -55,29 +76,10 @@ def scrambles(problem: Problem, n: int, reach_ts: float, bench: Bench) -> xr.Dat
     return run((problem,), Scrambles(seed_of(problem.seed, Stream.SCRAMBLES), n, tilts), bench)
 
 
-def _enough(
-    problems: tuple[Problem, ...],
-    tilts: tuple[trials.Tilt, ...],
-    guess: float,
-    wanted: Wanted,
-    relative: Callable[[xr.Dataset], float],
-    bench: Bench,
-) -> xr.Dataset:
-    """An ensemble large enough for the precision, as far as the mixture serves; grown in rounds from a first guess."""
-    n = wanted.n_trials or int(np.clip(1.1 * guess, _LEAST_TRIALS, MOST_TRIALS))
-    seed = seed_of(problems[0].seed, Stream.SCRAMBLES)
-    for _ in range(_ROUNDS):
-        found = run(problems, Scrambles(seed, n, tilts, wanted.smear), bench)
-        error = relative(found)
-        if wanted.n_trials or error <= wanted.precision or n >= MOST_TRIALS or found.sizes["trial"] < n:
-            break
-        n = int(np.clip(n * min(1.15 * (error / wanted.precision) ** 2, 8.0), n + 1, MOST_TRIALS))
-    return found
-
-
-def _pilot_order(bench: Bench) -> Callable[..., Any]:
-    """A pilot is too short to be sent to other processes; threads share it."""
-    return bench.executor.map if isinstance(bench.executor, Threads) else trials.in_turn
+def columns_of(found: xr.Dataset, n: int) -> tuple[Floats, Floats]:
+    """TS (trial, hypothesis) and log-weight (trial,) of correlated scrambles."""
+    names = [f"ts_{k}" for k in range(n)] if n > 1 else ["ts"]
+    return np.stack([found[name].values for name in names], axis=1), found["log_weight"].values
 
 
 def _tail_error(met: NDArray[np.bool_], log_weight: Floats) -> float:
@@ -87,50 +89,50 @@ def _tail_error(met: NDArray[np.bool_], log_weight: Floats) -> float:
     return min(float(weight.std(ddof=1)) / (p * np.sqrt(len(weight))), 1.0) if p > 0 else 1.0
 
 
-def p_value_ensemble(problem: Problem, ts: float, wanted: Wanted, bench: Bench) -> xr.Dataset:
-    """Background trials from the mixture that is best for this test statistic, found by a pilot."""
-    pilot = trials.pilot((problem.prepared,), problem.seed, np.array([ts]), wanted.smear, _pilot_order(bench))
-    tilts, variance = trials.mixture(pilot, (pilot.ts[:, 0] >= ts)[None])
+def _enough(problems: tuple[Problem, ...], seen: Floats, tails: Tails, wanted: Wanted, bench: Bench) -> xr.Dataset:
+    """An ensemble large enough for the precision, as far as its mixture serves; grown in rounds from a first guess.
 
-    def relative(found: xr.Dataset) -> float:
-        return _tail_error(found["ts"].values >= ts, found["log_weight"].values)
-
-    return _enough((problem,), tilts, float(variance[0]) / wanted.precision**2, wanted, relative, bench)
-
-
-def _piloted(
-    prepared: tuple[Prepared, ...], seed: int, seen: Floats, wanted: Wanted, bench: Bench
-) -> tuple[tuple[trials.Tilt, ...], float]:
-    """The mixture for the global p-value and the local one of the best, and the trials that it is likely to take."""
-    pilot = trials.pilot(prepared, seed, np.full(len(seen), seen.max()), wanted.smear, _pilot_order(bench))
-    weight = np.exp(pilot.log_weight)
-    best = trials.best_of(pilot.ts, weight, seen)
-    met = trials.as_extreme(pilot.ts, weight, best, float(seen[best]))
-    tilts, variance = trials.mixture(pilot, np.stack([met, pilot.ts[:, best] >= seen[best]]))
-    return tilts, float(variance.max()) / wanted.precision**2
-
-
-def columns_of(found: xr.Dataset, n: int) -> tuple[Floats, Floats]:
-    """TS (trial, hypothesis) and log-weight (trial,) of correlated scrambles."""
-    names = [f"ts_{k}" for k in range(n)] if n > 1 else ["ts"]
-    return np.stack([found[name].values for name in names], axis=1), found["log_weight"].values
-
-
-def together_ensemble(problems: tuple[Problem, ...], seen: Floats, wanted: Wanted, bench: Bench) -> xr.Dataset:
-    """Correlated scrambles for the global p-value of the best of several hypotheses; seen (hypothesis,) TS."""
+    Mixture and guess come from a pilot; those of a long list from its test statistics.  seen (hypothesis,) TS.
+    tails : the trials that lie in each tail, from TS (trial, hypothesis) and log-weights (trial,).
+    """
     prepared = tuple(p.prepared for p in problems)
     if len(problems) > FEW:
         tilts, guess = trials.list_tilts(prepared, seen), float(_LIST_TRIALS)
     else:
-        tilts, guess = _piloted(prepared, problems[0].seed, seen, wanted, bench)
-
-    def relative(found: xr.Dataset) -> float:
+        # A pilot is too short to be sent to other processes; threads share it.
+        order = bench.executor.map if isinstance(bench.executor, Threads) else trials.in_turn
+        pilot = trials.pilot(prepared, problems[0].seed, np.full(len(seen), seen.max()), wanted.smear, order)
+        tilts, variance = trials.mixture(pilot, np.stack(tails(pilot.ts, pilot.log_weight)))
+        guess = float(variance.max()) / wanted.precision**2
+    n = wanted.n_trials or int(np.clip(1.1 * guess, _LEAST_TRIALS, MOST_TRIALS))
+    seed = seed_of(problems[0].seed, Stream.SCRAMBLES)
+    for _ in range(_ROUNDS):
+        found = run(problems, Scrambles(seed, n, tilts, wanted.smear), bench)
         ts, log_weight = columns_of(found, len(problems))
-        first = trials.best_of(ts, np.exp(log_weight), seen)
-        extreme = trials.as_extreme(ts, np.exp(log_weight), first, float(seen[first]))
-        return max(_tail_error(m, log_weight) for m in (extreme, ts[:, first] >= seen[first]))
+        error = max(_tail_error(met, log_weight) for met in tails(ts, log_weight))
+        if wanted.n_trials or error <= wanted.precision or n >= MOST_TRIALS or found.sizes["trial"] < n:
+            break
+        n = int(np.clip(n * min(1.15 * (error / wanted.precision) ** 2, 8.0), n + 1, MOST_TRIALS))
+    return found
 
-    return _enough(problems, tilts, guess, wanted, relative, bench)
+
+def p_value_ensemble(problem: Problem, ts: float, wanted: Wanted, bench: Bench) -> xr.Dataset:
+    """Background trials from the mixture that is best for this test statistic, found by a pilot."""
+    return _enough((problem,), np.array([ts]), lambda found, _: [found[:, 0] >= ts], wanted, bench)
+
+
+def together_ensemble(problems: tuple[Problem, ...], seen: Floats, wanted: Wanted, bench: Bench) -> xr.Dataset:
+    """Correlated scrambles for the global p-value of the best of several hypotheses, and the local one of that.
+
+    seen (hypothesis,) TS.
+    """
+
+    def tails(ts: Floats, log_weight: Floats) -> list[NDArray[np.bool_]]:
+        best = trials.best_of(ts, np.exp(log_weight), seen)
+        extreme = trials.as_extreme(ts, np.exp(log_weight), best, float(seen[best]))
+        return [extreme, ts[:, best] >= seen[best]]
+
+    return _enough(problems, seen, tails, wanted, bench)
 
 
 def injections(problem: Problem, n: int, reach: float, bench: Bench, systematics: Systematics = NONE) -> xr.Dataset:
@@ -158,9 +160,7 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
     is doubled, up to three times, where the strongest skies do not reach.
     """
     reach = reach_strength(sigma)
-    threshold = trials.weighted_quantile(
-        background["ts"].values, background["log_weight"].values, float(scipy.special.ndtr(-sigma))
-    )
+    threshold = quantile_of(background, float(scipy.special.ndtr(-sigma)))
     found = injections(problem, n, reach, bench)
     for _ in range(_DOUBLINGS):
         injected = found["n_injected"].values
@@ -175,3 +175,51 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
 def spread_of(problem: Problem) -> float:
     """Standard deviation of n_s without signal, with the spectrum of quoted fluxes."""
     return float(trials.uncertainty(problem.prepared)[trials.flux_node(problem.prepared)])
+
+
+def quantile_of(background: xr.Dataset, upper: float) -> float:
+    """The TS that a share ``upper`` of weighted background trials has beyond it."""
+    return trials.weighted_quantile(background["ts"].values, background["log_weight"].values, upper)
+
+
+def chance_of(background: xr.Dataset, ts: float, *, precision: float = math.inf) -> Chance:
+    """Local p-value of a test statistic from weighted trials.  Raises PrecisionError where they do not reach it."""
+    if ts <= 0.0:
+        return certain()
+    found = trials.p_value(background["ts"].values, background["log_weight"].values, ts, precision)
+    return weighted(found, LOCAL, not_converged=int((background["converged"].values < 1).sum()))
+
+
+def weighted(
+    found: trials.PValue | trials.GlobalPValue, of: str, *, scope: Scope = "local", not_converged: int = 0
+) -> Chance:
+    """A p-value from weighted trials."""
+    return Chance(
+        p=found.p, error=found.p_error, n_trials=found.n_trials, ess=found.ess, scope=scope, of=of, method=METHOD,
+        not_converged=not_converged,
+    )  # fmt: skip
+
+
+def value_and_error(found: Chance | Measured | Unknown) -> tuple[float, float]:
+    """A value, or p-value, and its error; NaN for what is not known."""
+    if isinstance(found, Unknown):
+        return math.nan, math.nan
+    return found.p if isinstance(found, Chance) else found.value, or_nan(found.error)
+
+
+def said(chance: Chance | Unknown) -> str:
+    """A p-value in a sentence, which names it where it is not known."""
+    return f"p-value {chance.words()}" if isinstance(chance, Unknown) else chance.words()
+
+
+def counted(found: trials.Share, of: str, method: str = "", scope: Scope = "local") -> Chance:
+    """A share of plain trials, with its bound where none was counted."""
+    return Chance(
+        p=found.p,
+        error=found.error,
+        n_trials=found.n_trials,
+        bound=found.upper_bound,
+        of=of,
+        method=method,
+        scope=scope,
+    )

@@ -6,15 +6,15 @@ of the data.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import combinations
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import LOCAL, counted
+from nuanalysis.answers._ensembles import LOCAL, counted
+from nuanalysis.answers._question import name_of, repeated
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import JointExperiments, Problem, run
@@ -23,9 +23,9 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import TS_TOLERANCE, JointTerms, joint_maximum, refuse_flat
 from nuanalysis.model import OWN_SPECTRUM
 from nuanalysis.records import Chance, Measured, Record, Unknown, certain, known, setting, shown
+from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import joint_null, seed_of
 
-Floats = NDArray[np.float64]
 Model = tuple[int, ...]
 METHOD = "pseudo-experiments: scrambled data and injected signal, background estimated again from both"
 HELD = "the index is held"
@@ -36,23 +36,20 @@ ERRORS = (
     "correction has the error of the experiments behind it",
     "p is (k + 1) / (n + 1) for k of n experiments with as much; where k = 0 the probability lies below the 90 % bound",
 )
-_FEWEST_TRIALS = 100
+_INDEX_HELD = (
+    "errors of n_s hold no index; where events become a flux the fitted index is held, so errors of the flux are those "
+    "of n_s alone"
+)
 _PILOT_PART, _LEAST_PILOT = 4, 100
-
-
-def trials_setting(default: int, what: str = "pseudo-experiments of each kind") -> Any:
-    """How many experiments are drawn."""
-    return setting(default, low=_FEWEST_TRIALS, high=10_000_000, help=what)
+Trials = Annotated[int, setting(low=100, high=10_000_000, help="pseudo-experiments of each kind")]
 
 
 def different(names: tuple[object, ...], *, exactly: int = 0) -> tuple[Any, ...]:
     """The names, two or more or exactly so many different hypotheses, or ValueError with all faults."""
-    said = [str(getattr(one, "name", one)) for one in names]
+    said = [name_of(one) for one in names]
     many = [name for name in said if name.startswith("each:")]
-    twice = [name for name, times in Counter(said).items() if times > 1]
     faults = [f"{', '.join(many)} stands for many hypotheses; name each of them"] if many else []
-    if twice:
-        faults.append(f"{', '.join(twice)} named twice; expected different hypotheses")
+    faults += repeated(said, "hypotheses")
     if exactly and len(said) != exactly:
         faults.append(f"{len(said)} named; expected {exactly}, for example template:pi0 and stack:snr")
     elif len(said) < 2:
@@ -64,21 +61,15 @@ def different(names: tuple[object, ...], *, exactly: int = 0) -> tuple[Any, ...]
 
 def check_apart(problems: tuple[Problem, ...]) -> None:
     """Raise InputError for hypotheses that cannot be fitted together, or told apart."""
-    seen: dict[str, str] = {}
-    for problem in problems:
-        name = problem.hypothesis.name
-        if problem.fingerprint in seen:
+    for one, other in combinations(problems, 2):
+        if one.fingerprint == other.fingerprint:
             raise InputError(
-                f"'{seen[problem.fingerprint]}' and '{name}' are one hypothesis under two names: the same map or "
-                "sources, and the same spectrum; leave one of them out"
+                f"'{one.hypothesis.name}' and '{other.hypothesis.name}' are one hypothesis under two names: the same "
+                "map or sources, and the same spectrum; leave one of them out"
             )
-        seen[problem.fingerprint] = name
     prepared = tuple(p.prepared for p in problems)
     trials.check_same_events(prepared)
     refuse_flat(prepared)
-
-
-# --- experiments ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,14 +175,9 @@ def profiled(held: Experiments, data: JointTerms, ts: float, j: int) -> Profiled
     found = held.draw(signal, (held.everyone, others), streams.experiments)
     each = found["ts_0"].values - found["ts_1"].values
     chance = counted(trials.as_large(each, ts), LOCAL, METHOD).model_copy(update={"not_converged": lost(found)})
-    injected = [
-        Injected(hypothesis=held.problems[k].hypothesis.name, n_signal=float(signal.n_signal[k])) for k in others
-    ]
-    at_zero = float((each <= TS_TOLERANCE).mean())
-    return Profiled(chance=chance, others_injected=tuple(injected), share_at_zero=at_zero)
-
-
-# --- what is said of a norm -------------------------------------------------------------------------------------------
+    names = [problem.hypothesis.name for problem in held.problems]
+    injected = tuple(Injected(hypothesis=names[k], n_signal=float(signal.n_signal[k])) for k in others)
+    return Profiled(chance=chance, others_injected=injected, share_at_zero=float((each <= TS_TOLERANCE).mean()))
 
 
 class Unbiased(Record):
@@ -201,11 +187,9 @@ class Unbiased(Record):
     correction_error: float = shown("error of the correction, in the same unit")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return f"{self.best.words()} (correction +- {self.correction_error:.2g})"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return self.best.cell()
 
     def times(self, factor: float, unit: str) -> Unbiased:
@@ -228,12 +212,6 @@ class Norm(Record):
     in_models: Unbiased | Unknown | None = shown("flux in units of the model", None, hidden=True)
     convention: str = shown("what the flux is", hidden=True)
     held: str = shown("what the error of the flux takes as known", hidden=True)
-
-
-_INDEX_HELD = (
-    "errors of n_s hold no index; where events become a flux the fitted index is held, so errors of the flux are those "
-    "of n_s alone"
-)
 
 
 def flux_per_event(problem: Problem, index: float) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from nuanalysis import trials
+from nuanalysis.answers._ensembles import or_reason, quantile_of
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import PrecisionError
@@ -14,13 +17,14 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.energy_range import energy_range
 from nuanalysis.interpret.regions import SHARE_LOG10_ENERGY, galactic_fraction
 from nuanalysis.likelihood import FitResult, maximise_at
-from nuanalysis.model import Hypothesis, Terms
+from nuanalysis.model import Terms
 from nuanalysis.records import Interval, Measured, Record, Unknown, shown
 from nuanalysis.sky.records import Template
 from nuanalysis.trials.streams import Stream
 
 MODEL = "x model"
 DEGRADED = (0.05, 0.16)
+_ALIKE, _LEAST_ALIKE = 1.3, 30  # factor in fitted n_s, and fewest injected skies, behind the shift of an index
 
 
 class InModels(Record):
@@ -63,21 +67,23 @@ class Strength(Record):
     n_trials: int = shown("pseudo-experiments", hidden=True)
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         model = "" if self.in_models is None else f" = {self.in_models.words()}"
         return f"n_s {self.n_signal.words()}, flux {self.flux.words()}{model}"
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return self.flux.cell()
 
 
 def as_strength(
-    problem: Problem, n_signal: float, error: float, threshold: float, n_trials: int, relative: float | None = None
+    problem: Problem,
+    found: trials.Strength | trials.Potential,
+    threshold: float,
+    injected: xr.Dataset,
+    relative: float | None = None,
 ) -> Strength:
     """Mean events with their error as a strength."""
     per_flux, model = fluxes.prepared_events_per_flux(problem.prepared), fluxes.model_flux(problem.hypothesis)
-    events = Measured(value=n_signal, error=error)
+    events = Measured(value=found.n_signal, error=found.error)
     flux = events.over(per_flux, fluxes.UNIT)
     return Strength(
         n_signal=events,
@@ -85,64 +91,54 @@ def as_strength(
         in_models=flux.over(model, MODEL) if model else None,
         threshold_ts=threshold,
         threshold_p_error=relative,
-        n_trials=n_trials,
+        n_trials=injected.sizes["trial"],
     )
+
+
+def strength_for(injected: xr.Dataset, threshold: float, fraction: float) -> trials.Strength:
+    """Mean events that lift a fraction of injected skies above a threshold.  Raises PrecisionError beyond them."""
+    n_injected, ts = injected["n_injected"].values, injected["ts"].values
+    return trials.strength_for(n_injected, ts, threshold=threshold, fraction=fraction)
+
+
+def potential_for(background: xr.Dataset, injected: xr.Dataset, sigma: float) -> trials.Potential:
+    """Mean events at which half of the skies reach a local significance.  Raises PrecisionError."""
+    found = (injected["n_injected"], injected["ts"], background["ts"], background["log_weight"])
+    return trials.discovery_potential(*(column.values for column in found), sigma=sigma)
 
 
 def strength_above(problem: Problem, injected: xr.Dataset, threshold: float, fraction: float) -> Strength | Unknown:
     """The strength that lifts a fraction of the experiments above a threshold, or why the injections do not tell."""
-    n_injected, ts = injected["n_injected"].values, injected["ts"].values
-    try:
-        found = trials.strength_for(n_injected, ts, threshold=threshold, fraction=fraction)
-    except PrecisionError as error:
-        return Unknown(reason=str(error))
-    return as_strength(problem, found.n_signal, found.error, threshold, len(ts))
+    found = or_reason(strength_for, injected, threshold, fraction)
+    return found if isinstance(found, Unknown) else as_strength(problem, found, threshold, injected)
 
 
-def background_median(background: xr.Dataset) -> float:
-    """Median TS of background trials."""
-    return trials.weighted_quantile(background["ts"].values, background["log_weight"].values, 0.5)
+def sensitivity_of(problem: Problem, background: xr.Dataset, injected: xr.Dataset) -> Strength | Unknown:
+    """The strength that lifts 90 % of the experiments above the background median, or why there is none."""
+    return strength_above(problem, injected, quantile_of(background, 0.5), 0.9)
 
 
-def _interval(data: Terms, held: FitResult, node: int, injected: xr.Dataset, per_flux: float) -> Interval | Unknown:
-    """The 68 % interval that these trials give, as flux, or why they give none."""
-    try:
-        low, high = trials.interval(
-            data,
-            held.ts,
-            injected["n_injected"].values,
-            injected["tau"].values,
-            stretch=float(injected.attrs["stretch"]),
-            level=0.68,
-            node=node,
-        )
-    except PrecisionError as error:
-        return Unknown(reason=str(error))
+def _interval(data: Terms, held: FitResult, node: int, per_flux: float, injected: xr.Dataset) -> Interval:
+    """The 68 % interval that these trials give, as flux.  Raises PrecisionError where they give none."""
+    n_injected, tau = injected["n_injected"].values, injected["tau"].values
+    stretch = float(injected.attrs["stretch"])
+    low, high = trials.interval(data, held.ts, n_injected, tau, stretch=stretch, level=0.68, node=node)
     return Interval(low=low / per_flux, high=high / per_flux, level=0.68, unit=fluxes.UNIT)
+
+
+def turned_back(curve: trials.BiasCurve, n_signal: float) -> Measured:
+    """The signal whose median fit is n_signal.  Raises PrecisionError beyond the curve."""
+    found = curve.corrected(n_signal)
+    return Measured(value=found.n_signal, error=found.error)
 
 
 def _corrected(held: FitResult, injected: xr.Dataset) -> Measured:
     """n_s turned back with the bias curve; beyond the curve, with the bias of a pilot, and why."""
     try:
         curve = trials.bias_curve(injected["n_injected"].values, injected["n_signal_held"].values)
-        found = curve.corrected(held.n_signal)
+        return turned_back(curve, held.n_signal)
     except PrecisionError as error:
         return Measured(value=held.n_signal / float(injected.attrs["stretch"]), error=Unknown(reason=str(error)))
-    return Measured(value=found.n_signal, error=found.error)
-
-
-def _in_models(
-    hypothesis: Hypothesis, best: Measured, interval: Interval | Unknown, limit: Measured | Unknown
-) -> InModels | None:
-    model = fluxes.model_flux(hypothesis)
-    if not model:
-        return None
-    return InModels(
-        model_flux=model,
-        best=best.over(model, MODEL),
-        interval=interval if isinstance(interval, Unknown) else interval.over(model, MODEL),
-        upper_limit_90=limit if isinstance(limit, Unknown) else limit.over(model, MODEL),
-    )
 
 
 def flux_of(
@@ -163,17 +159,26 @@ def flux_of(
     held = maximise_at(data, node)
     corrected = _corrected(held, injected)
     best = corrected.over(per_flux, fluxes.UNIT)
-    interval = _interval(data, held, node, injected, per_flux)
-    strength = strength_above(problem, injected, max(ts, background_median(background)), 0.9)
+    interval_of = partial(_interval, data, held, node, per_flux)
+    interval = or_reason(interval_of, injected)
+    strength = strength_above(problem, injected, max(ts, quantile_of(background, 0.5)), 0.9)
     limit = strength if isinstance(strength, Unknown) else strength.flux
+    in_models = None
+    if model := fluxes.model_flux(problem.hypothesis):
+        in_models = InModels(
+            model_flux=model,
+            best=best.over(model, MODEL),
+            interval=interval if isinstance(interval, Unknown) else interval.over(model, MODEL),
+            upper_limit_90=limit if isinstance(limit, Unknown) else limit.over(model, MODEL),
+        )
     return Flux(
         best=best,
         n_signal_corrected=corrected,
         interval=interval,
-        interval_systematics=None if varied is None else _interval(data, held, node, varied, per_flux),
+        interval_systematics=None if varied is None else or_reason(interval_of, varied),
         systematics="" if varied is None else str(varied.attrs["systematics"]),
         upper_limit_90=limit,
-        in_models=_in_models(problem.hypothesis, best, interval, limit),
+        in_models=in_models,
         convention=fluxes.convention(problem.hypothesis),
         n_trials=injected.sizes["trial"],
     )
@@ -187,7 +192,6 @@ class Energies(Record):
     log10_high: float = shown("upper end, log10 E/GeV", form=".2f")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         low, high = (10.0 ** (end - 3.0) for end in (self.log10_low, self.log10_high))
         return f"{low:.3g} to {high:.3g} TeV ({100 * self.degraded:.0f} % lost)"
 
@@ -207,8 +211,6 @@ def share_at_30_tev(problem: Problem, flux: float) -> float | None:
     target = problem.hypothesis.target
     if not isinstance(target, Template):
         return None
-    from dataclasses import replace
-
     own = replace(target, spectrum=problem.hypothesis.spectrum)
     return galactic_fraction(own, flux, SHARE_LOG10_ENERGY)
 
@@ -225,9 +227,6 @@ class IndexBias(Record):
     spread: float = shown("spread of the fitted index", form=".2f")
     corrected: float = shown("fitted index less the shift", form=".2f")
     n_trials: int = shown("injected skies like this fit")
-
-
-_ALIKE, _LEAST_ALIKE = 1.3, 30  # factor in fitted n_s, and fewest injected skies, behind the shift of an index
 
 
 def index_bias_of(problem: Problem, best: FitResult, injected: xr.Dataset) -> IndexBias | Unknown | None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import LOCAL, share_of
-from nuanalysis.answers._ensembles import scrambles
-from nuanalysis.answers._experiments import Experiments, Model, as_it_is, lost
-from nuanalysis.answers._posed import fit_data
+from nuanalysis.answers._ensembles import LOCAL, counted, scrambles
+from nuanalysis.answers._experiments import Experiments, Model, Signal, as_it_is, lost
+from nuanalysis.answers._question import fit_data
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -17,9 +15,9 @@ from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.likelihood import TS_TOLERANCE, FitResult
 from nuanalysis.records import Chance, Record, Unknown, shown
+from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream
 
-Floats = NDArray[np.float64]
 LOCAL_OF_SKIES = "local p-value of the stack alone, from right-ascension scrambles that know of no diffuse component"
 SCRAMBLES = 2000  # tilted ones of each stack, behind its local p-values
 HIGH_TS = 3.84  # half of a chi-square of one degree of freedom has 0.025 beyond
@@ -35,16 +33,21 @@ def models(n_stacks: int) -> tuple[Model, ...]:
     return ((0,), *((k,) for k in one), *((0, k) for k in one), *((0, k) for k in held))
 
 
-def draw(held: Experiments, n_diffuse: float, models: tuple[Model, ...], stream: int = Stream.LEAK_SKIES) -> xr.Dataset:
-    """Skies with the diffuse component alone, one variable a column of ``trials.joint_columns(models)``."""
+def _diffuse(held: Experiments, n: float) -> Signal:
+    """The diffuse component alone."""
     n_signal, index = np.zeros(len(held.problems)), np.array([p.hypothesis.index for p in held.problems])
-    n_signal[0] = n_diffuse
-    return held.draw(as_it_is(n_signal, index), models, stream)
+    n_signal[0] = n
+    return as_it_is(n_signal, index)
+
+
+def draw(held: Experiments, n_diffuse: float, n_stacks: int) -> xr.Dataset:
+    """Skies with the diffuse component alone, one variable a column of ``trials.joint_columns(models(n_stacks))``."""
+    return held.draw(_diffuse(held, n_diffuse), models(n_stacks), Stream.LEAK_SKIES)
 
 
 def draw_empty(held: Experiments, n_stacks: int) -> list[Floats]:
     """TS of every stack with its index free, fitted alone, on skies without any signal, [(sky,)]."""
-    found = draw(held, 0.0, tuple((k,) for k in range(1, n_stacks + 1)), Stream.LEAK_EMPTY)
+    found = held.draw(_diffuse(held, 0.0), tuple((k,) for k in range(1, n_stacks + 1)), Stream.LEAK_EMPTY)
     return [found[f"ts_{m}"].values for m in range(n_stacks)]
 
 
@@ -85,9 +88,6 @@ def fits_of(found: xr.Dataset, n_stacks: int, k: int, table: trials.LocalP) -> x
     return xr.Dataset({name: ("sky", values) for name, values in columns.items()}, attrs=attrs)
 
 
-# --- fits among the skies ---
-
-
 class Placed(Record):
     """A fit of a stack alone, and where it lies among the skies."""
 
@@ -109,8 +109,8 @@ def _placed(name: str, best: FitResult, chance: Chance, skies: xr.Dataset, log_p
         n_signal=best.n_signal,
         index=best.index if best.n_signal > 0 else None,
         chance=chance,
-        fewer=share_of(skies["n_s"].values <= best.n_signal, "skies with fewer events"),
-        smaller=share_of(skies["log_p"].values <= log_p, "skies with a smaller p-value"),
+        fewer=counted(trials.share(skies["n_s"].values <= best.n_signal), "skies with fewer events"),
+        smaller=counted(trials.share(skies["log_p"].values <= log_p), "skies with a smaller p-value"),
         ts=best.ts if np.isfinite(best.ts) else None,
     )
 
@@ -135,9 +135,6 @@ def published_in(name: str, sample: str, skies: xr.Dataset) -> tuple[Placed, ...
     return (_placed(name, best, chance, skies, float(np.log(row.p)), fit="published"),)
 
 
-# --- the laws of TS ---------------------------------------------------------------------------------------------------
-
-
 class Law(Record):
     """The distribution of a TS of a stack over skies without a source, by its share at zero and its tail.
 
@@ -153,19 +150,6 @@ class Law(Record):
     n_halves: int | None = shown("skies in a half", None, hidden=True)
     without_signal: float | None = shown(
         "one law with skies without any signal: KS p", None, form=".2g", short="no signal"
-    )
-
-
-def _law(stack: str, of: str, ts: Floats, *, halved: bool = False, nothing: Floats | None = None) -> Law:
-    uniform, n = halves(ts) if halved else (None, None)
-    return Law(
-        stack=stack,
-        of=of,
-        at_zero=share_of(ts <= TS_TOLERANCE, "TS of zero"),
-        above=share_of(ts > HIGH_TS, f"TS above {HIGH_TS}"),
-        halves=uniform,
-        n_halves=n,
-        without_signal=None if nothing is None else one_law(ts, nothing),
     )
 
 
@@ -191,10 +175,22 @@ def halves(ts: Floats) -> tuple[float | Unknown, int]:
 
 def laws_of(stack: str, skies: xr.Dataset, nothing: Floats) -> tuple[Law, ...]:
     """The distributions of TS of a stack; nothing (sky,) : its TS on skies without any signal."""
-    rest, held = skies["ts_profiled"].values, skies["ts_profiled_index_held"].values
-    return (
-        _law(stack, "alone", skies["ts"].values),
-        _law(stack, "with the diffuse", rest, halved=True, nothing=nothing),
-        _law(stack, "alone, no signal at all", nothing),
-        _law(stack, "with it, index held", held, halved=True),
-    )
+    out = []
+    for of, ts, halved, compared in (
+        ("alone", skies["ts"].values, False, False),
+        ("with the diffuse", skies["ts_profiled"].values, True, True),
+        ("alone, no signal at all", nothing, False, False),
+        ("with it, index held", skies["ts_profiled_index_held"].values, True, False),
+    ):
+        uniform, n = halves(ts) if halved else (None, None)
+        law = Law(
+            stack=stack,
+            of=of,
+            at_zero=counted(trials.share(ts <= TS_TOLERANCE), "TS of zero"),
+            above=counted(trials.share(ts > HIGH_TS), f"TS above {HIGH_TS}"),
+            halves=uniform,
+            n_halves=n,
+            without_signal=one_law(ts, nothing) if compared else None,
+        )
+        out.append(law)
+    return tuple(out)

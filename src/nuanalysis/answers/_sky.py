@@ -10,15 +10,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
-from nuanalysis.answers._chance import tail_of
-from nuanalysis.answers._ensembles import scrambles
-from nuanalysis.answers._posed import Fitted, direction, prepared_on_seasons
+from nuanalysis.answers._ensembles import counted, scrambles
+from nuanalysis.answers._question import Fitted, direction, prepared_on_seasons
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble, Kept
 from nuanalysis.engine.ensembles import Problem
@@ -44,9 +43,6 @@ _TABLE = {"declination": "node", "root_ts": "step", "log_p": ("node", "step"), "
           "reach": "node"}  # fmt: skip
 
 
-# --- settings --------------------------------------------------------------------------------------------------------
-
-
 def _an_nside(nside: int) -> int:
     if nside not in NSIDES:
         raise ValueError(f"nside is {nside}; expected one of {', '.join(map(str, NSIDES))}")
@@ -54,19 +50,10 @@ def _an_nside(nside: int) -> int:
 
 
 Nside = Annotated[int, AfterValidator(_an_nside)]
-
-
-def skies_setting(default: int) -> Any:
-    """How many background skies stand behind global p-values."""
-    return setting(default, low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
-
-
-def local_trials_setting(default: int) -> Any:
-    """How many scrambles stand behind local p-values."""
-    return setting(default, low=200, high=10_000_000, help="tilted scrambles behind each local p-value")
-
-
-# --- the events ------------------------------------------------------------------------------------------------------
+NSkies = Annotated[
+    int, setting(low=0, high=10_000_000, help="background skies for global p-values; 0: local ones alone")
+]
+LocalTrials = Annotated[int, setting(low=200, high=10_000_000, help="tilted scrambles behind each local p-value")]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +70,7 @@ class Sky:
     @property
     def events(self) -> SkyEvents:
         """What every direction shares."""
-        found: SkyEvents = self.kept.value
-        return found
+        return cast(SkyEvents, self.kept.value)
 
 
 def look_at(samples: Samples, bench: Bench) -> Sky:
@@ -97,9 +83,6 @@ def fitted_row(row: Floats) -> Fitted:
     """A fit, (FIT_COLUMNS,), as it is published."""
     ts, n_signal, index, converged = map(float, row)
     return Fitted(ts=ts, n_signal=n_signal, index=index if n_signal > 0 else None, converged=bool(converged))
-
-
-# --- local p-values --------------------------------------------------------------------------------------------------
 
 
 def _ensemble(kept: Kept, seed: int, n_trials: int, bench: Bench, where: Hypothesis) -> tuple[Floats, Floats]:
@@ -151,9 +134,6 @@ def local_chance(table: trials.LocalP, declination: float, ts: float, log_p: flo
     return Chance(p=p, error=error, n_trials=n_trials, extrapolated=beyond, of=LOCAL, method=METHOD)
 
 
-# --- background skies ------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Skies:
     """What is asked of background skies: rows (sky, column) are ``work(events, *about, seed, first, last, *smear)``.
@@ -195,8 +175,11 @@ def background(sky: Sky, asked: Skies, n: int) -> xr.Dataset:
 
 
 def global_chance(skies: Floats | None, value: float, of: str) -> Chance | Unknown:
-    """The chance of a value as small in a background sky, (sky,), the data counted as one; without skies there is none.
+    """The chance of a value as small in a background sky, the data counted as one; without skies there is none.
 
-    of : what it is the chance of.
+    skies : (sky,), or (sky, search), of which the smallest counts.  of : what it is the chance of.
     """
-    return NO_SKIES if skies is None else tail_of(skies <= value, of, METHOD, "global")
+    if skies is None:
+        return NO_SKIES
+    least = skies if skies.ndim == 1 else skies.min(axis=1)
+    return counted(trials.tail(least <= value), of, METHOD, "global")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import injections, spread_of
-from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers._ensembles import injections, or_reason, spread_of, value_and_error
+from nuanalysis.answers._flux import turned_back
+from nuanalysis.answers._question import Answer, OnHypothesis, Tested, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
-from nuanalysis.engine.ensembles import Problem
-from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, Sidecar, bias_figure, slug
@@ -25,24 +22,34 @@ _MARGIN = 2.5  # standard deviations beyond the largest fit to correct
 _MOST_EVENTS = 1e6
 
 
-class Bias(Question):
+class Bias(OnHypothesis):
     """Median fitted n_s at each injected strength, and fits corrected with it."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "trials": 300, "n_signal_fitted": (20.0,)}
-    hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
+    example: ClassVar = {"hypothesis": "stack:snr", "trials": 300, "n_signal_fitted": (20.0,)}
     n_signal_fitted: tuple[float, ...] = setting((), help="fitted n_s to correct; the published one comes with them")
     trials: int = setting(6000, low=100, high=10_000_000, help="injections, over all strengths")
-    index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
-    index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: object) -> None:
         for n in self.n_signal_fitted:
             if not 0 <= n <= _MOST_EVENTS:
                 raise ValueError(f"n_signal_fitted is {n:g}; expected 0 to {_MOST_EVENTS:g} events")
 
     def ask(self, samples: Samples, bench: Bench) -> BiasAnswer:
-        problem = pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
-        return bias(problem, samples, self.n_signal_fitted, self.trials, bench)
+        problem = self.posed(samples)
+        pair = published_fit(problem.hypothesis.name, samples.name)
+        asked = np.unique([*self.n_signal_fitted, *([pair[0]] if pair else [])]).tolist()
+        reach = float(max(7.0, math.ceil(max(asked, default=0.0) / spread_of(problem) + _MARGIN)))
+        injected = injections(problem, self.trials, reach, bench)
+        nodes, curve = curve_of(injected)
+        return BiasAnswer(
+            provenance=provenance_of(samples, problem),
+            tested=tested(problem),
+            curve=nodes,
+            corrected=tuple(_corrected(curve, one, pair) for one in asked),
+            n_trials=curve.n_trials,
+            not_converged=int((injected["converged"].values < 1).sum()),
+            injection_seed=int(injected.attrs["seed"]),
+        )
 
 
 class Node(Record):
@@ -65,8 +72,7 @@ class Corrected(Record):
 class BiasAnswer(Answer):
     """The bias of the fitted n_s."""
 
-    name: ClassVar[str] = "bias"
-    rows: ClassVar[str] = "curve"
+    rows: ClassVar = "curve"
     tested: Tested = shown("hypothesis")
     curve: tuple[Node, ...] = shown("bias curve")
     corrected: tuple[Corrected, ...] = shown("fits corrected", ())
@@ -79,17 +85,11 @@ class BiasAnswer(Answer):
         return (f"{self.tested.hypothesis}: " + ("; ".join(said) or f"{len(self.curve)} strengths") + ".",)
 
     def drawn(self) -> tuple[Drawn, ...]:
-        n = np.array([node.n_injected for node in self.curve])
-        fits, errors = np.array([(m.n_fitted.value, _error(m.n_fitted)) for m in self.curve]).T
-        spline = np.array([node.curve.value for node in self.curve])
+        rows = [(m.n_injected, *value_and_error(m.n_fitted), m.curve.value) for m in self.curve]
         label, origin = f"{self.tested.label}, {self.provenance.sample}", self.provenance.origin
-        figure = bias_figure(n, fits, errors, spline, label=label, origin=origin)
+        figure = bias_figure(*np.array(rows).T, label=label, origin=origin)
         words = f"{label} ({origin}): median fitted against injected events, from {self.n_trials:,} injected skies"
         return (Drawn(figure, Sidecar(f"bias-{slug(self.tested.hypothesis)}", words, f"{words}.", origin)),)
-
-
-def _error(measured: Measured) -> float:
-    return math.nan if isinstance(measured.error, Unknown) else measured.error
 
 
 def published_fit(hypothesis: str, sample: str) -> tuple[float, float, str] | None:
@@ -101,14 +101,10 @@ def published_fit(hypothesis: str, sample: str) -> tuple[float, float, str] | No
 
 
 def _corrected(curve: trials.BiasCurve, fitted: float, pair: tuple[float, float, str] | None) -> Corrected:
-    try:
-        found = curve.corrected(fitted)
-        n_signal: Measured | Unknown = Measured(value=found.n_signal, error=found.error)
-    except PrecisionError as error:
-        n_signal = Unknown(reason=str(error))
+    found = Corrected(n_signal_fitted=fitted, n_signal=or_reason(turned_back, curve, fitted))
     if pair is None or pair[0] != fitted:
-        return Corrected(n_signal_fitted=fitted, n_signal=n_signal)
-    return Corrected(n_signal_fitted=fitted, n_signal=n_signal, published=pair[1], source=pair[2])
+        return found
+    return found.model_copy(update={"published": pair[1], "source": pair[2]})
 
 
 def curve_of(injected: xr.Dataset) -> tuple[tuple[Node, ...], trials.BiasCurve]:
@@ -121,24 +117,3 @@ def curve_of(injected: xr.Dataset) -> tuple[tuple[Node, ...], trials.BiasCurve]:
         for n, m, e, c, s in (map(float, row) for row in rows)
     )
     return nodes, curve
-
-
-def bias(problem: Problem, samples: Samples, fits: tuple[float, ...], n: int, bench: Bench) -> BiasAnswer:
-    """The answer for a problem that is prepared."""
-    pair = published_fit(problem.hypothesis.name, samples.name)
-    asked = np.unique([*fits, *([pair[0]] if pair else [])]).tolist()
-    reach = float(max(7.0, math.ceil(max(asked, default=0.0) / spread_of(problem) + _MARGIN)))
-    injected = injections(problem, n, reach, bench)
-    nodes, curve = curve_of(injected)
-    return BiasAnswer(
-        provenance=provenance_of(samples, problem),
-        tested=tested(problem),
-        curve=nodes,
-        corrected=tuple(_corrected(curve, one, pair) for one in asked),
-        n_trials=curve.n_trials,
-        not_converged=int((injected["converged"].values < 1).sum()),
-        injection_seed=int(injected.attrs["seed"]),
-    )
-
-
-QUESTION = Bias

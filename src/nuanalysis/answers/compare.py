@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import counted
-from nuanalysis.answers._experiments import (
-    ERRORS,
-    METHOD,
-    Experiments,
-    Model,
-    Norm,
-    Quantiles,
-    Signal,
-    check_apart,
-    corrected,
-    different,
-    lost,
-    norm_of,
-    origin_of_skies,
-    quantiles,
-    trials_setting,
-)
-from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers import _experiments
+from nuanalysis.answers._ensembles import counted
+from nuanalysis.answers._experiments import METHOD, Experiments, Norm, Quantiles, Signal, quantiles
+from nuanalysis.answers._question import Answer, Named, Question, Tested, pose, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -39,16 +20,16 @@ from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import JointMaximum, JointTerms, curvature_at, joint_maximum
 from nuanalysis.plot import Drawn, Sidecar, comparison_of_models, slug
 from nuanalysis.records import Carried, Chance, Record, carried, setting, shown
+from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import joint_model
 
-Floats = NDArray[np.float64]
-_ALONE: tuple[Model, ...] = ((0,), (1,))
+_ALONE: tuple[_experiments.Model, ...] = ((0,), (1,))
 LEVEL = 0.05
 _NOTES = (
     "q = TS_B - TS_A on the same events; A is the first model, B the second",
     "ties: experiments in which both have the same TS, as a rule zero; they count as equal for p-values, and as right "
     "for neither",
-    *ERRORS,
+    *_experiments.ERRORS,
     "p-values are those at the fitted strength of each model; checked on small samples they are not uniform "
     "(docs/decisions/0013-joint-fits.md)",
 )
@@ -57,11 +38,11 @@ _NOTES = (
 class Compare(Question):
     """Which of two models the events prefer, and how well they could tell, from experiments of both."""
 
-    example: ClassVar[Mapping[str, Any]] = {"models": ("stack:snr", "stack:pwn"), "trials": 100}
-    models: Annotated[tuple[Named, ...], AfterValidator(partial(different, exactly=2))] = setting(
+    example: ClassVar = {"models": ("stack:snr", "stack:pwn"), "trials": 100}
+    models: Annotated[tuple[Named, ...], AfterValidator(partial(_experiments.different, exactly=2))] = setting(
         help="two: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
     )
-    trials: int = trials_setting(1000)
+    trials: _experiments.Trials = 1000
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of each model's own")
     index_free: bool = setting(False, help="fit the indices of both models, in [1, 4]")
 
@@ -87,8 +68,7 @@ class Side(Record):
 class CompareAnswer(Answer):
     """Two models on the same events."""
 
-    name: ClassVar[str] = "compare"
-    rows: ClassVar[str] = "models"
+    rows: ClassVar = "models"
     q: float = shown("q = TS of B - TS of A", form=".2f")
     models: tuple[Side, ...] = shown("the models: A, then B")
     power_level: float = shown("level of the tests behind the powers", hidden=True)
@@ -110,7 +90,7 @@ class CompareAnswer(Answer):
             return ()
         q_a, q_b = (self.experiments[name].values for name in ("q_a", "q_b"))
         a, b = (one.tested.label for one in self.models)
-        origin = origin_of_skies(self.provenance.origin)
+        origin = _experiments.origin_of_skies(self.provenance.origin)
         figure = comparison_of_models(q_a, q_b, self.q, (a, b), label=self.provenance.sample, origin=origin)
         words = (
             f"{a} (A) or {b} (B) on {self.provenance.sample} ({self.provenance.origin}): distribution of q = TS_B - "
@@ -133,18 +113,20 @@ class Tried:
 def tried(held: Experiments, data: JointTerms, k: int) -> Tried:
     """Fit model k, 0 for A and 1 for B, and draw experiments of it; data are the terms of the observed events."""
     best, streams = joint_maximum(data, _ALONE[k]), joint_model(k)
-    signal = corrected(held, best.n_signal(data), best.index(data), _ALONE[k], streams.rounds)
+    signal = _experiments.corrected(held, best.n_signal(data), best.index(data), _ALONE[k], streams.rounds)
     found = held.draw(signal, _ALONE, streams.experiments)
-    return Tried(best, signal, found["ts_1"].values - found["ts_0"].values, lost(found))
+    return Tried(best, signal, found["ts_1"].values - found["ts_0"].values, _experiments.lost(found))
 
 
 def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: float, k: int) -> Side:
     """Model k with what its experiments say."""
     one, other, sign = both[k], both[1 - k], 1.0 - 2.0 * k
     found = trials.separation(sign * q, sign * one.q, sign * other.q, LEVEL)
-    me, rival = ("A", "B") if k == 0 else ("B", "A")
-    as_extreme, beyond = (("P(q >= observed | A)", "above the 95 %"), ("P(q <= observed | B)", "below the 5 %"))[k]
-    shape = curvature_at(data, one.best)
+    me, rival, as_extreme, beyond = (
+        ("A", "B", "P(q >= observed | A)", "above the 95 %"),
+        ("B", "A", "P(q <= observed | B)", "below the 5 %"),
+    )[k]
+    shape, mine = curvature_at(data, one.best), f"experiments of {me} in which"
     n = float(one.best.n_signal(data)[k]), float(shape.errors[0])
     index = float(one.best.index(data)[k]), float(shape.index_errors[0])
     return Side(
@@ -152,9 +134,9 @@ def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: floa
         ts=one.best.ts,
         chance=counted(found.p, as_extreme, METHOD),
         power=counted(found.power, f"experiments of {rival} {beyond} quantile of q of {me}", METHOD),
-        right=counted(found.right, f"experiments of {me} in which {me} has the larger TS", METHOD),
-        ties=counted(found.ties, f"experiments of {me} in which both have the same TS", METHOD),
-        norm=norm_of(problem, n, index, one.signal, k),
+        right=counted(found.right, f"{mine} {me} has the larger TS", METHOD),
+        ties=counted(found.ties, f"{mine} both have the same TS", METHOD),
+        norm=_experiments.norm_of(problem, n, index, one.signal, k),
         q=quantiles(one.q, LEVEL),
         converged=one.best.converged,
     )
@@ -162,7 +144,7 @@ def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: floa
 
 def compare(problems: tuple[Problem, ...], samples: Samples, n_trials: int, bench: Bench) -> CompareAnswer:
     """The answer for two prepared models.  Raises InputError where they cannot be told apart."""
-    check_apart(problems)
+    _experiments.check_apart(problems)
     held, data = Experiments(problems, n_trials, bench), trials.joint_data(tuple(p.prepared for p in problems))
     a, b = tried(held, data, 0), tried(held, data, 1)
     q = b.best.ts - a.best.ts
@@ -177,6 +159,3 @@ def compare(problems: tuple[Problem, ...], samples: Samples, n_trials: int, benc
         notes=(*(f"the best fit of {name} is n_s = 0: its experiments hold no signal" for name in empty), *_NOTES),
         experiments=xr.Dataset({"q_a": ("trial", a.q), "q_b": ("trial", b.q)}),
     )
-
-
-QUESTION = Compare

@@ -7,20 +7,17 @@ every source.  Trials are kept, one declination a task: a killed call goes on wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from nuanalysis import store, trials
-from nuanalysis.answers._chance import or_reason
+from nuanalysis.answers._ensembles import or_reason, value_and_error
 from nuanalysis.answers._flux import Energies
-from nuanalysis.answers._point_curve import Curve, curves_of, fits_of
-from nuanalysis.answers._point_trials import METHOD, Plan
-from nuanalysis.answers._posed import Fitted, position, provenance_of
-from nuanalysis.answers._question import Answer, Question
+from nuanalysis.answers._point_curve import METHOD, Curve, Plan, curves_of, fits_of
+from nuanalysis.answers._question import Answer, Fitted, Question, faults_of_a_setting, name_of, position, provenance_of
+from nuanalysis.answers._sky import fitted_row
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
@@ -28,12 +25,9 @@ from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.samples import Samples, joined, refuse_shared_events
 from nuanalysis.plot import DeclinationCurve, Drawn, Sidecar, declination_figure, mark
 from nuanalysis.records import Measured, Position, Provenance, Record, Unknown, setting, shown, table
-from nuanalysis.sky.records import Catalogue
+from nuanalysis.schema import Floats
+from nuanalysis.sky.records import Catalogue, PointSource
 
-if TYPE_CHECKING:
-    from astropy.table import QTable
-
-Floats = NDArray[np.float64]
 # Nodes of the table of local p-values of a sky scan: the two share their background ensembles.
 DECLINATIONS = (-79.0, -71.0, -60.0, *map(float, range(-50, 51, 10)), 60.0, 71.0, 79.0)
 SIGMA = 5.0
@@ -58,16 +52,10 @@ def _indices(given: tuple[float, ...]) -> tuple[float, ...]:
     return given
 
 
-def _name(given: object) -> str:
-    return str(getattr(given, "name", given))
-
-
 def _points(given: object) -> object:
     """Sources whose limits are those of the curve; extended ones have others."""
-    try:
+    with faults_of_a_setting():
         listed = catalogue(given) if given else None
-    except InputError as error:
-        raise ValueError(str(error)) from error
     wide = [source.name for source in listed.sources if source.extension > 0] if listed else []
     if wide:
         raise ValueError(
@@ -80,8 +68,8 @@ def _points(given: object) -> object:
 class Curves(Question):
     """Point sources against declination: sensitivity, 5 sigma discovery potential, 90 % limits at a list of sources."""
 
-    several: ClassVar[bool] = True
-    example: ClassVar[Mapping[str, Any]] = {
+    several: ClassVar = True
+    example: ClassVar = {
         "indices": (2.0,), "declinations": (-10.0, 20.0), "sources": "snr", "trials": 200, "injections": 300
     }  # fmt: skip
     indices: Annotated[tuple[float, ...], AfterValidator(_indices)] = setting(
@@ -93,14 +81,14 @@ class Curves(Question):
     step: float | None = setting(
         None, low=0.005, high=0.9, help="in place of declinations: every such step in sin(declination) within 82 deg"
     )
-    sources: Annotated[Any, BeforeValidator(_points), PlainSerializer(_name)] = setting(
+    sources: Annotated[Any, BeforeValidator(_points), PlainSerializer(name_of)] = setting(
         "list-109", help="limits at the points of a list of sources; '' for the curves alone"
     )
     trials: int = setting(2000, low=200, high=10_000_000, help="scrambles at each declination")
     injections: int = setting(1200, low=300, high=10_000_000, help="injected skies at each declination and index")
     index_free: bool = setting(True, help="fit the index, or hold it at the injected one")
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: object) -> None:
         if self.declinations and self.step:
             raise ValueError("declinations and step were both given; expected one of them")
 
@@ -116,10 +104,24 @@ class Curves(Question):
         if len(set(names)) < len(names):
             raise InputError(f"the samples are {', '.join(names)}; expected different ones")
         refuse_shared_events(samples)
-        return curves(samples, self, bench)
-
-
-# --- the answer -------------------------------------------------------------------------------------------------------
+        sources = catalogue(self.sources) if self.sources else None
+        plan = Plan(self.indices, self.index_free, self.trials, self.injections)
+        out: list[PointCurve] = []
+        fits: dict[tuple[str, float], Floats] = {}
+        for curve in curves_of(samples, plan, self.nodes(), bench):
+            key = curve.samples.name, 0.0 if self.index_free else curve.index
+            if key not in fits:
+                fits[key] = fits_of(curve.samples, plan, sources, curve.index) if sources else np.empty((0, 4))
+            out.append(_point_curve(curve, self.nodes(), sources, fits[key]))
+        return CurvesAnswer(
+            provenance=provenance_of(joined(samples) if len(samples) > 1 else samples[0]),
+            index_free=self.index_free,
+            declinations=self.nodes(),
+            n_trials=self.trials,
+            n_injections=self.injections,
+            sources="" if sources is None else sources.name,
+            curves=tuple(out),
+        )
 
 
 class PointFlux(Record):
@@ -130,7 +132,6 @@ class PointFlux(Record):
     flux_1_tev: Measured = shown("E^2 dN/dE at 1 TeV")
 
     def cell(self, form: str = "") -> str:
-        """For a column."""
         return self.flux.cell()
 
 
@@ -184,13 +185,11 @@ class PointCurve(Record):
     line: Line = shown("the curve between the nodes", hidden=True)
 
     def headline(self) -> tuple[str, ...]:
-        near, far = (
-            _span([getattr(node, name) for node in self.nodes]) for name in ("sensitivity", "discovery_potential")
-        )
+        near = _span([node.sensitivity for node in self.nodes])
+        far = _span([node.discovery_potential for node in self.nodes])
         return (f"E^-{self.index:g}: sensitivity {near}, 5 sigma discovery potential {far}.",)
 
     def drawing(self) -> DeclinationCurve:
-        """For the figure."""
         whose, line = self.provenance, self.line
         return DeclinationCurve(
             whose.sample,
@@ -208,9 +207,7 @@ class PointCurve(Record):
 
 def _numbers(found: PointFlux | Unknown) -> tuple[float, float]:
     """Flux at 100 TeV and its error; NaN where not known."""
-    if isinstance(found, Unknown) or isinstance(found.flux.error, Unknown):
-        return np.nan, np.nan
-    return found.flux.value, found.flux.error
+    return value_and_error(found if isinstance(found, Unknown) else found.flux)
 
 
 def _span(found: Sequence[PointFlux | Unknown]) -> str:
@@ -224,7 +221,7 @@ def _span(found: Sequence[PointFlux | Unknown]) -> str:
 class CurvesAnswer(Answer):
     """Point sources against declination."""
 
-    name: ClassVar[str] = "curves"
+    rows: ClassVar = "curves.nodes"
     index_free: bool = shown("index of the fits free in [1, 4]; else held at the injected one")
     declinations: tuple[float, ...] = shown("declinations with trials", unit="deg", form="g", hidden=True)
     n_trials: int = shown("scrambles at each declination")
@@ -240,16 +237,15 @@ class CurvesAnswer(Answer):
             f"{self.declinations[0]:g} to {self.declinations[-1]:g} deg: {', '.join(samples)}.",
         )
 
-    def to_table(self) -> QTable:
-        """Sensitivity and discovery potential, a row for each sample, index and declination."""
-        return table([node for one in self.curves for node in one.nodes], self.provenance, METHOD=self.method)
+    def about(self) -> Mapping[str, str]:
+        return {"METHOD": self.method}
 
     def files(self) -> Mapping[str, bytes]:
         rows = [row for one in self.curves for row in one.limits]
         if not rows:
             return {}
-        limits = table(rows, self.provenance, METHOD=self.method)
-        return {f"limits{mark(self.provenance.origin)}.ecsv": store.table_ecsv(limits)}
+        limits = store.table_ecsv(table(rows, self.provenance, **self.about()))
+        return {f"limits{mark(self.provenance.origin)}.ecsv": limits}
 
     def drawn(self) -> tuple[Drawn, ...]:
         origin = self.provenance.origin
@@ -273,28 +269,21 @@ class CurvesAnswer(Answer):
         return (Drawn(figure, Sidecar(f"curves{mark(origin)}", alt, caption, origin, "other")),)
 
 
-# --- the work ---------------------------------------------------------------------------------------------------------
-
-
 def point_flux(
     found: trials.Strength | trials.Potential | Unknown, per_flux: float, index: float
 ) -> PointFlux | Unknown:
     """Mean events with their error as fluxes of a power law; what is not known remains so."""
     if isinstance(found, Unknown):
         return found
-    flux, error = found.n_signal / per_flux, found.error / per_flux
-    at_1_tev = 100.0 ** (index - 2.0)
-    return PointFlux(
-        n_signal=Measured(value=found.n_signal, error=found.error),
-        flux=Measured(value=flux, error=error, unit=fluxes.UNIT),
-        flux_1_tev=Measured(value=flux * at_1_tev, error=error * at_1_tev, unit=fluxes.UNIT),
-    )
+    n_signal = Measured(value=found.n_signal, error=found.error)
+    flux = n_signal.over(per_flux, fluxes.UNIT)
+    return PointFlux(n_signal=n_signal, flux=flux, flux_1_tev=flux.times(100.0 ** (index - 2.0), fluxes.UNIT))
 
 
 def node_of(curve: Curve, k: int, declination: float) -> Node:
     """A node of a curve; declination in deg."""
     found = curve.found[k]
-    far = or_reason(partial(found.discovery_potential, SIGMA))
+    far = or_reason(found.discovery_potential, SIGMA)
     return Node(
         sample=curve.samples.name,
         origin=curve.samples.origin,
@@ -311,37 +300,32 @@ def node_of(curve: Curve, k: int, declination: float) -> Node:
     )
 
 
-def limit_at(curve: Curve, name: str, ra: float, dec: float, fit: Floats) -> PointLimit:
-    """The limit of the data at a direction in rad; fit : test statistic, n_s, index and whether it converged."""
-    ts, n_signal, index, converged = map(float, fit)
-    found = or_reason(partial(curve.upper_limit, dec, ts))
-    least = or_reason(partial(curve.upper_limit, dec, 0.0))
+def limit_at(curve: Curve, source: PointSource, fit: Floats) -> PointLimit:
+    """The limit of the data at a source; fit : test statistic, n_s, index and whether it converged."""
+    dec = source.declination
+    found, least = (or_reason(curve.upper_limit, dec, ts) for ts in (float(fit[0]), 0.0))
     return PointLimit(
         sample=curve.samples.name,
         origin=curve.samples.origin,
         index=curve.index,
-        source=name,
-        at=position(ra, dec),
-        fitted=Fitted(ts=ts, n_signal=n_signal, index=index if n_signal > 0 else None, converged=bool(converged)),
+        source=source.name,
+        at=position(source.right_ascension, dec),
+        fitted=fitted_row(fit),
         limit=point_flux(found, curve.per_flux(dec), curve.index),
-        is_sensitivity=not (isinstance(found, Unknown) or isinstance(least, Unknown))
+        is_sensitivity=not isinstance(found, Unknown)
+        and not isinstance(least, Unknown)
         and found.n_signal <= least.n_signal,
         beyond_the_curve=bool(not curve.sin_dec[0] <= np.sin(dec) <= curve.sin_dec[-1]),
     )
 
 
-def _events(found: PointFlux | Unknown) -> float:
-    return found.n_signal.value if isinstance(found, PointFlux) else np.nan
-
-
 def _point_curve(curve: Curve, declinations: tuple[float, ...], sources: Catalogue | None, fits: Floats) -> PointCurve:
     nodes = tuple(node_of(curve, k, dec) for k, dec in enumerate(declinations))
-    events = np.array([(_events(node.sensitivity), _events(node.discovery_potential)) for node in nodes])
+    found = ((node.sensitivity, node.discovery_potential) for node in nodes)
+    events = np.array([[one.n_signal.value if isinstance(one, PointFlux) else np.nan for one in row] for row in found])
     sin_dec, near, far = (tuple(line.tolist()) for line in curve.line(*events.T))
-    limits = [
-        limit_at(curve, s.name, s.right_ascension, s.declination, fit)
-        for s, fit in zip(sources.sources if sources else (), fits, strict=True)
-    ]
+    listed = sources.sources if sources else ()
+    limits = [limit_at(curve, source, fit) for source, fit in zip(listed, fits, strict=True)]
     return PointCurve(
         provenance=provenance_of(curve.samples),
         index=curve.index,
@@ -350,29 +334,3 @@ def _point_curve(curve: Curve, declinations: tuple[float, ...], sources: Catalog
         limits=tuple(sorted(limits, key=lambda one: -one.fitted.ts)),
         line=Line(sin_dec=sin_dec, sensitivity=near, discovery_potential=far),
     )
-
-
-def curves(samples: tuple[Samples, ...], asked: Curves, bench: Bench) -> CurvesAnswer:
-    """Curves of all samples and indices and, with sources, the upper limits of the data at each of them."""
-    sources = catalogue(asked.sources) if asked.sources else None
-    plan = Plan(asked.indices, asked.index_free, asked.trials, asked.injections)
-    declinations = asked.nodes()
-    out: list[PointCurve] = []
-    fits: dict[tuple[str, float], Floats] = {}
-    for curve in curves_of(samples, plan, declinations, bench):
-        key = curve.samples.name, 0.0 if asked.index_free else curve.index
-        if key not in fits:
-            fits[key] = fits_of(curve.samples, plan, sources, curve.index) if sources else np.empty((0, 4))
-        out.append(_point_curve(curve, declinations, sources, fits[key]))
-    return CurvesAnswer(
-        provenance=provenance_of(joined(samples) if len(samples) > 1 else samples[0]),
-        index_free=asked.index_free,
-        declinations=declinations,
-        n_trials=asked.trials,
-        n_injections=asked.injections,
-        sources="" if sources is None else sources.name,
-        curves=tuple(out),
-    )
-
-
-QUESTION = Curves

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nuanalysis.answers._posed import provenance_of
-from nuanalysis.answers._question import Answer, Question
+from nuanalysis.answers._question import Answer, Question, provenance_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
@@ -21,7 +19,7 @@ _ISOTROPIC_UNIT = "GeV-1 cm-2 s-1 sr-1"
 class Expect(Question):
     """Expected number of detected events for a flux, or for a model as it is."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "flux": 1e-11}
+    example: ClassVar = {"hypothesis": "stack:snr", "flux": 1e-11}
     hypothesis: Any = setting(help="template:NAME or FILE, stack:CATALOGUE, point:RA,DEC in degrees, or isotropic")
     flux: float | None = setting(
         None, above=0, high=1, unit=fluxes.UNIT,
@@ -29,7 +27,7 @@ class Expect(Question):
     )  # fmt: skip
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: object) -> None:
         known = not isinstance(self.hypothesis, str) or self.hypothesis.startswith("template:")
         if self.flux is None and not known:
             raise ValueError(f"'{self.hypothesis}' has no absolute flux of its own; say one with flux")
@@ -37,25 +35,21 @@ class Expect(Question):
     def ask(self, samples: Samples, bench: Bench) -> ExpectAnswer:
         isotropic = self.hypothesis == ISOTROPIC
         asked = hypothesis("template:isotropic" if isotropic else self.hypothesis, index=self.index)
-        flux = fluxes.model_flux(asked) if self.flux is None and not isotropic else self.flux
+        model = None if isotropic else fluxes.model_flux(asked) or None
+        flux = self.flux or model
         if not flux:
             raise InputError(f"'{self.hypothesis}' has no absolute flux of its own; say one with flux")
-        seasons = samples.seasons
-        n = (
-            fluxes.isotropic_events(seasons, flux, asked.index)
-            if isotropic
-            else flux * fluxes.events_per_flux(asked, seasons)
-        )
+        n = fluxes.isotropic_events(samples.seasons, flux, asked.index) if isotropic else None
         return ExpectAnswer(
             provenance=provenance_of(samples),
             hypothesis=ISOTROPIC if isotropic else asked.name,
             label=asked.target.label,
             index=asked.index or None,
             flux=flux,
-            n_expected=n,
+            n_expected=flux * fluxes.events_per_flux(asked, samples.seasons) if n is None else n,
             flux_unit=_ISOTROPIC_UNIT if isotropic else fluxes.UNIT,
             convention="dN/dE at 100 TeV, per flavour, nu + nubar, per sr" if isotropic else fluxes.convention(asked),
-            model_flux=None if isotropic else fluxes.model_flux(asked) or None,
+            model_flux=model,
             livetime_s=samples.livetime,
         )
 
@@ -63,7 +57,6 @@ class Expect(Question):
 class ExpectAnswer(Answer):
     """Expected events."""
 
-    name: ClassVar[str] = "expect"
     hypothesis: str = shown("hypothesis")
     label: str = shown("label", hidden=True)
     index: float | None = shown("spectral index", None)
@@ -77,6 +70,3 @@ class ExpectAnswer(Answer):
     def headline(self) -> tuple[str, ...]:
         flux = f"{self.flux:.4g} {self.flux_unit}"
         return (f"A flux of {flux} of {self.hypothesis} brings {self.n_expected:.5g} events.",)
-
-
-QUESTION = Expect

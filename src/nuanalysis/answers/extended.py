@@ -11,38 +11,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import store, trials
-from nuanalysis.answers._chance import tail_of
-from nuanalysis.answers._posed import Fitted, position, provenance_of
-from nuanalysis.answers._question import Answer, Question
-from nuanalysis.answers._question import Sources as Listed
-from nuanalysis.answers._sky import (
-    GLOBAL,
-    METHOD,
-    NO_SKIES,
-    Nside,
-    Skies,
-    Sky,
-    background,
-    digest,
-    fitted_row,
-    global_chance,
-    local_chance,
-    local_trials_setting,
-    look_at,
-    skies_setting,
-    sky_table,
-)
-from nuanalysis.answers.sources import ListSearch, SourcesAnswer, opened, search_list, sources
+from nuanalysis.answers import _sky
+from nuanalysis.answers._ensembles import counted
+from nuanalysis.answers._question import Answer, Fitted, Question, SourceList, position, provenance_of
+from nuanalysis.answers._sky import GLOBAL, NO_SKIES, Sky, global_chance
+from nuanalysis.answers.sources import ListSearch, Source, SourcesAnswer, search_list
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.errors import DataError, InputError
+from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
 from nuanalysis.plot import Drawn, ExtensionStrip, Ring, Sidecar, extended_figure, mark, slug
@@ -51,15 +35,9 @@ from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.store.sky_maps import LOCAL
 
-if TYPE_CHECKING:
-    from astropy.table import Table
-
 _LEAST_EXTENSION, _MOST_EXTENSION = 0.05, 5.0  # deg
 _ALL_AROUND, _IN_REACH = (0.0, 360.0), (-82.0, 82.0)  # deg
 _SKIES_A_BATCH = 25
-
-
-# --- what is asked ---------------------------------------------------------------------------------------------------
 
 
 def _extensions(given: tuple[float, ...]) -> tuple[float, ...]:
@@ -72,45 +50,41 @@ def _extensions(given: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(set(given)))
 
 
-def _pair(name: str, most: float, given: tuple[float, ...]) -> tuple[float, ...]:
+def _pair(name: str, most: float, rising: bool, given: tuple[float, ...]) -> tuple[float, ...]:
+    found = ", ".join(f"{value:g}" for value in given)
     if given and (len(given) != 2 or not all(abs(value) <= most for value in given)):
-        found = ", ".join(f"{value:g}" for value in given)
         raise ValueError(f"{name} is ({found}); expected (low, high), both from {-most:g} to {most:g} degrees, or ()")
-    return given
-
-
-def _declinations(given: tuple[float, ...]) -> tuple[float, ...]:
-    if len(_pair("declination", _IN_REACH[1], given)) == 2 and given[0] > given[1]:
-        raise ValueError(f"declination is ({given[0]:g}, {given[1]:g}); expected the lower one first")
+    if given and rising and given[0] > given[1]:
+        raise ValueError(f"{name} is ({found}); expected the lower one first")
     return given
 
 
 Extensions = Annotated[tuple[float, ...], AfterValidator(_extensions)]
-Longitudes = Annotated[tuple[float, ...], AfterValidator(partial(_pair, "longitude", 360.0))]
-Declinations = Annotated[tuple[float, ...], AfterValidator(_declinations)]
+Longitudes = Annotated[tuple[float, ...], AfterValidator(partial(_pair, "longitude", 360.0, False))]
+Declinations = Annotated[tuple[float, ...], AfterValidator(partial(_pair, "declination", _IN_REACH[1], True))]
 
 
 class Extended(Question):
     """Extended sources along the Galactic plane and of a list: local p-values, and global ones over all of them."""
 
-    example: ClassVar[Mapping[str, Any]] = {
+    example: ClassVar = {
         "extensions": (1.0, 3.0), "width": 3.0, "nside": 16, "declination": (-5.0, 40.0), "skies": 20,
         "local_trials": 200,
     }  # fmt: skip
     extensions: Extensions = setting((0.5, 1.0, 1.5, 2.0), unit="deg", help="Gaussian sigmas, 0.05 to 5 each")
     width: float = setting(5.0, above=0, high=90, unit="deg", help="largest Galactic latitude of positions")
-    nside: Nside = setting(64, help="finest HEALPix resolution, a power of 2; wide extensions have a coarser one")
+    nside: _sky.Nside = setting(64, help="finest HEALPix resolution, a power of 2; wide extensions have a coarser one")
     longitude: Longitudes = setting(
         (), unit="deg", help="Galactic longitudes of positions, eastwards from the first to the second; without: all"
     )
     declination: Declinations = setting(
         (), unit="deg", help="lowest and highest declination of positions and sources; without: all, -82 to 82"
     )
-    catalogue: Listed = setting("extended-tev", help="the list, each source fitted at its own extension")
-    skies: int = skies_setting(100)
-    local_trials: int = local_trials_setting(1000)
+    catalogue: SourceList = setting("extended-tev", help="the list, each source fitted at its own extension")
+    skies: _sky.NSkies = 100
+    local_trials: _sky.LocalTrials = 1000
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: object) -> None:
         faults = [
             f"no position is left for the extension {math.degrees(layer.extension):g} deg: no pixel of nside "
             f"{layer.nside} lies in the range; widen width, longitude or declination"
@@ -138,7 +112,7 @@ class Extended(Question):
 
     def listed(self) -> Catalogue:
         """The sources of the list between the declinations.  Raises InputError where there is none."""
-        listed, (low, high) = opened(self.catalogue), self.region().declination
+        listed, (low, high) = catalogue(self.catalogue), self.region().declination
         kept = tuple(source for source in listed.sources if low <= source.declination <= high)
         if not kept:
             between = f"{math.degrees(low):g} and {math.degrees(high):g} deg"
@@ -146,10 +120,34 @@ class Extended(Question):
         return replace(listed, sources=kept, weights=(1.0,) * len(kept))
 
     def ask(self, samples: Samples, bench: Bench) -> ExtendedAnswer:
-        return extended(look_at(samples, bench), samples, self)
-
-
-# --- the answer ------------------------------------------------------------------------------------------------------
+        sky, n_trials = _sky.look_at(samples, bench), self.local_trials
+        plane = fit_plane(sky, self.layers(), n_trials)
+        skies = plane_skies(sky, self.region(), plane, self.skies) if self.skies else None
+        listed = search_list(sky, samples, self.listed(), self.skies, n_trials)
+        n_fits, of = sum(len(one.fits) for one in plane), f"{GLOBAL}, all positions"
+        own = [
+            global_chance(None if skies is None else skies[:, k], one.least, f"{of} with this extension")
+            for k, one in enumerate(plane)
+        ]
+        best = min(plane, key=lambda one: one.least)
+        of_all = global_chance(skies, best.least, f"{of} and extensions")
+        hottest = best.hottest(of_all, n_trials).model_copy(update={"n_positions": n_fits})
+        return ExtendedAnswer(
+            provenance=provenance_of(samples, sky.anywhere),
+            width=self.width,
+            longitude=self.longitude or _ALL_AROUND,
+            declination=self.declination or _IN_REACH,
+            chance=_both(plane, skies, listed),
+            hottest=hottest,
+            likeliest_extension_deg=likeliest_extension(plane, hottest.at, best.extension_deg),
+            extensions=tuple(one.hottest(chance, n_trials) for one, chance in zip(plane, own, strict=True)),
+            listed=listed.answer,
+            n_fits=n_fits,
+            not_converged=sum(int((one.fits[:, 3] < 1).sum()) for one in plane),
+            n_skies=self.skies,
+            local_trials=n_trials,
+            positions=_dataset(plane),
+        )
 
 
 class Hottest(Record):
@@ -162,16 +160,11 @@ class Hottest(Record):
     chance: Chance | Unknown = shown("chance that the best of all that were tried is as good", short="global p")
     n_positions: int = shown("positions tried", short="positions")
 
-    def ring(self) -> Ring:
-        """For the figure."""
-        return Ring(self.at.l_deg, self.at.b_deg, self.extension_deg)
-
 
 class ExtendedAnswer(Answer):
     """Extended sources along the plane and of a list."""
 
-    name: ClassVar[str] = "extended"
-    rows: ClassVar[str] = "extensions"
+    rows: ClassVar = "extensions"
     width: float = shown("positions: largest latitude", unit="deg", form="g")
     longitude: tuple[float, ...] = shown("longitudes, eastwards", unit="deg", form="g")
     declination: tuple[float, ...] = shown("declinations", unit="deg", form="g")
@@ -199,10 +192,16 @@ class ExtendedAnswer(Answer):
         if self.positions is None:
             return ()
         whose = self.provenance
+        strips = [
+            ExtensionStrip(float(size), int(one["nside"].values[0]), one["pixel"].values, -one["log10_p_local"].values)
+            for size, one in self.positions.groupby("extension")
+        ]
+        spots: tuple[Hottest | Source, ...] = (self.hottest, *self.listed.sources)
+        hottest, *rings = (Ring(one.at.l_deg, one.at.b_deg, one.extension_deg) for one in spots)
         figure = extended_figure(
-            _strips(self.positions),
-            self.hottest.ring(),
-            [Ring(one.at.l_deg, one.at.b_deg, one.extension_deg) for one in self.listed.sources],
+            strips,
+            hottest,
+            rings,
             half_width_deg=self.width,
             label=f"Extended sources, {whose.sample}",
             origin=whose.origin,
@@ -220,7 +219,7 @@ class ExtendedAnswer(Answer):
         sidecar = Sidecar(name, alt, caption, whose.origin, "maps")
         return (Drawn(figure, sidecar, self._fits()),)
 
-    def _fits(self) -> Table:
+    def _fits(self) -> object:
         """Every position with every extension as a row of an astropy Table."""
         from astropy.table import Table
 
@@ -231,19 +230,6 @@ class ExtendedAnswer(Answer):
 
     def files(self) -> Mapping[str, bytes]:
         return {"extended-list.ecsv": store.table_ecsv(self.listed.to_table())}
-
-
-def _strips(positions: xr.Dataset) -> list[ExtensionStrip]:
-    """What the figure draws of each extension."""
-    out = []
-    for size in np.unique(positions["extension"].values):
-        mine = positions.isel(fit=np.flatnonzero(positions["extension"].values == size))
-        nside, pixels = int(mine["nside"].values[0]), mine["pixel"].values
-        out.append(ExtensionStrip(float(size), nside, pixels, -mine["log10_p_local"].values))
-    return out
-
-
-# --- positions -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,6 +246,11 @@ class Searched:
         """Its extension, deg, as it was asked for."""
         return round(math.degrees(self.layer.extension), 9)
 
+    @property
+    def least(self) -> float:
+        """The smallest ln p of its positions."""
+        return float(self.log_p.min())
+
     def directions(self) -> tuple[Floats, Floats]:
         """Right ascension and declination of its positions, (position,) rad."""
         theta, phi = hp.pix2ang(self.layer.nside, self.layer.pixels)
@@ -272,8 +263,8 @@ class Searched:
         return Hottest(
             extension_deg=self.extension_deg,
             at=position(float(ra[k]), at),
-            fitted=fitted_row(self.fits[k]),
-            local=local_chance(self.table, at, ts, log_p, local_trials),
+            fitted=_sky.fitted_row(self.fits[k]),
+            local=_sky.local_chance(self.table, at, ts, log_p, local_trials),
             chance=chance,
             n_positions=len(self.fits),
         )
@@ -283,20 +274,15 @@ def _fit_layer(kept: Kept, data: Turned, layer: trials.Layer) -> Floats:
     return trials.fit_layer(kept.value, [data], layer)[0]
 
 
-def table_of(sky: Sky, layer: trials.Layer, local_trials: int) -> trials.LocalP:
-    """Local p-values of one extension at the declinations around its positions."""
-    theta, _ = hp.pix2ang(layer.nside, layer.pixels)
-    low, high = float(np.pi / 2 - theta.max()), float(np.pi / 2 - theta.min())
-    return sky_table(sky, local_trials, extension=layer.extension, low=low, high=high)
-
-
 def fit_plane(sky: Sky, layers: tuple[trials.Layer, ...], local_trials: int) -> tuple[Searched, ...]:
     """Every position with every extension, on the data."""
     work = partial(_fit_layer, sky.kept, turned(sky.events.right_ascension()))
     fits = sky.bench.map(work, layers, "positions of each extension", (sky.kept,))
     out = []
     for layer, rows in zip(layers, fits, strict=True):
-        table = table_of(sky, layer, local_trials)
+        dec = np.pi / 2 - hp.pix2ang(layer.nside, layer.pixels)[0]
+        low, high = float(dec.min()), float(dec.max())
+        table = _sky.sky_table(sky, local_trials, extension=layer.extension, low=low, high=high)
         out.append(Searched(layer, rows, trials.log_p_map(table, layer.nside, layer.pixels, rows[:, 0]), table))
     return tuple(out)
 
@@ -304,10 +290,10 @@ def fit_plane(sky: Sky, layers: tuple[trials.Layer, ...], local_trials: int) -> 
 def plane_skies(sky: Sky, region: trials.PlaneRegion, plane: tuple[Searched, ...], n: int) -> Floats:
     """The smallest ln p of each extension on n background skies, (sky, extension)."""
     tables, layers = tuple(one.table for one in plane), tuple(one.layer for one in plane)
-    decides = (tuple(map(digest, tables)), region, tuple((layer.extension, layer.nside) for layer in layers))
+    decides = (tuple(map(_sky.digest, tables)), region, tuple((layer.extension, layer.nside) for layer in layers))
     columns = trials.layer_columns(len(plane))
-    asked = Skies("extended", trials.extended_trials, (tables, layers), decides, columns, _SKIES_A_BATCH)
-    found = background(sky, asked, n)
+    asked = _sky.Skies("extended", trials.extended_trials, (tables, layers), decides, columns, _SKIES_A_BATCH)
+    found = _sky.background(sky, asked, n)
     return np.stack([found[f"log_p_{k}"].values for k in range(len(plane))], axis=1)
 
 
@@ -334,57 +320,17 @@ def _dataset(plane: tuple[Searched, ...]) -> xr.Dataset:
         angles = {"l": np.asarray(lon) % 360.0, "b": np.asarray(lat), "ra": ra, "dec": dec}
         columns = {name: np.round(angle, 6) for name, angle in angles.items()}
         columns |= dict(zip(FIT_COLUMNS, one.fits.T, strict=True)) | {"log10_p_local": one.log_p / math.log(10.0)}
-        made = xr.Dataset({name: ("fit", column) for name, column in {**columns, "pixel": one.layer.pixels}.items()})
-        parts.append(made.assign(extension=("fit", np.full(len(ra), one.extension_deg)),
-                                 nside=("fit", np.full(len(ra), one.layer.nside))))  # fmt: skip
+        columns |= {"pixel": one.layer.pixels, "extension": np.full(len(ra), one.extension_deg)}
+        columns |= {"nside": np.full(len(ra), one.layer.nside)}
+        parts.append(xr.Dataset({name: ("fit", column) for name, column in columns.items()}))
     return xr.concat(parts, "fit")
-
-
-# --- both searches ---------------------------------------------------------------------------------------------------
 
 
 def _both(plane: tuple[Searched, ...], skies: Floats | None, listed: ListSearch) -> Chance | Unknown:
     """The chance of as small a result in the better of both searches."""
     if skies is None or listed.skies is None:
         return NO_SKIES
-    data = np.array([min(one.log_p.min() for one in plane), listed.log_p.min()])
+    data = np.array([min(one.least for one in plane), listed.log_p.min()])
     both = np.stack([skies.min(axis=1), listed.skies.min(axis=1)], axis=1)
     of = "the smaller of the two searches' global p-values is as small in a background sky"
-    return tail_of(trials.smaller_of_both(data, both), of, METHOD, "global")
-
-
-def extended(sky: Sky, samples: Samples, asked: Extended) -> ExtendedAnswer:
-    """The answer for a sample that is prepared."""
-    n_trials = asked.local_trials
-    plane = fit_plane(sky, asked.layers(), n_trials)
-    skies = plane_skies(sky, asked.region(), plane, asked.skies) if asked.skies else None
-    listed = search_list(sky, asked.listed(), asked.skies, n_trials)
-    n_fits, of = sum(len(one.fits) for one in plane), f"{GLOBAL}, all positions"
-    each = skies.T if skies is not None else [None] * len(plane)
-    own = [
-        global_chance(values, float(one.log_p.min()), f"{of} with this extension")
-        for one, values in zip(plane, each, strict=True)
-    ]
-    best = min(plane, key=lambda one: float(one.log_p.min()))
-    least = None if skies is None else skies.min(axis=1)
-    of_all = global_chance(least, float(best.log_p.min()), f"{of} and extensions")
-    hottest = best.hottest(of_all, n_trials).model_copy(update={"n_positions": n_fits})
-    return ExtendedAnswer(
-        provenance=provenance_of(samples, sky.anywhere),
-        width=asked.width,
-        longitude=asked.longitude or _ALL_AROUND,
-        declination=asked.declination or _IN_REACH,
-        chance=_both(plane, skies, listed),
-        hottest=hottest,
-        likeliest_extension_deg=likeliest_extension(plane, hottest.at, best.extension_deg),
-        extensions=tuple(one.hottest(chance, n_trials) for one, chance in zip(plane, own, strict=True)),
-        listed=sources(listed, samples),
-        n_fits=n_fits,
-        not_converged=sum(int((one.fits[:, 3] < 1).sum()) for one in plane),
-        n_skies=asked.skies,
-        local_trials=n_trials,
-        positions=_dataset(plane),
-    )
-
-
-QUESTION = Extended
+    return counted(trials.tail(trials.smaller_of_both(data, both)), of, _sky.METHOD, "global")

@@ -2,78 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from nuanalysis.answers._chance import chance_or_reason
-from nuanalysis.answers._ensembles import MOST_REACH, Wanted, injections, p_value_ensemble, scrambles, spread_of
-from nuanalysis.answers._flux import (
-    Energies,
-    Flux,
-    IndexBias,
-    energies_of,
-    flux_of,
-    index_bias_of,
-    share_at_30_tev,
-)
-from nuanalysis.answers._plane import fitted_regions, plane_panels_of
-from nuanalysis.answers._posed import Fitted, Tested, fit_data, fitted, pose, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers import _ensembles as ensembles
+from nuanalysis.answers import _flux
+from nuanalysis.answers import _question as question
+from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
-from nuanalysis.errors import InputError
+from nuanalysis.errors import DataError, InputError
+from nuanalysis.ingest import find, galactic_templates
 from nuanalysis.interpret import fluxes
+from nuanalysis.interpret.contributions import ts_density
+from nuanalysis.interpret.regions import region_fluxes
+from nuanalysis.interpret.template_comparison import seen_by
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, scan
 from nuanalysis.model import Terms
 from nuanalysis.plot import Drawn, PlanePanel, profile_figure
 from nuanalysis.plot import Fitted as FittedRegions
-from nuanalysis.records import Carried, Chance, Measured, Unknown, carried, setting, shown
+from nuanalysis.records import Carried, Chance, Measured, Provenance, Unknown, carried, shown
+from nuanalysis.schema import Floats
+from nuanalysis.sky.records import Template
+from nuanalysis.sky.templates import to_equatorial
 
-FEWEST_INJECTIONS = 300
 _NULL_TRIALS = 400
 _LEAST_REACH = 4.0  # standard deviations of n_s that injections reach, more where more was fitted
+TYPICAL_WIDTH = float(np.radians(7.0))
+_SURVEYS = (
+    ("hi4pi_nh", "atomic hydrogen, 21 cm (HI4PI)", "N(HI)", "cm⁻²"),
+    ("planck13_ebv", "dust (Planck 2013)", "E(B−V)", "mag"),
+)
 
 
-def check_injections(n: int) -> None:
-    """Raise ValueError for too few injections to say anything."""
-    if 0 < n < FEWEST_INJECTIONS:
-        raise ValueError(f"injections is {n}; expected {FEWEST_INJECTIONS} or more, or 0 for the fit alone")
-
-
-class Fit(Question):
+class Fit(OnHypothesis):
     """Does a sample hold a hypothesis?  n_s, TS, local p-value, flux and upper limit."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
-    hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
-    precision: float = setting(0.1, low=0.001, high=0.3, help="relative statistical error of the p-value")
-    injections: int = setting(1500, low=0, high=10_000_000, help="injected skies for flux and limit; 0: the fit alone")
-    index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
-    index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
-
-    def model_post_init(self, context: Any) -> None:
-        check_injections(self.injections)
+    example: ClassVar = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
+    precision: question.Precision = 0.1
+    injections: question.Injected = 1500
 
     def ask(self, samples: Samples, bench: Bench) -> FitAnswer:
-        problem = pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
-        return fit(problem, samples, Wanted(precision=self.precision), self.injections, bench)
+        wanted = ensembles.Wanted(precision=self.precision)
+        return fit(self.posed(samples), samples, wanted, self.injections, bench)
 
 
 class FitAnswer(Answer):
     """A hypothesis fitted to a sample."""
 
-    name: ClassVar[str] = "fit"
     tested: Tested = shown("hypothesis")
     fitted: Fitted = shown("fit")
     n_signal_per_flux: float = shown("events for a flux of 1e-11 TeV cm-2 s-1", form=".1f", hidden=True)
     flux_uncorrected: Measured = shown("flux as fitted, not corrected for its bias", hidden=True)
     chance: Chance | Unknown = shown("chance")
-    index_bias: IndexBias | Unknown | None = shown("index", None)
-    flux: Flux | Unknown = shown("flux")
-    energies: tuple[Energies, ...] = shown("energies that the sensitivity comes from", ())
+    index_bias: _flux.IndexBias | Unknown | None = shown("index", None)
+    flux: _flux.Flux | Unknown = shown("flux")
+    energies: tuple[_flux.Energies, ...] = shown("energies that the sensitivity comes from", ())
     share_at_30_tev: float | None = shown("part of the astrophysical flux at 30 TeV", None, form=".3f")
     problem: Carried[Problem] = carried()
     samples: Carried[Samples] = carried()
@@ -84,32 +71,51 @@ class FitAnswer(Answer):
         held = "" if self.tested.index_free or self.fitted.index is None else " (held)"
         return (
             f"{self.tested.hypothesis}: TS {self.fitted.ts:.2f}, n_s {self.fitted.n_signal:.1f}{index}{held}; "
-            f"{self.chance.words()}." + ("" if self.fitted.converged else " The fit did NOT converge."),
+            f"{ensembles.said(self.chance)}.{self.fitted.warning}",
         )
 
     def drawn(self) -> tuple[Drawn, ...]:
         if self.problem is None:
             return ()
         _, data = fit_data(self.problem)
-        n, ts = profile(data, self.fitted.n_signal, spread_of(self.problem))
-        about = (self.tested.label, self.provenance.sample, self.provenance.origin, self.tested.hypothesis)
-        label, sample, origin, hypothesis = about
-        free = self.tested.index_free
-        return (
-            profile_figure(n, ts, label=label, sample=sample, origin=origin, hypothesis=hypothesis, free_index=free),
-        )
+        n, ts = profile(data, self.fitted.n_signal, ensembles.spread_of(self.problem))
+        return (profile_drawn(self.tested, self.provenance, n, ts),)
 
     def plane_panels(self) -> list[PlanePanel]:
         """Gas and dust, the template, the template through the detector, and where TS comes from along the plane."""
-        problem = self._posed()
+        template = self._posed().hypothesis.target
+        if not isinstance(template, Template):
+            raise TypeError(f"'{self.tested.hypothesis}' is no template")
+        problem, sample = self._posed(), self._posed().samples[0]
         best, data = fit_data(problem)
-        return plane_panels_of(problem, data, best)
+        seen = seen_by(sample.response, template, spectrum=problem.hypothesis.spectrum, width=TYPICAL_WIDTH)
+        density = ts_density(problem.prepared, data, best)
+        fitted = f"fit to {sample.label}: TS {best.ts:.1f}"
+        return [
+            *gas_panels(),
+            PlanePanel(
+                f"template at 100 TeV, normalised: {template.label}", template.density, "flux", "sr⁻¹", log=True
+            ),
+            PlanePanel("its detected events, point spread 7°, normalised", seen, "events", "sr⁻¹"),
+            PlanePanel(fitted, density, "TS", "sr⁻¹", signed=True, origin=sample.origin),
+        ]
 
     def regions(self) -> FittedRegions | None:
-        """The fitted template by region of the plane; None without a flux and its interval."""
-        if isinstance(self.flux, Unknown):
+        """The fitted template by region, between the energies that the sensitivity comes from.
+
+        None without a flux and its interval.
+        """
+        hypothesis = self._posed().hypothesis
+        template, flux = hypothesis.target, self.flux
+        if isinstance(flux, Unknown) or isinstance(flux.interval, Unknown):
             return None
-        return fitted_regions(self._posed(), self.flux, self.energies[0], self.provenance.origin)
+        if not isinstance(template, Template) or not flux.best.value:
+            return None
+        best, energies = flux.best.value, self.energies[0]
+        at = np.linspace(energies.log10_low, energies.log10_high, 25)
+        found = region_fluxes(template, flux=best, log10_energy=at, spectrum=hypothesis.spectrum)
+        low, high = flux.interval.low / best, flux.interval.high / best
+        return FittedRegions(template.label, found, low, high, origin=self.provenance.origin)
 
     def _posed(self) -> Problem:
         if self.problem is None:
@@ -117,7 +123,20 @@ class FitAnswer(Answer):
         return self.problem
 
 
-def profile(data: Terms, n_signal: float, spread: float) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def gas_panels() -> list[PlanePanel]:
+    """Panels of the surveys that are here; none where 'nuanalysis data fetch galactic-templates' was not run."""
+    panels = []
+    for name, title, label, unit in _SURVEYS:
+        try:
+            column = galactic_templates.read_gas_map(find(galactic_templates.RELEASE), name)
+        except DataError:
+            continue
+        values = to_equatorial(np.asarray(column["density"].values, dtype=np.float64))
+        panels.append(PlanePanel(title, values, label, unit, log=True))
+    return panels
+
+
+def profile(data: Terms, n_signal: float, spread: float) -> tuple[Floats, Floats]:
     """TS against the number of signal events, from 0 to beyond the fit; (point,) both, where a density is positive.
 
     With a free index each point is that of the best spectral node, and a peak between nodes is missed by a little.
@@ -128,48 +147,53 @@ def profile(data: Terms, n_signal: float, spread: float) -> tuple[np.ndarray, np
     return grid[known], values[known]
 
 
-def fit(problem: Problem, samples: Samples, wanted: Wanted, n_injections: int, bench: Bench) -> FitAnswer:
+def profile_drawn(tested: Tested, whose: Provenance, n_signal: Floats, ts: Floats) -> Drawn:
+    """The likelihood along the number of signal events."""
+    return profile_figure(
+        n_signal, ts, label=tested.label, sample=whose.sample, origin=whose.origin, hypothesis=tested.hypothesis,
+        free_index=tested.index_free,
+    )  # fmt: skip
+
+
+def fit(problem: Problem, samples: Samples, wanted: ensembles.Wanted, n_injections: int, bench: Bench) -> FitAnswer:
     """The answer for a problem that is prepared; without injections the fit alone."""
     best, data = fit_data(problem)
-    per_flux = fluxes.prepared_events_per_flux(problem.prepared)
-    known: dict[str, Any] = {
-        "provenance": provenance_of(samples, problem),
-        "tested": tested(problem),
-        "fitted": fitted(problem, best),
-        "n_signal_per_flux": 1e-11 * per_flux,
-        "flux_uncorrected": Measured(
-            value=best.n_signal / per_flux, error=Unknown(reason="asked without injections"), unit=fluxes.UNIT
-        ),
-        "problem": problem,
-        "samples": samples,
-    }
-    if not n_injections:
-        nothing = Unknown(reason="asked without injections")
-        return FitAnswer(**known, chance=nothing, flux=nothing)
-    background = background_of(problem, best.ts, wanted, bench)
-    injected = injections(problem, n_injections, reach_of(problem, best), bench)
-    flux = flux_of(problem, data, best.ts, background, injected)
-    return FitAnswer(
-        **known,
-        chance=chance_or_reason(background, best.ts),
-        index_bias=index_bias_of(problem, best, injected),
-        flux=flux,
-        energies=energies_of(problem),
-        share_at_30_tev=share_at_30_tev(problem, flux.best.value),
-        background=background,
+    per_flux, nothing = fluxes.prepared_events_per_flux(problem.prepared), Unknown(reason="asked without injections")
+    found = FitAnswer(
+        provenance=provenance_of(samples, problem),
+        tested=tested(problem),
+        fitted=fitted(problem, best),
+        n_signal_per_flux=1e-11 * per_flux,
+        flux_uncorrected=Measured(value=best.n_signal / per_flux, error=nothing, unit=fluxes.UNIT),
+        chance=nothing,
+        flux=nothing,
+        problem=problem,
+        samples=samples,
     )
+    if not n_injections:
+        return found
+    background = background_of(problem, best.ts, wanted, bench)
+    injected = ensembles.injections(problem, n_injections, reach_of(problem, best), bench)
+    flux = _flux.flux_of(problem, data, best.ts, background, injected)
+    more = {
+        "chance": ensembles.or_reason(ensembles.chance_of, background, best.ts),
+        "index_bias": _flux.index_bias_of(problem, best, injected),
+        "flux": flux,
+        "energies": _flux.energies_of(problem),
+        "share_at_30_tev": _flux.share_at_30_tev(problem, flux.best.value),
+        "background": background,
+    }
+    return found.model_copy(update=more)
 
 
-def background_of(problem: Problem, ts: float, wanted: Wanted, bench: Bench) -> xr.Dataset:
+def background_of(problem: Problem, ts: float, wanted: ensembles.Wanted, bench: Bench) -> xr.Dataset:
     """Background trials for the p-value of a fit, and for the median that a limit asks for."""
     if ts > 0:
-        return p_value_ensemble(problem, ts, wanted, bench)
-    return scrambles(problem, wanted.n_trials or _NULL_TRIALS, 1.0, bench)
+        return ensembles.p_value_ensemble(problem, ts, wanted, bench)
+    return ensembles.scrambles(problem, wanted.n_trials or _NULL_TRIALS, 1.0, bench)
 
 
 def reach_of(problem: Problem, best: FitResult) -> float:
     """Standard deviations of n_s to inject for a limit: with signal the spread grows, so well beyond the fit."""
-    return min(max(_LEAST_REACH, float(np.ceil(1.25 * best.n_signal / spread_of(problem) + 2.5))), MOST_REACH)
-
-
-QUESTION = Fit
+    spreads = float(np.ceil(1.25 * best.n_signal / ensembles.spread_of(problem) + 2.5))
+    return min(max(_LEAST_REACH, spreads), ensembles.MOST_REACH)

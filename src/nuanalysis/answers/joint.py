@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from itertools import combinations
+from typing import Annotated, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from nuanalysis import trials
-from nuanalysis.answers._experiments import (
-    ERRORS,
-    Experiments,
-    Norm,
-    Profiled,
-    Signal,
-    Unbiased,
-    check_apart,
-    columns,
-    corrected,
-    different,
-    lost,
-    moved,
-    norm_of,
-    profiled,
-    trials_setting,
-)
-from nuanalysis.answers._posed import Tested, pose, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers import _experiments
+from nuanalysis.answers._ensembles import value_and_error
+from nuanalysis.answers._experiments import Experiments, Norm, Profiled, Signal, Unbiased, corrected
+from nuanalysis.answers._question import Answer, Named, Question, Tested, pose, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -36,13 +20,13 @@ from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import JointFit, JointTerms, maximise_joint
 from nuanalysis.plot import Drawn, Sidecar, joint_figure, slug
 from nuanalysis.records import Measured, Record, Unknown, known, setting, shown
+from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import JOINT_FIT
 
-Floats = NDArray[np.float64]
 _LETTERS = 120  # of a file name, at most
 _LOST = "the events cannot tell {names} apart: only the sum of their norms is determined; leave one of them out"
 _NOTES = (
-    *ERRORS,
+    *_experiments.ERRORS,
     "coverage is how often fit and error hold the truth in the experiments (stated: 0.683), coverage corrected the "
     "same after the correction, index coverage that of an index; bias is the median fit over what was injected",
     "TS of a hypothesis: all free against its n_s = 0, the others fitted again",
@@ -54,11 +38,11 @@ _NOTES = (
 class Joint(Question):
     """Several hypotheses fitted together: a norm each, their correlation, and each with the others profiled."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 100}
-    hypotheses: Annotated[tuple[Named, ...], AfterValidator(different)] = setting(
+    example: ClassVar = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 100}
+    hypotheses: Annotated[tuple[Named, ...], AfterValidator(_experiments.different)] = setting(
         help="two or more: template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees"
     )
-    trials: int = trials_setting(1000)
+    trials: _experiments.Trials = 1000
     index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of each hypothesis' own")
     index_free: bool = setting(False, help="fit the indices of all hypotheses, in [1, 4]")
 
@@ -104,8 +88,7 @@ class Correlation(Record):
 class JointAnswer(Answer):
     """Hypotheses fitted together."""
 
-    name: ClassVar[str] = "joint"
-    rows: ClassVar[str] = "hypotheses"
+    rows: ClassVar = "hypotheses"
     ts: float = shown("TS of all together", form=".2f")
     converged: bool = shown("the fit converged")
     hypotheses: tuple[Part, ...] = shown("each hypothesis, the others profiled")
@@ -122,7 +105,8 @@ class JointAnswer(Answer):
 
     def drawn(self) -> tuple[Drawn, ...]:
         labels, origin = [one.tested.label for one in self.hypotheses], self.provenance.origin
-        norms = [(*_pair(one.norm.n_signal), *_pair(one.norm.corrected)) for one in self.hypotheses]
+        ends = ((one.norm.n_signal, one.norm.corrected) for one in self.hypotheses)
+        norms = [(*value_and_error(n), *value_and_error(c.best if isinstance(c, Unbiased) else c)) for n, c in ends]
         correlation, above = np.eye(len(labels)), np.triu_indices(len(labels), 1)
         correlation[above] = [one.measured.value for one in self.correlations]
         correlation.T[above] = [one.curvature for one in self.correlations]
@@ -141,14 +125,6 @@ def _words(part: Part) -> str:
         return "n_s not determined"
     assert isinstance(part.profiled, Profiled)
     return f"n_s {part.norm.n_signal.words()}, TS {part.ts:.2f}, {part.profiled.chance.words()}"
-
-
-def _pair(one: Measured | Unbiased | Unknown) -> tuple[float, float]:
-    """Value and error, NaN for what is not known."""
-    if isinstance(one, Unknown):
-        return np.nan, np.nan
-    found = one.best if isinstance(one, Unbiased) else one
-    return found.value, np.nan if isinstance(found.error, Unknown) else found.error
 
 
 def _index_coverage(problem: Problem, found: xr.Dataset, injected: float, j: int) -> float | None:
@@ -194,15 +170,14 @@ def _part(held: Experiments, data: JointTerms, fit: JointFit, signal: Signal, j:
     return Part(
         tested=tested(problem),
         ts=ts,
-        norm=norm_of(problem, n, index, signal, j, why),
-        profiled=Unknown(reason=why) if why else profiled(held, data, ts, j),
+        norm=_experiments.norm_of(problem, n, index, signal, j, why),
+        profiled=Unknown(reason=why) if why else _experiments.profiled(held, data, ts, j),
         at_bound=fit.names[j] in fit.at_bound,
         undetermined=bool(why),
     )
 
 
 def _correlations(fit: JointFit, bias: trials.JointBias) -> tuple[Correlation, ...]:
-    n = len(fit.names)
     return tuple(
         Correlation(
             one=fit.names[a],
@@ -211,21 +186,20 @@ def _correlations(fit: JointFit, bias: trials.JointBias) -> tuple[Correlation, .
             measured=Measured(value=float(bias.correlation[a, b]), error=float(bias.correlation_error[a, b])),
             covariance=known(float(fit.covariance[a, b]), "the curvature is singular"),
         )
-        for a in range(n)
-        for b in range(a + 1, n)
+        for a, b in combinations(range(len(fit.names)), 2)
     )
 
 
 def joint(problems: tuple[Problem, ...], samples: Samples, n_trials: int, bench: Bench) -> JointAnswer:
     """The answer for prepared problems.  Raises InputError for hypotheses that cannot be told apart."""
-    check_apart(problems)
+    _experiments.check_apart(problems)
     data = trials.joint_data(tuple(p.prepared for p in problems))
     fit, held = maximise_joint(data), Experiments(problems, n_trials, bench)
     first = corrected(held, fit.n_signal, fit.index, held.everyone, JOINT_FIT.rounds)
     found = held.draw(first, (held.everyone,), JOINT_FIT.experiments)
-    values = (columns(found, name, held.everyone, len(problems)) for name in ("n_signal", "error"))
+    values = (_experiments.columns(found, name, held.everyone, len(problems)) for name in ("n_signal", "error"))
     bias = trials.joint_bias(first.n_signal, *values)
-    signal = moved(first, fit.n_signal, found, held.everyone)
+    signal = _experiments.moved(first, fit.n_signal, found, held.everyone)
     why = _LOST.format(names=" and ".join(fit.undetermined))
     reasons = [why if name in fit.undetermined else "" for name in fit.names]
     return JointAnswer(
@@ -236,9 +210,6 @@ def joint(problems: tuple[Problem, ...], samples: Samples, n_trials: int, bench:
         recovered=tuple(_recovered(p, found, bias, first.index, j, reasons[j]) for j, p in enumerate(problems)),
         correlations=_correlations(fit, bias),
         n_trials=n_trials,
-        not_converged=lost(found),
+        not_converged=_experiments.lost(found),
         notes=(*_NOTES, *fit.notes),
     )
-
-
-QUESTION = Joint

@@ -6,53 +6,29 @@ emission leaks into them; fitted together with it, what is left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import LOCAL, counted, share_of
-from nuanalysis.answers._experiments import (
-    METHOD,
-    Experiments,
-    Profiled,
-    Quantiles,
-    corrected,
-    fitted_events,
-    index_of,
-    origin_of_skies,
-    profiled,
-    quantiles,
-    trials_setting,
-)
-from nuanalysis.answers._leak_skies import (
-    LOCAL_OF_SKIES,
-    SCRAMBLES,
-    Law,
-    Placed,
-    draw,
-    draw_empty,
-    fits_of,
-    laws_of,
-    local_table,
-    models,
-    placed,
-    published_in,
-)
-from nuanalysis.answers._posed import (
+from nuanalysis.answers import _experiments, _leak_skies
+from nuanalysis.answers import _question as question
+from nuanalysis.answers._ensembles import LOCAL, counted
+from nuanalysis.answers._experiments import METHOD, Experiments, Profiled, Quantiles, origin_of_skies, quantiles
+from nuanalysis.answers._leak_skies import LOCAL_OF_SKIES, SCRAMBLES, Law, Placed
+from nuanalysis.answers._question import (
+    Answer,
     Fitted,
+    Named,
+    Question,
     Tested,
     fit_data,
     fitted,
-    prepared_on,
     provenance_of,
     tested,
 )
-from nuanalysis.answers._question import Answer, Named, Question, Sources, stacked
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
@@ -67,10 +43,6 @@ from nuanalysis.records import Carried, Chance, Measured, Record, Unknown, carri
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.trials.streams import LEAK_BEST_FIT
 
-if TYPE_CHECKING:
-    from astropy.table import Table
-
-Floats = NDArray[np.float64]
 _EDGE = 0.025  # share of the skies below, and above, the outer quantiles
 _NOTES = (
     "skies are pseudo-experiments: scrambled events of the sample and Poisson events of the diffuse component, no "
@@ -88,40 +60,36 @@ _NOTES = (
 def _template(given: object) -> object:
     target = getattr(given, "target", given)
     if not (isinstance(target, Template) or str(target).startswith("template:")):
-        raise ValueError(f"'{getattr(given, 'name', given)}' is no template; expected one, for example template:pi0")
+        raise ValueError(f"'{question.name_of(given)}' is no template; expected one, for example template:pi0")
     return given
 
 
 class Leak(Question):
     """What a diffuse component alone does to stacked sources, and both fitted together."""
 
-    example: ClassVar[Mapping[str, Any]] = {
-        "diffuse": "template:galactic-plane-box",
-        "catalogues": ("snr",),
-        "n_diffuse": 200.0,
-        "skies": 100,
-    }
+    example: ClassVar = {
+        "diffuse": "template:galactic-plane-box", "catalogues": ("snr",), "n_diffuse": 200.0, "skies": 100
+    }  # fmt: skip
     diffuse: Annotated[Named, AfterValidator(_template)] = setting("template:pi0", help="the diffuse component")
-    catalogues: Annotated[tuple[Sources, ...], AfterValidator(stacked)] = setting(
+    catalogues: Annotated[tuple[question.SourceList, ...], AfterValidator(question.stacked)] = setting(
         ("snr", "pwn", "unid"), help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
     )
     n_diffuse: float | None = setting(
         None, above=0, high=1e6, help="mean diffuse events of a sky; without: the best fit, corrected for its bias"
     )
-    skies: int = trials_setting(300, "skies with the diffuse component alone, and as many without any signal")
+    skies: _experiments.Trials = setting(
+        300, help="skies with the diffuse component alone, and as many without any signal"
+    )
 
     def ask(self, samples: Samples, bench: Bench) -> LeakAnswer:
-        problems = tuple(prepared_on(one, samples) for one in hypotheses(self.diffuse, self.catalogues))
+        problems = tuple(question.prepared_on(one, samples) for one in hypotheses(self.diffuse, self.catalogues))
         return leak(Experiments(problems, self.skies, bench), samples, self.n_diffuse)
 
 
 def hypotheses(diffuse: object, catalogues: tuple[Any, ...]) -> tuple[Hypothesis, ...]:
     """The diffuse hypothesis, every stack with its index free, and every stack with its index held, in this order."""
-    stacks = [hypothesis(one, index_free=free) for free in (True, False) for one in stacked(catalogues)]
+    stacks = [hypothesis(one, index_free=free) for free in (True, False) for one in question.stacked(catalogues)]
     return (hypothesis(diffuse), *stacks)
-
-
-# --- the answer -------------------------------------------------------------------------------------------------------
 
 
 class Alone(Record):
@@ -138,7 +106,6 @@ class Alone(Record):
     not_converged: int = shown("skies in which a fit did not converge", hidden=True)
 
     def sentence(self) -> str:
-        """The skies in words."""
         index = "" if isinstance(self.index, Unknown) else f"index {self.index.words('.2f')}, "
         return (
             f"{self.tested.hypothesis} ({self.n_sources} sources) fits n_s {self.n_signal.words('.0f')}, "
@@ -171,8 +138,7 @@ class Pair(Record):
 class LeakAnswer(Answer):
     """Stacks beside a diffuse component."""
 
-    name: ClassVar[str] = "leak"
-    rows: ClassVar[str] = "stacks"
+    rows: ClassVar = "stacks"
     diffuse: Tested = shown("diffuse component")
     fitted: Fitted = shown("its fit to the events, alone")
     n_signal_corrected: Measured = shown("the same n_s corrected for its bias")
@@ -221,7 +187,7 @@ def _panel(answer: LeakAnswer, k: int, skies: xr.Dataset) -> LeakPanel:
     return LeakPanel(tested.label, n_signal, log_p, rest, fits["sample"].n_signal, published)
 
 
-def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> Table:
+def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> object:
     """Every sky as a row of an astropy Table."""
     from astropy.table import Table
 
@@ -240,9 +206,6 @@ def _table(answer: LeakAnswer, skies: xr.Dataset, origin: str) -> Table:
     return Table(columns, meta=meta)
 
 
-# --- what the skies say -----------------------------------------------------------------------------------------------
-
-
 def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
     target, index = problem.hypothesis.target, skies["index"].values
     assert isinstance(target, Catalogue)
@@ -253,7 +216,7 @@ def _alone(problem: Problem, skies: xr.Dataset) -> Alone:
         n_signal=quantiles(skies["n_s"].values, _EDGE),
         index=quantiles(fitted, _EDGE) if len(fitted) else Unknown(reason="no sky has events of it"),
         p=quantiles(np.exp(skies["log_p"].values), _EDGE),
-        below=share_of(skies["log_p"].values < np.log(0.05), "skies with p below 0.05"),
+        below=counted(trials.share(skies["log_p"].values < np.log(0.05)), "skies with p below 0.05"),
         ts=quantiles(skies["ts"].values, _EDGE),
         not_converged=skies.attrs["not_converged"],
     )
@@ -268,14 +231,14 @@ def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside,
     ts = [gain if (gain := best.ts - one.ts) > TS_TOLERANCE else 0.0 for one in rest]
     as_large = counted(trials.as_large(skies["ts_profiled"].values, ts[1]), LOCAL, METHOD) if ts[1] else certain()
     # The null of the diffuse component are skies with the stack alone, as strong as it is without the diffuse.
-    chances = profiled(held, data, ts[0], 0), Profiled(chance=as_large)
+    chances = _experiments.profiled(held, data, ts[0], 0), Profiled(chance=as_large)
     shape, n, index = curvature_at(data, best), best.n_signal(data), best.index(data)
     rows = tuple(
         Beside(
             hypothesis=problem.hypothesis.name,
             beside=held.problems[1 - j].hypothesis.name,
-            n_signal=fitted_events((float(n[j]), float(shape.errors[j]))),
-            index=index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
+            n_signal=_experiments.fitted_events((float(n[j]), float(shape.errors[j]))),
+            index=_experiments.index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
             ts=ts[j],
             profiled=chances[j],
         )
@@ -299,42 +262,8 @@ def best_fit(held: Experiments) -> tuple[Fitted, Measured]:
     if best.n_signal <= 0.0:
         return fitted(problem, best), Measured(value=0.0, error=Unknown(reason="nothing was fitted"))
     alone, n, index = replace(held, problems=(problem,)), np.array([best.n_signal]), np.array([best.index])
-    signal = corrected(alone, n, index, (0,), LEAK_BEST_FIT.rounds)
+    signal = _experiments.corrected(alone, n, index, (0,), LEAK_BEST_FIT.rounds)
     return fitted(problem, best), Measured(value=float(signal.n_signal[0]), error=float(signal.error[0]))
-
-
-def _injected(problem: Problem, signal: Measured, n_diffuse: float | None) -> tuple[float, str]:
-    """Mean diffuse events of a sky, and where that number is from.  Raises InputError where there are none."""
-    if n_diffuse is not None:
-        return n_diffuse, "as asked"
-    if signal.value <= 0.0:
-        raise InputError(
-            f"the best fit of {problem.hypothesis.name} holds no events: there is nothing to inject; "
-            "say how many with n_diffuse"
-        )
-    return signal.value, "the data's best fit, corrected for its bias"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What was found of one stack."""
-
-    skies: xr.Dataset
-    alone: Alone
-    placed: tuple[Placed, ...]
-    pair: Pair
-    together: tuple[Beside, ...]
-    laws: tuple[Law, ...]
-
-
-def _stack(held: Experiments, k: int, found: xr.Dataset, nothing: Floats, sample: str) -> _Found:
-    """Everything about stack k, from 0, on the skies of ``draw``; nothing (sky,) : its TS without any signal."""
-    diffuse, stack = held.problems[0], held.problems[1 + k]
-    table = local_table(stack, float(found[f"ts_{1 + k}"].values.max()), held.bench)
-    skies, name = fits_of(found, len(held.problems) // 2, k, table), stack.hypothesis.name
-    pair, together = _together(replace(held, problems=(diffuse, stack)), skies)
-    among = (placed(stack, skies, table), *published_in(name, sample, skies))
-    return _Found(skies, _alone(stack, skies), among, pair, together, laws_of(name, skies, nothing))
 
 
 def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) -> LeakAnswer:
@@ -343,14 +272,35 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
     n_diffuse : mean diffuse events of a sky; by default the best fit of the data, corrected for its bias.
     Raises InputError where that fit holds none.
     """
-    prepared, diffuse = tuple(p.prepared for p in held.problems), held.problems[0]
+    prepared, (diffuse, *stacks) = tuple(p.prepared for p in held.problems), held.problems
     trials.check_same_events(prepared)
     refuse_flat(prepared)
     fit, signal = best_fit(held)
-    n_injected, source = _injected(diffuse, signal, n_diffuse)
-    n = len(prepared) // 2
-    found = draw(held, n_injected, models(n))
-    stacks = [_stack(held, k, found, nothing, samples.name) for k, nothing in enumerate(draw_empty(held, n))]
+    n_injected, source = n_diffuse, "as asked"
+    if n_injected is None:
+        n_injected, source = signal.value, "the data's best fit, corrected for its bias"
+    if n_injected <= 0.0:
+        raise InputError(
+            f"the best fit of {diffuse.hypothesis.name} holds no events: there is nothing to inject; "
+            "say how many with n_diffuse"
+        )
+    n = len(stacks) // 2
+    found, empty = _leak_skies.draw(held, n_injected, n), _leak_skies.draw_empty(held, n)
+    alone, pairs, skies = [], [], []
+    placed: list[Placed] = []
+    together: list[Beside] = []
+    laws: list[Law] = []
+    for k, stack in enumerate(stacks[:n]):
+        name, ts = stack.hypothesis.name, float(found[f"ts_{1 + k}"].values.max())
+        table = _leak_skies.local_table(stack, ts, held.bench)
+        mine = _leak_skies.fits_of(found, n, k, table)
+        pair, beside = _together(replace(held, problems=(diffuse, stack)), mine)
+        skies.append(mine)
+        alone.append(_alone(stack, mine))
+        placed += [_leak_skies.placed(stack, mine, table), *_leak_skies.published_in(name, samples.name, mine)]
+        pairs.append(pair)
+        together += beside
+        laws += _leak_skies.laws_of(name, mine, empty[k])
     return LeakAnswer(
         provenance=provenance_of(samples, diffuse),
         diffuse=tested(diffuse),
@@ -358,14 +308,11 @@ def leak(held: Experiments, samples: Samples, n_diffuse: float | None = None) ->
         n_signal_corrected=signal,
         n_injected=n_injected,
         n_injected_from=source,
-        stacks=tuple(one.alone for one in stacks),
-        placed=tuple(row for one in stacks for row in one.placed),
-        together=tuple(row for one in stacks for row in one.together),
-        pairs=tuple(one.pair for one in stacks),
-        laws=tuple(law for one in stacks for law in one.laws),
+        stacks=tuple(alone),
+        placed=tuple(placed),
+        together=tuple(together),
+        pairs=tuple(pairs),
+        laws=tuple(laws),
         n_trials=held.n_trials,
-        skies=xr.concat([one.skies for one in stacks], "stack", combine_attrs="drop"),
+        skies=xr.concat(skies, "stack", combine_attrs="drop"),
     )
-
-
-QUESTION = Leak

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from nuanalysis.answers._chance import chance_or_reason
-from nuanalysis.answers._ensembles import INJECTED_REACH, MOST_REACH, REACH_TS, injections, scrambles, spread_of
-from nuanalysis.answers._flux import Energies, Flux, Strength, energies_of, flux_of, share_at_30_tev
-from nuanalysis.answers._posed import Fitted, Tested, fit_data, fitted, pose, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
+from nuanalysis.answers import _ensembles
+from nuanalysis.answers._flux import Energies, Flux, Strength, energies_of, flux_of, sensitivity_of, share_at_30_tev
+from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.answers.bias import Node, curve_of
-from nuanalysis.answers.fit import profile
+from nuanalysis.answers.fit import profile, profile_drawn
 from nuanalysis.answers.limit import flux_row
-from nuanalysis.answers.sensitivity import MedianExperiment, five_sigma_of, medians_of, sensitivity_of
+from nuanalysis.answers.sensitivity import MedianExperiment, five_sigma_of, medians_of
 from nuanalysis.answers.significance import ts_drawn
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -25,31 +22,54 @@ from nuanalysis.interpret.contributions import ts_density
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import Terms
-from nuanalysis.plot import Drawn, FluxRow, StackRow, profile_figure, ts_maps
+from nuanalysis.plot import Drawn, FluxRow, StackRow, ts_maps
 from nuanalysis.records import Carried, Chance, Unknown, carried, setting, shown
 from nuanalysis.response import NONE
 from nuanalysis.schema import TRIALS, dataset
 
 
-class Measure(Question):
+class Measure(OnHypothesis):
     """Everything about one hypothesis: fit, p-value, flux and limit, sensitivity, bias, where TS comes from."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypothesis": "stack:snr", "scrambles": 400, "injections": 300}
-    hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
+    example: ClassVar = {"hypothesis": "stack:snr", "scrambles": 400, "injections": 300}
     scrambles: int = setting(4000, low=200, high=100_000_000, help="background trials")
     injections: int = setting(1500, low=100, high=10_000_000, help="injected skies")
-    index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of the hypothesis' own")
-    index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
 
     def ask(self, samples: Samples, bench: Bench) -> MeasureAnswer:
-        problem = pose(self.hypothesis, samples, index=self.index, index_free=self.index_free)
-        return measure(problem, samples, self, bench)
+        problem = self.posed(samples)
+        best, data = fit_data(problem)
+        bench.progress(f"{samples.name} {problem.hypothesis.name}: TS {best.ts:.2f}, n_s {best.n_signal:.1f}")
+        background = _ensembles.scrambles(problem, self.scrambles, max(best.ts + 2.0, _ensembles.REACH_TS), bench)
+        spread = _ensembles.spread_of(problem)
+        reach = min(max(_ensembles.INJECTED_REACH, float(np.ceil(best.n_signal / spread + 2.5))), _ensembles.MOST_REACH)
+        injected = _ensembles.injections(problem, self.injections, reach, bench)
+        known = samples.systematics != NONE
+        varied = _ensembles.injections(problem, self.injections, reach, bench, samples.systematics) if known else None
+        flux = flux_of(problem, data, best.ts, background, injected, varied)
+        n, ts = profile(data, best.n_signal, spread)
+        return MeasureAnswer(
+            provenance=provenance_of(samples, problem),
+            tested=tested(problem),
+            fitted=fitted(problem, best),
+            chance=_ensembles.or_reason(_ensembles.chance_of, background, best.ts),
+            flux=flux,
+            sensitivity=sensitivity_of(problem, background, injected),
+            discovery_potential=five_sigma_of(problem, background, injected),
+            energies=energies_of(problem),
+            share_at_30_tev=share_at_30_tev(problem, flux.best.value),
+            events_per_1e11=1e-11 * fluxes.prepared_events_per_flux(problem.prepared),
+            medians=medians_of(background, injected),
+            bias=curve_of(injected)[0],
+            profile_n_signal=tuple(n.tolist()),
+            profile_ts=tuple(ts.tolist()),
+            trials=_trials(problem, samples, background),
+            map=_map(problem, samples, data, best),
+        )
 
 
 class MeasureAnswer(Answer):
     """Everything about one hypothesis on one sample."""
 
-    name: ClassVar[str] = "measure"
     tested: Tested = shown("hypothesis")
     fitted: Fitted = shown("fit")
     chance: Chance | Unknown = shown("chance")
@@ -69,76 +89,31 @@ class MeasureAnswer(Answer):
     def headline(self) -> tuple[str, ...]:
         return (
             f"{self.tested.hypothesis}: TS {self.fitted.ts:.2f}, n_s {self.fitted.n_signal:.1f}; "
-            f"{self.chance.words()}; 90 % limit {self.flux.upper_limit_90.words()}."
-            + ("" if self.fitted.converged else " The fit did NOT converge."),
+            f"{_ensembles.said(self.chance)}; 90 % limit {self.flux.upper_limit_90.words()}.{self.fitted.warning}",
         )
 
     def drawn(self) -> tuple[Drawn, ...]:
-        sample, origin = self.provenance.sample, self.provenance.origin
-        label, hypothesis = self.tested.label, self.tested.hypothesis
+        whose, tested = self.provenance, self.tested
         out: list[Drawn] = []
         if self.map is not None:
             values = np.asarray(self.map["ts_density"].values, dtype=np.float64)
-            out += ts_maps(values, label=label, sample=sample, origin=origin, hypothesis=hypothesis)
+            out += ts_maps(
+                values, label=tested.label, sample=whose.sample, origin=whose.origin, hypothesis=tested.hypothesis
+            )
         if self.trials is not None:
-            out.append(ts_drawn(self.tested, sample, origin, self.fitted.ts, self.trials))
-        n, ts = np.array(self.profile_n_signal), np.array(self.profile_ts)
-        free = self.tested.index_free
-        out.append(
-            profile_figure(n, ts, label=label, sample=sample, origin=origin, hypothesis=hypothesis, free_index=free)
-        )
-        return tuple(out)
+            out.append(ts_drawn(tested, whose, self.fitted.ts, self.trials))
+        return (*out, profile_drawn(tested, whose, np.array(self.profile_n_signal), np.array(self.profile_ts)))
 
     def flux_row(self) -> FluxRow:
         """The row of this answer in the figure of fluxes."""
-        return flux_row(self.tested, self.provenance.sample, self.provenance.origin, self.flux, self.sensitivity)
+        return flux_row(self.tested, self.provenance, self.flux, self.sensitivity)
 
     def stack_row(self) -> StackRow:
         """The row of this answer in the figure of stacks."""
-        nan = float("nan")
+        tested, whose, fitted = self.tested, self.provenance, self.fitted
         sigma = self.chance.sigma if isinstance(self.chance, Chance) else None
-        return StackRow(
-            self.tested.hypothesis,
-            self.tested.label,
-            self.provenance.sample,
-            self.provenance.origin,
-            n_signal=self.fitted.n_signal,
-            index=nan if self.fitted.index is None else self.fitted.index,
-            sigma=nan if sigma is None else sigma,
-        )
-
-
-def measure(problem: Problem, samples: Samples, asked: Measure, bench: Bench) -> MeasureAnswer:
-    """The answer for a problem that is prepared."""
-    best, data = fit_data(problem)
-    bench.progress(f"{samples.name} {problem.hypothesis.name}: TS {best.ts:.2f}, n_s {best.n_signal:.1f}")
-    background = scrambles(problem, asked.scrambles, max(best.ts + 2.0, REACH_TS), bench)
-    spread = spread_of(problem)
-    reach = min(max(INJECTED_REACH, float(np.ceil(best.n_signal / spread + 2.5))), MOST_REACH)
-    injected = injections(problem, asked.injections, reach, bench)
-    varied = None
-    if samples.systematics != NONE:
-        varied = injections(problem, asked.injections, reach, bench, samples.systematics)
-    flux = flux_of(problem, data, best.ts, background, injected, varied)
-    n, ts = profile(data, best.n_signal, spread)
-    return MeasureAnswer(
-        provenance=provenance_of(samples, problem),
-        tested=tested(problem),
-        fitted=fitted(problem, best),
-        chance=chance_or_reason(background, best.ts),
-        flux=flux,
-        sensitivity=sensitivity_of(problem, background, injected),
-        discovery_potential=five_sigma_of(problem, background, injected),
-        energies=energies_of(problem),
-        share_at_30_tev=share_at_30_tev(problem, flux.best.value),
-        events_per_1e11=1e-11 * fluxes.prepared_events_per_flux(problem.prepared),
-        medians=medians_of(background, injected),
-        bias=curve_of(injected)[0],
-        profile_n_signal=tuple(n.tolist()),
-        profile_ts=tuple(ts.tolist()),
-        trials=_trials(problem, samples, background),
-        map=_map(problem, samples, data, best),
-    )
+        found = fitted.n_signal, _ensembles.or_nan(fitted.index), _ensembles.or_nan(sigma)
+        return StackRow(tested.hypothesis, tested.label, whose.sample, whose.origin, *found)
 
 
 def _trials(problem: Problem, samples: Samples, background: xr.Dataset) -> xr.Dataset:
@@ -165,6 +140,3 @@ def _map(problem: Problem, samples: Samples, data: Terms, best: FitResult) -> xr
             "ts": best.ts,
         },
     )
-
-
-QUESTION = Measure

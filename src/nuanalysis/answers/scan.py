@@ -11,25 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import smear_setting
-from nuanalysis.answers._posed import Fitted, direction, position, provenance_of
-from nuanalysis.answers._question import Answer, Question
-from nuanalysis.answers._sky import (
-    GLOBAL,
-    METHOD,
-    Nside,
-    Skies,
-    Sky,
-    background,
-    digest,
-    fitted_row,
-    global_chance,
-    local_chance,
-    local_trials_setting,
-    look_at,
-    skies_setting,
-    sky_table,
-)
+from nuanalysis.answers import _sky
+from nuanalysis.answers._question import Answer, Fitted, Question, Smear, direction, position, provenance_of
+from nuanalysis.answers._sky import GLOBAL, METHOD, Skies, Sky, look_at
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
@@ -41,7 +25,7 @@ from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
 from nuanalysis.trials.streams import Stream
 
-__all__ = ["QUESTION", "Scan", "ScanAnswer", "Sky", "Spot", "direction", "fit_sky", "look_at", "scan"]
+__all__ = ["Scan", "ScanAnswer", "Sky", "Spot", "direction", "fit_sky", "look_at"]
 
 _LEAST_DEEP = 50
 _SKIES_A_BATCH = 20
@@ -52,17 +36,17 @@ _BOTH = "both hemispheres"
 class Scan(Question):
     """Point sources in every direction: the hottest spot of each hemisphere, its local and its global p-value."""
 
-    example: ClassVar[Mapping[str, Any]] = {"nside": 4, "skies": 20, "local_trials": 200}
-    nside: Nside = setting(64, help="HEALPix resolution, a power of 2 up to 256")
-    skies: int = skies_setting(100)
+    example: ClassVar = {"nside": 4, "skies": 20, "local_trials": 200}
+    nside: _sky.Nside = setting(64, help="HEALPix resolution, a power of 2 up to 256")
+    skies: _sky.NSkies = 100
     deep: int = setting(
         0, low=0, high=10_000_000, help="skies tilted towards hot spots, 50 or more, for small global p-values; 0: none"
     )
-    smear_declination: float = smear_setting()
-    local_trials: int = local_trials_setting(2000)
+    smear_declination: Smear = 0.0
+    local_trials: _sky.LocalTrials = 2000
     plane: bool = setting(False, help="images of the Galactic plane too")
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: object) -> None:
         faults = []
         if 0 < self.deep < _LEAST_DEEP:
             faults.append(f"deep is {self.deep}; expected 0, or at least {_LEAST_DEEP} skies")
@@ -72,7 +56,49 @@ class Scan(Question):
             raise ValueError("; ".join(faults))
 
     def ask(self, samples: Samples, bench: Bench) -> ScanAnswer:
-        return scan(look_at(samples, bench), samples, self)
+        sky, nside = look_at(samples, bench), self.nside
+        fits = fit_sky(sky.kept, nside, bench)
+        bench.progress(f"{len(fits):,} pixels fitted, largest TS {fits[:, 0].max():.2f}")
+        table, pixels = _sky.sky_table(sky, self.local_trials), np.arange(len(fits))
+        log_p = trials.log_p_map(table, nside, pixels, fits[:, 0])
+        found = trials.hottest(nside, pixels, log_p, fits)
+        smear = math.radians(self.smear_declination)
+        skies = plain_skies(sky, table, nside, self.skies, smear) if self.skies else None
+        deep = deep_skies(sky, table, nside, self.deep, float(found[:, 1].max())) if self.deep else None
+
+        def of_all(where: str, least: float) -> tuple[Chance | Unknown, Chance | Unknown | None]:
+            of = f"{GLOBAL}, {where}"
+            return _sky.global_chance(_least(skies, where), least, of), _of_tilted(deep, where, least, of)
+
+        def spot(which: str, row: Floats) -> Spot:
+            least, ts, _, _, ra, dec = map(float, row)
+            chance, of_deep = of_all(which, least)
+            return Spot(
+                hemisphere=which,
+                at=position(ra, dec),
+                fitted=_sky.fitted_row(fits[hp.ang2pix(nside, np.pi / 2 - dec, ra)]),
+                local=_sky.local_chance(table, dec, ts, least, self.local_trials),
+                chance=chance,
+                deep=of_deep,
+            )
+
+        whose, (chance, of_deep) = provenance_of(samples, sky.anywhere), of_all(_BOTH, float(found[:, 0].min()))
+        columns = dict(zip(FIT_COLUMNS, fits.T, strict=True)) | {"log10_p": 0.0 - log_p / np.log(10.0)}  # not -0
+        return ScanAnswer(
+            provenance=whose,
+            nside=nside,
+            hottest=tuple(map(spot, trials.HEMISPHERES, found)),
+            chance=chance,
+            deep=of_deep,
+            n_skies=self.skies,
+            n_deep=self.deep,
+            smear_declination=self.smear_declination,
+            local_trials=self.local_trials,
+            n_pixels=len(fits),
+            not_converged=int((fits[:, 3] < 1).sum()),
+            plane=self.plane,
+            sky=sky_dataset(columns, whose, self.local_trials),
+        )
 
 
 class Spot(Record):
@@ -86,16 +112,18 @@ class Spot(Record):
     deep: Chance | Unknown | None = shown("the same from tilted skies", None, short="tilted skies")
 
     def sentence(self) -> str:
-        """The spot in words."""
         said = [self.local.words(), self.chance.words()]
         said += [] if self.deep is None else [f"tilted skies: {self.deep.words()}"]
         return f"Hottest spot of the {self.hemisphere}: {self.at.words()}, TS {self.fitted.ts:.2f}; {'; '.join(said)}."
 
     def on_page(self) -> HotSpot:
-        """For the interactive page."""
-        ra, dec = math.radians(self.at.ra_deg), math.radians(self.at.dec_deg)
-        fit = self.fitted
-        return HotSpot(self.hemisphere, ra, dec, fit.ts, fit.n_signal, fit.index, _p(self.local), _p(self.chance))
+        fit, chances = self.fitted, (_p(self.local), _p(self.chance))
+        return HotSpot(self.hemisphere, *self.direction, fit.ts, fit.n_signal, fit.index, *chances)
+
+    @property
+    def direction(self) -> tuple[float, float]:
+        """Right ascension and declination in rad."""
+        return math.radians(self.at.ra_deg), math.radians(self.at.dec_deg)
 
 
 def _p(chance: Chance | Unknown) -> str:
@@ -106,8 +134,7 @@ def _p(chance: Chance | Unknown) -> str:
 class ScanAnswer(Answer):
     """A point source fitted in every direction."""
 
-    name: ClassVar[str] = "scan"
-    rows: ClassVar[str] = "hottest"
+    rows: ClassVar = "hottest"
     nside: int = shown("HEALPix resolution")
     hottest: tuple[Spot, ...] = shown("hottest spots, at declinations up to 82 deg, where local p-values exist")
     chance: Chance | Unknown = shown("chance in both hemispheres")
@@ -140,8 +167,7 @@ class ScanAnswer(Answer):
         stem = f"{slug(whose.sample)}{mark(whose.origin)}"
         about: dict[str, Any] = {"unit": "−log₁₀ of the local p-value", "frame": "icrs", "origin": whose.origin}
         label = f"Point-source scan, {whose.sample}"
-        marks = [Marker(f"hottest, {s.hemisphere}", math.radians(s.at.ra_deg), math.radians(s.at.dec_deg))
-                 for s in self.hottest]  # fmt: skip
+        marks = [Marker(f"hottest, {spot.hemisphere}", *spot.direction) for spot in self.hottest]
         whole = sky_map(values, label=label, low=0.0, marks=marks, **about)
         figures = [Drawn(whole, Sidecar(f"sky-{stem}", alt, caption, whose.origin, "maps"), self.to_table())]
         if self.plane:
@@ -176,9 +202,9 @@ def fit_sky(kept: Kept, nside: int, bench: Bench) -> Floats:
 def plain_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, smear: float) -> xr.Dataset:
     """Hottest spots of n background skies, one variable a column of ``trials.SKY_COLUMNS``; smear in rad."""
     search = trials.search_for(sky.events, nside)
-    decides = (digest(table), search)
+    decides = (_sky.digest(table), search)
     asked = Skies("skies", trials.sky_trials, (table, search), decides, trials.SKY_COLUMNS, _SKIES_A_BATCH, (smear,))
-    return background(sky, asked, n)
+    return _sky.background(sky, asked, n)
 
 
 def deep_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, ts: float) -> xr.Dataset:
@@ -186,12 +212,12 @@ def deep_skies(sky: Sky, table: trials.LocalP, nside: int, n: int, ts: float) ->
     search = trials.search_for(sky.events, nside)
     ts = float(np.ceil(ts / 4.0)) * 4.0  # upwards, so that slightly different requests share an ensemble
     about = (table, search, trials.sky_tilts(sky.events, nside, ts))
-    decides = (digest(table), search, ts)
+    decides = (_sky.digest(table), search, ts)
     columns = trials.DEEP_COLUMNS
     asked = Skies(
         "deep-skies", trials.deep_sky_trials, about, decides, columns, _SKIES_A_BATCH, stream=Stream.DEEP_SKIES
     )
-    return background(sky, asked, n)
+    return _sky.background(sky, asked, n)
 
 
 def _least(skies: xr.Dataset | None, where: str) -> Floats | None:
@@ -213,53 +239,3 @@ def _of_tilted(deep: xr.Dataset | None, where: str, log_p: float, of: str) -> Ch
     return Chance(
         p=float(weight.mean()), error=error, n_trials=len(weight), ess=ess, scope="global", of=of, method=method
     )
-
-
-def scan(sky: Sky, samples: Samples, asked: Scan) -> ScanAnswer:
-    """The answer for a sample that is prepared."""
-    fits, nside = fit_sky(sky.kept, asked.nside, sky.bench), asked.nside
-    sky.bench.progress(f"{len(fits):,} pixels fitted, largest TS {fits[:, 0].max():.2f}")
-    table, pixels = sky_table(sky, asked.local_trials), np.arange(len(fits))
-    log_p = trials.log_p_map(table, nside, pixels, fits[:, 0])
-    found = trials.hottest(nside, pixels, log_p, fits)
-    smear = math.radians(asked.smear_declination)
-    skies = plain_skies(sky, table, nside, asked.skies, smear) if asked.skies else None
-    deep = deep_skies(sky, table, nside, asked.deep, float(found[:, 1].max())) if asked.deep else None
-
-    def of_all(where: str, least: float) -> Chance | Unknown:
-        return global_chance(_least(skies, where), least, f"{GLOBAL}, {where}")
-
-    def of_deep(where: str, least: float) -> Chance | Unknown | None:
-        return _of_tilted(deep, where, least, f"{GLOBAL}, {where}")
-
-    def spot(which: str, row: Floats) -> Spot:
-        least, ts, _, _, ra, dec = map(float, row)
-        return Spot(
-            hemisphere=which,
-            at=position(ra, dec),
-            fitted=fitted_row(fits[hp.ang2pix(nside, np.pi / 2 - dec, ra)]),
-            local=local_chance(table, dec, ts, least, asked.local_trials),
-            chance=of_all(which, least),
-            deep=of_deep(which, least),
-        )
-
-    whose = provenance_of(samples, sky.anywhere)
-    columns = dict(zip(FIT_COLUMNS, fits.T, strict=True)) | {"log10_p": 0.0 - log_p / np.log(10.0)}  # no minus before 0
-    return ScanAnswer(
-        provenance=whose,
-        nside=nside,
-        hottest=tuple(map(spot, trials.HEMISPHERES, found)),
-        chance=of_all(_BOTH, float(found[:, 0].min())),
-        deep=of_deep(_BOTH, float(found[:, 0].min())),
-        n_skies=asked.skies,
-        n_deep=asked.deep,
-        smear_declination=asked.smear_declination,
-        local_trials=asked.local_trials,
-        n_pixels=len(fits),
-        not_converged=int((fits[:, 3] < 1).sum()),
-        plane=asked.plane,
-        sky=sky_dataset(columns, whose, asked.local_trials),
-    )
-
-
-QUESTION = Scan

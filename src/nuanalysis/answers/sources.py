@@ -5,43 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import smear_setting
-from nuanalysis.answers._posed import Fitted, position, provenance_of
-from nuanalysis.answers._question import Answer, Question
-from nuanalysis.answers._question import Sources as Listed
-from nuanalysis.answers._sky import (
-    GLOBAL,
-    METHOD,
-    Skies,
-    Sky,
-    background,
-    fitted_row,
-    global_chance,
-    local_chance,
-    local_table,
-    local_trials_setting,
-    look_at,
-    skies_setting,
-)
+from nuanalysis.answers import _sky
+from nuanalysis.answers._ensembles import value_and_error
+from nuanalysis.answers._question import Answer, Fitted, Question, Smear, SourceList, position, provenance_of
+from nuanalysis.answers._sky import GLOBAL, METHOD, Sky, global_chance
 from nuanalysis.engine.bench import Bench
 from nuanalysis.interpret.population import population, smallest_binomial
-from nuanalysis.library.catalogues import open_catalogue
+from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import fit_directions, turned
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, Sidecar, chances_figure, mark, slug
-from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown, table
+from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.store.sky_maps import LOCAL
-
-if TYPE_CHECKING:
-    from astropy.table import QTable
 
 _SKIES_A_BATCH = 50
 _DRAWN = 20
@@ -50,22 +33,15 @@ _DRAWN = 20
 class Sources(Question):
     """Every source of a list: local p-values, the global one of the best, the binomial test of the list."""
 
-    example: ClassVar[Mapping[str, Any]] = {"catalogue": "snr", "skies": 20, "local_trials": 200}
-    catalogue: Listed = setting(help="list of sources: list-109, snr, hgps?rule=.., or a file")
-    skies: int = skies_setting(1000)
-    smear_declination: float = smear_setting()
-    local_trials: int = local_trials_setting(1000)
+    example: ClassVar = {"catalogue": "snr", "skies": 20, "local_trials": 200}
+    catalogue: SourceList = setting(help="list of sources: list-109, snr, hgps?rule=.., or a file")
+    skies: _sky.NSkies = 1000
+    smear_declination: Smear = 0.0
+    local_trials: _sky.LocalTrials = 1000
 
     def ask(self, samples: Samples, bench: Bench) -> SourcesAnswer:
-        listed = opened(self.catalogue)
-        smear = math.radians(self.smear_declination)
-        found = search_list(look_at(samples, bench), listed, self.skies, self.local_trials, smear)
-        return sources(found, samples)
-
-
-def opened(catalogue: str | Catalogue) -> Catalogue:
-    """A list by its name, or as it is."""
-    return open_catalogue(catalogue) if isinstance(catalogue, str) else catalogue
+        listed, sky = catalogue(self.catalogue), _sky.look_at(samples, bench)
+        return search_list(sky, samples, listed, self.skies, self.local_trials, self.smear_declination).answer
 
 
 class Source(Record):
@@ -87,7 +63,6 @@ class BinomialTest(Record):
     chance: Chance | Unknown = shown("chance")
 
     def words(self, form: str = "") -> str:
-        """For one line."""
         return (
             f"{self.k} with local p <= {self.p_threshold:.3g}: binomial p {self.p_binomial:.3g}; {self.chance.words()}"
         )
@@ -96,8 +71,7 @@ class BinomialTest(Record):
 class SourcesAnswer(Answer):
     """Every source of a list."""
 
-    name: ClassVar[str] = "sources"
-    rows: ClassVar[str] = "sources"
+    rows: ClassVar = "sources"
     catalogue: str = shown("name")
     label: str = shown("label", hidden=True)
     reference: str = shown("reference", hidden=True)
@@ -116,8 +90,8 @@ class SourcesAnswer(Answer):
             f"Binomial test of the list: {self.population.words()}.",
         )
 
-    def to_table(self) -> QTable:
-        about = {
+    def about(self) -> Mapping[str, str]:
+        return {
             "CATALOGUE": self.catalogue,
             "REFERENCE": self.reference,
             "METHOD": METHOD,
@@ -127,42 +101,18 @@ class SourcesAnswer(Answer):
             "BEST": self.headline()[0],
             "POPULATION": self.headline()[1],
         }
-        return table(self.sources, self.provenance, **about)
 
     def drawn(self) -> tuple[Drawn, ...]:
         whose, rows = self.provenance, self.sources[:_DRAWN]
-        chances = [(row.local.p, _number(row.local.error)) for row in rows]
-        of_best = (self.chance.p, 0.0) if isinstance(self.chance, Chance) else (math.nan, math.nan)
-        label = f"{self.catalogue}, {whose.sample}"
-        figure = chances_figure([row.name for row in rows], chances, of_best, label=label, origin=whose.origin)
+        names, chances = [row.name for row in rows], [value_and_error(row.local) for row in rows]
+        label, of_best = f"{self.catalogue}, {whose.sample}", value_and_error(self.chance)
+        figure = chances_figure(names, chances, of_best, label=label, origin=whose.origin)
         words = (
             f"Local p-values of the {len(rows)} sources of {self.catalogue} with the smallest, {whose.stamp} sample "
             f"{whose.sample}. {' '.join(self.headline())}"
         )
         stem = f"sources-{slug(self.catalogue)}-{slug(whose.sample)}{mark(whose.origin)}"
         return (Drawn(figure, Sidecar(stem, words, words, whose.origin), self.to_table()),)
-
-
-def _number(error: float | Unknown) -> float:
-    return math.nan if isinstance(error, Unknown) else error
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ListSearch:
-    """A list fitted: the fits (source, FIT_COLUMNS), ln of local p (source,), the same on skies (sky, source) or None.
-
-    tables : local p-values, one of each source.  smear in rad.
-    """
-
-    sky: Sky
-    catalogue: Catalogue
-    fits: Floats
-    tables: tuple[trials.LocalP, ...]
-    log_p: Floats
-    skies: Floats | None
-    n_skies: int
-    local_trials: int
-    smear: float
 
 
 def _alone(catalogue: Catalogue) -> list[Hypothesis]:
@@ -176,64 +126,59 @@ def _log_p(tables: tuple[trials.LocalP, ...], ts: Floats) -> Floats:
     return np.stack([one.log_p_of(float(one.declination[0]), ts[:, k]) for k, one in enumerate(tables)], axis=1)
 
 
-def search_list(sky: Sky, catalogue: Catalogue, n_skies: int, local_trials: int, smear: float = 0.0) -> ListSearch:
-    """Fit every source of a list, on the data and on background skies; smear in rad."""
-    ra, dec, extension = np.array([(s.right_ascension, s.declination, s.extension) for s in catalogue.sources]).T
-    at = (ra, dec, extension)
+@dataclass(frozen=True, slots=True, eq=False)
+class ListSearch:
+    """A list searched: the answer, ln of local p of its sources (source,), the same on skies (sky, source) or None."""
+
+    answer: SourcesAnswer
+    log_p: Floats
+    skies: Floats | None
+
+
+def search_list(
+    sky: Sky, samples: Samples, listed: Catalogue, n_skies: int, local_trials: int, smear: float = 0.0
+) -> ListSearch:
+    """Fit every source of a list, on the data and on background skies; smear in deg."""
+    at = tuple(np.array([(s.right_ascension, s.declination, s.extension) for s in listed.sources]).T)
     fits = fit_directions(sky.events, turned(sky.events.right_ascension()), *at)
-    sky.bench.progress(f"{len(fits)} sources of {catalogue.name} fitted, largest TS {fits[:, 0].max():.2f}")
-    of_all = local_table(sky, _alone(catalogue), dec, local_trials)
+    sky.bench.progress(f"{len(fits)} sources of {listed.name} fitted, largest TS {fits[:, 0].max():.2f}")
+    of_all = _sky.local_table(sky, _alone(listed), at[1], local_trials)
     tables = tuple(
         trials.LocalP(of_all.declination[k : k + 1], of_all.root_ts, of_all.log_p[k : k + 1], of_all.error[k : k + 1],
                       of_all.reach[k : k + 1]) for k in range(len(fits))
     )  # fmt: skip
-    skies = None
+    skies, log_p = None, _log_p(tables, fits[None, :, 0])[0]
     if n_skies:
         names = tuple(f"ts_{k}" for k in range(len(fits)))
-        decides = tuple(map(astuple, catalogue.sources))
-        asked = Skies("list", trials.source_trials, (at,), decides, names, _SKIES_A_BATCH, (smear,))
-        found = background(sky, asked, n_skies)
+        decides = tuple(map(astuple, listed.sources))
+        asked = _sky.Skies("list", trials.source_trials, (at,), decides, names, _SKIES_A_BATCH, (math.radians(smear),))
+        found = _sky.background(sky, asked, n_skies)
         skies = _log_p(tables, np.stack([found[name].values for name in names], axis=1))
-    log_p = _log_p(tables, fits[None, :, 0])[0]
-    return ListSearch(sky, catalogue, fits, tables, log_p, skies, n_skies, local_trials, smear)
-
-
-def _source(found: ListSearch, k: int) -> Source:
-    source, ts, log_p = found.catalogue.sources[k], float(found.fits[k, 0]), float(found.log_p[k])
-    return Source(
-        name=source.name,
-        at=position(source.right_ascension, source.declination),
-        extension_deg=math.degrees(source.extension),
-        fitted=fitted_row(found.fits[k]),
-        local=local_chance(found.tables[k], source.declination, ts, log_p, found.local_trials),
+    rows = [
+        Source(
+            name=source.name,
+            at=position(source.right_ascension, source.declination),
+            extension_deg=math.degrees(source.extension),
+            fitted=_sky.fitted_row(fit),
+            local=_sky.local_chance(table, source.declination, float(fit[0]), float(least), local_trials),
+        )
+        for source, fit, table, least in zip(listed.sources, fits, tables, log_p, strict=True)
+    ]
+    best_first = tuple(rows[k] for k in np.argsort(log_p, kind="stable"))
+    of = "the smallest binomial probability over k of a background sky is as small"
+    binomial = population(np.exp(log_p))
+    of_list = global_chance(None if skies is None else smallest_binomial(np.exp(skies))[1], binomial.p, of)
+    answer = SourcesAnswer(
+        provenance=provenance_of(samples, sky.anywhere),
+        catalogue=listed.name,
+        label=listed.label,
+        reference=listed.reference,
+        best=best_first[0].name,
+        chance=global_chance(skies, float(log_p.min()), f"{GLOBAL}, all sources of the list"),
+        population=BinomialTest(k=binomial.k, p_threshold=binomial.p_threshold, p_binomial=binomial.p, chance=of_list),
+        n_skies=n_skies,
+        smear_declination=smear,
+        local_trials=local_trials,
+        sources=best_first,
     )
-
-
-def _binomial(found: ListSearch) -> BinomialTest:
-    least = population(np.exp(found.log_p))
-    skies = None if found.skies is None else smallest_binomial(np.exp(found.skies))[1]
-    chance = global_chance(skies, least.p, "the smallest binomial probability over k of a background sky is as small")
-    return BinomialTest(k=least.k, p_threshold=least.p_threshold, p_binomial=least.p, chance=chance)
-
-
-def sources(found: ListSearch, samples: Samples) -> SourcesAnswer:
-    """The answer for a list that was searched."""
-    order = np.argsort(found.log_p, kind="stable")
-    least = None if found.skies is None else found.skies.min(axis=1)
-    catalogue = found.catalogue
-    return SourcesAnswer(
-        provenance=provenance_of(samples, found.sky.anywhere),
-        catalogue=catalogue.name,
-        label=catalogue.label,
-        reference=catalogue.reference,
-        best=catalogue.sources[int(order[0])].name,
-        chance=global_chance(least, float(found.log_p.min()), f"{GLOBAL}, all sources of the list"),
-        population=_binomial(found),
-        n_skies=found.n_skies,
-        smear_declination=math.degrees(found.smear),
-        local_trials=found.local_trials,
-        sources=tuple(_source(found, int(k)) for k in order),
-    )
-
-
-QUESTION = Sources
+    return ListSearch(answer, log_p, skies)

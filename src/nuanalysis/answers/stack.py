@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
 
-from nuanalysis.answers._ensembles import Wanted, smear_setting
-from nuanalysis.answers._posed import fit_data, pose, position, provenance_of
-from nuanalysis.answers._question import Answer, Question, Sources, stacked
-from nuanalysis.answers.fit import FitAnswer, check_injections, fit
-from nuanalysis.answers.significance import check_trials, trials_setting
+from nuanalysis.answers import _question as question
+from nuanalysis.answers._ensembles import Wanted, said
+from nuanalysis.answers._question import Answer, Question, SourceList, fit_data, pose, position, provenance_of, stacked
+from nuanalysis.answers.fit import FitAnswer, fit
 from nuanalysis.answers.together import together
 from nuanalysis.engine.bench import Bench
-from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.contributions import event_shares, source_terms
 from nuanalysis.library.catalogues import PREFIX, open_selection, parse_catalogue
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, Sidecar, SourceBar, mark, slug, stack_figure, stack_words
-from nuanalysis.records import Chance, Position, Record, Unknown, setting, shown, table
+from nuanalysis.records import Chance, Measured, Position, Record, Unknown, setting, shown, table
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue
-
-if TYPE_CHECKING:
-    from astropy.table import QTable
 
 _UNDER = "under the weights of the stack, not a result on this source alone"
 
@@ -35,31 +29,38 @@ _UNDER = "under the weights of the stack, not a result on this source alone"
 class Stack(Question):
     """Catalogues as stacks: TS, flux, limit, the part of every source, local and global p-values."""
 
-    example: ClassVar[Mapping[str, Any]] = {"catalogues": ("snr", "pwn"), "trials": 400, "injections": 300}
-    catalogues: Annotated[tuple[Sources, ...], AfterValidator(stacked)] = setting(
+    example: ClassVar = {"catalogues": ("snr", "pwn"), "trials": 400, "injections": 300}
+    catalogues: Annotated[tuple[SourceList, ...], AfterValidator(stacked)] = setting(
         help="lists of sources: snr, pwn, unid, CATALOGUE?rule=..&weight=.., or a file"
     )
-    precision: float = setting(0.1, low=0.001, high=0.3, help="relative statistical error of the p-values")
-    trials: int = trials_setting()
-    injections: int = setting(
-        1500, low=0, high=10_000_000, help="injected skies for flux and limit of each; 0: fits and sources alone"
+    precision: question.Precision = 0.1
+    trials: question.Scrambled = 0
+    injections: question.Injected = setting(
+        1500, help="injected skies for flux and limit of each; 0: fits and sources alone"
     )
-    smear_declination: float = smear_setting()
-    index: float | None = setting(None, low=1, high=4, help="index of a power law; without: 2.7")
-    index_free: bool | None = setting(None, help="fit the index; without: yes")
-
-    def model_post_init(self, context: Any) -> None:
-        check_trials(self.trials)
-        check_injections(self.injections)
+    smear_declination: question.Smear = 0.0
+    index: question.Index = setting(None, help="index of a power law; without: 2.7")
+    index_free: question.IndexFree = setting(None, help="fit the index; without: yes")
 
     def ask(self, samples: Samples, bench: Bench) -> StackAnswer:
         problems = tuple(pose(one, samples, index=self.index, index_free=self.index_free) for one in self.catalogues)
         # Whoever says how many trials takes the precision that they give.
         precision = math.inf if self.trials else self.precision
-        smear = float(np.radians(self.smear_declination))
-        wanted = Wanted(precision=precision, n_trials=self.trials, smear=smear)
-        chosen = tuple(_chosen(one) if isinstance(one, str) else None for one in self.catalogues)
-        return stack(problems, chosen, samples, wanted, self.injections, bench)
+        wanted = Wanted(precision, self.trials, self.smear_declination)
+        fits = [fit(problem, samples, wanted, self.injections, bench) for problem in problems]
+        first = max(fits, key=lambda one: one.fitted.ts)
+        best, chance, factor = first.tested.hypothesis, first.chance, None
+        if len(problems) > 1 and self.injections:
+            of_all = together(problems, tuple(one.fitted.ts for one in fits), samples, wanted, bench)
+            best, chance, factor = of_all.best, of_all.chance, of_all.trials_factor
+        return StackAnswer(
+            provenance=provenance_of(samples, *problems),
+            best=best,
+            chance=chance,
+            trials_factor=factor,
+            smear_declination=self.smear_declination,
+            catalogues=tuple(stacked_fit(one, name) for one, name in zip(fits, self.catalogues, strict=True)),
+        )
 
 
 class Chosen(Record):
@@ -90,10 +91,6 @@ class SourcePart(Record):
     weight: float = shown("share of the summed flux at Earth; sums to 1", form=".4f")
     extension_deg: float = shown("width of the Gaussian extension; 0 for a point", unit="deg", form=".2f", hidden=True)
 
-    def bar(self) -> SourceBar:
-        """For the figure."""
-        return SourceBar(self.name, self.ts_term, self.share_of_events)
-
 
 class Stacked(Record):
     """One catalogue: the fit of the stack, its sources, and how they were chosen (null for a typed list as it is)."""
@@ -112,7 +109,8 @@ class Stacked(Record):
 
     def drawn(self) -> Drawn:
         """What each source adds, with its words."""
-        bars, whose, fitted = [one.bar() for one in self.sources], self.found.provenance, self.found.fitted
+        bars = [SourceBar(one.name, one.ts_term, one.share_of_events) for one in self.sources]
+        whose, fitted = self.found.provenance, self.found.fitted
         label = f"{self.found.tested.label}, {whose.sample}"
         words, which = stack_words(bars)
         fit_words = f"{' '.join(self.found.headline())} Seed {whose.seed}"
@@ -130,7 +128,7 @@ class Stacked(Record):
 class StackAnswer(Answer):
     """Stacked catalogues."""
 
-    name: ClassVar[str] = "stack"
+    rows: ClassVar = "catalogues.sources"  # read back as a catalogue they are the same sources
     best: str = shown("the best of them", "")
     chance: Chance | Unknown = shown("chance")
     trials_factor: float | None = shown("global over local p of the best", None, form=".3g")
@@ -139,36 +137,24 @@ class StackAnswer(Answer):
 
     def headline(self) -> tuple[str, ...]:
         many = f"The best of {len(self.catalogues)} stacks is" if len(self.catalogues) > 1 else "One stack,"
-        return (f"{many} {self.best}: {self.chance.words()}.",)
-
-    def to_table(self) -> QTable:
-        """The sources of all catalogues; read back as a catalogue they are the same sources."""
-        return table([source for one in self.catalogues for source in one.sources], self.provenance)
+        return (f"{many} {self.best}: {said(self.chance)}.",)
 
     def drawn(self) -> tuple[Drawn, ...]:
         return tuple(one.drawn() for one in self.catalogues)
 
 
-def _chosen(name: str) -> Chosen | None:
-    """How the sources were chosen; None for a typed list as it is."""
-    bare = name.removeprefix(PREFIX)
-    if bare in catalogues.CATALOGUES:
+def _chosen(name: object) -> Chosen | None:
+    """How the sources were chosen; None for a list as it is."""
+    bare = str(name).removeprefix(PREFIX)
+    if not isinstance(name, str) or bare in catalogues.CATALOGUES:
         return None
-    found, asked = open_selection(bare), parse_catalogue(bare)
-    return Chosen(
-        listed=found.listed,
-        rule=asked.choice.rule,
-        weight=asked.choice.weight,
-        left_out=found.unknown,
-        notes=tuple(found.notes),
-    )
+    found, how = open_selection(bare), parse_catalogue(bare).choice
+    notes = tuple(found.notes)
+    return Chosen(listed=found.listed, rule=how.rule, weight=how.weight, left_out=found.unknown, notes=notes)
 
 
-def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
-    """A fitted stack with its sources, largest contribution first.
-
-    found : a fit that was asked here; one that was read from JSON no longer holds its events.
-    """
+def stacked_fit(found: FitAnswer, listed: object) -> Stacked:
+    """A fit of this list with its sources, largest contribution first."""
     assert found.problem is not None
     problem, name = found.problem, found.tested.hypothesis.removeprefix(PREFIX)
     target, (best, data) = problem.hypothesis.target, fit_data(problem)
@@ -176,7 +162,7 @@ def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
     index = best.index if best.n_signal > 0 else problem.hypothesis.index
     weights = np.array(target.weights) / sum(target.weights)
     shares, terms = event_shares(problem.prepared, index), source_terms(problem.prepared, data, best)
-    flux = found.flux if isinstance(found.flux, Unknown) else found.flux.best.value
+    flux: Measured | Unknown = found.flux if isinstance(found.flux, Unknown) else found.flux.best
     limit = found.flux if isinstance(found.flux, Unknown) else found.flux.upper_limit_90
     sources = [
         SourcePart(
@@ -186,7 +172,7 @@ def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
             ts_term=term,
             share_of_events=share,
             n_signal=share * best.n_signal,
-            flux=flux if isinstance(flux, Unknown) else weight * flux,
+            flux=flux if isinstance(flux, Unknown) else weight * flux.value,
             flux_upper_limit_90=limit if isinstance(limit, Unknown) else weight * limit.value,
             weight=weight,
             extension_deg=float(np.degrees(source.extension)),
@@ -199,38 +185,7 @@ def stacked_fit(found: FitAnswer, chosen: Chosen | None = None) -> Stacked:
         catalogue=name,
         n_sources=len(sources),
         found=found,
-        chosen=chosen,
+        chosen=_chosen(listed),
         index_of_shares=index,
         sources=tuple(sorted(sources, key=lambda one: -abs(one.ts_term))),
     )
-
-
-def stack(
-    problems: tuple[Problem, ...],
-    chosen: tuple[Chosen | None, ...],
-    samples: Samples,
-    wanted: Wanted,
-    n_injections: int,
-    bench: Bench,
-) -> StackAnswer:
-    """The answer for prepared stacks: each alone, its sources, and the best of them.
-
-    chosen : how the sources of each were chosen; None for a list as it is.
-    """
-    fits = [fit(problem, samples, wanted, n_injections, bench) for problem in problems]
-    first = max(fits, key=lambda one: one.fitted.ts)
-    best, chance, factor = first.tested.hypothesis, first.chance, None
-    if len(problems) > 1 and n_injections:
-        of_all = together(problems, tuple(one.fitted.ts for one in fits), samples, wanted, bench)
-        best, chance, factor = of_all.best, of_all.chance, of_all.trials_factor
-    return StackAnswer(
-        provenance=provenance_of(samples, *problems),
-        best=best,
-        chance=chance,
-        trials_factor=factor,
-        smear_declination=math.degrees(wanted.smear),
-        catalogues=tuple(stacked_fit(one, how) for one, how in zip(fits, chosen, strict=True)),
-    )
-
-
-QUESTION = Stack

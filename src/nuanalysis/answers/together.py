@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._chance import chance_or_reason
-from nuanalysis.answers._ensembles import METHOD, PRECISION, Wanted, columns_of, smear_setting, together_ensemble
-from nuanalysis.answers._posed import Tested, fit_data, open_all, provenance_of, tested
-from nuanalysis.answers._question import Answer, Named, Question
-from nuanalysis.answers.significance import MOST_TS, check_trials, trials_setting
+from nuanalysis.answers import _ensembles
+from nuanalysis.answers import _question as question
+from nuanalysis.answers._ensembles import Wanted, chance_of, or_reason, said, value_and_error, weighted
+from nuanalysis.answers._question import Answer, Named, Question, Tested, fit_data, open_all, provenance_of, tested
+from nuanalysis.answers.significance import MOST_TS
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
-from nuanalysis.errors import InputError, PrecisionError
+from nuanalysis.errors import InputError
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import Drawn, Sidecar, chances_figure
 from nuanalysis.records import Chance, Record, Unknown, certain, setting, shown
@@ -29,33 +28,31 @@ _ZERO = "all test statistics are zero: every scramble has at least as much"
 class Together(Question):
     """Local p-values of several hypotheses and the global one of the best, from correlated scrambles."""
 
-    example: ClassVar[Mapping[str, Any]] = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 400}
+    example: ClassVar = {"hypotheses": ("stack:snr", "stack:pwn"), "trials": 400}
     hypotheses: tuple[Named, ...] = setting(help="two or more; each:CATALOGUE stands for every source of it")
     ts: tuple[float, ...] = setting((), help="test statistics in the same order; without: those of the fits")
-    precision: float = setting(PRECISION, low=0.001, high=0.3, help="relative statistical error of the p-values")
-    trials: int = trials_setting()
-    smear_declination: float = smear_setting()
-    index: float | None = setting(None, low=1, high=4, help="index of a power law, in place of each hypothesis' own")
-    index_free: bool | None = setting(None, help="fit the index; without: for stacks and points alone")
+    precision: question.Precision = _ensembles.PRECISION
+    trials: question.Scrambled = 0
+    smear_declination: question.Smear = 0.0
+    index: question.Index = None
+    index_free: question.IndexFree = None
 
-    def model_post_init(self, context: Any) -> None:
-        check_trials(self.trials)
-        names = [str(getattr(one, "name", one)) for one in self.hypotheses]
-        twice = [name for name, times in Counter(names).items() if times > 1]
-        if twice:
-            raise ValueError(f"{', '.join(twice)} named twice; expected different hypotheses")
+    def model_post_init(self, context: object) -> None:
+        names = [question.name_of(one) for one in self.hypotheses]
+        faults = question.repeated(names, "hypotheses")
         if len(names) < 2 and not any(name.startswith("each:") for name in names):
-            raise ValueError(f"hypotheses holds {', '.join(names) or 'nothing'}; expected two or more different ones")
+            faults.append(f"hypotheses holds {', '.join(names) or 'nothing'}; expected two or more different ones")
         if any(not 0 <= ts <= MOST_TS for ts in self.ts):
-            raise ValueError(f"ts is {', '.join(f'{ts:g}' for ts in self.ts)}; expected 0 to {MOST_TS:g} each")
+            faults.append(f"ts is {', '.join(f'{ts:g}' for ts in self.ts)}; expected 0 to {MOST_TS:g} each")
+        if faults:
+            raise ValueError("; ".join(faults))
 
     def ask(self, samples: Samples, bench: Bench) -> TogetherAnswer:
         problems = open_all(self.hypotheses, samples, index=self.index, index_free=self.index_free)
         if self.ts and len(self.ts) != len(problems):
             raise InputError(f"ts has {len(self.ts)} numbers for {len(problems)} hypotheses; expected one for each")
         observed = self.ts or tuple(fit_data(p)[0].ts for p in problems)
-        smear = float(np.radians(self.smear_declination))
-        wanted = Wanted(precision=self.precision, n_trials=self.trials, smear=smear)
+        wanted = Wanted(self.precision, self.trials, self.smear_declination)
         return together(problems, observed, samples, wanted, bench)
 
 
@@ -70,8 +67,7 @@ class Member(Record):
 class TogetherAnswer(Answer):
     """The best of several hypotheses."""
 
-    name: ClassVar[str] = "together"
-    rows: ClassVar[str] = "hypotheses"
+    rows: ClassVar = "hypotheses"
     best: str = shown("the best one")
     chance: Chance | Unknown = shown("chance")
     local: Chance | Unknown = shown("chance of the best one alone")
@@ -81,68 +77,52 @@ class TogetherAnswer(Answer):
     hypotheses: tuple[Member, ...] = shown("hypotheses, each alone")
 
     def headline(self) -> tuple[str, ...]:
-        return (f"The best of {len(self.hypotheses)} hypotheses is {self.best}: {self.chance.words()}.",)
+        return (f"The best of {len(self.hypotheses)} hypotheses is {self.best}: {said(self.chance)}.",)
 
     def drawn(self) -> tuple[Drawn, ...]:
-        known = [m for m in self.hypotheses if isinstance(m.chance, Chance)]
-        labels = [m.tested.label for m in known]
-        chances = [(m.chance.p, _known(m.chance.error)) for m in known if isinstance(m.chance, Chance)]
-        origin = self.provenance.origin
-        of_best = (self.chance.p, _known(self.chance.error)) if isinstance(self.chance, Chance) else (math.nan,) * 2
-        figure = chances_figure(labels, chances, of_best, label=f"best of {len(labels)}", origin=origin)
+        known, origin = [m for m in self.hypotheses if isinstance(m.chance, Chance)], self.provenance.origin
+        labels, chances = [m.tested.label for m in known], [value_and_error(m.chance) for m in known]
+        of_best, label = value_and_error(self.chance), f"best of {len(labels)}"
+        figure = chances_figure(labels, chances, of_best, label=label, origin=origin)
         words = (
             f"Local p-values of {len(labels)} hypotheses on {self.provenance.sample} ({origin}). {self.headline()[0]}"
         )
         return (Drawn(figure, Sidecar("together", words, words, origin)),)
 
 
-def _known(error: float | Unknown) -> float:
-    return math.nan if isinstance(error, Unknown) else error
-
-
 def together(
     problems: tuple[Problem, ...], observed: tuple[float, ...], samples: Samples, wanted: Wanted, bench: Bench
 ) -> TogetherAnswer:
     """The answer for prepared problems; where trials are not precise enough it holds the reason."""
-    about: dict[str, Any] = {
-        "provenance": provenance_of(samples, *problems),
-        "smear_declination": math.degrees(wanted.smear),
-        "precision": None if math.isinf(wanted.precision) else wanted.precision,
-    }
-    names = [p.hypothesis.name for p in problems]
+    answer = partial(
+        TogetherAnswer,
+        provenance=provenance_of(samples, *problems),
+        smear_declination=wanted.smear_declination,
+        precision=None if math.isinf(wanted.precision) else wanted.precision,
+    )
+    names, seen = [p.hypothesis.name for p in problems], np.array(observed)
     if max(observed) <= 0.0:
-        one = certain(why=_ZERO)
+        one, of_all = certain(why=_ZERO), certain("global", _ZERO)
         rows = tuple(Member(tested=tested(p), ts=0.0, chance=one) for p in problems)
-        return TogetherAnswer(
-            **about, best="none", chance=certain("global", _ZERO), local=one, trials_factor=1.0, hypotheses=rows
-        )
-    found = together_ensemble(problems, np.array(observed), wanted, bench)
-    many = len(problems) > 1
+        return answer(best="none", chance=of_all, local=one, trials_factor=1.0, hypotheses=rows)
+    found = _ensembles.together_ensemble(problems, seen, wanted, bench)
+    each = [found]
+    if len(problems) > 1:
+        each = [found.rename({f"ts_{k}": "ts", f"converged_{k}": "converged"}) for k in range(len(problems))]
     rows = tuple(
-        Member(
-            tested=tested(problem),
-            ts=ts,
-            chance=chance_or_reason(
-                found.rename({f"ts_{k}": "ts", f"converged_{k}": "converged"}) if many else found, ts
-            ),
-        )
-        for k, (problem, ts) in enumerate(zip(problems, observed, strict=True))
+        Member(tested=tested(problem), ts=ts, chance=or_reason(chance_of, mine, ts))
+        for problem, ts, mine in zip(problems, observed, each, strict=True)
     )
-    ts, log_weight = columns_of(found, len(problems))
+    ts, log_weight = _ensembles.columns_of(found, len(problems))
     tolerated = math.inf if wanted.n_trials else 1.3 * wanted.precision
-    try:
-        answer = trials.global_p_value(ts, log_weight, np.array(observed), tolerated)
-    except PrecisionError as error:
-        why = Unknown(reason=str(error))
-        best = names[trials.best_of(ts, np.exp(log_weight), np.array(observed))]
-        return TogetherAnswer(**about, best=best, chance=why, local=why, hypotheses=rows)
-    scope = Chance(
-        p=answer.p, error=answer.p_error, n_trials=answer.n_trials, ess=answer.ess, scope="global", of=OF, method=METHOD
+    best = or_reason(trials.global_p_value, ts, log_weight, seen, tolerated)
+    if isinstance(best, Unknown):
+        first = trials.best_of(ts, np.exp(log_weight), seen)
+        return answer(best=names[first], chance=best, local=best, hypotheses=rows)
+    return answer(
+        best=names[best.best],
+        chance=weighted(best, OF, scope="global"),
+        local=rows[best.best].chance,
+        trials_factor=best.trials_factor,
+        hypotheses=rows,
     )
-    local = rows[answer.best].chance
-    return TogetherAnswer(
-        **about, best=names[answer.best], chance=scope, local=local, trials_factor=answer.trials_factor, hypotheses=rows
-    )
-
-
-QUESTION = Together

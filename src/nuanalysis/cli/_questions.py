@@ -152,6 +152,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
         lambda: _free(output),
     )
     samples.refuse_shared_events([samples.recipe(one) for one in wanted])
+    asked.at_hand()
     with progress.compiling(say), engine.open() as executor:
         ready = tuple(samples.load(spec, values["seed"]) for spec in specs)
         for one in ready:
