@@ -11,11 +11,7 @@ import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest._release import UpstreamRelease, files_of
-from nuanalysis.ingest._table import (
-    located,
-    read_numbers,
-    within,
-)
+from nuanalysis.ingest._table import located, read_numbers, within
 
 LIVETIME_S = 304_047_105.07
 TEMPLATES = ("pi0", "kra5", "kra50")

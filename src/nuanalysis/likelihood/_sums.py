@@ -66,10 +66,7 @@ def thresholds(prepared: Prepared, part: PreparedSample) -> Floats:
 
 
 def sums(
-    prepared: Prepared,
-    parts: tuple[PreparedSample, ...],
-    limits: list[Floats],
-    differences: list[Floats],
+    prepared: Prepared, parts: tuple[PreparedSample, ...], limits: list[Floats], differences: list[Floats]
 ) -> Sums:
     """One pass over the events.
 
@@ -89,8 +86,7 @@ def sums(
             n = _kernels.sum_fixed(difference[0], ratio[0], energy.group, energy.scale, limit, power[0], held)
             chosen = held[:n]
         else:
-            add = _add_one if len(difference) == 1 else _add_four
-            chosen = add(difference, energy, limit, ratio, prepared.mixing, power, cross)
+            chosen = _add_far(difference, energy, limit, ratio, prepared.mixing, (power, cross))
         near.append(np.empty((nodes, len(chosen))))
         floor.append(np.empty((nodes, len(chosen))))
         where = energy.group, energy.scale, chosen
@@ -99,33 +95,20 @@ def sums(
     return Sums(joined[0], joined[1], power, cross, largest, prepared.index, prepared.n_events)
 
 
-def _add_four(
-    difference: Floats,
-    energy: EnergyTerms,
-    limit: Floats,
-    ratio: Floats,
-    mixing: Floats,
-    power: Floats,
-    cross: Floats,
+def _add_far(
+    difference: Floats, energy: EnergyTerms, limit: Floats, ratio: Floats, mixing: Floats, to: tuple[Floats, Floats]
 ) -> Ints:
-    """Add the far events of a sample with four spatial shapes; returns the numbers of the near ones."""
-    moments, near = np.zeros((ratio.shape[1], 34)), np.empty(len(energy.group), dtype=np.int64)
-    n = _kernels.sum_free(difference, energy.group, energy.scale, limit, moments, near)
-    _kernels.node_sums(moments, ratio, mixing, power, cross)
-    return near[:n]
+    """Add the far events of a sample to power and cross; numbers of the near ones.
 
-
-def _add_one(
-    difference: Floats,
-    energy: EnergyTerms,
-    limit: Floats,
-    ratio: Floats,
-    mixing: Floats,
-    power: Floats,
-    cross: Floats,
-) -> Ints:
-    """As _add_four for one spatial shape, the same at every node."""
-    moments, near = np.zeros((ratio.shape[1], 4)), np.empty(len(energy.group) + 1, dtype=np.int64)
+    Of four spatial shapes, or of one, the same at every node.
+    """
+    (power, cross), near = to, np.empty(len(limit) + 1, dtype=np.int64)
+    if len(difference) > 1:
+        moments = np.zeros((ratio.shape[1], 34))
+        n = _kernels.sum_free(difference, energy.group, energy.scale, limit, moments, near)
+        _kernels.node_sums(moments, ratio, mixing, power, cross)
+        return near[:n]
+    moments = np.zeros((ratio.shape[1], 4))
     n = _kernels.sum_free_one(difference[0], energy.group, energy.scale, limit, moments, near)
     powers = [ratio**k for k in range(4)]
     for k in range(4):

@@ -17,15 +17,7 @@ from nuanalysis.model._records import Sample
 from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, Template
-from nuanalysis.sphere import (
-    Rings,
-    harmonics,
-    pixel_directions,
-    point_harmonics,
-    regrade,
-    rings,
-    smoothed,
-)
+from nuanalysis.sphere import Rings, harmonics, pixel_directions, point_harmonics, regrade, rings, smoothed
 
 CLASS_RATIO = 1.1  # neighbouring classes of angular error; an event is at most 5 per cent from its class
 REACH = 40.0  # kernels below exp(-40) of their peak count as zero

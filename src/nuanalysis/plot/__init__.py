@@ -6,26 +6,13 @@ Every colour is told apart in grey too, by line style or marker, and no letter i
 
 from __future__ import annotations
 
-from nuanalysis.plot._curves import (
-    bias_figure,
-    chances_figure,
-    comparison_of_models,
-    joint_figure,
-    median_significance,
-)
+from nuanalysis.plot._curves import bias_figure, chances_figure, comparison_of_models, joint_figure, median_significance
 from nuanalysis.plot._declinations import DeclinationCurve, declination_figure
 from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
-from nuanalysis.plot._results import (
-    FluxRow,
-    StackRow,
-    flux_comparison,
-    profile_figure,
-    stacking,
-    ts_figure,
-)
+from nuanalysis.plot._results import FluxRow, StackRow, flux_comparison, profile_figure, stacking, ts_figure
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._sky import plane_crop, sky_map, ts_maps
 from nuanalysis.plot._skymap import HotSpot, sky_map_page, sky_page

@@ -14,14 +14,7 @@ from numpy.typing import NDArray
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.likelihood import SkyEvents, Turned
 from nuanalysis.schema import Floats, Ints
-from nuanalysis.trials._skies import (
-    MOST_DECLINATION,
-    SPOT_COLUMNS,
-    LocalP,
-    fit_pixels,
-    log_p_map,
-    on_skies,
-)
+from nuanalysis.trials._skies import MOST_DECLINATION, SPOT_COLUMNS, LocalP, fit_pixels, log_p_map, on_skies
 
 _FINENESS = 0.5  # width of a pixel, in extensions
 

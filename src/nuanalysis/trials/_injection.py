@@ -7,13 +7,7 @@ import numpy as np
 from nuanalysis import simulate
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise, maximise_and_scan, maximise_at
-from nuanalysis.model import (
-    Background,
-    Prepared,
-    Terms,
-    join,
-    place,
-)
+from nuanalysis.model import Background, Prepared, Terms, join, place
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
 from nuanalysis.schema import Floats

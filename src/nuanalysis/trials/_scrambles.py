@@ -9,14 +9,7 @@ import numpy as np
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import Sums, maximise_sums, sums, thresholds, tilt_log_ratio
-from nuanalysis.model import (
-    Prepared,
-    PreparedSample,
-    Terms,
-    in_reading_order,
-    join,
-    place,
-)
+from nuanalysis.model import Prepared, PreparedSample, Terms, in_reading_order, join, place
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.schema import Floats, Ints
 
