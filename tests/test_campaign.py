@@ -246,7 +246,7 @@ def test_a_scan_and_a_source_list_stand_in_results_with_local_and_global(finishe
 
 def test_the_product_of_a_scan_is_its_map(finished: Run) -> None:
     sky = finished.answer("scan")
-    product = read_zip(finished.folder / "products" / "sky-cascades-2023-sky.zip")
+    product = read_zip(finished.folder / "products" / "sky-scan-cascades-2023-sky.zip")
     about = product.attrs
     assert (about["nside"], about["ordering"], about["frame"], about["origin"]) == (4, "RING", "ICRS", "synthetic")
     assert product.sizes["pixel"] == 192
@@ -489,7 +489,7 @@ def test_the_report_shows_the_sky_with_local_and_global_and_published(finished: 
 
 
 def test_the_release_holds_the_sky_in_every_form_with_origin_and_release_in_the_headers(finished: Run) -> None:
-    stem = "maps/sky-cascades-2023-sky-synthetic"
+    stem = "maps/sky-scan-cascades-2023-sky-synthetic"
     told = {item["path"]: item for item in json.loads((finished.release / "manifest.json").read_text())["files"]}
     found = finished.answer("scan").sky
     for ending in (".fits", ".multiorder.fits", ".plane.fits"):
@@ -507,7 +507,7 @@ def test_the_release_holds_the_sky_in_every_form_with_origin_and_release_in_the_
     assert list(table["local"]) == [row.local.p for row in few.sources]
     assert (table.meta["ORIGIN"], table.meta["SEED"], table.meta["N_SKIES"]) == ("synthetic", 3, "40")
     assert table.meta["RELEASE"] == finished.release.name
-    assert "sky-cascades-2023-sky-synthetic.html" in (finished.release / "README.md").read_text()
+    assert "sky-scan-cascades-2023-sky-synthetic.html" in (finished.release / "README.md").read_text()
 
 
 def test_built_twice_a_release_with_a_sky_is_the_same_bytes(finished: Run, spoilt: Path) -> None:
@@ -516,9 +516,9 @@ def test_built_twice_a_release_with_a_sky_is_the_same_bytes(finished: Run, spoil
 
 
 def test_a_product_that_is_no_scan_stops_the_build(spoilt: Path) -> None:
-    path = spoilt / "products" / "sky-cascades-2023-sky.zip"
+    path = spoilt / "products" / "sky-scan-cascades-2023-sky.zip"
     write_zip(path, read_zip(path).drop_vars("index"))
-    with pytest.raises(DataError, match=r"sky-cascades-2023-sky\.zip holds no 'sky'"):
+    with pytest.raises(DataError, match=r"sky-scan-cascades-2023-sky\.zip holds no 'sky'"):
         steps.build_release(spoilt)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import nuanalysis as nu
-from nuanalysis.answers import QUESTIONS, Answer, Question, answer_of, question
+from nuanalysis.answers import QUESTIONS, Answer, Question, _sky, answer_of, question
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import Serial, Threads
 from nuanalysis.engine.progress import Silent
@@ -35,6 +37,14 @@ def asked(name: str) -> Question:
 def answered(name: str, folder: Path, executor: object) -> Answer:
     one = asked(name)
     return one.ask((sample(),) if one.several else sample(), Bench(folder, executor, Silent()))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_declinations() -> Iterator[None]:
+    """Local p-values from three ensembles instead of twenty-three: no promise here is about their error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_sky, "TABLE_DECLINATIONS", np.radians([-60.0, 0.0, 60.0]))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -139,9 +139,10 @@ def gas_panels() -> list[PlanePanel]:
 def profile(data: Terms, n_signal: float, spread: float) -> tuple[Floats, Floats]:
     """TS against the number of signal events, from 0 to beyond the fit; (point,) both, where a density is positive.
 
-    With a free index each point is that of the best spectral node, and a peak between nodes is missed by a little.
+    The fit is one of the points.  With a free index each is that of the best spectral node, and a peak between nodes
+    is missed by a little.
     """
-    grid = np.linspace(0.0, float(max(3.0 * spread, 2.0 * n_signal)), 121)
+    grid = np.union1d(np.linspace(0.0, float(max(3.0 * spread, 2.0 * n_signal)), 121), n_signal)
     values = scan(data, grid)
     known = np.isfinite(values)
     return grid[known], values[known]
