@@ -8,9 +8,9 @@ import slow_twin
 from scipy.optimize import minimize_scalar
 from small_problem import SOURCES, plane, sample, stack_hypothesis, template_hypothesis
 
-from nuanalysis import likelihood
+from nuanalysis import likelihood, trials
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import _kernels, maximise, scan
+from nuanalysis.likelihood import _fit, _kernels, maximise, scan
 from nuanalysis.model import Terms, prepare, terms
 from nuanalysis.sphere import regrade
 from nuanalysis.trials import PLAIN, scrambled
@@ -226,3 +226,18 @@ def test_the_free_fit_of_scrambles_finds_the_maximum_over_all_nodes():
         data = scrambled(prepared, 3, trial, PLAIN[0])
         nodes = max(best_c(data.x(g))[0] for g in range(16))
         assert maximise(data).ts >= nodes * (1 - 1e-6) - 1e-3
+
+
+@pytest.mark.parametrize("sources", [SOURCES, SOURCES[:1]])
+def test_nodes_that_are_not_worth_a_fit_never_hold_the_best_one(sources, monkeypatch):
+    """With a free index most nodes are left out by bounds; fits of all of them give the same to the last bit."""
+    problem = prepare(stack_hypothesis(free=True, sources=sources), (sample(6000),))
+    emitted, spread = trials.emissions(problem), float(problem.spread.max())
+    drawn = [trials.injected(problem, emitted, 5, i, spread * (i % 7)) for i in range(70)]
+    assert all(len(data.group) > _fit._FEW for data in drawn)
+    left_out = sum(int((~_fit._worth_fitting(data)).sum()) for data in drawn)
+    assert left_out > 0.8 * 70 * len(problem.index)
+    quick = [maximise(data) for data in drawn]
+    monkeypatch.setattr(_fit, "_FEW", 10**9)
+    assert quick == [maximise(data) for data in drawn]
+    assert sum(fit.ts > 4.0 for fit in quick) > 10

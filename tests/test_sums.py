@@ -23,7 +23,7 @@ from nuanalysis.likelihood import (
     tilt_log_ratio,
     ts_at,
 )
-from nuanalysis.likelihood._sums import _add_far
+from nuanalysis.likelihood._fit import add_far
 from nuanalysis.model import EnergyTerms, join, prepare, space_nodes
 from nuanalysis.model._place import StackPlace, TemplatePlace, place
 from nuanalysis.model.kernels import SATURATION, draw_uniform, expected_ts, trial_key
@@ -168,7 +168,7 @@ def test_power_and_cross_sums_at_every_node_are_those_of_brute_force(shapes):
     difference, energy, limit, far = far_events(shapes, rng)
     mixing = space_nodes(stack_hypothesis(free=True))[1] if shapes == 4 else np.ones((16, 1))
     power, cross = np.full((16, 4), 0.25), np.full((15, 6), -0.5)  # added to what is there
-    near = _add_far(difference, energy, limit, energy.ratio, mixing, (power, cross))
+    near = add_far(difference, energy, limit, energy.ratio, mixing, (power, cross))
     assert np.array_equal(near, np.flatnonzero(~far))
     x = energy.ratio[:, energy.group] * energy.scale * (mixing @ difference)
     powers, sizes, pairs, pair_sizes = brute(x, far)

@@ -580,12 +580,12 @@ def maximise_free_sums(near, power, cross, largest):  # type: ignore[no-untyped-
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def maximise_free(ratio, group, scale, mixing, difference):  # type: ignore[no-untyped-def]
+def maximise_free(ratio, group, scale, mixing, difference, worth):  # type: ignore[no-untyped-def]
     """Maximise over strength and spectral position.
 
-    ratio (node, group), group and scale (event,), mixing (node, p), difference (p, event).
-    Returns (c, position, log-ratio, converged) with position in units of nodes.  Every node first, then the two
-    intervals beside the best one, where the problem is concave.
+    ratio (node, group), group and scale (event,), mixing (node, p), difference (p, event); worth (node,): which nodes
+    may be the best one.  Returns (c, position, log-ratio, converged) with position in units of nodes.  These nodes
+    first, then the two intervals beside the best one, where the problem is concave.
     """
     nodes, n = ratio.shape[0], group.shape[0]
     x = np.empty(n)
@@ -593,6 +593,8 @@ def maximise_free(ratio, group, scale, mixing, difference):  # type: ignore[no-u
     strength = np.zeros(nodes)
     good = True
     for g in range(nodes):
+        if not worth[g]:
+            continue
         fill_x(ratio[g], group, scale, mixing[g], difference, x)
         strength[g], ok = maximise_c(x)
         if strength[g] > 0.0:

@@ -13,13 +13,13 @@ import numpy as np
 
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import _kernels
-from nuanalysis.likelihood._fit import FitResult, maximise
-from nuanalysis.model import EnergyTerms, Prepared, PreparedSample, join
+from nuanalysis.likelihood._fit import FAR, FitResult, add_far, maximise
+from nuanalysis.model import Prepared, PreparedSample, join
 from nuanalysis.model.kernels import SATURATION
-from nuanalysis.schema import Floats, Ints
+from nuanalysis.schema import Floats
 
 REACH_TS = 100.0
-_FIXED, _FREE = 1.0 / 8.0, 1.0 / 16.0
+_FIXED = 1.0 / 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +60,7 @@ def thresholds(prepared: Prepared, part: PreparedSample) -> Floats:
     if len(prepared.index) == 1:
         allowed = np.full(len(energy.group), _FIXED / float(_largest(prepared)[0]))
     else:
-        allowed = (_FREE / np.maximum(strongest, 1e-300))[energy.group]
+        allowed = (FAR / np.maximum(strongest, 1e-300))[energy.group]
     saturating = strongest[energy.group] * energy.scale * part.lookup.mean.max(axis=0) > SATURATION
     return np.where(saturating, -1.0, allowed)
 
@@ -86,36 +86,13 @@ def sums(
             n = _kernels.sum_fixed(difference[0], ratio[0], energy.group, energy.scale, limit, power[0], held)
             chosen = held[:n]
         else:
-            chosen = _add_far(difference, energy, limit, ratio, prepared.mixing, (power, cross))
+            chosen = add_far(difference, energy, limit, ratio, prepared.mixing, (power, cross))
         near.append(np.empty((nodes, len(chosen))))
         floor.append(np.empty((nodes, len(chosen))))
         where = energy.group, energy.scale, chosen
         _kernels.near_terms(difference, part.lookup.mean, *where, ratio, prepared.mixing, near[-1], floor[-1])
     joined = [v[0] if len(v) == 1 else np.concatenate(v, axis=1) for v in (near, floor)]
     return Sums(joined[0], joined[1], power, cross, largest, prepared.index, prepared.n_events)
-
-
-def _add_far(
-    difference: Floats, energy: EnergyTerms, limit: Floats, ratio: Floats, mixing: Floats, to: tuple[Floats, Floats]
-) -> Ints:
-    """Add the far events of a sample to power and cross; numbers of the near ones.
-
-    Of four spatial shapes, or of one, the same at every node.
-    """
-    (power, cross), near = to, np.empty(len(limit) + 1, dtype=np.int64)
-    if len(difference) > 1:
-        moments = np.zeros((ratio.shape[1], 34))
-        n = _kernels.sum_free(difference, energy.group, energy.scale, limit, moments, near)
-        _kernels.node_sums(moments, ratio, mixing, power, cross)
-        return near[:n]
-    moments = np.zeros((ratio.shape[1], 4))
-    n = _kernels.sum_free_one(difference[0], energy.group, energy.scale, limit, moments, near)
-    powers = [ratio**k for k in range(4)]
-    for k in range(4):
-        power[:, k] += (powers[k] * ratio) @ moments[:, k]
-    for column, (j, k) in enumerate(((1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (1, 3))):
-        cross[:, column] += (powers[j][:-1] * powers[k][1:]) @ moments[:, j + k - 1]
-    return near[:n]
 
 
 def tilt_log_ratio(data: Sums, node: int, n_signal: float) -> float:
