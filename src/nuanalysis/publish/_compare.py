@@ -51,7 +51,7 @@ def _sigmas(value: float) -> str:
 
 
 def _signed(value: float, unit: str) -> str:
-    return f"{value:+.1f}{unit}".replace("-", "−") if math.isfinite(value) else ABSENT
+    return f"{round(value, 1) + 0.0:+.1f}{unit}".replace("-", "−") if math.isfinite(value) else ABSENT
 
 
 def _quoted(key: str, quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
