@@ -82,11 +82,9 @@ class TogetherAnswer(Answer):
     def drawn(self) -> tuple[Drawn, ...]:
         known, origin = [m for m in self.hypotheses if isinstance(m.chance, Chance)], self.provenance.origin
         labels, chances = [m.tested.label for m in known], [value_and_error(m.chance) for m in known]
-        of_best, label = value_and_error(self.chance), f"best of {len(labels)}"
-        figure = chances_figure(labels, chances, of_best, label=label, origin=origin)
-        words = (
-            f"Local p-values of {len(labels)} hypotheses on {self.provenance.sample} ({origin}). {self.headline()[0]}"
-        )
+        of_best, n = value_and_error(self.chance), len(self.hypotheses)
+        figure = chances_figure(labels, chances, of_best, label=f"best of {n}", origin=origin)
+        words = f"Local p-values of {n} hypotheses on {self.provenance.sample} ({origin}). {self.headline()[0]}"
         return (Drawn(figure, Sidecar("together", words, words, origin)),)
 
 
