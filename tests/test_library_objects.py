@@ -270,3 +270,11 @@ def test_a_bare_name_is_answered_with_the_whole_one(name, meant):
 def test_other_things_are_no_hypothesis(given):
     with pytest.raises(InputError, match=r"an array becomes a hypothesis by template\(...\)"):
         hypothesis(given)
+
+
+def test_a_catalogue_shows_itself_as_a_card() -> None:
+    said = str(catalogue("snr"))
+    assert said.splitlines()[0].startswith("snr: ")
+    assert "12" in said
+    assert "equal" in said
+    assert max(map(len, said.splitlines())) <= 80

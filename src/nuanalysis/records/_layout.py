@@ -3,6 +3,7 @@
 import html as _html
 import math
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,16 +36,16 @@ def number(value: float, form: str = ".4g") -> str:
     return words[1:] if words.startswith("-") and not words.strip("-0.") else words
 
 
-class Card:
+class Card(ABC):
     """A noun of the house that shows itself: what it is called, and rows of what it is."""
 
     __slots__ = ()
     name: str
     label: str
 
+    @abstractmethod
     def rows(self) -> Sequence[tuple[str, str]]:
         """Names and words; rows without words are left out."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.label}"]

@@ -87,7 +87,7 @@ class PointSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(Card):
     """Sources that are fitted as one stack, with relative weights at Earth (they need not sum to 1)."""
 
     name: str
@@ -106,6 +106,12 @@ class Catalogue:
             raise InputError(
                 f"catalogue '{self.name}' has weights {self.weights}; expected none below 0 and a positive sum"
             )
+
+    def rows(self) -> list[tuple[str, str]]:
+        heaviest = sorted(zip(self.weights, self.sources, strict=True), key=lambda pair: -pair[0])[:3]
+        shares = ", ".join(f"{source.name} {weight / sum(self.weights):.1%}" for weight, source in heaviest)
+        said = "equal" if len(set(self.weights)) == 1 else f"largest {shares}"
+        return [("sources", f"{len(self.sources):,}"), ("weights", said), ("reference", self.reference)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,8 +25,5 @@ def statistic(name: str) -> Statistic:
     """The statistic of a name.  Raises InputError for an unknown one, with its nearest name."""
     found = next((one for one in STATISTICS if one.name == name), None)
     if found is None:
-        names = [one.name for one in STATISTICS]
-        raise InputError(
-            f"there is no statistic '{name}'; expected one of {', '.join(names)}.{did_you_mean(name, names)}"
-        )
+        raise InputError(f"there is no statistic '{name}'.{did_you_mean(name, [one.name for one in STATISTICS])}")
     return found
