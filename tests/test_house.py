@@ -28,6 +28,9 @@ EXEMPT = {
     "nuanalysis.plot._skymap._table": "JSON that the script of the page reads",
     "nuanalysis.publish._results.results_schema": "JSON Schema",
     "nuanalysis.records._settings.plain": "settings as they were typed, before a record takes them",
+    "nuanalysis.store._foreign.parse_toml": "documents of others, before a record takes them",
+    "nuanalysis.store._foreign.read_json": "documents of others, before a record takes them",
+    "nuanalysis.store._foreign.read_toml": "documents of others, before a record takes them",
     "nuanalysis.workflow.parameters.read_values": "settings as they were typed, before a record takes them",
     "nuanalysis.workflow.spec._tables": "tables of a TOML file as they were written",
 }

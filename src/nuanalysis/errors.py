@@ -4,14 +4,33 @@ Each message says what was found, what was expected, and what to do.  ``exit_cod
 command line returns when the error ends a command.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # controls, directions of writing, halves of letters, separators
+
+
+def printable(text: str) -> str:
+    """The text with every control character but line feed and tab written out, as in ``\\x1b``.
+
+    Names from files of others go through it before a terminal, a table or a log shows them: an escape sequence could
+    move the cursor, change the title of a window or hide what stands before it.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        one if one in "\n\t" or unicodedata.category(one) not in _INVISIBLE else ascii(one)[1:-1] for one in text
+    )
+
 
 class NuanalysisError(Exception):
-    """Root of all errors raised on purpose by this package."""
+    """Root of all errors raised on purpose by this package.  Its text is fit for a terminal, see ``printable``."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(NuanalysisError):

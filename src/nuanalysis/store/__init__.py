@@ -8,5 +8,20 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 """
 
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, locked, read_object, sha256_file, table_ecsv, write_object
+from nuanalysis.store._files import atomic_write, locked, read_object, sha256_file, sweep, table_ecsv, write_object
+from nuanalysis.store._foreign import (
+    DOCUMENT,
+    MAP,
+    TABLE,
+    content,
+    largest,
+    parse_toml,
+    parsing,
+    read_json,
+    read_toml,
+    refuse_size,
+    regular,
+    text_of,
+    unlinked,
+)
 from nuanalysis.store._zarr import read_zip, write_zip

@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nuanalysis.errors import DataError, EnvironmentFault, StoreLocked
 
 LOCK_TIMEOUT_S = 60.0
+SCRATCH = ".partial"  # ends the names of files that are being written; they begin with a point
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -41,18 +42,20 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """Yield a scratch file beside ``path``; renamed onto it at the end, removed if the block fails.
+def beside(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a scratch file beside ``path``, open; renamed onto it at the end, removed if the block fails.
 
+    It is locked as long as it is being written, so that ``sweep`` tells what a killed process left from what grows.
     Raises EnvironmentFault where the system refuses the write; ``path`` is then as before.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
+    scratch = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}{SCRATCH}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield scratch
-        with scratch.open("rb") as file:
+        with _locked_scratch(scratch) as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())  # else a power cut may leave the new name on an empty file
-        scratch.replace(path)
+            scratch.replace(path)
     except OSError as error:
         raise refusal(path, error) from error
     finally:
@@ -60,13 +63,44 @@ def beside(path: Path) -> Iterator[Path]:
             scratch.unlink()
 
 
+def _locked_scratch(scratch: Path) -> IO[bytes]:
+    while True:
+        file = scratch.open("wb+")
+        with suppress(OSError):  # a file system without locks: then nothing can be swept either
+            fcntl.flock(file, fcntl.LOCK_SH)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # swept between the two calls
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left of files they were writing, in the folder and all below it.
+
+    A scratch file whose writer lives is locked and stays.  Links are not followed.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(".") and name.endswith(SCRATCH):
+                with suppress(OSError):
+                    _remove_if_free(Path(parent) / name)
+
+
+def _remove_if_free(scratch: Path) -> None:
+    handle = os.open(scratch, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        scratch.unlink()
+    finally:
+        os.close(handle)
+
+
 def atomic_write(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``, which at any moment holds the old bytes or the new ones, whole.
 
     Folders are made as needed.  Raises EnvironmentFault (disk full, no permission), the old file then untouched.
     """
-    with beside(path) as scratch:
-        scratch.write_bytes(data)
+    with beside(path) as file:
+        file.write(data)
 
 
 def sha256_file(path: Path) -> str:

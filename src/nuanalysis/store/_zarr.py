@@ -120,7 +120,7 @@ def to_buffer(data: bytes) -> Any:
 
 def write_buffers(path: Path, files: Mapping[str, Any]) -> Path:
     """Write zarr keys and buffers as a stored zip: sorted, dated 1980, no compression of its own."""
-    with beside(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+    with beside(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
             entry.create_system = 3

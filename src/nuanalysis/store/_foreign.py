@@ -1,0 +1,179 @@
+"""Files that anybody may have written: regular, bounded, without links; their parsers' faults in our words."""
+
+import gzip
+import json
+import os
+import stat
+import tomllib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError, printable
+from nuanalysis.store._files import first_line
+
+MIB = 1 << 20
+#: Bytes, unpacked, that are read from one file into memory, by what it is.
+DOCUMENT, TABLE, MAP = 16 * MIB, 256 * MIB, 4096 * MIB
+RAISED = "NUANALYSIS_LARGEST_MB"  # raises all of them, where a machine and its user can afford it
+DEEPEST = 100  # levels of a document: ours have five
+GZIP_MAGIC = b"\x1f\x8b"
+_STEP = MIB
+
+
+def largest(usual: int) -> int:
+    """The bytes that are read of one file: ``usual``, or what NUANALYSIS_LARGEST_MB raises it to.
+
+    Raises InputError where that is no whole number.
+    """
+    said = os.environ.get(RAISED, "")
+    if not said:
+        return usual
+    if not (said.isascii() and said.isdigit() and len(said) < 12):
+        raise InputError(f"{RAISED} is '{said}', expected a whole number of MB such as 8192")
+    return max(usual, int(said) * MIB)
+
+
+def regular(path: Path, what: str, *, error: type[NuanalysisError] = InputError) -> os.stat_result:
+    """The state of a file that can be read from beginning to end.
+
+    Raises ``error`` for what is missing, closed to us, a folder, or a device, pipe or socket, which may never end.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as fault:  # ValueError: a name with a null byte
+        why = getattr(fault, "strerror", None) or str(fault)
+        raise error(f"{what} {path} cannot be read: {why}; check the name") from fault
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device, pipe or socket"
+        raise error(f"{what} {path} is {kind}, expected a file")
+    return found
+
+
+def refuse_size(path: Path, what: str, size: int, most: int, *, error: type[NuanalysisError] = InputError) -> None:
+    """Raise where a file, its header or its listing says that it is larger than ``most`` bytes, or the raised limit."""
+    if size > (allowed := largest(most)):
+        raise error(
+            f"{what} {path} holds {size:,} bytes unpacked, expected at most {allowed:,}; "
+            f"if that is meant, set {RAISED}={-(-size // MIB)} and call again"
+        )
+
+
+def content(path: Path, what: str, *, most: int, error: type[NuanalysisError] = InputError) -> bytes:
+    """The bytes of a file, unpacked where it is gzipped.
+
+    Raises ``error`` for what is no regular file, damaged, or larger than ``most`` bytes: nothing beyond that is read.
+    """
+    refuse_size(path, what, regular(path, what, error=error).st_size, most, error=error)
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(2) == GZIP_MAGIC
+            stream.seek(0)
+            return _bounded(gzip.GzipFile(fileobj=stream) if packed else stream, path, what, most, error)
+    except (OSError, EOFError, zlib.error) as fault:
+        why = getattr(fault, "strerror", None) or str(fault)
+        raise error(f"{what} {path} cannot be read: {why}; fetch or write it again") from fault
+
+
+def _bounded(stream: Any, path: Path, what: str, most: int, error: type[NuanalysisError]) -> bytes:
+    held, size, allowed = [], 0, largest(most)
+    while part := stream.read(_STEP):
+        size += len(part)
+        if size > allowed:
+            raise error(
+                f"{what} {path} unpacks to more than {allowed:,} bytes; if that is meant, set {RAISED} to its size in "
+                "MB and call again"
+            )
+        held.append(part)
+    return b"".join(held)
+
+
+@contextmanager
+def parsing(path: Path, what: str, remedy: str, *, error: type[NuanalysisError] = InputError) -> Iterator[None]:
+    """While a parser of others reads a file: whatever it raises becomes ``error`` with the path and the remedy.
+
+    A parser raises whatever the byte that it stumbles on leads to (KeyError, RecursionError, MemoryError, ..).  Put
+    only the call of the parser inside, or faults of ours are taken for faults of the file.
+    """
+    try:
+        yield
+    except (NuanalysisError, GeneratorExit):
+        raise
+    except MemoryError as fault:
+        raise EnvironmentFault(f"there is not enough memory to read {what} {path}; {remedy}") from fault
+    except Exception as fault:
+        raise error(f"{what} {path} cannot be read: {printable(first_line(fault))}; {remedy}") from fault
+
+
+def text_of(path: Path, what: str, *, most: int = DOCUMENT, error: type[NuanalysisError] = InputError) -> str:
+    """The text of a file in UTF-8, whatever the locale; a byte order mark is left out.  Raises as ``content``."""
+    with parsing(path, what, "save it as text in UTF-8", error=error):
+        return content(path, what, most=most, error=error).decode("utf-8-sig")
+
+
+def read_json(path: Path, what: str, remedy: str, *, error: type[NuanalysisError] = DataError) -> dict[str, Any]:
+    """The object in a JSON document.
+
+    Raises ``error`` for what is damaged, too large or too deep, holds NaN or Infinity, or is no object.
+    """
+    text = text_of(path, what, error=error)
+    with parsing(path, what, remedy, error=error):
+        refuse_depth(text)
+        found = json.loads(text, parse_constant=_no_number)
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds a {type(found).__name__}, expected an object")
+    return found
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"it holds {word}, which is no number")
+
+
+def read_toml(path: Path, what: str, remedy: str, *, error: type[NuanalysisError] = InputError) -> dict[str, Any]:
+    """The table in a TOML document.  Raises ``error`` for what is damaged, too large or too deep."""
+    return parse_toml(text_of(path, what, error=error), path, what, remedy, error=error)
+
+
+def parse_toml(
+    text: str, path: Path, what: str, remedy: str, *, error: type[NuanalysisError] = InputError
+) -> dict[str, Any]:
+    """The table in a TOML text; ``path`` is what the message calls it.  Raises as ``read_toml``."""
+    with parsing(path, what, remedy, error=error):
+        refuse_depth(text)
+        return tomllib.loads(text)
+
+
+def refuse_depth(text: str) -> None:
+    """Raise ValueError for a document that nests deeper than DEEPEST: parsers recurse, and a header is as deep."""
+    depth = deepest = 0
+    for letter in text:
+        if letter in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif letter in "]}":
+            depth = max(depth - 1, 0)
+    dotted = max((line.partition("=")[0].count(".") for line in text.splitlines()), default=0)
+    if max(deepest, dotted) > DEEPEST:
+        raise ValueError(f"it nests deeper than {DEEPEST} levels")
+
+
+def unlinked(root: Path, path: Path, *, error: type[NuanalysisError] = DataError) -> Path:
+    """A path below ``root`` that no symbolic link, and no '..', leads out of; returned as it was given.
+
+    Wherever bytes are hashed, packed or trusted: a link would bring a file of which nobody said anything.
+    Raises ``error`` where one is on the way from ``root`` (which itself may be a link) to the path.
+    """
+    try:
+        parts = path.relative_to(root).parts
+    except ValueError as fault:
+        raise error(f"{path} is not in {root}; copy it there") from fault
+    if ".." in parts:
+        raise error(f"{path} leads out of {root}; copy the file there")
+    here = root
+    for part in parts:
+        here = here / part
+        if here.is_symlink():
+            raise error(f"{here} is a link to {printable(str(here.readlink()))}; put a copy of the file in its place")
+    return path
