@@ -8,7 +8,7 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 """
 
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, locked, read_object, sha256_file, sweep, table_ecsv, write_object
+from nuanalysis.store._files import atomic_write, locked, sha256_file, sweep, table_ecsv
 from nuanalysis.store._foreign import (
     DOCUMENT,
     MAP,
@@ -24,4 +24,5 @@ from nuanalysis.store._foreign import (
     text_of,
     unlinked,
 )
+from nuanalysis.store._objects import ENDING, Named, read_object, write_object
 from nuanalysis.store._zarr import read_zip, write_zip

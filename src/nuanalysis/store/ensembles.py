@@ -14,7 +14,7 @@ from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.schema import Floats
-from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, first_line, locked
+from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, first_line, locked, sweep
 from nuanalysis.store._zarr import plain, to_buffer
 
 TRIALS_FORMAT = "nuanalysis-trials/1"
@@ -49,6 +49,7 @@ def create_ensemble(
 ) -> None:
     """Begin a trial store, or continue the one that is there; called again it does nothing.
 
+    What killed writers left half-written is removed.
     fingerprint : names the problem and all that the values depend on.  columns : names of the numbers of a trial.
     More trials than the store has extend it (a short last batch then counts as missing); fewer leave it as it is.
     ``attrs`` are those of the first call.  Raises DataError if it was begun by another problem or with other columns,
@@ -65,6 +66,7 @@ def create_ensemble(
         "attrs": plain(attrs, "attrs"),
     }
     with locked(path, LOCK_TIMEOUT_S):
+        sweep(path)
         begun = (path / "zarr.json").exists()
         if begun:
             found = ensemble_layout(path)
