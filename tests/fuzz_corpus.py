@@ -266,7 +266,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     yield Reader("hypothesis", b"point:83.63,22.01,0.5", lambda p: hypotheses.check_name(_text(p)))
     yield Reader("reference", b"template:pi0-like?nside=64&index=2.5", lambda p: hypotheses.check_name(_text(p)))
     yield Reader("spec", SPEC.encode(), read_spec, ".toml")
-    yield Reader("parameters", b"seed=3\nsample=cascades-2023\nskies=200", _values)
+    yield Reader("parameters", b"nside=32\nsample=cascades-2023\nskies=200", _values)
     yield Reader("notebook", _notebook(), _in_folder("03_template_fits.ipynb", _checked), ".ipynb")
     yield Reader("results", _results(folder), _in_folder("results.json", load_results), ".json")
     yield Reader("manifest", _sums(), _in_folder("MANIFEST.sha256", verify))
