@@ -382,7 +382,9 @@ def _from_points(path: Path, said: Said, source: _Source) -> tuple[Template, Und
     add_unused(said, dict.fromkeys(("ordering", "sure", "fill"), "a list of sources"))
     said = said.with_file(stored)
     frame = said.settle("frame", _said.FRAMES)
-    physics, totals = physics_of(said, said.units(of_sources=True), stored), np.array([points.weight.sum()])
+    physics = physics_of(said, said.units(of_sources=True), stored)
+    with np.errstate(over="ignore"):
+        totals = np.array([points.weight.sum()])
     _in_range(said, physics, totals, np.empty((0, 0)))
     said.refuse(source.what)
     refuse_maps(path, 12 * nside**2, 1)

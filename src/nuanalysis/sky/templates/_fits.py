@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,14 @@ def open_fits(path: Path, said: Said) -> Iterator[Stored]:
     """The map in a FITS file, readable inside the ``with`` block."""
     from astropy.utils.exceptions import AstropyWarning
 
-    source = fits_source(path)
-    with warnings.catch_warnings():
+    with ExitStack() as opened:
+        opened.enter_context(warnings.catch_warnings())
         warnings.simplefilter("error", AstropyWarning)
+        stream = opened.enter_context(fits_source(path))
         with parsing(path, "the map", REMEDY):
-            units = fits.open(source, memmap=True)
-        with units:
-            with parsing(path, "the map", REMEDY):
-                stored = _from_units(path, list(units), said)
-            yield guarded(stored, path, REMEDY)
+            units = opened.enter_context(fits.open(stream, memmap=True))
+            stored = _from_units(path, list(units), said)
+        yield guarded(stored, path, REMEDY)
 
 
 def _from_units(path: Path, units: list[Any], said: Said) -> Stored:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -22,22 +23,29 @@ REMEDY = "it is not readable FITS: write it with healpy.write_map"
 _SIZE_CARD = re.compile(rb"(BITPIX|NAXIS\d*|PCOUNT|GCOUNT) *= *([-+]?\d{1,18}) *(?:/.*)?$")
 
 
-def fits_source(path: Path) -> Path | BytesIO:
-    """The file itself, or its unpacked bytes where it is gzipped.
+def fits_source(path: Path) -> IO[bytes]:
+    """The file at its beginning, or its unpacked bytes where it is gzipped; to be closed.
 
     Raises InputError for one that is larger than its limit, or whose headers promise more than it holds.
     """
     size = refuse_file(path, mapped=True)
-    with parsing(path, "the map", REMEDY), path.open("rb") as raw:
+    with parsing(path, "the map", REMEDY), ExitStack() as opened:
+        raw = opened.enter_context(path.open("rb"))
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        if not packed:
-            _refuse_layout(raw, path, size)
-            return path
-        with gzip.GzipFile(fileobj=raw) as stream:
-            length = _refuse_layout(stream, path, None)
-            stream.seek(0)
-            return BytesIO(stream.read(length))
+        if packed:
+            return _unpacked(raw, path)
+        _refuse_layout(raw, path, size)
+        raw.seek(0)
+        opened.pop_all()
+        return raw
+
+
+def _unpacked(raw: IO[bytes], path: Path) -> BytesIO:
+    with gzip.GzipFile(fileobj=raw) as stream:
+        length = _refuse_layout(stream, path, None)
+        stream.seek(0)
+        return BytesIO(stream.read(length))
 
 
 def _refuse_layout(stream: Stream, path: Path, size: int | None) -> int:
@@ -86,7 +94,10 @@ def _data_bytes(cards: list[bytes]) -> int:
     for card in cards:
         if match := _SIZE_CARD.match(card):
             found.setdefault(match[1], int(match[2]))
-    axes = [found[b"NAXIS%d" % (k + 1)] for k in range(min(found.get(b"NAXIS", 0), 999))]
+    names = [b"NAXIS%d" % (k + 1) for k in range(min(found.get(b"NAXIS", 0), 999))]
+    if not found.keys() >= set(names):
+        raise ValueError("a header gives no size, or none that is a whole number")
+    axes = [found[name] for name in names]
     if min([*axes, found.get(b"PCOUNT", 0), found.get(b"GCOUNT", 1)]) < 0:
         raise ValueError("a header has a negative size")
     if axes and axes[0] == 0:  # random groups

@@ -346,7 +346,7 @@ def same_units(one: Units, other: Units) -> bool:
 
 def read_energy(text: str, faults: list[str]) -> float:
     """Energy in GeV of a text such as '100TeV' or '1e5 GeV'; 0 and a fault where it is none."""
-    match = re.fullmatch(r"\s*([-+0-9.eE]+)\s*([a-zA-Z]+)\s*", text)
+    match = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Z]+)\s*", text)
     try:
         number, unit = (float(match[1]), ENERGY_UNITS[match[2]]) if match else (np.nan, 1.0)
     except (ValueError, KeyError):
