@@ -38,7 +38,7 @@ def cube() -> np.ndarray:
     """(pixel, energy): a band that narrows as energy rises."""
     latitude = hp.pix2ang(NSIDE, np.arange(N_PIXELS), lonlat=True)[1]
     width = np.array([20.0, 15.0, 12.0, 10.0])
-    return np.exp(-np.abs(latitude[:, None]) / width) * 1e-17 * (ENERGIES / 1e5) ** -2.6
+    return np.exp(-np.abs(latitude[:, None]) / width) * 1e-18 * (ENERGIES / 1e5) ** -2.6
 
 
 CUBE = cube()
@@ -196,9 +196,7 @@ def test_pixels_that_are_none(tmp_path, pixels, message):
 
 def test_explicit_without_pixels_is_not_guessed(tmp_path):
     path = write(tmp_path / "m.fits", table({"T": ONE}, INDXSCHM="EXPLICIT"))
-    with pytest.raises(
-        InputError, match="part of the sky, or pixels in an order of their own, but it has no column PIX"
-    ):
+    with pytest.raises(InputError, match="part of the sky, or pixels in an order of their own, but it has no"):
         read_template(path, units="relative", fill=0)
 
 
@@ -207,7 +205,7 @@ def test_pixels_without_a_value_are_0_where_one_says_so(gap):
     values = ONE.copy()
     values[:7] = gap
     words = {"frame": "galactic", "ordering": "ring", "units": "relative"}
-    with pytest.raises(InputError, match="7 pixels are .*; put 0 where nothing shines, by fill=0"):
+    with pytest.raises(InputError, match=r"7 pixels are .*; put 0 where nothing shines, by fill=0"):
         read_array(values, **words)
     filled = read_array(values, **words, fill=0)
     values[:7] = 0.0
@@ -223,7 +221,7 @@ def test_pixels_without_a_value_are_0_where_one_says_so(gap):
     "masked",
     [
         np.ma.array(ONE, mask=np.arange(N_PIXELS) < 3),
-        np.ma.array((1e20 * ONE).astype(np.int64), mask=np.arange(N_PIXELS) < 3, fill_value=0),
+        np.ma.array((1e21 * ONE).astype(np.int64), mask=np.arange(N_PIXELS) < 3, fill_value=0),
         Masked(ONE, mask=np.arange(N_PIXELS) < 3),
         Masked(ONE * u.Unit("1 / sr"), mask=np.arange(N_PIXELS) < 3),
     ],
@@ -249,7 +247,7 @@ def test_integers_marked_as_missing_are_filled_too(tmp_path):
 
 @pytest.mark.parametrize("kind", [">f4", ">f8", ">i4", "<f4"])
 def test_byte_order_does_not_matter(tmp_path, kind):
-    values = (1e19 * ONE).astype(kind)
+    values = (1e20 * ONE).astype(kind)
     np.save(tmp_path / "m.npy", values)
     words = {"frame": "galactic", "ordering": "ring", "units": "relative"}
     wanted = read_array(values.astype(np.float64), **words)
@@ -304,9 +302,8 @@ def test_finer_pixels_than_are_kept_give_their_mean(monkeypatch):
     ],
 )
 def test_numbers_that_are_no_multi_order_map(uniq, message):
-    assert message in multi_order(np.array(uniq, dtype=np.int64)).faults[0] or message in str(
-        multi_order(np.array(uniq, dtype=np.int64)).faults
-    )
+    [fault] = multi_order(np.array(uniq, dtype=np.int64)).faults
+    assert message in fault
 
 
 def test_our_own_multi_order_maps_are_read_by_column(tmp_path):
@@ -330,9 +327,7 @@ def test_one_of_several_columns_and_tables(tmp_path):
         table({"I": ONE**2, "Q": ONE}, name="OTHER"),
     ]
     path = write(tmp_path / "m.fits", *tables)
-    with pytest.raises(
-        InputError, match=r"columns NAME are not real numbers; say column=NAME of the map \(FLUX, ERROR"
-    ):
+    with pytest.raises(InputError, match=r"columns NAME are not real numbers; say column=NAME .* \(FLUX, ERROR"):
         read_template(path, units="relative", hdu="GOOD")
     for words in ("hdu=good&column=flux", "hdu=1&column=FLUX", "hdu=OTHER&column=Q", "hdu=2&column=q"):
         assert np.array_equal(read(parse(f"{path}?units=relative&{words}")).maps, ALONE.maps)
@@ -400,7 +395,7 @@ def test_an_image_is_refused_with_the_command_that_turns_it_into_a_map(tmp_path,
     assert command is not None
     subprocess.run([sys.executable, "-c", command[1]], check=True, capture_output=True, timeout=60)
     words = {"units": "relative", "sure": "frame"}
-    with pytest.raises(InputError, match="marked UNSEEN .*fill=0"):
+    with pytest.raises(InputError, match=r"marked UNSEEN .*fill=0"):
         read_template(tmp_path / "image_healpix.fits", **words)
     template, record = understood(parse(f"{tmp_path}/image_healpix.fits?units=relative&fill=0&sure=frame"))
     assert record.frame == ("galactic" if axes[0].startswith("G") else "equatorial")
@@ -416,5 +411,4 @@ def test_an_array_that_is_none_is_refused():
 
 
 def test_an_energy_in_ev_needs_no_blank():
-    words = {key: word for key, word in SAID.items()}
-    assert read_array(ONE, **words, energy="1e14eV").flux == read_array(ONE, **words, energy="1e14 eV").flux
+    assert read_array(ONE, **SAID, energy="1e14eV").flux == read_array(ONE, **SAID, energy="1e14 eV").flux

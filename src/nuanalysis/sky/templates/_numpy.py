@@ -77,9 +77,8 @@ def _plain(stream: Stream, path: Path, size: int | None) -> Array | None:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     held = stream.read(promised)
     if len(held) < promised or stream.read(1):
-        raise ValueError(
-            f"its header promises {promised:,} bytes, the file holds {'more' if len(held) == promised else 'fewer'}"
-        )
+        found = "more" if len(held) == promised else "fewer"
+        raise ValueError(f"its header promises {promised:,} bytes, the file holds {found}")
     return np.frombuffer(held, dtype).reshape(shape, order="F" if fortran else "C")
 
 
