@@ -28,8 +28,8 @@ MOST_SECTORS, FEWEST_SECTORS = 10, 7
 #: E^2 dN/dE of the extrapolated Fermi pi0 model at 100 TeV, TeV cm^-2 s^-1, per flavour, whole sky: Science 380, 1338.
 PI0_FLUX, PI0_INDEX = 4.53e-12, 2.7
 FLUX_ENERGIES = np.array([4.0, 4.5, 5.0])  # log10 E/GeV, where most of the information is
-# Published models lie at 0.9 to 9 of it, all astrophysical neutrinos at 20 to 50; a thousandth and a thousandfold of a
-# model, as by a wrong prefix of a unit, are outside of these.
+# Models of the Milky Way lie at 1 to 9 of it, all astrophysical neutrinos at 31 to 46; a thousandth and a thousandfold
+# of a model, as by a wrong prefix of a unit, are outside of these.
 FAINT, BRIGHT = 0.01, 500.0
 LEAST_SHARE = 0.3  # of the flux within 10 deg of the plane, where isotropy has 0.17 and maps of gas have 0.6 and more
 
