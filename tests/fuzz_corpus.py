@@ -247,7 +247,12 @@ def readers(folder: Path) -> Iterator[Reader]:
     yield Reader("map-npy", _saved(flat), lambda p: _template(p, RELATIVE), ".npy")
     yield Reader("map-npy-gz", gzip.compress(_saved(flat)), lambda p: _template(p, RELATIVE), ".npy.gz")
     yield Reader("cube-tuple", _saved(packed, allow_pickle=True), lambda p: _template(p, TURNED), ".tuple.npy")
-    yield Reader("cube-pickle", pickle.dumps((cube, 1.0, 2.0, ENERGIES)), lambda p: _template(p, TURNED), ".npy")
+    yield Reader(
+        "cube-pickle",
+        pickle.dumps((cube, 1.0, 2.0, ENERGIES)),
+        lambda p: _template(p, {**TURNED, "bins": "centres"}),
+        ".npy",
+    )
     yield Reader("map-fits", _fits(_healpix({"T": flat})), lambda p: _template(p, {"units": "relative"}), ".fits")
     columns = {f"E{k}": cube[:, k] for k in range(4)}
     cubed = _fits(_healpix(columns), at_energies)

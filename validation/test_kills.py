@@ -1,4 +1,4 @@
-"""The kills of ``kills.py``: at least 100, at least 30 of them during a write; none may tear, lose or leave anything."""
+"""The kills of ``kills.py``: at least 100, at least 30 of them during a write; none tears, loses or leaves anything."""
 
 import csv
 import subprocess
