@@ -11,7 +11,7 @@ from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
 from nuanalysis.sky.catalogues._table import STANDARD, Group, SourceTable, duplicates, some, vectors
-from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource, weight_faults
 
 EQUAL, FLUX, DISTANCE = "equal", "flux", "1/distance^2"
 WEIGHTS = (EQUAL, FLUX, DISTANCE)
@@ -223,23 +223,27 @@ def _weights(table: SourceTable, taken: list[Ints], asked: str) -> tuple[Floats,
     if values.dtype.kind == "U":
         return np.ones(len(taken)), [f"the weight '{asked}' is a column of words, expected numbers"]
     values = np.asarray(values, dtype=np.float64)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         values = 1.0 / values**2 if square else values
-    means = np.array([_mean_known(values[members]) for members in taken])
+        means = np.array([_mean_known(values[members]) for members in taken])
     first = np.array([members[0] for members in taken])
     faults = []
     for bad, what, remedy in (
         (np.isnan(means), f"no {name}", f"; leave them out with '{name} is not None' in the rule"),
-        (np.isinf(means) | (means < 0), f"a {name} of 0" if square else f"a {name} below 0 or infinite", ""),
+        (
+            np.isinf(means) | (means < 0) | (square & (means == 0)),
+            f"a {name} of 0 or beyond all numbers" if square else f"a {name} below 0 or infinite",
+            "",
+        ),
     ):
         if bad.any():
             faults.append(
                 f"{bad.sum()} selected sources have {what}, by which they are weighted "
                 f"({some(table.name[first[bad]])}){remedy}"
             )
-    if not faults and not means.sum() > 0:
+    if not faults and not means.any():
         faults.append(f"the {name} of every selected source is 0; expected a positive sum of weights")
-    return means, faults
+    return means, faults or [f"weighted by its {name}, {fault}" for fault in weight_faults(means)]
 
 
 def _mean_known(values: Floats) -> float:
@@ -248,5 +252,13 @@ def _mean_known(values: Floats) -> float:
 
 
 def seen_shares(weights: Floats, acceptance: Floats) -> Floats:
-    """Shares of the expected events, (source,): weights at Earth times the acceptance at each declination."""
-    return np.asarray(weights * acceptance / np.sum(weights * acceptance))
+    """Shares of the expected events, (source,): weights at Earth times the acceptance at each declination.
+
+    Raises InputError where no event of any source is expected.
+    """
+    total = np.sum(weights * acceptance)
+    if not 0.0 < total < np.inf:
+        raise InputError(
+            "the sample sees none of these sources: no event of theirs is expected; take others, or another sample"
+        )
+    return np.asarray(weights * acceptance / total)
