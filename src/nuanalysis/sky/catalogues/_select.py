@@ -9,6 +9,7 @@ import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.schema import Floats, Ints
+from nuanalysis.sky.catalogues._doubts import flux_doubts
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
 from nuanalysis.sky.catalogues._table import STANDARD, Group, SourceTable, duplicates, some, vectors
 from nuanalysis.sky.records import Catalogue, PointSource, weight_faults
@@ -115,8 +116,8 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
         taken, more = _without(table, rows, groups, choice)
         faults += more
     sources = [_merged(table, members) for members in taken] if not faults else []
-    weights, weight_faults = _weights(table, taken, choice.weight)
-    faults += weight_faults
+    weights, against = _weights(table, taken, choice.weight)
+    faults += against + flux_doubts(table, rows, choice.weight)
     refuse(faults, f"{table.title} cannot be stacked as asked")
     points = int(np.count_nonzero(~np.isfinite(table.extension[rows])))
     said = [f"{points} sources without a stated extension are taken as points"] if points > 0 and table.file else []
