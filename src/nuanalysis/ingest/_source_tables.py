@@ -17,7 +17,7 @@ import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean, printable
 from nuanalysis.ingest._source_text import SPARE_LINES, read_delimited, refuse_lines
-from nuanalysis.store import TABLE, content, parsing, refuse_rows, sha256_file
+from nuanalysis.store import TABLE, content, most_rows, parsing, refuse_rows, sha256_file
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -168,7 +168,8 @@ def _tables(path: Path, content: bytes, ending: str) -> list[_Held]:
         return _votables(path, content)
     text = content.decode("utf-8-sig")
     lines = text.count("\n") + text.count("\r")
-    refuse_rows(f"the catalogue {path}", max(lines - SPARE_LINES, 0))
+    if lines > most_rows() + SPARE_LINES:
+        refuse_rows(f"the catalogue {path}", lines)
     is_ecsv = ending == ECSV_ENDING or text.startswith(ECSV_MARK)
     table = _ecsv(path, text) if is_ecsv else read_delimited(text, path, tabs=ending in TAB_ENDINGS)
     for name, ucd in table.meta.pop("ucds", {}).items():

@@ -131,7 +131,8 @@ def _divided(lines: list[_Line], delimiter: str) -> _Lines:
     if first and (lines[0].text.startswith("#;") or _is_data(body[start : start + 1], delimiter)):
         wide = [k for k in range(first) if lines[k].text.startswith("#;") or _names_of(lines[k], delimiter) >= width]
         if wide:
-            return _Lines(lines[wide[-1]], lines[: wide[-1]], [*lines[wide[-1] + 1 : first], *_uncommented(body, 0)])
+            after = [*lines[wide[-1] + 1 : first], *body]
+            return _Lines(lines[wide[-1]], lines[: wide[-1]], _uncommented(after, width, delimiter))
     if not body:
         return _Lines(lines[-1], lines[:-1], [])
     names = body[start]
@@ -150,11 +151,11 @@ def _is_data(lines: list[_Line], delimiter: str) -> bool:
     return any(word and (numbers_in([word]) is not None or is_sexagesimal(word)) for word in words)
 
 
-def _uncommented(lines: list[_Line], width: int, delimiter: str = ",") -> list[_Line]:
+def _uncommented(lines: list[_Line], width: int, delimiter: str) -> list[_Line]:
     """The lines that are no comment: '# ..', '## ..', and '#..' with another number of fields than the table."""
 
     def comment(text: str, fields: int) -> bool:
-        return text.startswith(("# ", "##")) or text.strip() == "#" or (bool(width) and fields != width)
+        return text.startswith(("# ", "##")) or text.strip() == "#" or fields != width
 
     return [
         line for line in lines if not (line.text.startswith("#") and comment(line.text, len(line.fields(delimiter))))

@@ -24,5 +24,5 @@ from nuanalysis.store._foreign import (
     text_of,
     unlinked,
 )
-from nuanalysis.store._words import is_missing, is_sexagesimal, numbers_in, refuse_rows
+from nuanalysis.store._words import is_missing, is_sexagesimal, most_rows, numbers_in, refuse_rows
 from nuanalysis.store._zarr import read_zip, write_zip

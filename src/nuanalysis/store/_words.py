@@ -14,9 +14,14 @@ MISSING = frozenset({"", "n/a", "na", "null", "none", "--", "-", "...", "…"}) 
 _SEXAGESIMAL = re.compile(r"[+-]?\d{1,3}\s*[:hd°]\s*\d{1,2}(?!\d).*|[+-]?\d{1,3} \d{1,2} \d.*")
 
 
+def most_rows() -> int:
+    """The rows that are read of one table of sources: ROWS, or what NUANALYSIS_LARGEST_MB raises it to."""
+    return ROWS * largest(TABLE) // TABLE
+
+
 def refuse_rows(what: str, rows: int) -> None:
-    """Raise InputError for more rows than ROWS, or than the raised limit."""
-    if rows > (most := ROWS * largest(TABLE) // TABLE):
+    """Raise InputError for more than ``most_rows``."""
+    if rows > (most := most_rows()):
         raise InputError(
             f"{what} has {rows:,} rows, expected at most {most:,}; cut it to the sources that you need, or set "
             f"{RAISED}={-(-rows * TABLE // (ROWS * MIB))} and call again"

@@ -295,10 +295,10 @@ class _Reading:
         words, name = column.values.tolist(), self.used[key]
         bad = [word for word in words if not is_missing(word) and not is_sexagesimal(word)]
         if bad:
-            comma = _decimal_comma(bad[0])
+            bad = [word for word in bad if numbers_in([word]) is None] or bad
             self.faults.append(
                 f"its column '{name}' holds '{bad[0]}' (row {words.index(bad[0]) + 1}), expected such as 05:34:31.9 or "
-                f"numbers{comma}; leave it empty where there is none"
+                f"numbers{_decimal_comma(bad[0])} in every row; leave it empty where there is none"
             )
             return np.full(self.size, np.nan)
         hours = key == "ra" and (self.user.get("unit") != "deg" or _largest_first(words) < 24)

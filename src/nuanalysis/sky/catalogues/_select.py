@@ -108,7 +108,7 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
             + "".join(f"; {note}" for note in notes)
         )
     faults = [*table.faults, *_unplaced(table, rows)]
-    groups = found_duplicates(table, rows, choice.within)
+    groups = () if choice.duplicates == "keep" else found_duplicates(table, rows, choice.within)
     if not choice.duplicates:
         faults += duplicate_faults(table, groups, choice.within)
     taken = [np.array([row]) for row in rows]
@@ -224,6 +224,9 @@ def _weights(table: SourceTable, taken: list[Ints], asked: str) -> tuple[Floats,
     if values.dtype.kind == "U":
         return np.ones(len(taken)), [f"the weight '{asked}' is a column of words, expected numbers"]
     values = np.asarray(values, dtype=np.float64)
+    if np.isnan(values).all():
+        column = f"{name}=COLUMN, or " if name in STANDARD else ""
+        return np.ones(len(taken)), [f"no source has a {name}, by which they are weighted; say {column}another weight"]
     with np.errstate(divide="ignore", over="ignore"):
         values = 1.0 / values**2 if square else values
         means = np.array([_mean_known(values[members]) for members in taken])
