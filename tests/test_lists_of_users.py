@@ -428,6 +428,16 @@ def test_sizes_and_rows_are_bounded_and_the_bound_is_raised_as_it_says(monkeypat
     assert len(open_table(parse_catalogue("many.csv"))) == 211_000
 
 
+def test_rows_are_counted_before_a_table_is_made_of_them() -> None:
+    many = np.zeros(200_001, dtype=np.uint8)
+    fits.BinTableHDU(Table({"ra": many, "dec": many})).writeto("many.fits")
+    write(
+        "many.vot", "<VOTABLE><RESOURCE><TABLE><DATA><TABLEDATA>" + "<TR/>" * 200_001
+    )  # damaged, too: it is not parsed
+    for name in ("many.fits", "many.vot"):
+        assert "200,001 rows, expected at most 200,000" in refusal(lambda name=name: read_table(Path(name)))
+
+
 def test_headers_that_promise_more_than_there_is_and_endless_lines_are_refused() -> None:
     stream = io.BytesIO()
     fits.BinTableHDU(plain_table()).writeto(stream)
