@@ -16,7 +16,7 @@ FEWEST_FOR_A_DOUBT = 5  # sources; fewer may all lie within 24 deg of the origin
 _OLD = re.compile(r"(?<!\d)(1950|1900|1875|1855)(?!\d)|\bfk4\b", re.IGNORECASE)
 _NEW = re.compile(r"2000|icrs|fk5", re.IGNORECASE)
 _NOT_SIGMA = re.compile(
-    r"radius|diam|disc|disk|size|fwhm|contain|r_?(39|50|68|80|90|95)(?!\d)|semi_?(maj|min)", re.IGNORECASE
+    r"radius|diam|disc|disk|fwhm|contain|r_?(39|50|68|80|90|95)(?!\d)|semi_?(maj|min)", re.IGNORECASE
 )
 _SHAPE = re.compile(r"shape|morph|model|spatial", re.IGNORECASE)
 _SHAPES = re.compile(r"dis[ck]|shell|ring|r68|radial", re.IGNORECASE)
