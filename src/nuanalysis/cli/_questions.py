@@ -98,13 +98,10 @@ def _parameters(question: type[Settings], sample: type[Settings], *, several: bo
 
 def verb(name: str) -> Callable[..., None]:
     """The command of a question."""
-    from nuanalysis.engine import progress
+    from nuanalysis.answers import question
+    from nuanalysis.library.samples import SampleSpec
 
-    with progress.compiling(say):
-        from nuanalysis.answers import question
-        from nuanalysis.library.samples import SampleSpec
-
-        asked = question(name)
+    asked = question(name)
 
     def run(**values: Any) -> None:
         _run(name, values)
