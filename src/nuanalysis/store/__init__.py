@@ -24,4 +24,5 @@ from nuanalysis.store._foreign import (
     text_of,
     unlinked,
 )
+from nuanalysis.store._places import refuse_file, refuse_folder
 from nuanalysis.store._zarr import read_zip, write_zip
