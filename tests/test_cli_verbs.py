@@ -363,7 +363,7 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
             "'index': Input should be less than or equal to 4",
         ),
         (("run", "nowhere.toml"), "there is no spec at nowhere.toml"),
-        (("run", "."), "cannot be read"),
+        (("run", "."), "the spec . is a folder, expected a file"),
         (("run", "nowhere.toml", "--workers", "0"), "'--workers'"),
         (("notebooks", "params", "03_template_fit"), "Did you mean '03_template_fits'?"),
         (("data", "fetch", "tracks-ic97"), "Did you mean 'tracks-ic79'?"),

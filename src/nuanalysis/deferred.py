@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import h5py as h5py
@@ -50,7 +50,7 @@ else:
         One that was made after others had run would link other copies of what they call, and differ in the last bit.
         """
 
-        waiting: list[_Kernel] = []  # in the order of their definition, which is that of the imports
+        waiting: ClassVar[list[_Kernel]] = []  # in the order of their definition, which is that of the imports
         making = threading.RLock()
 
         def __init__(self, function: Callable[..., Any], *given: Any, **options: Any) -> None:

@@ -117,9 +117,9 @@ def run(spec: str | Path, *, runs: str | Path = "runs", bench: Bench | None = No
     Without notebooks: ``nuanalysis run`` executes those too.  A killed run goes on where it was.
     """
     from nuanalysis.workflow import steps
-    from nuanalysis.workflow.spec import read_spec
+    from nuanalysis.workflow.run import checked
 
-    asked = read_spec(Path(spec))
+    asked = checked(Path(spec), Path(runs))
     where = bench or default_bench()
     folder = Path(runs) / asked.name
     with where.executor, progress.compiling(where.progress):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
+from nuanalysis.answers import HYPOTHESES
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -41,7 +42,7 @@ def faults_of_a_setting() -> Iterator[None]:
     """A fault of a setting as pydantic collects it: ValueError in place of InputError."""
     try:
         yield
-    except InputError as error:
+    except (InputError, OSError) as error:  # OSError: a name that the file system does not take
         raise ValueError(str(error)) from error
 
 
@@ -113,8 +114,7 @@ Smear = Annotated[
 ]
 
 
-#: Settings that name hypotheses; those that name lists of sources.
-HYPOTHESES = ("hypothesis", "hypotheses", "models", "diffuse")
+#: Settings that name lists of sources.
 _LISTS = ("catalogue", "catalogues", "sources")
 
 

@@ -63,8 +63,8 @@ def of_ours(error: Exception, arguments: list[str]) -> int:
     print(printable("".join(traceback.format_exception(error, limit=-8 if deep else None))), file=sys.stderr, end="")
     said = "something that was given nests too deeply to be read; make it flatter" if deep else str(error)
     message = (
-        f"{type(error).__name__}: {said.rstrip('.')}. If the input is sound, this is a fault of nuanalysis: please report "
-        f"the lines above and what was called to {REPORT_TO}"
+        f"{type(error).__name__}: {said.rstrip('.')}. If the input is sound, this is a fault of nuanalysis: please "
+        f"report the lines above and what was called to {REPORT_TO}"
     )
     return refused("Fault", message, FAULT, arguments)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,14 @@ from nuanalysis.errors import printable
 
 if TYPE_CHECKING:
     from nuanalysis.records import Record
+
+
+def finite(value: float) -> float:
+    """A number of the command line as it is; every range lets NaN through where older libraries read it."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value}; expected a finite number")
+    return value
+
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress stays on stderr.")]
 

@@ -143,7 +143,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
         lambda: kind.of(**given(kind, values)),
         lambda: made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so"),
         lambda: [samples.sample_spec(name=one, **cuts) for one in wanted],
-        lambda: output and refuse_folder(output, "--output"),
+        *([partial(refuse_folder, output, "--output")] if output else []),
     )
     samples.refuse_shared_events([samples.recipe(one) for one in wanted])
     executor = engine.open()  # refuses what cannot be; starts nothing
