@@ -54,7 +54,7 @@ def _here() -> bool:
 
 def _of(error: OSError) -> str:
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    return " and ".join(names) + f": {error.strerror}" if names and error.strerror else str(error)
+    return " and ".join(names) + f": {error.strerror}" if names and error.strerror else str(error).rstrip(".")
 
 
 def of_ours(error: Exception, arguments: list[str]) -> int:

@@ -52,11 +52,11 @@ def read(kind: type[R], path: Path, step: str) -> R:
     """A document of a run.  Raises StepMissing, which names the step that writes it, or DataError."""
     if not path.is_file():
         raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    remedy = f"it is damaged: remove it and run '{step}' again, finished parts are kept"
+    remedy = f"{path.name} is damaged: remove it and run '{step}' again, finished parts are kept"
     document = read_json(path, "the file", remedy)
     try:
         return kind.from_dict(document)
     except ValidationError as error:
         raise DataError(
-            f"the file {path} cannot be read:\n  - {faults_in_words(error, (kind,))}\n{remedy[0].upper()}{remedy[1:]}"
+            f"the file {path} cannot be read:\n  - {faults_in_words(error, (kind,))}\n{remedy}"
         ) from error

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.provenance import code_fingerprint
-from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.errors import DataError, InputError, StepMissing, did_you_mean
 from nuanalysis.ingest import RELEASES, holdings, verify
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of
@@ -183,6 +183,15 @@ def select_samples(
     made = Selection(samples=tuple(cards), cut_flow=tuple(flows))
     write_json(folder / "selection.json", made.to_dict())
     return made.samples, made.cut_flow
+
+
+def cards_of(cards: Sequence[SampleCard], sample: str) -> tuple[SampleCard, ...]:
+    """The cards of one sample of a run, or of 'all'.  Raises InputError for one that the run does not hold."""
+    found = tuple(card for card in cards if sample in ("all", card.sample))
+    if not found:
+        held = ["all", *(card.sample for card in cards)]
+        raise InputError(f"the run holds no sample '{sample}'.{did_you_mean(sample, held)}")
+    return found
 
 
 def _card(ready: Samples) -> SampleCard:

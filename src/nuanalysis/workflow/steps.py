@@ -31,6 +31,7 @@ from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.store import atomic_write, parsing, read_json, write_zip
 from nuanalysis.workflow._documents import Book, Part, Selection, read
 from nuanalysis.workflow._events import STORE_TAG as STORE_TAG
+from nuanalysis.workflow._events import cards_of as cards_of
 from nuanalysis.workflow._events import data_fingerprint as data_fingerprint
 from nuanalysis.workflow._events import (
     events_key,
@@ -93,7 +94,7 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
 
 def _entry(asked: Asked, held: Part, path: Path, folder: Path) -> Entry:
     """A kept answer with the large datasets that the run folder holds of it.  Raises DataError for a damaged one."""
-    with parsing(path, "the file", f"remove it and run '{_ASK}' again, finished parts are kept", error=DataError):
+    with parsing(path, "the file", f"{path.name} is damaged: remove it and run '{_ASK}' again", error=DataError):
         entry = Entry(section=asked.section, name=asked.name, answer=held.answer)
     return publish.with_products(entry, folder)
 
@@ -180,7 +181,7 @@ def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[S
 
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
-    selection = read(Selection, folder / "selection.json", "02_event_selection")
+    selection = read(Selection, folder / "selection.json", f"{_ASK}', or '02_event_selection")
     book = stored(folder)
     entries, costs = _parts(spec, folder)
     path = folder / "results.json"
