@@ -224,4 +224,4 @@ def test_help_is_cheap(arguments):
 
 def test_help_of_a_question_brings_what_its_file_imports_and_no_more():
     """Its options are the fields of a record that stands beside the work."""
-    assert called(["fit", "--help"]) & HEAVY <= {"numba", "numpy", "pandas", "pyarrow", "scipy", "xarray"}
+    assert called(["fit", "--help"]) & HEAVY <= {"numpy", "pandas", "pyarrow", "scipy", "xarray"}

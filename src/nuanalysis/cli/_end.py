@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -18,7 +17,7 @@ from nuanalysis.errors import EnvironmentFault, printable
 
 #: Where a fault of ours is told; an address once the project has one that is public.
 REPORT_TO = "the issue tracker of the repository that this copy of nuanalysis came from"
-USAGE, FAULT, INTERRUPTED, TERMINATED, UNREAD = 2, 70, 130, 143, 141
+USAGE, FAULT, INTERRUPTED, TERMINATED = 2, 70, 130, 143
 
 
 def refused(kind: str, message: str, code: int, arguments: list[str]) -> int:
@@ -31,9 +30,6 @@ def refused(kind: str, message: str, code: int, arguments: list[str]) -> int:
 
 def of_the_machine(error: OSError | MemoryError, arguments: list[str]) -> int:
     """The end of a command that the machine stopped, in a place where nobody expected it."""
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python fails once more while it leaves
-        return refused("BrokenPipe", "nobody reads the output any more", UNREAD, [])
     if isinstance(error, MemoryError):
         said = "there is not enough memory for this: use fewer workers, fewer trials or coarser maps"
     elif not _here():

@@ -57,6 +57,4 @@ def read(kind: type[R], path: Path, step: str) -> R:
     try:
         return kind.from_dict(document)
     except ValidationError as error:
-        raise DataError(
-            f"the file {path} cannot be read:\n  - {faults_in_words(error, (kind,))}\n{remedy}"
-        ) from error
+        raise DataError(f"the file {path} cannot be read:\n  - {faults_in_words(error, (kind,))}\n{remedy}") from error

@@ -156,7 +156,7 @@ def _failure(name: str, cell: int, cause: str, kept: Path) -> NotebookFailed:
     kind = getattr(errors, cause.partition(":")[0], None)
     ours = isinstance(kind, type) and issubclass(kind, NuanalysisError)
     return NotebookFailed(
-        f"notebook {name} failed in cell {cell}: {cause.rstrip(".")}. The executed copy is kept as {kept}.",
+        f"notebook {name} failed in cell {cell}: {cause.rstrip('.')}. The executed copy is kept as {kept}.",
         cell=cell,
         cause=cause,
         exit_code=kind.exit_code if ours and kind is not None else 1,

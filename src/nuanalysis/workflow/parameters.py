@@ -35,7 +35,7 @@ def _text(default: str, said: str, check: Callable[[str], object] = str) -> tupl
     def known(word: str) -> str:
         try:
             check(word)
-        except InputError as error:
+        except (InputError, OSError) as error:  # OSError: a name that the file system does not take
             raise ValueError(str(error)) from error
         return word
 

@@ -164,7 +164,7 @@ def _leave_out(written: dict[str, Any]) -> dict[str, str]:
     left_out = {str(one.get("name")): reason for one in hypotheses if (reason := _why_unknown(str(one.get("name"))))}
     if not left_out:
         return {}
-    written["hypothesis"] = [one for one in _tables(written, "hypothesis") if one.get("name") not in left_out]
+    written["hypothesis"] = [one for one in _tables(written, "hypothesis") if str(one.get("name")) not in left_out]
     for section in [name for name in written if name in QUESTIONS]:
         kept = []
         for table in _tables(written, section):
