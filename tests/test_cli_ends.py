@@ -1,4 +1,4 @@
-"""How a command ends that could not do its work: a sentence, an exit code, and nothing that reaches the terminal raw."""
+"""How a command ends that could not do its work: a sentence, an exit code, nothing raw for the terminal."""
 
 from __future__ import annotations
 

@@ -247,6 +247,72 @@ def test_two_runs_in_one_folder_exclude_each_other(folder: Path, monkeypatch: py
     assert log(folder) == []
 
 
+def test_a_kernel_that_somebody_planted_is_not_started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = folder / "planted" / "kernels" / "python3"
+    planted.mkdir(parents=True)
+    argv = ["sh", "-c", f"touch {folder / 'started'}; sleep 60"]
+    (planted / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python", "language": "python"}))
+    for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(folder / "planted"))
+    write(folder, "01_first", "import sys\nprint(sys.executable)")
+    assert go(folder, ["01_first"]) == {"01_first": "finished: never run"}
+    assert not (folder / "started").exists()
+    assert sys.executable in (folder / "run" / "notebooks" / "01_first.ipynb").read_text(encoding="utf-8")
+
+
+def test_a_clock_that_is_set_back_decides_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(f"20{60 - k}-01-01T00:00:00.000000+00:00" for k in range(60))
+    monkeypatch.setattr(runner, "_now", lambda: next(clock))
+    monkeypatch.setattr(time, "time", lambda: 60.0 - 1e6 * int(next(clock)[2:4]))
+    two = ["01_first", "02_second"]
+    assert set(go(folder, two).values()) == {"finished: never run"}
+    runs = read_manifest(folder / "run" / "run.json")
+    assert all(run.ended < run.started and run.seconds >= 0 for run in runs.values())
+    assert all(text.startswith("skipped: unchanged since 20") for text in go(folder, two).values())
+
+
+def test_an_error_of_ours_is_one_line_in_a_notebook(folder: Path) -> None:
+    write(folder, "01_first", "from nuanalysis.errors import StepMissing\nraise StepMissing('run it\\x1b[2J first')")
+    with pytest.raises(NotebookFailed):
+        go(folder, ["01_first"])
+    copy = nbformat.read(folder / "run" / "notebooks" / "01_first.failed.ipynb", as_version=4)
+    [error] = [out for cell in copy.cells for out in cell.get("outputs", ()) if out.output_type == "error"]
+    assert error.traceback == ["StepMissing: run it\\x1b[2J first"]
+
+
+ALONE = """
+name = "alone"
+[[sample]]
+name = "cascades-2023"
+min_log10_energy = 4.0
+[[hypothesis]]
+name = "template:galactic-plane-box"
+trials = { scrambles = 200, injections = 100 }
+[[hypothesis]]
+name = "stack:snr"
+trials = { scrambles = 200, injections = 100 }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["02_event_selection", "03_template_fits", "04_stacking"])
+def test_a_notebook_opened_first_makes_what_it_needs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "alone.toml").write_text(ALONE)
+    values = {name: {"spec": str(tmp_path / "alone.toml"), "run_folder": str(tmp_path / "run")}}
+    [done] = run_all([name], tmp_path / "run", values, progress=silent)
+    assert done.status == "finished"
+
+
+def test_the_last_notebook_opened_first_says_in_a_line_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "alone.toml").write_text(ALONE)
+    values = {"05_data_release": {"spec": str(tmp_path / "alone.toml"), "run_folder": str(tmp_path / "run")}}
+    with pytest.raises(NotebookFailed, match=r"StepMissing: no selection\.json in .*; run 'nuanalysis run SPEC'"):
+        run_all(["05_data_release"], tmp_path / "run", values, progress=silent)
+
+
 def test_a_damaged_manifest_is_an_input_error(folder: Path) -> None:
     (folder / "run").mkdir()
     (folder / "run" / "run.json").write_text('{"schema": 1, "notebooks": {"01_first": {}}}')

@@ -177,7 +177,8 @@ def test_parameters_without_end(call: Call, value: str) -> None:
 @pytest.mark.parametrize(
     "content",
     ["", "{", "[]", "null", '{"cells": 3}', '{"cells": [3]}', '{"cells": [{"cell_type": "code"}]}', "[" * 100_000,
-     '{"cells": [{"cell_type": "code", "source": 5}]}', '{"cells": [{"cell_type": "code", "source": "", "metadata": 1}]}',
+     '{"cells": [{"cell_type": "code", "source": 5}]}',
+     '{"cells": [{"cell_type": "code", "source": "", "metadata": 1}]}',
      "\ufeff\0", '{"cells": NaN}'],
 )  # fmt: skip
 def test_files_that_are_no_notebooks(call: Call, tmp_path: Path, content: str) -> None:
@@ -248,7 +249,8 @@ def brought(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> set[str]:
     """Modules that a call in a process of its own has brought."""
     monkeypatch.undo()
     script = (
-        f"import sys\nfrom nuanalysis.cli import main\ntry:\n    main({list(arguments)!r})\nexcept SystemExit:\n    pass\n"
+        f"import sys\nfrom nuanalysis.cli import main\ntry:\n    main({list(arguments)!r})\n"
+        "except SystemExit:\n    pass\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
