@@ -326,14 +326,16 @@ SCRIPT = """
     import sys
     from pathlib import Path
     from test_notebook_runner import MODELS
+    from nuanalysis.cli import _end
     from nuanalysis.workflow import parameters
     from nuanalysis.workflow.notebooks import run_all
 
     parameters.PARAMETERS = MODELS
-    run_all(
-        list(MODELS), Path("run"), {}, progress=lambda line: print(line, file=sys.stderr, flush=True),
-        notebooks=Path("source"),
-    )
+    with _end.terminable():
+        run_all(
+            list(MODELS), Path("run"), {}, progress=lambda line: print(line, file=sys.stderr, flush=True),
+            notebooks=Path("source"),
+        )
 """
 PATIENT = (
     "import os, time\nopen('kernel', 'w').write(str(os.getpid()))\nif not os.path.exists('quick'):\n    time.sleep(60)"
@@ -362,10 +364,13 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def test_ctrl_c_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(folder: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(
+    folder: Path, number: signal.Signals
+) -> None:
     process = started_runner(folder)
     start = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=10)
     assert time.monotonic() - start < 5
     assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -373,6 +378,8 @@ def test_ctrl_c_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(
     run = read_manifest(folder / "run" / "run.json")["02_second"]
     assert (run.status, run.cell) == ("interrupted", 3)
     assert (folder / "run" / "notebooks" / "02_second.failed.ipynb").exists()
+    (folder / "quick").touch()
+    assert go(folder)["02_second"] == "finished: last run was interrupted in cell 3"
 
 
 def test_a_killed_runner_is_called_interrupted_by_the_next_which_goes_on(folder: Path) -> None:

@@ -92,6 +92,7 @@ def test_a_fit(call: Call, arguments: tuple[str, ...], code: int, said: str) -> 
         (("catalogues", "show", "snr", "--sample", "track"), 2, "Did you mean 'tracks'?"),
         (("catalogues", "show", "snr", "--sample", "tracks"), 3, "data fetch tracks-ic40"),
         (("notebooks", "run", "07_sky_map", "-p", "sample=cascade"), 2, "Did you mean 'cascades-2023'?"),
+        (("notebooks", "run", "07_sky_map", "--folder", "file"), 2, "--folder file cannot be a folder"),
     ],
     ids=lambda one: "-".join(one[:1] + one[-1:])[:40] if isinstance(one, tuple) else "",
 )
