@@ -43,8 +43,8 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Run one notebook with papermill; a finished and unchanged one is skipped, with the reason."""
-    from nuanalysis.workflow.notebooks import run_all
     from nuanalysis.store import refuse_folder
+    from nuanalysis.workflow.notebooks import run_all
     from nuanalysis.workflow.parameters import read_values
 
     refuse_folder(folder, "--folder")
