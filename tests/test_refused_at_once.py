@@ -125,7 +125,7 @@ HYPOTHESIS = '[[hypothesis]]\nname = "stack:snr"'
         ("", '[[sources]]\nname = "s"\ncatalogue = "hgps"', "data fetch source-catalogues"),
         ("", '[[leak]]\nname = "l"\ndiffuse = "template:flat.npy"', "its frame is not stated"),
         ("", '[[expect]]\nname = "e"\nhypothesis = "stack:snrs"\nflux = 1e-11', "Did you mean 'snr'?"),
-        ("", '[[hypothesis]]\nname = ["stack:snr"]\noptional = true', "should be a valid string"),
+        ("", '[[hypothesis]]\nname = ["stack:snr"]\noptional = true', "is not of the form template:NAME"),
     ],
     ids=lambda one: one.replace("\n", " ")[:40],
 )
