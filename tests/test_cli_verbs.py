@@ -436,6 +436,13 @@ def test_a_bad_map_ends_in_exit_code_2_with_all_its_faults(
     assert "its ordering is not stated" in message
 
 
+def test_a_hypothesis_alike_at_all_right_ascensions_is_refused(call: Call) -> None:
+    for verb in ("fit", "limit"):
+        code, kind, message = the_error(call(verb, *FIT[1:], "template:isotropic", "--json"))
+        assert (code, kind) == (2, "InputError")
+        assert "'template:isotropic' has the same density at all right ascensions" in message
+
+
 def test_a_map_cut_short_and_one_that_is_none(call: Call, tmp_path: Path) -> None:
     np.save(tmp_path / "map.npy", np.ones(12 * 8**2))
     whole = (tmp_path / "map.npy").read_bytes()

@@ -25,7 +25,7 @@ from nuanalysis.library.catalogues import PREFIX
 from nuanalysis.library.hypotheses import at_hand, check_name, model_origin, read_hypotheses
 from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import FitResult, maximise
+from nuanalysis.likelihood import FitResult, maximise, refuse_flat
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Sample, Terms, prepare, terms
 from nuanalysis.records import Position, Provenance, Record, Settings, made, setting, shown, table
 from nuanalysis.sky.records import Catalogue, PointSource
@@ -252,8 +252,13 @@ def prepared_on(hypothesis: Hypothesis, samples: Samples) -> Problem:
 
 
 def prepared_on_seasons(hypothesis: Hypothesis, seasons: tuple[Sample, ...], seed: int) -> Problem:
-    """A hypothesis prepared on the seasons of a sample; seed : of its trials."""
-    return Problem(prepare(hypothesis, seasons), problem_fingerprint(hypothesis, seasons), seed)
+    """A hypothesis prepared on the seasons of a sample; seed : of its trials.
+
+    Raises InputError for one that is alike at all right ascensions: its n_s would have no bound.
+    """
+    prepared = prepare(hypothesis, seasons)
+    refuse_flat((prepared,))
+    return Problem(prepared, problem_fingerprint(hypothesis, seasons), seed)
 
 
 def fit_data(problem: Problem) -> tuple[FitResult, Terms]:
