@@ -363,7 +363,7 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
             "'index': Input should be less than or equal to 4",
         ),
         (("run", "nowhere.toml"), "there is no spec at nowhere.toml"),
-        (("run", "."), "cannot be read"),
+        (("run", "."), "the spec . is a folder, expected a file"),
         (("run", "nowhere.toml", "--workers", "0"), "'--workers'"),
         (("notebooks", "params", "03_template_fit"), "Did you mean '03_template_fits'?"),
         (("data", "fetch", "tracks-ic97"), "Did you mean 'tracks-ic79'?"),
@@ -436,6 +436,13 @@ def test_a_bad_map_ends_in_exit_code_2_with_all_its_faults(
     assert "its ordering is not stated" in message
 
 
+def test_a_hypothesis_alike_at_all_right_ascensions_is_refused(call: Call) -> None:
+    for verb in ("fit", "limit"):
+        code, kind, message = the_error(call(verb, *FIT[1:], "template:isotropic", "--json"))
+        assert (code, kind) == (2, "InputError")
+        assert "'template:isotropic' has the same density at all right ascensions" in message
+
+
 def test_a_map_cut_short_and_one_that_is_none(call: Call, tmp_path: Path) -> None:
     np.save(tmp_path / "map.npy", np.ones(12 * 8**2))
     whole = (tmp_path / "map.npy").read_bytes()
@@ -501,7 +508,10 @@ def test_a_damaged_release_of_events_ends_in_an_error_of_ours(
     from nuanalysis.ingest import tracks_ic40
 
     shutil.copytree(mirror / tracks_ic40.RELEASE.folder, tmp_path / "mirror" / tracks_ic40.RELEASE.folder)
-    [events] = (tmp_path / "mirror").rglob("events/IC40_exp.csv.gz")
+    for other in mirror.iterdir():  # releases that are not here are refused before any is read
+        if not (tmp_path / "mirror" / other.name).exists():
+            (tmp_path / "mirror" / other.name).symlink_to(other)
+    [events] = (tmp_path / "mirror" / tracks_ic40.RELEASE.folder).rglob("events/IC40_exp.csv.gz")
     events.chmod(0o644)
     spoil(events, damage)
     monkeypatch.setenv("NUANALYSIS_DATA", str(tmp_path / "mirror"))

@@ -247,6 +247,72 @@ def test_two_runs_in_one_folder_exclude_each_other(folder: Path, monkeypatch: py
     assert log(folder) == []
 
 
+def test_a_kernel_that_somebody_planted_is_not_started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = folder / "planted" / "kernels" / "python3"
+    planted.mkdir(parents=True)
+    argv = ["sh", "-c", f"touch {folder / 'started'}; sleep 60"]
+    (planted / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python", "language": "python"}))
+    for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(folder / "planted"))
+    write(folder, "01_first", "import sys\nprint(sys.executable)")
+    assert go(folder, ["01_first"]) == {"01_first": "finished: never run"}
+    assert not (folder / "started").exists()
+    assert sys.executable in (folder / "run" / "notebooks" / "01_first.ipynb").read_text(encoding="utf-8")
+
+
+def test_a_clock_that_is_set_back_decides_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(f"20{60 - k}-01-01T00:00:00.000000+00:00" for k in range(60))
+    monkeypatch.setattr(runner, "_now", lambda: next(clock))
+    monkeypatch.setattr(time, "time", lambda: 60.0 - 1e6 * int(next(clock)[2:4]))
+    two = ["01_first", "02_second"]
+    assert set(go(folder, two).values()) == {"finished: never run"}
+    runs = read_manifest(folder / "run" / "run.json")
+    assert all(run.ended < run.started and run.seconds >= 0 for run in runs.values())
+    assert all(text.startswith("skipped: unchanged since 20") for text in go(folder, two).values())
+
+
+def test_an_error_of_ours_is_one_line_in_a_notebook(folder: Path) -> None:
+    write(folder, "01_first", "from nuanalysis.errors import StepMissing\nraise StepMissing('run it\\x1b[2J first')")
+    with pytest.raises(NotebookFailed):
+        go(folder, ["01_first"])
+    copy = nbformat.read(folder / "run" / "notebooks" / "01_first.failed.ipynb", as_version=4)
+    [error] = [out for cell in copy.cells for out in cell.get("outputs", ()) if out.output_type == "error"]
+    assert error.traceback == ["StepMissing: run it\\x1b[2J first"]
+
+
+ALONE = """
+name = "alone"
+[[sample]]
+name = "cascades-2023"
+min_log10_energy = 4.0
+[[hypothesis]]
+name = "template:galactic-plane-box"
+trials = { scrambles = 200, injections = 100 }
+[[hypothesis]]
+name = "stack:snr"
+trials = { scrambles = 200, injections = 100 }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["02_event_selection", "03_template_fits", "04_stacking"])
+def test_a_notebook_opened_first_makes_what_it_needs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "alone.toml").write_text(ALONE)
+    values = {name: {"spec": str(tmp_path / "alone.toml"), "run_folder": str(tmp_path / "run")}}
+    [done] = run_all([name], tmp_path / "run", values, progress=silent)
+    assert done.status == "finished"
+
+
+def test_the_last_notebook_opened_first_says_in_a_line_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "alone.toml").write_text(ALONE)
+    values = {"05_data_release": {"spec": str(tmp_path / "alone.toml"), "run_folder": str(tmp_path / "run")}}
+    with pytest.raises(NotebookFailed, match=r"StepMissing: no selection\.json in .*; run 'nuanalysis run SPEC'"):
+        run_all(["05_data_release"], tmp_path / "run", values, progress=silent)
+
+
 def test_a_damaged_manifest_is_an_input_error(folder: Path) -> None:
     (folder / "run").mkdir()
     (folder / "run" / "run.json").write_text('{"schema": 1, "notebooks": {"01_first": {}}}')
@@ -260,14 +326,16 @@ SCRIPT = """
     import sys
     from pathlib import Path
     from test_notebook_runner import MODELS
+    from nuanalysis.cli import _end
     from nuanalysis.workflow import parameters
     from nuanalysis.workflow.notebooks import run_all
 
     parameters.PARAMETERS = MODELS
-    run_all(
-        list(MODELS), Path("run"), {}, progress=lambda line: print(line, file=sys.stderr, flush=True),
-        notebooks=Path("source"),
-    )
+    with _end.terminable():
+        run_all(
+            list(MODELS), Path("run"), {}, progress=lambda line: print(line, file=sys.stderr, flush=True),
+            notebooks=Path("source"),
+        )
 """
 PATIENT = (
     "import os, time\nopen('kernel', 'w').write(str(os.getpid()))\nif not os.path.exists('quick'):\n    time.sleep(60)"
@@ -296,10 +364,13 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def test_ctrl_c_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(folder: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(
+    folder: Path, number: signal.Signals
+) -> None:
     process = started_runner(folder)
     start = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=10)
     assert time.monotonic() - start < 5
     assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -307,6 +378,8 @@ def test_ctrl_c_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(
     run = read_manifest(folder / "run" / "run.json")["02_second"]
     assert (run.status, run.cell) == ("interrupted", 3)
     assert (folder / "run" / "notebooks" / "02_second.failed.ipynb").exists()
+    (folder / "quick").touch()
+    assert go(folder)["02_second"] == "finished: last run was interrupted in cell 3"
 
 
 def test_a_killed_runner_is_called_interrupted_by_the_next_which_goes_on(folder: Path) -> None:

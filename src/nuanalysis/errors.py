@@ -32,6 +32,10 @@ class NuanalysisError(Exception):
     def __str__(self) -> str:
         return printable(super().__str__())
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback: its reader needs the sentence, not our files."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(NuanalysisError):
     """A name, number, spec or user file that was given is wrong: correct it and call again."""

@@ -70,12 +70,15 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
                 "this answer was read from a file or is of another question; give the sample and hypothesis"
             )
         settings = {"hypothesis": posed.hypothesis, **settings}
+    several = list(events) if isinstance(events, list | tuple) else [events]
+    if len(several) != 1 and not kind.several:
+        raise InputError(f"'{name}' is asked of one sample; found {len(several)}")
     asked = kind.of(**settings)
     asked.at_hand()
-    several = list(events) if isinstance(events, list | tuple) else [events]
+    for one in several:
+        if isinstance(one, str):
+            samples.at_hand(samples.sample_spec(name=one))
     ready = tuple(sample(one) for one in several)
-    if len(ready) != 1 and not kind.several:
-        raise InputError(f"'{name}' is asked of one sample; found {len(ready)}")
     samples.refuse_shared_events(ready)
     where = bench or default_bench()
     with where.executor, progress.compiling(where.progress):
@@ -114,9 +117,9 @@ def run(spec: str | Path, *, runs: str | Path = "runs", bench: Bench | None = No
     Without notebooks: ``nuanalysis run`` executes those too.  A killed run goes on where it was.
     """
     from nuanalysis.workflow import steps
-    from nuanalysis.workflow.spec import read_spec
+    from nuanalysis.workflow.run import checked
 
-    asked = read_spec(Path(spec))
+    asked = checked(Path(spec), Path(runs))
     where = bench or default_bench()
     folder = Path(runs) / asked.name
     with where.executor, progress.compiling(where.progress):

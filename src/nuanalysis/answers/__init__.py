@@ -33,7 +33,10 @@ QUESTIONS = (
     "measure",
 )
 
-__all__ = ["QUESTIONS", "Answer", "Named", "Question", "answer_of", "question"]
+#: Settings of questions that name hypotheses.
+HYPOTHESES = ("hypothesis", "hypotheses", "models", "diffuse")
+
+__all__ = ["HYPOTHESES", "QUESTIONS", "Answer", "Named", "Question", "answer_of", "question"]
 
 
 def question(name: str) -> type[Question]:

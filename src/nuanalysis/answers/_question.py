@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
+from nuanalysis.answers import HYPOTHESES
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem, problem_fingerprint
 from nuanalysis.errors import InputError
-from nuanalysis.library.catalogues import PREFIX, open_catalogue
-from nuanalysis.library.hypotheses import check_name, model_origin, read_hypotheses
+from nuanalysis.library.catalogues import PREFIX
+from nuanalysis.library.hypotheses import at_hand, check_name, model_origin, read_hypotheses
 from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import FitResult, maximise
+from nuanalysis.likelihood import FitResult, maximise, refuse_flat
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Sample, Terms, prepare, terms
 from nuanalysis.records import Position, Provenance, Record, Settings, made, setting, shown, table
 from nuanalysis.sky.records import Catalogue, PointSource
@@ -41,7 +42,7 @@ def faults_of_a_setting() -> Iterator[None]:
     """A fault of a setting as pydantic collects it: ValueError in place of InputError."""
     try:
         yield
-    except InputError as error:
+    except (InputError, OSError) as error:  # OSError: a name that the file system does not take
         raise ValueError(str(error)) from error
 
 
@@ -50,7 +51,7 @@ def name_of(one: object) -> str:
     return str(getattr(one, "name", one))
 
 
-def _checked(given: object) -> object:
+def checked(given: object) -> object:
     """A name that can be told without reading a map, or one of our own nouns."""
     with faults_of_a_setting():
         if not isinstance(given, str):
@@ -70,7 +71,7 @@ def _checked_sources(given: object) -> object:
 
 
 #: template:NAME, template:FILE, stack:CATALOGUE, point:RA,DEC, or a noun that Python holds.
-Named = Annotated[Any, BeforeValidator(_checked), PlainSerializer(name_of)]
+Named = Annotated[Any, BeforeValidator(checked), PlainSerializer(name_of)]
 #: A list of sources: a name, NAME?rule=.., a file, or a catalogue that Python holds.
 SourceList = Annotated[Any, BeforeValidator(_checked_sources), PlainSerializer(name_of)]
 
@@ -113,6 +114,10 @@ Smear = Annotated[
 ]
 
 
+#: Settings that name lists of sources.
+_LISTS = ("catalogue", "catalogues", "sources")
+
+
 class Question(Settings):
     """What is asked: one record is a section of the spec, the options of a verb and the arguments in Python.
 
@@ -132,12 +137,21 @@ class Question(Settings):
         """The question with these settings.  Raises InputError with all faults in one message."""
         return made(cls, values, f"'{cls.__module__.rpartition('.')[2]}' cannot be asked so")
 
+    def names(self) -> tuple[str, ...]:
+        """The hypotheses it names, lists of sources as stacks."""
+        out: list[str] = []
+        for key, value in self:
+            words = [one for one in (value if isinstance(value, tuple) else (value,)) if one and isinstance(one, str)]
+            if key in _LISTS:
+                out += [f"{PREFIX}{word.removeprefix(PREFIX)}" for word in words]
+            elif key in HYPOTHESES:
+                out += [word for word in words if ":" in word]
+        return tuple(out)
+
     def at_hand(self) -> None:
-        """Raise DataError for a list of sources whose release is not here: said before any sample is made."""
-        for value in dict(self).values():
-            for name in value if isinstance(value, tuple) else (value,):
-                if isinstance(name, str) and name.startswith((PREFIX, "each:")):
-                    open_catalogue(name.partition(":")[2])
+        """Raise InputError or DataError for files that are not here or cannot be read: before any sample is made."""
+        for name in self.names():
+            at_hand(name)
 
     @classmethod
     def title(cls) -> str:
@@ -194,13 +208,12 @@ class Answer(Record):
     def write(self, folder: str | Path) -> tuple[Path, ...]:
         """Write JSON, table, figures and whatever else belongs to the answer into a folder; returns the paths.
 
-        Raises InputError where ``folder`` is a file.
+        Raises InputError where ``folder`` is a file, EnvironmentFault where it cannot be written.
         """
         from nuanalysis import plot, store
 
         folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file; name a folder, or one that does not exist yet")
+        store.refuse_folder(folder)
         hypothesis = getattr(getattr(self, "tested", None), "hypothesis", "")
         parts = (self.name, plot.slug(self.provenance.sample), hypothesis and plot.slug(hypothesis))
         stem = "-".join(filter(None, parts))
@@ -239,8 +252,13 @@ def prepared_on(hypothesis: Hypothesis, samples: Samples) -> Problem:
 
 
 def prepared_on_seasons(hypothesis: Hypothesis, seasons: tuple[Sample, ...], seed: int) -> Problem:
-    """A hypothesis prepared on the seasons of a sample; seed : of its trials."""
-    return Problem(prepare(hypothesis, seasons), problem_fingerprint(hypothesis, seasons), seed)
+    """A hypothesis prepared on the seasons of a sample; seed : of its trials.
+
+    Raises InputError for one that is alike at all right ascensions: its n_s would have no bound.
+    """
+    prepared = prepare(hypothesis, seasons)
+    refuse_flat((prepared,))
+    return Problem(prepared, problem_fingerprint(hypothesis, seasons), seed)
 
 
 def fit_data(problem: Problem) -> tuple[FitResult, Terms]:

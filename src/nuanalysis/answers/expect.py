@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from nuanalysis.answers._question import Answer, Question, provenance_of
+from pydantic import BeforeValidator, PlainSerializer
+
+from nuanalysis.answers._question import Answer, Question, checked, name_of, provenance_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
@@ -16,11 +18,17 @@ ISOTROPIC = "isotropic"
 _ISOTROPIC_UNIT = "GeV-1 cm-2 s-1 sr-1"
 
 
+def _known(given: object) -> object:
+    return given if isinstance(given, str) and given == ISOTROPIC else checked(given)
+
+
 class Expect(Question):
     """Expected number of detected events for a flux, or for a model as it is."""
 
     example: ClassVar = {"hypothesis": "stack:snr", "flux": 1e-11}
-    hypothesis: Any = setting(help="template:NAME or FILE, stack:CATALOGUE, point:RA,DEC in degrees, or isotropic")
+    hypothesis: Annotated[Any, BeforeValidator(_known), PlainSerializer(name_of)] = setting(
+        help="template:NAME or FILE, stack:CATALOGUE, point:RA,DEC in degrees, or isotropic"
+    )
     flux: float | None = setting(
         None, above=0, high=1, unit=fluxes.UNIT,
         help="E^2 dN/dE at 100 TeV per flavour; isotropic: dN/dE at 100 TeV, GeV-1 cm-2 s-1 sr-1; without: the model's",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import traceback
 from importlib import import_module
 from typing import Any
 
 import typer
 
+from nuanalysis.cli import _end
 from nuanalysis.cli._questions import doc_of, verb
 from nuanalysis.engine import ONE_THREAD
 from nuanalysis.errors import NuanalysisError
@@ -79,46 +78,37 @@ def build(arguments: list[str]) -> typer.Typer:
     return app
 
 
-_INTERRUPTED = 130
 # Newer typer carries a click of its own: its root error is found through a name that both have.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-def _refuse(kind: str, message: str, code: int, arguments: list[str]) -> int:
-    """Say why on stderr, and on stdout as the one document where JSON was asked for."""
-    print(f"{kind}: {message}", file=sys.stderr)
-    if "--json" in arguments:
-        print(json.dumps({"error": {"kind": kind, "message": message, "exit_code": code}}))
-    return code
-
-
 def _call(arguments: list[str]) -> int:
-    """Run the command line and return its exit code: 0 good, the error's own, 2 usage, 130 interrupted."""
-    try:
-        code = int(build(arguments)(arguments, standalone_mode=False) or 0)
-        if code == _INTERRUPTED:  # newer typer turns Ctrl-C into an exit code of its own
-            raise KeyboardInterrupt
-        return code
-    except NuanalysisError as error:
-        return _refuse(type(error).__name__, str(error), error.exit_code, arguments)
-    except typer.Exit as leave:
-        return int(leave.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        return _refuse("Interrupted", "finished work is kept, call again to go on", _INTERRUPTED, arguments)
-    except OSError as error:
-        return _refuse(type(error).__name__, str(error), 4, arguments)
-    except Exception as error:
-        if isinstance(error, _UsageError):
+    """Run the command line and return its exit code: 0 good, the error's own, or one of ``_end``."""
+    with _end.terminable() as came:
+        try:
+            code = int(build(arguments)(arguments, standalone_mode=False) or 0)
+            if code == _end.INTERRUPTED:  # newer typer turns Ctrl-C into an exit code of its own
+                raise KeyboardInterrupt
+            return code
+        except NuanalysisError as error:
+            return _end.refused(type(error).__name__, str(error), error.exit_code, arguments)
+        except typer.Exit as leave:
+            return int(leave.exit_code)
+        except (typer.Abort, KeyboardInterrupt):
+            return _end.stopped(came, arguments)
+        except (OSError, MemoryError) as error:
+            return _end.of_the_machine(error, arguments)
+        except Exception as error:
+            if not isinstance(error, _UsageError):
+                return _end.of_ours(error, arguments)
             said = error.format_message()  # type: ignore[attr-defined]
-            return _refuse("UsageError", f"{said.rstrip('.')}; 'nuanalysis --help' shows how.", 2, arguments)
-        traceback.print_exc()  # a fault of ours: the details for us, the last word for the user
-        return _refuse(
-            "Fault", f"{type(error).__name__}: {error}. Please report it with the lines above.", 1, arguments
-        )
+            message = f"{said.rstrip('.')}; 'nuanalysis --help' shows how."
+            return _end.refused("UsageError", message, _end.USAGE, arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
+    _end.clean_streams()
     sys.exit(_call(sys.argv[1:] if arguments is None else arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -10,20 +11,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nuanalysis.errors import printable
+
 if TYPE_CHECKING:
     from nuanalysis.records import Record
+
+
+def finite(value: float) -> float:
+    """A number of the command line as it is; every range lets NaN through where older libraries read it."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value}; expected a finite number")
+    return value
+
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress stays on stderr.")]
 
 
 def say(message: str) -> None:
     """Print a line of progress on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 def answer(document: dict[str, Any], *, as_json: bool, text: str) -> None:
     """Print the one answer of a verb on stdout: the document as JSON, or the text for people."""
-    print(json.dumps(document, indent=2, sort_keys=False, allow_nan=False) if as_json else text, flush=True)
+    said = json.dumps(document, indent=2, sort_keys=False, allow_nan=False) if as_json else printable(text)
+    print(said, flush=True)
 
 
 def told(record: Record, *closing: str, as_json: bool, since: float | None = None, **more: Any) -> None:

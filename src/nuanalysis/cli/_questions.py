@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -98,13 +99,10 @@ def _parameters(question: type[Settings], sample: type[Settings], *, several: bo
 
 def verb(name: str) -> Callable[..., None]:
     """The command of a question."""
-    from nuanalysis.engine import progress
+    from nuanalysis.answers import question
+    from nuanalysis.library.samples import SampleSpec
 
-    with progress.compiling(say):
-        from nuanalysis.answers import question
-        from nuanalysis.library.samples import SampleSpec
-
-        asked = question(name)
+    asked = question(name)
 
     def run(**values: Any) -> None:
         _run(name, values)
@@ -114,11 +112,6 @@ def verb(name: str) -> Callable[..., None]:
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__doc__ = asked.title()
     return run
-
-
-def _free(output: Path | None) -> None:
-    if output is not None and output.exists() and not output.is_dir():
-        raise InputError(f"--output {output} is a file; expected a folder, or a name that is free")
 
 
 def _all_or_none(*makers: Callable[[], Any]) -> list[Any]:
@@ -141,6 +134,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     from nuanalysis.engine.bench import Bench
     from nuanalysis.ingest import cache_root
     from nuanalysis.library import samples
+    from nuanalysis.store import refuse_folder
 
     started, output, kind = time.monotonic(), values["output"], question(name)
     wanted = [values["sample"]] if isinstance(values["sample"], str) else values["sample"]
@@ -149,11 +143,12 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
         lambda: kind.of(**given(kind, values)),
         lambda: made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so"),
         lambda: [samples.sample_spec(name=one, **cuts) for one in wanted],
-        lambda: _free(output),
+        *([partial(refuse_folder, output, "--output")] if output else []),
     )
     samples.refuse_shared_events([samples.recipe(one) for one in wanted])
-    asked.at_hand()
-    with progress.compiling(say), engine.open() as executor:
+    executor = engine.open()  # refuses what cannot be; starts nothing
+    _all_or_none(asked.at_hand, *(partial(samples.at_hand, one) for one in specs))
+    with progress.compiling(say), executor:
         ready = tuple(samples.load(spec, values["seed"]) for spec in specs)
         for one in ready:
             if one.origin == "synthetic":

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nuanalysis.cli._face import JsonFlag, listed, say, told
+from nuanalysis.cli._face import JsonFlag, finite, listed, say, told
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,7 +27,9 @@ WithinOption = Annotated[str, typer.Option("--within", help="Nearer sources are 
 SampleOption = Annotated[
     str, typer.Option("--sample", help="A sample: adds each source's share of its expected events.")
 ]
-IndexOption = Annotated[float, typer.Option("--index", min=1.0, max=4.0, help="Of the spectrum behind these shares.")]
+IndexOption = Annotated[
+    float, typer.Option("--index", min=1.0, max=4.0, callback=finite, help="Of the spectrum behind these shares.")
+]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the weights to this .ecsv file.")]
 
 
@@ -53,13 +55,14 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Say what a catalogue holds and in which units; with a rule, weight or sample, what is selected of it."""
-    from nuanalysis.errors import InputError
     from nuanalysis.library import catalogue_cards, catalogues, samples
-    from nuanalysis.store import atomic_write
+    from nuanalysis.store import atomic_write, refuse_file
 
     started = time.monotonic()
-    if output is not None and output.suffix != ".ecsv":
-        raise InputError(f"--output is '{output}'; expected a file that ends in .ecsv")
+    if output is not None:
+        refuse_file(output, "--output", ".ecsv")
+    if sample:
+        samples.at_hand(samples.sample_spec(name=sample))
     asked = catalogues.parse_catalogue(name, rule=rule, weight=weight, duplicates=duplicates, within=within)
     table = catalogues.open_table(asked)
     card, selection, closing = catalogue_cards.catalogue_card(asked, table), None, []
@@ -104,7 +107,9 @@ def check(
 def match(
     a: Name,
     b: Name,
-    within: Annotated[float, typer.Option("--within", min=0.0, max=180.0, help="Largest separation, deg.")],
+    within: Annotated[
+        float, typer.Option("--within", min=0.0, max=180.0, callback=finite, help="Largest separation, deg.")
+    ],
     as_json: JsonFlag = False,
 ) -> None:
     """For each source of A the nearest of B within an angle; which sources of both have none."""

@@ -43,9 +43,11 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Run one notebook with papermill; a finished and unchanged one is skipped, with the reason."""
+    from nuanalysis.store import refuse_folder
     from nuanalysis.workflow.notebooks import run_all
     from nuanalysis.workflow.parameters import read_values
 
+    refuse_folder(folder, "--folder")
     values = {"run_folder": str(folder), **read_values(name, parameter or [])}
     folder.mkdir(parents=True, exist_ok=True)
     (done,) = run_all([name], folder, {name: values}, force, progress=say)

@@ -27,16 +27,17 @@ def run(
     json: JsonFlag = False,
 ) -> None:
     """Run the notebooks in order into RUNS/NAME; what is finished and unchanged is skipped, with the reason."""
-    from nuanalysis import publish
-    from nuanalysis.engine.progress import compiling
     from nuanalysis.engine.settings import EngineSettings
     from nuanalysis.records import made
-    from nuanalysis.workflow.run import run as work
+    from nuanalysis.workflow import refuse_missing
 
+    refuse_missing(spec)
     said = {"executor": executor, "workers": workers, "scheduler": scheduler, "cluster": cluster}
     engine = made(EngineSettings, said, "the executor cannot be used so")
-    with compiling(say):
-        done = work(spec, runs, engine, say, force=force)
+    from nuanalysis import publish  # from here on it takes a second
+    from nuanalysis.workflow.run import run as work
+
+    done = work(spec, runs, engine, say, force=force)
     table = publish.campaign_text(publish.load_results(Path(done.folder)))
     text = "\n".join([str(done), *(["", table, f"table: {Path(done.folder) / 'campaign.ecsv'}"] if table else [])])
     answer(done.to_dict(), as_json=json, text=text)
@@ -47,12 +48,12 @@ def status(folder: Annotated[Path, typer.Argument(help="Run folder.")] = _DEFAUL
     import json as js
 
     from nuanalysis.errors import StepMissing
-    from nuanalysis.workflow.notebooks import read_manifest
+    from nuanalysis.workflow.notebooks import MANIFEST, manifest_text, read_manifest
 
-    manifest = folder / "run.json"
-    if not read_manifest(manifest):
+    runs = read_manifest(folder / MANIFEST)
+    if not runs:
         raise StepMissing(f"no run in {folder}; begin one with 'nuanalysis run SPEC'")
-    document = js.loads(manifest.read_text())
+    document = js.loads(manifest_text(runs))
     answer(document, as_json=json, text=js.dumps(document, indent=1))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nuanalysis.cli._face import JsonFlag, listed, say, told
+from nuanalysis.cli._face import JsonFlag, finite, listed, say, told
 
 if TYPE_CHECKING:
     from nuanalysis.library.template_cards import TemplateCard
@@ -24,23 +23,16 @@ Name = Annotated[
     ),
 ]
 
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no number that a flux or an energy can have")
-    return value
-
-
 FigureOption = Annotated[Path | None, typer.Option("--figure", help="Write a picture to this .png file.")]
 FluxOption = Annotated[
     float,
     typer.Option(
-        "--flux", min=0.0, callback=_finite,
+        "--flux", min=0.0, max=1.0, callback=finite,
         help="E^2 dN/dE at 100 TeV, TeV cm-2 s-1, all sky, for the table of regions; 0: the model's own.",
     ),
 ]  # fmt: skip
 EnergyOption = Annotated[
-    float, typer.Option("--energy", min=1e-2, max=1e6, callback=_finite, help="Where to compare, TeV.")
+    float, typer.Option("--energy", min=1e-2, max=1e6, callback=finite, help="Where to compare, TeV.")
 ]
 SHOWN_LOG10_ENERGIES = (3.0, 5.0, 6.0)  # GeV, of the maps of a template that changes with energy
 
@@ -64,6 +56,7 @@ def show(name: Name, flux: FluxOption = 0.0, figure: FigureOption = None, as_jso
     from nuanalysis.library.template_cards import template_card
 
     started = time.monotonic()
+    _check(figure)
     templates.check_template(name)
     if templates.is_file(name):
         _finish(name, *_read(name, flux), figure, started, as_json)
@@ -105,6 +98,7 @@ def check(
             "a file of this name say ./ before it)"
         )
     started = time.monotonic()
+    _check(figure)
     _finish(file, *_read(file, flux), figure, started, as_json)
 
 
@@ -116,8 +110,10 @@ def build(
 ) -> None:
     """Build a template and write it as HEALPix FITS (equatorial, RING, with units and energies)."""
     from nuanalysis.library.template_files import write_template
+    from nuanalysis.store import refuse_file
 
     started = time.monotonic()
+    refuse_file(output, "--output")
     told(write_template(name, output), as_json=as_json, seconds=time.monotonic() - started)
 
 
@@ -137,6 +133,9 @@ def compare(
     from nuanalysis.library.template_cards import compared
 
     started = time.monotonic()
+    _check(figure)
+    for name in (a, b):
+        templates.check_template(name)
     first, second = templates.open_template(a), templates.open_template(b)
     found = template_comparison.compare(first, second, float(np.log10(energy) + 3.0))
     card = compared(first, second, found)
@@ -159,12 +158,17 @@ def _finish(
     told(card, as_json=as_json, since=started, asked=name, figure=figure and str(figure))
 
 
+def _check(figure: Path | None) -> None:
+    """Refuse a name of a picture before the work that leads to it."""
+    from nuanalysis.store import refuse_file
+
+    if figure is not None:
+        refuse_file(figure, "--figure", ".png")
+
+
 def _draw(path: Path, figure: Any) -> None:
-    from nuanalysis.errors import InputError
     from nuanalysis.plot import png
     from nuanalysis.store import atomic_write
 
-    if path.suffix != ".png":
-        raise InputError(f"--figure is '{path}'; expected a file that ends in .png")
     atomic_write(path, png(figure))
     say(f"picture in {path}")

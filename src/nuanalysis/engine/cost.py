@@ -45,7 +45,7 @@ def _living_children_seconds() -> float:
     ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):  # it may end while it is read
-            words = stat.read_text().rpartition(")")[2].split()
+            words = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
             pid = int(stat.parent.name)
             parent[pid], ticks[pid] = int(words[1]), sum(int(w) for w in words[11:15])  # utime stime cutime cstime
     found, fresh = set[int](), {os.getpid()}

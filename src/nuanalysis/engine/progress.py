@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TextIO
 
+from nuanalysis.errors import printable
+
 _BAR = 24
 _TERMINAL_SECONDS, _CELL_SECONDS, _LOG_SECONDS = 0.2, 1.0, 10.0
 
 
 class Progress(Protocol):
-    """Called with a line it says it; ``move`` tells how far a piece of work is."""
+    """Called with a line it says it; ``move`` tells how far a piece of work is.  Names of others are cleaned."""
 
     def __call__(self, line: str) -> None: ...
 
@@ -50,7 +52,7 @@ class Spoken:
     _said: float = 0.0
 
     def __call__(self, line: str) -> None:
-        self.say(line)
+        self.say(printable(line))
 
     def move(self, what: str, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
@@ -62,7 +64,7 @@ class Spoken:
         rate = (done - self._first) / (now - self._started) if now > self._started else 0.0
         rest = f", {left((total - done) / rate)} left" if rate > 0 and done < total else ""
         words = f"{what}: {done:,} of {total:,}{rest}" + (f", {note}" if note else "")
-        self.show(words, done / total if done < total else 1.0)
+        self.show(printable(words), done / total if done < total else 1.0)
 
 
 def left(seconds: float) -> str:

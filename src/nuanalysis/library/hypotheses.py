@@ -13,7 +13,7 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.catalogues import content_of as catalogue_content
 from nuanalysis.library.catalogues import is_own_file, open_catalogue, parse_catalogue
 from nuanalysis.library.catalogues import names as catalogue_names
-from nuanalysis.library.templates import check_template, is_file, open_template
+from nuanalysis.library.templates import check_template, is_file, needs_release, open_template
 from nuanalysis.library.templates import names as template_names
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, own_index
 from nuanalysis.sky.records import WIDEST, Catalogue, PointSource, Template
@@ -153,6 +153,21 @@ def read_hypotheses(name: str, *, index: float | None = None, index_free: bool |
         )
         for source in listed.sources
     )
+
+
+def at_hand(name: str) -> None:
+    """Raise InputError or DataError for a hypothesis whose files are not here or cannot be read.
+
+    It may also be each:CATALOGUE.  What is built from formulas alone is not made.
+    """
+    if name.startswith("each:"):
+        open_catalogue(name.removeprefix("each:"))
+        return
+    kind, rest = check_name(name)
+    if kind == "stack":
+        open_catalogue(rest)
+    elif kind == "template" and (is_file(rest) or needs_release(rest)):
+        open_template(rest)
 
 
 def model_origin(hypothesis: Hypothesis) -> str:

@@ -159,6 +159,12 @@ def is_file(text: str) -> bool:
     return text.removeprefix(PREFIX).partition("?")[0] not in names()
 
 
+def needs_release(text: str) -> bool:
+    """Whether a template of this name is read from, or made with, files of others."""
+    name = text.removeprefix(PREFIX).partition("?")[0]
+    return name == HYBRID or (name in templates.PUBLISHED and published_pi0() is not None)
+
+
 def check_template(text: str) -> None:
     """Raise InputError for what is wrong with a template's name and can be told without reading or making a map."""
     text = text.removeprefix(PREFIX)

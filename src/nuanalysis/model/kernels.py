@@ -5,8 +5,9 @@ Random numbers are SplitMix64 of (key of the trial, counter): trial i draws the 
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from nuanalysis.deferred import numba as nb
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, computed_field, model_validator
 
+from nuanalysis.errors import printable
 from nuanalysis.records._layout import number, said_of, with_error
 from nuanalysis.records._record import Record, shown
 
@@ -246,7 +247,8 @@ def table(rows: Sequence[Record], provenance: Provenance | None = None, **about:
         label = next(line[name][2] for line in lines if name in line)
         values = [line[name][0] if name in line else math.nan for line in lines]
         words = any(isinstance(value, str) for value in values)
-        column = ["" if isinstance(v, float) and v != v else str(v) for v in values] if words else np.array(values)
+        text = ("" if isinstance(v, float) and v != v else printable(str(v)) for v in values)
+        column = list(text) if words else np.array(values)
         known = unit and not words and not isinstance(Unit(unit, parse_strict="silent"), UnrecognizedUnit)
         out[name] = Quantity(column, unit) if known else column
         out[name].info.description = label if known or not unit else f"{label} ({unit})"

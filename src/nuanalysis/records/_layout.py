@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from nuanalysis.errors import printable
+
 # Only what a record says of itself is used here (words, cell, stamp, headline): records import this file.
 WIDTH = 80  # columns of a terminal that everything fits into
 SHOWN_ROWS = 17  # of a grid
@@ -52,12 +54,13 @@ class Card(ABC):
         for name, words in self.rows():
             parts = textwrap.wrap(words, 66, break_long_words=False)
             lines += [f"  {'' if k else name:<10} {part}" for k, part in enumerate(parts)]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _repr_html_(self) -> str:
         escape = _html.escape
         lines = [f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>" for name, words in self.rows() if words]
-        return f"<table><caption><b>{escape(f'{self.name}: {self.label}')}</b></caption>{''.join(lines)}</table>"
+        title = escape(f"{self.name}: {self.label}")
+        return printable(f"<table><caption><b>{title}</b></caption>{''.join(lines)}</table>")
 
 
 Row = tuple[str, str]  # label and value, in words
@@ -98,7 +101,11 @@ def _words(value: Any, field: FieldInfo) -> str:
 
 
 def _cell(value: Any, field: FieldInfo) -> str:
-    """A value for a column: no unit, nothing longer than needed."""
+    """A value for a column, in one line: no unit, nothing longer than needed."""
+    return printable(_short(value, field)).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _short(value: Any, field: FieldInfo) -> str:
     if value is None or value == ():
         return "-"
     if hasattr(value, "cell"):
@@ -199,7 +206,7 @@ def text(record: BaseModel) -> str:
             continue
         lines += [*_row_lines(rows), *(_wrapped(part, "", "  ") if isinstance(part, str) else _grid_lines(part))]
         rows = []
-    return "\n".join([*lines, *_row_lines(rows)])
+    return printable("\n".join([*lines, *_row_lines(rows)]))
 
 
 def _html_cells(cells: Sequence[str], tag: str) -> str:
@@ -224,4 +231,4 @@ def html(record: BaseModel) -> str:
             body = "".join(_html_cells(cells, "td") for cells in part.cells)
             caption = f"<caption>{_html.escape(part.title)}</caption>"
             out.append(f"<table>{caption}{_html_cells(part.heads, 'th')}{body}</table>{more}")
-    return "\n".join(out).replace("</table>\n<table>", "").replace(" +- ", " ± ")
+    return printable("\n".join(out).replace("</table>\n<table>", "").replace(" +- ", " ± "))

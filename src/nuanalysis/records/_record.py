@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from nuanalysis.errors import printable
 from nuanalysis.records._layout import html, text
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Record(BaseModel):
         return cls.model_validate(document)
 
     def __str__(self) -> str:
-        return str(self.words()) if hasattr(self, "words") else text(self)
+        return printable(str(self.words())) if hasattr(self, "words") else text(self)
 
     def __repr__(self) -> str:
         return str(self)

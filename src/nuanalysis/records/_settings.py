@@ -1,21 +1,33 @@
 """Settings: frozen, strict records whose faults are told all at once."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+import math
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.records._layout import said_of
 
 S = TypeVar("S", bound=BaseModel)
+MOST_ENTRIES = 1000  # of a setting that takes several: each is work of its own
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 class Settings(BaseModel):
     """A frozen record of settings; unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="after")
+    def _finite_and_few(self) -> Self:
+        """What no range of a field has refused: NaN and infinity, and more entries than anybody means."""
+        if faults := [fault for name, value in self for fault in _beyond(name, value)]:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 def setting(
@@ -32,6 +44,22 @@ def setting(
     The same field is a key of the spec, an option of the verb, a parameter of the notebook and a keyword in Python.
     """
     return Field(default, ge=low, le=high, gt=above, description=help, json_schema_extra={"unit": unit})
+
+
+def _beyond(name: str, value: Any) -> Iterator[str]:
+    entries = value if isinstance(value, tuple) else (value,)
+    if len(entries) > MOST_ENTRIES:
+        yield f"{name} has {len(entries):,} entries; expected at most {MOST_ENTRIES:,}, ask in several calls"
+    if any(isinstance(one, float) and not math.isfinite(one) for one in entries):
+        yield f"{name} is {in_short(value)}; expected finite numbers"
+
+
+def in_short(value: Any) -> str:
+    """What was found, for a message: not longer than a line, whatever it is."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # more digits than Python writes
+        return f"a number of {value.bit_length():,} bits"
 
 
 def made(model: type[S], values: Mapping[str, Any], what: str) -> S:
@@ -58,8 +86,12 @@ def _plain(field: FieldInfo | None, value: Any) -> Any:
     if hasattr(value, "to_value") and (unit := said_of(field, "unit")):
         found = value.to_value(unit)
         return tuple(found.tolist()) if getattr(found, "ndim", 0) else float(found)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if whole and "float" in str(field.annotation) else value
+    if isinstance(value, bool) or not isinstance(value, int | float) or "float" not in str(field.annotation):
+        return value
+    try:
+        return float(value) + 0.0  # -0 is 0
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _sentence(fault: dict[str, Any], known: set[str], within: str) -> str:
@@ -69,7 +101,7 @@ def _sentence(fault: dict[str, Any], known: set[str], within: str) -> str:
     if fault["type"] == "extra_forbidden":
         return f"unknown key '{place}'.{did_you_mean(place.rsplit('.', 1)[-1], known)}"
     choice = fault["type"] == "literal_error"
-    found = "" if fault["type"] == "missing" else f" (found {fault.get('input')!r})"
+    found = "" if fault["type"] == "missing" else f" (found {in_short(fault.get('input'))})"
     hint = did_you_mean(str(fault.get("input")), fault["ctx"]["expected"].split("'")[1::2]) if choice else ""
     return f"'{place}': {fault['msg']}{found}" + (f".{hint}" if "mean" in hint else "")
 

@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.provenance import code_fingerprint
-from nuanalysis.errors import DataError, StepMissing
+from nuanalysis.errors import DataError, InputError, StepMissing, did_you_mean
 from nuanalysis.ingest import RELEASES, holdings, verify
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of
 from nuanalysis.library.samples import Samples, SampleSpec
 from nuanalysis.library.templates import published_pi0
-from nuanalysis.publish import CutRow, SampleCard, Season, read_json
+from nuanalysis.publish import CutRow, SampleCard, Season
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
+from nuanalysis.workflow._documents import Book, Selection, read
 from nuanalysis.workflow.spec import AnalysisSpec
 
 Progress = Callable[[str], None]
 STORE_TAG = "as-ingested"
+STORING = "01_event_store"
 
 
 def write_json(path: Path, document: Any) -> Path:
@@ -67,7 +69,7 @@ def events_key(spec: AnalysisSpec) -> str:
 def refuse_other_spec(spec: AnalysisSpec, folder: Path) -> None:
     """Raise DataError for a run folder whose events were made from another spec or by another version."""
     book, key = folder / "samples.json", events_key(spec)
-    if book.is_file() and (held := str(read_json(book, "01_event_store")["key"])) != key:
+    if book.is_file() and (held := read(Book, book, STORING).key) != key:
         raise DataError(
             f"the run folder {folder} was begun with other samples, signal, seed, files or code "
             f"(key {held[:12]}, now {key[:12]}); give the spec another name, or remove the folder"
@@ -95,7 +97,7 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
     refuse_other_spec(spec, folder)
     if not book.is_file():  # written before the first event: the store is of this spec
         write_json(book, {"key": key, "seasons": {}, "left_out": {}})
-    elif read_json(book, "01_event_store").get("complete"):
+    elif read(Book, book, STORING).complete:
         return store.path
     left_out, seasons = {}, {}
     for sample in spec.sample:
@@ -121,29 +123,29 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
     return store.path
 
 
-def stored(folder: Path) -> Any:
+def stored(folder: Path) -> Book:
     """What is in the event store.  Raises StepMissing before ``fill_event_store`` has ended."""
-    book = read_json(folder / "samples.json", "01_event_store")
-    if not book.get("complete"):
-        raise StepMissing(f"the event store in {folder} is not complete; run '01_event_store' again, it goes on")
+    book = read(Book, folder / "samples.json", STORING)
+    if not book.complete:
+        raise StepMissing(f"the event store in {folder} is not complete; run '{STORING}' again, it goes on")
     return book
 
 
 def stored_events(spec: SampleSpec, folder: Path) -> dict[str, xr.Dataset]:
     """Events of a sample as ingested, by season.  Raises StepMissing before ``fill_event_store``."""
     book = stored(folder)
-    if spec.name not in book["seasons"]:
+    if spec.name not in book.seasons:
         raise StepMissing(
-            f"sample '{spec.name}' is not in the event store: {book['left_out'].get(spec.name, 'never stored')}"
+            f"sample '{spec.name}' is not in the event store: {book.left_out.get(spec.name, 'never stored')}"
         )
     store = EventStore(folder / "events.zarr")
-    return {season: store.read(season, tag=STORE_TAG) for season in book["seasons"][spec.name]}
+    return {season: store.read(season, tag=STORE_TAG) for season in book.seasons[spec.name]}
 
 
 def held_samples(spec: AnalysisSpec, folder: Path) -> tuple[SampleSpec, ...]:
     """The samples of the spec that are in the event store."""
     book = stored(folder)
-    return tuple(s for s in spec.sample if s.name in book["seasons"])
+    return tuple(s for s in spec.sample if s.name in book.seasons)
 
 
 def selected_samples(spec: SampleSpec, folder: Path, seed: int) -> Samples:
@@ -178,9 +180,18 @@ def select_samples(
             ]
             progress(f"{season.name}: {season.events.sizes['event']:,} events in {season.livetime / 86400:.2f} d")
         cards.append(_card(ready))
-    document = {"samples": [c.to_dict() for c in cards], "cut_flow": [f.to_dict() for f in flows]}
-    write_json(folder / "selection.json", document)
-    return tuple(cards), tuple(flows)
+    made = Selection(samples=tuple(cards), cut_flow=tuple(flows))
+    write_json(folder / "selection.json", made.to_dict())
+    return made.samples, made.cut_flow
+
+
+def cards_of(cards: Sequence[SampleCard], sample: str) -> tuple[SampleCard, ...]:
+    """The cards of one sample of a run, or of 'all'.  Raises InputError for one that the run does not hold."""
+    found = tuple(card for card in cards if sample in ("all", card.sample))
+    if not found:
+        held = ["all", *(card.sample for card in cards)]
+        raise InputError(f"the run holds no sample '{sample}'.{did_you_mean(sample, held)}")
+    return found
 
 
 def _card(ready: Samples) -> SampleCard:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nuanalysis.errors import EnvironmentFault
+from nuanalysis.store import parsing
 
 Progress = Callable[[str], None]
 
@@ -58,7 +59,8 @@ def run_cells(notebook: Path, partial: Path, values: Mapping[str, Any], kernel: 
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    source = nbformat().read(notebook, as_version=4)
+    with parsing(notebook, "the notebook", "it is no notebook of format 4; bring the file anew"):
+        source = nbformat().read(notebook, as_version=4)
     cells.total = 1 + sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in source.cells)
     try:
         with _quiet_papermill():
@@ -136,7 +138,7 @@ class Kernel:
     log: Path
 
     def last_words(self) -> str:
-        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return f"; its last line: {lines[-1]}" if lines else ""
 
 

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
-from nuanalysis.records import Carried, Record, carried, shown
-from nuanalysis.store import atomic_write
+from nuanalysis.records import Carried, Record, carried, in_short, shown
+from nuanalysis.store import DOCUMENT, atomic_write, content, parsing, read_json
 from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
 from nuanalysis.workflow.parameters import check_notebook, code_cells, model_of, validate
 
@@ -123,9 +123,9 @@ def _checked(notebook: Path, parameters: Mapping[str, Any], after: str) -> tuple
 
 def _spec_hash(spec: str) -> str:
     try:
-        return _sha256(Path(spec).read_bytes())
-    except OSError as error:
-        raise InputError(f"the spec {spec} cannot be read ({error.strerror}). Nothing was run.") from error
+        return _sha256(content(Path(spec), "the spec", most=DOCUMENT))
+    except InputError as error:
+        raise InputError(f"{error}. Nothing was run.") from error
 
 
 def _execute(notebook: Path, output: Path, values: Mapping[str, Any], cells: Cells, keep_open: Sequence[int]) -> None:
@@ -156,7 +156,7 @@ def _failure(name: str, cell: int, cause: str, kept: Path) -> NotebookFailed:
     kind = getattr(errors, cause.partition(":")[0], None)
     ours = isinstance(kind, type) and issubclass(kind, NuanalysisError)
     return NotebookFailed(
-        f"notebook {name} failed in cell {cell}: {cause}. The executed copy is kept as {kept}.",
+        f"notebook {name} failed in cell {cell}: {cause.rstrip('.')}. The executed copy is kept as {kept}.",
         cell=cell,
         cause=cause,
         exit_code=kind.exit_code if ours and kind is not None else 1,
@@ -182,10 +182,7 @@ def run_all(
     folder; a KeyboardInterrupt is passed on.
     """
     source = notebook_folder() if notebooks is None else notebooks
-    for name in parameters:
-        model_of(name)
-    for name in order:
-        _checked(source / f"{name}.ipynb", parameters.get(name, {}), "")
+    check_all(order, parameters, source)
     with _locked(folder) as lock:
         manifest = _Manifest(folder / MANIFEST)
         manifest.bury_the_dead()
@@ -204,6 +201,14 @@ def run_all(
                 run, status = _recorded(manifest, inputs, notebook, output, chosen, progress, lock), "finished"
             outcomes.append(Outcome(name=name, status=status, reason=reason, seconds=run.seconds, run=run))
         return outcomes
+
+
+def check_all(order: Sequence[str], parameters: Mapping[str, Mapping[str, Any]], notebooks: Path) -> None:
+    """Raise InputError for a notebook in the folder, a parameter or a spec with which no kernel should start."""
+    for name in parameters:
+        model_of(name)
+    for name in order:
+        _checked(notebooks / f"{name}.ipynb", parameters.get(name, {}), "")
 
 
 def _recorded(
@@ -277,26 +282,29 @@ class _Manifest:
 
     def write(self, run: NotebookRun) -> None:
         self.runs[run.name] = run
-        document = {"schema": SCHEMA, "notebooks": {name: asdict(run) for name, run in sorted(self.runs.items())}}
-        atomic_write(self.path, json.dumps(document, indent=2).encode())
+        atomic_write(self.path, manifest_text(self.runs).encode())
+
+
+def manifest_text(runs: Mapping[str, NotebookRun]) -> str:
+    """run.json, in ASCII."""
+    document = {"schema": SCHEMA, "notebooks": {name: asdict(run) for name, run in sorted(runs.items())}}
+    return json.dumps(document, indent=2, allow_nan=False)
 
 
 def read_manifest(path: Path) -> dict[str, NotebookRun]:
-    """Return the last run of every notebook from ``run.json``; empty if there is none."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise InputError(
-                f"{path} has schema {document['schema']}, this version reads {SCHEMA}; use a new run folder"
-            )
-        return {
-            name: NotebookRun(**(record | {"inputs": Inputs(**record["inputs"])}))
-            for name, record in document["notebooks"].items()
-        }
-    except FileNotFoundError:
+    """Return the last run of every notebook from ``run.json``; empty if there is none.
+
+    Raises InputError for one that is damaged or of another schema.
+    """
+    if not path.exists():
         return {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it to run all notebooks again") from error
+    remedy = f"{path.name} is damaged; remove it to run all notebooks again"
+    document = read_json(path, "the manifest", remedy, error=InputError)
+    if document.get("schema") != SCHEMA:
+        found = in_short(document.get("schema"))
+        raise InputError(f"{path} has schema {found}, this version reads {SCHEMA}; use a new run folder")
+    with parsing(path, "the manifest", remedy):
+        return TypeAdapter(dict[str, NotebookRun]).validate_python(document.get("notebooks"), strict=None)
 
 
 @contextmanager

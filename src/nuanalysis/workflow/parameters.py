@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from nuanalysis.answers import question
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.records import Record, Settings, said_of, shown
+from nuanalysis.library import samples
+from nuanalysis.library.templates import check_template
+from nuanalysis.records import Record, Settings, in_short, said_of, shown
+from nuanalysis.store import parsing, read_json
 
 
 class Parameters(Settings):
@@ -26,8 +29,30 @@ class Parameters(Settings):
     run_folder: str = Field("runs/default", min_length=1, description="folder of the run: events, trials, results")
 
 
-def _text(default: str, said: str) -> tuple[type[str], Any]:
-    return str, Field(default, min_length=1, description=said)
+def _text(default: str, said: str, check: Callable[[str], object] = str) -> tuple[Any, Any]:
+    """A parameter that is a word; check raises InputError for one that names nothing."""
+
+    def known(word: str) -> str:
+        try:
+            check(word)
+        except (InputError, OSError) as error:  # OSError: a name that the file system does not take
+            raise ValueError(str(error)) from error
+        return word
+
+    return Annotated[str, AfterValidator(known)], Field(default, min_length=1, description=said)
+
+
+def _all_or_sample(word: str) -> None:
+    if word != "all":
+        samples.recipe(word)
+
+
+def _templates(words: str) -> None:
+    names = words.split()
+    if not names or len(set(names)) < len(names):
+        raise InputError("expected one or more templates, all different, with blanks between")
+    for name in names:
+        check_template(name)
 
 
 def _with(said: str, **fields: tuple[Any, ...]) -> type[Parameters]:
@@ -44,7 +69,7 @@ def _with(said: str, **fields: tuple[Any, ...]) -> type[Parameters]:
 def _models() -> dict[str, type[BaseModel]]:
     fit, compare, leak = question("fit"), question("compare"), question("leak")
     scan, sources, extended = question("scan"), question("sources"), question("extended")
-    sample = _text("cascades-2023", "sample of the spec that is asked")
+    sample = _text("cascades-2023", "sample of the spec that is asked", samples.recipe)
     executor = {
         "executor": (EngineSettings, "executor", "processes"), "workers": (EngineSettings, "workers", 2),
         "scheduler": (EngineSettings, "scheduler", ""), "cluster": (EngineSettings, "cluster", ""),
@@ -54,7 +79,7 @@ def _models() -> dict[str, type[BaseModel]]:
         "01_event_store": _with("01: fill the event store."),
         "02_event_selection": _with(
             "02: cuts, cut-flow table, data against published marginals.",
-            sample=_text("all", "sample that is shown, or 'all'"),
+            sample=_text("all", "sample that is shown, or 'all'", _all_or_sample),
         ),
         "03_template_fits": _with("03: Galactic templates.", **executor),
         "04_stacking": _with(
@@ -72,8 +97,9 @@ def _models() -> dict[str, type[BaseModel]]:
             templates=_text(
                 "pi0 pi0-like kra-gamma-like-5 kra-gamma-like-50",
                 "names or files with blanks between, the first is the one that others are compared with",
+                _templates,
             ),
-            sample=_text("cascades-2023", "sample of the spec that is fitted"),
+            sample=_text("cascades-2023", "sample of the spec that is fitted", samples.recipe),
             injections=(fit, "injections", 600), trials=(compare, "trials", 200),
         ),
         "07_sky_map": _with(
@@ -112,14 +138,21 @@ def read_values(notebook: str, words: list[str]) -> dict[str, Any]:
         if not equals:
             raise InputError(f"'{word}' is not of the form NAME=VALUE")
         default = known[name].default if name in known else ""
-        try:
-            said = f"[{text.strip('[]()')}]" if isinstance(default, tuple) else text.lower()
-            values[name] = text if isinstance(default, str) else type(default)(json.loads(said))
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"'{name}' is '{text}'; expected {type(default).__name__}, for example {default}"
-            ) from error
+        values[name] = text if isinstance(default, str) else _read_as(default, name, text)
     return values
+
+
+def _read_as(default: Any, name: str, text: str) -> Any:
+    """A number, numbers with commas between or a truth value; whether it is that of the parameter, its model says."""
+    said = f"[{text.strip('[]()')}]" if isinstance(default, tuple) else text.lower()
+    try:
+        found = json.loads(said)
+    except (ValueError, RecursionError) as error:
+        example = in_short(default)
+        raise InputError(
+            f"'{name}' is {in_short(text)}; expected {type(default).__name__}, for example {example}"
+        ) from error
+    return tuple(found) if isinstance(found, list) else found
 
 
 def validate(notebook: str, values: Mapping[str, Any]) -> BaseModel:
@@ -191,7 +224,7 @@ def check_notebook(path: Path) -> list[str]:
         return [f"{path.name}: {len(cells)} cells tagged 'parameters', expected 1"]
     try:
         found = dict(_assignments(cells[0].source))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: brackets without end
         return [f"{path.name}, cell {cells[0].number}: {error}"]
     return [f"{path.name}, cell {cells[0].number}: {fault}" for fault in _differences(found, model)]
 
@@ -207,8 +240,11 @@ class CodeCell(NamedTuple):
 
 def code_cells(path: Path) -> list[CodeCell]:
     """Read the code cells of a notebook file."""
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    if not path.exists():
+        raise InputError(f"no notebook at {path}")
+    what, remedy = "the notebook", "it is no notebook of format 4; save it again in JupyterLab, or bring the file anew"
+    document = read_json(path, what, remedy, error=InputError)
+    with parsing(path, what, remedy):
         return [
             CodeCell(
                 number=number,
@@ -216,13 +252,9 @@ def code_cells(path: Path) -> list[CodeCell]:
                 tags=tuple(cell.get("metadata", {}).get("tags", ())),
                 has_output=bool(cell.get("outputs")) or cell.get("execution_count") is not None,
             )
-            for number, cell in enumerate(cells, start=1)
+            for number, cell in enumerate(document["cells"], start=1)
             if cell["cell_type"] == "code"
         ]
-    except FileNotFoundError as error:
-        raise InputError(f"no notebook at {path}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no notebook of format 4 ({type(error).__name__}: {error})") from error
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -232,7 +264,9 @@ def _fault(notebook: str, model: type[BaseModel], detail: dict[str, Any]) -> str
     name = str(detail["loc"][0]) if detail["loc"] else ""
     if detail["type"] == "extra_forbidden":
         return f"{notebook} has no parameter '{name}'.{_nearest(name, model)}"
-    found = f"{detail['input']!r} ({type(detail['input']).__name__})"
+    if detail["type"] == "value_error":
+        return f"{notebook}: '{name}': {detail['ctx']['error']}"
+    found = f"{in_short(detail['input'])} ({type(detail['input']).__name__})"
     return f"{notebook}: '{name}' is {found}, expected {_in_words(model.model_fields[name])}."
 
 

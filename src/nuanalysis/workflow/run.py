@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,20 @@ from nuanalysis.engine import progress as engine_progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import cpu_seconds
 from nuanalysis.engine.settings import EngineSettings
+from nuanalysis.library import samples
+from nuanalysis.library.hypotheses import at_hand
 from nuanalysis.publish import CampaignRow
 from nuanalysis.records import Record, shown
-from nuanalysis.store import atomic_write
+from nuanalysis.store import atomic_write, refuse_folder
 from nuanalysis.workflow import steps
-from nuanalysis.workflow.notebooks import Outcome, run_all
+from nuanalysis.workflow.notebooks import MANIFEST, Outcome, check_all, notebook_folder, read_manifest, run_all
 from nuanalysis.workflow.spec import AnalysisSpec, read_spec
 
 BEFORE = ("01_event_store", "02_event_selection", "03_template_fits", "04_stacking")
 AFTER = ("05_data_release",)  # collects what the questions that no notebook asks have given, too
 NOTEBOOKS = (*BEFORE, *AFTER)
 _WITH_TRIALS = ("03_template_fits", "04_stacking")
+Parameters = Mapping[str, Mapping[str, Any]]  # of each notebook
 
 
 class RunReport(Record):
@@ -44,6 +47,25 @@ class RunReport(Record):
         return self.headlines
 
 
+def checked(spec: Path, runs: Path) -> AnalysisSpec:
+    """The spec, after all that can be said against running it: files and releases that it names, and the run folder.
+
+    Raises InputError, DataError (a release that is not here, a damaged run folder) or EnvironmentFault (a folder that
+    cannot be written).  Makes nothing; a real sample that is not here is left out by the run.
+    """
+    asked = read_spec(spec)
+    folder = runs / asked.name
+    refuse_folder(folder, "the run folder")
+    for name in asked.names:
+        at_hand(name)
+    for sample in asked.sample:
+        if samples.recipe(sample.name).origin == "synthetic":
+            samples.at_hand(sample)
+    read_manifest(folder / MANIFEST)
+    steps.refuse_other_spec(asked, folder)
+    return asked
+
+
 def run(
     spec: Path, runs: Path, engine: EngineSettings, progress: Callable[[str], None], *, force: bool = False
 ) -> RunReport:
@@ -52,16 +74,18 @@ def run(
     Raises InputError for a spec, executor or folder that cannot be used, before anything is made.
     """
     started = time.monotonic()
-    asked = read_spec(spec)
+    engine.open()  # refuses what cannot be; starts nothing
+    asked = checked(spec, runs)
     for name, reason in asked.left_out.items():
         progress(f"{name}: left out, {reason}")
-    engine.open()  # refuses what cannot be; starts nothing
     folder = runs / asked.name
+    parameters = _parameters(spec, folder, engine)
+    check_all(NOTEBOOKS, parameters, notebook_folder())
     folder.mkdir(parents=True, exist_ok=True)
     progress(f"run '{asked.name}' in {folder}")
-    steps.refuse_other_spec(asked, folder)
     atomic_write(folder / "spec.toml", spec.read_bytes())  # before the release is built: it holds a copy
-    outcomes = _work(asked, spec, folder, engine, progress, force=force)
+    with engine_progress.compiling(progress):
+        outcomes = _work(asked, folder, engine, parameters, progress, force=force)
     results = publish.load_results(folder)
     return RunReport(
         name=asked.name,
@@ -77,20 +101,21 @@ def run(
     )
 
 
+def _parameters(spec: Path, folder: Path, engine: EngineSettings) -> Parameters:
+    common = {"spec": str(spec), "run_folder": str(folder)}
+    return {name: {**common, **(engine.model_dump() if name in _WITH_TRIALS else {})} for name in NOTEBOOKS}
+
+
 def _work(
     asked: AnalysisSpec,
-    spec: Path,
     folder: Path,
     engine: EngineSettings,
+    parameters: Parameters,
     progress: Callable[[str], None],
     *,
     force: bool,
 ) -> list[Outcome]:
     """Notebooks, questions, notebooks."""
-    common = {"spec": str(spec), "run_folder": str(folder)}
-    parameters: dict[str, dict[str, Any]] = {
-        name: {**common, **(engine.model_dump() if name in _WITH_TRIALS else {})} for name in NOTEBOOKS
-    }
     data = steps.data_fingerprint(asked)
     outcomes = list(run_all(BEFORE, folder, parameters, force, progress=progress, data=data))
     # Problems are large: threads share them.

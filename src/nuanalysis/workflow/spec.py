@@ -5,24 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, model_validator
 
-from nuanalysis.answers import QUESTIONS, Question, question
+from nuanalysis.answers import HYPOTHESES, QUESTIONS, Question, question
 from nuanalysis.errors import InputError
 from nuanalysis.library.hypotheses import check_name
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.plot import slug
-from nuanalysis.records import Settings, faults_in_words, plain, setting
+from nuanalysis.records import Settings, faults_in_words, in_short, plain, setting
+from nuanalysis.store import parse_toml, text_of
+from nuanalysis.workflow import refuse_missing
 
 EACH = "each:"  # every source of a catalogue
 _NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
-#: Settings of questions that name hypotheses.
-_HYPOTHESES = ("hypothesis", "hypotheses", "models", "diffuse")
 
 
 def _known(name: str) -> str:
@@ -61,14 +60,7 @@ class Asked(Settings):
     @property
     def names(self) -> tuple[str, ...]:
         """The hypotheses it names; catalogues as stacks."""
-        out: list[str] = []
-        for key, value in self.question.model_dump().items():
-            words = [word for word in (value if isinstance(value, tuple | list) else (value,)) if isinstance(word, str)]
-            if key in _HYPOTHESES:
-                out += words
-            elif key in ("catalogue", "catalogues", "sources"):
-                out += [f"stack:{word.removeprefix('stack:')}" for word in words if word]
-        return tuple(out)
+        return self.question.names()
 
 
 class AnalysisSpec(Settings):
@@ -152,11 +144,12 @@ def _sections(written: dict[str, Any], faults: list[str]) -> list[Asked]:
             if not isinstance(table, dict):
                 faults.append(f"'{within}': expected a table, [[{section}]]")
                 continue
-            if not re.match(_NAME, str(table.get("name", ""))):
-                faults.append(f"'{within}.name': String should match pattern '{_NAME}' (found {table.get('name')!r})")
+            if not re.fullmatch(_NAME, name := str(table.get("name", ""))) or name.endswith("\n"):
+                found = in_short(table.get("name"))
+                faults.append(f"'{within}.name': String should match pattern '{_NAME}' (found {found})")
             try:
                 asked = kind.model_validate(plain(kind, {key: v for key, v in table.items() if key != "name"}))
-                out.append(Asked(section=section, name=str(table.get("name", "")), question=asked))
+                out.append(Asked(section=section, name=name, question=asked))
             except ValidationError as error:
                 faults.append(faults_in_words(error, (kind,), ("name",), within))
     return out
@@ -171,11 +164,11 @@ def _leave_out(written: dict[str, Any]) -> dict[str, str]:
     left_out = {str(one.get("name")): reason for one in hypotheses if (reason := _why_unknown(str(one.get("name"))))}
     if not left_out:
         return {}
-    written["hypothesis"] = [one for one in _tables(written, "hypothesis") if one.get("name") not in left_out]
+    written["hypothesis"] = [one for one in _tables(written, "hypothesis") if str(one.get("name")) not in left_out]
     for section in [name for name in written if name in QUESTIONS]:
         kept = []
         for table in _tables(written, section):
-            shorter = {key: _without(table[key], left_out) for key in _HYPOTHESES if key in table}
+            shorter = {key: _without(table[key], left_out) for key in HYPOTHESES if key in table}
             lost = [key for key, value in shorter.items() if value != table[key]]
             rest = [name for key in lost for name in shorter[key]]
             if lost and len(rest) < 2:
@@ -194,8 +187,8 @@ def _tables(written: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
 
 def _without(names: Any, unknown: Mapping[str, str]) -> Any:
     if isinstance(names, list):
-        return [name for name in names if name not in unknown]
-    return [] if names in unknown else names
+        return [name for name in names if not (isinstance(name, str) and name in unknown)]
+    return [] if isinstance(names, str) and names in unknown else names
 
 
 def _why_unknown(name: str) -> str:
@@ -216,8 +209,10 @@ def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
     Raises InputError with all faults in one message.
     """
     faults: list[str] = []
+    written = parse_toml(
+        text, Path(source), "the spec", f"{source} is not TOML as specs/default.toml is. Nothing was run."
+    )
     try:
-        written = tomllib.loads(text)
         for key in {"left_out", "asked"} & written.keys():
             raise InputError(f"{source}: '{key}' is found, not written; remove it. Nothing was run.")
         left_out = _leave_out(written)
@@ -226,8 +221,6 @@ def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
             raise InputError(f"this version knows no hypothesis of the spec: {'; '.join(left_out.values())}")
         more = {"asked": tuple(asked), "left_out": left_out}
         spec = AnalysisSpec.model_validate({**written, **more}, strict=None)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
         faults.append(faults_in_words(error, _MODELS, QUESTIONS))
     if faults:
@@ -237,12 +230,8 @@ def parse_spec(text: str, source: str = "spec") -> AnalysisSpec:
 
 def read_spec(path: Path) -> AnalysisSpec:
     """Read a spec file.  Raises InputError if it is missing or invalid."""
-    try:
-        return parse_spec(Path(path).read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError as error:
-        raise InputError(f"there is no spec at {path}; specs/default.toml is an example") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the spec {path} cannot be read ({error}); specs/default.toml is an example") from error
+    refuse_missing(Path(path))
+    return parse_spec(text_of(Path(path), "the spec"), str(path))
 
 
 def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:

@@ -7,7 +7,6 @@ A step reads only what an earlier one wrote.  Finished parts are found by what t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -27,10 +26,12 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of, read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.library.templates import PI0_MAP
-from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Spent, read_json
+from nuanalysis.publish import Entry, Input, InputFile, Results, Spent
 from nuanalysis.sky.catalogues import CATALOGUES
-from nuanalysis.store import atomic_write, write_zip
+from nuanalysis.store import atomic_write, parsing, read_json, write_zip
+from nuanalysis.workflow._documents import Book, Part, Selection, read
 from nuanalysis.workflow._events import STORE_TAG as STORE_TAG
+from nuanalysis.workflow._events import cards_of as cards_of
 from nuanalysis.workflow._events import data_fingerprint as data_fingerprint
 from nuanalysis.workflow._events import (
     events_key,
@@ -73,10 +74,10 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
         [content_of(n) for n in asked.names],
     )  # fmt: skip
     if path.is_file():
-        held = read_json(path, _ASK)
-        if held["key"] == key and all(Path(folder / product).is_file() for product in held["products"]):
+        held = read(Part, path, _ASK)
+        if held.key == key and all((folder / product).is_file() for product in held.products):
             bench.progress(f"{name} {asked.section} {asked.name}: unchanged, kept")
-            return _entry(asked, held["answer"], folder)
+            return _entry(asked, held, path, folder)
     bench.progress(f"{name} {asked.section} {asked.name}")
     ready = tuple(selected_samples(one, folder, spec.seed) for one in on)
     with costing(bench.executor) as cost:
@@ -91,9 +92,11 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
     return entry
 
 
-def _entry(asked: Asked, answer: Any, folder: Path) -> Entry:
-    """A kept answer with the large datasets that the run folder holds of it."""
-    return publish.with_products(Entry(section=asked.section, name=asked.name, answer=answer), folder)
+def _entry(asked: Asked, held: Part, path: Path, folder: Path) -> Entry:
+    """A kept answer with the large datasets that the run folder holds of it.  Raises DataError for a damaged one."""
+    with parsing(path, "the file", f"{path.name} is damaged: remove it and run '{_ASK}' again", error=DataError):
+        entry = Entry(section=asked.section, name=asked.name, answer=held.answer)
+    return publish.with_products(entry, folder)
 
 
 def _with_indices(spec: AnalysisSpec, asked: Asked) -> Any:
@@ -125,9 +128,9 @@ def ask_all(spec: AnalysisSpec, folder: Path, bench: Bench, *, only: Callable[[A
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def _used(spec: AnalysisSpec, book: dict[str, Any]) -> set[str]:
+def _used(spec: AnalysisSpec, book: Book) -> set[str]:
     """Names of the upstream releases behind the samples, the hypotheses and the injected signal of a run."""
-    used = {name for sample in book["seasons"] for name in samples.recipe(sample).releases}
+    used = {name for sample in book.seasons for name in samples.recipe(sample).releases}
     models = [*spec.names, *(s.signal for s in spec.sample)]
     lists = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}
     if lists & set(CATALOGUES) or "template:pi0" in models:
@@ -169,15 +172,16 @@ def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[S
     for asked in spec.questions():
         for on in _sampled(asked, held_samples(spec, folder)):
             sample = " + ".join(one.name for one in on)
-            held = read_json(part_path(folder, asked, sample), _ASK)
-            entries.append(_entry(asked, held["answer"], folder))
-            costs.append(Spent(section=asked.section, name=asked.name, sample=sample, **held["cost"]))
+            path = part_path(folder, asked, sample)
+            held = read(Part, path, _ASK)
+            entries.append(_entry(asked, held, path, folder))
+            costs.append(Spent(section=asked.section, name=asked.name, sample=sample, **held.cost.to_dict()))
     return tuple(entries), tuple(costs)
 
 
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
-    selection = read_json(folder / "selection.json", "02_event_selection")
+    selection = read(Selection, folder / "selection.json", f"{_ASK}', or '02_event_selection")
     book = stored(folder)
     entries, costs = _parts(spec, folder)
     path = folder / "results.json"
@@ -188,17 +192,17 @@ def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
         seed=spec.seed,
         versions=versions(),
         inputs=_inputs(_used(spec, book)),
-        left_out=book["left_out"],
+        left_out=book.left_out,
         left_out_questions=spec.left_out,
-        samples=tuple(SampleCard.from_dict(one) for one in selection["samples"]),
-        cut_flow=tuple(CutRow.from_dict(one) for one in selection["cut_flow"]),
+        samples=selection.samples,
+        cut_flow=selection.cut_flow,
         answers=entries,
         costs=costs,
     )
     _drop_stale_products(folder, results)
     document = results.to_dict()
-    if path.is_file():
-        held = json.loads(path.read_text())
+    with suppress(DataError):  # not there, or damaged: it is written anew
+        held = read_json(path, "the results", "they are written anew")
         if {**held, "created": ""} == {**document, "created": ""}:
             document["created"] = held["created"]
     return write_json(path, document)

@@ -15,7 +15,9 @@ from pydantic import field_validator, model_validator
 from nuanalysis.deferred import units as u
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.library.hypotheses import read_hypothesis
+from nuanalysis.ingest import find, release
+from nuanalysis.library.hypotheses import at_hand as hypothesis_at_hand
+from nuanalysis.library.hypotheses import check_name, read_hypothesis
 from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
 from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
 from nuanalysis.library.samples._recipe import SampleRecipe, Samples, Season, joined, refuse_shared_events
@@ -77,6 +79,16 @@ class SampleSpec(Settings):
         except InputError as error:
             raise ValueError(str(error)) from error
 
+    @field_validator("signal")
+    @classmethod
+    def _known_signal(cls, name: str) -> str:
+        try:
+            if name != "none":
+                check_name(name)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return name
+
     @field_validator("statistic")
     @classmethod
     def _known_statistic(cls, name: str) -> str:
@@ -103,6 +115,16 @@ class SampleSpec(Settings):
 def sample_spec(**values: object) -> SampleSpec:
     """One sample from options.  Raises InputError with all faults in one message."""
     return made(SampleSpec, values, "the sample cannot be made as asked")
+
+
+def at_hand(spec: SampleSpec) -> None:
+    """Raise InputError or DataError where the releases of a sample, or the files of its signal, are not here."""
+    sample = recipe(spec.name)
+    if sample.origin == "real":
+        for name in sample.releases:
+            find(release(name))
+    elif spec.signal != "none":
+        hypothesis_at_hand(spec.signal)
 
 
 def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
