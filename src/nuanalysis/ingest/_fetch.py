@@ -11,7 +11,7 @@ from typing import IO
 
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._download import Patience, Progress, download, full_disk, need_room
-from nuanalysis.ingest._find import MIRROR, ReleaseReport, cache_root, examine, holdings, missing, verify
+from nuanalysis.ingest._find import MIRROR, ReleaseReport, cache_root, examine, holdings, lasting_root, missing, verify
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import present
 from nuanalysis.store import locked
@@ -34,9 +34,9 @@ def fetch(
     *.quarantine and never used.  Raises DownloadError, DataError, EnvironmentFault, StoreLocked.
     """
     held, status = holdings(release)
-    folder = cache_root() / release.folder
-    if held is not None and held != folder and status == "complete":
+    if held is not None and held != cache_root() / release.folder and status == "complete":
         return _sound(release, held, progress)
+    folder = lasting_root() / release.folder
     with locked(folder / ".fetch", 0.0):
         for bad in verify(release, folder).damaged:
             progress(f"{bad.path} is damaged ({bad.message}): kept as {quarantine(Path(bad.found), Path(bad.found))}")
@@ -90,7 +90,7 @@ def import_files(release: UpstreamRelease, source: Path, progress: Progress = la
     Files are looked for by their path inside the release, at any depth of the source.  Nothing is copied if one of
     them is damaged.  Raises DataError, EnvironmentFault, StoreLocked.
     """
-    folder = cache_root() / release.folder
+    folder = lasting_root() / release.folder
     if not source.exists():
         raise DataError(f"{source} does not exist: give the folder (or the zip) that holds '{release.name}'.")
     with locked(folder / ".fetch", 0.0):

@@ -8,7 +8,16 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 """
 
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, locked, read_object, sha256_file, sweep, table_ecsv, write_object
+from nuanalysis.store._files import (
+    atomic_write,
+    locked,
+    read_object,
+    sha256_file,
+    sweep,
+    table_ecsv,
+    try_lock,
+    write_object,
+)
 from nuanalysis.store._foreign import (
     DOCUMENT,
     MAP,
@@ -23,5 +32,14 @@ from nuanalysis.store._foreign import (
     regular,
     text_of,
     unlinked,
+)
+from nuanalysis.store._homes import (
+    keep_kernels,
+    kernels_kept,
+    ours,
+    private_folder,
+    provide_home,
+    temporary,
+    user_cache,
 )
 from nuanalysis.store._zarr import read_zip, write_zip
