@@ -28,7 +28,6 @@ import sys
 import tempfile
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +45,7 @@ from nuanalysis.engine.executors._contract import check_workers
 from nuanalysis.engine.executors.dask import Connection, DaskExecutor, close_in_time, distributed, hush
 from nuanalysis.engine.executors.processes import interrupts_blocked
 from nuanalysis.errors import EnvironmentFault, InputError, did_you_mean
+from nuanalysis.store import read_toml
 
 LOOK_SECONDS = 10.0
 FIRST_WORKER_SECONDS = 60.0
@@ -118,12 +118,9 @@ def _seconds(walltime: str) -> int:
 
 def read_cluster_file(executor: str, path: Path) -> JobOptions:
     """Read what a job of that executor asks for.  Raises InputError with all faults in one message."""
+    found = read_toml(Path(path), "the cluster file", 'it is not TOML; write it as in: memory = "4 GB"')
     try:
-        return _OPTIONS[executor].model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the cluster file {path} cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the cluster file {path} is not TOML: {error}") from error
+        return _OPTIONS[executor].model_validate(found)
     except ValidationError as error:
         faults = "\n  - ".join(_sentence(executor, dict(fault)) for fault in error.errors())
         raise InputError(
@@ -238,7 +235,7 @@ def _certificates() -> Iterator[tuple[Any, Any]]:
     with tempfile.TemporaryDirectory(prefix=".nuanalysis-key-", dir=Path.cwd()) as folder:  # readable by its owner
         files = {name: Path(folder) / name for name in names}
         for name, file in files.items():
-            file.write_text(ours.get_tls_config_for_role("worker")[name])
+            file.write_text(ours.get_tls_config_for_role("worker")[name], encoding="utf-8")
         paths = {names[name]: f"{file.parent.name}/{file.name}" for name, file in files.items()}  # seen from there
         yield ours, distributed().Security(require_encryption=True, **paths)
 
@@ -288,8 +285,8 @@ class _Jobs:
 def _call(command: list[str]) -> str:
     try:
         run = subprocess.run(
-            command, capture_output=True, text=True, timeout=COMMAND_SECONDS, stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMMAND_SECONDS,
+            stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentFault(f"'{command[0]}' cannot be called: {error}") from error
