@@ -61,8 +61,9 @@ def _read_fits_ring(path: Path) -> Floats:
     content = read_bytes(path)
     try:
         with faults_named(path), fits.open(io.BytesIO(content)) as file:
-            if file[1].size > len(content):
-                raise ValueError(f"its header promises {file[1].size:,} bytes, it has {len(content):,}")
+            wide, high = int(file[1].header["NAXIS1"]), int(file[1].header["NAXIS2"])
+            if not (0 < wide * high <= len(content) and wide > 0):
+                raise ValueError(f"its header promises {high:,} rows of {wide} bytes, it has {len(content):,} bytes")
             header, data = file[1].header, np.asarray(file[1].data.field(0), dtype=np.float64).ravel()
     except DataError as error:
         raise DataError(f"{error} Expected a HEALPix FITS table.") from error
