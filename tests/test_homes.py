@@ -15,7 +15,7 @@ import pytest
 
 from nuanalysis import ingest, store
 from nuanalysis.engine.cost import usable_cores
-from nuanalysis.errors import EnvironmentFault
+from nuanalysis.errors import EnvironmentFault, StoreLocked
 from nuanalysis.ingest import _find
 from nuanalysis.store import _files, _homes
 
@@ -224,8 +224,16 @@ def test_a_file_system_without_locks_is_an_environment_fault(tmp_path, monkeypat
     monkeypatch.setattr(_files.fcntl, "flock", flock)
     with pytest.raises(EnvironmentFault, match="its file system has no locks"), store.locked(tmp_path / "x", 0.0):
         pytest.fail("held without a lock")
-    store.atomic_write(tmp_path / "y", b"whole")
+    store.atomic_write(tmp_path / "y", b"whole")  # needs none
     assert (tmp_path / "y").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(("number", "fault"), [(errno.EACCES, StoreLocked), (errno.EIO, EnvironmentFault)])
+def test_other_answers_to_a_lock_are_errors_of_ours(tmp_path, monkeypatch, number, fault):
+    """EACCES is how some network disks say that another process has it."""
+    monkeypatch.setattr(_files.fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    with pytest.raises(fault), store.locked(tmp_path / "x", 0.0):
+        pytest.fail("held without a lock")
 
 
 @pytest.mark.parametrize("first", ["nuanalysis", "nuanalysis.store", "nuanalysis.cli"])

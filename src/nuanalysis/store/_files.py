@@ -160,9 +160,13 @@ def try_lock(handle: int, path: Path) -> None:
     """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
     except OSError as error:
+        if error.errno == errno.EACCES:  # what some network disks say for it
+            raise BlockingIOError(error.errno, error.strerror) from error
         if error.errno not in _NO_LOCKS:
-            raise
+            raise refusal(path, error) from error
         raise EnvironmentFault(
             f"{path} cannot be locked ({error.strerror}): its file system has no locks, as some network disks are "
             "mounted; put the run folder, or the cache (NUANALYSIS_CACHE), on a disk of this machine and call again"
