@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import shutil
@@ -105,6 +106,19 @@ def test_the_kernels_of_the_package_are_among_them(tmp_path):
     source, kept = out.split()
     assert source.startswith(str(tmp_path))
     assert "/.nuanalysis-caches-" in kept
+
+
+def test_a_full_disk_holds_no_kernels_but_those_it_has(home, monkeypatch):
+    package = home / "model"
+    (package / "__pycache__").mkdir(parents=True)
+    assert store.kernels_kept(package)
+    usage = type(shutil.disk_usage("/"))(total=10, used=10, free=0)
+    monkeypatch.setattr(_homes.shutil, "disk_usage", lambda folder: usage)
+    assert not store.kernels_kept(package)
+    (package / "__pycache__" / "kernels.place-1.py311.nbi").touch()
+    assert store.kernels_kept(package)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(home / "chosen"))
+    assert not store.kernels_kept(package), "numba would take the chosen one"
 
 
 def test_without_any_folder_the_fault_says_which_to_set(closed_package):
@@ -293,3 +307,46 @@ def test_an_affinity_counts_and_the_bench_takes_no_more_threads(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {5})
     assert usable_cores() == 1
     assert face.default_bench().executor.workers == 1
+
+
+# ---- locales ------------------------------------------------------------------------------------------------------
+
+
+def unspoken(source: str) -> list[str]:
+    """Calls that read or write text in the encoding of the locale."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or any(word.arg == "encoding" for word in node.keywords):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        modes = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        text = name in ("open", "fdopen") and modes and set(modes[-1]) <= set("rwaxt+")
+        if name in ("read_text", "write_text") or text or any(word.arg == "text" for word in node.keywords):
+            found.append(f"{node.lineno}: {ast.unparse(node)[:60]}")
+    return found
+
+
+@pytest.mark.parametrize("room", ["ingest", "library", "response", "store"])
+def test_text_is_read_and_written_as_utf_8_whatever_the_locale(room):
+    said = {
+        path.name: unspoken(path.read_text(encoding="utf-8")) for path in (SOURCE / "nuanalysis" / room).rglob("*.py")
+    }
+    assert not {name: calls for name, calls in said.items() if calls}
+    assert unspoken("path.read_text()") == ["1: path.read_text()"]
+    assert unspoken("open(path, 'w')")
+    assert not unspoken("path.open('rb')")
+
+
+def test_an_ascii_locale_reads_names_that_are_not(tmp_path):
+    """The release of the cascades with a note in German beside it, read where Python takes ASCII for text."""
+    program = """
+        import locale, sys
+        assert locale.getpreferredencoding(False) != "UTF-8", "the locale is one"
+        from pathlib import Path
+        from nuanalysis.ingest._table import count_rows, read_numbers
+        table = next(Path().glob("*.csv"))
+        print(read_numbers(table, ["x"])["x"].tolist(), count_rows(table))
+    """
+    (tmp_path / "Größe.csv").write_text("x Größe\n1 2\n3 4\n", encoding="utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": str(tmp_path)}
+    assert answer(python(program, cwd=tmp_path, **ascii_only)) == (0, "[1.0, 3.0] 2\n", "")

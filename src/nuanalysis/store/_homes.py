@@ -17,6 +17,7 @@ from pathlib import Path
 from nuanalysis.errors import EnvironmentFault
 
 TEMPORARY = ".nuanalysis-caches-"  # begins the names of private folders, and of nothing that a user would make
+ROOM = 32 << 20  # bytes; all kernels take 7 MB
 KERNELS = "NUMBA_CACHE_DIR"
 
 _log = logging.getLogger(__name__)
@@ -63,9 +64,20 @@ def ours(folder: Path | None) -> bool:
 
 
 def kernels_kept(package: Path) -> bool:
-    """Whether compiled kernels outlive this process: in a chosen folder, beside the sources, or in the home."""
-    chosen = os.environ.get(KERNELS, "")
-    return bool(chosen and writable(Path(chosen))) or writable(package / "__pycache__") or ours(user_cache("numba"))
+    """Whether compiled kernels outlive this process: in a chosen folder, beside the sources, or in the home.
+
+    numba takes the first of them that can be written, and ends with an OSError where its disk is full.
+    """
+    chosen, beside, home = os.environ.get(KERNELS, ""), package / "__pycache__", user_cache("numba")
+    if chosen and writable(Path(chosen)):
+        return _roomy(Path(chosen)) or any(Path(chosen).glob(f"{package.name}_*/*.nbi"))
+    if writable(beside):
+        return _roomy(beside) or any(beside.glob("*.nbi"))
+    return home is not None and ours(home) and (_roomy(home) or any(home.glob(f"{package.name}_*/*.nbi")))
+
+
+def _roomy(folder: Path) -> bool:
+    return shutil.disk_usage(_found(folder)).free >= ROOM
 
 
 def keep_kernels(package: Path) -> None:
@@ -99,8 +111,8 @@ def private_folder() -> Path:
         ) from error
     atexit.register(_remove, folder, os.getpid())
     _log.warning(
-        "caches are kept in %s until this process ends, since the home cannot be written; set NUANALYSIS_CACHE and %s "
-        "to folders that only you can write to keep them",
+        "caches are kept in %s until this process ends, since the home cannot be written or its disk is full; set "
+        "NUANALYSIS_CACHE and %s to folders that only you can write to keep them",
         folder,
         KERNELS,
     )
