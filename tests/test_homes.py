@@ -121,6 +121,18 @@ def test_a_full_disk_holds_no_kernels_but_those_it_has(home, monkeypatch):
     assert not store.kernels_kept(package), "numba would take the chosen one"
 
 
+def test_a_child_has_the_private_folder_of_its_parent_and_no_other(tmp_path):
+    program = "from nuanalysis.store import private_folder as p; import os; print(p(), os.environ['{0}'])"
+    program = program.format(_homes.SHARED)
+    for mode, shared in ((0o700, True), (0o755, False)):
+        folder = tmp_path / f"{_homes.TEMPORARY}{mode}"
+        folder.mkdir(mode)
+        found = answer(python(program, cwd=tmp_path, HOME=CLOSED, **{_homes.SHARED: str(folder)}))
+        assert (found[1].split()[0] == str(folder)) is shared
+        assert ("caches are kept in" in found[2]) is not shared
+        assert folder.exists(), "it is for its maker to remove"
+
+
 def test_without_any_folder_the_fault_says_which_to_set(closed_package):
     program = "import tempfile; tempfile.mkdtemp = lambda **_: open('/dev/null/x'); import kernels"
     code, _, err = answer(python(program, cwd=closed_package, HOME=CLOSED))

@@ -6,9 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-import nuanalysis
 from nuanalysis.engine.cost import usable_cores
 from nuanalysis.engine.provenance import versions
 from nuanalysis.ingest import RELEASES, holdings
@@ -63,7 +61,7 @@ def _of_machine(free: float, memory: float) -> Iterator[str]:
 
 
 def _of_home() -> Iterator[str]:
-    if not kernels_kept(Path(nuanalysis.__file__).parent / "model"):
+    if not kernels_kept():
         yield (
             "neither the installation nor the home can be written: each call compiles its kernels anew, half a minute; "
             "set NUMBA_CACHE_DIR to a folder that only you can write, and run 'nuanalysis compile' once"

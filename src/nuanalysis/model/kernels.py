@@ -5,14 +5,12 @@ Random numbers are SplitMix64 of (key of the trial, counter): trial i draws the 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numba as nb
 import numpy as np
 
 from nuanalysis.store import keep_kernels
 
-keep_kernels(Path(__file__).parent)  # before the first of them: here all files of kernels begin
+keep_kernels()  # before the first of them: here all files of kernels begin
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -19,6 +20,8 @@ from nuanalysis.errors import EnvironmentFault
 TEMPORARY = ".nuanalysis-caches-"  # begins the names of private folders, and of nothing that a user would make
 ROOM = 32 << 20  # bytes; all kernels take 7 MB
 KERNELS = "NUMBA_CACHE_DIR"
+SHARED = "NUANALYSIS_PRIVATE_FOLDER"  # by which child processes are told of it; not for users
+MODEL = Path(__file__).resolve().parents[1] / "model"  # where all files of kernels begin
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ def ours(folder: Path | None) -> bool:
     return state.st_uid == os.geteuid() and not state.st_mode & stat.S_IWOTH
 
 
-def kernels_kept(package: Path) -> bool:
+def kernels_kept(package: Path = MODEL) -> bool:
     """Whether compiled kernels outlive this process: in a chosen folder, beside the sources, or in the home.
 
     numba takes the first of them that can be written, and ends with an OSError where its disk is full.
@@ -80,14 +83,13 @@ def _roomy(folder: Path) -> bool:
     return shutil.disk_usage(_found(folder)).free >= ROOM
 
 
-def keep_kernels(package: Path) -> None:
+def keep_kernels(package: Path = MODEL) -> None:
     """Give numba a private folder where it would find none for the kernels of ``package``; child processes share it."""
     if kernels_kept(package):
         return
-    from numba import config
-
     os.environ[KERNELS] = folder = str(private_folder() / "kernels")
-    config.CACHE_DIR = folder  # type: ignore[attr-defined]  # read from the environment when numba was imported
+    if "numba" in sys.modules:  # it has read the environment
+        sys.modules["numba"].config.CACHE_DIR = folder
 
 
 def provide_home() -> None:
@@ -97,10 +99,14 @@ def provide_home() -> None:
 
 @cache
 def private_folder() -> Path:
-    """A temporary folder that nobody else can enter or could have made before, said once, removed with this process.
+    """A temporary folder that nobody else can enter or could have made before, removed with this process.
 
-    What killed processes left of theirs is removed, too.  Raises EnvironmentFault where no such folder can be made.
+    It is said once, and child processes have that of their parent.  What killed processes left of theirs is removed.
+    Raises EnvironmentFault where no such folder can be made.
     """
+    inherited = Path(os.environ.get(SHARED, ""))
+    if temporary(inherited) and _closed_to_others(inherited):
+        return inherited
     try:
         folder = _held_folder()
         _sweep(folder.parent)
@@ -109,6 +115,7 @@ def private_folder() -> Path:
             f"neither the home of this user nor a temporary folder can be written ({error.strerror}); "
             f"set TMPDIR, or NUANALYSIS_CACHE and {KERNELS}, to a folder that only you can write"
         ) from error
+    os.environ[SHARED] = str(folder)
     atexit.register(_remove, folder, os.getpid())
     _log.warning(
         "caches are kept in %s until this process ends, since the home cannot be written or its disk is full; set "
@@ -117,6 +124,13 @@ def private_folder() -> Path:
         KERNELS,
     )
     return folder
+
+
+def _closed_to_others(folder: Path) -> bool:
+    with suppress(OSError):
+        state = folder.lstat()
+        return stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid() and not state.st_mode & 0o077
+    return False
 
 
 def _held_folder() -> Path:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nuanalysis.errors import EnvironmentFault
+from nuanalysis.store import keep_kernels
 
 Progress = Callable[[str], None]
 
@@ -151,6 +152,7 @@ def kernel(keep_open: Sequence[int]) -> Iterator[Kernel]:
     from jupyter_client.manager import AsyncKernelManager
     from jupyter_core.utils import run_sync
 
+    keep_kernels()  # here, so that all notebooks compile into one folder
     folder = Path(tempfile.mkdtemp(prefix="nua-"))
     log = folder / "log"
     manager: Any = AsyncKernelManager(
