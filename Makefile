@@ -18,13 +18,14 @@ done; \
 echo "No Python from 3.11 to 3.14 found (tried: $$*). Install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1
 endef
 
-.PHONY: help env run test lab bench validate lock clean
+.PHONY: help env run test lab bench fuzz validate lock clean
 
 help:
 	@echo 'make run       environment from the lock, then the main job: $(SPEC) to release and report (SPEC=... for another)'
 	@echo 'make test      environment, lint, types, import floors, notebooks, the whole test suite'
 	@echo 'make lab       JupyterLab on the notebooks'
 	@echo 'make bench     speed and memory beside references, into docs/benchmarks.md; some minutes'
+	@echo 'make fuzz      damaged files of every kind, 600 for each reader (NUANALYSIS_FUZZ=N, NUANALYSIS_FUZZ_SEED=S)'
 	@echo 'make validate  slow comparisons with independent programs and published numbers'
 	@echo 'make env       the environment alone;  PYTHON=... picks the interpreter'
 	@echo 'make lock      the locks anew from pyproject.toml, versions kept where possible (needs uv)'
@@ -60,6 +61,9 @@ lab: env
 
 bench: env
 	@$(BIN)/python benchmarks/run.py --docs docs
+
+fuzz: env
+	@NUANALYSIS_FUZZ=$${NUANALYSIS_FUZZ:-600} $(BIN)/python -m pytest -q -n 2 tests/test_fuzz.py
 
 validate: env
 	@$(BIN)/python -m pytest validation -q

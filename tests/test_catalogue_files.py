@@ -273,16 +273,19 @@ def test_units_and_frames(tmp_path: Path, header: str, line: str, said: dict[str
 @pytest.mark.parametrize(
     ("column", "said", "expected"),
     [
-        ("extension", {}, 0.6),
-        ("extension", {"extension_unit": "arcmin"}, 0.01),
-        ("extension", {"extension_kind": "r68"}, 0.6 / 1.5096),
-        ("extension", {"extension_kind": "disc"}, 0.3),
-        ("extension_rad", {"extension": "extension_rad"}, float(np.degrees(0.6))),
+        ("extension", {}, 0.3),
+        ("extension", {"extension_unit": "arcmin"}, 0.005),
+        ("extension", {"extension_kind": "r68"}, 0.3 / 1.5096),
+        ("extension", {"extension_kind": "r39"}, 0.3),
+        ("extension", {"extension_kind": "disc"}, 0.15),
+        ("extension", {"extension_kind": "diameter"}, 0.075),
+        ("extension", {"extension_kind": "fwhm"}, 0.3 / 2.35482),
+        ("extension_rad", {"extension": "extension_rad"}, float(np.degrees(0.3))),
     ],
 )
 def test_units_and_kinds_of_extensions(tmp_path: Path, column: str, said: dict[str, str], expected: float) -> None:
     path = tmp_path / "one.csv"
-    path.write_text(f"name,ra,dec,{column}\nA,1,2,0.6\n")
+    path.write_text(f"name,ra,dec,{column}\nA,1,2,0.3\n")
     assert np.degrees(read(path, **said).extension[0]) == pytest.approx(expected, rel=1e-4)
 
 
@@ -407,7 +410,7 @@ def test_a_later_data_release_of_4fgl_is_read_by_its_columns(tmp_path: Path) -> 
             ["the frame is said to be galactic, but the columns are ra and dec"],
         ),
         ("name,ra,dec\nA,1,2\n", {"colour": "ra"}, ["says 'colour'"]),
-        ("name,ra,dec,flux\nA,1,2,low\n", {}, ["its flux column 'flux' holds words ('low' in row 1)"]),
+        ("name,ra,dec,flux\nA,1,2,low\n", {"flux": "flux"}, ["its flux column 'flux' holds words ('low' in row 1)"]),
         ("name,ra,dec,extension\nA,1,2,-1\n", {}, ["1 values of its extension are below 0"]),
         ("name,ra,dec\nA,one,2\n", {}, ["its column 'ra' holds 'one'"]),
         ("name,ra,dec\nA,1\n", {}, ["row 1 has not 3 values"]),
@@ -416,7 +419,7 @@ def test_a_later_data_release_of_4fgl_is_read_by_its_columns(tmp_path: Path) -> 
         ("", {}, ["is empty"]),
         (
             "name,ra,dec,extension,flux\nA,1,2,-1,low\n",
-            {"distance": "far"},
+            {"distance": "far", "flux": "flux"},
             ["extension are", "'low' in", "column 'far'"],
         ),
     ],

@@ -338,7 +338,7 @@ def test_check_doubts_what_can_hardly_be_meant(
 ) -> None:
     lean = 1 + 0.5 * np.linspace(-1, 1, 12 * 16**2)[:, None] * np.array([0.1, 0.2, 0.3, 0.4])
     np.save(tmp_path / "cube.npy", 3e-19 * lean * 10.0 ** (3.5 * np.array([2.0, 1.0, 0.0, -1.0])))
-    words = f"frame=icrs&ordering=ring&flavour=each&energies_unit=GeV&energies={energies}&units={units}"
+    words = f"frame=icrs&ordering=ring&flavour=each&energies_unit=GeV&energies={energies}&units={units}&sure=flux"
     document = answered(call("check", f"cube.npy?{words}", "--json"))
     out = call("check", f"cube.npy?{words}")[1]
     assert "at 30 TeV" in out

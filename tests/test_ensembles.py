@@ -22,12 +22,12 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Injections, Plan, Problem, Scrambles
 from nuanalysis.engine.executors import Executor, Processes, Serial, open_executor
 from nuanalysis.engine.progress import Silent
-from nuanalysis.errors import DataError
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.model import Sample, prepare
 from nuanalysis.store import ensembles as at_rest
+from nuanalysis.store import write_object
 
 
 def run(problem: Problem, plan: Plan, folder: Path, executor: Executor | None = None, batch: int = 0) -> str:
@@ -343,28 +343,38 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(
 # --- the problem file -------------------------------------------------------------------------------------------------
 
 
-def test_a_problem_file_half_written_is_not_taken_for_whole(
+def test_a_problem_file_that_lies_in_the_folder_is_not_used(
     problems: dict[str, Problem], plans: dict[tuple[str, str], Plan], tmp_path: Path
 ) -> None:
+    """A folder received from somebody else runs nothing and changes nothing; one cut short is written anew."""
     problem, plan = problems["template"], replace(plans["template", "scramble"], n_trials=20)
-    kept = Bench(tmp_path).keep((problem.prepared,), problem.fingerprint)
-    whole = pickle.dumps(kept.value)
-    kept.path.parent.mkdir()
-    beside = kept.path.with_name(f".{kept.path.name}.1-abc.partial")  # as a killed writer leaves it
-    beside.write_bytes(whole[: len(whole) // 2])
-    with Processes(1) as pool:
-        expected = run(problem, plan, tmp_path, pool)
-    assert kept.path.stat().st_size > beside.stat().st_size
-
-    for name, damaged in (("cut", whole[: len(whole) // 2]), ("empty", b"")):
-        path = tmp_path / name / "cache" / f"{problem.fingerprint}.problem"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(damaged)
-        with Processes(1) as pool, pytest.raises(DataError, match=r"damaged.*remove it and call again"):
-            run(problem, plan, tmp_path / name, pool)
-        path.unlink()
+    expected = run(problem, plan, tmp_path / "clean")
+    kept = Bench(tmp_path / "clean").keep((problem.prepared,), problem.fingerprint)
+    write_object(kept.path, ("another problem",))
+    planted = {
+        "pickle": pickle.dumps(Planted(str(tmp_path / "ran"))),
+        "other": kept.path.read_bytes(),
+        "cut": kept.path.read_bytes()[:200],
+        "empty": b"",
+    }
+    for name, content in planted.items():
+        for ending in (".npz", ".problem"):
+            path = tmp_path / name / "cache" / f"{problem.fingerprint}{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
         with Processes(1) as pool:
             assert run(problem, plan, tmp_path / name, pool) == expected
+    assert not (tmp_path / "ran").exists()
+
+
+class Planted:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (self.path,)
 
 
 class Interrupting:

@@ -39,7 +39,7 @@ def test_an_array_gives_what_its_file_gives(plane, tmp_path):
         "energy": "100TeV",
         "index": 2.5,
     }
-    said |= {"sure": "ordering,frame"}
+    said |= {"sure": "ordering,frame,flux"}
     held, read = template(plane, name="mine", **said), read_template(tmp_path / "mine.npy", **said)
     assert np.array_equal(held.maps, read.maps)
     assert (held.name, held.flux, held.spectrum, held.origin) == (read.name, read.flux, read.spectrum, read.origin)
@@ -50,7 +50,7 @@ def test_an_array_gives_what_its_file_gives(plane, tmp_path):
 def test_frames_units_and_energies_may_be_those_of_astropy(plane):
     energies = np.array([10.0, 100.0, 1000.0]) * u.TeV
     cube = plane[:, None] * np.array([1e-10, 1e-15, 1e-20])
-    words = {"frame": "galactic", "ordering": "ring", "flavour": "all", "energies_unit": "GeV", "sure": "frame"}
+    words = {"frame": "galactic", "ordering": "ring", "flavour": "all", "energies_unit": "GeV", "sure": "frame,flux"}
     typed = template(cube, **words, units=FLUX, energies=[1e4, 1e5, 1e6])
     unit = 1 / (u.GeV * u.cm**2 * u.s * u.sr)
     del words["energies_unit"]

@@ -17,8 +17,8 @@ from nuanalysis.errors import InputError
 from nuanalysis.sky.records import TabulatedSpectrum
 from nuanalysis.sky.templates import MapFile, parse, read, read_template, understood
 from nuanalysis.sky.templates._healpix import sum_up
-from nuanalysis.sky.templates._numpy import read_arrays
 from nuanalysis.sky.templates._physics import thin
+from nuanalysis.sky.templates._pickled import NoArrays, read_arrays
 
 NSIDE = 8
 N_PIXELS = 12 * NSIDE**2
@@ -151,7 +151,7 @@ def test_tables_of_two_resolutions(tmp_path):
         ({}, {}, "2 HEALPix tables, not each with the card ENERGY"),
         ({"ENERGY": 1e4}, {"ENERGY": 1e6, "NSIDE": 4}, "its columns have shape"),
         ({"ENERGY": 1e4}, {"ENERGY": 1e6, "ORDERING": "NESTED"}, "tables differ in ordering, frame or units"),
-        ({"ENERGY": 1e6}, {"ENERGY": 1e4}, "energies do not rise"),
+        ({"ENERGY": 1e6}, {"ENERGY": 1e6}, "energies do not rise"),
     ],
 )
 def test_tables_that_do_not_belong_together(tmp_path, first, second, message):
@@ -237,7 +237,7 @@ def test_maps_that_are_the_same_at_all_energies_are_one(tmp_path, off):
     z = hp.pix2vec(NSIDE, np.arange(N_PIXELS))[2]
     cube = (2 + z)[:, None] * cube.sum(axis=0)
     cube[5, 3] *= 1 + off * 3 / (2 + z[5])  # by so much of the brightest pixel
-    words = {**SAID, "energies": "1e3,1e4,1e5,1e6,1e7", "energies_unit": "GeV"}
+    words = {**SAID, "energies": "1e3,1e4,1e5,1e6,1e7", "energies_unit": "GeV", "sure": "flux"}
     template, record = understood(MapFile(save(tmp_path / "m.npy", cube), **words))
     one = off < 1e-6
     assert len(template.maps) == (1 if one else 5)
@@ -344,27 +344,27 @@ def test_a_pickle_that_would_run_a_command_is_refused_before_it_does(tmp_path, w
         (pickle.dumps({"a": 1}), "it holds a dict, expected arrays"),
         (pickle.dumps(np.ones(3).view(Subclass)), "Subclass, which is not an array"),
         (pickle.dumps(np.array(["a"])), "it holds <U1, expected real numbers"),
-        (b"cnumpy\ndtype\nS'__doc__'\nb.", "state is not a dictionary"),
+        (b"cnumpy\ndtype\nS'__doc__'\nb.", "it changes numpy.dtype, which is no array"),
         (pickle.dumps((np.ones(5), np.ones(3)))[:-20], "damaged|truncated|ran out"),
-        (b"", "damaged|Ran out"),
+        (b"", "damaged: it ran out"),
     ],
 )
 def test_pickles_that_hold_more_than_arrays(content, message):
-    with pytest.raises(pickle.UnpicklingError, match=message):
+    with pytest.raises(NoArrays, match=message):
         read_arrays(io.BytesIO(content))
 
 
-def test_the_stand_ins_cannot_be_changed_by_a_pickle():
+def test_names_are_not_changed_by_a_pickle():
     """BUILD sets attributes on what a pickle names: on numpy's own functions it would outlive the reading."""
-    build = b"cnumpy.core.multiarray\n_reconstruct\n(N}V__defaults__\n(I0\ntstb."
+    build = b"cnumpy.core.multiarray\n_reconstruct\n(NNtb."
     assert "BUILD" in {op.name for op, _, _ in pickletools.genops(build)}
-    with pytest.raises(pickle.UnpicklingError, match="damaged: '_reconstruct' object has no attribute '__defaults__'"):
+    with pytest.raises(NoArrays, match=r"it changes numpy.core.multiarray._reconstruct, which is no array"):
         read_arrays(io.BytesIO(build))
 
 
 def test_a_singleton_type_is_not_changed_by_a_pickle():
     content = b"cnumpy\ndtype\n(S'f8'\nI00\nI00\ntR(I3\nS'>'\nNNNI-1\nI-1\nI0\ntb."
-    with pytest.raises(pickle.UnpicklingError, match="expected arrays"):
+    with pytest.raises(NoArrays, match="expected arrays"):
         read_arrays(io.BytesIO(content))
     assert np.dtype("f8").isnative
 
@@ -447,9 +447,11 @@ def test_hdf5_files_that_are_none(tmp_path):
         pass
     whole = kra_file(tmp_path / "kra.h5", intensity()).read_bytes()
     (tmp_path / "torn.h5").write_bytes(whole[: len(whole) // 2])
-    for name in ("text.h5", "torn.h5", "absent.h5"):
+    for name in ("text.h5", "torn.h5"):
         with pytest.raises(InputError, match="not readable HDF5"):
             read_template(tmp_path / name)
+    with pytest.raises(InputError, match="No such file or directory; check the name"):
+        read_template(tmp_path / "absent.h5")
     with pytest.raises(InputError, match="found none"):
         read_template(tmp_path / "empty.h5", **SAID)
 

@@ -221,7 +221,7 @@ def test_the_free_galactic_map_lies_on_the_published_equatorial_one(mirror):
 def test_absolute_units_become_a_flux_per_flavour_at_100_tev(tmp_path, units, energy, flavour, expected):
     path = save(tmp_path / "m.npy", np.full(N_PIXELS, 1e-18))
     template, record = understood(
-        MapFile(path, **said(units=units, energy=energy, flavour=flavour, index="2.5")),
+        MapFile(path, **said(units=units, energy=energy, flavour=flavour, index="2.5", sure="flux")),
     )
     assert template.flux == pytest.approx(expected, rel=1e-9)
     assert template.spectrum == PowerLaw(2.5)
@@ -256,7 +256,8 @@ def test_units_that_do_not_do(tmp_path, more, message):
 
 
 def test_units_of_the_file_hold_unless_the_map_is_said_to_be_relative(tmp_path):
-    path = save_fits(tmp_path / "m.fits", positive_map(), UNITS=INTENSITY, FLAVOUR="all", ENERGY="100 TeV", INDEX=2.2)
+    values = 1e-18 * positive_map()
+    path = save_fits(tmp_path / "m.fits", values, UNITS=INTENSITY, FLAVOUR="all", ENERGY="100 TeV", INDEX=2.2)
     assert read_template(path).flux > 0
     assert read_template(path).spectrum == PowerLaw(2.2)
     assert read_template(path, units="1 / (GeV s sr cm2)").flux == read_template(path).flux
@@ -272,7 +273,7 @@ def test_units_of_the_file_hold_unless_the_map_is_said_to_be_relative(tmp_path):
 
 
 def test_quantities_and_numbers_will_do(tmp_path):
-    path = save(tmp_path / "m.npy", positive_map())
+    path = save(tmp_path / "m.npy", 1e-15 * positive_map())
     words = said(units=INTENSITY, flavour="all")
     with_plus = read(parse(f"{path}?frame=icrs&ordering=ring&units=GeV-1+cm-2+s-1+sr-1&flavour=all&energy=1e+4GeV"))
     assert with_plus.flux == read_template(path, **words, energy="1e4GeV").flux
@@ -287,7 +288,7 @@ def test_quantities_and_numbers_will_do(tmp_path):
 
 def test_the_record_says_what_was_understood(tmp_path):
     path = save(tmp_path / "hot.npy", one_pixel(-20.0, 3.0, nside=128))
-    record = understood(MapFile(path, **said("gal", units=INTENSITY, flavour="all", energy="10TeV")))[1]
+    record = understood(MapFile(path, **said("gal", units=INTENSITY, flavour="all", energy="10TeV", sure="flux")))[1]
     assert (record.format, record.frame, record.ordering, record.nside) == ("NumPy array", "galactic", "ring", 128)
     assert (record.units, record.flavour, record.energies) == (INTENSITY, "all-flavours", (1, 1e4, 1e4))
     assert record.brightest == pytest.approx((-20.0, 3.0), abs=0.5)  # a pixel

@@ -20,7 +20,8 @@ from nuanalysis.interpret.contributions import ts_density
 from nuanalysis.interpret.regions import region_fluxes
 from nuanalysis.interpret.template_comparison import seen_by
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import FitResult, scan
+from nuanalysis.likelihood import FitResult
+from nuanalysis.likelihood import profile as profile_of
 from nuanalysis.model import Terms
 from nuanalysis.plot import Drawn, PlanePanel, profile_figure
 from nuanalysis.plot import Fitted as FittedRegions
@@ -77,8 +78,8 @@ class FitAnswer(Answer):
     def drawn(self) -> tuple[Drawn, ...]:
         if self.problem is None:
             return ()
-        _, data = fit_data(self.problem)
-        n, ts = profile(data, self.fitted.n_signal, ensembles.spread_of(self.problem))
+        best, data = fit_data(self.problem)
+        n, ts = profile(data, best, ensembles.spread_of(self.problem))
         return (profile_drawn(self.tested, self.provenance, n, ts),)
 
     def plane_panels(self) -> list[PlanePanel]:
@@ -136,14 +137,13 @@ def gas_panels() -> list[PlanePanel]:
     return panels
 
 
-def profile(data: Terms, n_signal: float, spread: float) -> tuple[Floats, Floats]:
+def profile(data: Terms, best: FitResult, spread: float) -> tuple[Floats, Floats]:
     """TS against the number of signal events, from 0 to beyond the fit; (point,) both, where a density is positive.
 
-    The fit is one of the points.  With a free index each is that of the best spectral node, and a peak between nodes
-    is missed by a little.
+    The fit is one of the points; a free index is fitted anew at each.
     """
-    grid = np.union1d(np.linspace(0.0, float(max(3.0 * spread, 2.0 * n_signal)), 121), n_signal)
-    values = scan(data, grid)
+    grid = np.union1d(np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121), best.n_signal)
+    values = profile_of(data, grid, best)
     known = np.isfinite(values)
     return grid[known], values[known]
 

@@ -46,7 +46,7 @@ class Measure(OnHypothesis):
         known = samples.systematics != NONE
         varied = _ensembles.injections(problem, self.injections, reach, bench, samples.systematics) if known else None
         flux = flux_of(problem, data, best.ts, background, injected, varied)
-        n, ts = profile(data, best.n_signal, spread)
+        n, ts = profile(data, best, spread)
         return MeasureAnswer(
             provenance=provenance_of(samples, problem),
             tested=tested(problem),
@@ -82,7 +82,7 @@ class MeasureAnswer(Answer):
     medians: tuple[MedianExperiment, ...] = shown("significance of the median experiment")
     bias: tuple[Node, ...] = shown("bias curve of n_s")
     profile_n_signal: tuple[float, ...] = shown("numbers of signal events of the profile", hidden=True)
-    profile_ts: tuple[float, ...] = shown("TS along them", hidden=True)
+    profile_ts: tuple[float, ...] = shown("TS along them, a free index fitted anew at each", hidden=True)
     trials: Carried[xr.Dataset] = carried()
     map: Carried[xr.Dataset] = carried()
 

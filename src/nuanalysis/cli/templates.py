@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,15 +23,25 @@ Name = Annotated[
         help="pi0, a built-in NAME?key=value&key=value, or FILE?frame=...&ordering=...&units=...; see 'ls'."
     ),
 ]
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number that a flux or an energy can have")
+    return value
+
+
 FigureOption = Annotated[Path | None, typer.Option("--figure", help="Write a picture to this .png file.")]
 FluxOption = Annotated[
     float,
     typer.Option(
-        "--flux", min=0.0,
+        "--flux", min=0.0, callback=_finite,
         help="E^2 dN/dE at 100 TeV, TeV cm-2 s-1, all sky, for the table of regions; 0: the model's own.",
     ),
 ]  # fmt: skip
-EnergyOption = Annotated[float, typer.Option("--energy", min=1e-2, max=1e6, help="Where to compare, TeV.")]
+EnergyOption = Annotated[
+    float, typer.Option("--energy", min=1e-2, max=1e6, callback=_finite, help="Where to compare, TeV.")
+]
 SHOWN_LOG10_ENERGIES = (3.0, 5.0, 6.0)  # GeV, of the maps of a template that changes with energy
 
 
@@ -41,7 +52,7 @@ def ls(as_json: JsonFlag = False) -> None:
 
     closing = (
         "A file of your own: a map as .fits, .npy or HDF5 (.h5), a list of sources as .csv or .ecsv; 'nuanalysis "
-        "templates check FILE' says what is read."
+        "templates check FILE' says what is read, 'nuanalysis templates check --help' what can be said of it."
     )
     listed(known_templates(), "", closing, as_json=as_json, under="templates")
 
@@ -78,7 +89,13 @@ def check(
     figure: FigureOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Read a map of your own and say what was understood; all faults in one message and exit code 2 otherwise."""
+    """Read a map of your own and say what was understood; all faults in one message and exit code 2 otherwise.
+
+    What a file does not state is said after a ?, with & between: frame, ordering, units, flavour; energy and index of
+    a map at one energy; energies, energies_unit and bins (centres, edges) of maps at several; hdu and column of a FITS
+    file, map of an HDF5 file, nside of a list; fill=0 where pixels without a value do not shine; sure=ordering,
+    sure=frame, sure=flux for what is right although it looks wrong.
+    """
     from nuanalysis.errors import InputError
     from nuanalysis.library.templates import is_file
 

@@ -13,9 +13,13 @@ import numpy as np
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
+from nuanalysis.likelihood.statistics import statistic
+from nuanalysis.model import Statistic
 from nuanalysis.schema import Floats
-from nuanalysis.store import ensembles, read_object, write_object
+from nuanalysis.store import ENDING, Named, ensembles, read_object, sweep, write_object
 
+#: Records of a problem that hold functions: known by their names.
+NAMED: Named = {Statistic: statistic}
 Rows = Callable[[int, int], Floats]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,7 +39,7 @@ class Kept:
 @lru_cache(maxsize=1)
 def _opened(path: str) -> Kept:
     """The object of a path named by its content: opened once per process."""
-    return Kept(read_object(Path(path)), Path(path))
+    return Kept(read_object(Path(path), NAMED), Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Bench:
     executor: Executor = field(default_factory=Serial)
     progress: Progress = field(default_factory=Silent)
     patient: bool = True
+    _lent: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))  # a notebook gives it as text
@@ -77,7 +82,7 @@ class Bench:
 
     def keep(self, value: Any, name: str) -> Kept:
         """An object that tasks share; name : sha256 of what it is made from."""
-        return Kept(value, self.folder / "cache" / f"{name}.problem")
+        return Kept(value, self.folder / "cache" / f"{name}{ENDING}")
 
     def map(
         self, function: Callable[[Item], Result], items: Sequence[Item], what: str, shared: Iterable[Kept] = ()
@@ -129,11 +134,16 @@ class Bench:
         return ensembles.read_ensemble(path, n_trials=n)
 
     def _lend(self, shared: Iterable[Kept]) -> None:
-        """Put what tasks share where other processes find it."""
+        """Put what tasks share where other processes find it.
+
+        What lies there already is not used: a folder may come from somebody else, and a file be cut short.
+        """
         if not isinstance(self.executor, Threads | Serial):  # there tasks see the objects of this process
             for one in shared:
-                if not one.path.exists():
-                    write_object(one.path, one.value)
+                if one.path not in self._lent:
+                    sweep(one.path.parent)
+                    write_object(one.path, one.value, NAMED)
+                    self._lent.add(one.path)
 
 
 def _batch(rows: Rows, batch: int, total: int, k: int) -> Floats:

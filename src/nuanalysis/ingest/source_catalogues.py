@@ -15,8 +15,8 @@ import numpy as np
 from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest import _source_tables
 from nuanalysis.ingest._release import UpstreamRelease, files_of
-from nuanalysis.ingest._source_tables import Layout, Other, number_or_nan
-from nuanalysis.ingest._table import REPAIR, located, present, spoiled
+from nuanalysis.ingest._source_tables import Layout, Other
+from nuanalysis.ingest._table import REPAIR, is_number, located, present, spoiled
 from nuanalysis.schema import Floats
 
 if TYPE_CHECKING:
@@ -110,16 +110,31 @@ def _join_fermi(table: Table, other: Other) -> list[str]:
     return [f"extension of the {sum(map(bool, named))} extended sources as Gaussian sigma, 0 for all others"]
 
 
-def _join_4fgl(table: Table, other: Other) -> list[str]:
-    notes = _join_fermi(table, other)
-    release = int(np.nanmax(_numbers(table, "DataRelease"))) if "DataRelease" in table.colnames else 1
-    table.meta["title"] = "Fermi-LAT 4FGL" + (f"-DR{release}" if release > 1 else "")
-    return notes
+_4FGL = "Abdollahi et al. 2020, ApJS 247, 33"
+_PSC_REFERENCES = {
+    "2FGL": "Nolan et al. 2012, ApJS 199, 31",
+    "3FGL": "Acero et al. 2015, ApJS 218, 23",
+    "4FGL": _4FGL,
+    "4FGL-DR2": f"{_4FGL}; Ballet et al. 2020, arXiv:2005.11208",
+    "4FGL-DR3": f"{_4FGL}; Abdollahi et al. 2022, ApJS 260, 53",
+    "4FGL-DR4": f"{_4FGL}; Ballet et al. 2023, arXiv:2307.12546",
+}
+
+
+def _psc_edition(table: Table) -> tuple[str, str] | None:
+    """Which point source catalogue (gll_psc) of Fermi-LAT this is, by the names of its sources and its data release."""
+    begins = {word.partition(" ")[0] for word in _words(table, "Source_Name")}
+    name = begins.pop() if len(begins) == 1 else ""
+    if name == "4FGL" and "DataRelease" in table.colnames:
+        releases = _numbers(table, "DataRelease")
+        newest = int(np.nanmax(releases, initial=1.0))
+        name += f"-DR{newest}" if newest > 1 else ""
+    return (f"Fermi-LAT {name}", _PSC_REFERENCES[name]) if name in _PSC_REFERENCES else None
 
 
 def _join_3pc(table: Table, other: Other) -> list[str]:
     """Distances without limits, and classes: millisecond pulsars are those with an m in CHAR_Code."""
-    distance = np.array([number_or_nan(word) for word in _words(table, "D3PC")])
+    distance = np.array([float(word) if is_number(word) else np.nan for word in _words(table, "D3PC")])
     _add(table, "distance_kpc", distance, "kpc", "D3PC; limits left out")
     classes = ["MSP" if "m" in code else "PSR" for code in _words(table, "CHAR_Code")]
     _add(table, "class_3pc", classes, None, "MSP where CHAR_Code has an m, else PSR")
@@ -185,8 +200,9 @@ _LAYOUTS = (
             "flux_band": "100 MeV to 100 GeV",
         },
         frozenset({"Source_Name", "CLASS1", "Energy_Flux100", "Extended_Source_Name"}),
-        "Abdollahi et al. 2020, ApJS 247, 33; Ballet et al. 2020, arXiv:2005.11208",
-        _join_4fgl,
+        _PSC_REFERENCES["4FGL-DR2"],
+        _join_fermi,
+        _psc_edition,
     ),
     Layout(
         "3fhl",
@@ -260,7 +276,7 @@ def read_catalogue(folder: Path, name: str) -> Table:
     try:
         table = read_table(path, layout.table)
     except InputError as error:
-        raise DataError(f"{error} {REPAIR}") from error
+        raise DataError(f"a file of the release is truncated or damaged: {error}. {REPAIR}") from error
     if len(table) != layout.rows or table.meta["layout"] != name:
         raise spoiled(
             f"{path} holds {len(table):,} rows of {table.meta['title']}, expected {layout.rows:,} of {layout.title}: "

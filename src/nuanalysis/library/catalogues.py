@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from nuanalysis.records import Record, shown
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.catalogues import Choice, Selection, SourceTable
 from nuanalysis.sky.records import Catalogue
-from nuanalysis.store import sha256_file
+from nuanalysis.store import read_toml, refuse_rows, regular, sha256_file
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -102,13 +102,24 @@ def parse_catalogue(text: str, **more: str) -> Asked:
     faults += catalogues.check_map(columns, "the name")
     choice = _choice(said, faults)
     faults += choice.faults()
-    if source not in names() and not Path(source).is_file():
-        file = " and no such file" if "." in source or "/" in source else ""
-        faults.append(f"there is no catalogue '{source}'{file}.{did_you_mean(source, names())}")
+    if source not in names():
+        faults += _not_a_file(source)
     elif source in catalogues.CATALOGUES and columns:
         faults.append(f"the list '{source}' takes no column map; leave out {', '.join(columns)}")
     refuse(faults, f"the catalogue '{text}' cannot be used")
     return Asked(source, columns, choice, any(key in said for key in CHOICE_KEYS))
+
+
+def _not_a_file(source: str) -> list[str]:
+    """What stands against a name that is no list's as the name of a file."""
+    if not os.path.lexists(source):
+        file = " and no such file" if "." in source or "/" in source else ""
+        return [f"there is no catalogue '{source}'{file}.{did_you_mean(source, names())}"]
+    try:
+        regular(Path(source), "the catalogue")
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _said(query: str) -> tuple[dict[str, str], list[str]]:
@@ -172,12 +183,9 @@ def sidecar(path: Path) -> dict[str, str]:
     """The column map in the .toml file of the same name beside a catalogue; empty where there is none."""
     name = path.name.removesuffix(".gz")
     beside = path.with_name(name[: name.rfind(".")] + ".toml" if "." in name else name + ".toml")
-    if not beside.is_file():
+    if not os.path.lexists(beside):  # which a name that is too long is not, either
         return {}
-    try:
-        said = tomllib.loads(beside.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f'{beside} is not TOML: {error}; expected lines such as ra = "COLUMN"') from error
+    said = read_toml(beside, "the column map", 'expected lines such as ra = "COLUMN"')
     words = {key: str(word) for key, word in said.items()}
     refuse(catalogues.check_map(words, str(beside)), "the column map cannot be used")
     return words
@@ -271,11 +279,8 @@ def _own_table(source: Any, name: str) -> Table:
             f"a {type(source).__name__} is no table of sources ({error}); expected a name, a file, an astropy Table or "
             "a DataFrame"
         ) from error
-    for key in [key for key in table.colnames if hasattr(table[key], "icrs")]:
-        place = table[key].icrs
-        table["ra"], table["dec"] = place.ra.deg, place.dec.deg
-        table["ra"].unit = table["dec"].unit = "deg"
-        table.remove_column(key)
+    refuse_rows(f"the table '{name}'", len(table))
+    catalogues.plain(table)
     digest = hashlib.sha256(repr([(key, np.asarray(table[key]).tolist()) for key in table.colnames]).encode())
     reference = str(table.meta.get("reference", "table of the user"))
     table.meta = {"file": name, "title": f"table '{name}'", "sha256": digest.hexdigest(), "reference": reference}

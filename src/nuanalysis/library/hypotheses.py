@@ -16,7 +16,7 @@ from nuanalysis.library.catalogues import names as catalogue_names
 from nuanalysis.library.templates import check_template, is_file, open_template
 from nuanalysis.library.templates import names as template_names
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, own_index
-from nuanalysis.sky.records import Catalogue, PointSource, Template
+from nuanalysis.sky.records import WIDEST, Catalogue, PointSource, Template
 from nuanalysis.sky.templates import parse, sidecar
 from nuanalysis.store import sha256_file
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
 DEFAULT_INDEX = 2.7
-_MOST_EXTENDED = 30.0  # deg; a wider source is no Gaussian on the sphere any more
 
 
 def point(direction: SkyCoord, *, extension: u.Quantity | None = None) -> PointSource:
@@ -47,8 +46,8 @@ def point(direction: SkyCoord, *, extension: u.Quantity | None = None) -> PointS
 
 
 def _source(ra: float, dec: float, width: float) -> PointSource:
-    if not 0.0 <= width <= _MOST_EXTENDED:
-        raise InputError(f"the extension is {width:g} deg; expected 0 to {_MOST_EXTENDED:g}")
+    if not 0.0 <= np.radians(width) <= WIDEST:
+        raise InputError(f"the extension is {width:g} deg; expected 0 to {np.degrees(WIDEST):g}")
     name = f"RA {ra:g} dec {dec:g} deg" + (f", sigma {width:g} deg" if width else "")
     return PointSource(name, float(np.radians(ra)), float(np.radians(dec)), float(np.radians(width)))
 

@@ -1,6 +1,7 @@
 """From what a user types to a Template: 'pi0', 'NAME?key=value', a file; built maps are kept in the cache."""
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from nuanalysis.sky import templates
 from nuanalysis.sky.galaxy import GAS, SOURCES
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import PREFIX, Built, Recipe, index_parameter, parameter, parse_recipe, pi0_hybrid
-from nuanalysis.store import read_object, sha256_file, write_object
+from nuanalysis.store import ENDING, read_object, sha256_file, write_object
 
 CACHE_FOLDER = "templates"
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
@@ -84,7 +85,7 @@ def _in_release(release: UpstreamRelease, name: str) -> Path | None:
 
 def cache_path(built: Built) -> Path:
     """Where the map of a recipe is kept: named by what it depends on, so that it never goes out of date."""
-    return cache_root() / CACHE_FOLDER / f"{_content_sha256(built)}.pickle"
+    return cache_root() / CACHE_FOLDER / f"{_content_sha256(built)}{ENDING}"
 
 
 def _content_sha256(built: Built) -> str:
@@ -165,7 +166,7 @@ def check_template(text: str) -> None:
     if not is_file(text):
         if text != name:
             recipe_of(text)
-    elif not templates.parse(text).path.exists():
+    elif not os.path.exists(templates.parse(text).path):  # noqa: PTH110  Path.exists raises for names too long
         raise InputError(f"there is no template '{name}' and no such file.{did_you_mean(name, names())}")
 
 

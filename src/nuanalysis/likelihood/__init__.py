@@ -18,6 +18,7 @@ from nuanalysis.likelihood._joint import (
     maximise_joint,
 )
 from nuanalysis.likelihood._joint_terms import JointTerms, event_numbers, joint_terms, refuse_flat
+from nuanalysis.likelihood._profile import profile
 from nuanalysis.likelihood._scan import (
     FEW,
     FIT_COLUMNS,

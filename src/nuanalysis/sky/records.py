@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nuanalysis.deferred import scipy
-from nuanalysis.errors import InputError
+from nuanalysis.errors import InputError, refuse
 from nuanalysis.records import Card
 from nuanalysis.schema import Floats, Spectrum
 
 GEV_PIVOT_LOG10 = 5.0  # spectra are quoted at 100 TeV
+WIDEST = float(np.radians(30.0))  # of sources; a wider Gaussian is none on the sphere any more
+FAINTEST, BRIGHTEST = 1e-100, 1e100  # of the sum of weights: times any acceptance it stays a number of full precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,31 @@ class PointSource:
                 f"source '{self.name}' lies at RA {np.degrees(self.right_ascension):g}, dec "
                 f"{np.degrees(self.declination):g} deg; expected 0 <= RA < 360 and -90 <= dec <= 90"
             )
+        if not 0.0 <= self.extension <= WIDEST:
+            raise InputError(
+                f"source '{self.name}' has an extension of {np.degrees(self.extension):g} deg; expected 0 to "
+                f"{np.degrees(WIDEST):g}"
+            )
+
+
+def weight_faults(weights: Sequence[float] | Floats) -> list[str]:
+    """What stands against relative weights, (source,): before they are normalised, and after."""
+    given = np.asarray(weights, dtype=np.float64)
+    if not np.isfinite(given).all() or given.min() < 0.0:
+        return ["a weight is no number, infinite or below 0; expected numbers of 0 or more"]
+    with np.errstate(all="ignore"):
+        total = given.sum()
+        shares = given / total
+    if total == 0.0:
+        return ["every weight is 0; expected a positive sum of weights"]
+    if not FAINTEST <= total <= BRIGHTEST:
+        return [
+            f"the weights sum to {total:g}, expected {FAINTEST:g} to {BRIGHTEST:g}: only their ratios matter, so write "
+            "them in another unit"
+        ]
+    if ((given > 0.0) & (shares == 0.0)).any():
+        return [f"a weight of {given[given > 0.0].min():g} is nothing beside their sum of {total:g}; leave it out"]
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +130,7 @@ class Catalogue(Card):
                 f"catalogue '{self.name}' has {len(self.sources)} sources and {len(self.weights)} weights; "
                 "expected as many of each, at least one"
             )
-        if min(self.weights) < 0 or sum(self.weights) <= 0:
-            raise InputError(
-                f"catalogue '{self.name}' has weights {self.weights}; expected none below 0 and a positive sum"
-            )
+        refuse(weight_faults(self.weights), f"catalogue '{self.name}' cannot be weighted")
 
     def rows(self) -> list[tuple[str, str]]:
         heaviest = sorted(zip(self.weights, self.sources, strict=True), key=lambda pair: -pair[0])[:3]

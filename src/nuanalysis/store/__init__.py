@@ -8,16 +8,7 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 """
 
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import (
-    atomic_write,
-    locked,
-    read_object,
-    sha256_file,
-    sweep,
-    table_ecsv,
-    try_lock,
-    write_object,
-)
+from nuanalysis.store._files import atomic_write, locked, sha256_file, sweep, table_ecsv, try_lock
 from nuanalysis.store._foreign import (
     DOCUMENT,
     MAP,
@@ -42,4 +33,6 @@ from nuanalysis.store._homes import (
     temporary,
     user_cache,
 )
+from nuanalysis.store._objects import ENDING, Named, read_object, write_object
+from nuanalysis.store._words import is_missing, is_sexagesimal, most_rows, numbers_in, refuse_rows
 from nuanalysis.store._zarr import read_zip, write_zip

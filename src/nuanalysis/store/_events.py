@@ -68,8 +68,10 @@ class EventStore:
         _plain_name(season, "season")
         schema.check(events, schema.EVENTS, source=f"season '{season}'")
         prepared = for_disk(events.reset_coords())
-        with locked(self.path, self.lock_timeout_s), self._faults():
+        with locked(self.path, self.lock_timeout_s) as abandoned, self._faults():
             self._create()
+            if abandoned:
+                self._clear()
             session = self._repository().writable_session("main")
             _check_schema(session.store, self.path)
             self._add(session.store, season, prepared)
@@ -167,10 +169,11 @@ class EventStore:
 
     def _create(self) -> None:
         """Make an empty repository if there is none: built beside and renamed, for icechunk refuses half of one."""
+        scratch = self.path.with_name(f".{self.path.name}.new")
+        shutil.rmtree(scratch, ignore_errors=True)
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             return
-        icechunk, scratch = _icechunk(), self.path.with_name(f".{self.path.name}.new")
-        shutil.rmtree(scratch, ignore_errors=True)
+        icechunk = _icechunk()
         # icechunk 2 would write format 2, which Python 3.11 cannot read.
         wanted = {"spec_version": 1} if _icechunk_major() > 1 else {}
         try:
@@ -178,6 +181,12 @@ class EventStore:
             scratch.replace(self.path)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _clear(self) -> None:
+        """Remove what a killed writer left: objects that no commit names, and files that were still being written."""
+        for staged in self.path.rglob("*#*"):  # so the object store of icechunk calls a file until it is whole
+            staged.unlink(missing_ok=True)
+        self._repository().garbage_collect(datetime.now(UTC))  # we hold the lock: nothing is in the making
 
     def _repository(self) -> Any:
         """Open the repository.  Raises StepMissing if there is none, DataError if this library cannot read it."""

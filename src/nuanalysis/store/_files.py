@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import io
 import os
-import pickle
 import socket
 import time
 import uuid
@@ -113,29 +112,14 @@ def sha256_file(path: Path) -> str:
         raise DataError(f"cannot read {path}: {error.strerror}; fetch or make it again.") from error
 
 
-def write_object(path: Path, value: Any) -> None:
-    """Write a Python object for this version of the program: pickled, behind the SHA-256 of its bytes."""
-    content = pickle.dumps(value, protocol=5)
-    atomic_write(path, hashlib.sha256(content).digest() + content)
-
-
-def read_object(path: Path) -> Any:
-    """Return the object of ``write_object``.  Raises DataError where the bytes, or its classes, are not those."""
-    try:
-        content = memoryview(path.read_bytes())
-        if content[:32] != hashlib.sha256(content[32:]).digest():
-            raise ValueError("its bytes are not those that were written")
-        return pickle.loads(content[32:])
-    except (OSError, ValueError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
-        raise DataError(f"the file {path} is damaged ({error}); remove it and call again") from error
-
-
 @contextmanager
-def locked(path: Path, timeout_s: float) -> Iterator[None]:
+def locked(path: Path, timeout_s: float) -> Iterator[bool]:
     """Hold the exclusive lock ``<path>.lock``.  The kernel frees it if the holder is killed.
 
-    Raises StoreLocked, naming the holder, after ``timeout_s``; EnvironmentFault if no lock file can be made, or where
-    the file system has no locks.
+    Yields whether the last holder was killed while it held the lock, and may have left something to clear away.
+
+    Raises StoreLocked, naming the holder, after ``timeout_s``; EnvironmentFault if no lock file can be made, or
+    where the file system has no locks.
     """
     lock = path.with_name(path.name + ".lock")
     try:
@@ -144,10 +128,12 @@ def locked(path: Path, timeout_s: float) -> Iterator[None]:
     except OSError as error:
         raise refusal(lock, error) from error
     try:
-        _wait_for(handle, path, timeout_s)
+        abandoned = _wait_for(handle, path, timeout_s)
         try:
-            yield
+            yield abandoned
         finally:
+            with suppress(OSError):
+                os.ftruncate(handle, 0)  # the signature goes with its holder
             fcntl.flock(handle, fcntl.LOCK_UN)  # said aloud: a forked child would keep the lock beyond close
     finally:
         os.close(handle)
@@ -173,8 +159,8 @@ def try_lock(handle: int, path: Path) -> None:
         ) from error
 
 
-def _wait_for(handle: int, path: Path, timeout_s: float) -> None:
-    """Take the lock on ``handle`` and sign it with our process id."""
+def _wait_for(handle: int, path: Path, timeout_s: float) -> bool:
+    """Take the lock on ``handle`` and sign it with our process id; whether the last signature was still there."""
     end = time.monotonic() + timeout_s
     while True:
         try:
@@ -188,11 +174,11 @@ def _wait_for(handle: int, path: Path, timeout_s: float) -> None:
                     "Wait for that process or stop it, then call again."
                 ) from error
             time.sleep(0.02)
-    try:
+    abandoned = os.fstat(handle).st_size > 0
+    with suppress(OSError):  # a full disk: the signature is a courtesy, the lock holds without it
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-    except OSError:
-        return  # a full disk: the signature is a courtesy, the lock holds without it
+    return abandoned
 
 
 def table_ecsv(table: Any) -> bytes:

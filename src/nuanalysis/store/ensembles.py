@@ -14,10 +14,12 @@ from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.schema import Floats
-from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, first_line, locked
+from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, locked, sweep
+from nuanalysis.store._foreign import parsing
 from nuanalysis.store._zarr import plain, to_buffer
 
 TRIALS_FORMAT = "nuanalysis-trials/1"
+MOST_TRIALS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def create_ensemble(
 ) -> None:
     """Begin a trial store, or continue the one that is there; called again it does nothing.
 
+    What killed writers left half-written is removed.
     fingerprint : names the problem and all that the values depend on.  columns : names of the numbers of a trial.
     More trials than the store has extend it (a short last batch then counts as missing); fewer leave it as it is.
     ``attrs`` are those of the first call.  Raises DataError if it was begun by another problem or with other columns,
@@ -65,6 +68,7 @@ def create_ensemble(
         "attrs": plain(attrs, "attrs"),
     }
     with locked(path, LOCK_TIMEOUT_S):
+        sweep(path)
         begun = (path / "zarr.json").exists()
         if begun:
             found = ensemble_layout(path)
@@ -121,21 +125,22 @@ def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
 
     if not (path / "zarr.json").exists():
         raise StepMissing(f"no trials at {path}; run the trials first (nuanalysis run SPEC does).")
-    try:
+    remedy = "remove it and run the trials again"
+    with parsing(path, "the trial store", remedy, error=DataError):
         group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r", zarr_format=3)
         root, array = group.attrs.asdict(), group["trials"]
-        if root.get("format") != TRIALS_FORMAT:
-            raise DataError(
-                f"trial store {path} has layout {root.get('format')!r}, this nuanalysis reads {TRIALS_FORMAT!r}; "
-                "read it with the version that wrote it, or remove it and run the trials again."
-            )
-        layout = EnsembleLayout(
-            root["fingerprint"], tuple(root["columns"]), int(array.shape[0]), int(array.chunks[0]), root["attrs"]
-        )
-    except (ValueError, KeyError, OSError, TypeError) as error:
+        shape, chunks = tuple(array.shape), tuple(array.chunks)
+    if root.get("format") != TRIALS_FORMAT:
         raise DataError(
-            f"the metadata of trial store {path} are damaged ({first_line(error)}); remove it and run the trials again."
-        ) from error
+            f"trial store {path} has layout {root.get('format')!r}, this nuanalysis reads {TRIALS_FORMAT!r}; "
+            "read it with the version that wrote it, or remove it and run the trials again."
+        )
+    with parsing(path, "the trial store", remedy, error=DataError):
+        layout = EnsembleLayout(str(root["fingerprint"]), tuple(root["columns"]), shape[0], chunks[0], root["attrs"])
+        if shape != (shape[0], len(layout.columns)) or chunks != (chunks[0], shape[1]) or array.dtype != np.float64:
+            raise ValueError(f"its array is {shape} of {array.dtype} in chunks {chunks}")
+        if not 1 <= shape[0] <= MOST_TRIALS or len(set(map(str, layout.columns))) != len(layout.columns):
+            raise ValueError(f"it is for {shape[0]:,} trials of {layout.columns}, expected at most {MOST_TRIALS:,}")
     return layout, array
 
 

@@ -6,16 +6,21 @@ column, which is then named in the notes.  Whatever is missing, unknown or looks
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nuanalysis.deferred import units as u
-from nuanalysis.errors import did_you_mean, refuse
+from nuanalysis.errors import did_you_mean, printable, refuse
 from nuanalysis.schema import Floats
+from nuanalysis.sky.catalogues._columns import OBVIOUS, columns_of, described, obvious, plain, sexagesimal
+from nuanalysis.sky.catalogues._doubts import equinox_doubts, extension_doubts, unit_doubts
 from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, Words, some, turned
+from nuanalysis.sky.records import WIDEST
 from nuanalysis.sphere import cos_separation
+from nuanalysis.store import is_missing, is_sexagesimal, numbers_in, refuse_rows
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -24,25 +29,19 @@ FRAMES = {
     "icrs": "icrs", "equatorial": "icrs", "j2000": "icrs", "fk5": "fk5", "fk4": "fk4", "b1950": "fk4",
     "galactic": "galactic", "gal": "galactic",
 }  # fmt: skip
+LEFT_OUT = "none"  # in place of a column: nothing of the file is that
 UNITS = {"deg": 1.0, "rad": float(np.degrees(1.0)), "hourangle": 15.0, "hour": 15.0, "h": 15.0}
 ANGLES = {"deg": 1.0, "rad": float(np.degrees(1.0)), "arcmin": 1.0 / 60.0, "arcsec": 1.0 / 3600.0}
 LENGTHS = {"kpc": 1.0, "pc": 1e-3, "Mpc": 1e3}
 R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))
-# Sigma of a round Gaussian per unit of each measure; of a disc the one with its mean square radius.
-KINDS = {"sigma": 1.0, "r68": 1.0 / R68, "disc": 0.5}
-SURE = ("unit", "frame")
+# Sigma of a round Gaussian per unit of each measure; of a disc, by its radius or diameter, that of its mean square
+# radius.  r39 holds 39.3 per cent of a Gaussian.
+KINDS = {
+    "sigma": 1.0, "r39": 1.0, "r68": 1.0 / R68, "disc": 0.5, "diameter": 0.25,
+    "fwhm": float(0.5 / np.sqrt(2.0 * np.log(2.0))),
+}  # fmt: skip
+SURE = ("unit", "frame", "flux")
 
-OBVIOUS = {
-    "name": ("name", "source_name", "src_name", "source", "src", "common_name", "psrj", "jname", "object", "main_id"),
-    "ra": ("ra", "ra_deg", "right_ascension", "raj2000", "_raj2000", "ra_icrs", "rajd", "raj", "ra_rad"),
-    "dec": ("dec", "dec_deg", "declination", "dej2000", "_dej2000", "dec_icrs", "de_icrs", "decjd", "decj", "dec_rad"),
-    "l": ("l", "glon", "l_deg", "gl", "lii", "galactic_longitude"),
-    "b": ("b", "glat", "b_deg", "gb", "bii", "galactic_latitude"),
-    "class": ("class", "source_class", "classes", "class1", "type", "otype", "types"),
-    "extension": ("extension", "extension_deg", "extension_sigma"),
-    "flux": ("flux",),
-    "distance": ("distance", "distance_kpc", "dist", "dist_kpc", "distance_pc"),
-}
 COLUMN_KEYS = tuple(OBVIOUS)
 KEYS = (
     *COLUMN_KEYS, "frame", "unit", "extension_unit", "extension_kind", "flux_unit", "flux_band", "distance_unit",
@@ -53,7 +52,6 @@ CHOICES: dict[str, Iterable[str]] = {
     "sure": SURE,
 }  # fmt: skip
 
-FEWEST_FOR_A_DOUBT = 5  # sources; fewer may all lie within 24 deg of the origin by chance
 DISAGREEMENT = np.radians(0.05)  # of Galactic and equatorial columns; tables of four decimals agree to 1e-4 deg
 _DIRECTIONS = ("unit", "frame", "ra", "dec", "l", "b")
 # What a catalogue says no longer holds where the caller names another column.
@@ -76,32 +74,32 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
     """The sources of a file's table (see ingest.source_catalogues.read_table), with a column map in words.
 
     said : key -> word, keys as in ``KEYS``: columns by their names; frame 'icrs', 'fk5', 'fk4' or 'galactic'; unit of
-        ra and dec or l and b: 'deg', 'rad', or 'hourangle' (of ra; dec in deg); extension_kind 'sigma', 'r68', 'disc'.
+        ra and dec or l and b: 'deg', 'rad', or 'hourangle' (of ra; dec in deg); extension_kind 'sigma', 'r39', 'r68',
+        'disc' (its radius), 'diameter', 'fwhm'.  'none' for a column: none is read as that.
     Raises InputError that lists all faults: columns that are not there, words where numbers are wanted, units that are
-    no such unit, extensions or distances below zero.
+    no such unit, extensions below zero or wider than WIDEST, distances below zero, too many rows.
     """
+    refuse_rows(f"the catalogue {table.meta['file']}", len(table))
+    plain(table)
     reading = _Reading(table, dict(said or {}))
     longitude_latitude = reading.direction()
     name = reading.name()
     classes = reading.words("class")
-    extension = reading.scaled("extension", ANGLES, "deg", "deg")
-    kind = reading.said.get("extension_kind", "sigma")
+    extension = np.radians(reading.scaled("extension", ANGLES, "deg", "deg") * reading.kind())
     flux = reading.numbers("flux")
     distance = reading.scaled("distance", LENGTHS, "kpc", "kpc")
-    for key, values in (("extension", extension), ("distance", distance)):
-        bad = (values < 0) | np.isinf(values)
-        if bad.any():
-            reading.faults.append(f"{bad.sum()} values of its {key} are below 0 or infinite")
+    reading.refuse_range("extension", name, extension, WIDEST, f" or above {np.degrees(WIDEST):g} deg as sigma")
+    reading.refuse_range("distance", name, distance, np.inf, "")
     refuse(reading.faults, f"the catalogue {table.meta['file']} cannot be used")
     ra, dec, doubts = reading.placed(name, *longitude_latitude)
     used = reading.used
     return SourceTable(
-        **{key: table.meta[key] for key in ("title", "file", "sha256", "reference")},
+        **{key: printable(table.meta[key]) for key in ("title", "file", "sha256", "reference")},
         name=name,
         right_ascension=ra,
         declination=dec,
         classes=classes,
-        extension=np.radians(extension * KINDS[kind]),
+        extension=extension,
         flux=flux,
         flux_unit=reading.stated_unit("flux"),
         flux_band=reading.said.get("flux_band", ""),
@@ -112,9 +110,9 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
             if used.get(key) != key
         },
         vectors=tuple(reading.vectors),
-        used=used | {key: word for key, word in reading.said.items() if key not in COLUMN_KEYS},
-        notes=(*table.meta["notes"], *reading.notes),
-        faults=tuple(doubts),
+        used=used | {key: word for key, word in reading.said.items() if key not in used},
+        notes=tuple(printable(note) for note in (*table.meta["notes"], *reading.notes)),
+        faults=(*doubts, *reading.doubts),
     )
 
 
@@ -124,19 +122,25 @@ class _Reading:
     def __init__(self, table: Table, said: dict[str, str]) -> None:
         self.faults = check_map(said, "the column map")
         self.notes: list[str] = []
+        self.doubts: list[str] = []
         self.size = len(table)
-        self.columns, self.vectors = _columns(table)
+        self.columns, self.vectors = columns_of(table)
         self.user = said
+        self.stated_frame = str(table.meta.get("frame", ""))
         gone = {key for word in said for key in SUPERSEDED.get(word, ())}
-        self.said = {key: word for key, word in table.meta["columns"].items() if key not in gone} | said
+        self.known = bool(table.meta["columns"])
+        self.layout = {key: word for key, word in table.meta["columns"].items() if key not in gone}
+        self.said = self.layout | said
         self.used: dict[str, str] = {}
         for key in COLUMN_KEYS:
-            self._settle(key, table)
+            self._settle(key)
         if not self.size:
             self.faults.append("it lists no source")
 
-    def _settle(self, key: str, table: Table) -> None:
+    def _settle(self, key: str) -> None:
         wanted = self.said.get(key)
+        if wanted == LEFT_OUT and wanted not in self.columns:
+            return
         if wanted in self.vectors:
             self.faults.append(f"the column '{wanted}' has several values a source, said to be the {key}.")
         elif wanted is not None and wanted not in self.columns:
@@ -145,13 +149,31 @@ class _Reading:
             )
         elif wanted is not None:
             self.used[key] = wanted
-        elif not table.meta["columns"]:
-            by_name = {name.lower(): name for name in reversed(self.columns)}
-            found = [by_name[name] for name in OBVIOUS[key] if name in by_name]
-            if found:
-                self.used[key] = found[0]
-                others = f" (there is {', '.join(found[1:])} too)" if found[1:] else ""
-                self.notes.append(f"the {key} is read from the column '{found[0]}', by its name{others}")
+        elif not self.known:
+            self._guess(key)
+
+    def _guess(self, key: str) -> None:
+        """The column of a key by its name, or by its UCD; with a note.  Words are not taken for a flux or distance."""
+        found, how = obvious(key, self.columns, self.used.get("ra", "") if key == "dec" else ""), "name"
+        if not found and (column := described(key, self.columns)):
+            found, how = [column], "UCD"
+        if not found:
+            return
+        if key in ("flux", "distance") and self._as_numbers(found[0]) is None:
+            self.notes.append(f"the column '{found[0]}' holds words and is not read as the {key}")
+            return
+        self.used[key] = found[0]
+        others = f" (there is {', '.join(found[1:])} too)" if found[1:] else ""
+        self.notes.append(f"the {key} is read from the column '{found[0]}', by its {how}{others}")
+
+    def refuse_range(self, key: str, name: Words, values: Floats, most: float, beyond: str) -> None:
+        """A fault where values lie below zero, beyond ``most`` or are infinite."""
+        bad = np.flatnonzero((values < 0) | np.isinf(values) | (values > most))
+        if len(bad):
+            self.faults.append(
+                f"{len(bad)} values of its {key} are below 0, infinite{beyond} ({some(name[bad])}); say its unit, "
+                f"or {key}={LEFT_OUT} to leave the column out, or correct them"
+            )
 
     # --- columns
 
@@ -159,14 +181,24 @@ class _Reading:
         """The column of a key as numbers, NaN where there is none."""
         if key not in self.used:
             return np.full(self.size, np.nan)
-        values = self.columns[self.used[key]].values
-        if values.dtype.kind == "U":
-            row = next((k for k, word in enumerate(values) if word), 0)
+        values = self._as_numbers(self.used[key])
+        if values is None:
+            words = self.columns[self.used[key]].values.tolist()
+            row = next(k for k, word in enumerate(words) if word and numbers_in([word]) is None)
+            comma = (
+                "; write numbers with a decimal point" if words[row].replace(",", "", 1).strip("+-").isdigit() else ""
+            )
             self.faults.append(
-                f"its {key} column '{self.used[key]}' holds words ('{values[row]}' in row {row + 1}), expected numbers"
+                f"its {key} column '{self.used[key]}' holds words ('{words[row]}' in row {row + 1}), expected "
+                f"numbers{comma}; say {key}={LEFT_OUT} to leave the column out, or which column it is"
             )
             return np.full(self.size, np.nan)
-        return np.asarray(values, dtype=np.float64)
+        return values
+
+    def _as_numbers(self, name: str) -> Floats | None:
+        """A column as numbers, also where its file holds them as words; None where one of them is a word."""
+        values = self.columns[name].values
+        return numbers_in(values.tolist()) if values.dtype.kind == "U" else np.asarray(values, dtype=np.float64)
 
     def words(self, key: str) -> Words:
         """The column of a key as words, '' where there is none."""
@@ -175,7 +207,7 @@ class _Reading:
         values = self.columns[self.used[key]].values
         if values.dtype.kind == "U":
             return np.asarray(values)
-        return np.array([f"{value:g}" if np.isfinite(value) else "" for value in values], dtype=np.str_)
+        return np.array([_plain_number(value) for value in values.tolist()], dtype=np.str_)
 
     def name(self) -> Words:
         """The names, made from the row number where there is none."""
@@ -184,6 +216,14 @@ class _Reading:
         if missing:
             self.notes.append(f"{missing} sources have no name and are called by their row")
         return np.array([word or f"row {k}" for k, word in enumerate(names, start=1)], dtype=np.str_)
+
+    def kind(self) -> float:
+        """Sigma per unit of the extension; doubtful where a column that nobody spoke for looks like another measure."""
+        kind = self.said.get("extension_kind", "")
+        if not kind and "extension" in self.used and self.used["extension"] != self.layout.get("extension"):
+            self.doubts += extension_doubts(self.used["extension"], self.columns)
+            self.notes.append("the extension is read as the sigma of a Gaussian; extension_kind= says otherwise")
+        return KINDS.get(kind, 1.0)
 
     def stated_unit(self, key: str) -> str:
         """The unit that was said or that the file states, '' where neither."""
@@ -223,16 +263,21 @@ class _Reading:
         frame = frame or ("galactic" if pair == ("l", "b") else FRAMES.get(self.said.get("frame", "icrs"), "icrs"))
         if (frame == "galactic") != (pair == ("l", "b")):
             self.faults.append(f"the frame is said to be {frame}, but the columns are {' and '.join(pair)}")
+        if pair == ("ra", "dec") and "frame" not in self.said and "frame" not in self._sure():
+            self.doubts += equinox_doubts(self.used, self.columns, self.stated_frame)
         longitude, how = self._angle(pair[0])
         latitude, _ = self._angle(pair[1])
         return frame, longitude, latitude, how
 
+    def _sure(self) -> list[str]:
+        return self.user.get("sure", "").split(",")
+
     def _angle(self, key: str) -> tuple[Floats, str]:
         """One coordinate in deg and how its unit is known."""
         column = self.columns[self.used[key]]
-        if column.values.dtype.kind == "U":
+        values = self._as_numbers(self.used[key])
+        if values is None:
             return self._sexagesimal(key, column), "said"
-        values = self.numbers(key)
         said = self.user.get("unit") or self.said.get("unit")
         if said:
             return values * (1.0 if key in ("dec", "b") and UNITS.get(said) == 15.0 else UNITS.get(said, 1.0)), "said"
@@ -247,28 +292,28 @@ class _Reading:
 
     def _sexagesimal(self, key: str, column: Column) -> Floats:
         """Words such as 05:34:31.9 and +22:00:52, right ascension in hours, the rest in degrees."""
-        from astropy.coordinates import Angle
-
-        unit = "hourangle" if key == "ra" else "deg"
-        out = np.full(self.size, np.nan)
-        bad = []
-        for k, word in enumerate(column.values):
-            try:
-                out[k] = Angle(str(word), unit=unit).deg if word else np.nan
-            except Exception:  # its parser raises many kinds
-                bad.append(str(word))
-        name = self.used[key]
+        words, name = column.values.tolist(), self.used[key]
+        bad = [word for word in words if not is_missing(word) and not is_sexagesimal(word)]
         if bad:
-            self.faults.append(f"its column '{name}' holds '{bad[0]}', expected such as 05:34:31.9 or numbers")
+            bad = [word for word in bad if numbers_in([word]) is None] or bad
+            self.faults.append(
+                f"its column '{name}' holds '{bad[0]}' (row {words.index(bad[0]) + 1}), expected such as 05:34:31.9 or "
+                f"numbers{_decimal_comma(bad[0])} in every row; leave it empty where there is none"
+            )
+            return np.full(self.size, np.nan)
+        hours = key == "ra" and (self.user.get("unit") != "deg" or _largest_first(words) < 24)
+        out, refused = sexagesimal(words, hours=hours)
+        if refused:
+            self.faults.append(f"its column '{name}' holds '{refused}', expected such as 05:34:31.9 or numbers")
         else:
-            self.notes.append(f"'{name}' is read as {'hours' if key == 'ra' else 'degrees'}, minutes, seconds")
+            self.notes.append(f"'{name}' is read as {'hours' if hours else 'degrees'}, minutes, seconds")
         return out
 
     def placed(
         self, name: Words, frame: str, longitude: Floats, latitude: Floats, how: str
     ) -> tuple[Floats, Floats, list[str]]:
         """Right ascension and declination in rad, ICRS, and what is doubtful about them."""
-        sure = self.user.get("sure", "").split(",")
+        sure = self._sure()
         lon, lat = ("l", "b") if frame == "galactic" else ("ra", "dec")
         known = np.isfinite(longitude) & np.isfinite(latitude)
         on = (longitude >= -180.0) & (longitude <= 360.0) & (np.abs(latitude) <= 90.0)
@@ -282,7 +327,7 @@ class _Reading:
             )
         ok = known & on
         if how not in ("said", "file") and "unit" not in sure:
-            doubts += _unit_doubts(lon, longitude[ok], latitude[ok], radians_too=how == "")
+            doubts += unit_doubts(lon, longitude[ok], latitude[ok], radians_too=how == "")
         at = np.where(ok, longitude, np.nan), np.where(ok, latitude, np.nan)
         ra, dec = turned(*at, frame, "icrs")
         ra, dec = np.radians(ra) % (2 * np.pi), np.radians(dec)
@@ -308,24 +353,20 @@ class _Reading:
         ]
 
 
-def _columns(table: Table) -> tuple[dict[str, Column], list[str]]:
-    columns, vectors = {}, []
-    for name in table.colnames:
-        column = table[name]
-        if column.ndim > 1:
-            vectors.append(str(name))
-            continue
-        unit = "" if column.unit is None else str(column.unit)
-        mask = np.asarray(getattr(column, "mask", np.zeros(len(column), dtype=bool)))
-        if column.dtype.kind in "fiub":
-            values = np.array(column, dtype=np.float64)
-            values[mask] = np.nan
-            columns[str(name)] = Column(values, unit)
-            continue
-        plain = (word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in np.asarray(column))
-        words = ["" if gone or word is None else str(word).strip() for word, gone in zip(plain, mask, strict=True)]
-        columns[str(name)] = Column(np.array(words, dtype=np.str_), unit)
-    return columns, vectors
+def _plain_number(value: float) -> str:
+    """A number as a word: whole ones with all their digits, so that two names stay two."""
+    if not np.isfinite(value):
+        return ""
+    return str(int(value)) if value == int(value) else f"{value:.15g}"
+
+
+def _decimal_comma(word: str) -> str:
+    return " with a decimal point" if "," in word and word.replace(",", "", 1).strip("+-").isdigit() else ""
+
+
+def _largest_first(words: list[str]) -> int:
+    """The largest number before the first sign of words such as 83:37:58."""
+    return max((int(found.group()) for word in words if (found := re.search(r"\d+", word))), default=0)
 
 
 def _factor(unit: str, known: Mapping[str, float], into: str) -> float | None:
@@ -341,20 +382,3 @@ def _factor(unit: str, known: Mapping[str, float], into: str) -> float | None:
 def _unit_in_name(name: str, known: Mapping[str, float]) -> str:
     ending = name.rpartition("_")[2] if "_" in name else {"RAJD": "deg", "DECJD": "deg"}.get(name, "")
     return next((unit for unit in known if unit.lower() == ending.lower()), "")
-
-
-def _unit_doubts(key: str, longitude: Floats, latitude: Floats, *, radians_too: bool) -> list[str]:
-    """Hours or radians that nobody said."""
-    if len(longitude) < FEWEST_FOR_A_DOUBT or longitude.min() < 0.0:
-        return []
-    if radians_too and longitude.max() <= 2 * np.pi and np.abs(latitude).max() <= np.pi / 2:
-        return [
-            f"its directions are read as deg, but {key} is below 2 pi and the latitude below pi / 2 for all "
-            f"{len(longitude)}: they look like radians; say unit=rad, or unit=deg if they are right"
-        ]
-    if key == "ra" and longitude.max() <= 24.0:
-        return [
-            f"its ra is read as deg, but all {len(longitude)} values lie below 24: they look like hours; say "
-            "unit=hourangle, or unit=deg if they are right"
-        ]
-    return []

@@ -9,9 +9,10 @@ import numpy as np
 
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.schema import Floats, Ints
+from nuanalysis.sky.catalogues._doubts import flux_doubts
 from nuanalysis.sky.catalogues._rule import apply_rule, parse_rule
 from nuanalysis.sky.catalogues._table import STANDARD, Group, SourceTable, duplicates, some, vectors
-from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource, weight_faults
 
 EQUAL, FLUX, DISTANCE = "equal", "flux", "1/distance^2"
 WEIGHTS = (EQUAL, FLUX, DISTANCE)
@@ -107,7 +108,7 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
             + "".join(f"; {note}" for note in notes)
         )
     faults = [*table.faults, *_unplaced(table, rows)]
-    groups = found_duplicates(table, rows, choice.within)
+    groups = () if choice.duplicates == "keep" else found_duplicates(table, rows, choice.within)
     if not choice.duplicates:
         faults += duplicate_faults(table, groups, choice.within)
     taken = [np.array([row]) for row in rows]
@@ -115,8 +116,8 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
         taken, more = _without(table, rows, groups, choice)
         faults += more
     sources = [_merged(table, members) for members in taken] if not faults else []
-    weights, weight_faults = _weights(table, taken, choice.weight)
-    faults += weight_faults
+    weights, against = _weights(table, taken, choice.weight)
+    faults += against + flux_doubts(table, rows, choice.weight)
     refuse(faults, f"{table.title} cannot be stacked as asked")
     points = int(np.count_nonzero(~np.isfinite(table.extension[rows])))
     said = [f"{points} sources without a stated extension are taken as points"] if points > 0 and table.file else []
@@ -223,23 +224,30 @@ def _weights(table: SourceTable, taken: list[Ints], asked: str) -> tuple[Floats,
     if values.dtype.kind == "U":
         return np.ones(len(taken)), [f"the weight '{asked}' is a column of words, expected numbers"]
     values = np.asarray(values, dtype=np.float64)
-    with np.errstate(divide="ignore"):
+    if np.isnan(values).all():
+        column = f"{name}=COLUMN, or " if name in STANDARD else ""
+        return np.ones(len(taken)), [f"no source has a {name}, by which they are weighted; say {column}another weight"]
+    with np.errstate(divide="ignore", over="ignore"):
         values = 1.0 / values**2 if square else values
-    means = np.array([_mean_known(values[members]) for members in taken])
+        means = np.array([_mean_known(values[members]) for members in taken])
     first = np.array([members[0] for members in taken])
     faults = []
     for bad, what, remedy in (
         (np.isnan(means), f"no {name}", f"; leave them out with '{name} is not None' in the rule"),
-        (np.isinf(means) | (means < 0), f"a {name} of 0" if square else f"a {name} below 0 or infinite", ""),
+        (
+            np.isinf(means) | (means < 0) | (square & (means == 0)),
+            f"a {name} of 0 or beyond all numbers" if square else f"a {name} below 0 or infinite",
+            "",
+        ),
     ):
         if bad.any():
             faults.append(
                 f"{bad.sum()} selected sources have {what}, by which they are weighted "
                 f"({some(table.name[first[bad]])}){remedy}"
             )
-    if not faults and not means.sum() > 0:
+    if not faults and not means.any():
         faults.append(f"the {name} of every selected source is 0; expected a positive sum of weights")
-    return means, faults
+    return means, faults or [f"weighted by its {name}, {fault}" for fault in weight_faults(means)]
 
 
 def _mean_known(values: Floats) -> float:
@@ -248,5 +256,13 @@ def _mean_known(values: Floats) -> float:
 
 
 def seen_shares(weights: Floats, acceptance: Floats) -> Floats:
-    """Shares of the expected events, (source,): weights at Earth times the acceptance at each declination."""
-    return np.asarray(weights * acceptance / np.sum(weights * acceptance))
+    """Shares of the expected events, (source,): weights at Earth times the acceptance at each declination.
+
+    Raises InputError where no event of any source is expected.
+    """
+    total = np.sum(weights * acceptance)
+    if not 0.0 < total < np.inf:
+        raise InputError(
+            "the sample sees none of these sources: no event of theirs is expected; take others, or another sample"
+        )
+    return np.asarray(weights * acceptance / total)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.deferred import scipy
+from nuanalysis.errors import InputError
 from nuanalysis.schema import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -23,15 +24,21 @@ Words = NDArray[np.str_]
 
 STANDARD = ("name", "ra", "dec", "l", "b", "class", "extension", "flux", "distance")
 NAMED = 3  # sources that a message names
+MOST_PAIRS = 20_000_000  # of sources within an angle; 16 bytes each, and some copies
 _MARGIN = 1.0 + 1e-9  # of the search in a tree; what it finds is measured again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One column of the file: (source,) numbers with NaN, or words with '', where there is no value; unit as stated."""
+    """One column of the file: (source,) numbers with NaN, or words with '', where there is no value; unit as stated.
+
+    about : what its file says it is, and ``ucd`` in the words of the Virtual Observatory ('pos.eq.ra;meta.main').
+    """
 
     values: Floats | Words
     unit: str = ""
+    about: str = ""
+    ucd: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,23 +188,37 @@ class Group:
 def duplicates(name: NDArray[np.str_], ra: Floats, dec: Floats, within: float) -> tuple[Group, ...]:
     """Groups of sources with the same name (capitals and blanks aside), or within an angle (rad) of one another.
 
-    A source belongs to a group if it is a duplicate of any of its members.
+    A source belongs to a group if it is a duplicate of any of its members.  Raises InputError where ``within`` makes
+    more than MOST_PAIRS pairs.
     """
     where = vectors(ra, dec)
     near = np.empty((0, 2), int)
     if len(ra):
         chord = 2.0 * float(np.sin(0.5 * min(within, np.pi))) * _MARGIN + 1e-15
-        near = scipy.spatial.cKDTree(where).query_pairs(chord, output_type="ndarray")
+        tree = scipy.spatial.cKDTree(where)
+        _refuse_pairs(tree, chord, where, within)
+        near = tree.query_pairs(chord, output_type="ndarray")
     near = near[angle(where[near[:, 0]], where[near[:, 1]]) <= within]
     words = np.array(["".join(word.lower().split()) for word in name])
     first = np.unique(words, return_index=True)[1][np.unique(words, return_inverse=True)[1]]
-    pairs = np.concatenate([near, np.stack([np.arange(len(name)), first], axis=1)])
-    links = scipy.sparse.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(name), len(name)))
+    linked = np.concatenate([near, np.stack([np.arange(len(name)), first], axis=1)])
+    links = scipy.sparse.coo_array((np.ones(len(linked)), (linked[:, 0], linked[:, 1])), shape=(len(name), len(name)))
     label = scipy.sparse.csgraph.connected_components(links, directed=False)[1]
-    repeated = np.flatnonzero(np.bincount(label, minlength=1) > 1)
-    groups = [np.flatnonzero(label == one) for one in repeated]
+    members = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label, minlength=1))[:-1])
+    groups = [rows for rows in members if len(rows) > 1]
     spread = [float(angle(where[rows[:1]], where[rows]).max()) for rows in groups]
     return tuple(sorted(map(Group, groups, spread), key=lambda group: int(group.rows[0])))
+
+
+def _refuse_pairs(tree: Any, chord: float, where: Floats, within: float) -> None:
+    """Raise InputError where the pairs would fill the memory, by the neighbours of 200 of the sources."""
+    some_of_them = where[:: -(-len(where) // 200)]
+    pairs = int(tree.query_ball_point(some_of_them, chord, return_length=True).mean() * len(where)) // 2
+    if pairs > MOST_PAIRS:
+        raise InputError(
+            f"some {pairs:,} pairs of the {len(where):,} sources lie within {np.degrees(within):g} deg, expected at "
+            f"most {MOST_PAIRS:,}; say a smaller within, or cut the list with the rule"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,8 +20,6 @@ from nuanalysis.sky.templates import (
 )
 from nuanalysis.sky.templates._file import (
     Understood,
-    brightest,
-    local_index,
     read,
     read_array,
     read_template,
@@ -30,6 +28,7 @@ from nuanalysis.sky.templates._file import (
 from nuanalysis.sky.templates._fits import NODE_COLUMN
 from nuanalysis.sky.templates._formats import sidecar
 from nuanalysis.sky.templates._healpix import to_equatorial, to_galactic
+from nuanalysis.sky.templates._in_numbers import brightest, local_index
 from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
 from nuanalysis.sky.templates._said import GEV_PER_TEV, PREFIX, RELATIVE, RELATIVE_FLUX, MapFile, parse
 

@@ -12,28 +12,38 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError
 from nuanalysis.records import Record, shown
-from nuanalysis.schema import Floats, Spectrum
+from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
 from nuanalysis.sky.templates import _healpix, _points, _said
+from nuanalysis.sky.templates._bounds import SUM_RANGE, in_range, refuse_maps
 from nuanalysis.sky.templates._fits import open_fits
-from nuanalysis.sky.templates._formats import ENDINGS, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Stored
+from nuanalysis.sky.templates._formats import ENDINGS, FILL, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Stored
 from nuanalysis.sky.templates._hdf5 import open_hdf5
-from nuanalysis.sky.templates._healpix import Summed, as_ring, normalised, sources, sum_up, to_galactic, turned
+from nuanalysis.sky.templates._healpix import (
+    FINEST_NSIDE,
+    Summed,
+    as_ring,
+    normalised,
+    sources,
+    sum_up,
+    turned,
+)
+from nuanalysis.sky.templates._in_numbers import brightest, local_index
 from nuanalysis.sky.templates._numpy import read_numpy, stored_array
 from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of, thin
 from nuanalysis.sky.templates._said import MapFile, Said, as_said, check_words, gathered, parse, read_nside
-from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, frame_doubt, ordering_doubt
+from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, flux_doubt, frame_doubt, ordering_doubt
 
 DEFAULT_NSIDE = 128  # of a list of sources
-FINEST_NSIDE = 512  # finer maps are averaged down; its pixels, 0.11 deg, are finer than any event is measured
-HALF_STEP = 0.05  # in log10 E, of the difference that stands for the slope
 SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
 
 
@@ -95,14 +105,26 @@ def read_array(values: object, *, name: str = "array", **said: object) -> Templa
     if isinstance(values, u.Quantity):
         said = {"units": values.unit, **said}
         values = values.value
-    array = np.ma.filled(np.ma.asanyarray(values), hp.UNSEEN) if np.ma.isMaskedArray(values) else np.asarray(values)
+    array = _as_array(values)
     words = gathered(MapFile(Path(name), **_words(said, "the call")), beside=False)
     stored = stored_array(array, words)
     sha256 = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     source = _Source(
         f"the array '{name}'", name, f"array of the user '{name}'", sha256.hexdigest, _said.HOW_TO_SAY_OF_AN_ARRAY
     )
-    return _from_maps(source, words.with_file(stored), stored)[0]
+    return _from_maps(source, Path(name), words.with_file(stored), stored)[0]
+
+
+def _as_array(values: object) -> NDArray[Any]:
+    """Plain values; masked ones, of NumPy or astropy, are UNSEEN and not the 0 that may stand beneath the mask."""
+    try:
+        array = np.asarray(getattr(values, "unmasked", values))
+        mask = getattr(values, "mask", False)
+        return np.where(mask, hp.UNSEEN, array) if np.any(mask) else array
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"the map in memory is no array: {error}; give numbers, (pixel,) or (pixel, energy)"
+        ) from error
 
 
 def _words(said: Mapping[str, object], where: str) -> dict[str, str]:
@@ -123,7 +145,7 @@ def understood(file: MapFile) -> tuple[Template, Understood]:
         return _from_points(path, said, _Source(f"the list {path}", stem, reference, partial(_sha256, path)))
     with _opened(path, said) as stored:
         source = _Source(f"the map {path}", stem, reference, partial(_sha256, path))
-        return _from_maps(source, said.with_file(stored), stored)
+        return _from_maps(source, path, said.with_file(stored), stored)
 
 
 def _opened(path: Path, said: Said) -> AbstractContextManager[Stored]:
@@ -135,7 +157,7 @@ def _opened(path: Path, said: Said) -> AbstractContextManager[Stored]:
     if not name.endswith(ENDINGS):
         raise InputError(f"the map {path} ends in neither {', '.join(ENDINGS[:-1])} nor {ENDINGS[-1]}; save it as one")
     if name.endswith(FITS_ENDINGS):
-        return open_fits(path)
+        return open_fits(path, said)
     if name.endswith(HDF5_ENDINGS):
         return open_hdf5(path, said)
     return nullcontext(read_numpy(path, said))
@@ -166,14 +188,17 @@ class _Read:
     physics: Physics
 
 
-def _from_maps(source: _Source, said: Said, stored: Stored) -> tuple[Template, Understood]:
+def _from_maps(source: _Source, path: Path, said: Said, stored: Stored) -> tuple[Template, Understood]:
+    fill, stored = bool(said.word("fill")), stored.rising()
     said.faults.extend(stored.faults)
+    said.faults.extend(f"{gap}; {FILL}" for gap in stored.gaps if not fill)
     frame = said.settle("frame", _said.FRAMES)
     ordering = said.settle("ordering", _said.ORDERINGS)
     units = said.units()
-    shaped = stored.n_pixels > 0
+    shaped, before = stored.n_pixels > 0, len(said.faults)
     # A file whose shape is at fault has nothing to say about energies.
     physics = physics_of(said, units, stored if shaped else Stored(stored.kind))
+    understood = units is not None and len(said.faults) == before
     cube = len(physics.energies) > 1
     nodes, weights = np.array([GEV_PIVOT_LOG10]), np.eye(1)
     if cube:
@@ -183,13 +208,38 @@ def _from_maps(source: _Source, said: Said, stored: Stored) -> tuple[Template, U
         weights = np.ones((1, stored.n_energies))
     if not shaped:
         said.refuse(source.what, source.remedy)
-    summed = sum_up(stored.values, weights, stored.n_pixels)
-    said.faults.extend(summed.census.faults())
+    refuse_maps(path, stored.n_pixels, len(weights))
+    summed = sum_up(stored.values, weights, stored.n_pixels, fill=fill)
+    said.faults.extend(summed.census.faults(f"; {FILL}"))
     _spectral_faults(said, physics, summed)
-    if not summed.census.faults() and _healpix.is_healpix_size(stored.n_pixels):
+    if summed.census.faults() or not _in_range(said, physics, summed.totals, summed.maps):
+        said.refuse(source.what, source.remedy)
+    if _healpix.is_healpix_size(stored.n_pixels):
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
+        if understood and "flux" not in said.sure and not said.faults:
+            spectrum, flux, _ = _spectrum(physics, summed.totals * _area(physics, stored))
+            said.faults.extend(filter(None, [flux_doubt(spectrum, flux)]))
     said.refuse(source.what, source.remedy)
     return _made(_Read(source, stored.kind, frame, ordering, physics), said, stored, nodes, summed)
+
+
+def _in_range(said: Said, physics: Physics, totals: Floats, maps: Floats) -> bool:
+    """Whether all sums, as stored and as fluxes, are numbers one can go on with; a fault where they are not."""
+    with np.errstate(over="ignore", under="ignore"):
+        fluxes = totals * physics.per_value if len(physics.energies) == len(totals) else totals
+        found = np.concatenate([totals, fluxes, maps.sum(axis=1)])
+    if not (good := in_range(found)):
+        odd = found[~((found >= SUM_RANGE[0]) & (found <= SUM_RANGE[1])) & (found != 0.0)][0]
+        said.faults.append(
+            f"its values add up to {odd:g}; expected sums between {SUM_RANGE[0]:g} and {SUM_RANGE[1]:g}: check the "
+            "unit, put 0 where next to nothing shines, or multiply a relative map by a number"
+        )
+    return good
+
+
+def _area(physics: Physics, stored: Stored) -> float:
+    """What a sum over the pixels is multiplied with to be an integral over the sky, sr."""
+    return 4 * np.pi / stored.n_pixels if physics.units.per == "sr" or physics.units.relative else 1.0
 
 
 def _nodes(stored: Stored, log10_energy: Floats) -> tuple[Floats, Floats]:
@@ -221,12 +271,11 @@ def _spectral_faults(said: Said, physics: Physics, summed: Summed) -> None:
 
 
 def _doubts(said: Said, values: Floats, frame: str, ordering: str) -> None:
-    sure = {word.strip() for word in said.word("sure").split(",")}
     if not ordering:
         return
-    doubt = "" if "ordering" in sure else ordering_doubt(values, ordering)
+    doubt = "" if "ordering" in said.sure else ordering_doubt(values, ordering)
     doubts = [doubt]
-    if frame and "frame" not in sure:
+    if frame and "frame" not in said.sure:
         nested = (ordering == "nested") != bool(doubt)
         doubts.append(frame_doubt(as_ring(values, nested=nested, finest=LARGEST_NSIDE), frame))
     said.faults.extend(filter(None, doubts))
@@ -241,17 +290,19 @@ def _made(found: _Read, said: Said, stored: Stored, nodes: Floats, summed: Summe
     for row, k in zip(maps, used, strict=True):
         ring = as_ring(summed.maps[k], nested=found.ordering == "nested", finest=nside)
         row[:] = normalised(ring if where is None else turned(ring, where))
-    units = found.physics.units
-    area = 4 * np.pi / stored.n_pixels if units.per == "sr" or units.relative else 1.0
-    notes = _notes(said, stored, nodes, summed.totals)
+    notes = _notes(said, stored, nodes, summed)
+    notes = (*notes, *filter(None, [found.physics.units.note]))
     if len(maps) > 1 and np.max(np.abs(maps - maps[0])) <= SAME * maps[0].max():
         maps, nodes = factorised(maps[int(np.argmin(np.abs(nodes - GEV_PIVOT_LOG10)))].copy())
         notes = (*notes, "the map is the same at all energies: read as one map with a spectrum")
-    return _finished(found, nodes, maps, summed.totals * area, notes)
+    return _finished(found, nodes, maps, summed.totals * _area(found.physics, stored), notes)
 
 
-def _notes(said: Said, stored: Stored, nodes: Floats, totals: Floats) -> tuple[str, ...]:
-    notes = list(stored.notes)
+def _notes(said: Said, stored: Stored, nodes: Floats, summed: Summed) -> tuple[str, ...]:
+    notes, totals = list(stored.notes), summed.totals
+    notes += [f"{gap}: 0 there" for gap in stored.gaps]
+    if summed.filled:
+        notes.append(f"{summed.filled} values that were NaN or UNSEEN are 0")
     if (nside := int(hp.npix2nside(stored.n_pixels))) > FINEST_NSIDE:
         notes.append(f"averaged from nside {nside} down to {FINEST_NSIDE}")
     assumed = [f"{key} {word}" for key, word in stored.conventions.items() if not said.words.get(key)]
@@ -328,37 +379,16 @@ def _from_points(path: Path, said: Said, source: _Source) -> tuple[Template, Und
     nside = read_nside(said, DEFAULT_NSIDE)
     points = _points.read_points(path, said)
     stored = Stored("list of sources", stated=points.stated, uses=("nside",))
-    add_unused(said, dict.fromkeys(("ordering", "sure"), "a list of sources"))
+    add_unused(said, dict.fromkeys(("ordering", "sure", "fill"), "a list of sources"))
     said = said.with_file(stored)
     frame = said.settle("frame", _said.FRAMES)
     physics = physics_of(said, said.units(of_sources=True), stored)
+    with np.errstate(over="ignore"):
+        totals = np.array([points.weight.sum()])
+    _in_range(said, physics, totals, np.empty((0, 0)))
     said.refuse(source.what)
+    refuse_maps(path, 12 * nside**2, 1)
     notes = (f"{len(points.weight)} sources, {np.count_nonzero(points.extension)} of them extended",)
     maps, nodes = factorised(normalised(_points.map_of(points, nside)))
     found = _Read(source, stored.kind, frame, "", physics)
-    return _finished(found, nodes, maps, np.array([points.weight.sum()]), notes)
-
-
-# --- a template in a number or two -------------------------------------------------------------------------------
-
-
-def local_index(spectrum: Spectrum) -> float:
-    """-dlog(dN/dE)/dlog(E) at 100 TeV; NaN where there is no flux around it.
-
-    From a tenth of a decade around, or the half of it on the side where there is flux.
-    """
-    if isinstance(spectrum, PowerLaw):
-        return spectrum.index
-    energies = GEV_PIVOT_LOG10 + HALF_STEP * np.array([-1.0, 0.0, 1.0])
-    values = spectrum.shape(energies)
-    lit = np.flatnonzero(values > 0)
-    if len(lit) < 2:
-        return float("nan")
-    low, high = lit[0], lit[-1]
-    return float(-np.log10(values[high] / values[low]) / (energies[high] - energies[low]))
-
-
-def brightest(template: Template) -> tuple[float, float]:
-    """Galactic longitude in [-180, 180) and latitude of the brightest pixel at 100 TeV, deg."""
-    theta, phi = to_galactic(*hp.pix2ang(template.nside, int(np.argmax(template.density))))
-    return float(np.degrees(phi) + 180.0) % 360.0 - 180.0, float(90.0 - np.degrees(theta))
+    return _finished(found, nodes, maps, totals, notes)

@@ -1,16 +1,17 @@
 """Maps from FITS files.
 
-Formats were checked against: HEALPix FITS of healpy; the gamma-astro-data-formats HEALPix page (SKYMAP with EBOUNDS in
-keV, or ENERGIES); GALPROP's writer in galtoolslib 1.0 (SKYMAP2 with columns Bin0, Bin1, ..., ENERGIES or EBOUNDS; older
-files have one vector column); HERMES' writer (one table per energy, Galactic RING, ENERGY in the SI unit, that is J).
+Formats were checked against: HEALPix FITS of healpy, whole and partial; the gamma-astro-data-formats HEALPix page
+(SKYMAP with EBOUNDS in keV, or ENERGIES); GALPROP's writer in galtoolslib 1.0 (SKYMAP2 with columns Bin0, Bin1, ...,
+ENERGIES or EBOUNDS; older files have one vector column); HERMES' writer (one table per energy, Galactic RING, ENERGY in
+the SI unit, that is J); multi-order maps (UNIQ) of the IVOA.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,137 +20,139 @@ import numpy as np
 
 from nuanalysis.deferred import fits
 from nuanalysis.errors import InputError
-from nuanalysis.sky.templates._formats import Stored
-from nuanalysis.sky.templates._healpix import size_faults
+from nuanalysis.sky.templates._bounds import MOST_ENERGIES, guarded
+from nuanalysis.sky.templates._fits_layout import REMEDY, fits_source, refuse_rows
+from nuanalysis.sky.templates._fits_table import KIND, USES, Layout, from_table, layout_of
+from nuanalysis.sky.templates._formats import Stored, unit_in
+from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_energy
+from nuanalysis.store import parsing
 
 NODE_COLUMN = "NODE"
-HEADER_CARDS = {
-    "frame": ("COORDSYS", "FRAME"), "ordering": ("ORDERING",), "units": ("UNITS", "BUNIT"),
-    "flavour": ("FLAVOUR", "FLAVOR"), "index": ("INDEX",),
-}  # fmt: skip
+UNIT_IN_COMMENT = re.compile(r"\s*\[\s*([^]\s]+)\s*\]")
+REPROJECT = (
+    'turn it into one, with the pixels outside of it UNSEEN, and say fill=0: python -c "import healpy, numpy; from '
+    "astropy import wcs; from astropy.io import fits; h = fits.open('{name}')[{number}]; lon, lat = "
+    "healpy.pix2ang(256, numpy.arange(12 * 256**2), lonlat=True); x, y = (numpy.nan_to_num(p, nan=-1).round()"
+    ".astype(int) for p in wcs.WCS(h.header).celestial.wcs_world2pix(lon, lat, 0)); ny, nx = h.data.shape[-2:]; inside "
+    "= (x >= 0) & (x < nx) & (y >= 0) & (y < ny); m = numpy.full(12 * 256**2, healpy.UNSEEN); m[inside] = "
+    "h.data{plane}[y[inside], x[inside]]; healpy.write_map('{stem}_healpix.fits', m, coord='{frame}')\""
+)
 
 
 @contextmanager
-def open_fits(path: Path) -> Iterator[Stored]:
+def open_fits(path: Path, said: Said) -> Iterator[Stored]:
     """The map in a FITS file, readable inside the ``with`` block."""
     from astropy.utils.exceptions import AstropyWarning
 
-    broken = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error, AstropyWarning)
-    if not path.is_file():
-        raise InputError(f"the map {path} cannot be read: No such file or directory; check the name")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", AstropyWarning)
-            with fits.open(path, memmap=True) as units:
-                stored = _from_units(list(units))
-                if stored is None:
-                    raise InputError(f"the map {path} has no binary table; write it with healpy.write_map")
-                yield stored
-    except broken as error:
-        raise InputError(f"the map {path} is not readable FITS: {error}; write it with healpy.write_map") from error
+    with ExitStack() as opened:
+        opened.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("error", AstropyWarning)
+        stream = opened.enter_context(fits_source(path))
+        with parsing(path, "the map", REMEDY):
+            units = opened.enter_context(fits.open(stream, memmap=True))
+            stored = _from_units(path, list(units), said)
+        yield guarded(stored, path, REMEDY)
 
 
-def _from_units(units: list[Any]) -> Stored | None:
-    tables = [unit for unit in units if isinstance(unit, fits.BinTableHDU)]
+def _from_units(path: Path, units: list[Any], said: Said) -> Stored:
+    tables = [unit for unit in units if isinstance(unit, fits.BinTableHDU) and not unit.header.get("ZIMAGE")]
     lists = [t for t in tables if t.name.upper() in ("ENERGIES", "EBOUNDS")]
     maps = [t for t in tables if t not in lists and ("NSIDE" in t.header or t.header.get("PIXTYPE") == "HEALPIX")]
     maps = maps or [t for t in tables if t not in lists]
+    if word := said.word("hdu"):
+        names = [(str(k), unit.name, unit) for k, unit in enumerate(units) if any(unit is table for table in maps)]
+        maps = [unit for number, name, unit in names if word.upper() in (number, name.upper())]
+        if not maps:
+            listed = ", ".join(f"{number} ({name or 'no name'})" for number, name, _ in names) or "none"
+            return Stored(KIND, faults=(f"it has no map in the table '{word}'; say hdu= one of {listed}",), uses=USES)
     if not maps:
-        return None
-    stated = _cards(maps[0].header)
-    usual = {"INDXSCHM": "IMPLICIT", "OBJECT": ""}
-    scheme, what = (str(maps[0].header.get(card, word)).strip().upper() for card, word in usual.items())
-    if scheme != "IMPLICIT" or what == "PARTIAL":
-        return Stored("HEALPix FITS", stated=stated, faults=("it covers part of the sky; fill the rest with 0",))
-    if len(maps) > 1 and all(len(t.columns) == 1 for t in maps):
-        return _one_table_per_energy(maps, stated, hermes=_is_hermes(units[0].header))
-    stored = _from_table(maps[0], stated)
+        raise InputError(_no_table(path, units))
+    layouts = [layout_of(table, said) for table in maps]
+    if len(maps) > 1 and all(len(layout.values) == 1 for layout in layouts):
+        return _one_table_per_energy(maps, layouts, said, hermes=_is_hermes(units[0].header))
+    stored = from_table(maps[0], layouts[0], said)
     if lists and not stored.faults:
-        return _with_energies(stored, lists[0])
+        return _with_energies(stored, lists[0], layouts[0])
     if stored.n_energies == 1 and "ENERGY" in maps[0].header:
-        unit = " J" if _is_hermes(units[0].header) else ""
-        stored.stated["energy"] = f"{maps[0].header['ENERGY']}{unit}"
+        unit = _unit_of_energy(maps[0].header, hermes=_is_hermes(units[0].header))
+        stored.stated["energy"] = f"{maps[0].header['ENERGY']} {unit}".strip()
     return stored
 
 
-def _cards(header: Any) -> dict[str, str]:
-    found = {
-        key: str(header[card]).strip()
-        for key, cards in HEADER_CARDS.items()
-        for card in cards
-        if str(header.get(card, "")).strip()
-    }
-    units = {str(header[card]).strip() for card in header if card.startswith("TUNIT") and str(header[card]).strip()}
-    if "units" not in found and len(units) == 1:
-        found["units"] = units.pop()
-    return found
+def _no_table(path: Path, units: list[Any]) -> str:
+    """What to do with a file that has images only: one on a projected sky can be turned into a map."""
+    for number, unit in enumerate(units):
+        axes = str(unit.header.get("CTYPE1", ""))
+        if unit.header.get("NAXIS", 0) >= 2 and axes[4:5] == "-" and getattr(unit, "is_image", False):
+            told = REPROJECT.format(
+                name=path, number=number, plane="[0]" * (unit.header["NAXIS"] - 2), frame=_letter(axes),
+                stem=path.with_name(path.name.partition(".")[0]),
+            )  # fmt: skip
+            return f"the map {path} is an image ({axes}), and no HEALPix table; {told}"
+    return f"the map {path} has no binary table; write it with healpy.write_map"
+
+
+def _letter(axis: str) -> str:
+    return {"GLON": "G", "GLAT": "G", "ELON": "E", "ELAT": "E"}.get(axis[:4], "C")
 
 
 def _is_hermes(header: Any) -> bool:
     return str(header.get("SOFTWARE", "")).strip().upper() == "HERMES"
 
 
-def _from_table(table: Any, stated: dict[str, str]) -> Stored:
-    kind, nside = "HEALPix FITS", table.header.get("NSIDE")
-    columns = [np.asarray(table.data[name]) for name in table.columns.names]
-    n_pixels = 12 * nside**2 if isinstance(nside, int) else -1
-    if n_pixels < 0:
-        faults = [f"its header has NSIDE = {nside!r}, expected a number"]
-    elif any(column.dtype.kind not in "fiu" for column in columns):
-        faults = ["it has columns that are not real numbers; keep those of the map"]
-    else:
-        faults = size_faults(n_pixels) or _missing(table)
-    if faults:
-        return Stored(kind, stated=stated, faults=tuple(faults))
-    if all(column.size == n_pixels for column in columns):
-        flat = [column.reshape(-1) for column in columns]
-        return Stored(
-            kind, n_pixels, len(flat), lambda a, b: np.stack([column[a:b] for column in flat], axis=1), stated
-        )
-    if len(columns) == 1 and columns[0].ndim == 2 and len(columns[0]) == n_pixels:
-        [cube] = columns
-        return Stored(kind, n_pixels, cube.shape[1], lambda a, b: cube[a:b], stated)
-    shapes = ", ".join(str(column.shape) for column in columns[:4])
-    fault = f"its columns have shape {shapes}, expected {n_pixels} pixels (NSIDE = {nside}) in each"
-    return Stored(kind, stated=stated, faults=(fault,))
+def _unit_of_energy(header: Any, *, hermes: bool) -> str:
+    """The unit of the card ENERGY: as its comment begins with it, by the standard; HERMES writes J."""
+    found = UNIT_IN_COMMENT.match(str(header.comments["ENERGY"]))
+    return found[1] if found else "J" if hermes else ""
 
 
-def _missing(table: Any) -> list[str]:
-    """The fault of pixels that TNULL marks as missing: astropy hands their number out as if it were a value."""
-    n_missing = 0
-    for column in table.columns:
-        if isinstance(column.null, int):
-            zero, scale = (
-                x if isinstance(x, int | float) else default for x, default in ((column.bzero, 0), (column.bscale, 1))
-            )
-            n_missing += int(np.count_nonzero(np.asarray(table.data[column.name]) == column.null * scale + zero))
-    return [f"{n_missing} pixels are marked as missing (TNULL); put 0 where nothing shines"] if n_missing else []
-
-
-def _one_table_per_energy(tables: list[Any], stated: dict[str, str], *, hermes: bool) -> Stored:
-    kind = "HEALPix FITS, one table per energy"
-    parts = [_from_table(table, stated) for table in tables]
+def _one_table_per_energy(tables: list[Any], layouts: list[Layout], said: Said, *, hermes: bool) -> Stored:
+    kind = f"{KIND}, one table per energy"
+    parts = [from_table(table, layout, said) for table, layout in zip(tables, layouts, strict=True)]
+    stated = parts[0].stated
     faults = tuple(dict.fromkeys(fault for part in parts for fault in part.faults))
     if len({part.n_pixels for part in parts}) > 1:
         faults = (*faults, "its tables differ in nside")
     if not all("ENERGY" in table.header for table in tables):
-        faults = (*faults, f"it has {len(tables)} HEALPix tables, not each with the card ENERGY; keep one, or add it")
+        listed = ", ".join(table.name or "no name" for table in tables[:8])
+        faults = (
+            *faults,
+            f"it has {len(tables)} HEALPix tables, not each with the card ENERGY; say hdu=NAME (or number) of one "
+            f"({listed}), or add it",
+        )
     if faults:
-        return Stored(kind, stated=stated, faults=faults)
-    if len({tuple(sorted(_cards(t.header).items())) for t in tables}) > 1:
-        return Stored(kind, stated=stated, faults=("its tables differ in ordering, frame or units",))
+        return Stored(kind, stated=stated, faults=faults, uses=USES)
+    if len({tuple(sorted(part.stated.items())) for part in parts}) > 1:
+        return Stored(kind, stated=stated, faults=("its tables differ in ordering, frame or units",), uses=USES)
+    units = {_unit_of_energy(table.header, hermes=hermes) for table in tables}
+    if len(units) > 1:
+        return Stored(kind, stated=stated, faults=("its tables differ in the unit of ENERGY",), uses=USES)
+    unit, energies = _energies_of(tables, units.pop())
     return Stored(
         "HERMES FITS" if hermes else kind,
         parts[0].n_pixels,
         len(parts),
         lambda a, b: np.concatenate([part.values(a, b) for part in parts], axis=1),
-        stated | ({"energies_unit": "J"} if hermes else {}),
-        energies=np.array([float(table.header["ENERGY"]) for table in tables]),
+        stated | ({"energies_unit": unit} if unit else {}),
+        energies=energies,
+        uses=USES,
+        gaps=tuple(dict.fromkeys(gap for part in parts for gap in part.gaps)),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
 
 
-def _with_energies(stored: Stored, table: Any) -> Stored:
+def _energies_of(tables: list[Any], unit: str) -> tuple[str, Any]:
+    """Unit and values of the cards ENERGY, which may be numbers or words with a unit, such as '100 TeV'."""
+    found = [table.header["ENERGY"] for table in tables]
+    if all(isinstance(energy, str) for energy in found):
+        return "GeV", np.array([read_energy(energy, []) for energy in found])
+    return unit, np.array([float(energy) for energy in found])
+
+
+def _with_energies(stored: Stored, table: Any, layout: Layout) -> Stored:
     """The energies of the second table: one column, or the lower and upper edges of the bins."""
+    if faults := refuse_rows(table) or _too_long(table):
+        return replace(stored, faults=(*stored.faults, *faults))
     names = {name.upper(): name for name in table.columns.names}
     bounds = [name for name in ("E_MIN", "E_MAX", "ENERGY_MIN", "ENERGY_MAX") if name in names]
     if len(bounds) == 2:
@@ -159,12 +162,21 @@ def _with_energies(stored: Stored, table: Any) -> Stored:
     else:
         column = table.columns.names[0]
         energies = np.asarray(table.data[column], np.float64).ravel()
-    unit = str(table.columns[column].unit or "").strip()
+    unit = str(table.columns[column].unit or "").strip() or unit_in(column, ENERGY_UNITS)
     said = names.get(NODE_COLUMN)
+    nodes = np.empty(0, dtype=bool) if said is None else np.asarray(table.data[said], dtype=bool)
+    if len(energies) == len(layout.every) != len(layout.values):  # some of the columns were chosen
+        some = [layout.every.index(name) for name in layout.values]
+        energies, nodes = energies[some], nodes[some] if len(nodes) else nodes
     return replace(
         stored,
         kind=stored.kind + f" with {table.name.upper()}",
         stated=stored.stated | ({"energies_unit": unit} if unit else {}),
         energies=energies,
-        nodes=np.empty(0, dtype=bool) if said is None else np.asarray(table.data[said], dtype=bool),
+        nodes=nodes,
     )
+
+
+def _too_long(table: Any) -> list[str]:
+    rows = int(table.header["NAXIS2"])
+    return [f"its table {table.name} has {rows} rows, expected at most {MOST_ENERGIES}"] if rows > MOST_ENERGIES else []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import Bools, Floats
 from nuanalysis.sky.templates._healpix import is_healpix_size, size_faults
+from nuanalysis.store import read_toml
 
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz")
 NPY_ENDINGS = (".npy", ".npy.gz")
@@ -22,10 +24,12 @@ POINT_ENDINGS = (".csv", ".ecsv")
 ENDINGS = (*FITS_ENDINGS, *NPY_ENDINGS, *HDF5_ENDINGS, *POINT_ENDINGS)
 
 KEYS = (
-    "frame", "ordering", "units", "flavour", "energy", "index", "energies", "energies_unit", "bins", "map", "nside",
-    "sure",
+    "frame", "ordering", "units", "flavour", "energy", "index", "energies", "energies_unit", "bins", "map", "hdu",
+    "column", "nside", "fill", "sure",
 )  # fmt: skip
 KRA_GAMMA_UNITS = "GeV-1 cm-2 s-1 sr-1"
+UNIT_AT_THE_END = re.compile(r"(?:^|[\s_(\[])([a-zA-Z]{1,3})[)\]]?\s*$")
+FILL = "put 0 where nothing shines, by fill=0"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +45,9 @@ class Stored:
     energies      : (energy,) or the (energy + 1,) edges of their bins; empty where the file has none.
     nodes         : (energy,) whether the map of an energy is one of those the template was made of, as our own files
         say; empty where nothing is said.
-    uses          : which of map, nside and (as the path of a dataset) energies the reader asks for.
+    uses          : which of map, nside, hdu, column and (as the path of a dataset) energies the reader asks for.
+    columns       : by name, where a map was not told from maps at several energies.
+    gaps          : which pixels the file has no values for, in words; ``values`` has 0 there, and somebody must say so.
     """
 
     kind: str
@@ -55,6 +61,28 @@ class Stored:
     notes: tuple[str, ...] = ()
     nodes: Bools = field(default_factory=lambda: np.empty(0, dtype=bool))
     uses: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    def rising(self) -> Stored:
+        """The same with the maps in the order of their energies, where the file gives each map its own."""
+        energies = self.energies
+        if not len(energies) or not np.all(np.isfinite(energies)) or np.all(np.diff(energies) > 0):
+            return self
+        order: Any = np.argsort(energies, kind="stable")
+        if len(energies) == self.n_energies + 1 and np.all(np.diff(energies) < 0):
+            of_maps = slice(None, None, -1)  # edges of bins
+        elif len(energies) == self.n_energies:
+            of_maps = order
+        else:
+            return self
+        return replace(
+            self,
+            values=lambda a, b: np.asarray(self.values(a, b))[:, of_maps],
+            energies=energies[order],
+            nodes=self.nodes[order] if len(self.nodes) else self.nodes,
+            notes=(*self.notes, "its energies do not rise: sorted, each with its map"),
+        )
 
 
 def sidecar(path: Path) -> dict[str, str]:
@@ -65,16 +93,20 @@ def sidecar(path: Path) -> dict[str, str]:
             name = name[: -len(ending)]
             break
     beside = path.with_name(name + ".toml")
-    if not beside.is_file():
+    if not os.path.lexists(beside):
         return {}
-    try:
-        said = tomllib.loads(beside.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f'{beside} is not TOML: {error}; expected frame = "..." and ordering = "..."') from error
-    for key in said:
+    remedy = 'what stands there is not TOML, expected lines such as frame = "galactic"'
+    said = read_toml(beside, "the file beside the map,", remedy)
+    for key, value in said.items():
         if key not in KEYS:
             raise InputError(f"{beside} says '{key}'.{did_you_mean(key, KEYS)}")
+        if not isinstance(value, str | int | float) and not _is_list(value):
+            raise InputError(f"{beside} says {key} = {value!s:.80}; expected a word, a number or a list of numbers")
     return {key: as_text(value).strip() for key, value in said.items()}
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(x, str | float | int) for x in value)
 
 
 def as_text(value: object) -> str:
@@ -106,8 +138,23 @@ def array_like(kind: str, node: Any, n_energies: int) -> Stored:
     return Stored(kind, n_pixels, n_maps, lambda a, b: node[a:b] if pixels == [0] else node[:, a:b].T)
 
 
-def may_be_energies(array: NDArray[Any], n_energies: int) -> bool:
-    """Whether an array could be the energies of so many maps, or the edges of their bins."""
+def unit_in(name: str, known: Iterable[str]) -> str:
+    """The unit that a name is, or ends in, as 'MeV', 'Energy [MeV]' or 'energy_MeV'; '' where there is none."""
+    found = UNIT_AT_THE_END.search(name)
+    return found[1] if found and found[1] in known else ""
+
+
+def may_be_energies(array: NDArray[Any], n_energies: int, *, rising: bool = True) -> bool:
+    """Whether an array could be the energies of so many maps, or the edges of their bins, ``rising`` or not."""
     if array.ndim != 1 or array.dtype.kind not in "fiu" or len(array) not in (n_energies, n_energies + 1):
         return False
-    return bool(len(array) > 1 and array[0] > 0 and np.all(np.diff(array.astype(np.float64)) > 0))
+    values = array.astype(np.float64) if rising else np.sort(array.astype(np.float64))
+    return bool(len(array) > 1 and values[0] > 0 and np.all(np.diff(values) > 0) and np.isfinite(values[-1]))
+
+
+def pick_energies(lists: Mapping[str, NDArray[Any]], n_energies: int) -> list[str]:
+    """Which of the lists could be the energies: those that rise or, where none does, those in any order."""
+    for rising in (True, False):
+        if found := [name for name, one in lists.items() if may_be_energies(one, n_energies, rising=rising)]:
+            return found
+    return []

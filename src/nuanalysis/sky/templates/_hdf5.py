@@ -11,43 +11,51 @@ from typing import Any
 import numpy as np
 
 from nuanalysis.deferred import h5py
-from nuanalysis.errors import InputError
-from nuanalysis.sky.templates._formats import KEYS, KRA_GAMMA_UNITS, Stored, array_like, as_text, may_be_energies
+from nuanalysis.sky.templates._bounds import MAPPED, guarded, refuse_file
+from nuanalysis.sky.templates._formats import KEYS, KRA_GAMMA_UNITS, Stored, array_like, as_text, pick_energies, unit_in
+from nuanalysis.sky.templates._hdf5_nodes import datasets, plain
 from nuanalysis.sky.templates._healpix import is_healpix_size
-from nuanalysis.sky.templates._said import Said, read_nside
+from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_nside
+from nuanalysis.store import MAP, parsing, refuse_size
 
-ATTRIBUTES = tuple(key for key in KEYS if key not in ("energies", "map", "nside"))  # of HDF5 files
+ATTRIBUTES = tuple(key for key in KEYS if key not in ("energies", "map", "hdu", "column", "nside"))  # of HDF5 files
+OTHER_NAMES = {"units": ("unit",), "flavour": ("flavor",), "frame": ("coordsys",), "energies_unit": ("energy_unit",)}
+LONGEST_ATTRIBUTE = 4096  # values
 KRA_GAMMA_ENERGIES = 171
+USES = ("map", "energies")
+REMEDY = "it is not readable HDF5: write it with h5py"
 
 
 @contextmanager
 def open_hdf5(path: Path, said: Said) -> Iterator[Stored]:
     """The map in an HDF5 file, readable inside the ``with`` block."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield _from_hdf5(file, said)
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"the map {path} is not readable HDF5: {error}; write it with h5py") from error
+    refuse_file(path, mapped=True)
+    with parsing(path, "the map", REMEDY):
+        file = h5py.File(path, "r")
+    with file:
+        with parsing(path, "the map", REMEDY):
+            found = datasets(file, path)
+            stored = _from_hdf5(found, file, path, said)
+        yield guarded(stored, path, REMEDY)
 
 
-def _from_hdf5(file: Any, said: Said) -> Stored:
-    found: dict[str, Any] = {}
-    file.visititems(lambda name, node: found.update({name: node}) if isinstance(node, h5py.Dataset) else None)
-    flux, asked_map = found.get("flux"), said.word("map")
-    if flux is not None and flux.dtype.names and "value" in flux.dtype.names and not asked_map:
+def refuse_extent(node: Any, path: Path) -> None:
+    """Raise InputError for a dataset that declares more than is read of one, packed or not."""
+    size = int(node.size) * node.dtype.itemsize
+    refuse_size(path, "the map", size, MAPPED if node.id.get_storage_size() >= size else MAP)
+
+
+def _from_hdf5(found: dict[str, Any], file: Any, path: Path, said: Said) -> Stored:
+    flux = found.get("flux")
+    if flux is not None and flux.dtype.names and "value" in flux.dtype.names and not said.word("map"):
+        refuse_extent(flux, path)
         return _kra_gamma(flux, said)
-    uses = ("map", "energies")
-    numbers = {name: node for name, node in found.items() if node.dtype.kind in "fiu"}
-    maps = {name: node for name, node in numbers.items() if node.ndim <= 2 and any(map(is_healpix_size, node.shape))}
-    # The one with the most values: a list of energies may by chance have the length of a small map.
-    most = max((node.size for node in maps.values()), default=0)
-    largest = [name for name, node in maps.items() if node.size == most]
-    name = asked_map.strip("/") or (largest[0] if len(largest) == 1 else "")
+    numbers = {name: node for name, node in found.items() if plain(node)}
+    name = _map_among(numbers, said.word("map"))
     if name not in numbers:
-        why = f"it has no dataset '{asked_map}'" if asked_map else "its datasets do not show which of them is the map"
-        listed = ", ".join(f"/{n} {node.shape}" for n, node in list(found.items())[:8])
-        return Stored("HDF5", faults=(f"{why}; say map=/PATH (found {listed or 'none'})",), uses=uses)
+        return Stored("HDF5", faults=(_no_map(found, said.word("map")),), uses=USES)
     chosen = numbers[name]
+    refuse_extent(chosen, path)
     lists = {
         n: np.asarray(node[()]) for n, node in numbers.items() if n != name and node.ndim == 1 and node.size < 4096
     }
@@ -55,21 +63,51 @@ def _from_hdf5(file: Any, said: Said) -> Stored:
     stored = array_like("HDF5", chosen, said.n_listed or len(lists.get(asked, ())))
     faults, energies, unit = list(stored.faults), np.empty(0), ""
     if stored.n_energies > 1 and not said.n_listed:
-        fitting = [n for n, x in lists.items() if may_be_energies(x, stored.n_energies)]
+        fitting = pick_energies(lists, stored.n_energies)
         picked = asked if asked in lists else fitting[0] if len(fitting) == 1 and not asked else ""
         if picked:
-            energies, unit = lists[picked].astype(np.float64), _attribute(numbers[picked], "units", "unit")
+            energies, unit = lists[picked].astype(np.float64), _unit_of(numbers[picked], picked)
         elif asked or fitting:
             named = ", ".join(f"/{n}" for n in fitting) or "none"
             faults.append(f"its energies are not clear; say energies=/PATH (fitting: {named})")
-    stated = {key: word for key in ATTRIBUTES if (word := _attribute(chosen, key) or _attribute(file, key))}
-    stated |= {"energies_unit": unit} if unit else {}
-    return replace(stored, stated=stated, energies=energies, faults=tuple(faults), uses=uses)
+    stated = _stated(chosen, file) | ({"energies_unit": unit} if unit else {})
+    return replace(stored, stated=stated, energies=energies, faults=tuple(faults), uses=USES)
+
+
+def _map_among(numbers: dict[str, Any], asked: str) -> str:
+    """The path of the map: the one that is asked for, or else the one with the most values; '' where several have."""
+    maps = {name: node for name, node in numbers.items() if node.ndim <= 2 and any(map(is_healpix_size, node.shape))}
+    # A list of energies may by chance have the length of a small map.
+    most = max((node.size for node in maps.values()), default=0)
+    largest = [name for name, node in maps.items() if node.size == most]
+    return asked.strip("/") or (largest[0] if len(largest) == 1 else "")
+
+
+def _no_map(found: dict[str, Any], asked: str) -> str:
+    listed = ", ".join(f"/{n} {node.shape}" for n, node in list(found.items())[:8])
+    why = f"it has no dataset '{asked}'" if asked else "its datasets do not show which of them is the map"
+    if asked.strip("/") in found:
+        why = f"its dataset '{asked}' holds no plain real numbers (an enumeration, text, lists, references?)"
+    return f"{why}; say map=/PATH (found {listed or 'none'})"
+
+
+def _unit_of(energies: Any, name: str) -> str:
+    return _attribute(energies, "units", "unit") or unit_in(name.rpartition("/")[2], ENERGY_UNITS)
+
+
+def _stated(chosen: Any, file: Any) -> dict[str, str]:
+    """What attributes of the map, or else of the file, say by key."""
+    names = {key: (key, *OTHER_NAMES.get(key, ())) for key in ATTRIBUTES}
+    return {
+        key: word for key, known in names.items() if (word := _attribute(chosen, *known) or _attribute(file, *known))
+    }
 
 
 def _attribute(node: Any, *names: str) -> str:
     for name in names:
-        if name in node.attrs:
+        if name in node.attrs and (
+            node.attrs.get_id(name).get_space().get_simple_extent_npoints() <= LONGEST_ATTRIBUTE
+        ):
             value = node.attrs[name]
             return (value.decode() if isinstance(value, bytes) else as_text(value)).strip()
     return ""
@@ -83,6 +121,8 @@ def _kra_gamma(flux: Any, said: Said) -> Stored:
     if rest or not is_healpix_size(n_pixels):
         fault = f"/flux has {size} values, expected {n_energies} energies times 12 nside^2; say nside=..."
         return Stored(kind, faults=(fault,), uses=("nside",))
+    if flux.ndim != 1 or flux.dtype["value"].kind != "f":
+        return Stored(kind, faults=(f"/flux has shape {flux.shape} of {flux.dtype}, expected one row a value",))
     column = flux.fields("value")
     return Stored(
         kind,

@@ -16,6 +16,8 @@ VALUES_PER_FIELD = 1 << 21  # 16 MB in float64
 DIRECTIONS_PER_PASS = 1 << 19  # bounds the memory of a pass to some 50 MB
 SUB_NSIDE = 1024  # of the sub-pixels along the edge of a region, and at least so many along a side:
 LEAST_SPLIT = 16
+FINEST_NSIDE = 512  # of users' maps; its pixels, 0.11 deg, are finer than any event is measured
+FINEST_PIXELS = 12 * 4**29  # what 64 bits can number
 
 HEALPIX_FRAMES = {"equatorial": "C", "galactic": "G", "ecliptic": "E"}
 
@@ -141,7 +143,7 @@ class Census:
     def add(self, values: NDArray[np.generic]) -> Census:
         """The census with these values, of any shape, counted too."""
         numbers = np.asarray(values, dtype=np.float64)
-        unseen = np.isclose(numbers, hp.UNSEEN)
+        unseen = is_unseen(numbers)
         broken = ~np.isfinite(numbers)
         negative = (numbers < 0) & ~unseen & ~broken
         return Census(
@@ -153,18 +155,32 @@ class Census:
             self.shining + int(np.count_nonzero(numbers)),
         )
 
-    def faults(self) -> list[str]:
+    def faults(self, remedy: str = "") -> list[str]:
+        """What is wrong in words; ``remedy``: of pixels without a value."""
         found = (
-            (self.unseen, f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}); put 0 where nothing shines"),
-            (self.broken, f"{self.broken} pixels are NaN or infinite"),
+            (self.unseen, f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}){remedy}"),
+            (self.broken, f"{self.broken} pixels are NaN or infinite{remedy}"),
             (self.negative, f"{self.negative} pixels are negative (the lowest is {self.lowest:g})"),
             (self.seen and not self.shining, "all pixels are zero: nothing shines"),
         )
         return [words for bad, words in found if bad]
 
 
+def is_unseen(numbers: Floats) -> NDArray[np.bool_]:
+    """Which values are the mark of HEALPix for none, to the digits of float32."""
+    return np.asarray(np.isclose(numbers, hp.UNSEEN))
+
+
+def without_gaps(values: Floats) -> tuple[Floats, int]:
+    """The values with 0 in place of NaN and UNSEEN, and how many there were."""
+    gaps = np.isnan(values) | is_unseen(values)
+    return (np.where(gaps, 0.0, values), int(np.count_nonzero(gaps))) if gaps.any() else (values, 0)
+
+
 def is_healpix_size(n_pixels: int) -> bool:
     """Whether a map of that many pixels is a HEALPix map that can be divided (nside a power of two)."""
+    if not 0 < n_pixels <= FINEST_PIXELS:
+        return False
     return bool(hp.isnpixok(n_pixels)) and bool(hp.isnsideok(hp.npix2nside(n_pixels), nest=True))
 
 
@@ -174,27 +190,33 @@ class Summed:
 
     maps   : (node, pixel) as ordered in the file, in no particular unit.
     totals : (energy,) sum over the pixels, in the file's unit.
+    filled : how many values were none and became 0.
     """
 
     maps: Floats
     totals: Floats
     census: Census
+    filled: int = 0
 
 
-def sum_up(field: Callable[[int, int], Floats], weights: Floats, n_pixels: int) -> Summed:
+def sum_up(field: Callable[[int, int], Floats], weights: Floats, n_pixels: int, *, fill: bool = False) -> Summed:
     """Read maps at many energies once, in fields of the sky: a large file never lies in memory as float64.
 
     field   : (first pixel, last pixel + 1) -> values (pixel, energy).
     weights : (node, energy), of the values as stored.
+    fill    : put 0 where there is no value.
     """
     n_nodes, n_energies = weights.shape
     maps, totals, census = np.empty((n_nodes, n_pixels)), np.zeros(n_energies), Census()
-    step = max(1, VALUES_PER_FIELD // n_energies)
+    step, filled = max(1, VALUES_PER_FIELD // n_energies), 0
     for start in range(0, n_pixels, step):
         stop = min(n_pixels, start + step)
-        values = np.asarray(field(start, stop), dtype=np.float64)
+        values, n_gaps = np.asarray(field(start, stop), dtype=np.float64), 0
+        if fill:
+            values, n_gaps = without_gaps(values)
+        filled += n_gaps
         census = census.add(values)
         with np.errstate(invalid="ignore", over="ignore"):
             maps[:, start:stop] = weights @ values.T
             totals += values.sum(axis=0)
-    return Summed(maps, totals, census)
+    return Summed(maps, totals, census, filled)

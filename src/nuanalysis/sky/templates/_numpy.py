@@ -1,177 +1,147 @@
 """Maps from NumPy files: a plain array, or the pickled tuple of the KRA-gamma ``.tuple.npy`` files.
 
-A pickle may call what it names, so only five names are let through.  Each stands for a thing of ours, of which the
-four that can be called build plain arrays of numbers.  None of them can be given attributes, so a pickle can neither
-call nor change anything outside the arrays it returns.
+A pickle is never unpickled: its arrays are read out of it, see ``_pickled``.  What a header promises is compared with
+what the file holds before room is made for it.
 """
 
 from __future__ import annotations
 
 import gzip
-import pickle
-import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.errors import InputError
-from nuanalysis.sky.templates._formats import KRA_GAMMA_UNITS, Stored, array_like, may_be_energies
+from nuanalysis.sky.templates._bounds import refuse_file
+from nuanalysis.sky.templates._formats import KRA_GAMMA_UNITS, Stored, array_like, pick_energies
+from nuanalysis.sky.templates._pickled import read_arrays
 from nuanalysis.sky.templates._said import Said
+from nuanalysis.store import MAP, content, parsing, refuse_size
 
-GZIP_MAGIC = b"\x1f\x8b"
 NPY_MAGIC = b"\x93NUMPY"
+PICKLES = tuple(b"(c]}\x80IJKMLFGSTUVXNB\x8c\x8d\x8e")  # what one can begin with
 MAPPED_FROM = 1 << 24  # bytes: larger files are not read into memory
+LONGEST_HEADER = 10_000  # bytes, as NumPy allows
+WHICH_BINS = (
+    "it has as many energies as maps, {}, and does not say what they are; say bins=centres where every map holds at "
+    "its energy, or bins=edges where they are the lower edges of its bins"
+)
+REMEDY = "it is not a plain NumPy array: write it with numpy.save"
 Array = NDArray[Any]
+Stream = IO[bytes] | gzip.GzipFile
 
 
 def read_numpy(path: Path, said: Said) -> Stored:
     """The map in an .npy file, gzipped or not, or in a pickled tuple of arrays."""
-    try:
-        with path.open("rb") as stream:
-            packed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-        with BytesIO(gzip.decompress(path.read_bytes())) if packed else path.open("rb") as stream:
-            array = _array_or_arrays(stream, None if packed or path.stat().st_size <= MAPPED_FROM else path)
-    except OSError as error:
-        if error.errno:
-            raise InputError(f"the map {path} cannot be read: {error.strerror or error}; check the name") from error
-        raise _not_numpy(path, error) from error
-    except (ValueError, EOFError, zlib.error, pickle.UnpicklingError) as error:
-        raise _not_numpy(path, error) from error
-    return _tuple(array, said) if isinstance(array, list) else stored_array(np.asarray(array), said)
+    size = refuse_file(path, mapped=True)
+    with _unpacked(path) as (stream, packed):
+        array = _plain(stream, path, None if packed else size)
+    return _tuple(_arrays(path), said) if array is None else stored_array(array, said)
 
 
-def _not_numpy(path: Path, error: Exception) -> InputError:
-    return InputError(f"the map {path} is not a plain NumPy array: {error}; write it with numpy.save")
+@contextmanager
+def _unpacked(path: Path) -> Iterator[tuple[Stream, bool]]:
+    """The bytes of a file as a stream, unpacked as they are read, and whether they are packed."""
+    with parsing(path, "the map", REMEDY), path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
+            yield stream, packed
 
 
-def _array_or_arrays(stream: IO[bytes], mapped: Path | None) -> Array | list[Array]:
-    """A plain array, ``mapped`` from its file where that is large, or the arrays of a pickled tuple.
+def _plain(stream: Stream, path: Path, size: int | None) -> Array | None:
+    """A plain array, mapped from its file where that is large; None for a pickle, with or without a header.
 
-    The tuple is an .npy object array or a bare pickle.
+    size : of the file; None for a packed one, of which no more is unpacked than its header promises.
     """
-    is_npy = stream.read(len(NPY_MAGIC)) == NPY_MAGIC
-    stream.seek(0)
-    if not is_npy:
+    head = stream.read(len(NPY_MAGIC))
+    if head != NPY_MAGIC:
+        if not head or head[0] not in PICKLES:
+            raise ValueError("it begins neither as an .npy file nor as a pickle")
+        return None
+    shape, fortran, dtype = _header(stream)
+    if dtype.hasobject:
+        return None
+    promised = prod(shape) * dtype.itemsize
+    if size is None:
+        refuse_size(path, "the map", promised, MAP)
+    elif size - stream.tell() < promised:
+        raise ValueError(f"its header promises {promised:,} bytes, the file holds {size - stream.tell():,}")
+    elif size > MAPPED_FROM:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    held = stream.read(promised)
+    if len(held) < promised or stream.read(1):
+        found = "more" if len(held) == promised else "fewer"
+        raise ValueError(f"its header promises {promised:,} bytes, the file holds {found}")
+    return np.frombuffer(held, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(stream: Stream) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type of an .npy file.  Raises ValueError for a header that is none."""
+    major = stream.read(2)[0]
+    length = int.from_bytes(stream.read(2 if major == 1 else 4), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"its header is {length:,} bytes long, expected at most {LONGEST_HEADER:,}")
+    text = BytesIO(length.to_bytes(2, "little") + stream.read(length))
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(text)
+    if not all(n >= 0 for n in shape):
+        raise ValueError(f"its header says that its shape is {shape}")
+    return shape, fortran, dtype
+
+
+def _arrays(path: Path) -> list[Array]:
+    """The arrays of a pickled tuple: an .npy object array or a bare pickle."""
+    stream = BytesIO(content(path, "the map", most=MAP))
+    with parsing(path, "the map", REMEDY):
+        if stream.read(len(NPY_MAGIC)) == NPY_MAGIC:
+            _header(stream)
+            return read_arrays(stream)
+        stream.seek(0)
         try:
             return read_arrays(stream)
-        except pickle.UnpicklingError as error:
+        except ValueError as error:
             raise ValueError(f"it is no .npy file, and as a pickle: {error}") from error
-    old = np.lib.format.read_magic(stream) == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-    if np.dtype(read(stream)[2]).hasobject:
-        return read_arrays(stream)
-    stream.seek(0)
-    loaded = np.load(mapped, mmap_mode="r") if mapped else np.load(stream, allow_pickle=False)
-    return np.asarray(loaded)
-
-
-# ---- pickles ------------------------------------------------------------------------------------------------------
-
-
-def _dtype(name: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
-    """Stands for numpy.dtype: real numbers, or object for the outer array; always a fresh copy."""
-    found = np.dtype(name.decode("latin1") if isinstance(name, bytes) else str(name))
-    if found.kind not in "fiuO":
-        raise pickle.UnpicklingError(f"it holds {found}, expected real numbers")
-    return np.dtype(found, copy=True)  # type: ignore[call-overload, no-any-return]
-
-
-def _reconstruct(kind: Any, shape: Any, typecode: Any) -> Array:
-    """Stands for numpy's _reconstruct: an empty array, which the pickle then fills."""
-    if kind is not _NDARRAY:
-        raise pickle.UnpicklingError("it holds a class of arrays other than numpy.ndarray")
-    return np.empty(0, np.int8)
-
-
-def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> Array:
-    """Stands for numpy's _frombuffer, by which newer pickles hold an array."""
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
-
-
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    """Stands for codecs.encode(text, 'latin1'), by which old protocols of Python 3 hold bytes."""
-    if encoding not in ("latin1", b"latin1"):
-        raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}")
-    return str(text).encode("latin1")
-
-
-def _stand_in(function: Callable[..., Any]) -> object:
-    """The function as a thing that can be given no attributes."""
-    return type(function.__name__, (), {"__slots__": (), "__call__": staticmethod(function)})()
-
-
-_NDARRAY = object()  # as a mark only
-ALLOWED: dict[tuple[str, str], object] = {
-    ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): _stand_in(_dtype),
-    ("numpy.core.multiarray", "_reconstruct"): _stand_in(_reconstruct),
-    ("numpy.core.numeric", "_frombuffer"): _stand_in(_from_buffer),
-    ("_codecs", "encode"): _stand_in(_encode),
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        known = ALLOWED.get((module.replace("numpy._core", "numpy.core"), name))
-        if known is None:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not an array of numbers")
-        return known
-
-
-def read_arrays(stream: IO[bytes]) -> list[Array]:
-    """The arrays of a pickled tuple, list or object array.
-
-    Raises pickle.UnpicklingError for anything else in it, before it could act, and for a pickle cut short.
-    """
-    try:
-        # Pickles of Python 2 hold arrays as byte strings.
-        content = _ArraysOnly(stream, encoding="bytes").load()
-    except pickle.UnpicklingError:
-        raise
-    except Exception as error:  # a damaged pickle raises whatever the step it breaks in raises
-        raise pickle.UnpicklingError(f"it is damaged: {error}") from error
-    if isinstance(content, np.ndarray) and content.dtype.kind != "O":
-        return [content]
-    if not isinstance(content, list | tuple | np.ndarray):
-        raise pickle.UnpicklingError(f"it holds a {type(content).__name__}, expected arrays")
-    return [np.asarray(item) for item in content if isinstance(item, np.ndarray | list | tuple) and len(item)]
 
 
 # ---- maps in memory -----------------------------------------------------------------------------------------------
 
 
-def _tuple(arrays: list[NDArray[Any]], said: Said) -> Stored:
-    """The tuple of KRA-gamma: flux (pixel, energy) first, and the lower edges of the energy bins.
+def _tuple(arrays: list[Array], said: Said) -> Stored:
+    """The tuple of KRA-gamma: flux (pixel, energy) first, and energies.
 
     A public reader takes item 0 as the flux and item 3 as the lower edges in GeV, all flavours, per sr; the edges rise
-    by ten per cent (physics notes, A4).
+    by ten per cent (physics notes, A4).  A pair does not tell what its energies are.
     """
     kind = "pickled tuple of NumPy arrays"
     cubes = [array for array in arrays if array.ndim == 2 and array.dtype.kind in "fiu"]
     if len(cubes) != 1:
         return Stored(kind, faults=(f"it holds {len(cubes)} arrays of two axes, expected one: the flux",))
     stored = stored_array(cubes[0], said)
-    lists = [i for i, array in enumerate(arrays) if may_be_energies(array, stored.n_energies)]
+    lists = [int(name) for name in pick_energies({str(i): a for i, a in enumerate(arrays)}, stored.n_energies)]
     if len(lists) > 1 and 3 in lists:
         lists = [3]
-    faults = stored.faults
+    faults, bins = stored.faults, {"bins": "edges"} if lists == [3] else {}
     if len(lists) != 1 and not said.n_listed and not faults:
         faults = (f"it holds {len(lists)} lists that could be its {stored.n_energies} energies; say energies=...",)
+    energies = np.asarray(arrays[lists[0]], np.float64) if len(lists) == 1 else np.empty(0)
+    if len(energies) == stored.n_energies and not (bins or said.n_listed or said.word("bins")):
+        faults = (*faults, WHICH_BINS.format(len(energies)))
     return replace(
         stored,
         kind=kind,
-        conventions={"units": KRA_GAMMA_UNITS, "flavour": "all-flavours", "energies_unit": "GeV", "bins": "edges"},
-        energies=np.asarray(arrays[lists[0]], np.float64) if len(lists) == 1 else np.empty(0),
+        conventions={"units": KRA_GAMMA_UNITS, "flavour": "all-flavours", "energies_unit": "GeV", **bins},
+        energies=energies,
         faults=faults,
     )
 
 
-def stored_array(array: NDArray[Any], said: Said) -> Stored:
+def stored_array(array: Array, said: Said) -> Stored:
     """A map in memory."""
     kind = "NumPy array"
     if array.dtype.kind not in "fiu":

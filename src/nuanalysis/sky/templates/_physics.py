@@ -10,12 +10,14 @@ from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10
 from nuanalysis.sky.templates import _said
+from nuanalysis.sky.templates._bounds import ENERGY_RANGE
 from nuanalysis.sky.templates._formats import Stored
 from nuanalysis.sky.templates._said import Said, Units, energy_unit, read_energy, read_index, read_numbers
 
 DEFAULT_INDEX = 2.7
 NODES_PER_DECADE = 6
 PIVOT = 10.0**GEV_PIVOT_LOG10
+IN_RANGE = f"expected {ENERGY_RANGE[0]:g} to {ENERGY_RANGE[1]:g} GeV: check the unit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def physics_of(said: Said, units: Units | None, stored: Stored) -> Physics:
 
 def _refuse_unused(said: Said, stored: Stored, *, absolute: bool) -> None:
     """Add a fault for each key that a person said and nobody reads; what a file says of itself does no harm."""
-    unused = {key: stored.kind for key in ("map", "nside") if key not in stored.uses}
+    unused = {key: stored.kind for key in ("map", "nside", "hdu", "column") if key not in stored.uses}
     if stored.n_energies == 1:
         own = ("energy",) if len(stored.energies) == 1 else ("energies_unit",)
         unused |= dict.fromkeys(("energies", "bins", *own), "a map at one energy")
@@ -95,14 +97,23 @@ def _one_index(said: Said) -> float:
 
 def _one_energy(said: Said, stored: Stored) -> Floats:
     if len(stored.energies) == 1:
-        return stored.energies * energy_unit(said.word("energies_unit") or "?", said.faults)
+        return _bounded(stored.energies * energy_unit(said.word("energies_unit") or "?", said.faults), said)
     if not said.word("energy"):
         said.faults.append("the energy at which its units hold is not stated; say energy=100TeV or what it is")
         return np.ones(1)
     words = [word for word, _ in said.words["energy"]]
     if len({round(np.log10(max(read_energy(word, said.faults), 1e-9)), 6) for word in words}) > 1:
         said.faults.append(f"its energy is said to be {' and '.join(words)}; they must agree")
-    return np.array([read_energy(said.word("energy"), [])])
+    return _bounded(np.array([read_energy(said.word("energy"), [])]), said)
+
+
+def _bounded(energies: Floats, said: Said) -> Floats:
+    """One energy, GeV; 1 and a fault where it is none that a flux can be known at."""
+    if np.all((energies >= ENERGY_RANGE[0]) & (energies <= ENERGY_RANGE[1])):
+        return energies
+    if not any("energy is said to be" in fault for fault in said.faults):
+        said.faults.append(f"its energy is {energies[0]:.4g} GeV; {IN_RANGE}")
+    return np.ones(1)
 
 
 def _energies(said: Said, stored: Stored) -> Floats:
@@ -121,7 +132,7 @@ def _energies(said: Said, stored: Stored) -> Floats:
     if not len(energies):
         faults.append(
             f"it has 2 axes, shape ({stored.n_pixels}, {stored.n_energies}), and its energies are not stated; say "
-            "energies=[...] and energies_unit, or keep one map and say energy and index"
+            f"energies=[...] and energies_unit, or keep one map and say energy and index{_or_one_of(stored)}"
         )
         return np.empty(0)
     if not said.word("energies_unit"):
@@ -133,15 +144,26 @@ def _energies(said: Said, stored: Stored) -> Floats:
     if len(energies) != stored.n_energies:
         faults.append(
             f"it has {len(energies)} energies for {stored.n_energies} maps; expected as many, or one edge more"
+            + _or_one_of(stored)
         )
     elif not (np.all(np.isfinite(energies)) and energies[0] > 0 and np.all(np.diff(energies) > 0)):
-        faults.append("its energies do not rise; expected positive energies, each above the last")
+        faults.append(
+            "its energies do not rise; expected positive energies, each above the last: sort maps and energies"
+        )
+    elif not (ENERGY_RANGE[0] <= energies[0] and energies[-1] <= ENERGY_RANGE[1]):
+        faults.append(f"its energies run from {energies[0]:.4g} to {energies[-1]:.4g} GeV; {IN_RANGE}")
     elif not energies[0] <= PIVOT * (1 + 1e-6) or not energies[-1] >= PIVOT * (1 - 1e-6):
         faults.append(
             f"its energies run from {energies[0]:.4g} to {energies[-1]:.4g} GeV; expected a range that holds 100 TeV: "
             "extend the table, check the unit, or keep one map and say energy and index"
         )
     return energies if len(faults) == before else np.empty(0)
+
+
+def _or_one_of(stored: Stored) -> str:
+    """The way out where columns may be no energies at all."""
+    names = ", ".join(stored.columns[:8]) + (", ..." if len(stored.columns) > 8 else "")
+    return f"; or column=NAME for one of its columns ({names})" if names else ""
 
 
 def _centres(energies: Floats, said: Said, n_maps: int) -> Floats:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from nuanalysis.deferred import healpy as hp
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import did_you_mean
 from nuanalysis.schema import Floats
 from nuanalysis.sky.templates._healpix import rotator, to_ring
 from nuanalysis.sky.templates._said import Said
 from nuanalysis.sphere import cos_separation, vmf_density
+from nuanalysis.store import TABLE, content, parsing
 
 COLUMNS = {
     "ra": "ra", "ra_deg": "ra", "right_ascension": "ra", "dec": "dec", "dec_deg": "dec", "declination": "dec",
@@ -29,6 +30,8 @@ COLUMNS = {
 PAIRS = {"equatorial": ("ra", "dec"), "galactic": ("l", "b")}
 WORDS = ("name", "source", "comment", "reference")  # columns that are not read
 KERNEL_REACH = 6.0  # sigma: beyond lies 2e-8 of a Gaussian kernel
+REMEDY = "it cannot be read as a table: expected a line of column names and one line a source"
+MOST_SOURCES = 100_000
 FINEST_SPLIT = 16  # sub-pixels along a side
 
 
@@ -62,6 +65,8 @@ def read_points(path: Path, said: Said) -> Points:
         faults.append(f"it needs a column flux or weight, one of them; found {', '.join(amounts) or 'neither'}")
     if not len(table):
         faults.append("it lists no source")
+    if len(table) > MOST_SOURCES:
+        faults.append(f"it lists {len(table):,} sources, expected at most {MOST_SOURCES:,}; make a map of them")
     said.refuse(f"the list {path}")
     longitude, latitude = (columns[name] for name in PAIRS[frames[0]])
     extension = columns.get("extension", np.zeros(len(table)))
@@ -113,16 +118,12 @@ def _table(path: Path) -> Any:
     from astropy.table import Table
     from astropy.utils.exceptions import AstropyWarning
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", AstropyWarning)
-            return Table.read(path, format="ascii.ecsv" if path.name.lower().endswith(".ecsv") else "ascii.csv")
-    except FileNotFoundError as error:
-        raise InputError(f"the list {path} cannot be read: No such file or directory; check the name") from error
-    except Exception as error:  # the readers of astropy raise many kinds
-        raise InputError(
-            f"the list {path} cannot be read as a table: {error}; expected a line of column names and one line a source"
-        ) from error
+    held = content(path, "the list", most=TABLE)
+    with parsing(path, "the list", REMEDY), warnings.catch_warnings():
+        warnings.simplefilter("error", AstropyWarning)
+        text = held.decode("utf-8-sig")
+        kind = "ascii.ecsv" if path.name.lower().endswith(".ecsv") else "ascii.csv"
+        return Table.read(text + "\n", format=kind)  # without a new line it would be taken for a name
 
 
 def _columns(table: Any, faults: list[str]) -> dict[str, Floats]:
@@ -135,11 +136,18 @@ def _columns(table: Any, faults: list[str]) -> dict[str, Floats]:
                 faults.append(f"it has an unknown column '{name}'; remove it.{did_you_mean(name, COLUMNS)}")
         elif key in columns:
             faults.append(f"it has two columns for {key}")
-        elif table[name].dtype.kind not in "fiu" or np.ma.is_masked(table[name]):
+        elif not _plain(table[name]):
             faults.append(f"its column '{name}' is not a number in every line")
         else:
             columns[key] = _in_degrees(table[name], key, faults)
     return columns
+
+
+def _plain(column: Any) -> bool:
+    """Whether a column has one real number in every line; masked ones must not become 0."""
+    dtype = getattr(column, "dtype", None)
+    one_each = dtype is not None and dtype.kind in "fiu" and column.ndim == 1
+    return bool(one_each and not np.any(getattr(column, "mask", False)))
 
 
 def _in_degrees(column: Any, key: str, faults: list[str]) -> Floats:
@@ -158,7 +166,9 @@ def _check(longitude: Floats, latitude: Floats, weight: Floats, extension: Float
     off = ~((np.abs(latitude) <= 90.0) & (longitude >= -180.0) & (longitude <= 360.0))
     if n_off := np.count_nonzero(off):
         faults.append(f"{n_off} sources lie nowhere: longitude in [-180, 360], latitude in [-90, 90] deg")
-    if not np.all(weight >= 0) or not np.all(np.isfinite(weight)) or not weight.sum() > 0:
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.all(weight >= 0) or not np.isfinite(total) or not total > 0:
         faults.append("its fluxes are not all 0 or more with a positive sum")
     if not np.all((extension >= 0) & (extension <= 90.0)):
         faults.append("its extensions are not all between 0 and 90 deg")

@@ -30,6 +30,7 @@ GEV_PER_TEV = 1e3
 RELATIVE = "relative"
 RELATIVE_FLUX = "relative dN/dE"
 RELATIVE_WEIGHTED = "relative E2 dN/dE"
+NORMALISED = "read as relative: the map is normalised"
 EXAMPLES = "'GeV-1 cm-2 s-1 sr-1', 'TeV cm-2 s-1 sr-1' (E^2 dN/dE), 'GeV-1 cm-2 s-1 per pixel' or 'relative'"
 POINT_EXAMPLES = "'GeV-1 cm-2 s-1', 'TeV cm-2 s-1' (E^2 dN/dE) or 'relative'"
 PER_PIXEL = re.compile(r"\s*(?:/|\bper)\s*pix(?:el)?\s*$", re.IGNORECASE)
@@ -43,8 +44,10 @@ ENERGY_UNITS = {
     "J": 1.0 / 1.602176634e-10,  # exact by the definition of the eV (SI brochure, 9th edition)
 }  # fmt: skip
 FLAVOUR_WORDS = {word: "per-flavour" if factor == 1.0 else "all-flavours" for word, factor in FLAVOURS.items()}
-BINS = {"centres": "centres", "centers": "centres", "edges": "edges"}
-SURE = ("ordering", "frame")
+BINS = {"centres": "centres", "centers": "centres", "edges": "edges", "lower edges": "edges"}
+SURE = ("ordering", "frame", "flux")
+SCALES = (1e-60, 1e60)  # of units, in GeV, cm and s
+LONGEST_UNITS = 200  # letters; the parser of units is not made for more
 HOW_TO_SAY = (
     "Correct the map; say what is missing as keywords of template, in the name ('template:map.npy?frame=galactic&"
     "ordering=ring&units=GeV-1 cm-2 s-1 sr-1&flavour=all&energy=100TeV&index=2.7'; units=relative where the map has no "
@@ -70,9 +73,12 @@ class MapFile:
     flavour         : 'per-flavour' or 'all-flavours' (1:1:1 at Earth), nu + nubar.
     energy, index   : of a map without an energy axis: where it holds, such as '100TeV', and its power law.
     energies        : a list '1e3,1e4' in ``energies_unit``, or the path of a dataset of an HDF5 file.
-    bins            : 'centres', or 'edges' where energies are the lower (or all) edges of bins.
+    bins            : 'centres' where every map holds at its energy; 'edges' where energies are all edges of the bins,
+        or the lower ones.
     map, nside      : the path of the map in an HDF5 file; of a flat table or a list of sources.
-    sure            : 'ordering', 'frame' or both with a comma: what is right although it looks wrong.
+    hdu, column     : of a FITS file: the name or number of its table, the name (or names, with commas) of its columns.
+    fill            : '0' where pixels that are missing, masked, NaN or UNSEEN do not shine.
+    sure            : 'ordering', 'frame', 'flux' or more of them with commas: what is right although it looks wrong.
     """
 
     path: Path
@@ -86,7 +92,10 @@ class MapFile:
     energies_unit: str = ""
     bins: str = ""
     map: str = ""
+    hdu: str = ""
+    column: str = ""
     nside: str = ""
+    fill: str = ""
     sure: str = ""
 
 
@@ -135,6 +144,11 @@ class Said:
         return self.words[key][0][0] if self.words.get(key) else self.conventions.get(key, "")
 
     @property
+    def sure(self) -> frozenset[str]:
+        """What is right although it looks wrong."""
+        return frozenset(word.strip() for word in self.word("sure").split(","))
+
+    @property
     def n_listed(self) -> int:
         """How many energies are listed; 0 where none are, or the path of a dataset is said."""
         numbers = read_numbers(self.word("energies"))
@@ -168,7 +182,7 @@ class Said:
         if said and _is_relative(said[0][0]):
             said = [one for one in said if _is_relative(one[0])]
             # Who says of what it is relative says more.
-            said = [one for one in said if one[0].strip().lower() != RELATIVE] or said
+            said = [one for one in said if _relative_to_what(one[0])] or said
         read_out = [read_units(word, self.faults, of_sources=of_sources) for word, _ in said]
         known = [one for one in read_out if one is not None]
         if len(known) > 1 and not all(same_units(known[0], one) for one in known):
@@ -187,6 +201,11 @@ def _is_relative(word: str) -> bool:
     return units is not None and units.relative
 
 
+def _relative_to_what(word: str) -> bool:
+    units = read_units(word, [])
+    return units is not None and units.text in (RELATIVE_FLUX, RELATIVE_WEIGHTED)
+
+
 def check_words(said: dict[str, str], where: str) -> None:
     """Raise InputError for an unknown key or a word that cannot be right."""
     for key in said:
@@ -200,6 +219,8 @@ def check_words(said: dict[str, str], where: str) -> None:
             raise InputError(f"{where} says sure={said['sure']}.{did_you_mean(word, SURE)}")
     if "index" in said:
         read_index(said["index"])
+    if said.get("fill", "") not in ("", "0", "0.0"):
+        raise InputError(f"{where} says fill={said['fill']}; expected fill=0: what is not there does not shine")
 
 
 def as_said(value: Any) -> str:
@@ -221,7 +242,7 @@ def gathered(file: MapFile, *, beside: bool = True) -> Said:
     for key, word in ({} if by_itself else sidecar(file.path)).items():
         words[key] = (*words.get(key, ()), (word, "in the .toml file"))
     said = Said(words, {}, [])
-    check_words({"sure": said.word("sure")}, str(file.path))
+    check_words({"sure": said.word("sure"), "fill": said.word("fill")}, str(file.path))
     read_nside(said, 0)
     return said
 
@@ -242,7 +263,7 @@ def read_nside(said: Said, default: int) -> int:
     word = said.word("nside")
     if not word:
         return default
-    if not word.isdigit() or not is_healpix_size(12 * int(word) ** 2):
+    if not (word.isascii() and word.isdigit() and len(word) < 10) or not is_healpix_size(12 * int(word) ** 2):
         raise InputError(f"nside is said to be '{word}'; expected a power of two")
     return int(word)
 
@@ -257,12 +278,14 @@ class Units:
     scale    : GeV^-1 cm^-2 s^-1 (dN/dE) or GeV cm^-2 s^-1 (E^2 dN/dE), times sr^-1 or per pixel or source.
     weighted : the values are E^2 dN/dE; for 'relative' alone it is not known, and one map has no need of it.
     per      : 'sr', 'pixel', 'source' or, for a relative map, ''.
+    note     : what a person should know of how they were read.
     """
 
     text: str
     scale: float = 1.0
     weighted: bool = False
     per: str = ""
+    note: str = ""
 
     @property
     def relative(self) -> bool:
@@ -280,21 +303,39 @@ def read_units(text: str, faults: list[str], *, of_sources: bool = False) -> Uni
         return Units(named, weighted=named == RELATIVE_WEIGHTED)
     examples = POINT_EXAMPLES if of_sources else EXAMPLES
     rest, per_pixel = PER_PIXEL.subn("", words)
-    try:
-        unit = u.Unit(rest)
-    except (ValueError, TypeError):
-        faults.append(f"its units '{text}' cannot be read; expected such as {examples}")
+    unit = _unit(rest)
+    if unit is None:
+        faults.append(f"its units '{text:.{LONGEST_UNITS}}' cannot be read; expected such as {examples}")
         return None
+    if not of_sources and _normalised(unit, per_pixel=per_pixel):
+        return Units(RELATIVE, note=f"its units are {words}: {NORMALISED}")
     per = "source" if of_sources else "pixel" if per_pixel else "sr"
     angle = u.sr if per == "sr" else u.dimensionless_unscaled
     for wanted, weighted in ((1 / (u.GeV * u.cm**2 * u.s * angle), False), (u.GeV / (u.cm**2 * u.s * angle), True)):
         if unit.is_equivalent(wanted):
-            return Units(words, float(unit.to(wanted)), weighted, per)
+            scale = float(unit.to(wanted))
+            if not SCALES[0] <= scale <= SCALES[1]:
+                faults.append(f"its units '{text}' are {scale:g} {wanted}; expected such as {examples}")
+                return None
+            return Units(words, scale, weighted, per)
     hint = " (per pixel? then say 'per pixel')" if per == "sr" and u.sr not in unit.bases else ""
     if u.ph in unit.bases:
         hint = " (they count particles: drop ph)"
     faults.append(f"its units '{text}' are no differential flux{hint}; expected such as {examples}")
     return None
+
+
+def _normalised(unit: Any, *, per_pixel: int) -> bool:
+    """Whether values are shares of a whole, per solid angle or pixel."""
+    return any(unit.is_equivalent(one) for one in (1 / u.sr, 1 / u.pix, *([u.dimensionless_unscaled] * per_pixel)))
+
+
+def _unit(text: str) -> Any:
+    """The unit that a text names; None where astropy cannot tell, in whichever way it fails."""
+    try:
+        return u.Unit(text) if len(text) <= LONGEST_UNITS else None
+    except Exception:  # its parser recurses, divides and takes powers
+        return None
 
 
 def same_units(one: Units, other: Units) -> bool:
@@ -305,7 +346,7 @@ def same_units(one: Units, other: Units) -> bool:
 
 def read_energy(text: str, faults: list[str]) -> float:
     """Energy in GeV of a text such as '100TeV' or '1e5 GeV'; 0 and a fault where it is none."""
-    match = re.fullmatch(r"\s*([-+0-9.eE]+)\s*([a-zA-Z]+)\s*", text)
+    match = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Z]+)\s*", text)
     try:
         number, unit = (float(match[1]), ENERGY_UNITS[match[2]]) if match else (np.nan, 1.0)
     except (ValueError, KeyError):

@@ -1,7 +1,8 @@
-"""Statements about a map that look right but are not: the ordering by its roughness, the frame by the Galactic plane.
+"""Statements about a map that look right but are not: ordering by roughness, frame by the Galactic plane, flux by size.
 
-Both compare the map read as said with the map read the other way, and speak up only where the other way is far better.
-Limits and how often they fire were measured on published gas and pion maps, boxes, point lists, noise and isotropy.
+The first two compare the map read as said with the map read the other way, and speak up only where the other way is far
+better.  Limits and how often they fire were measured on published gas and pion maps, boxes, point lists, noise and
+isotropy.  The flux is compared with what the Milky Way and the whole sky are known to send.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from nuanalysis.deferred import healpy as hp
-from nuanalysis.schema import Floats, Ints
+from nuanalysis.schema import Floats, Ints, Spectrum
+from nuanalysis.sky.records import PowerLaw
 from nuanalysis.sky.templates._healpix import HEALPIX_FRAMES
 
 N_BLOCKS = 48  # of consecutive pixels: belts of the sky in RING order, compact fields in NESTED order
@@ -23,6 +25,12 @@ PLANE = np.radians(10.0)
 N_SECTORS = 12  # of longitude, 30 deg each
 CONTRAST = 1.5  # of the mean within 10 deg of the plane over that at 10 to 50 deg
 MOST_SECTORS, FEWEST_SECTORS = 10, 7
+#: E^2 dN/dE of the extrapolated Fermi pi0 model at 100 TeV, TeV cm^-2 s^-1, per flavour, whole sky: Science 380, 1338.
+PI0_FLUX, PI0_INDEX = 4.53e-12, 2.7
+FLUX_ENERGIES = np.array([4.0, 4.5, 5.0])  # log10 E/GeV, where most of the information is
+# Models of the Milky Way lie at 1 to 9 of it, all astrophysical neutrinos at 31 to 46; a thousandth and a thousandfold
+# of a model, as by a wrong prefix of a unit, are outside of these.
+FAINT, BRIGHT = 0.01, 500.0
 LEAST_SHARE = 0.3  # of the flux within 10 deg of the plane, where isotropy has 0.17 and maps of gas have 0.6 and more
 
 
@@ -68,6 +76,24 @@ def frame_doubt(ring: Floats, said: str) -> str:
                 "is right as it is"
             )
     return ""
+
+
+def flux_doubt(spectrum: Spectrum, flux: float) -> str:
+    """Why a map cannot have the flux it is said to have; '' if it may.
+
+    flux : E^2 dN/dE at 100 TeV, TeV cm^-2 s^-1, per flavour, whole sky; 0 of a relative map, which is not doubted.
+    """
+    usual = PI0_FLUX * PowerLaw(PI0_INDEX).shape(FLUX_ENERGIES)
+    ratio = flux * spectrum.shape(FLUX_ENERGIES) / usual
+    lit = ratio[ratio > 0]
+    if not len(lit) or (lit.max() >= FAINT and lit.min() <= BRIGHT):
+        return ""
+    found, where = (lit.max(), "at most") if lit.max() < FAINT else (lit.min(), "at least")
+    return (
+        f"its flux is {flux:.3g} TeV cm-2 s-1 at 100 TeV (E^2 dN/dE per flavour, whole sky), and from 10 to 100 TeV "
+        f"{where} {found:.2g} times the extrapolated Fermi pi0 model; check units, energies and flavour, or say "
+        "sure=flux if it is right as it is"
+    )
 
 
 def _galactic(nside: int, frame: str) -> Floats:

@@ -16,6 +16,7 @@ from nuanalysis.errors import DataError, refuse
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import value_faults
+from nuanalysis.store import TABLE, content, parsing
 
 NSIDE = 128
 INDEX = 2.7
@@ -46,14 +47,16 @@ def read_template(path: Path) -> Template:
 
     Raises DataError if the file is missing, is not a NumPy array, or is not that map.
     """
+    what, remedy = "the published pi0 map", "Fetch it with 'nuanalysis data fetch'."
     try:
-        content = Path(path).read_bytes()
-        density = np.load(BytesIO(content), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(
-            f"the published pi0 map cannot be read from {path}: {error}. Fetch it with 'nuanalysis data fetch'."
-        ) from error
-    return make_template(density, hashlib.sha256(content).hexdigest())
+        held = content(Path(path), what, most=TABLE, error=DataError)
+    except DataError as error:
+        raise DataError(f"{error}. {remedy}") from error
+    with parsing(path, what, remedy, error=DataError):
+        if not held.startswith(b"\x93NUMPY"):
+            raise ValueError("it is no .npy file")
+        density = np.load(BytesIO(held), allow_pickle=False)
+    return make_template(density, hashlib.sha256(held).hexdigest())
 
 
 def _faults(density: Floats) -> list[str]:

@@ -1,0 +1,190 @@
+"""One table of a FITS file as a map: which columns are its values, and which pixels its rows are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuanalysis.errors import did_you_mean
+from nuanalysis.schema import Ints
+from nuanalysis.sky.templates._fits_layout import refuse_rows
+from nuanalysis.sky.templates._formats import Stored
+from nuanalysis.sky.templates._healpix import FINEST_PIXELS, size_faults
+from nuanalysis.sky.templates._listed import Listed, explicit, multi_order
+from nuanalysis.sky.templates._said import Said
+
+HEADER_CARDS = {
+    "frame": ("COORDSYS", "FRAME"), "ordering": ("ORDERING",), "units": ("UNITS", "BUNIT"),
+    "flavour": ("FLAVOUR", "FLAVOR"), "index": ("INDEX",),
+}  # fmt: skip
+PIXEL_COLUMNS = ("PIXEL", "PIX", "IPIX")
+NUMBERS = re.compile(r"\d*[BIJKED]")  # TFORM of real numbers
+KIND = "HEALPix FITS"
+USES = ("hdu", "column")
+NO_PIXELS = (
+    "its header says INDXSCHM = {}: part of the sky, or pixels in an order of their own, but it has no column PIXEL; "
+    "write it with healpy.write_map(..., partial=True)"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Columns of a table.
+
+    values : names of those that are the map, as chosen or all that are left; every : before anybody chose.
+    pixels : name of the one that says which pixel a row is, '' where the row number does.
+    """
+
+    values: tuple[str, ...]
+    every: tuple[str, ...]
+    pixels: str
+    faults: tuple[str, ...]
+
+
+def layout_of(table: Any, said: Said) -> Layout:
+    """Which columns of a table are what."""
+    if faults := refuse_rows(table):
+        return Layout((), (), "", tuple(faults))
+    names = list(table.columns.names)
+    pixels = next((name for name in names if name.upper() in ("UNIQ", *PIXEL_COLUMNS) and _whole(table, name)), "")
+    every = [name for name in names if name != pixels]
+    values, faults = _chosen(every, said.word("column"))
+    if words := [name for name in values if not _number(table, name)]:
+        rest = ", ".join(name for name in every if _number(table, name)) or "none"
+        faults.append(f"its columns {', '.join(words)} are not real numbers; say column=NAME of the map ({rest})")
+    return Layout(tuple(values), tuple(every), pixels, tuple(faults))
+
+
+def _chosen(names: Sequence[str], said: str) -> tuple[list[str], list[str]]:
+    known = {name.upper(): name for name in names}
+    wanted = [word.strip() for word in said.split(",") if word.strip()]
+    faults = [f"it has no column '{word}'.{did_you_mean(word, names)}" for word in wanted if word.upper() not in known]
+    return [known[word.upper()] for word in wanted if word.upper() in known] if wanted else list(names), faults
+
+
+def _number(table: Any, name: str) -> bool:
+    return NUMBERS.fullmatch(str(table.columns[name].format).strip()) is not None
+
+
+def _whole(table: Any, name: str) -> bool:
+    return _number(table, name) and str(table.columns[name].format).strip()[-1] not in "ED"
+
+
+def cards_of(table: Any, layout: Layout) -> dict[str, str]:
+    """What the header states, by key; the unit of the columns where it is one."""
+    header = table.header
+    found = {
+        key: str(header[card]).strip()
+        for key, cards in HEADER_CARDS.items()
+        for card in cards
+        if str(header.get(card, "")).strip()
+    }
+    units = {unit for name in layout.values if (unit := str(table.columns[name].unit or "").strip())}
+    if "units" not in found and len(units) == 1:
+        found["units"] = units.pop()
+    if layout.pixels.upper() == "UNIQ":
+        found["ordering"] = "nested"
+    return found
+
+
+def from_table(table: Any, layout: Layout, said: Said) -> Stored:
+    """The map in one table."""
+    stated = cards_of(table, layout)
+    listed, faults = _pixels(table, layout)
+    if not layout.faults and not faults and not layout.values:
+        faults = ["it has no column with values"]
+    if faults or layout.faults:
+        return Stored(KIND, stated=stated, faults=(*layout.faults, *faults), uses=USES)
+    columns = [np.asarray(table.data[name]) for name in layout.values]
+    columns, gaps = _without_nulls(table, layout, columns)
+    several = layout.values if len(layout.values) > 1 and not said.word("column") else ()
+    if listed is not None and all(column.size == np.size(table.data[layout.pixels]) for column in columns):
+        columns = [column.reshape(-1) for column in columns]  # packed in long rows, or vectors of one
+    stored = _of_rows(columns, listed, stated) if listed is not None else _of_pixels(table, columns, stated)
+    gaps += _gaps(table, listed)
+    kind = f"multi-order {KIND}" if layout.pixels.upper() == "UNIQ" else KIND
+    return Stored(
+        kind, stored.n_pixels, stored.n_energies, stored.values, stated, faults=stored.faults, uses=USES,
+        columns=several, gaps=tuple(gaps) if stored.n_pixels else (), notes=_notes(listed, layout),
+    )  # fmt: skip
+
+
+def _pixels(table: Any, layout: Layout) -> tuple[Listed | None, list[str]]:
+    """Which pixels the rows are where they say so, and what is wrong with them."""
+    if layout.pixels.upper() == "UNIQ":
+        listed = multi_order(table.data[layout.pixels])
+        return listed, list(listed.faults)
+    nside = table.header.get("NSIDE")
+    if not isinstance(nside, int) or isinstance(nside, bool) or not 0 < nside <= FINEST_PIXELS:
+        return None, [f"its header has NSIDE = {nside!r}, expected a power of two such as 64"]
+    if faults := size_faults(12 * nside**2):
+        return None, faults
+    if not layout.pixels:
+        scheme = str(table.header.get("INDXSCHM", "IMPLICIT")).strip().upper()
+        return None, [] if scheme == "IMPLICIT" else [NO_PIXELS.format(scheme)]
+    listed = explicit(table.data[layout.pixels], nside)
+    return listed, list(listed.faults)
+
+
+def _gaps(table: Any, listed: Listed | None) -> list[str]:
+    if listed is not None:
+        whole = f"{listed.n_pixels:,} pixels"
+        return [f"it covers part of the sky: {listed.gaps:,} of {whole} have no value"] if listed.gaps else []
+    partial = str(table.header.get("OBJECT", "")).strip().upper() == "PARTIAL"
+    return ["its header says that it covers part of the sky (OBJECT = PARTIAL)"] if partial else []
+
+
+def _notes(listed: Listed | None, layout: Layout) -> tuple[str, ...]:
+    if listed is None or layout.pixels.upper() != "UNIQ":
+        return ()
+    finer = ", finer pixels averaged" if np.any(listed.share < 1.0) else ""
+    return (f"pixels of several sizes read at nside {listed.nside}{finer}",)
+
+
+def _of_rows(columns: list[NDArray[Any]], listed: Listed, stated: dict[str, str]) -> Stored:
+    cube = columns[0] if len(columns) == 1 and columns[0].ndim == 2 else None
+    if cube is None and any(column.ndim > 1 for column in columns):
+        return Stored(KIND, stated=stated, faults=("its columns hold several values a row; say column=NAME",))
+
+    def rows(some: Ints) -> NDArray[Any]:
+        return cube[some] if cube is not None else np.stack([column[some] for column in columns], axis=1)
+
+    n_energies = len(columns) if cube is None else cube.shape[1]
+    return Stored(KIND, listed.n_pixels, n_energies, partial(listed.values, rows), stated)
+
+
+def _of_pixels(table: Any, columns: list[NDArray[Any]], stated: dict[str, str]) -> Stored:
+    n_pixels = 12 * table.header["NSIDE"] ** 2
+    if all(column.size == n_pixels for column in columns):
+        flat = [column.reshape(-1) for column in columns]
+        return Stored(
+            KIND, n_pixels, len(flat), lambda a, b: np.stack([column[a:b] for column in flat], axis=1), stated
+        )
+    if len(columns) == 1 and columns[0].ndim == 2 and len(columns[0]) == n_pixels:
+        [cube] = columns
+        return Stored(KIND, n_pixels, cube.shape[1], lambda a, b: cube[a:b], stated)
+    shapes = ", ".join(str(column.shape) for column in columns[:4])
+    fault = f"its columns have shape {shapes}, expected {n_pixels} pixels (NSIDE = {table.header['NSIDE']}) in each"
+    return Stored(KIND, stated=stated, faults=(fault,))
+
+
+def _without_nulls(table: Any, layout: Layout, columns: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[str]]:
+    """The columns with 0 where TNULL marks a value as missing: astropy hands their number out as if it were one."""
+    n_missing, clean = 0, []
+    for name, values in zip(layout.values, columns, strict=True):
+        column = table.columns[name]
+        if isinstance(column.null, int):
+            zero, scale = (
+                x if isinstance(x, int | float) else default for x, default in ((column.bzero, 0), (column.bscale, 1))
+            )
+            missing = values == column.null * scale + zero
+            n_missing += int(np.count_nonzero(missing))
+            values = np.where(missing, 0, values)
+        clean.append(values)
+    return clean, [f"{n_missing} pixels are marked as missing (TNULL)"] if n_missing else []

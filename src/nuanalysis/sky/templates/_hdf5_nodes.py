@@ -1,0 +1,79 @@
+"""The datasets of an HDF5 file whose values lie in the file itself, plainly: its checksum speaks for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nuanalysis.deferred import h5py
+from nuanalysis.errors import InputError, printable, refuse
+
+Nodes = dict[str, Any]  # a dataset of h5py by its path
+MOST_NODES = 10_000
+LARGEST_CHUNK = 1 << 30  # bytes; one is unpacked as a whole
+REMEDY = "Copy the values into the file itself: h5repack, or f.create_dataset(name, data=values) with h5py."
+
+
+def datasets(file: Any, path: Path) -> Nodes:
+    """The datasets of a file by path, whatever they hold.
+
+    Raises InputError with all that leads out of the file: links to other files and to the inside of them, values that
+    lie in other files, datasets put together from others.
+    """
+    found: Nodes = {}
+    faults: list[str] = []
+    seen = {_address(file)}
+    groups = [("", file)]
+    while groups:
+        prefix, group = groups.pop()
+        for name in group:
+            if len(seen) + len(faults) > MOST_NODES:
+                raise InputError(f"the map {path} holds more than {MOST_NODES} links; keep the map and its energies")
+            node = _inside(group, name, f"{prefix}/{name}", faults)
+            if node is None or (address := _address(node)) in seen:
+                continue
+            seen.add(address)
+            if isinstance(node, h5py.Group):
+                groups.append((f"{prefix}/{name}", node))
+            elif isinstance(node, h5py.Dataset):
+                faults.extend(_outside(node, f"{prefix}/{name}"))
+                found[f"{prefix}/{name}".lstrip("/")] = node
+    refuse(faults, f"the map {path} reads other files, for which its checksum does not speak", REMEDY)
+    return dict(sorted(found.items()))
+
+
+def _address(node: Any) -> int:
+    return int(h5py.h5o.get_info(node.id).addr)
+
+
+def _inside(group: Any, name: str, where: str, faults: list[str]) -> Any:
+    """What a link leads to; None, with a fault where it leads out, for all but hard links.
+
+    A soft link cannot leave the file but through an external one, which is a fault itself.
+    """
+    link = group.get(name, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        faults.append(f"{printable(where)} is a link to {printable(link.path)} in {printable(link.filename)}")
+    return group[name] if isinstance(link, h5py.HardLink) else None
+
+
+def _outside(node: Any, where: str) -> list[str]:
+    faults = []
+    if node.external:
+        faults.append(f"{printable(where)} has its values in {', '.join(printable(str(x[0])) for x in node.external)}")
+    if node.is_virtual:
+        faults.append(f"{printable(where)} is virtual: its values lie in other datasets")
+    return faults
+
+
+def plain(node: Any) -> bool:
+    """Whether a dataset holds real numbers as such: no enumeration, no list in each value, no reference, no text."""
+    numbers = node.shape is not None and node.dtype.kind in "fiu" and h5py.check_enum_dtype(node.dtype) is None
+    return bool(numbers) and _chunk(node) <= LARGEST_CHUNK
+
+
+def _chunk(node: Any) -> int:
+    size = int(node.dtype.itemsize)
+    for extent in node.chunks or ():
+        size *= extent
+    return size
