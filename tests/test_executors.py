@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -369,6 +371,49 @@ def test_a_scheduler_that_does_not_answer_is_an_environment_fault(monkeypatch: p
     monkeypatch.setattr(dask_executors, "CONNECT_SECONDS", 0.5)
     with pytest.raises(EnvironmentFault, match="no Dask scheduler with a worker answers at tcp://127"):
         open_executor("dask", workers=1, scheduler="tcp://127.0.0.1:9").__enter__()
+
+
+def test_a_scheduler_that_takes_the_connection_and_says_nothing_is_an_environment_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one does that is stopped, or any other program at its port; Dask alone waits for ever."""
+    monkeypatch.setattr(dask_executors, "CONNECT_SECONDS", 0.5)
+    started = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes connections, nobody answers
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            pytest.raises(EnvironmentFault, match=r"no Dask scheduler with a worker answers at tcp://127\.0\.0\.1"),
+            open_executor("dask", workers=2, scheduler=address),
+        ):
+            pytest.fail("connected to nothing")
+    assert time.monotonic() - started < 10.0
+
+
+def kill_starting(times: int) -> None:
+    """Kill that many workers, each as soon as its process is there."""
+    killed = set[int]()
+    while len(killed) < times:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if child.pid not in killed and "spawn_main" in " ".join(child.cmdline()):
+                    child.kill()
+                    killed.add(child.pid)
+        time.sleep(0.005)
+
+
+def test_a_worker_killed_while_its_cluster_starts_costs_nothing() -> None:
+    threading.Thread(target=kill_starting, args=(1,), daemon=True).start()
+    with open_executor("dask", workers=2) as executor:
+        assert dict(executor.map(square, range(4))) == {0: 0, 1: 1, 2: 4, 3: 9}
+
+
+def test_workers_that_never_start_are_an_environment_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(**_: object) -> None:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(dask_executors.distributed(), "LocalCluster", none)
+    with pytest.raises(EnvironmentFault, match="no Dask workers could be started here in 3 attempts"):
+        open_executor("dask", workers=2).__enter__()
 
 
 def test_a_scheduler_address_that_is_none_is_an_input_error() -> None:

@@ -6,13 +6,12 @@ import gzip
 import hashlib
 import io
 import socket
-import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from small_server import Server
 
 from nuanalysis import ingest, store
 from nuanalysis.errors import DataError, DownloadError, EnvironmentFault, StoreLocked
@@ -23,68 +22,11 @@ TABLE = ("# x y\n" + "\n".join(f"{i} {i * i}" for i in range(50_000)) + "\n").en
 ROWS = 50_000
 
 
-class Server:
-    """Serves bytes by path; ``script`` holds what to do wrong with the next requests, in order."""
-
-    def __init__(self) -> None:
-        self.content: dict[str, bytes] = {}
-        self.script: list[str] = []
-        self.requests: list[tuple[str, str]] = []
-        self.ranges = True
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                outer.answer(self)
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = handler.headers.get("Range", "")
-        self.requests.append((handler.path, asked))
-        action = self.script.pop(0) if self.script else ""
-        if action == "drop":
-            handler.connection.shutdown(socket.SHUT_RDWR)
-            return
-        if action.isdigit() or handler.path not in self.content:
-            handler.send_error(int(action) if action.isdigit() else 404)
-            return
-        body = self.content[handler.path]
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.ranges else 0
-        if asked and self.ranges and start >= len(body):
-            handler.send_response(416)
-            handler.send_header("Content-Range", f"bytes */{len(body)}")
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
-            return
-        handler.send_response(206 if asked and self.ranges else 200)
-        if asked and self.ranges:
-            handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        # 'slice': an honest answer of fewer bytes than were asked for
-        part = body[start : start + 1000] if action == "slice" else body[start:]
-        if action != "unsized":
-            handler.send_header("Content-Length", str(len(part)))
-        handler.end_headers()
-        if action == "flip":
-            part = part[:100] + bytes([part[100] ^ 1]) + part[101:]
-        # 'half': the length is promised, half is sent, the line goes dead
-        handler.wfile.write(part[: len(part) // 2] if action == "half" else part)
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    serving = Server()
-    thread = threading.Thread(target=serving.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield serving
-    serving.http.shutdown()
-    serving.http.server_close()
-    thread.join()
+    with Server() as serving:
+        yield serving
 
 
 @pytest.fixture(autouse=True)

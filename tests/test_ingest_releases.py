@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import healpy as hp
@@ -13,7 +15,7 @@ import pytest
 
 from nuanalysis import ingest
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.ingest import cascades_2023, galactic_templates, hese75, icecat1, irf_plenum
+from nuanalysis.ingest import _table, cascades_2023, galactic_templates, hese75, icecat1, irf_plenum
 from nuanalysis.ingest._table import count_rows
 from nuanalysis.response import cascades_2023 as cascade_response
 from nuanalysis.sky.catalogues import CATALOGUES
@@ -306,3 +308,91 @@ def test_rows_are_counted_by_kind(tmp_path, name, content, rows):
 def test_a_damaged_table_has_no_count(tmp_path, name, content):
     with pytest.raises(DataError, match=rf"{name} (cannot be read|is truncated)"):
         count_rows(write(tmp_path, name, content))
+
+
+# ---- parsers of others --------------------------------------------------------------------------------------------
+
+
+def lying(promised: int) -> bytes:
+    """An npy file whose header promises that many numbers."""
+    return npy(np.zeros(12)).replace(b"(12,), }" + b" " * (len(str(promised)) - 2), f"({promised},), }}".encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.npy", lying(10**12), "its header promises an array of shape"),
+        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff" + b"{" * 200, "cannot be read"),
+        ("a.npy", b"\x93NUMPY\x09\x00\xff\xff", "cannot be read"),
+        ("a.json", b"[" * 100_000, "cannot be read: maximum recursion"),
+        ("a.json", b'{"x": ' + b"9" * 5000 + b"}", "cannot be read"),
+        ("a.json", b'{"x": [1e999, {}]}', "cannot be read"),
+        ("a.json", b'{"x": [' + b"9" * 400 + b"]}", "cannot be read"),
+        ("a.json", b"\xff\xfe", "cannot be read|is damaged"),
+        ("a.parquet", b"PAR1" + bytes(200) + b"PAR1", "truncated or damaged"),
+    ],
+)
+def test_what_a_parser_stumbles_on_is_an_error_of_ours(tmp_path, name, content, words):
+    with pytest.raises(DataError, match=words) as caught:
+        count_rows(write(tmp_path, name, content))
+    assert "nuanalysis data verify" in str(caught.value)
+
+
+def packed(arrays: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in arrays.items():
+            archive.writestr(f"{name}.npy", content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (packed({"x": npy(np.zeros(2_000_000))}), "unpacks to more than the 1,000,000 bytes"),
+        (packed({"x": lying(10**12)}), "its header promises"),
+        (packed({"x": npy(np.array([{}]))}), "cannot be read"),
+        (packed({"x": npy(np.zeros(1))}), "lacks logE_true_edges_eres"),
+        (b"PK\x03\x04" + bytes(100), "truncated or damaged"),
+    ],
+)
+def test_archives_of_arrays_are_bounded(tmp_path, monkeypatch, content, words):
+    monkeypatch.setattr(_table, "largest", lambda usual: 1_000_000)
+    write(tmp_path, irf_plenum.PATH, content)
+    with pytest.raises(DataError, match=words):
+        irf_plenum.read_tables(tmp_path)
+
+
+def gas_map(change: Callable[[bytes], bytes]) -> bytes:
+    from astropy.io import fits
+
+    table = fits.BinTableHDU.from_columns([fits.Column("NH", "D", array=np.ones(48))])
+    table.header["ORDERING"] = "RING"
+    stream = io.BytesIO()
+    table.writeto(stream)
+    return change(stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.replace(b"NAXIS2  =                   48", b"NAXIS2  =         900000000000"),
+        lambda content: content.replace(b"TFORM1  = 'D       '", b"TFORM1  = 'Z       '"),
+        lambda content: content.replace(b"NAXIS1  =                    8", b"NAXIS1  =                   -8"),
+        lambda content: content[:3000],
+        lambda content: content[:2880],
+        lambda content: content.replace(b"TFIELDS =                    1", b"TFIELDS =                 1000"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_headers_that_lie_are_refused(tmp_path, change):
+    assert gas_map(change) != gas_map(bytes), "the change is one"
+    write(tmp_path, "lab_nh_nside64.fits", gas_map(change))
+    with pytest.raises(DataError, match=r"lab_nh_nside64\.fits"):
+        galactic_templates.read_gas_map(tmp_path, "lab_nh")
+
+
+def test_alerts_of_another_encoding_are_an_error_of_ours(tmp_path):
+    write(tmp_path, icecat1.TABLE, b"NAME,\xff\xfe\n1,2\n")
+    with pytest.raises(DataError, match=icecat1.TABLE):
+        icecat1.read_events(tmp_path)

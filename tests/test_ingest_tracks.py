@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.ingest import _tracks, tracks_dr1, tracks_dr2, tracks_ic40, tracks_ic79, tracks_ic86_2011
+from nuanalysis.ingest import _table, _tracks, tracks_dr1, tracks_dr2, tracks_ic40, tracks_ic79, tracks_ic86_2011
+from nuanalysis.ingest._find import digest
+from nuanalysis.ingest._table import count_rows
 from nuanalysis.selection import Runs
 
 HEADER = "#     MJD[days]  log10(E/GeV)   AngErr[deg]       RA[deg]      Dec[deg]  Azimuth[deg]   Zenith[deg]"
@@ -289,6 +292,37 @@ def test_dr2_as_dataverse_serves_it(tmp_path):
     assert one.identical(two)
 
 
+def as_csv(text: str) -> str:
+    return "\n".join(",".join(line.removeprefix("#").split()) for line in text.splitlines()) + "\n"
+
+
+def as_tab(text: str) -> str:
+    header, *rows = as_csv(text).replace(",", "\t").splitlines()
+    return "\n".join(["\t".join(f'"{word}"' for word in header.split()), *rows]) + "\n"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tab", ".csv.gz", ".tab.gz"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        str,
+        as_csv,
+        as_tab,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text + "\n\n",
+    ],
+)
+def test_every_spelling_of_a_release_gives_the_same_events(tmp_path, ending, change):
+    """As published, as Dataverse serves it, packed, with commas, from Windows, with a byte order mark."""
+    one = tracks_dr1.read_events(season(tmp_path / "one", "IC59"), "IC59")
+    for path in (tmp_path / "one").rglob("*.csv"):
+        name = str(path.relative_to(tmp_path / "one")).removesuffix(".csv") + ending
+        write(tmp_path / "two", name.removesuffix(".gz"), change(path.read_text()), compressed=ending.endswith(".gz"))
+    two = tracks_dr1.read_events(tmp_path / "two", "IC59")
+    assert one.identical(two)
+
+
 def test_ic79_official_text_file_with_too_few_rows_is_refused(tmp_path):
     write(tmp_path, "IC79-2010-events.txt", "\n".join((HEADER, *ROWS)))
     with pytest.raises(DataError, match="3 rows, expected 93,133"):
@@ -379,3 +413,45 @@ def test_time_that_earlier_seasons_cover_counts_once():
 def test_unknown_season_is_answered_with_the_nearest(tmp_path, read):
     with pytest.raises(InputError, match="Did you mean 'IC86_VII'"):
         read(tmp_path, "IC86-VII")
+
+
+# ---- files that never end, or say what is not true ----------------------------------------------------------------
+
+
+def zeros(path: Path) -> None:
+    with gzip.open(path.with_name(path.name + ".gz"), "wb") as stream:
+        stream.write((HEADER + "\n").encode() + b"0" * 8_000_000)
+
+
+def many_rows(path: Path) -> None:
+    with gzip.open(path.with_name(path.name + ".gz"), "wb") as stream:
+        stream.write((HEADER + "\n" + (ROWS[0] + "\n") * 60_000).encode())
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (os.mkfifo, "is not in"),
+        (lambda path: path.symlink_to("/dev/zero"), "is not in"),
+        (Path.mkdir, "is not in"),
+        (zeros, "a row of more than 1,048,576 letters"),
+        (many_rows, "unpacks to more than the 3,000,000 bytes"),
+    ],
+)
+def test_files_without_end_are_refused(tmp_path, monkeypatch, make, words):
+    monkeypatch.setattr(_table, "largest", lambda usual: 3_000_000)
+    season(tmp_path, "IC59")
+    path = tmp_path / "events/IC59_exp.csv"
+    path.unlink()
+    make(path)
+    with pytest.raises(DataError, match=words):
+        tracks_dr1.read_events(tmp_path, "IC59")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.npy", "a.txt.gz"])
+def test_pipes_and_devices_are_not_opened(tmp_path, make, name):
+    make(tmp_path / name)
+    for read in (count_rows, digest):
+        with pytest.raises(DataError, match="a device, pipe or socket, expected a file"):
+            read(tmp_path / name)

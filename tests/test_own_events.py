@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from astropy.coordinates import SkyCoord
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.time import Time
+from astropy.utils.masked import Masked
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.library import samples
@@ -71,6 +73,55 @@ def test_every_kind_of_table_gives_the_same_events(table):
     assert season.array("mjd") == pytest.approx(plain()["mjd"])
     assert (found.origin, found.n_events, found.livetime) == ("synthetic", N, 300 * 86_400.0)
     assert "SYNTHETIC" in str(found)
+
+
+def coordinates() -> QTable:
+    """As a table that astropy wrote: one column of positions, in another frame."""
+    table = quantities()
+    table["where"] = SkyCoord(table["ra"], table["dec"]).galactic
+    table.remove_columns(["ra", "dec"])
+    return table
+
+
+def test_a_column_of_positions_is_read_in_its_frame():
+    [season] = samples.own(coordinates(), **SAID).seasons
+    assert np.degrees(season.array("right_ascension")) == pytest.approx(plain()["ra"])
+    assert np.degrees(season.array("declination")) == pytest.approx(plain()["dec"])
+
+
+def test_positions_beside_right_ascension_and_declination_are_left_alone():
+    table = quantities()
+    table["where"] = SkyCoord(table["dec"], table["dec"])
+    [season] = samples.own(table, **SAID).seasons
+    assert np.degrees(season.array("right_ascension")) == pytest.approx(plain()["ra"])
+
+
+def masked(name: str) -> QTable:
+    table = quantities()
+    if name == "time":
+        table[name][3] = np.ma.masked
+    else:
+        table[name] = Masked(table[name], mask=np.arange(N) == 3)
+    return table
+
+
+@pytest.mark.parametrize(("name", "said"), [("time", "mjd"), ("ra", "right_ascension"), ("sigma", "angular_error")])
+def test_a_masked_value_is_none(name, said):
+    """What lies below a mask is whatever was there before: never read, not even of a time."""
+    with pytest.raises(InputError, match=f"'{said}' has 1 values that are NaN"):
+        samples.own(masked(name), **SAID)
+
+
+def test_columns_of_another_machine_are_the_same_numbers():
+    columns = {name: values.astype(">f4").astype(">f8") for name, values in plain().items()}
+    foreign, own = ({key: one.astype(kind) for key, one in columns.items()} for kind in (">f8", "=f8"))
+    one, two = (samples.own(table, units=UNITS, **SAID).seasons[0].events for table in (foreign, own))
+    assert one.identical(two)
+
+
+def test_rows_of_different_lengths_are_an_input_error():
+    with pytest.raises(InputError, match="'dec' has 0 dimensions of object"):
+        samples.own(plain() | {"dec": [[1.0], [2.0, 3.0]] * (N // 2)}, units=UNITS, **SAID)
 
 
 def test_units_may_be_said_beside_a_table():

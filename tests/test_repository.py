@@ -43,6 +43,7 @@ CONDA_NAMES = {
     "platformdirs": ("platformdirs",),
     "jsonschema": ("jsonschema",),
     "requests": ("requests",),
+    "urllib3": ("urllib3",),
     "jinja2": ("jinja2",),
     "jupyterlab": ("jupyterlab",),
     "hatchling": ("hatchling",),
@@ -52,7 +53,7 @@ CONDA_SPEC = re.compile(r"(?P<name>[a-z0-9][a-z0-9_.-]*)(?P<bounds>((>=|<=|==|!=
 
 HEAVY = {
     "astropy", "dask", "distributed", "healpy", "icechunk", "jinja2", "matplotlib", "numba", "numpy",
-    "pandas", "papermill", "pyarrow", "requests", "scipy", "xarray", "zarr",
+    "pandas", "papermill", "pyarrow", "requests", "scipy", "urllib3", "xarray", "zarr",
 }  # fmt: skip
 
 

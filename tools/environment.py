@@ -10,7 +10,6 @@ recognised and made anew. Standard library only: this runs before anything is in
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+try:
+    import fcntl
+except ModuleNotFoundError:
+    sys.exit("environment: nuanalysis runs on Linux and macOS; on Windows use WSL: 'wsl --install', then make there")
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -75,7 +79,7 @@ def surroundings() -> dict[str, str]:
 def call(*command: str) -> None:
     """Run a command into the log and say every 15 s that it goes on."""
     started = time.monotonic()
-    with LOG.open("a") as log:
+    with LOG.open("a", encoding="utf-8") as log:
         print("+", *command, file=log, flush=True)
         process = subprocess.Popen(
             command,
@@ -156,7 +160,7 @@ def digest(*names: str) -> str:
 def recorded() -> dict[str, str]:
     """What is installed for certain: nothing, if the environment is absent, unfinished or does not start."""
     try:
-        record: dict[str, str] = json.loads(RECORD.read_text())
+        record: dict[str, str] = json.loads(RECORD.read_text(encoding="utf-8"))
         subprocess.run([VENV / "bin" / "python", "-c", ""], check=True, capture_output=True)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return {}
@@ -167,7 +171,7 @@ def recorded() -> dict[str, str]:
 
 def record(**entries: str) -> None:
     beside = RECORD.with_suffix(".partial")
-    beside.write_text(json.dumps(recorded() | entries, indent=1))
+    beside.write_text(json.dumps(recorded() | entries, indent=1), encoding="utf-8")
     beside.replace(RECORD)
 
 
@@ -221,7 +225,7 @@ def main(arguments: list[str]) -> int:
                 return 0
         except subprocess.CalledProcessError:
             say("no pip to be had")
-    print(*LOG.read_text().splitlines()[-5:], FAILED, sep="\n", file=sys.stderr)
+    print(*LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-5:], FAILED, sep="\n", file=sys.stderr)
     return 1
 
 

@@ -18,13 +18,24 @@ function, a verb of the command line and a section of a spec.  Everything loads 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+if find_spec("fcntl") is None:  # what keeps two writers apart; docs/decisions/0023
+    raise ImportError("nuanalysis runs on Linux and macOS; on Windows use WSL: 'wsl --install', then install it there")
 
 from nuanalysis.answers import QUESTIONS
 
 _NOUNS = ("Bench", "catalogue", "hypothesis", "point", "run", "sample", "template")
 _RECORDS = ("Chance", "Interval", "Measured", "Provenance", "Unknown")
 __all__ = ["__version__", "errors", *_NOUNS, *QUESTIONS, *_RECORDS]
+
+
+try:
+    Path.home()
+except RuntimeError:  # an unknown user without HOME, as in containers: no library finds its settings
+    import_module("nuanalysis.store").provide_home()
 
 
 def __getattr__(name: str) -> Any:

@@ -41,12 +41,11 @@ def sample(source: Any, *, seed: int = 1, **settings: Any) -> Samples:
 
 def default_bench() -> Bench:
     """Trials on the cores of this machine, kept in the user's cache; a Ctrl-C returns what is finished."""
-    import os
-
+    from nuanalysis.engine.cost import usable_cores
     from nuanalysis.engine.executors import Threads
     from nuanalysis.ingest import cache_root
 
-    return Bench(cache_root() / "ensembles", Threads(os.cpu_count() or 1), progress.here(), patient=False)
+    return Bench(cache_root() / "ensembles", Threads(usable_cores()), progress.here(), patient=False)
 
 
 def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **settings: Any) -> Answer:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
+from nuanalysis.engine.cost import usable_cores
 from nuanalysis.engine.provenance import versions
 from nuanalysis.ingest import RELEASES, holdings
 from nuanalysis.records import Record, shown
+from nuanalysis.store import kernels_kept, ours, user_cache
 
 _DISK_GB, _MEMORY_GB = 4.0, 2.0
 
@@ -28,25 +30,50 @@ class Machine(Record):
 
 def examine() -> Machine:
     """Look at this machine."""
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    free, memory = _free_disk_gb(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     data = {release.name: holdings(release)[1] for release in RELEASES}
-    remedies = []
-    if free < _DISK_GB:
-        remedies.append(f"{free:.1f} GB of disk are free; a run wants {_DISK_GB:g}: make room")
-    if memory < _MEMORY_GB:
-        remedies.append(f"{memory:.1f} GB of memory; a run wants {_MEMORY_GB:g}: use one worker and fewer trials")
-    remedies += [
-        f"release '{name}' is {state}: 'nuanalysis data fetch {name}' if you want it"
-        for name, state in data.items()
-        if state != "complete"
-    ]
     return Machine(
         python=platform.python_version(),
-        cores=os.cpu_count() or 1,
+        cores=usable_cores(),
         memory_gb=memory,
         disk_free_gb=free,
         versions=versions(),
         data=data,
-        remedies=tuple(remedies),
+        remedies=(*_of_machine(free, memory), *_of_home(), *_of_data(data)),
     )
+
+
+def _free_disk_gb() -> float:
+    """Free where results go: in the working directory, 0 where it is not there any more."""
+    try:
+        return shutil.disk_usage(".").free / 1e9
+    except OSError:
+        return 0.0
+
+
+def _of_machine(free: float, memory: float) -> Iterator[str]:
+    if free < _DISK_GB:
+        yield f"{free:.1f} GB of disk are free; a run wants {_DISK_GB:g}: make room"
+    if memory < _MEMORY_GB:
+        yield f"{memory:.1f} GB of memory; a run wants {_MEMORY_GB:g}: use one worker and fewer trials"
+    if usable_cores() < (there := os.cpu_count() or 1):
+        yield f"{usable_cores()} of the {there} cores of this machine may be used: take no more workers than that"
+
+
+def _of_home() -> Iterator[str]:
+    if not kernels_kept():
+        yield (
+            "neither the installation nor the home can be written: each call compiles its kernels anew, half a minute; "
+            "set NUMBA_CACHE_DIR to a folder that only you can write, and run 'nuanalysis compile' once"
+        )
+    if not os.environ.get("NUANALYSIS_CACHE") and not ours(user_cache("nuanalysis")):
+        yield (
+            "the home cannot be written: what a call could keep for the next ends with it; set NUANALYSIS_CACHE to a "
+            "folder that only you can write"
+        )
+
+
+def _of_data(data: Mapping[str, str]) -> Iterator[str]:
+    for name, state in data.items():
+        if state != "complete":
+            yield f"release '{name}' is {state}: 'nuanalysis data fetch {name}' if you want it"

@@ -1,5 +1,6 @@
-"""What work costs: core-seconds of a part."""
+"""What work costs, core-seconds of a part, and the cores there are for it."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -33,6 +34,41 @@ def costing(executor: Executor) -> Iterator[Cost]:
     else:
         workers = getattr(executor, "workers", 1)
         cost.core_seconds, cost.measured = cost.seconds * workers, f"wall time x {workers} workers"
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """The cores that this process may use: those of the machine, less what an affinity or a cgroup takes away.
+
+    A container of one core on a machine of 64 shows 64 of them, and 64 workers then share one.    root : for tests
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    there = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min([there, *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Cores that each cgroup above this process grants: version 2 (cpu.max) and 1 (cpu.cfs_quota_us)."""
+    with suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, place = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            mounts = [controllers, "cpu"] if controllers else ["", "unified"]
+            for top in (root / "sys/fs/cgroup" / mount for mount in mounts):
+                folder = top / place.lstrip("/")
+                yield from filter(None, map(_quota, (folder, *folder.parents[: len(Path(place).parts) - 1])))
+
+
+def _quota(folder: Path) -> float:
+    """Cores of one cgroup, 0 where it sets no limit."""
+    words = []
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        with suppress(OSError):
+            words = " ".join((folder / name).read_text(encoding="ascii") for name in names).split()
+    with suppress(ValueError, ZeroDivisionError):  # 'max', or nothing read
+        quota, period = map(int, words)
+        return max(quota / period, 0.0)
+    return 0.0
 
 
 def cpu_seconds() -> float:

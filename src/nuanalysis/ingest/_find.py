@@ -8,10 +8,11 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from nuanalysis.errors import DataError
+from nuanalysis.errors import DataError, EnvironmentFault
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import count_rows, open_bytes, present
+from nuanalysis.ingest._table import bounded, count_rows, open_bytes, present
 from nuanalysis.records import Record, shown
+from nuanalysis.store import TABLE, largest, ours, private_folder, temporary, user_cache
 
 MIRROR = "NUANALYSIS_DATA"
 CACHE = "NUANALYSIS_CACHE"
@@ -81,19 +82,34 @@ class ReleaseCard(Record):
 
 
 def cache_root() -> Path:
-    """Return the folder of the cache: NUANALYSIS_CACHE, or the user's cache folder.  It need not exist."""
-    chosen = os.environ.get(CACHE, "")
-    if chosen:
-        return Path(chosen)
-    import platformdirs
+    """Return the folder of the cache: NUANALYSIS_CACHE, or the user's cache folder.  It need not exist.
 
-    return Path(platformdirs.user_cache_dir("nuanalysis"))
+    Where the home of this user cannot be written it is a private temporary folder, which child processes share.
+    Raises EnvironmentFault where there is none of these.
+    """
+    kept = user_cache("nuanalysis")
+    if not os.environ.get(CACHE) and not ours(kept):
+        os.environ[CACHE] = str(private_folder() / "cache")
+    return Path(os.environ.get(CACHE) or str(kept))
+
+
+def lasting_root() -> Path:
+    """The folder of the cache, for downloads.  Raises EnvironmentFault where it would end with this process."""
+    root = cache_root()
+    if temporary(root):
+        raise EnvironmentFault(
+            f"the home of this user cannot be written, so nothing that is brought would be kept; set {CACHE} to a "
+            "folder that only you can write, and call again"
+        )
+    return root
 
 
 def places(release: UpstreamRelease) -> tuple[Path, ...]:
     """Return the folders in which a release is looked for, best first."""
-    mirror = os.environ.get(MIRROR, "")
-    return tuple(root / release.folder for root in ([Path(mirror)] if mirror else []) + [cache_root()])
+    roots = [os.environ.get(MIRROR, ""), os.environ.get(CACHE, "")]
+    if not roots[1] or temporary(Path(roots[1])):
+        roots.append(str(user_cache("nuanalysis") or ""))  # that of a home which is closed to writing may hold some
+    return tuple(Path(root) / release.folder for root in roots if root)
 
 
 def missing(folder: Path, release: UpstreamRelease, *, optional: bool = False) -> tuple[str, ...]:
@@ -132,7 +148,7 @@ def find(release: UpstreamRelease) -> Path:
     """
     folder, _ = holdings(release)
     if folder is None:
-        looked = ", ".join(str(place) for place in places(release))
+        looked = ", ".join(str(place) for place in places(release)) or "no folder, since this user has no home"
         mirror = "" if os.environ.get(MIRROR) else f" ({MIRROR} is not set)"
         raise DataError(
             f"release '{release.name}' is not here: looked in {looked}{mirror}. Run 'nuanalysis data fetch "
@@ -144,19 +160,22 @@ def find(release: UpstreamRelease) -> Path:
 # ---- verify -------------------------------------------------------------------------------------------------------
 
 
-def digest(path: Path) -> str:
-    """Return the sha256 of the uncompressed bytes of a file.  Raises DataError for a damaged gz."""
+def digest(path: Path, most: int = TABLE) -> str:
+    """Return the sha256 of the uncompressed bytes of a file.  Raises DataError for a damaged gz, or beyond ``most``."""
+    found = hashlib.sha256()
     try:
         with open_bytes(path) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            for part in bounded(stream, path, largest(most)):
+                found.update(part)
     except (EOFError, zlib.error, OSError) as error:
         raise DataError(f"{path} is truncated or damaged: {error}. Fetch it again.") from error
+    return found.hexdigest()
 
 
 def examine(path: Path, file: UpstreamFile) -> FileReport:
     """Return the report on one file that is there."""
     try:
-        sha256, rows = digest(path), count_rows(path)
+        sha256, rows = digest(path, file.most), count_rows(path, file.most)
     except DataError as error:
         return _report(file, "damaged", str(error), found=str(path))
     # Dataverse's .tab spelling of a .csv has the same rows in other bytes.

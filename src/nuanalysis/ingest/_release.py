@@ -6,6 +6,10 @@ import csv
 from dataclasses import dataclass
 from importlib import resources
 
+from nuanalysis.store import TABLE, largest
+
+MATRIX = 2 << 30  # bytes, unpacked, of a smearing matrix; the largest published one has about half of that
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamFile:
@@ -34,6 +38,11 @@ class UpstreamFile:
     def group(self) -> str:
         """The tag under which one file is enough."""
         return self.either or self.path
+
+    @property
+    def most(self) -> int:
+        """Bytes, unpacked, that are taken of it: what is longer is not the published file."""
+        return largest(MATRIX if self.kind == "smearing" else TABLE)
 
     @property
     def spellings(self) -> tuple[str, ...]:

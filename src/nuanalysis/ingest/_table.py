@@ -5,20 +5,26 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, AnyStr, cast
 
 import numpy as np
 
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.schema import Floats
+from nuanalysis.store import TABLE, largest, parsing, regular
 
 Table = dict[str, Floats]
+
+LONGEST = 1 << 20  # letters of a row
+_STEP = 1 << 20
 
 REPAIR = "Fetch it again, or run 'nuanalysis data verify' to see which files are damaged."
 
@@ -49,27 +55,51 @@ def located(folder: Path, release: UpstreamRelease, path: str) -> Path:
 @contextmanager
 def faults_named(path: Path) -> Iterator[None]:
     """Turn what a damaged file makes other libraries raise into one DataError with its name."""
-    try:
-        yield
-    except EOFError as error:
-        raise spoiled(f"{path} is truncated: its compressed stream ends early ({error})") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise spoiled(f"{path} is damaged: {error}") from error
-    except UnicodeDecodeError as error:
-        raise spoiled(f"{path} is damaged: not text ({error.reason} at byte {error.start})") from error
-    except ValueError as error:
-        raise spoiled(f"{path} cannot be read as a table of numbers: {error}") from error
+    with parsing(path, "the file", REPAIR, error=DataError):
+        try:
+            yield
+        except EOFError as error:
+            raise spoiled(f"{path} is truncated: its compressed stream ends early ({error})") from error
+        except zipfile.BadZipFile as error:
+            raise spoiled(f"{path} is truncated or damaged, expected an npz archive: {error}") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise spoiled(f"{path} is damaged: {error}") from error
+        except UnicodeDecodeError as error:
+            raise spoiled(f"{path} is damaged: not text ({error.reason} at byte {error.start})") from error
+        except ValueError as error:
+            raise spoiled(f"{path} cannot be read as a table of numbers: {error}") from error
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file for reading its uncompressed bytes."""
+    """Open a file for reading its uncompressed bytes.  Raises DataError for a pipe or a device, which may never end."""
+    regular(path, "the file", error=DataError)
     return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
+def bounded(stream: IO[bytes], path: Path, most: int) -> Iterator[bytes]:
+    """The bytes of a stream, some at a time.  Raises DataError beyond ``most`` of them; ``path`` is what it is called.
+
+    A packed file of a few megabytes unpacks to as many gigabytes as its maker likes.
+    """
+    size = 0
+    while part := stream.read(_STEP):
+        size += len(part)
+        _refuse_more(path, size, most)
+        yield part
+
+
+def _refuse_more(path: Path, size: int, most: int) -> None:
+    if size > most:
+        raise spoiled(
+            f"{path} unpacks to more than the {most:,} bytes that are read of such a file: it is not the published one "
+            "(NUANALYSIS_LARGEST_MB raises the limit)"
+        )
+
+
 def read_bytes(path: Path) -> bytes:
-    """Return the uncompressed bytes of a file.  Raises DataError for a damaged one."""
+    """Return the uncompressed bytes of a file.  Raises DataError for a damaged or too large one."""
     with faults_named(path), open_bytes(path) as stream:
-        return stream.read()
+        return b"".join(bounded(stream, path, largest(TABLE)))
 
 
 def is_number(word: str) -> bool:
@@ -88,16 +118,16 @@ def all_there(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:
         raise spoiled(f"{path} lacks {', '.join(missing)}; found {', '.join(found)}")
 
 
-def read_numbers(path: Path, columns: Sequence[str], *, rows: int | None = None) -> Table:
+def read_numbers(path: Path, columns: Sequence[str], *, rows: int | None = None, most: int = TABLE) -> Table:
     """Return the named columns of a text table with a header line: {name: (row,) float64}.
 
     White space, tab or comma between columns; the header may start with '#'; columns are found by name, in any
-    order.  ``rows``: the published number, checked where known.
+    order.  ``rows``: the published number, checked where known.  ``most``: bytes that are read of it.
     Raises DataError for a missing column, an empty or damaged table, NaN or infinite values, a wrong row count.
     """
-    with faults_named(path), open_bytes(path) as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8")
-        line = text.readline()
+    with faults_named(path), open_bytes(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as whole:
+        text = _rows(path, whole, largest(most))
+        line = next(text, "")
         delimiter = "," if "," in line else None
         words = [word.strip().strip('"') for word in line.strip().lstrip("#").split(delimiter)]
         header = [word for word in words if word]
@@ -111,6 +141,17 @@ def read_numbers(path: Path, columns: Sequence[str], *, rows: int | None = None)
         used = [header.index(name) for name in columns]
         values = np.loadtxt(chain([first], lines), delimiter=delimiter, usecols=used, ndmin=2)
     return checked(path, dict(zip(columns, values.T, strict=True)), rows=rows)
+
+
+def _rows(path: Path, text: IO[AnyStr], most: int) -> Iterator[AnyStr]:
+    """The lines of a table.  Raises DataError for one without end, and beyond ``most`` bytes, or letters, in all."""
+    size = 0
+    while line := text.readline(LONGEST):
+        size += len(line)
+        _refuse_more(path, size, most)
+        if len(line) == LONGEST:
+            raise spoiled(f"{path} has a row of more than {LONGEST:,} letters; expected a table with a line per row")
+        yield line
 
 
 def checked(path: Path, table: Table, *, rows: int | None = None) -> Table:
@@ -149,21 +190,42 @@ def read_json(path: Path) -> Table:
     return table
 
 
+def read_arrays(path: Path) -> dict[str, Floats]:
+    """Return the arrays of an npz archive under their names, as float64.  Raises DataError for a damaged one."""
+    with faults_named(path), zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        _refuse_more(path, sum(info.file_size for info in members), largest(TABLE))
+        return {info.filename.removesuffix(".npy"): _array(archive.read(info)) for info in members}
+
+
+def _array(content: bytes) -> Floats:
+    """The array of an npy file.  Raises ValueError where its header promises more than the file holds."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = header(stream)
+    wanted = math.prod(shape) * max(kind.itemsize, 1)
+    if wanted > len(content) or min(shape, default=0) < 0:
+        raise ValueError(f"its header promises an array of shape {shape}, {wanted:,} bytes; it has {len(content):,}")
+    return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float64)
+
+
 @contextmanager
 def parquet_faults(path: Path) -> Iterator[None]:
     """Turn what pyarrow raises of a damaged file into a DataError."""
     import pyarrow as pa  # heavy
 
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise spoiled(f"{path} is truncated or damaged, expected a parquet file: {error}") from error
+    with parsing(path, "the file", REPAIR, error=DataError):
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise spoiled(f"{path} is truncated or damaged, expected a parquet file: {error}") from error
 
 
-def count_rows(path: Path) -> int | None:
+def count_rows(path: Path, most: int = TABLE) -> int | None:
     """Return the data rows of a table file by its kind; None for files that are not tables of rows.
 
-    Raises DataError for a damaged file.
+    ``most``: bytes, unpacked, that are read of it.  Raises DataError for a damaged file.
     """
     match Path(path.name.removesuffix(".gz")).suffix:
         case ".parquet":
@@ -174,19 +236,20 @@ def count_rows(path: Path) -> int | None:
         case ".npy":
             content = read_bytes(path)
             with faults_named(path):
-                shape = np.load(io.BytesIO(content), allow_pickle=False).astype(np.float64).shape
+                shape = _array(content).shape
             return int(shape[0]) if shape else 1
         case ".json":
             return len(next(iter(read_json(path).values())))
         case ".csv" | ".tab" | ".txt":
-            return _text_rows(path)
+            return _text_rows(path, largest(most))
     return None
 
 
-def _text_rows(path: Path) -> int:
+def _text_rows(path: Path, most: int) -> int:
     """Lines that are not empty, not comments and not the header (a first line that does not start with a number)."""
     with faults_named(path), open_bytes(path) as stream:
-        lines = (words for line in stream if (words := line.replace(b",", b" ").split()) and words[0][:1] != b"#")
+        rows = (line.replace(b",", b" ").split() for line in _rows(path, stream, most))
+        lines = (words for words in rows if words and words[0][:1] != b"#")
         first = next(lines, None)
         header = first is None or not is_number(first[0].decode("utf-8").strip('"'))
         return sum(1 for _ in lines) + (not header)

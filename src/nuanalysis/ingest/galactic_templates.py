@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest._release import UpstreamRelease, files_of
 from nuanalysis.ingest._table import faults_named, located, read_bytes, spoiled
 from nuanalysis.schema import Floats
@@ -61,9 +61,12 @@ def _read_fits_ring(path: Path) -> Floats:
     content = read_bytes(path)
     try:
         with faults_named(path), fits.open(io.BytesIO(content)) as file:
+            wide, high = int(file[1].header["NAXIS1"]), int(file[1].header["NAXIS2"])
+            if not (0 < wide * high <= len(content) and wide > 0):
+                raise ValueError(f"its header promises {high:,} rows of {wide} bytes, it has {len(content):,} bytes")
             header, data = file[1].header, np.asarray(file[1].data.field(0), dtype=np.float64).ravel()
-    except (OSError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise spoiled(f"{path} is not a HEALPix FITS table: {error}") from error
+    except DataError as error:
+        raise DataError(f"{error} Expected a HEALPix FITS table.") from error
     ordering = str(header.get("ORDERING", "")).strip().upper()
     if ordering != "RING":
         raise spoiled(f"{path} has ordering '{ordering or 'unknown'}', expected RING")

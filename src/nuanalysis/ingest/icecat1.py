@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,9 @@ def read_events(folder: Path) -> xr.Dataset:
     import pandas as pd
 
     path = located(folder, RELEASE, TABLE)
+    content = read_bytes(path)
     with faults_named(path):
-        rows = pd.read_csv(path, keep_default_na=False, dtype=str, float_precision="round_trip")
+        rows = pd.read_csv(io.BytesIO(content), keep_default_na=False, dtype=str, float_precision="round_trip")
     all_there(path, [*TEXTS.values(), *(old for old, _ in NUMBERS.values()), "CR_VETO"], rows.columns)
     with faults_named(path):
         table = {old: rows[old].to_numpy().astype(np.float64) for old, _ in NUMBERS.values()}

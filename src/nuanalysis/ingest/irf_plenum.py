@@ -5,14 +5,12 @@ Not part of any IceCube release; every result that uses it must say so.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
-from nuanalysis.ingest._table import all_there, faults_named, located, read_bytes, spoiled
+from nuanalysis.ingest._table import all_there, located, read_arrays, spoiled
 from nuanalysis.schema import Floats
 
 PATH = "derived/IC86_II_resolution_plenum.npz"
@@ -37,14 +35,10 @@ def read_tables(folder: Path) -> dict[str, Floats]:
     Raises DataError for a missing or damaged file, and for matrices that are none.
     """
     path = located(folder, RELEASE, PATH)
-    content = read_bytes(path)
     names = [*EDGES, *(f"{kind}_{band}" for kind in ("eres", "psf") for band in BANDS)]
-    try:
-        with faults_named(path), np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            all_there(path, names, archive.files)
-            tables = {name: np.asarray(archive[name], dtype=np.float64) for name in names}
-    except (zipfile.BadZipFile, OSError) as error:
-        raise spoiled(f"{path} is truncated or damaged, expected an npz archive: {error}") from error
+    found = read_arrays(path)
+    all_there(path, names, found)
+    tables = {name: found[name] for name in names}
     true, reco, psf_true, psi2 = (tables[name].size - 1 for name in EDGES)
     for kind, shape in (("eres", (reco, true)), ("psf", (psi2, psf_true))):
         matrices = [tables[f"{kind}_{band}"] for band in BANDS]

@@ -12,7 +12,7 @@ import numpy as np
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest import _tracks, tracks_ic40
 from nuanalysis.ingest._release import UpstreamRelease, files_of
-from nuanalysis.ingest._table import Table, all_there, checked, located, parquet_faults, within
+from nuanalysis.ingest._table import Table, all_there, checked, located, parquet_faults, spoiled, within
 
 ROWS = 93_133
 # Four decimals are printed and no zero occurs; the floor is where sigma would be too small for the EVENTS schema.
@@ -39,9 +39,13 @@ def _parquet(path: Path) -> Table:
     from pyarrow import parquet  # heavy
 
     with parquet_faults(path):
-        columns = parquet.read_table(path)
-    all_there(path, PARQUET_COLUMNS, columns.column_names)
-    values = [np.asarray(columns[name].to_numpy(), dtype=np.float64) for name in PARQUET_COLUMNS]
+        about = parquet.read_metadata(path)
+    all_there(path, PARQUET_COLUMNS, about.schema.names)
+    if about.num_rows != ROWS:  # before they are unpacked
+        raise spoiled(f"{path} holds {about.num_rows:,} rows, expected {ROWS:,}: it is not the published file")
+    with parquet_faults(path):
+        columns = parquet.read_table(path, columns=list(PARQUET_COLUMNS))
+        values = [np.asarray(columns[name].to_numpy(), dtype=np.float64) for name in PARQUET_COLUMNS]
     table = checked(path, dict(zip(_tracks.EVENT_COLUMNS, values, strict=True)), rows=ROWS)
     within(path, table, _tracks.EVENT_LIMITS)
     return table

@@ -8,6 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from nuanalysis.deferred import numba as nb
+from nuanalysis.store import keep_kernels
+
+keep_kernels()  # before the first of them: here all files of kernels begin
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -19,7 +19,7 @@ from nuanalysis.schema import Floats
 
 def read_table(name: str) -> Floats:
     """A table of numbers of this room, ``tables/NAME.csv``."""
-    text = (files("nuanalysis.response") / "tables" / f"{name}.csv").read_text()
+    text = (files("nuanalysis.response") / "tables" / f"{name}.csv").read_text(encoding="utf-8")
     return np.loadtxt(StringIO(text), delimiter=",")
 
 

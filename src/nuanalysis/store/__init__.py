@@ -8,7 +8,7 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 """
 
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, locked, sha256_file, sweep, table_ecsv
+from nuanalysis.store._files import atomic_write, locked, sha256_file, sweep, table_ecsv, try_lock
 from nuanalysis.store._foreign import (
     DOCUMENT,
     MAP,
@@ -23,6 +23,15 @@ from nuanalysis.store._foreign import (
     regular,
     text_of,
     unlinked,
+)
+from nuanalysis.store._homes import (
+    keep_kernels,
+    kernels_kept,
+    ours,
+    private_folder,
+    provide_home,
+    temporary,
+    user_cache,
 )
 from nuanalysis.store._objects import ENDING, Named, read_object, write_object
 from nuanalysis.store._places import refuse_file, refuse_folder

@@ -17,6 +17,7 @@ from nuanalysis.errors import DataError, EnvironmentFault, StoreLocked
 
 LOCK_TIMEOUT_S = 60.0
 SCRATCH = ".partial"  # ends the names of files that are being written; they begin with a point
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -117,7 +118,8 @@ def locked(path: Path, timeout_s: float) -> Iterator[bool]:
 
     Yields whether the last holder was killed while it held the lock, and may have left something to clear away.
 
-    Raises StoreLocked, naming the holder, after ``timeout_s``; EnvironmentFault if no lock file can be made.
+    Raises StoreLocked, naming the holder, after ``timeout_s``; EnvironmentFault if no lock file can be made, or
+    where the file system has no locks.
     """
     lock = path.with_name(path.name + ".lock")
     try:
@@ -137,12 +139,32 @@ def locked(path: Path, timeout_s: float) -> Iterator[bool]:
         os.close(handle)
 
 
+def try_lock(handle: int, path: Path) -> None:
+    """Take the exclusive lock on an open file, now.    path : what the message calls it.
+
+    Raises BlockingIOError where another process has it, EnvironmentFault where the file system has no locks.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno == errno.EACCES:  # what some network disks say for it
+            raise BlockingIOError(error.errno, error.strerror) from error
+        if error.errno not in _NO_LOCKS:
+            raise refusal(path, error) from error
+        raise EnvironmentFault(
+            f"{path} cannot be locked ({error.strerror}): its file system has no locks, as some network disks are "
+            "mounted; put the run folder, or the cache (NUANALYSIS_CACHE), on a disk of this machine and call again"
+        ) from error
+
+
 def _wait_for(handle: int, path: Path, timeout_s: float) -> bool:
     """Take the lock on ``handle`` and sign it with our process id; whether the last signature was still there."""
     end = time.monotonic() + timeout_s
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(handle, path)
             break
         except BlockingIOError as error:
             if time.monotonic() >= end:

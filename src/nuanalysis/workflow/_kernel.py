@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nuanalysis.errors import EnvironmentFault
-from nuanalysis.store import parsing
+from nuanalysis.store import keep_kernels, parsing
 
 Progress = Callable[[str], None]
 
@@ -153,6 +153,7 @@ def kernel(keep_open: Sequence[int]) -> Iterator[Kernel]:
     from jupyter_client.manager import AsyncKernelManager
     from jupyter_core.utils import run_sync
 
+    keep_kernels()  # here, so that all notebooks compile into one folder
     folder = Path(tempfile.mkdtemp(prefix="nua-"))
     log = folder / "log"
     manager: Any = AsyncKernelManager(

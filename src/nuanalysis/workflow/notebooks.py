@@ -5,7 +5,6 @@ papermill executes.  Its metadata is not believed: it marks the cell of a killed
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -23,7 +22,7 @@ from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
 from nuanalysis.records import Carried, Record, carried, in_short, shown
-from nuanalysis.store import DOCUMENT, atomic_write, content, parsing, read_json
+from nuanalysis.store import DOCUMENT, atomic_write, content, parsing, read_json, try_lock
 from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
 from nuanalysis.workflow.parameters import check_notebook, code_cells, model_of, validate
 
@@ -315,7 +314,7 @@ def _locked(folder: Path) -> Iterator[int]:
     with (folder / ".run.lock").open("a") as stream:
         while True:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                try_lock(stream.fileno(), folder)
                 break
             except BlockingIOError as error:
                 if time.monotonic() > until:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -10,6 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing import resource_tracker
+from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 from nuanalysis.engine import ONE_THREAD
@@ -19,6 +21,7 @@ from nuanalysis.errors import EnvironmentFault, InputError
 
 CONNECT_SECONDS = 5.0
 WORKER_SECONDS = 30.0
+STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +121,52 @@ def distributed() -> Any:
 
 def at_address(address: str, workers: int) -> Connection:
     """The workers, as many as there are, of a scheduler that somebody else started."""
-    client = None
+    started: list[Any] = []
     try:
-        client = distributed().Client(address, set_as_default=False, timeout=CONNECT_SECONDS)
-        client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        client = answered(
+            lambda: distributed().Client(address, set_as_default=False, timeout=CONNECT_SECONDS), CONNECT_SECONDS
+        )
+        started.append(client)
+        answered(lambda: client.wait_for_workers(1, timeout=WORKER_SECONDS), WORKER_SECONDS)
     except ValueError as error:
         raise InputError(f"{address!r} is no scheduler address ({error}); write it as tcp://host:port") from error
     except OSError as error:
-        if client is not None:
-            close_in_time(client)
-        raise EnvironmentFault(f"no Dask scheduler with a worker answers at {address} ({error})") from error
+        for one in started:
+            close_in_time(one)
+        raise EnvironmentFault(
+            f"no Dask scheduler with a worker answers at {address} ({error}); start it, and a worker, or correct the "
+            "address"
+        ) from error
     return Connection(
         client,
         width=lambda: sum(client.ncores().values()),
         close=lambda kill: close_in_time(client),
         disposable=False,
     )
+
+
+def answered(call: Callable[[], Any], patience: float) -> Any:
+    """What a call of Dask returns or raises; TimeoutError where it goes on for twice its own patience.
+
+    Dask waits for ever where the other side takes the connection and says nothing: a scheduler that is stopped, or
+    another program at its port.  The thread that hangs there ends with this process.
+    """
+    done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def wait() -> None:
+        try:
+            done.put((call(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=wait, name="nuanalysis-connect", daemon=True).start()
+    try:
+        found, error = done.get(timeout=2.0 * patience)
+    except Empty:
+        raise TimeoutError(f"the connection is taken, but nothing is said for {2.0 * patience:g} s") from None
+    if error is not None:
+        raise error
+    return found
 
 
 def close_in_time(connected: Any) -> None:
@@ -156,14 +189,7 @@ def local_cluster(workers: int) -> Connection:
         # Nannies write these into the environment of this process and leave them there.
         opened.enter_context(environment_restored(*ONE_THREAD, "PYTHONHASHSEED", "MALLOC_TRIM_THRESHOLD_"))
         with dask.config.set(settings), one_thread_for_children(), interrupts_blocked():
-            cluster = distributed().LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else port 8787, and a warning if it is taken
-                silence_logs=logging.CRITICAL,
-            )
+            cluster = _started(workers)
             client = distributed().Client(cluster, set_as_default=False)
         leave = opened.pop_all()
 
@@ -172,6 +198,27 @@ def local_cluster(workers: int) -> Connection:
             _end_workers(client, cluster, kill=kill)
 
     return Connection(client, width=lambda: workers, close=close, disposable=True)
+
+
+def _started(workers: int) -> Any:
+    """A cluster here.  Dask gives all of it up where one worker dies on the way, so it is begun anew, STARTS times."""
+    for attempt in range(STARTS):
+        try:
+            return distributed().LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else port 8787, and a warning if it is taken
+                silence_logs=logging.CRITICAL,
+            )
+        except (RuntimeError, OSError) as error:
+            if attempt + 1 == STARTS:
+                raise EnvironmentFault(
+                    f"no Dask workers could be started here in {STARTS} attempts ({error}). If memory ran out, use "
+                    "fewer workers; the executor 'processes' needs no network"
+                ) from error
+    raise AssertionError  # the last attempt returns or raises
 
 
 def _end_workers(client: Any, cluster: Any, *, kill: bool) -> None:

@@ -286,8 +286,8 @@ class _Jobs:
 def _call(command: list[str]) -> str:
     try:
         run = subprocess.run(
-            command, capture_output=True, text=True, timeout=COMMAND_SECONDS, stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMMAND_SECONDS,
+            stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentFault(f"'{command[0]}' cannot be called: {error}") from error

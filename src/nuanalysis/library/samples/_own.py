@@ -116,12 +116,24 @@ def _given(table: EventTable) -> Given:
     for key in names:
         one = table[key]
         if hasattr(one, "mjd"):  # an astropy Time
-            out[str(key)] = np.asarray(one.utc.mjd), "d"
-            continue
-        unit = getattr(one, "unit", None)
-        filled = one.astype(float).filled(np.nan) if hasattr(one, "filled") and one.dtype.kind in "fiu" else one
-        out[str(key)] = np.asarray(getattr(filled, "value", filled)), of_table.get(key) if unit is None else str(unit)
+            out[str(key)] = _array(one.utc.mjd), "d"
+        elif hasattr(one, "icrs"):  # a SkyCoord, whatever it is called
+            if not {"ra", "right_ascension", "dec", "declination"} & set(names):
+                out |= {"ra": (_array(one.icrs.ra.rad), "rad"), "dec": (_array(one.icrs.dec.rad), "rad")}
+        else:
+            unit = getattr(one, "unit", None)
+            out[str(key)] = _array(one), of_table.get(key) if unit is None else str(unit)
     return out
+
+
+def _array(column: Any) -> NDArray[Any]:
+    """The values of a column, NaN where it is masked; what is no array at all as an array of objects."""
+    masked = hasattr(column, "filled") and getattr(column, "dtype", np.dtype(object)).kind in "fiu"
+    filled = column.astype(float).filled(np.nan) if masked else column
+    try:
+        return np.asarray(getattr(filled, "value", filled))
+    except ValueError:  # rows of different lengths
+        return np.array(None)
 
 
 def _column(key: str, column: Column, given: Given, units: Mapping[str, str]) -> dict[str, Floats]:
