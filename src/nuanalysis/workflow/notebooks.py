@@ -22,7 +22,7 @@ from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
 from nuanalysis.records import Carried, Record, carried, in_short, shown
-from nuanalysis.store import DOCUMENT, atomic_write, content, parsing, read_json, try_lock
+from nuanalysis.store import DOCUMENT, atomic_write, content, parsing, read_json, sweep, try_lock
 from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
 from nuanalysis.workflow.parameters import check_notebook, code_cells, model_of, validate
 
@@ -183,6 +183,7 @@ def run_all(
     source = notebook_folder() if notebooks is None else notebooks
     check_all(order, parameters, source)
     with _locked(folder) as lock:
+        sweep(folder)
         manifest = _Manifest(folder / MANIFEST)
         manifest.bury_the_dead()
         outcomes, run = list[Outcome](), None
