@@ -16,7 +16,8 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.publish._campaign import campaign_columns
 from nuanalysis.publish._figures import load_figures
-from nuanalysis.publish._fits import events_ecsv_gz, events_fits, map_fits, response_fits, trials_fits
+from nuanalysis.publish._fits import events_ecsv_gz, events_fits, map_fits, trials_fits
+from nuanalysis.publish._gadf import response_fits
 from nuanalysis.publish._manifest import INDEX, release_files, write_sums
 from nuanalysis.publish._report import render
 from nuanalysis.publish._results import Product, Results, load_results, measured, products, schema_text
@@ -328,7 +329,7 @@ def build(run_folder: Path, version: str = "") -> Path:
     about = recipe()
     version = version or about.default_version
     if not _VERSION.match(version):
-        raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.2")
+        raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.3")
     run = load_results(run_folder)
     target = run_folder / "release" / f"nuanalysis-{run.name}-{version}"
     scratch = target.with_name(f".{target.name}.building")
