@@ -159,7 +159,7 @@ FIT = ("answers", 0, "answer", "fitted")
         ((*FIT, "n_signal"), 1e9, r"fitted\.n_signal is 1e\+09, expected -1e-06 to 20000"),
         ((*FIT, "index"), 400.0, r"fitted\.index is 400"),
         (("answers", 0, "answer", "chance", "p"), 1.5, r"p is 1\.5; expected 0 to 1"),
-        (("answers", 0, "answer", "chance", "error"), -0.1, r"chance\.error"),
+        (("answers", 0, "answer", "chance", "error"), -0.1, r"chance\..*error"),
         (("answers", 0, "answer", "chance", "ess"), 1e6, r"chance\.ess is 1e\+06, expected 0 to the 500 trials"),
         (("answers", 0, "answer", "chance", "sigma"), 8.0, r"chance\.sigma is 8\.0, expected 4\.4"),
         (("answers", 0, "answer", "flux", "interval", "low"), 1.0, r"flux\.interval goes from 1 to .*lower end first"),
@@ -195,12 +195,12 @@ def test_what_is_no_number_is_refused(run: Path, word: str) -> None:
         (
             ("answers", 1, "answer", "hottest", 1, "fitted", "ts"),
             30.0,
-            r"spot of the north: its ts is 30, expected 15\.1",
+            r"the north: its ts is 30, expected 15\.1",
         ),
         (
             ("answers", 1, "answer", "hottest", 0, "at", "dec_deg"),
             -5.0,
-            r"spot of the south: its ts is 15\.1, expected",
+            r"the south: its ts is 15\.1, expected",
         ),
         (("answers", 1, "answer", "n_pixels"), 190, r"190 directions at nside 4, the map 192 pixels"),
     ],
@@ -212,6 +212,12 @@ def test_a_result_that_what_is_packed_does_not_bear_out_stops_the_build(
     with pytest.raises(DataError, match=words):
         publish.build(run, "DR0.2")
     assert not list(run.glob("release/*DR0.2*"))
+
+
+def test_a_result_whose_trials_are_gone_stops_the_build(run: Path) -> None:
+    (run / "products" / "trials-cascades-2023-template-pi0.zip").unlink()
+    with pytest.raises(DataError, match="its trials or its map are not among the products"):
+        publish.build(run)
 
 
 def test_a_p_value_and_trials_that_disagree_stop_the_build(run: Path) -> None:
@@ -239,7 +245,7 @@ def test_a_season_and_its_events_that_disagree_stop_the_build(run: Path) -> None
 @pytest.mark.parametrize("name", ["results.json", "figures/fluxes-synthetic.json"])
 def test_a_damaged_document_of_a_run_is_named_with_what_to_do(run: Path, name: str, data: bytes) -> None:
     (run / name).write_bytes(data)
-    with pytest.raises(DataError, match=rf"{Path(name).name}.*(again|set NUANALYSIS_LARGEST_MB)"):
+    with pytest.raises(DataError, match=rf"(?s){Path(name).name}.*([Aa]gain|set NUANALYSIS_LARGEST_MB)"):
         publish.report(run)
 
 
@@ -268,7 +274,7 @@ def test_a_damaged_json_manifest_is_named(run: Path, data: bytes) -> None:
     release = release_of(run)
     (release / INDEX).write_bytes(data)
     write_sums(release)
-    with pytest.raises(DataError, match=r"manifest\.json.*Fetch the release again") as refused:
+    with pytest.raises(DataError, match=r"(?s)manifest\.json.*Fetch the release again") as refused:
         publish.verify(release)
     assert "\n  - " in str(refused.value) or "cannot be read" in str(refused.value)
 
@@ -318,7 +324,7 @@ def test_every_deviation_of_the_list_is_told(run: Path) -> None:
     ("spoil", "words"),
     [
         (lambda index: {**index, "licence": "CC0-1.0"}, "licence 'CC0-1.0', which LICENSE does not name"),
-        (lambda index: {**index, "files": [{**index["files"][0], "bytes": 1}, *index["files"][1:]]}, "has 1 bytes, found"),
+        (lambda index: {**index, "files": [{**index["files"][0], "bytes": 1}, *index["files"][1:]]}, "has 1 bytes"),
         (lambda index: {**index, "files": [*index["files"], index["files"][-1]]}, "twice, or not sorted"),
         (lambda index: {**index, "files": index["files"][::-1]}, "twice, or not sorted"),
         (lambda index: {**index, "files": index["files"][1:]}, "disagree about"),
@@ -382,7 +388,9 @@ def test_whatever_killed_builds_left_is_cleared_away(run: Path) -> None:
     assert not list(run.rglob("*.partial"))
 
 
-def test_a_build_that_is_killed_changes_no_byte_of_the_next(built: Path, run: Path) -> None:
+def test_a_build_that_is_killed_changes_no_byte_of_the_next(
+    built: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = (
         "import sys, time; from pathlib import Path; from nuanalysis.publish import _release, build\n"
         "def wait(draft): (Path(sys.argv[1]) / 'here').touch(); time.sleep(60)\n"
@@ -393,8 +401,8 @@ def test_a_build_that_is_killed_changes_no_byte_of_the_next(built: Path, run: Pa
     until = time.monotonic() + 60.0
     while not (run / "here").exists() and time.monotonic() < until:
         time.sleep(0.05)
-    with pytest.raises(StoreLocked, match=f"process {process.pid}"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_release, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(_release, "_PATIENCE_S", 0.1)
+    with pytest.raises(StoreLocked, match=f"process {process.pid}"):
         publish.build(run, "DR0.1")
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -421,7 +429,7 @@ def test_nothing_stays_of_a_build_that_ends_badly(
 
     monkeypatch.setattr(_release, "PARTS", (*_release.PARTS[:3], fail))
     before = tree(release_of(run))
-    words = "intact; make room" if isinstance(fault, OSError) else ""
+    words = "intact; make room" if isinstance(fault, OSError) else None
     with pytest.raises(BaseException, match=words):
         publish.build(run, "DR0.1")
     assert [path.name for path in (run / "release").iterdir()] == ["nuanalysis-default-DR0.1"]

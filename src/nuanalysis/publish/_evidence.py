@@ -59,6 +59,8 @@ def _weighted(said: Chance | Unknown, ts: float, background: xr.Dataset | None) 
 
 
 def _measured(answer: MeasureAnswer) -> Iterator[str]:
+    if answer.trials is None or answer.map is None:
+        yield "its trials or its map are not among the products"
     yield from _weighted(answer.chance, answer.fitted.ts, answer.trials)
     if answer.map is not None:
         if "ts" in answer.map.attrs:

@@ -120,7 +120,7 @@ def read_sums(folder: Path) -> dict[str, str]:
         raise DataError(f"{folder} has no {SUMS}: it is no release, or was only half copied; fetch or build it again")
     text = _text(folder, SUMS)
     lines = text.split("\n")
-    matches = [_LINE.fullmatch(line) for line in lines]
+    matches = [_LINE.fullmatch(line.rstrip("\r")) for line in lines]
     sums = {match[2]: match[1] for match in matches if match is not None}
     faults = [fault for number, line in enumerate(lines, 1) for fault in _line_faults(number, line, last=len(lines))]
     names = [match[2] for match in matches if match is not None]

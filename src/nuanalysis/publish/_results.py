@@ -264,8 +264,8 @@ def load_results(run_folder: Path) -> Results:
 def with_products(entry: Entry, run_folder: Path) -> Entry:
     """The answer with the large datasets that a run folder keeps of it."""
     carried = [name for name, field in type(entry.answer).model_fields.items() if field.exclude]
-    there = {name: path for name in carried if (path := entry.product(run_folder, name)).is_file()}
-    held = {name: store.read_zip(store.unlinked(run_folder, path)) for name, path in there.items()}
+    places = {name: store.unlinked(run_folder, entry.product(run_folder, name)) for name in carried}
+    held = {name: store.read_zip(path) for name, path in places.items() if path.exists()}
     return entry.model_copy(update={"answer": entry.answer.model_copy(update=held)}) if held else entry
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.store import parsing, read_json, sha256_file, unlinked
+from nuanalysis.store import parsing, read_json, regular, sha256_file, unlinked
 
 SPEC = "spec.toml"
 RECORD = "run.json"
@@ -32,7 +32,8 @@ def refuse_other_spec(spec: Path, expected: str, fingerprint: Callable[[Path], s
     """
     if not spec.is_symlink() and not spec.exists():
         return
-    digest, recorded = sha256_file(unlinked(spec.parent, spec)), _recorded(spec.parent)
+    regular(unlinked(spec.parent, spec), "the spec", error=DataError)
+    digest, recorded = sha256_file(spec), _recorded(spec.parent)
     if recorded and digest not in recorded:
         known = ", ".join(sorted(one[:12] for one in recorded))
         raise DataError(

@@ -121,8 +121,9 @@ def read_json(path: Path, what: str, remedy: str, *, error: type[NuanalysisError
 
     Raises ``error`` for what is damaged, too large or too deep, holds NaN or Infinity, or is no object.
     """
-    text = text_of(path, what, error=error)
+    data = content(path, what, most=DOCUMENT, error=error)
     with parsing(path, what, remedy, error=error):
+        text = data.decode("utf-8-sig")
         refuse_depth(text)
         found = json.loads(text, parse_constant=_no_number)
         if not isinstance(found, dict):
