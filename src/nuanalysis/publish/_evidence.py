@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,9 +152,16 @@ _CHECKS: Mapping[type, Callable[[Any], Iterator[str]]] = {
 def answer_faults(entries: Iterable[Entry]) -> Iterator[str]:
     """Every number of answers that what is packed with them does not give."""
     for entry in entries:
-        check = _CHECKS.get(type(entry.answer))
-        found = () if check is None else check(entry.answer)
-        yield from (f"{entry.section} {entry.name} on {entry.sample}: {fault}" for fault in found)
+        yield from (f"{entry.section} {entry.name} on {entry.sample}: {fault}" for fault in _found(entry))
+
+
+def _found(entry: Entry) -> Iterator[str]:
+    check = _CHECKS.get(type(entry.answer))
+    try:
+        yield from () if check is None else check(entry.answer)
+    except (KeyError, ValueError, TypeError, IndexError) as error:  # a dataset of another kind
+        held = (f"{entry.product(Path(), kind)} holds no '{kind}'" for kind in entry.answer.products())
+        yield f"{' or '.join(held)} ({error})"
 
 
 def sample_faults(results: Results) -> Iterator[str]:

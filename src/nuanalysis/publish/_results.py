@@ -247,7 +247,7 @@ def read_json(path: Path, step: str) -> Any:
     """
     if not path.is_symlink() and not path.exists():
         raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    remedy = f"it is no JSON as a run writes it: remove it and run '{step}' again, finished parts are kept"
+    remedy = f"{path.name} is damaged, no JSON of a run: remove it and run '{step}' again, finished parts are kept"
     return store.read_json(store.unlinked(path.parent, path), "the file", remedy)
 
 
