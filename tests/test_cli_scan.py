@@ -68,7 +68,7 @@ def test_scan_writes_maps_and_one_document_and_resumes(call, tmp_path, monkeypat
     for spot in document["hottest"]:
         at = spot["at"]
         pixel = hp.ang2pix(8, at["ra_deg"], at["dec_deg"], lonlat=True)
-        assert table["TS"][pixel] == pytest.approx(spot["fitted"]["ts"])
+        assert table["CHANNEL1"][pixel] == pytest.approx(spot["fitted"]["ts"])
         assert 10 ** -table["LOG10_P_LOCAL"][pixel] == pytest.approx(spot["local"]["p"])
         half = hp.pix2ang(8, np.arange(768), lonlat=True)[1] < 0
         mine = half if spot["hemisphere"] == "south" else ~half
@@ -111,7 +111,8 @@ def test_the_multi_order_map_and_the_plane_hold_the_same_values(call, tmp_path):
     assert "asked without background skies" in out
     assert "SYNTHETIC" in out
     with fits.open(tmp_path / "skymap.fits") as units:
-        ring = units[1].data["TS"].copy()
+        assert units[1].header["QUANTITY"] == "TS"
+        ring = units[1].data["CHANNEL1"].copy()
     with fits.open(tmp_path / "skymap.multiorder.fits") as units:
         uniq, ts = units[1].data["UNIQ"].copy(), units[1].data["TS"].copy()
         assert (units[1].header["ORDERING"], units[1].header["MOCORDER"]) == ("NUNIQ", 3)

@@ -43,7 +43,7 @@ from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import plain
 from nuanalysis.publish import Results, _compare, _numbers
-from nuanalysis.publish._manifest import INDEX, release_files, write_sums
+from nuanalysis.publish._manifest import INDEX, json_text, release_files, write_sums
 from nuanalysis.publish._texts import recipe_text
 from nuanalysis.records import Chance, Interval, Measured
 from nuanalysis.store import read_zip, write_zip
@@ -496,10 +496,10 @@ def test_the_response_reads_back(finished: Path) -> None:
     written = read_zip(finished / "products" / "response-cascades-2023.zip")
     path = release_of(finished) / "response" / "response-cascades-2023.fits"
     area = Table.read(path, hdu="EFFECTIVE AREA")
-    np.testing.assert_array_equal(area["EFFAREA"], written["effective_area"])
+    np.testing.assert_array_equal(area["EFFAREA"][0], written["effective_area"])
     assert str(area["EFFAREA"].unit) == "cm2"
     np.testing.assert_allclose(area["ENERG_HI"][0], 10.0 ** (written["log10_true_edges"].values[1:] - 3))
-    np.testing.assert_array_equal(Table.read(path, hdu="ENERGY DISPERSION")["MATRIX"], written["migration"])
+    np.testing.assert_array_equal(Table.read(path, hdu="MIGRATION")["MATRIX"], written["migration"])
     np.testing.assert_array_equal(Table.read(path, hdu="POINT SPREAD")["KAPPA_N"], written["psf_kappa_narrow"])
 
 
@@ -531,7 +531,7 @@ def test_a_published_template_is_not_passed_on(finished: Path) -> None:
         name = "map-cascades-2023-template-pi0-synthetic" + ending
         path = folder / name
         columns = Table.read(path, hdu=1).colnames if ending == ".fits" else list(read_zip(path).data_vars)
-        assert [column.lower() for column in columns] == ["ts_density"]
+        assert columns == [{".fits": "CHANNEL1", ".zarr.zip": "ts_density"}[ending]]
     own = read_zip(folder / "map-cascades-2023-stack-snr-synthetic.zarr.zip")
     assert set(own.data_vars) == {"ts_density", "signal_density"}
 
@@ -669,7 +669,7 @@ def test_a_release_of_the_first_layout_still_verifies(tmp_path: Path, capsys: py
     (release / "fits" / "fits.ecsv").write_text("ts\n22.9\n")
     digests = {name: hashlib.sha256((release / name).read_bytes()).hexdigest() for name in release_files(release)}
     files = [{"path": name, "sha256": digest, "origin": "synthetic"} for name, digest in digests.items()]
-    (release / INDEX).write_text(json.dumps({"schema": "nuanalysis-release/1", "release": "old", "files": files}))
+    (release / INDEX).write_text(json_text({"schema": "nuanalysis-release/1", "release": "old", "files": files}))
     write_sums(release)
     assert invoke(capsys, "verify", release, "--json")["ok"] is True
     (release / "results.json").write_text(json.dumps({**old, "name": "new"}))

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
-from nuanalysis.schema import RESPONSE
-from nuanalysis.store.fits import Field, Stamp, add_cards, ecsv, hdu_file, healpix_cards, table_hdu
+from nuanalysis.store.fits import GADF, Field, Stamp, ecsv, hdu_file, map_hdu, table_hdu
 
 
-def _in_tev(log10_energy: NDArray[Any]) -> NDArray[Any]:
+def in_tev(log10_energy: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(10.0 ** (log10_energy - 3.0))
 
 
@@ -25,7 +24,7 @@ _EVENT_FIELDS: tuple[tuple[str, str, Callable[[Any], Any], str, str, str], ...] 
     ("MJD", "mjd", np.asarray, "d", "modified Julian date, UTC", "time.epoch"),
     ("RA", "right_ascension", np.degrees, "deg", "reconstructed right ascension, ICRS", "pos.eq.ra"),
     ("DEC", "declination", np.degrees, "deg", "reconstructed declination, ICRS", "pos.eq.dec"),
-    ("ENERGY", "log10_energy", _in_tev, "TeV", "reconstructed energy, or the proxy of the release", "em.energy"),
+    ("ENERGY", "log10_energy", in_tev, "TeV", "reconstructed energy, or the proxy of the release", "em.energy"),
     ("ANG_ERR", "angular_error", np.degrees, "deg", "circularised 1 sigma error", "stat.error;pos"),
     ("AZIMUTH", "azimuth", np.degrees, "deg", "detector azimuth", "pos.az.azi"),
     ("ZENITH", "zenith", np.degrees, "deg", "detector zenith", "pos.az.zd"),
@@ -54,7 +53,7 @@ def event_fields(events: xr.Dataset) -> list[Field]:
 def _event_cards(events: xr.Dataset) -> list[tuple[str, Any, str]]:
     mjd = events["mjd"].values
     return [
-        ("HDUCLASS", "GADF", "after the data formats for gamma-ray astronomy"),
+        *GADF,
         ("HDUCLAS1", "EVENTS", ""),
         ("SAMPLE", str(events.attrs["sample"]), "event sample or season"),
         ("LIVETIME", float(events.attrs["livetime_s"]), "[s] livetime of the sample"),
@@ -72,70 +71,6 @@ def events_fits(events: xr.Dataset, stamp: Stamp) -> bytes:
     return hdu_file([table_hdu("EVENTS", event_fields(events), _event_cards(events))], stamp)
 
 
-def _band_fields(edges: NDArray[Any]) -> list[Field]:
-    low, high = np.array(edges[:-1], dtype=np.float64), np.array(edges[1:], dtype=np.float64)
-    return [
-        Field("SDEC_LO", low, "", "lower edge in sin(declination), ICRS"),
-        Field("SDEC_HI", high, "", "upper edge in sin(declination), ICRS"),
-    ]
-
-
-def _bins(edges: NDArray[Any], rows: int, low: str, high: str, meaning: str) -> list[Field]:
-    """Edges in log10(E/GeV) as TeV, the same vector in each row."""
-    energy = np.broadcast_to(_in_tev(edges), (rows, len(edges)))
-    return [
-        Field(low, np.ascontiguousarray(energy[:, :-1]), "TeV", f"lower edge of {meaning}", "em.energy"),
-        Field(high, np.ascontiguousarray(energy[:, 1:]), "TeV", f"upper edge of {meaning}", "em.energy"),
-    ]
-
-
-def _response_tables(response: xr.Dataset) -> list[tuple[str, str, list[Field]]]:
-    array = {name: np.asarray(response[name].values) for name in RESPONSE.columns}
-    areas, bands = len(array["effective_area"]), len(array["migration"])
-    nodes = np.ascontiguousarray(np.broadcast_to(_in_tev(array["psf_log10_true"]), array["psf_narrow_fraction"].shape))
-    return [
-        ("EFFECTIVE AREA", "EFF_AREA", [
-            *_band_fields(array["sin_dec_edges"]),
-            *_bins(array["log10_true_edges"], areas, "ENERG_LO", "ENERG_HI", "neutrino energy"),
-            Field("EFFAREA", array["effective_area"], "cm2", "times per-flavour nu+nubar flux: all events"),
-        ]),
-        ("ENERGY DISPERSION", "EDISP", [
-            *_band_fields(array["band_sin_dec_edges"]),
-            *_bins(array["migration_true_edges"], bands, "ENERG_LO", "ENERG_HI", "neutrino energy"),
-            *_bins(array["migration_reco_edges"], bands, "ERECO_LO", "ERECO_HI", "reconstructed energy"),
-            Field("MATRIX", array["migration"], "", "P(reco bin | true bin); axes (true, reco)"),
-        ]),
-        ("POINT SPREAD", "PSF", [
-            *_band_fields(array["band_sin_dec_edges"]),
-            Field("ENERG", nodes, "TeV", "neutrino energy of the nodes", "em.energy"),
-            Field("FRACTION", array["psf_narrow_fraction"], "", "weight of the narrow von Mises-Fisher part"),
-            Field("KAPPA_N", array["psf_kappa_narrow"], "", "concentration of the narrow part"),
-            Field("KAPPA_B", array["psf_kappa_broad"], "", "concentration of the broad part"),
-        ]),
-    ]  # fmt: skip
-
-
-def response_fits(response: xr.Dataset, stamp: Stamp) -> bytes:
-    """A dataset of schema RESPONSE as three binary tables, one row per declination band; the rest as images."""
-    from astropy.io import fits
-
-    shared = [
-        ("HDUCLAS1", "RESPONSE", "after GADF; axis sin(dec) instead of offset"),
-        ("INSTRUME", str(response.attrs["name"]), "detector sample"),
-        ("FLAVOURS", str(response.attrs["flavours"]), "flavours the area is summed over"),
-        ("REFERENC", str(response.attrs["reference"]), "where the numbers come from"),
-        ("NOTES", str(response.attrs.get("notes", "")) or "none", "stand-ins and changes"),
-    ]
-    hdus = [
-        table_hdu(name, fields, [("HDUCLAS2", kind, ""), *shared]) for name, kind, fields in _response_tables(response)
-    ]
-    for name in sorted(str(name) for name in set(response.variables) - set(RESPONSE.columns)):
-        image = fits.ImageHDU(np.asarray(response[name].values), name=name.upper())
-        add_cards(image.header, [("BUNIT", str(response[name].attrs.get("units", "")), ""), *shared])
-        hdus.append(image)
-    return hdu_file(hdus, stamp)
-
-
 def _field_of(dataset: xr.Dataset, name: str) -> Field:
     """A variable as a column: the unit and the meaning it carries."""
     about = dataset[name].attrs
@@ -145,7 +80,7 @@ def _field_of(dataset: xr.Dataset, name: str) -> Field:
 
 
 def map_fits(sky: xr.Dataset, stamp: Stamp, *, title: str) -> bytes:
-    """Every variable over ``pixel`` as a column of one HEALPix binary table that ``healpy.read_map`` opens."""
+    """Every variable over ``pixel`` as a column of one HEALPix binary table that healpy and gammapy open."""
     nside, frame = int(sky.attrs["nside"]), str(sky.attrs["frame"]).lower()
     if sky.sizes["pixel"] != 12 * nside**2 or frame not in ("icrs", "galactic"):
         raise DataError(
@@ -154,14 +89,10 @@ def map_fits(sky: xr.Dataset, stamp: Stamp, *, title: str) -> bytes:
         )
     names = sorted(sky.data_vars, key=lambda name: (name != "ts_density", str(name)))
     fields = [_field_of(sky, str(name)) for name in names]
-    cards = [
-        *healpix_cards(nside, "C" if frame == "icrs" else "G"),
-        ("OBJECT", "FULLSKY", ""),
-        ("TITLE", title, "what the map shows"),
-    ]
+    cards = [("OBJECT", "FULLSKY", ""), ("TITLE", title, "what the map shows")]
     if frame == "icrs":
         cards.append(("RADESYS", "ICRS", "frame"))
-    return hdu_file([table_hdu("HEALPIX", fields, cards)], stamp)
+    return hdu_file([map_hdu("HEALPIX", fields, nside, "C" if frame == "icrs" else "G", cards)], stamp)
 
 
 def trials_fits(trials: xr.Dataset, stamp: Stamp, *, title: str) -> bytes:

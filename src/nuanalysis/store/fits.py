@@ -6,7 +6,7 @@ The same columns give the same bytes: dates are handed in, checksums are dated w
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,12 @@ from nuanalysis.store._files import table_ecsv
 
 Card = tuple[str, Any, str]
 _TEXT = 68  # characters of a FITS header value
+#: What gammapy and its kin go by: https://gamma-astro-data-formats.readthedocs.io, version 0.2.
+GADF: tuple[Card, ...] = (
+    ("HDUCLASS", "GADF", "data formats for gamma-ray astronomy"),
+    ("HDUDOC", "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats", ""),
+    ("HDUVERS", "0.2", "version of that document"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,22 @@ def hdu_file(hdus: Sequence[Any], stamp: Stamp) -> bytes:
     buffer = io.BytesIO()
     listed.writeto(buffer, output_verify="exception")
     return buffer.getvalue()
+
+
+def map_hdu(name: str, fields: Sequence[Field], nside: int, frame: str, cards: Sequence[Card]) -> Any:
+    """A table of all pixels in RING order, frame 'C' (ICRS) or 'G' (Galactic), that healpy and gammapy read.
+
+    gammapy takes the one column whose name begins with CHANNEL for the map and BUNIT for its unit, and zeros where
+    there is none; the others it reads by name.  QUANTITY says what the first column is called elsewhere.
+    """
+    first, *others = fields
+    about: list[Card] = [
+        ("HPX_CONV", "GADF", "convention of the columns"),
+        ("QUANTITY", first.name, "what column CHANNEL1 holds"),
+        ("BUNIT", first.unit, "unit of CHANNEL1"),
+    ]
+    columns = [replace(first, name="CHANNEL1"), *others]
+    return table_hdu(name, columns, [*healpix_cards(nside, frame), *about, *cards])
 
 
 def healpix_cards(nside: int, frame: str) -> list[Card]:

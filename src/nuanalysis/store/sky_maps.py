@@ -15,7 +15,7 @@ from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.records import Provenance
 from nuanalysis.schema import Floats, Ints
-from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, healpix_cards, table_hdu
+from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, map_hdu, table_hdu
 
 LOCAL = "of this direction alone, not corrected for the others looked at"
 _COLUMNS = (
@@ -71,9 +71,20 @@ def _fields(sky: xr.Dataset, pixels: Ints | slice = slice(None)) -> list[Field]:
 
 
 def map_fits(sky: xr.Dataset, stamp: Stamp | None = None) -> bytes:
-    """The map as HEALPix FITS, RING, ICRS."""
-    cards = [*healpix_cards(sky.attrs["nside"], "C"), *_cards(sky)]
-    return _finished([table_hdu("SKYMAP", _fields(sky), cards)], sky, stamp)
+    """The map as HEALPix FITS, RING, ICRS; TS is the column CHANNEL1, see ``map_hdu``."""
+    return _finished([map_hdu("SKYMAP", _fields(sky), sky.attrs["nside"], "C", _cards(sky))], sky, stamp)
+
+
+def probability_density(ts: Floats) -> Floats:
+    """exp(TS / 2) normalised over the sky, (pixel,) sr^-1, zero where TS is not known.
+
+    Where a single point source lies, if there is one: the likelihood of the best fit in each direction, times a flat
+    prior on the sphere.  Maps of alerts and of gravitational waves hold the same; it says nothing on whether there is
+    a source.
+    """
+    known = np.isfinite(ts)
+    likelihood = np.where(known, np.exp(0.5 * (np.where(known, ts, 0.0) - np.max(ts, where=known, initial=0.0))), 0.0)
+    return np.asarray(likelihood * (len(ts) / (4.0 * np.pi * likelihood.sum())))
 
 
 def multi_order(sky: xr.Dataset) -> tuple[Ints, Ints]:
@@ -101,7 +112,10 @@ def multi_order(sky: xr.Dataset) -> tuple[Ints, Ints]:
 
 
 def multi_order_fits(sky: xr.Dataset, stamp: Stamp | None = None) -> bytes:
-    """The map as multi-order HEALPix FITS (UNIQ, ICRS); see ``multi_order``."""
+    """The map as multi-order HEALPix FITS (UNIQ, ICRS); see ``multi_order``.
+
+    mocpy wants PROBDENSITY as the second column, ligo.skymap under that name.
+    """
     uniq, nested = multi_order(sky)
     ring = np.asarray(hp.nest2ring(sky.attrs["nside"], nested))
     cards: list[Card] = [
@@ -111,7 +125,12 @@ def multi_order_fits(sky: xr.Dataset, stamp: Stamp | None = None) -> bytes:
         ("MOCORDER", int(np.log2(sky.attrs["nside"])), "finest order"),
         ("INDXSCHM", "EXPLICIT", "pixels are named by UNIQ"),
     ]
-    fields = [Field("UNIQ", uniq, "", "pixel and its order, 4 nside^2 + NEST"), *_fields(sky, ring)]
+    density = probability_density(sky["ts"].values)[ring]
+    fields = [
+        Field("UNIQ", uniq, "", "pixel and its order, 4 nside^2 + NEST"),
+        Field("PROBDENSITY", density, "sr-1", "exp(TS/2), integral over the sky 1"),
+        *_fields(sky, ring),
+    ]
     return _finished([table_hdu("SKYMAP", fields, [*cards, *_cards(sky)])], sky, stamp)
 
 
