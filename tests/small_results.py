@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from nuanalysis.answers._ensembles import chance_of
 from nuanalysis.answers._flux import Energies, Flux, Strength
 from nuanalysis.answers._question import Fitted, Tested
 from nuanalysis.answers.bias import BiasAnswer, Corrected
@@ -85,11 +86,11 @@ def response(name: str) -> xr.Dataset:
 
 
 def trials(rng: np.random.Generator, number: int) -> xr.Dataset:
-    """Half a delta at zero and half a chi-square, drawn from a tilted ensemble so that the weights matter."""
-    tilt = 0.5  # exponential tilt exp(tilt ts / 2) of the chi-square part
-    positive = rng.random(number) < 1.0 / (1.0 + np.sqrt(1.0 - tilt))
-    ts = np.where(positive, rng.chisquare(1, number) / (1.0 - tilt), 0.0)
-    total = 0.5 + 0.5 / np.sqrt(1.0 - tilt)
+    """Half a delta at zero and half an exponential, p = exp(-TS / 2) / 2, from an ensemble that is tilted to TS 23."""
+    tilt = 0.9  # exp(tilt ts / 2)
+    positive = rng.random(number) < 1.0 / (2.0 - tilt)
+    ts = np.where(positive, rng.exponential(2.0, number) / (1.0 - tilt), 0.0)
+    total = 0.5 + 0.5 / (1.0 - tilt)
     values = {
         "ts": ts,
         "n_signal": 50.0 * np.sqrt(ts),
@@ -235,6 +236,11 @@ def scanned(sample: str = "cascades-2023", chance: Chance | Unknown | None = Non
     )
     whose, pixels = provenance(sample), np.arange(192, dtype=float)
     columns = {"ts": pixels % 7, "n_signal": pixels, "index": np.full(192, 2.5), "log10_p": pixels / 60.0}
+    for spot in spots:
+        pixel = hp.ang2pix(4, spot.at.ra_deg, spot.at.dec_deg, lonlat=True)
+        values = (spot.fitted.ts, spot.fitted.n_signal, spot.fitted.index, -np.log10(spot.local.p))
+        for name, value in zip(columns, values, strict=True):
+            columns[name][pixel] = value
     given = {
         "provenance": whose,
         "nside": 4,
@@ -389,9 +395,10 @@ def write_results(folder: Path, found: Results) -> Path:
 
 def with_datasets(answer: MeasureAnswer, rng: np.random.Generator, *, nside: int = 8, n: int = 500) -> MeasureAnswer:
     """The answer with trials and a map, as a run keeps them."""
-    about = answer.provenance
+    about, background = answer.provenance, trials(rng, n)
     sky = ts_map(nside, answer.fitted.ts, answer.tested.model_origin, about.origin)
-    return answer.model_copy(update={"trials": trials(rng, n), "map": sky})
+    chance = chance_of(background, answer.fitted.ts)
+    return answer.model_copy(update={"trials": background, "map": sky, "chance": chance})
 
 
 def make_run(folder: Path, found: Results | None = None, *, number: int = 200) -> Path:
@@ -400,6 +407,8 @@ def make_run(folder: Path, found: Results | None = None, *, number: int = 200) -
     found = results() if found is None else found
     (folder / "products").mkdir(parents=True)
     (folder / "spec.toml").write_text('name = "default"\nseed = 7\n')
+    spec = hashlib.sha256((folder / "spec.toml").read_bytes()).hexdigest()
+    (folder / "run.json").write_text(json.dumps({"schema": 1, "notebooks": {"01": {"inputs": {"spec": spec}}}}))
     write_zip(folder / "products" / "events-cascades-2023.zip", events(rng, "cascades-2023", "synthetic", number))
     write_zip(folder / "products" / "events-tracks.zip", events(rng, "tracks", "real", number))
     write_zip(folder / "products" / "response-cascades-2023.zip", response("cascades-2023"))

@@ -43,7 +43,7 @@ from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import plain
 from nuanalysis.publish import Results, _compare, _numbers
-from nuanalysis.publish._manifest import INDEX, release_files, write_sums
+from nuanalysis.publish._manifest import INDEX, json_text, release_files, write_sums
 from nuanalysis.publish._texts import recipe_text
 from nuanalysis.records import Chance, Interval, Measured
 from nuanalysis.store import read_zip, write_zip
@@ -669,7 +669,7 @@ def test_a_release_of_the_first_layout_still_verifies(tmp_path: Path, capsys: py
     (release / "fits" / "fits.ecsv").write_text("ts\n22.9\n")
     digests = {name: hashlib.sha256((release / name).read_bytes()).hexdigest() for name in release_files(release)}
     files = [{"path": name, "sha256": digest, "origin": "synthetic"} for name, digest in digests.items()]
-    (release / INDEX).write_text(json.dumps({"schema": "nuanalysis-release/1", "release": "old", "files": files}))
+    (release / INDEX).write_text(json_text({"schema": "nuanalysis-release/1", "release": "old", "files": files}))
     write_sums(release)
     assert invoke(capsys, "verify", release, "--json")["ok"] is True
     (release / "results.json").write_text(json.dumps({**old, "name": "new"}))

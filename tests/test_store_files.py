@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import zarr
 
 from nuanalysis.errors import DataError, EnvironmentFault, InputError
 from nuanalysis.store import atomic_write, read_zip, sha256_file, write_zip
+from nuanalysis.store._foreign import refuse_depth
 
 
 def everything() -> xr.Dataset:
@@ -136,3 +138,13 @@ def test_a_refused_write_is_an_environment_fault_and_leaves_the_old_file(tmp_pat
         atomic_write(tmp_path / "folder", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_brackets_between_quotes_and_points_of_numbers_are_no_depth() -> None:
+    """Half-open intervals in words, and a long row of decimals, are no nesting; what nests is still refused."""
+    refuse_depth(json.dumps({"notes": ['[1, 4), [0, 2), " [['] * 200, "row": [0.5] * 500}))
+    refuse_depth("x = [\n" + ", ".join(["1.5"] * 300) + ",\n[" + ", ".join(["1.5"] * 300) + "]\n]\n")
+    keys = "a." * 101 + "b"
+    for text in ("[" * 101, f"{keys} = 1", f"[{keys}]\nx = 1", f"[[{keys}]]", '"x"' + "{" * 101):
+        with pytest.raises(ValueError, match="nests deeper than 100"):
+            refuse_depth(text)

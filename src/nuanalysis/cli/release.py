@@ -32,11 +32,12 @@ def build(
     """Build the data release of a run, with manifest and checksums, and verify it."""
     from nuanalysis import publish
     from nuanalysis.errors import DataError
+    from nuanalysis.workflow.spec import fingerprint_of
 
     say(f"drawing figures of {run_folder}")
     _draw(run_folder)
     say("building the release")
-    folder = publish.build(run_folder, version)
+    folder = publish.build(run_folder, version, fingerprint=fingerprint_of)
     checked = publish.verify(folder)
     if not checked.ok:
         raise DataError(checked.message())

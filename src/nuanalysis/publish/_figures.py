@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
+import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from nuanalysis.plot import Drawn, Sidecar
 from nuanalysis.publish._numbers import UNIT, shown, value_of
 from nuanalysis.publish._results import Entry, Results, SampleCard, measured
 from nuanalysis.records import Chance, table
+from nuanalysis.store import TABLE, content, parsing, read_json, unlinked
 
 _FLUXES = (
     "Best-fit fluxes with 68 % intervals, 90 % upper limits and sensitivities of this run beside the published values "
@@ -27,6 +28,10 @@ _STACKS = (
     "Stacked source classes of twelve sources each, equal weight at Earth: fitted signal events, spectral index and "
     "local significance beside the published values. The classes lie on the plane and also collect diffuse emission."
 )
+
+
+_DRAW = "remove it and draw the figures again ('nuanalysis release report RUN')"
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 # --- drawn ------------------------------------------------------------------------------------------------------------
@@ -98,7 +103,7 @@ def draw(results: Results, run_folder: Path) -> list[Path]:
         paths.append(plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table))
     stems = {path.stem for path in paths}
     for sidecar in sorted(folder.glob("*.json")):
-        if json.loads(sidecar.read_text(encoding="utf-8")).get("rank", 0) > 0 and sidecar.stem not in stems:
+        if sidecar.stem not in stems and _sidecar(sidecar).rank > 0:
             for ending in (".json", ".ecsv", ".png"):  # the sidecar first: a picture without one is not published
                 sidecar.with_suffix(ending).unlink(missing_ok=True)
     return paths
@@ -123,15 +128,36 @@ class Shown:
 def load_figures(run_folder: Path) -> tuple[Shown, ...]:
     """Figures of the run that are finished: those with a sidecar, in the order of their ranks, then names.
 
-    A PNG without a sidecar is half written and is left out.  Raises DataError for a sidecar that describes no figure.
+    A PNG without a sidecar is half written and is left out.  Raises DataError for a sidecar that describes no figure,
+    a picture that is none, and for links.
     """
     found = []
     for path in sorted((run_folder / "figures").glob("*.json")):
-        try:
-            one = Shown(path.with_suffix(".png"), Sidecar(**json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError, InputError) as error:
-            raise DataError(f"{path} does not describe a figure ({error}); draw the figures again") from error
-        if not one.path.is_file():
-            raise DataError(f"{path} has no picture beside it; draw the figures again")
+        one = Shown(path.with_suffix(".png"), _sidecar(unlinked(run_folder, path)))
+        if not one.path.is_symlink() and not one.path.exists():
+            raise DataError(f"{path} has no picture beside it; {_DRAW}")
+        unlinked(run_folder, one.path)
         found.append(one)
     return tuple(sorted(found, key=lambda one: (one.sidecar.rank, one.sidecar.slug)))
+
+
+def _sidecar(path: Path) -> Sidecar:
+    """What stands beside a figure.  Raises DataError where that is damaged."""
+    said = read_json(path, "the description of a figure", _DRAW)
+    kinds = {field.name: int if field.name == "rank" else str for field in fields(Sidecar)}
+    with parsing(path, "the description of a figure", _DRAW, error=DataError):
+        if wrong := [key for key, value in said.items() if type(value) is not kinds.get(key)]:
+            raise ValueError(f"it holds {', '.join(wrong)}, expected {', '.join(kinds)}: words, and a number as rank")
+        try:
+            return Sidecar(**said)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+
+
+def picture(one: Shown) -> tuple[bytes, int, int]:
+    """The bytes of a figure, and its size in pixels.  Raises DataError for what is no PNG."""
+    data = content(one.path, "the figure", most=TABLE, error=DataError)
+    if len(data) < 24 or not data.startswith(_PNG):
+        raise DataError(f"{one.path} is no PNG; {_DRAW}")
+    width, height = struct.unpack(">II", data[16:24])
+    return data, width, height

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import mimetypes
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -13,24 +11,39 @@ from typing import TYPE_CHECKING
 
 from nuanalysis import plot
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError, InputError
+from nuanalysis.errors import DataError, EnvironmentFault, InputError, refuse
 from nuanalysis.publish._campaign import campaign_columns
+from nuanalysis.publish._evidence import answer_faults, sample_faults, season_faults
 from nuanalysis.publish._figures import load_figures
 from nuanalysis.publish._fits import events_ecsv_gz, events_fits, map_fits, trials_fits
 from nuanalysis.publish._gadf import response_fits
-from nuanalysis.publish._manifest import INDEX, release_files, write_sums
+from nuanalysis.publish._manifest import INDEX, json_text, release_files, write_sums
 from nuanalysis.publish._report import render
 from nuanalysis.publish._results import Product, Results, load_results, measured, products, schema_text
-from nuanalysis.publish._texts import Recipe, origin_of_file, readme, recipe, recipe_text, text
+from nuanalysis.publish._spec import SPEC, refuse_other_spec
+from nuanalysis.publish._texts import Recipe, media_type, origin_of_file, readme, recipe, recipe_text, text
 from nuanalysis.records import table
 from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, check
-from nuanalysis.store import read_zip, sha256_file, sky_maps, table_ecsv, write_zip
+from nuanalysis.store import (
+    locked,
+    read_zip,
+    regular,
+    sha256_file,
+    sky_maps,
+    sweep,
+    table_ecsv,
+    unlinked,
+    write_zip,
+)
 from nuanalysis.store.fits import Stamp
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 _BUILDER = "05_data_release.ipynb"
+_HALF, _OLD = ".building", ".old"  # ends of the names of folders that a build renames or removes
+_PATIENCE_S = 60.0  # for another build of the same run
+_AGAIN = "Run 'nuanalysis run SPEC' again: it makes what is missing, and results.json anew."
 _VERSION = re.compile(r"^DR(0|[1-9]\d*)\.(0|[1-9]\d*)$")
 # A response is neither kind of event: it is a table others published, quoted in our layout.
 _QUOTED, _NEITHER, _SEE_INSIDE = "derived from published tables", "not applicable", "see column origin"
@@ -45,6 +58,11 @@ class Draft:
     run: Results
     recipe: Recipe
     version: str
+
+    @property
+    def spec(self) -> Path:
+        """What was asked for, where the run keeps it."""
+        return self.run_folder / SPEC
 
     @property
     def name(self) -> str:
@@ -84,24 +102,24 @@ class Draft:
 
     def write_json(self, path: str, origin: str, **content: object) -> None:
         """Put a JSON document into the draft, with the head of the release."""
-        self.write(path, _json({"header": self.head(origin), **content}))
+        self.write(path, json_text({"header": self.head(origin), **content}).encode())
 
     def copy(self, source: Path, path: str) -> None:
-        """Put a copy of a file of the run into the draft."""
-        self.write(path, source.read_bytes())
+        """Put a copy of a file of the run into the draft.  Raises DataError for a link, and for what is no file."""
+        regular(unlinked(self.run_folder, source), "the file", error=DataError)
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
     def seasons(self, kind: str) -> list[Path]:
-        """Events or responses of all seasons, sorted."""
-        return sorted((self.run_folder / "products").glob(f"{kind}-*.zip"))
+        """Events or responses of all seasons, sorted.  Raises DataError for a link."""
+        found = sorted((self.run_folder / "products").glob(f"{kind}-*.zip"))
+        return [unlinked(self.run_folder, path) for path in found]
 
 
 def _marked(stem: str, origin: str) -> str:
     """File name without ending: a synthetic one says so."""
     return stem if "synthetic" in stem or origin == _SEE_INSIDE else f"{stem}{plot.mark(origin)}"
-
-
-def _json(document: object) -> bytes:
-    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 # --- the parts --------------------------------------------------------------------------------------------------------
@@ -110,6 +128,8 @@ def _json(document: object) -> bytes:
 def _add_events(draft: Draft) -> None:
     for path in draft.seasons("events"):
         events = check(read_zip(path), EVENTS, source=str(path))
+        season = path.stem.removeprefix("events-")
+        refuse(season_faults(draft.run, season, events), f"results.json and {path} disagree", _AGAIN, error=DataError)
         origin = str(events.attrs["origin"])
         name = f"events/{_marked(path.stem, origin)}"
         draft.write(f"{name}.fits", events_fits(events, draft.stamp(origin)))
@@ -220,7 +240,7 @@ def _add_cut_flow(draft: Draft) -> None:
 def _add_figures(draft: Draft) -> None:
     for shown in load_figures(draft.run_folder):
         for path in (shown.path, shown.path.with_suffix(".json"), shown.path.with_suffix(".ecsv")):
-            if path.is_file():
+            if path.is_symlink() or path.exists():
                 draft.copy(path, f"figures/{_marked(path.stem, shown.sidecar.origin)}{path.suffix}")
 
 
@@ -229,8 +249,8 @@ def _add_run_files(draft: Draft) -> None:
     done = (draft.run_folder / "notebooks").glob("*.ipynb")
     for notebook in sorted(p for p in done if p.name != _BUILDER and not p.stem.endswith((".partial", ".failed"))):
         draft.copy(notebook, f"notebooks/{notebook.name}")
-    if (draft.run_folder / "spec.toml").is_file():
-        draft.copy(draft.run_folder / "spec.toml", "spec.toml")
+    if draft.spec.is_symlink() or draft.spec.exists():  # a run through notebooks alone has none
+        draft.copy(draft.spec, SPEC)
     draft.copy(draft.run_folder / "results.json", "results.json")
     draft.write("results.schema.json", schema_text().encode())
     draft.write("report/index.html", render(draft.run_folder).encode())
@@ -267,23 +287,11 @@ def _refuse_foreign(draft: Draft) -> None:
         )
 
 
-def _media_type(path: str) -> str:
-    own = {
-        ".fits": "application/fits",
-        ".ecsv": "text/plain",
-        ".ipynb": "application/x-ipynb+json",
-        ".toml": "application/toml",
-        ".md": "text/markdown",
-        ".cff": "application/yaml",
-    }
-    return own.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
-
-
 def _write_manifest(draft: Draft) -> None:
     files = [
         {
             "path": name, "sha256": sha256_file(draft.folder / name), "bytes": (draft.folder / name).stat().st_size,
-            "media_type": _media_type(name), "origin": origin_of_file(name, draft.run),
+            "media_type": media_type(name), "origin": origin_of_file(name, draft.run),
         }
         for name in release_files(draft.folder)
     ]  # fmt: skip
@@ -299,7 +307,7 @@ def _write_manifest(draft: Draft) -> None:
         "inputs": [item.model_dump(include=cited) for item in draft.run.inputs],
         "files": files,
     }
-    draft.write(INDEX, _json(index))
+    draft.write(INDEX, json_text(index).encode())
     write_sums(draft.folder)
 
 
@@ -311,34 +319,71 @@ PARTS: tuple[Callable[[Draft], None], ...] = (
 
 def _put_in_place(draft: Path, target: Path) -> None:
     """Rename the finished draft; an older build of the same release makes way at that moment, not before."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = target.with_name(f".{target.name}{_OLD}")
     if target.exists():
         target.rename(old)
     draft.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def build(run_folder: Path, version: str = "") -> Path:
+def _clear(run_folder: Path) -> None:
+    """Remove what killed builds left; a release that was moved aside and not replaced is put back.  Under the lock."""
+    releases = run_folder / "release"
+    for aside in releases.glob(f".nuanalysis-*{_OLD}"):
+        place = releases / aside.name[1:].removesuffix(_OLD)
+        if place.exists():
+            _remove(aside)
+        else:
+            aside.rename(place)
+    for half in releases.glob(f".nuanalysis-*{_HALF}"):
+        _remove(half)
+    for folder in ("figures", "report"):
+        sweep(run_folder / folder)
+
+
+def _remove(left: Path) -> None:
+    if left.is_dir() and not left.is_symlink():
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink(missing_ok=True)
+
+
+def _build(draft: Draft, target: Path) -> None:
+    """Write the draft and put it in place; nothing of it stays where that fails."""
+    draft.folder.mkdir(parents=True)
+    try:
+        for part in PARTS:
+            part(draft)
+        _put_in_place(draft.folder, target)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the release {target} cannot be written: {error.strerror or error} ({error.filename}).  What was there "
+            "before is intact; make room on that disk, or allow writing there, and call again."
+        ) from error
+    finally:
+        shutil.rmtree(draft.folder, ignore_errors=True)
+
+
+def build(run_folder: Path, version: str = "", *, fingerprint: Callable[[Path], str] | None = None) -> Path:
     """Build ``release/nuanalysis-<name>-<version>/`` of a run and return its path.
 
     version : DRn.m; the recipe's default where it is ''.  The same run folder gives the same bytes.
-    Raises InputError (version), StepMissing (no results), DataError (a product against its schema, or a file that
-    may not be redistributed).  Nothing of a failed build stays behind.
+    fingerprint : that of a spec file, to compare with the one in results.json.
+    Raises InputError (version), StepMissing (no results), StoreLocked (another build), EnvironmentFault (disk full),
+    DataError: a product against its schema, a result against what is packed with it, another spec than that of the
+    results, a link, or a file that may not be redistributed.  Nothing of a failed build stays behind.
     """
     about = recipe()
     version = version or about.default_version
     if not _VERSION.match(version):
         raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.3")
     run = load_results(run_folder)
-    target = run_folder / "release" / f"nuanalysis-{run.name}-{version}"
-    scratch = target.with_name(f".{target.name}.building")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        for part in PARTS:
-            part(Draft(run_folder, scratch, run, about, version))
-        _put_in_place(scratch, target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    faults = [*sample_faults(run), *answer_faults(run.answers)]
+    refuse(faults, f"results.json and the products of {run_folder} disagree", _AGAIN, error=DataError)
+    target = unlinked(run_folder, run_folder / "release" / f"nuanalysis-{run.name}-{version}")
+    draft = Draft(run_folder, target.with_name(f".{target.name}{_HALF}"), run, about, version)
+    refuse_other_spec(draft.spec, run.spec_fingerprint, fingerprint)
+    with locked(run_folder / ".release", _PATIENCE_S):
+        _clear(run_folder)
+        _build(draft, target)
     return target

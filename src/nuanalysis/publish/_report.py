@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import math
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from nuanalysis.plot import plain
 from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._campaign_rows import published_list
 from nuanalysis.publish._compare import Line, compare, remarks, sources
-from nuanalysis.publish._figures import Shown, load_figures
+from nuanalysis.publish._figures import Shown, load_figures, picture
 from nuanalysis.publish._numbers import ABSENT, UNIT, chance_words, measured_words, reason_of, scientific, shown
 from nuanalysis.publish._results import Entry, Results, load_results
 from nuanalysis.publish._texts import doi_text, recipe, rendered
@@ -54,8 +53,7 @@ class Picture:
 
 
 def _picture(one: Shown, entries: Iterable[Entry]) -> Picture:
-    data, about = one.path.read_bytes(), one.sidecar
-    width, height = struct.unpack(">II", data[16:24])
+    (data, width, height), about = picture(one), one.sidecar
     place = next((entry.stem for entry in entries if one.belongs_to(entry)), about.section)
     encoded = base64.b64encode(data).decode("ascii")
     return Picture(plain(about.alt), plain(about.caption), about.origin, place, encoded, width // 2, height // 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
+from nuanalysis import store
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError, InputError, StepMissing
+from nuanalysis.errors import DataError, InputError, StepMissing, refuse
 from nuanalysis.plot import slug
+from nuanalysis.publish._ranges import range_faults
 from nuanalysis.records import Record, faults_in_words, shown, table
-from nuanalysis.store import read_zip
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -207,31 +209,52 @@ def schema_text() -> str:
 
 def read_results(document: object, *, source: str) -> Results:
     """The record of results.json.  Raises DataError that lists all faults at once."""
+    what = f"{source} does not keep the results schema (version {SCHEMA_VERSION})"
+    remedy = "Run the analysis again with this version of nuanalysis."
     try:
-        return Results.model_validate(document)
+        found = Results.model_validate(document)
     except ValidationError as error:
-        raise DataError(
-            f"{source} does not keep the results schema (version {SCHEMA_VERSION}):\n  - "
-            f"{faults_in_words(error, (Results,))}\nRun the analysis again with this version of nuanalysis."
-        ) from error
+        raise DataError(f"{what}:\n  - {faults_in_words(error, (Results,))}\n{remedy}") from error
+    faults = [
+        fault
+        for number, one in enumerate(found.answers)
+        for fault in range_faults(one.answer, one.answer.provenance.n_events, f"answers.{number}.answer.")
+    ]
+    refuse([*faults, *_altered(document, found.to_dict())], what, remedy, error=DataError)
+    return found
+
+
+def _altered(said: Any, anew: Any, place: str = "") -> Iterator[str]:
+    """What a document says of numbers that records work out themselves, such as a significance, where it is not so."""
+    if isinstance(said, Mapping) and isinstance(anew, Mapping):
+        for key in said.keys() & anew.keys():
+            yield from _altered(said[key], anew[key], f"{place}.{key}" if place else key)
+    elif isinstance(said, Sequence) and isinstance(anew, list) and not isinstance(said, str):
+        for number, (one, other) in enumerate(zip(said, anew, strict=False)):
+            yield from _altered(one, other, f"{place}.{number}")
+    elif not (said == anew or (_both_numbers(said, anew) and math.isclose(said, anew, rel_tol=1e-9, abs_tol=1e-12))):
+        yield f"{place} is {said!r}, expected {anew!r}"
+
+
+def _both_numbers(*values: Any) -> bool:
+    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
 
 
 def read_json(path: Path, step: str) -> Any:
-    """A JSON file of a run.  Raises StepMissing, which names the step that writes it, or DataError."""
-    if not path.is_file():
+    """A JSON file of a run.
+
+    Raises StepMissing, which names the step that writes it, or DataError for what is damaged, too large or a link.
+    """
+    if not path.is_symlink() and not path.exists():
         raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(
-            f"{path} is damaged, no JSON ({error}); remove it and run '{step}' again, finished parts are kept"
-        ) from error
+    remedy = f"{path.name} is damaged, no JSON of a run: remove it and run '{step}' again, finished parts are kept"
+    return store.read_json(store.unlinked(path.parent, path), "the file", remedy)
 
 
 def load_results(run_folder: Path) -> Results:
     """results.json of a run, every answer with the large datasets that the run keeps of it.
 
-    Raises StepMissing where the run has none yet, DataError where it is damaged.
+    Raises StepMissing where the run has none yet, DataError where it is damaged or holds numbers that cannot be.
     """
     path = run_folder / "results.json"
     found = read_results(read_json(path, "nuanalysis run SPEC"), source=str(path))
@@ -241,8 +264,8 @@ def load_results(run_folder: Path) -> Results:
 def with_products(entry: Entry, run_folder: Path) -> Entry:
     """The answer with the large datasets that a run folder keeps of it."""
     carried = [name for name, field in type(entry.answer).model_fields.items() if field.exclude]
-    there = {name: path for name in carried if (path := entry.product(run_folder, name)).is_file()}
-    held = {name: read_zip(path) for name, path in there.items()}
+    places = {name: store.unlinked(run_folder, entry.product(run_folder, name)) for name in carried}
+    held = {name: store.read_zip(path) for name, path in places.items() if path.exists()}
     return entry.model_copy(update={"answer": entry.answer.model_copy(update=held)}) if held else entry
 
 

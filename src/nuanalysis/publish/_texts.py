@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +86,18 @@ def origin_of_file(path: str, run: Results) -> str:
         origins = sorted({sample.origin for sample in run.samples})
         return origins[0] if len(origins) == 1 else "mixed"
     return "not applicable"
+
+
+_MEDIA = {
+    ".bib": "text/x-bibtex", ".cff": "application/yaml", ".ecsv": "text/plain", ".fits": "application/fits",
+    ".ipynb": "application/x-ipynb+json", ".md": "text/markdown", ".toml": "application/toml",
+}  # fmt: skip
+_OTHERS = mimetypes.MimeTypes(filenames=())  # not the tables of the machine: bytes of a release must not depend on it
+
+
+def media_type(path: str) -> str:
+    """The media type of a file of a release, by its ending; the same on every machine."""
+    return _MEDIA.get(PurePosixPath(path).suffix) or _OTHERS.guess_type(path)[0] or "application/octet-stream"
 
 
 _ORIGIN_WORDS = {

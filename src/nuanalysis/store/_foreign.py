@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import stat
 import tomllib
 import zlib
@@ -21,6 +22,8 @@ RAISED = "NUANALYSIS_LARGEST_MB"  # raises all of them, where a machine and its 
 DEEPEST = 100  # levels of a document: ours have five
 GZIP_MAGIC = b"\x1f\x8b"
 _STEP = MIB
+_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_HEADER = re.compile(r"\s*\[[^,]*$")  # of a table; a row of numbers holds commas
 
 
 def largest(usual: int) -> int:
@@ -118,8 +121,9 @@ def read_json(path: Path, what: str, remedy: str, *, error: type[NuanalysisError
 
     Raises ``error`` for what is damaged, too large or too deep, holds NaN or Infinity, or is no object.
     """
-    text = text_of(path, what, error=error)
+    data = content(path, what, most=DOCUMENT, error=error)
     with parsing(path, what, remedy, error=error):
+        text = data.decode("utf-8-sig")
         refuse_depth(text)
         found = json.loads(text, parse_constant=_no_number)
         if not isinstance(found, dict):
@@ -146,16 +150,20 @@ def parse_toml(
 
 
 def refuse_depth(text: str) -> None:
-    """Raise ValueError for a document that nests deeper than DEEPEST: parsers recurse, and a header is as deep."""
+    """Raise ValueError for a document that nests deeper than DEEPEST: parsers recurse, and a header is as deep.
+
+    What stands between quotes does not nest, and points separate keys only before a '=' and in the header of a table.
+    """
+    bare = _QUOTED.sub("", text)
     depth = deepest = 0
-    for letter in text:
+    for letter in bare:
         if letter in "[{":
             depth += 1
             deepest = max(deepest, depth)
         elif letter in "]}":
             depth = max(depth - 1, 0)
-    dotted = max((line.partition("=")[0].count(".") for line in text.splitlines()), default=0)
-    if max(deepest, dotted) > DEEPEST:
+    keys = (line.partition("=")[0] for line in bare.splitlines() if "=" in line or _HEADER.match(line))
+    if max(deepest, max((key.count(".") for key in keys), default=0)) > DEEPEST:
         raise ValueError(f"it nests deeper than {DEEPEST} levels")
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError, InputError
+from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError
+from nuanalysis.store._chunks import unpacked_size
 from nuanalysis.store._files import beside, first_line
+from nuanalysis.store._foreign import MAP, refuse_size, regular
 
 CHUNK = 65_536  # values a chunk: half a megabyte of float64, so that a time window costs little
 _CHUNKS_PER_SHARD = 16
@@ -145,15 +147,30 @@ def write_zip(path: Path, dataset: xr.Dataset) -> Path:
 def read_zip(path: Path) -> xr.Dataset:
     """Return the dataset of a zarr zip, in memory, variables in alphabetical order.
 
-    Raises DataError if the file is missing, truncated, damaged (every byte is under a checksum) or no zarr v3.
+    Raises DataError if the file is missing, truncated, damaged (every byte is under a checksum) or no zarr v3, and,
+    before anything is unpacked, where it holds or declares more than a map may.
     """
     from zarr.storage import MemoryStore
 
     try:
+        if path.exists():
+            regular(path, "the zarr zip", error=DataError)  # a pipe would be waited for
         with zipfile.ZipFile(path) as archive:
-            files = {name: to_buffer(archive.read(name)) for name in archive.namelist()}
-        return load(open_group(MemoryStore(files, read_only=True), ""))
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
+            _refuse_large(path, sum(entry.file_size for entry in archive.infolist()))
+            files = {name: archive.read(name) for name in archive.namelist()}
+        _refuse_large(path, unpacked_size(files))
+        opened = open_group(MemoryStore({name: to_buffer(part) for name, part in files.items()}, read_only=True), "")
+        _refuse_large(path, opened.nbytes)  # a shape is a claim: chunks that are not there cost nothing on disk
+        return load(opened)
+    except NuanalysisError:
+        raise
+    except MemoryError as error:
+        raise EnvironmentFault(f"there is not enough memory to read {path}; call again where there is more") from error
+    except Exception as error:  # whatever zipfile, zarr and xarray raise for bytes that are not theirs
         raise DataError(
             f"{path} is not a readable zarr zip ({first_line(error)}); fetch it again, or run the step that makes it."
         ) from error
+
+
+def _refuse_large(path: Path, size: int) -> None:
+    refuse_size(path, "the zarr zip", size, MAP, error=DataError)

@@ -245,6 +245,11 @@ def read_spec(path: Path) -> AnalysisSpec:
         raise InputError(f"the spec {path} cannot be read ({error}); specs/default.toml is an example") from error
 
 
+def fingerprint_of(path: Path) -> str:
+    """sha256 of the canonical form of a spec file.  Raises InputError as ``read_spec``."""
+    return read_spec(path).fingerprint()
+
+
 def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:
     """The spec and the run folder a notebook names, relative to where it runs.
 

@@ -44,7 +44,7 @@ from nuanalysis.workflow._events import (
 )
 from nuanalysis.workflow._events import refuse_other_spec as refuse_other_spec
 from nuanalysis.workflow._events import stored_events as stored_events
-from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked
+from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked, fingerprint_of
 
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
 _ASK = "nuanalysis run SPEC"
@@ -216,7 +216,7 @@ def draw_and_report(folder: Path) -> Path:
 
 def build_release(folder: Path, release_version: str = "") -> Path:
     """Build the release and check it; returns its folder."""
-    built = publish.build(folder, release_version)
+    built = publish.build(folder, release_version, fingerprint=fingerprint_of)
     found = publish.verify(built)
     if not found.ok:
         raise DataError(f"the release {built} does not verify right after it was built; the disk may be failing")

@@ -1,0 +1,187 @@
+"""Results held against what is packed beside them: p-values against their trials, spots against their maps.
+
+Everything is computed anew with the formula of the answer from the same numbers, so they agree but for the order of
+sums: to TOLERANCE.  What an answer calls not known is not doubted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nuanalysis import trials
+from nuanalysis.answers.compare import CompareAnswer
+from nuanalysis.answers.extended import ExtendedAnswer, Hottest
+from nuanalysis.answers.fit import FitAnswer
+from nuanalysis.answers.measure import MeasureAnswer
+from nuanalysis.answers.scan import ScanAnswer, Spot
+from nuanalysis.answers.significance import SignificanceAnswer
+from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import xarray as xr
+from nuanalysis.errors import PrecisionError
+from nuanalysis.publish._results import Entry, Results
+from nuanalysis.records import Chance, Unknown
+
+TOLERANCE = 1e-6  # relative
+SMOOTHED = 1e-2  # relative, of the integral of a map: each event is spread by a transform on the sphere
+_PARTS = " + "  # joins the names of samples that are analysed together
+
+
+def _differ(what: str, said: float | None, found: float | None, tolerance: float = TOLERANCE) -> Iterator[str]:
+    """The fault of a number that is not the one found anew."""
+    if said is None or found is None:
+        if said is not found:
+            yield f"{what} is {said}, expected {found}"
+    elif not math.isclose(said, found, rel_tol=tolerance, abs_tol=1e-12):
+        yield f"{what} is {said:.9g}, expected {found:.9g}"
+
+
+def _weighted(said: Chance | Unknown, ts: float, background: xr.Dataset | None) -> Iterator[str]:
+    """A local p-value against weighted trials."""
+    if isinstance(said, Unknown) or background is None:
+        return
+    if ts <= 0.0:
+        yield from _differ("p of a test statistic of zero", said.p, 1.0)
+        return
+    try:
+        found = trials.p_value(background["ts"].values, background["log_weight"].values, ts)
+    except PrecisionError as short:
+        yield f"p is {said.p:.3g}, but the packed trials do not give one: {short}"
+        return
+    error = None if isinstance(said.error, Unknown) else said.error
+    yield from _differ("p, of the packed trials,", said.p, found.p)
+    yield from _differ("its error", error, found.p_error)
+    yield from _differ("the number of trials", said.n_trials, found.n_trials)
+    yield from _differ("ess", said.ess, found.ess)
+
+
+def _measured(answer: MeasureAnswer) -> Iterator[str]:
+    if answer.trials is None or answer.map is None:
+        yield "its trials or its map are not among the products"
+    yield from _weighted(answer.chance, answer.fitted.ts, answer.trials)
+    if answer.map is not None:
+        if "ts" in answer.map.attrs:
+            yield from _differ("fitted.ts, of the packed map,", answer.fitted.ts, float(answer.map.attrs["ts"]))
+        whole = float(answer.map["ts_density"].values.mean()) * 4.0 * np.pi
+        yield from _differ("fitted.ts, the integral of the packed map,", answer.fitted.ts, whole, SMOOTHED)
+
+
+def _log10_p(said: Chance, log10_p: float) -> Iterator[str]:
+    """A local p-value against -log10 p in a map."""
+    yield from _differ("its local p", said.p, min(10.0**-log10_p, 1.0))
+
+
+def _spot(spot: Spot, sky: xr.Dataset, nside: int) -> Iterator[str]:
+    pixel = int(hp.ang2pix(nside, spot.at.ra_deg, spot.at.dec_deg, lonlat=True))
+    row = {name: float(sky[name].values[pixel]) for name in ("ts", "n_signal", "index", "log10_p")}
+    yield from _differ("its ts", spot.fitted.ts, row["ts"])
+    yield from _differ("its n_signal", spot.fitted.n_signal, row["n_signal"])
+    yield from _differ("its index", spot.fitted.index, row["index"] if row["n_signal"] > 0.0 else None)
+    yield from _log10_p(spot.local, row["log10_p"])
+    south = hp.pix2ang(nside, np.arange(12 * nside**2), lonlat=True)[1] < 0.0
+    there = south if spot.hemisphere == "south" else ~south
+    yield from _differ("the largest -log10 p there", row["log10_p"], float(np.nanmax(sky["log10_p"].values[there])))
+
+
+def _scanned(answer: ScanAnswer) -> Iterator[str]:
+    if answer.sky is None:
+        return
+    if not answer.n_pixels == answer.sky.sizes["pixel"] == 12 * answer.nside**2:
+        yield f"it has {answer.n_pixels} directions at nside {answer.nside}, the map {answer.sky.sizes['pixel']} pixels"
+        return
+    for spot in answer.hottest:
+        found = _spot(spot, answer.sky, answer.nside)
+        yield from (f"hottest spot of the {spot.hemisphere}: {fault}" for fault in found)
+
+
+def _hottest(said: Hottest, positions: xr.Dataset) -> Iterator[str]:
+    best = positions.isel(fit=int(np.argmin(positions["log10_p_local"].values)))
+    yield from _differ("its extension", said.extension_deg, float(best["extension"]))
+    yield from _differ("its ts", said.fitted.ts, float(best["ts"]))
+    yield from _differ("its n_signal", said.fitted.n_signal, float(best["n_signal"]))
+    yield from _differ("positions tried", said.n_positions, positions.sizes["fit"])
+    yield from _log10_p(said.local, -float(best["log10_p_local"]))
+
+
+def _extended(answer: ExtendedAnswer) -> Iterator[str]:
+    if answer.positions is None:
+        return
+    sizes = answer.positions["extension"].values
+    yield from (f"hottest position: {fault}" for fault in _hottest(answer.hottest, answer.positions))
+    for one in answer.extensions:
+        mine = answer.positions.isel(fit=np.flatnonzero(sizes == one.extension_deg))
+        if not mine.sizes["fit"]:
+            yield f"extension {one.extension_deg:g} deg is not among the packed positions"
+            continue
+        yield from (f"extension {one.extension_deg:g} deg: {fault}" for fault in _hottest(one, mine))
+
+
+def _compared(answer: CompareAnswer) -> Iterator[str]:
+    if answer.experiments is None:
+        return
+    q_a, q_b = (answer.experiments[name].values for name in ("q_a", "q_b"))
+    a, b = answer.models
+    yield from _differ("q", answer.q, b.ts - a.ts)
+    for side, q, own, other in ((a, answer.q, q_a, q_b), (b, -answer.q, -q_b, -q_a)):
+        found = trials.separation(q, own, other, answer.power_level)
+        name = side.tested.hypothesis
+        shares = (("p", side.chance, found.p), ("power", side.power, found.power), ("right", side.right, found.right))
+        for what, said, anew in (*shares, ("ties", side.ties, found.ties)):
+            yield from _differ(f"{what} of {name}", said.p, anew.p)
+            yield from _differ(f"trials of {what} of {name}", said.n_trials, anew.n_trials)
+
+
+def _fitted(answer: FitAnswer) -> Iterator[str]:
+    yield from _weighted(answer.chance, answer.fitted.ts, answer.background)
+
+
+def _significance(answer: SignificanceAnswer) -> Iterator[str]:
+    yield from _weighted(answer.chance, answer.ts, answer.background)
+
+
+_CHECKS: Mapping[type, Callable[[Any], Iterator[str]]] = {
+    MeasureAnswer: _measured, FitAnswer: _fitted, SignificanceAnswer: _significance, ScanAnswer: _scanned,
+    ExtendedAnswer: _extended, CompareAnswer: _compared,
+}  # fmt: skip
+
+
+def answer_faults(entries: Iterable[Entry]) -> Iterator[str]:
+    """Every number of answers that what is packed with them does not give."""
+    for entry in entries:
+        yield from (f"{entry.section} {entry.name} on {entry.sample}: {fault}" for fault in _found(entry))
+
+
+def _found(entry: Entry) -> Iterator[str]:
+    check = _CHECKS.get(type(entry.answer))
+    try:
+        yield from () if check is None else check(entry.answer)
+    except (KeyError, ValueError, TypeError, IndexError) as error:  # a dataset of another kind
+        held = (f"{entry.product(Path(), kind)} holds no '{kind}'" for kind in entry.answer.products())
+        yield f"{' or '.join(held)} ({error})"
+
+
+def sample_faults(results: Results) -> Iterator[str]:
+    """Answers that are about other numbers of events than their samples hold."""
+    held = {sample.sample: sample for sample in results.samples}
+    for entry in results.answers:
+        about, parts = entry.answer.provenance, entry.sample.split(_PARTS)
+        if all(part in held for part in parts):
+            expected = sum(held[part].n_events for part in parts)
+            found = _differ("events", about.n_events, expected)
+            yield from (f"{entry.section} {entry.name} on {entry.sample}: {fault}" for fault in found)
+
+
+def season_faults(results: Results, season: str, events: xr.Dataset) -> Iterator[str]:
+    """What the card of a season says of its events, against the events."""
+    for sample in results.samples:
+        for one in sample.seasons:
+            if one.name == season:
+                days = float(events.attrs["livetime_s"]) / 86400.0
+                yield from _differ(f"events of {season}", one.n_events, events.sizes["event"])
+                yield from _differ(f"livetime of {season} in days", one.livetime_d, days)
+                if events.attrs["origin"] != sample.origin:
+                    yield f"origin of {season} is {sample.origin}, expected {events.attrs['origin']}"
