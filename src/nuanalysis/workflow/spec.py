@@ -239,11 +239,6 @@ def fingerprint_of(path: Path) -> str:
     return read_spec(path).fingerprint()
 
 
-def fingerprint_of(path: Path) -> str:
-    """sha256 of the canonical form of a spec file.  Raises InputError as ``read_spec``."""
-    return read_spec(path).fingerprint()
-
-
 def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:
     """The spec and the run folder a notebook names, relative to where it runs.
 
