@@ -31,6 +31,7 @@ def small(cache, monkeypatch):
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
     of_name = {"cascades-2023": sample(400), "tracks": sample(300, seed=8, name="other")}
+    monkeypatch.setattr(samples, "at_hand", lambda spec: None)
     monkeypatch.setattr(samples, "load", lambda spec, seed: replace(whole(of_name[spec.name]), name=spec.name))
     monkeypatch.setitem(catalogues.CATALOGUES, "two", TWO)
     monkeypatch.setitem(catalogues.CATALOGUES, "wide", WIDE)
@@ -154,6 +155,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("arguments", "said"), REFUSED)
 def test_wrong_input_is_refused_before_work_starts(call, monkeypatch, arguments, said):
+    monkeypatch.setattr(samples, "at_hand", lambda spec: None)
     monkeypatch.setattr(samples, "load", never)
     code, out, err = call(*CALL, *arguments, "--json")
     assert code == 2

@@ -458,14 +458,14 @@ def test_a_map_cut_short_and_one_that_is_none(call: Call, tmp_path: Path) -> Non
 
 
 def test_a_release_with_a_flipped_byte_is_named(call: Call, tmp_path: Path) -> None:
-    from nuanalysis.publish._manifest import INDEX, write_sums
+    from nuanalysis.publish._manifest import INDEX, json_text, write_sums
     from nuanalysis.store import sha256_file
 
     folder = tmp_path / "release"
     folder.mkdir()
     (folder / "fits.ecsv").write_bytes(b"# ecsv 1 2 3")
     listed = [{"path": "fits.ecsv", "sha256": sha256_file(folder / "fits.ecsv")}]
-    (folder / INDEX).write_text(json.dumps({"files": listed}))
+    (folder / INDEX).write_text(json_text({"files": listed}))
     write_sums(folder)
     code, out, _ = call("release", "verify", "release", "--json")
     assert (code, json.loads(out)["ok"], json.loads(out)["files"]) == (0, True, 2)

@@ -263,12 +263,5 @@ def test_a_missing_spec_costs_no_import(monkeypatch: pytest.MonkeyPatch) -> None
     assert brought(monkeypatch, "run", "nosuch.toml") & heavy == set()
 
 
-@pytest.mark.parametrize(
-    "arguments", [("fit", "--help"), ("fit", "--sample", "cascade", "--hypothesis", "stack:snr", "--index", "9")]
-)
-def test_neither_help_nor_a_refusal_waits_for_kernels(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str]) -> None:
-    assert "numba" not in brought(monkeypatch, *arguments)
-
-
 def test_notebooks_are_where_they_are_looked_for() -> None:
     assert (notebook_folder() / "03_template_fits.ipynb").is_file()

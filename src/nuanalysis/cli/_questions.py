@@ -99,10 +99,13 @@ def _parameters(question: type[Settings], sample: type[Settings], *, several: bo
 
 def verb(name: str) -> Callable[..., None]:
     """The command of a question."""
-    from nuanalysis.answers import question
-    from nuanalysis.library.samples import SampleSpec
+    from nuanalysis.engine import progress
 
-    asked = question(name)
+    with progress.compiling(say):
+        from nuanalysis.answers import question
+        from nuanalysis.library.samples import SampleSpec
+
+        asked = question(name)
 
     def run(**values: Any) -> None:
         _run(name, values)

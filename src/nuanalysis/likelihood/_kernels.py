@@ -7,9 +7,9 @@ bit from worker to worker.
 
 from __future__ import annotations
 
+import numba as nb
 import numpy as np
 
-from nuanalysis.deferred import numba as nb
 from nuanalysis.model.kernels import SATURATION, fill_x
 
 _LARGEST = 100.0

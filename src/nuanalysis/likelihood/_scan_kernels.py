@@ -12,9 +12,9 @@ Signatures are spelt out for the reason given in ``_kernels``; loops that sum st
 
 from __future__ import annotations
 
+import numba as nb
 import numpy as np
 
-from nuanalysis.deferred import numba as nb
 from nuanalysis.likelihood._kernels import (
     _log_pair,
     _pair_derivatives,

@@ -5,9 +5,9 @@ Random numbers are SplitMix64 of (key of the trial, counter): trial i draws the 
 
 from __future__ import annotations
 
+import numba as nb
 import numpy as np
 
-from nuanalysis.deferred import numba as nb
 from nuanalysis.store import keep_kernels
 
 keep_kernels()  # before the first of them: here all files of kernels begin
