@@ -110,12 +110,17 @@ def is_number(word: str) -> bool:
     return True
 
 
+NAMED, NAMED_LETTERS = 20, 60  # columns of a file that a message names, and letters of each
+
+
 def all_there(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:
     """Raise DataError that names the columns, or arrays, that a file lacks."""
     found = list(found)
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise spoiled(f"{path} lacks {', '.join(missing)}; found {', '.join(found)}")
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        listed = ", ".join(name[:NAMED_LETTERS] for name in found[:NAMED])
+        raise spoiled(f"{path} lacks {', '.join(missing)}; found {listed}{more}")
 
 
 def read_numbers(path: Path, columns: Sequence[str], *, rows: int | None = None, most: int = TABLE) -> Table:
