@@ -24,13 +24,20 @@ def printable(text: str) -> str:
     )
 
 
+LONGEST = 6000  # letters of a message
+
+
 class NuanalysisError(Exception):
     """Root of all errors raised on purpose by this package.  Its text is fit for a terminal, see ``printable``."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        text = super().__str__()
+        if len(text) > LONGEST:  # a name of a thousand letters, or a thousand faults: what is wrong and the remedy stay
+            left_out = len(text) - LONGEST
+            text = f"{text[: LONGEST * 3 // 4]} [.. {left_out:,} letters ..] {text[-LONGEST // 4 :]}"
+        return printable(text)
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows in place of a traceback: its reader needs the sentence, not our files."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked, did_you_mean, refuse
+from nuanalysis.errors import DataError, InputError, NuanalysisError, StepMissing, StoreLocked, did_you_mean, refuse
 from nuanalysis.store._files import LOCK_TIMEOUT_S, first_line, is_refusal, locked, refusal
 from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_buffers, write_group
 
@@ -219,7 +219,9 @@ class EventStore:
             raise StoreLocked(
                 f"{self.path} was changed meanwhile by a program that takes no lock; nothing was written, call again."
             ) from error
-        except (icechunk.IcechunkError, ValueError, OSError, KeyError, RuntimeError) as error:
+        except NuanalysisError:
+            raise
+        except Exception as error:  # damaged metadata make zarr raise whatever the key it misses leads to
             if is_refusal(error):
                 raise refusal(self.path, error) from error
             raise DataError(
