@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from nuanalysis.errors import InputError
 from nuanalysis.sky.templates._bounds import refuse_file
-from nuanalysis.store import MAP, parsing, refuse_size
+from nuanalysis.store import MAP, is_gzipped, parsing, refuse_size
 
 BLOCK, CARD = 2880, 80
 MOST_HEADER = 1000 * BLOCK
@@ -31,9 +31,7 @@ def fits_source(path: Path) -> IO[bytes]:
     size = refuse_file(path, mapped=True)
     with parsing(path, "the map", REMEDY), ExitStack() as opened:
         raw = opened.enter_context(path.open("rb"))
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        if packed:
+        if is_gzipped(raw):
             return _unpacked(raw, path)
         _refuse_layout(raw, path, size)
         raw.seek(0)
