@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nuanalysis.errors import InputError
-from nuanalysis.sky.templates._bounds import refuse_file
+from nuanalysis.sky.templates._bounds import map_bytes
 from nuanalysis.store import MAP, is_gzipped, parsing, refuse_size
 
 BLOCK, CARD = 2880, 80
@@ -28,7 +28,7 @@ def fits_source(path: Path) -> IO[bytes]:
 
     Raises InputError for one that is larger than its limit, or whose headers promise more than it holds.
     """
-    size = refuse_file(path, mapped=True)
+    size = map_bytes(path)
     with parsing(path, "the map", REMEDY), ExitStack() as opened:
         raw = opened.enter_context(path.open("rb"))
         if is_gzipped(raw):
@@ -108,7 +108,7 @@ def _broken(path: Path, why: str) -> InputError:
     return InputError(f"the map {path} cannot be read: {why}; {REMEDY}")
 
 
-def refuse_rows(table: Any) -> list[str]:
+def row_faults(table: Any) -> list[str]:
     """The fault of a table whose columns do not fill its rows: a library would read each row at the wrong place."""
     told, found = table.header["NAXIS1"], table.columns.dtype.itemsize
     return [] if told == found else [f"its columns take {found} bytes a row, but its header says NAXIS1 = {told}"]

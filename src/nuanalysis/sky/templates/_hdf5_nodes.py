@@ -66,7 +66,7 @@ def _outside(node: Any, where: str) -> list[str]:
     return faults
 
 
-def plain(node: Any) -> bool:
+def holds_numbers(node: Any) -> bool:
     """Whether a dataset holds real numbers as such: no enumeration, no list in each value, no reference, no text."""
     numbers = node.shape is not None and node.dtype.kind in "fiu" and h5py.check_enum_dtype(node.dtype) is None
     return bool(numbers) and _chunk(node) <= LARGEST_CHUNK

@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.sky.templates._bounds import refuse_file
+from nuanalysis.sky.templates._bounds import map_bytes
 from nuanalysis.sky.templates._formats import KRA_GAMMA_UNITS, Stored, array_like, pick_energies
 from nuanalysis.sky.templates._pickled import read_arrays
 from nuanalysis.sky.templates._said import Said
@@ -37,7 +37,7 @@ Stream = IO[bytes] | gzip.GzipFile
 
 def read_numpy(path: Path, said: Said) -> Stored:
     """The map in an .npy file, gzipped or not, or in a pickled tuple of arrays."""
-    size = refuse_file(path, mapped=True)
+    size = map_bytes(path)
     with _unpacked(path) as (stream, packed):
         array = _plain(stream, path, None if packed else size)
     return _tuple(_arrays(path), said) if array is None else stored_array(array, said)
