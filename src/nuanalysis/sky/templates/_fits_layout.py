@@ -11,7 +11,6 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
-from nuanalysis.errors import InputError
 from nuanalysis.sky.templates._bounds import map_bytes
 from nuanalysis.store import MAP, is_gzipped, parsing, refuse_size
 
@@ -47,21 +46,21 @@ def _unpacked(raw: IO[bytes], path: Path) -> BytesIO:
 
 
 def _refuse_layout(stream: Stream, path: Path, size: int | None) -> int:
-    """The bytes up to the end of the last unit.  size : of the file; None for a packed one."""
+    """The bytes up to the end of the last unit.  size : of the file; None for a packed one.  Raises ValueError."""
     at = 0
     for number, (header, data) in enumerate(_units(stream)):
         if number >= MOST_UNITS:
-            raise _broken(path, f"it has more than {MOST_UNITS} units")
+            raise ValueError(f"it has more than {MOST_UNITS} units")
         start, at = at + header, at + header + data
         if size is None:
             refuse_size(path, "the map", at, MAP)
             stream.seek(at)
         if (held := stream.tell() if size is None else size) < at:
-            raise _broken(path, f"its header promises {data:,} bytes, the file holds {max(held - start, 0):,} of them")
+            raise ValueError(f"its header promises {data:,} bytes, the file holds {max(held - start, 0):,} of them")
         at = start + -(-data // BLOCK) * BLOCK
         stream.seek(at)
     if not at:
-        raise _broken(path, "it does not begin with the card SIMPLE")
+        raise ValueError("it does not begin with the card SIMPLE")
     return at
 
 
@@ -102,10 +101,6 @@ def _data_bytes(cards: list[bytes]) -> int:
         axes = axes[1:]
     elements = prod(axes) if axes else 0
     return abs(found.get(b"BITPIX", 8)) // 8 * found.get(b"GCOUNT", 1) * (found.get(b"PCOUNT", 0) + elements)
-
-
-def _broken(path: Path, why: str) -> InputError:
-    return InputError(f"the map {path} cannot be read: {why}; {REMEDY}")
 
 
 def row_faults(table: Any) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nuanalysis.deferred import h5py
-from nuanalysis.sky.templates._bounds import MAPPED, guarded, map_bytes
+from nuanalysis.sky.templates._bounds import MAPPED, MOST_ENERGIES, guarded, map_bytes
 from nuanalysis.sky.templates._formats import KEYS, KRA_GAMMA_UNITS, Stored, array_like, as_text, pick_energies, unit_in
 from nuanalysis.sky.templates._hdf5_nodes import datasets, holds_numbers
 from nuanalysis.sky.templates._healpix import is_healpix_size
@@ -57,7 +57,9 @@ def _from_hdf5(found: dict[str, Any], file: Any, path: Path, said: Said) -> Stor
     chosen = numbers[name]
     refuse_extent(chosen, path)
     lists = {
-        n: np.asarray(node[()]) for n, node in numbers.items() if n != name and node.ndim == 1 and node.size < 4096
+        n: np.asarray(node[()])
+        for n, node in numbers.items()
+        if n != name and node.ndim == 1 and node.size < MOST_ENERGIES
     }
     asked = "" if said.n_listed else said.word("energies").strip("/")
     stored = array_like("HDF5", chosen, said.n_listed or len(lists.get(asked, ())))
