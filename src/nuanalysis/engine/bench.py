@@ -16,10 +16,10 @@ from nuanalysis.engine.progress import Progress, Silent
 from nuanalysis.likelihood.statistics import statistic
 from nuanalysis.model import Statistic
 from nuanalysis.schema import Floats
-from nuanalysis.store import OBJECT_ENDING, FoundByName, ensembles, read_object, sweep, write_object
+from nuanalysis.store import ENDING, Named, ensembles, read_object, sweep, write_object
 
-#: Records of a problem that hold functions.
-FOUND_BY_NAME: FoundByName = {Statistic: statistic}
+#: Records of a problem that hold functions: known by their names.
+NAMED: Named = {Statistic: statistic}
 Rows = Callable[[int, int], Floats]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ class Kept:
 @lru_cache(maxsize=1)
 def _opened(path: str) -> Kept:
     """The object of a path named by its content: opened once per process."""
-    return Kept(read_object(Path(path), FOUND_BY_NAME), Path(path))
+    return Kept(read_object(Path(path), NAMED), Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Bench:
 
     def keep(self, value: Any, name: str) -> Kept:
         """An object that tasks share; name : sha256 of what it is made from."""
-        return Kept(value, self.folder / "cache" / f"{name}{OBJECT_ENDING}")
+        return Kept(value, self.folder / "cache" / f"{name}{ENDING}")
 
     def map(
         self, function: Callable[[Item], Result], items: Sequence[Item], what: str, shared: Iterable[Kept] = ()
@@ -142,7 +142,7 @@ class Bench:
             for one in shared:
                 if one.path not in self._lent:
                     sweep(one.path.parent)
-                    write_object(one.path, one.value, FOUND_BY_NAME)
+                    write_object(one.path, one.value, NAMED)
                     self._lent.add(one.path)
 
 

@@ -17,7 +17,7 @@ from nuanalysis.sky import templates
 from nuanalysis.sky.galaxy import GAS, SOURCES
 from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import PREFIX, Built, Recipe, index_parameter, parameter, parse_recipe, pi0_hybrid
-from nuanalysis.store import OBJECT_ENDING, read_object, sha256_file, write_object
+from nuanalysis.store import ENDING, read_object, sha256_file, write_object
 
 CACHE_FOLDER = "templates"
 PI0_MAP = Path("MainResult") / "Fermi-LAT_pi0_map.npy"
@@ -85,7 +85,7 @@ def _in_release(release: UpstreamRelease, name: str) -> Path | None:
 
 def cache_path(built: Built) -> Path:
     """Where the map of a recipe is kept: named by what it depends on, so that it never goes out of date."""
-    return cache_root() / CACHE_FOLDER / f"{_content_sha256(built)}{OBJECT_ENDING}"
+    return cache_root() / CACHE_FOLDER / f"{_content_sha256(built)}{ENDING}"
 
 
 def _content_sha256(built: Built) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError
+from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError, printable
 from nuanalysis.store._files import first_line
 
 MIB = 1 << 20
@@ -115,7 +115,7 @@ def parsing(path: Path, what: str, remedy: str, *, error: type[NuanalysisError] 
     except MemoryError as fault:
         raise EnvironmentFault(f"there is not enough memory to read {what} {path}; {remedy}") from fault
     except Exception as fault:
-        raise error(f"{what} {path} cannot be read: {first_line(fault)}; {remedy}") from fault
+        raise error(f"{what} {path} cannot be read: {printable(first_line(fault))}; {remedy}") from fault
 
 
 def text_of(path: Path, what: str, *, most: int = DOCUMENT, error: type[NuanalysisError] = InputError) -> str:
@@ -191,5 +191,5 @@ def unlinked(root: Path, path: Path, *, error: type[NuanalysisError] = DataError
     for part in parts:
         here = here / part
         if here.is_symlink():
-            raise error(f"{here} is a link to {here.readlink()}; put a copy of the file in its place")
+            raise error(f"{here} is a link to {printable(str(here.readlink()))}; put a copy of the file in its place")
     return path

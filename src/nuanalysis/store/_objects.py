@@ -22,14 +22,14 @@ from nuanalysis.store._files import beside
 from nuanalysis.store._foreign import parsing, regular
 
 PACKAGE = __name__.partition(".")[0]
-OBJECT_ENDING = ".npz"
-#: Records that hold functions are written as their ``name``; for each kind what finds one by it again.
-FoundByName = Mapping[type, Callable[[str], object]]
-_NOTHING: FoundByName = {}
+ENDING = ".npz"
+#: Records that hold functions are written as their ``name``; what finds them by it again.
+Named = Mapping[type, Callable[[str], object]]
+_NOTHING: Named = {}
 _RECORD = "record"
 
 
-def write_object(path: Path, value: object, named: FoundByName = _NOTHING) -> None:
+def write_object(path: Path, value: object, named: Named = _NOTHING) -> None:
     """Write a record, or plain values, tuples, arrays and datasets of them; what is shared stays shared.
 
     Raises InputError for what cannot be kept so (functions, classes of others), EnvironmentFault for a full disk.
@@ -41,7 +41,7 @@ def write_object(path: Path, value: object, named: FoundByName = _NOTHING) -> No
         np.savez(file, **arrays)
 
 
-def read_object(path: Path, named: FoundByName = _NOTHING) -> Any:
+def read_object(path: Path, named: Named = _NOTHING) -> Any:
     """Return the value of ``write_object``.
 
     Raises DataError where the file is missing, a link to nothing, damaged, or was written by another version.
@@ -64,7 +64,7 @@ def read_object(path: Path, named: FoundByName = _NOTHING) -> Any:
 class _Packed:
     """Takes values apart: ``arrays`` by name, and the tree that is left."""
 
-    def __init__(self, named: FoundByName) -> None:
+    def __init__(self, named: Named) -> None:
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
         self._named = named
         self._seen: dict[int, tuple[list[Any], object]] = {}  # the value too, so that its id is not given anew
@@ -117,7 +117,7 @@ class _Packed:
 class _Unpacked:
     """Puts together what ``_Packed`` took apart.  Raises whatever a damaged tree leads to."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]], named: FoundByName) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]], named: Named) -> None:
         self._arrays = arrays
         self._named = {_class_name(kind): find for kind, find in named.items()}
         self._shared: dict[int, object] = {}

@@ -22,7 +22,7 @@ from nuanalysis.response import tracks as track_response
 from nuanalysis.response.tracks import Resolution
 from nuanalysis.selection import Runs
 from nuanalysis.selection import tracks as select_tracks
-from nuanalysis.store import OBJECT_ENDING, read_object, sha256_file, write_object
+from nuanalysis.store import ENDING, read_object, sha256_file, write_object
 
 # Edges between the 0.1 steps in which the IC86-2011 energies are released.
 BINNING = Binning(np.linspace(-1, 1, 21), np.arange(0.95, 8.0, 0.2), float(np.radians(2.0)), min_count=10)
@@ -141,7 +141,7 @@ def resolution_of(path: Path, make: Callable[[], Resolution]) -> Resolution:
     """
     makers = track_response.from_smearing, track_response.stand_in, track_response.fit_mixture
     content = [sha256_file(path), *(sha256_file(Path(one.__code__.co_filename)) for one in makers)]
-    kept = cache_root() / CACHE_FOLDER / f"{hashlib.sha256(' '.join(content).encode()).hexdigest()}{OBJECT_ENDING}"
+    kept = cache_root() / CACHE_FOLDER / f"{hashlib.sha256(' '.join(content).encode()).hexdigest()}{ENDING}"
     if kept.is_file():
         with suppress(DataError):
             return cast("Resolution", read_object(kept))
