@@ -22,7 +22,7 @@ from astropy.table import Table
 
 from nuanalysis.answers._question import pose  # noqa: F401  (imports the records that objects may hold)
 from nuanalysis.ingest import _tracks, tracks_dr1
-from nuanalysis.ingest._table import count_rows, read_json_arrays, read_numbers
+from nuanalysis.ingest._table import count_rows, read_json, read_numbers
 from nuanalysis.ingest.source_catalogues import read_table
 from nuanalysis.library import catalogues, hypotheses
 from nuanalysis.publish import verify
@@ -298,7 +298,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     spread = (released / "irfs" / f"{tracks_dr1.RESPONSES[0]}_smearing.csv").read_bytes()
     yield Reader("spread", spread[:6000].rpartition(b"\n")[0] + b"\n", lambda p: _tracks.read_smearing(p, **about))
     yield Reader("numbers", b"# a b c\n1 2 3\n4 5 6\n", lambda p: read_numbers(p, ("a", "b")))
-    yield Reader("json-table", json.dumps({"a": [1.0, 2.0], "b": [3.0, 4.0]}).encode(), read_json_arrays, ".json")
+    yield Reader("json-table", json.dumps({"a": [1.0, 2.0], "b": [3.0, 4.0]}).encode(), read_json, ".json")
     yield Reader("rows", gzip.compress(b"# a b\n1 2\n3 4\n"), count_rows, ".csv.gz")
 
 

@@ -168,7 +168,7 @@ def within(path: Path, table: Table, limits: dict[str, tuple[float, float]]) -> 
         raise spoiled(f"{path}: {'; '.join(faults)}. The file is damaged or its columns are not the documented ones")
 
 
-def read_json_arrays(path: Path) -> Table:
+def read_json(path: Path) -> Table:
     """Return the equal-length arrays of numbers in a JSON object: {name: (row,)}.  Raises DataError."""
     content = read_bytes(path)
     with faults_named(path):
@@ -223,7 +223,7 @@ def count_rows(path: Path, most: int = TABLE) -> int | None:
                 shape = _array(content).shape
             return int(shape[0]) if shape else 1
         case ".json":
-            return len(next(iter(read_json_arrays(path).values())))
+            return len(next(iter(read_json(path).values())))
         case ".csv" | ".tab" | ".txt":
             return _text_rows(path, largest(most))
     return None

@@ -8,7 +8,7 @@ import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest._release import UpstreamRelease, files_of
-from nuanalysis.ingest._table import all_there, checked, located, read_json_arrays, within
+from nuanalysis.ingest._table import all_there, checked, located, read_json, within
 
 ROWS = 102
 LIVETIME_S = 227_708_167.68
@@ -36,7 +36,7 @@ def read_events(folder: Path) -> xr.Dataset:
     Not the EVENTS schema: the release has neither times nor right ascensions.  Raises DataError.
     """
     path = located(folder, RELEASE, "HESE_data.json")
-    found = read_json_arrays(path)
+    found = read_json(path)
     all_there(path, COLUMNS, found)
     table = checked(path, {name: found[name] for name in COLUMNS if name != LENGTH}, rows=ROWS)
     within(path, table, {"recoDepositedEnergy": (1.0, 1e12), "recoMorphology": (0.0, 2.0), "recoZenith": (0.0, np.pi)})
