@@ -26,7 +26,7 @@ help:
 	@echo 'make lab       JupyterLab on the notebooks'
 	@echo 'make bench     speed and memory beside references, into docs/benchmarks.md; some minutes'
 	@echo 'make fuzz      damaged files of every kind, 600 for each reader (NUANALYSIS_FUZZ=N, NUANALYSIS_FUZZ_SEED=S)'
-	@echo 'make validate  slow comparisons with independent programs and published numbers'
+	@echo 'make validate  slow comparisons with independent programs and published numbers; kills, a closed container'
 	@echo 'make env       the environment alone;  PYTHON=... picks the interpreter'
 	@echo 'make lock      the locks anew from pyproject.toml, versions kept where possible (needs uv)'
 	@echo 'make clean     remove the environment and all caches; runs/ is kept'

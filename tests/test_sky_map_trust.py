@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import pickle
 import random
@@ -361,7 +362,9 @@ def test_the_published_map_is_no_pickle(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "witness"),)
 
-    for content in (pickle.dumps(Evil()), b"", b"\x93NUMPY", npy()[:-3]):
+    lie = io.BytesIO()
+    np.lib.format.write_array_header_1_0(lie, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    for content in (pickle.dumps(Evil()), b"", b"\x93NUMPY", npy()[:-3], lie.getvalue()):
         with pytest.raises(DataError, match="data fetch"):
             pi0_published.read_template(put(tmp_path / "m.npy", content))
     assert not (tmp_path / "witness").exists()

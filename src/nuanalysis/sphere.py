@@ -14,6 +14,8 @@ from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import scipy
 from nuanalysis.schema import Floats, Ints
 
+R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))  # radius that holds 68 per cent of a round Gaussian, in sigma
+
 
 def vmf_norm(kappa: Floats) -> Floats:
     """Density of the von Mises-Fisher kernel at its centre, sr^-1; any shape, kappa > 0."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +26,7 @@ from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult, maximise, refuse_flat
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Sample, Terms, prepare, terms
-from nuanalysis.records import Position, Provenance, Record, Settings, made, setting, shown, table
+from nuanalysis.records import Position, Provenance, Record, Settings, faults_of_a_setting, made, setting, shown, table
 from nuanalysis.sky.records import Catalogue, PointSource
 
 if TYPE_CHECKING:
@@ -35,15 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nuanalysis.plot import Drawn
-
-
-@contextmanager
-def faults_of_a_setting() -> Iterator[None]:
-    """A fault of a setting as pydantic collects it: ValueError in place of InputError."""
-    try:
-        yield
-    except (InputError, OSError) as error:  # OSError: a name that the file system does not take
-        raise ValueError(str(error)) from error
 
 
 def name_of(one: object) -> str:

@@ -16,7 +16,7 @@ from nuanalysis import store, trials
 from nuanalysis.answers._ensembles import or_reason, value_and_error
 from nuanalysis.answers._flux import Energies
 from nuanalysis.answers._point_curve import METHOD, Curve, Plan, curves_of, fits_of
-from nuanalysis.answers._question import Answer, Fitted, Question, faults_of_a_setting, name_of, position, provenance_of
+from nuanalysis.answers._question import Answer, Fitted, Question, name_of, position, provenance_of
 from nuanalysis.answers._sky import fitted_row
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
@@ -24,7 +24,17 @@ from nuanalysis.interpret import fluxes
 from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.samples import Samples, joined, refuse_shared_events
 from nuanalysis.plot import DeclinationCurve, Drawn, Sidecar, declination_figure, mark
-from nuanalysis.records import Measured, Position, Provenance, Record, Unknown, setting, shown, table
+from nuanalysis.records import (
+    Measured,
+    Position,
+    Provenance,
+    Record,
+    Unknown,
+    faults_of_a_setting,
+    setting,
+    shown,
+    table,
+)
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue, PointSource
 

@@ -11,7 +11,7 @@ from nuanalysis.engine.cost import usable_cores
 from nuanalysis.engine.provenance import versions
 from nuanalysis.ingest import RELEASES, holdings
 from nuanalysis.records import Record, shown
-from nuanalysis.store import kernels_kept, ours, user_cache
+from nuanalysis.store import is_ours, kernels_kept, user_cache
 
 _DISK_GB, _MEMORY_GB = 4.0, 2.0
 
@@ -66,7 +66,7 @@ def _of_home() -> Iterator[str]:
             "neither the installation nor the home can be written: each call compiles its kernels anew, half a minute; "
             "set NUMBA_CACHE_DIR to a folder that only you can write, and run 'nuanalysis compile' once"
         )
-    if not os.environ.get("NUANALYSIS_CACHE") and not ours(user_cache("nuanalysis")):
+    if not os.environ.get("NUANALYSIS_CACHE") and not is_ours(user_cache("nuanalysis")):
         yield (
             "the home cannot be written: what a call could keep for the next ends with it; set NUANALYSIS_CACHE to a "
             "folder that only you can write"

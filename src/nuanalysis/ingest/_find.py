@@ -12,7 +12,7 @@ from nuanalysis.errors import DataError, EnvironmentFault
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import bounded, count_rows, open_bytes, present
 from nuanalysis.records import Record, shown
-from nuanalysis.store import TABLE, largest, ours, private_folder, temporary, user_cache
+from nuanalysis.store import TABLE, is_ours, is_temporary, largest, private_folder, user_cache
 
 MIRROR = "NUANALYSIS_DATA"
 CACHE = "NUANALYSIS_CACHE"
@@ -88,7 +88,7 @@ def cache_root() -> Path:
     Raises EnvironmentFault where there is none of these.
     """
     kept = user_cache("nuanalysis")
-    if not os.environ.get(CACHE) and not ours(kept):
+    if not os.environ.get(CACHE) and not is_ours(kept):
         os.environ[CACHE] = str(private_folder() / "cache")
     return Path(os.environ.get(CACHE) or str(kept))
 
@@ -96,7 +96,7 @@ def cache_root() -> Path:
 def lasting_root() -> Path:
     """The folder of the cache, for downloads.  Raises EnvironmentFault where it would end with this process."""
     root = cache_root()
-    if temporary(root):
+    if is_temporary(root):
         raise EnvironmentFault(
             f"the home of this user cannot be written, so nothing that is brought would be kept; set {CACHE} to a "
             "folder that only you can write, and call again"
@@ -107,7 +107,7 @@ def lasting_root() -> Path:
 def places(release: UpstreamRelease) -> tuple[Path, ...]:
     """Return the folders in which a release is looked for, best first."""
     roots = [os.environ.get(MIRROR, ""), os.environ.get(CACHE, "")]
-    if not roots[1] or temporary(Path(roots[1])):
+    if not roots[1] or is_temporary(Path(roots[1])):
         roots.append(str(user_cache("nuanalysis") or ""))  # that of a home which is closed to writing may hold some
     return tuple(Path(root) / release.folder for root in roots if root)
 

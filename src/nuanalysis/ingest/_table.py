@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import math
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,12 +18,11 @@ import numpy as np
 from nuanalysis.errors import DataError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.schema import Floats
-from nuanalysis.store import TABLE, largest, parsing, regular
+from nuanalysis.store import TABLE, largest, npy_array, parsing, read_parts, regular
 
 Table = dict[str, Floats]
 
 LONGEST = 1 << 20  # letters of a row
-_STEP = 1 << 20
 
 REPAIR = "Fetch it again, or run 'nuanalysis data verify' to see which files are damaged."
 
@@ -77,23 +75,15 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def bounded(stream: IO[bytes], path: Path, most: int) -> Iterator[bytes]:
-    """The bytes of a stream, some at a time.  Raises DataError beyond ``most`` of them; ``path`` is what it is called.
-
-    A packed file of a few megabytes unpacks to as many gigabytes as its maker likes.
-    """
-    size = 0
-    while part := stream.read(_STEP):
-        size += len(part)
-        _refuse_more(path, size, most)
-        yield part
+    """The bytes of a stream, some at a time.  Raises DataError beyond ``most`` of them; path : what it is called."""
+    return read_parts(stream, most, _too_large(path, most))
 
 
-def _refuse_more(path: Path, size: int, most: int) -> None:
-    if size > most:
-        raise spoiled(
-            f"{path} unpacks to more than the {most:,} bytes that are read of such a file: it is not the published one "
-            "(NUANALYSIS_LARGEST_MB raises the limit)"
-        )
+def _too_large(path: Path, most: int) -> DataError:
+    return spoiled(
+        f"{path} unpacks to more than the {most:,} bytes that are read of such a file: it is not the published one "
+        "(NUANALYSIS_LARGEST_MB raises the limit)"
+    )
 
 
 def read_bytes(path: Path) -> bytes:
@@ -153,7 +143,8 @@ def _rows(path: Path, text: IO[AnyStr], most: int) -> Iterator[AnyStr]:
     size = 0
     while line := text.readline(LONGEST):
         size += len(line)
-        _refuse_more(path, size, most)
+        if size > most:
+            raise _too_large(path, most)
         if len(line) == LONGEST:
             raise spoiled(f"{path} has a row of more than {LONGEST:,} letters; expected a table with a line per row")
         yield line
@@ -199,20 +190,13 @@ def read_arrays(path: Path) -> dict[str, Floats]:
     """Return the arrays of an npz archive under their names, as float64.  Raises DataError for a damaged one."""
     with faults_named(path), zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-        _refuse_more(path, sum(info.file_size for info in members), largest(TABLE))
+        if sum(info.file_size for info in members) > largest(TABLE):
+            raise _too_large(path, largest(TABLE))
         return {info.filename.removesuffix(".npy"): _array(archive.read(info)) for info in members}
 
 
 def _array(content: bytes) -> Floats:
-    """The array of an npy file.  Raises ValueError where its header promises more than the file holds."""
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, kind = header(stream)
-    wanted = math.prod(shape) * max(kind.itemsize, 1)
-    if wanted > len(content) or min(shape, default=0) < 0:
-        raise ValueError(f"its header promises an array of shape {shape}, {wanted:,} bytes; it has {len(content):,}")
-    return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float64)
+    return np.asarray(npy_array(content), dtype=np.float64)
 
 
 @contextmanager

@@ -18,12 +18,12 @@ from nuanalysis.ingest._release import UpstreamRelease, files_of
 from nuanalysis.ingest._source_tables import Layout, Other
 from nuanalysis.ingest._table import REPAIR, is_number, located, present, spoiled
 from nuanalysis.schema import Floats
+from nuanalysis.sphere import R68
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 
-R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))  # radius that holds 68 per cent of a round Gaussian, in sigma
 DISC = 0.5  # sigma of the Gaussian with the mean square radius of a disc, in radii
 SHELL_INNER = 0.95  # inner radius over outer, where only the outer is given; gammapy assumes the same
 

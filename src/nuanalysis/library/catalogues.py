@@ -280,7 +280,7 @@ def _own_table(source: Any, name: str) -> Table:
             "a DataFrame"
         ) from error
     refuse_rows(f"the table '{name}'", len(table))
-    catalogues.plain(table)
+    catalogues.replace_mixins(table)
     digest = hashlib.sha256(repr([(key, np.asarray(table[key]).tolist()) for key in table.colnames]).encode())
     reference = str(table.meta.get("reference", "table of the user"))
     table.meta = {"file": name, "title": f"table '{name}'", "sha256": digest.hexdigest(), "reference": reference}

@@ -24,7 +24,6 @@ from nuanalysis.publish._results import (
     Spent,
     load_results,
     products,
-    read_json,
     read_results,
     results_schema,
     schema_text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -134,7 +135,7 @@ def load_figures(run_folder: Path) -> tuple[Shown, ...]:
     found = []
     for path in sorted((run_folder / "figures").glob("*.json")):
         one = Shown(path.with_suffix(".png"), _sidecar(unlinked(run_folder, path)))
-        if not one.path.is_symlink() and not one.path.exists():
+        if not os.path.lexists(one.path):
             raise DataError(f"{path} has no picture beside it; {_DRAW}")
         unlinked(run_folder, one.path)
         found.append(one)

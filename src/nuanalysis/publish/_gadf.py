@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.publish._fits import in_tev
 from nuanalysis.schema import RESPONSE, Floats
+from nuanalysis.sphere import vmf_cumulative
 from nuanalysis.store.fits import GADF, Card, Field, Stamp, add_cards, hdu_file, table_hdu
 
 #: Edges of the point spread function, deg: from a tenth of what any sample resolves to the whole sphere.
@@ -62,16 +63,11 @@ def dispersion(migration: Floats, true_edges: Floats, reco_edges: Floats) -> tup
     return ratio, np.swapaxes(np.diff(inside, axis=2) / np.diff(ratio), 1, 2)
 
 
-def _contained(kappa: Floats, radii: Floats) -> Floats:
-    """Probability of the von Mises-Fisher kernel within radii, (.., radius)."""
-    kappa = np.maximum(kappa, 1e-9)[..., None]  # 0: even over the sphere
-    return np.asarray(np.expm1(-kappa * (1.0 - np.cos(radii))) / np.expm1(-2.0 * kappa))
-
-
 def point_spread(narrow_fraction: Floats, narrow: Floats, broad: Floats) -> Floats:
     """Mean density between RADII, sr^-1, (radius, band, node) from a fraction and concentrations (band, node)."""
     radii, share = np.radians(RADII), narrow_fraction[..., None]
-    within = share * _contained(narrow, radii) + (1.0 - share) * _contained(broad, radii)
+    inner, outer = (vmf_cumulative(radii, np.maximum(kappa, 1e-9)[..., None]) for kappa in (narrow, broad))  # 0: even
+    within = share * inner + (1.0 - share) * outer
     return np.moveaxis(np.diff(within, axis=-1) / (-2.0 * np.pi * np.diff(np.cos(radii))), -1, 0)
 
 

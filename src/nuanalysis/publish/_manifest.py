@@ -116,7 +116,7 @@ def read_sums(folder: Path) -> dict[str, str]:
     message lists every deviation.
     """
     path = folder / SUMS
-    if not path.is_symlink() and not path.exists():
+    if not os.path.lexists(path):
         raise DataError(f"{folder} has no {SUMS}: it is no release, or was only half copied; fetch or build it again")
     text = _text(folder, SUMS)
     lines = text.split("\n")

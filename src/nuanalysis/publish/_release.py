@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -240,7 +241,7 @@ def _add_cut_flow(draft: Draft) -> None:
 def _add_figures(draft: Draft) -> None:
     for shown in load_figures(draft.run_folder):
         for path in (shown.path, shown.path.with_suffix(".json"), shown.path.with_suffix(".ecsv")):
-            if path.is_symlink() or path.exists():
+            if os.path.lexists(path):
                 draft.copy(path, f"figures/{_marked(path.stem, shown.sidecar.origin)}{path.suffix}")
 
 
@@ -249,7 +250,7 @@ def _add_run_files(draft: Draft) -> None:
     done = (draft.run_folder / "notebooks").glob("*.ipynb")
     for notebook in sorted(p for p in done if p.name != _BUILDER and not p.stem.endswith((".partial", ".failed"))):
         draft.copy(notebook, f"notebooks/{notebook.name}")
-    if draft.spec.is_symlink() or draft.spec.exists():  # a run through notebooks alone has none
+    if os.path.lexists(draft.spec):  # a run through notebooks alone has none
         draft.copy(draft.spec, SPEC)
     draft.copy(draft.run_folder / "results.json", "results.json")
     draft.write("results.schema.json", schema_text().encode())

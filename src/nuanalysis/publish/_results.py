@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,7 +246,7 @@ def read_json(path: Path, step: str) -> Any:
 
     Raises StepMissing, which names the step that writes it, or DataError for what is damaged, too large or a link.
     """
-    if not path.is_symlink() and not path.exists():
+    if not os.path.lexists(path):
         raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
     remedy = f"{path.name} is damaged, no JSON of a run: remove it and run '{step}' again, finished parts are kept"
     return store.read_json(store.unlinked(path.parent, path), "the file", remedy)

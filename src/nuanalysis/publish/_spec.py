@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _AGAIN = "run 'nuanalysis run SPEC' again with the spec that is meant"
 def _recorded(run_folder: Path) -> frozenset[str]:
     """sha256 of the spec files that the notebooks of the run were given; none where no notebook ran."""
     path = run_folder / RECORD
-    if not path.is_symlink() and not path.exists():
+    if not os.path.lexists(path):
         return frozenset()
     remedy = f"remove it and {_AGAIN}"
     document = read_json(unlinked(run_folder, path), "the record of notebooks", remedy)
@@ -30,7 +31,7 @@ def refuse_other_spec(spec: Path, expected: str, fingerprint: Callable[[Path], s
     expected : the fingerprint in results.json.  fingerprint : that of a spec file.  A spec of which neither run.json
     nor the fingerprint says anything is refused too.
     """
-    if not spec.is_symlink() and not spec.exists():
+    if not os.path.lexists(spec):
         return
     regular(unlinked(spec.parent, spec), "the spec", error=DataError)
     digest, recorded = sha256_file(spec), _recorded(spec.parent)

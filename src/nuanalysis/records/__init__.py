@@ -17,4 +17,4 @@ from nuanalysis.records._kinds import (
 )
 from nuanalysis.records._layout import Card, html, said_of, text
 from nuanalysis.records._record import Carried, Record, carried, shown
-from nuanalysis.records._settings import Settings, faults_in_words, in_short, made, plain, setting
+from nuanalysis.records._settings import Settings, faults_in_words, faults_of_a_setting, in_short, made, plain, setting

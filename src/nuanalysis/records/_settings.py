@@ -3,6 +3,7 @@
 import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -52,6 +53,15 @@ def _beyond(name: str, value: Any) -> Iterator[str]:
         yield f"{name} has {len(entries):,} entries; expected at most {MOST_ENTRIES:,}, ask in several calls"
     if any(isinstance(one, float) and not math.isfinite(one) for one in entries):
         yield f"{name} is {in_short(value)}; expected finite numbers"
+
+
+@contextmanager
+def faults_of_a_setting() -> Iterator[None]:
+    """A fault of a setting as pydantic collects it: ValueError in place of InputError."""
+    try:
+        yield
+    except (InputError, OSError) as error:  # OSError: a name that the file system does not take
+        raise ValueError(str(error)) from error
 
 
 def in_short(value: Any) -> str:

@@ -14,10 +14,12 @@ from nuanalysis.store._foreign import (
     MAP,
     TABLE,
     content,
+    is_gzipped,
     largest,
     parse_toml,
     parsing,
     read_json,
+    read_parts,
     read_toml,
     refuse_size,
     regular,
@@ -25,14 +27,15 @@ from nuanalysis.store._foreign import (
     unlinked,
 )
 from nuanalysis.store._homes import (
+    is_ours,
+    is_temporary,
     keep_kernels,
     kernels_kept,
-    ours,
     private_folder,
     provide_home,
-    temporary,
     user_cache,
 )
+from nuanalysis.store._npy import NPY_MAGIC, npy_array, npy_header
 from nuanalysis.store._objects import ENDING, Named, read_object, write_object
 from nuanalysis.store._places import refuse_file, refuse_folder
 from nuanalysis.store._words import is_missing, is_sexagesimal, most_rows, numbers_in, refuse_rows

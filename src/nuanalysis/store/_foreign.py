@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError, printable
 from nuanalysis.store._files import first_line
@@ -20,7 +20,6 @@ MIB = 1 << 20
 DOCUMENT, TABLE, MAP = 16 * MIB, 256 * MIB, 4096 * MIB
 RAISED = "NUANALYSIS_LARGEST_MB"  # raises all of them, where a machine and its user can afford it
 DEEPEST = 100  # levels of a document: ours have five
-GZIP_MAGIC = b"\x1f\x8b"
 _STEP = MIB
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _HEADER = re.compile(r"\s*\[[^,]*$")  # of a table; a row of numbers holds commas
@@ -70,27 +69,36 @@ def content(path: Path, what: str, *, most: int, error: type[NuanalysisError] = 
     Raises ``error`` for what is no regular file, damaged, or larger than ``most`` bytes: nothing beyond that is read.
     """
     refuse_size(path, what, regular(path, what, error=error).st_size, most, error=error)
+    allowed = largest(most)
+    beyond = error(
+        f"{what} {path} unpacks to more than {allowed:,} bytes; if that is meant, set {RAISED} to its size in MB and "
+        "call again"
+    )
     try:
         with path.open("rb") as stream:
-            packed = stream.read(2) == GZIP_MAGIC
-            stream.seek(0)
-            return _bounded(gzip.GzipFile(fileobj=stream) if packed else stream, path, what, most, error)
+            return b"".join(
+                read_parts(gzip.GzipFile(fileobj=stream) if is_gzipped(stream) else stream, allowed, beyond)
+            )
     except (OSError, EOFError, zlib.error) as fault:
         why = getattr(fault, "strerror", None) or str(fault)
         raise error(f"{what} {path} cannot be read: {why}; fetch or write it again") from fault
 
 
-def _bounded(stream: Any, path: Path, what: str, most: int, error: type[NuanalysisError]) -> bytes:
-    held, size, allowed = [], 0, largest(most)
+def is_gzipped(stream: IO[bytes]) -> bool:
+    """Whether a file is packed by gzip, by its first bytes; it is left at its beginning."""
+    packed = stream.read(2) == b"\x1f\x8b"
+    stream.seek(0)
+    return packed
+
+
+def read_parts(stream: IO[bytes] | gzip.GzipFile, most: int, beyond: NuanalysisError) -> Iterator[bytes]:
+    """The bytes of a stream, some at a time.  Raises ``beyond`` after ``most`` of them: a few MB unpack to many GB."""
+    size = 0
     while part := stream.read(_STEP):
         size += len(part)
-        if size > allowed:
-            raise error(
-                f"{what} {path} unpacks to more than {allowed:,} bytes; if that is meant, set {RAISED} to its size in "
-                "MB and call again"
-            )
-        held.append(part)
-    return b"".join(held)
+        if size > most:
+            raise beyond
+        yield part
 
 
 @contextmanager

@@ -26,7 +26,7 @@ MODEL = Path(__file__).resolve().parents[1] / "model"  # where all files of kern
 _log = logging.getLogger(__name__)
 
 
-def temporary(path: Path) -> bool:
+def is_temporary(path: Path) -> bool:
     """Whether a path lies in a private folder, of this process or of the one that started it."""
     return any(part.startswith(TEMPORARY) for part in path.parts)
 
@@ -54,11 +54,11 @@ def user_cache(name: str) -> Path | None:
 
     with suppress(RuntimeError):  # an unknown user without HOME; older versions answer '~/.cache' as it stands
         folder = Path(platformdirs.user_cache_dir(name, appauthor=False))
-        return folder if folder.is_absolute() and not temporary(folder) else None
+        return folder if folder.is_absolute() and not is_temporary(folder) else None
     return None
 
 
-def ours(folder: Path | None) -> bool:
+def is_ours(folder: Path | None) -> bool:
     """Whether a folder, or the nearest one above it, belongs to this user and is closed to writing by all others."""
     if folder is None or not writable(folder):
         return False
@@ -76,7 +76,7 @@ def kernels_kept(package: Path = MODEL) -> bool:
         return _roomy(Path(chosen)) or any(Path(chosen).glob(f"{package.name}_*/*.nbi"))
     if writable(beside):
         return _roomy(beside) or any(beside.glob("*.nbi"))
-    return home is not None and ours(home) and (_roomy(home) or any(home.glob(f"{package.name}_*/*.nbi")))
+    return home is not None and is_ours(home) and (_roomy(home) or any(home.glob(f"{package.name}_*/*.nbi")))
 
 
 def _roomy(folder: Path) -> bool:
@@ -105,7 +105,7 @@ def private_folder() -> Path:
     Raises EnvironmentFault where no such folder can be made.
     """
     inherited = Path(os.environ.get(SHARED, ""))
-    if temporary(inherited) and _closed_to_others(inherited):
+    if is_temporary(inherited) and _closed_to_others(inherited):
         return inherited
     try:
         folder = _held_folder()

@@ -16,7 +16,7 @@ from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library import samples
 from nuanalysis.library.templates import check_template
-from nuanalysis.records import Record, Settings, in_short, said_of, shown
+from nuanalysis.records import Record, Settings, faults_of_a_setting, in_short, said_of, shown
 from nuanalysis.store import parsing, read_json
 
 
@@ -33,10 +33,8 @@ def _text(default: str, said: str, check: Callable[[str], object] = str) -> tupl
     """A parameter that is a word; check raises InputError for one that names nothing."""
 
     def known(word: str) -> str:
-        try:
+        with faults_of_a_setting():
             check(word)
-        except (InputError, OSError) as error:  # OSError: a name that the file system does not take
-            raise ValueError(str(error)) from error
         return word
 
     return Annotated[str, AfterValidator(known)], Field(default, min_length=1, description=said)

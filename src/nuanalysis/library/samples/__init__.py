@@ -23,7 +23,7 @@ from nuanalysis.library.samples._own import Detector, EventTable, own_events, ow
 from nuanalysis.library.samples._recipe import SampleRecipe, Samples, Season, joined, refuse_shared_events
 from nuanalysis.likelihood import statistics
 from nuanalysis.model import Sample
-from nuanalysis.records import Settings, made, setting
+from nuanalysis.records import Settings, faults_of_a_setting, made, setting
 from nuanalysis.response import Response, acceptance
 from nuanalysis.schema import Floats
 from nuanalysis.selection import NO_RUNS, CutFlow, Range, apply
@@ -74,28 +74,22 @@ class SampleSpec(Settings):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        try:
+        with faults_of_a_setting():
             return recipe(name).name
-        except InputError as error:
-            raise ValueError(str(error)) from error
 
     @field_validator("signal")
     @classmethod
     def _known_signal(cls, name: str) -> str:
-        try:
+        with faults_of_a_setting():
             if name != "none":
                 check_name(name)
-        except InputError as error:
-            raise ValueError(str(error)) from error
         return name
 
     @field_validator("statistic")
     @classmethod
     def _known_statistic(cls, name: str) -> str:
-        try:
+        with faults_of_a_setting():
             return statistics.statistic(name).name
-        except InputError as error:
-            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _ranges_hold_something(self) -> Self:

@@ -7,7 +7,7 @@ To add a list: write the file, add a line to ``CATALOGUES``.  A user's own: ``re
 from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.sky.catalogues._columns import plain
+from nuanalysis.sky.catalogues._columns import replace_mixins
 from nuanalysis.sky.catalogues._reading import COLUMN_KEYS, KEYS, check_map, read_sources
 from nuanalysis.sky.catalogues._select import (
     DUPLICATES,

@@ -58,7 +58,7 @@ _UCDS = {
 _AXES = re.compile("right_ascension|declination|alpha|delta|decl|dec|ra|de")
 
 
-def plain(table: Table) -> None:
+def replace_mixins(table: Table) -> None:
     """Put columns of numbers and words in the place of a SkyCoord (``ra`` and ``dec``, ICRS), a Time and the like.
 
     What is masked stays missing.  Raises InputError for a frame that has no place on the sky of the ICRS.

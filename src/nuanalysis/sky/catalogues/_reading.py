@@ -15,11 +15,11 @@ import numpy as np
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import did_you_mean, printable, refuse
 from nuanalysis.schema import Floats
-from nuanalysis.sky.catalogues._columns import OBVIOUS, columns_of, described, obvious, plain, sexagesimal
+from nuanalysis.sky.catalogues._columns import OBVIOUS, columns_of, described, obvious, replace_mixins, sexagesimal
 from nuanalysis.sky.catalogues._doubts import equinox_doubts, extension_doubts, unit_doubts
 from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, Words, some, turned
 from nuanalysis.sky.records import WIDEST
-from nuanalysis.sphere import cos_separation
+from nuanalysis.sphere import R68, cos_separation
 from nuanalysis.store import is_missing, is_sexagesimal, numbers_in, refuse_rows
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ LEFT_OUT = "none"  # in place of a column: nothing of the file is that
 UNITS = {"deg": 1.0, "rad": float(np.degrees(1.0)), "hourangle": 15.0, "hour": 15.0, "h": 15.0}
 ANGLES = {"deg": 1.0, "rad": float(np.degrees(1.0)), "arcmin": 1.0 / 60.0, "arcsec": 1.0 / 3600.0}
 LENGTHS = {"kpc": 1.0, "pc": 1e-3, "Mpc": 1e3}
-R68 = float(np.sqrt(-2.0 * np.log(1.0 - 0.68)))
 # Sigma of a round Gaussian per unit of each measure; of a disc, by its radius or diameter, that of its mean square
 # radius.  r39 holds 39.3 per cent of a Gaussian.
 KINDS = {
@@ -80,7 +79,7 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
     no such unit, extensions below zero or wider than WIDEST, distances below zero, too many rows.
     """
     refuse_rows(f"the catalogue {table.meta['file']}", len(table))
-    plain(table)
+    replace_mixins(table)
     reading = _Reading(table, dict(said or {}))
     longitude_latitude = reading.direction()
     name = reading.name()
@@ -185,12 +184,10 @@ class _Reading:
         if values is None:
             words = self.columns[self.used[key]].values.tolist()
             row = next(k for k, word in enumerate(words) if word and numbers_in([word]) is None)
-            comma = (
-                "; write numbers with a decimal point" if words[row].replace(",", "", 1).strip("+-").isdigit() else ""
-            )
             self.faults.append(
                 f"its {key} column '{self.used[key]}' holds words ('{words[row]}' in row {row + 1}), expected "
-                f"numbers{comma}; say {key}={LEFT_OUT} to leave the column out, or which column it is"
+                f"numbers{_decimal_comma(words[row])}; say {key}={LEFT_OUT} to leave the column out, or which "
+                "column it is"
             )
             return np.full(self.size, np.nan)
         return values

@@ -19,10 +19,10 @@ ENERGY_RANGE = (1e-6, 1e15)  # GeV: from a keV to above all that is observed
 SUM_RANGE = (1e-250, 1e250)
 
 
-def refuse_file(path: Path, *, mapped: bool) -> int:
+def map_bytes(path: Path) -> int:
     """The bytes of a map file.  Raises InputError for what is no regular file or larger than is read of one."""
     size = regular(path, "the map").st_size
-    refuse_size(path, "the map", size, MAPPED if mapped else MAP)
+    refuse_size(path, "the map", size, MAPPED)
     return size
 
 

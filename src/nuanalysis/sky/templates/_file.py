@@ -42,6 +42,7 @@ from nuanalysis.sky.templates._numpy import read_numpy, stored_array
 from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of, thin
 from nuanalysis.sky.templates._said import MapFile, Said, as_said, check_words, gathered, parse, read_nside
 from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, flux_doubt, frame_doubt, ordering_doubt
+from nuanalysis.store import sha256_file
 
 DEFAULT_NSIDE = 128  # of a list of sources
 SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
@@ -142,9 +143,9 @@ def understood(file: MapFile) -> tuple[Template, Understood]:
     path, said = file.path, gathered(file)
     stem, reference = Path(path.name.removesuffix(".gz")).stem, f"user file {path.name}"
     if path.name.lower().endswith(POINT_ENDINGS):
-        return _from_points(path, said, _Source(f"the list {path}", stem, reference, partial(_sha256, path)))
+        return _from_points(path, said, _Source(f"the list {path}", stem, reference, partial(sha256_file, path)))
     with _opened(path, said) as stored:
-        source = _Source(f"the map {path}", stem, reference, partial(_sha256, path))
+        source = _Source(f"the map {path}", stem, reference, partial(sha256_file, path))
         return _from_maps(source, path, said.with_file(stored), stored)
 
 
@@ -365,11 +366,6 @@ def _spectrum(physics: Physics, totals: Floats) -> tuple[PowerLaw | TabulatedSpe
     raw = pivot + (2 * GEV_PIVOT_LOG10 if physics.units.weighted else 0.0)
     one = physics.units.scale * _said.FLAVOURS.get(physics.flavour, 1.0)
     return TabulatedSpectrum(x, values - pivot), absolute * 10.0**pivot, 10.0**raw / one
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # --- from a list of sources --------------------------------------------------------------------------------------

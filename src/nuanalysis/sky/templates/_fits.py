@@ -21,7 +21,7 @@ import numpy as np
 from nuanalysis.deferred import fits
 from nuanalysis.errors import InputError
 from nuanalysis.sky.templates._bounds import MOST_ENERGIES, guarded
-from nuanalysis.sky.templates._fits_layout import REMEDY, fits_source, refuse_rows
+from nuanalysis.sky.templates._fits_layout import REMEDY, fits_source, row_faults
 from nuanalysis.sky.templates._fits_table import KIND, USES, Layout, from_table, layout_of
 from nuanalysis.sky.templates._formats import Stored, unit_in
 from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_energy
@@ -151,7 +151,7 @@ def _energies_of(tables: list[Any], unit: str) -> tuple[str, Any]:
 
 def _with_energies(stored: Stored, table: Any, layout: Layout) -> Stored:
     """The energies of the second table: one column, or the lower and upper edges of the bins."""
-    if faults := refuse_rows(table) or _too_long(table):
+    if faults := row_faults(table) or _too_long(table):
         return replace(stored, faults=(*stored.faults, *faults))
     names = {name.upper(): name for name in table.columns.names}
     bounds = [name for name in ("E_MIN", "E_MAX", "ENERGY_MIN", "ENERGY_MAX") if name in names]

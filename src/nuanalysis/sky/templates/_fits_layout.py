@@ -11,9 +11,8 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
-from nuanalysis.errors import InputError
-from nuanalysis.sky.templates._bounds import refuse_file
-from nuanalysis.store import MAP, parsing, refuse_size
+from nuanalysis.sky.templates._bounds import map_bytes
+from nuanalysis.store import MAP, is_gzipped, parsing, refuse_size
 
 BLOCK, CARD = 2880, 80
 MOST_HEADER = 1000 * BLOCK
@@ -28,12 +27,10 @@ def fits_source(path: Path) -> IO[bytes]:
 
     Raises InputError for one that is larger than its limit, or whose headers promise more than it holds.
     """
-    size = refuse_file(path, mapped=True)
+    size = map_bytes(path)
     with parsing(path, "the map", REMEDY), ExitStack() as opened:
         raw = opened.enter_context(path.open("rb"))
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        if packed:
+        if is_gzipped(raw):
             return _unpacked(raw, path)
         _refuse_layout(raw, path, size)
         raw.seek(0)
@@ -49,21 +46,21 @@ def _unpacked(raw: IO[bytes], path: Path) -> BytesIO:
 
 
 def _refuse_layout(stream: Stream, path: Path, size: int | None) -> int:
-    """The bytes up to the end of the last unit.  size : of the file; None for a packed one."""
+    """The bytes up to the end of the last unit.  size : of the file; None for a packed one.  Raises ValueError."""
     at = 0
     for number, (header, data) in enumerate(_units(stream)):
         if number >= MOST_UNITS:
-            raise _broken(path, f"it has more than {MOST_UNITS} units")
+            raise ValueError(f"it has more than {MOST_UNITS} units")
         start, at = at + header, at + header + data
         if size is None:
             refuse_size(path, "the map", at, MAP)
             stream.seek(at)
         if (held := stream.tell() if size is None else size) < at:
-            raise _broken(path, f"its header promises {data:,} bytes, the file holds {max(held - start, 0):,} of them")
+            raise ValueError(f"its header promises {data:,} bytes, the file holds {max(held - start, 0):,} of them")
         at = start + -(-data // BLOCK) * BLOCK
         stream.seek(at)
     if not at:
-        raise _broken(path, "it does not begin with the card SIMPLE")
+        raise ValueError("it does not begin with the card SIMPLE")
     return at
 
 
@@ -106,11 +103,7 @@ def _data_bytes(cards: list[bytes]) -> int:
     return abs(found.get(b"BITPIX", 8)) // 8 * found.get(b"GCOUNT", 1) * (found.get(b"PCOUNT", 0) + elements)
 
 
-def _broken(path: Path, why: str) -> InputError:
-    return InputError(f"the map {path} cannot be read: {why}; {REMEDY}")
-
-
-def refuse_rows(table: Any) -> list[str]:
+def row_faults(table: Any) -> list[str]:
     """The fault of a table whose columns do not fill its rows: a library would read each row at the wrong place."""
     told, found = table.header["NAXIS1"], table.columns.dtype.itemsize
     return [] if told == found else [f"its columns take {found} bytes a row, but its header says NAXIS1 = {told}"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.errors import did_you_mean
 from nuanalysis.schema import Ints
-from nuanalysis.sky.templates._fits_layout import refuse_rows
+from nuanalysis.sky.templates._fits_layout import row_faults
 from nuanalysis.sky.templates._formats import Stored
 from nuanalysis.sky.templates._healpix import FINEST_PIXELS, size_faults
 from nuanalysis.sky.templates._listed import Listed, explicit, multi_order
@@ -49,7 +49,7 @@ class Layout:
 
 def layout_of(table: Any, said: Said) -> Layout:
     """Which columns of a table are what."""
-    if faults := refuse_rows(table):
+    if faults := row_faults(table):
         return Layout((), (), "", tuple(faults))
     names = list(table.columns.names)
     pixels = next((name for name in names if name.upper() in ("UNIQ", *PIXEL_COLUMNS) and _whole(table, name)), "")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from nuanalysis.deferred import h5py
-from nuanalysis.sky.templates._bounds import MAPPED, guarded, refuse_file
+from nuanalysis.sky.templates._bounds import MAPPED, MOST_ENERGIES, guarded, map_bytes
 from nuanalysis.sky.templates._formats import KEYS, KRA_GAMMA_UNITS, Stored, array_like, as_text, pick_energies, unit_in
-from nuanalysis.sky.templates._hdf5_nodes import datasets, plain
+from nuanalysis.sky.templates._hdf5_nodes import datasets, holds_numbers
 from nuanalysis.sky.templates._healpix import is_healpix_size
 from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_nside
 from nuanalysis.store import MAP, parsing, refuse_size
@@ -29,7 +29,7 @@ REMEDY = "it is not readable HDF5: write it with h5py"
 @contextmanager
 def open_hdf5(path: Path, said: Said) -> Iterator[Stored]:
     """The map in an HDF5 file, readable inside the ``with`` block."""
-    refuse_file(path, mapped=True)
+    map_bytes(path)
     with parsing(path, "the map", REMEDY):
         file = h5py.File(path, "r")
     with file:
@@ -50,14 +50,16 @@ def _from_hdf5(found: dict[str, Any], file: Any, path: Path, said: Said) -> Stor
     if flux is not None and flux.dtype.names and "value" in flux.dtype.names and not said.word("map"):
         refuse_extent(flux, path)
         return _kra_gamma(flux, said)
-    numbers = {name: node for name, node in found.items() if plain(node)}
+    numbers = {name: node for name, node in found.items() if holds_numbers(node)}
     name = _map_among(numbers, said.word("map"))
     if name not in numbers:
         return Stored("HDF5", faults=(_no_map(found, said.word("map")),), uses=USES)
     chosen = numbers[name]
     refuse_extent(chosen, path)
     lists = {
-        n: np.asarray(node[()]) for n, node in numbers.items() if n != name and node.ndim == 1 and node.size < 4096
+        n: np.asarray(node[()])
+        for n, node in numbers.items()
+        if n != name and node.ndim == 1 and node.size < MOST_ENERGIES
     }
     asked = "" if said.n_listed else said.word("energies").strip("/")
     stored = array_like("HDF5", chosen, said.n_listed or len(lists.get(asked, ())))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nuanalysis.deferred import h5py
-from nuanalysis.errors import InputError, printable, refuse
+from nuanalysis.errors import InputError, refuse
 
 Nodes = dict[str, Any]  # a dataset of h5py by its path
 MOST_NODES = 10_000
@@ -53,20 +53,20 @@ def _inside(group: Any, name: str, where: str, faults: list[str]) -> Any:
     """
     link = group.get(name, getlink=True)
     if isinstance(link, h5py.ExternalLink):
-        faults.append(f"{printable(where)} is a link to {printable(link.path)} in {printable(link.filename)}")
+        faults.append(f"{where} is a link to {link.path} in {link.filename}")
     return group[name] if isinstance(link, h5py.HardLink) else None
 
 
 def _outside(node: Any, where: str) -> list[str]:
     faults = []
     if node.external:
-        faults.append(f"{printable(where)} has its values in {', '.join(printable(str(x[0])) for x in node.external)}")
+        faults.append(f"{where} has its values in {', '.join(str(one[0]) for one in node.external)}")
     if node.is_virtual:
-        faults.append(f"{printable(where)} is virtual: its values lie in other datasets")
+        faults.append(f"{where} is virtual: its values lie in other datasets")
     return faults
 
 
-def plain(node: Any) -> bool:
+def holds_numbers(node: Any) -> bool:
     """Whether a dataset holds real numbers as such: no enumeration, no list in each value, no reference, no text."""
     numbers = node.shape is not None and node.dtype.kind in "fiu" and h5py.check_enum_dtype(node.dtype) is None
     return bool(numbers) and _chunk(node) <= LARGEST_CHUNK

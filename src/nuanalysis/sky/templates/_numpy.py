@@ -18,16 +18,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.sky.templates._bounds import refuse_file
+from nuanalysis.sky.templates._bounds import map_bytes
 from nuanalysis.sky.templates._formats import KRA_GAMMA_UNITS, Stored, array_like, pick_energies
 from nuanalysis.sky.templates._pickled import read_arrays
 from nuanalysis.sky.templates._said import Said
-from nuanalysis.store import MAP, content, parsing, refuse_size
+from nuanalysis.store import MAP, NPY_MAGIC, content, is_gzipped, npy_header, parsing, refuse_size
 
-NPY_MAGIC = b"\x93NUMPY"
 PICKLES = tuple(b"(c]}\x80IJKMLFGSTUVXNB\x8c\x8d\x8e")  # what one can begin with
 MAPPED_FROM = 1 << 24  # bytes: larger files are not read into memory
-LONGEST_HEADER = 10_000  # bytes, as NumPy allows
 WHICH_BINS = (
     "it has as many energies as maps, {}, and does not say what they are; say bins=centres where every map holds at "
     "its energy, or bins=edges where they are the lower edges of its bins"
@@ -39,7 +37,7 @@ Stream = IO[bytes] | gzip.GzipFile
 
 def read_numpy(path: Path, said: Said) -> Stored:
     """The map in an .npy file, gzipped or not, or in a pickled tuple of arrays."""
-    size = refuse_file(path, mapped=True)
+    size = map_bytes(path)
     with _unpacked(path) as (stream, packed):
         array = _plain(stream, path, None if packed else size)
     return _tuple(_arrays(path), said) if array is None else stored_array(array, said)
@@ -49,8 +47,7 @@ def read_numpy(path: Path, said: Said) -> Stored:
 def _unpacked(path: Path) -> Iterator[tuple[Stream, bool]]:
     """The bytes of a file as a stream, unpacked as they are read, and whether they are packed."""
     with parsing(path, "the map", REMEDY), path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
+        packed = is_gzipped(raw)
         with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
             yield stream, packed
 
@@ -65,7 +62,7 @@ def _plain(stream: Stream, path: Path, size: int | None) -> Array | None:
         if not head or head[0] not in PICKLES:
             raise ValueError("it begins neither as an .npy file nor as a pickle")
         return None
-    shape, fortran, dtype = _header(stream)
+    shape, fortran, dtype = npy_header(stream)
     if dtype.hasobject:
         return None
     promised = prod(shape) * dtype.itemsize
@@ -82,25 +79,12 @@ def _plain(stream: Stream, path: Path, size: int | None) -> Array | None:
     return np.frombuffer(held, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _header(stream: Stream) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and type of an .npy file.  Raises ValueError for a header that is none."""
-    major = stream.read(2)[0]
-    length = int.from_bytes(stream.read(2 if major == 1 else 4), "little")
-    if length > LONGEST_HEADER:
-        raise ValueError(f"its header is {length:,} bytes long, expected at most {LONGEST_HEADER:,}")
-    text = BytesIO(length.to_bytes(2, "little") + stream.read(length))
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(text)
-    if not all(n >= 0 for n in shape):
-        raise ValueError(f"its header says that its shape is {shape}")
-    return shape, fortran, dtype
-
-
 def _arrays(path: Path) -> list[Array]:
     """The arrays of a pickled tuple: an .npy object array or a bare pickle."""
     stream = BytesIO(content(path, "the map", most=MAP))
     with parsing(path, "the map", REMEDY):
         if stream.read(len(NPY_MAGIC)) == NPY_MAGIC:
-            _header(stream)
+            npy_header(stream)
             return read_arrays(stream)
         stream.seek(0)
         try:

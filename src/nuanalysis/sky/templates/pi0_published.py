@@ -7,7 +7,6 @@ tested with the spectrum E^-2.7 (Science 380, 1338).  The file is fetched, never
 from __future__ import annotations
 
 import hashlib
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from nuanalysis.errors import DataError, refuse
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import PowerLaw, Template, factorised
 from nuanalysis.sky.templates._healpix import value_faults
-from nuanalysis.store import TABLE, content, parsing
+from nuanalysis.store import TABLE, content, npy_array, parsing
 
 NSIDE = 128
 INDEX = 2.7
@@ -53,9 +52,7 @@ def read_template(path: Path) -> Template:
     except DataError as error:
         raise DataError(f"{error}. {remedy}") from error
     with parsing(path, what, remedy, error=DataError):
-        if not held.startswith(b"\x93NUMPY"):
-            raise ValueError("it is no .npy file")
-        density = np.load(BytesIO(held), allow_pickle=False)
+        density = npy_array(held)
     return make_template(density, hashlib.sha256(held).hexdigest())
 
 
