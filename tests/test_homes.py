@@ -95,12 +95,12 @@ def test_kernels_are_compiled_into_a_private_folder_where_no_other_is_ours(close
 
 
 def test_the_kernels_of_the_package_are_among_them(tmp_path):
-    """numba asks for the folder while it decorates, which is at the first call: none could be made."""
+    """numba asks for the folder while it decorates: the whole package could not be imported."""
     bare = shutil.ignore_patterns("__pycache__")
     shutil.copytree(SOURCE / "nuanalysis", tmp_path / "nuanalysis", ignore=bare)
     for name in ("model", "likelihood"):
         (tmp_path / "nuanalysis" / name / "__pycache__").write_text("in the way")
-    program = "import nuanalysis.model.kernels as k; print(k.__file__, k.exp_smooth.make()._cache.cache_path)"
+    program = "import nuanalysis.model.kernels as k; print(k.__file__, k.exp_smooth._cache.cache_path)"
     code, out, err = answer(python(program, cwd=tmp_path, HOME=CLOSED, PYTHONPATH=str(tmp_path)))
     assert code == 0, err
     source, kept = out.split()
