@@ -100,7 +100,8 @@ def test_the_kernels_of_the_package_are_among_them(tmp_path):
     shutil.copytree(SOURCE / "nuanalysis", tmp_path / "nuanalysis", ignore=bare)
     for name in ("model", "likelihood"):
         (tmp_path / "nuanalysis" / name / "__pycache__").write_text("in the way")
-    program = "import nuanalysis.model.kernels as k; print(k.__file__, k.exp_smooth._cache.cache_path)"
+    program = "import nuanalysis.model.kernels as k; k.exp_smooth.make(); kept = k.exp_smooth._cache.cache_path; "
+    program += "print(k.__file__, kept)"
     code, out, err = answer(python(program, cwd=tmp_path, HOME=CLOSED, PYTHONPATH=str(tmp_path)))
     assert code == 0, err
     source, kept = out.split()
@@ -362,3 +363,15 @@ def test_an_ascii_locale_reads_names_that_are_not(tmp_path):
     (tmp_path / "Größe.csv").write_text("x Größe\n1 2\n3 4\n", encoding="utf-8")
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": str(tmp_path)}
     assert answer(python(program, cwd=tmp_path, **ascii_only)) == (0, "[1.0, 3.0] 2\n", "")
+
+
+def test_a_configuration_of_numba_in_the_working_directory_names_no_folder_of_kernels(tmp_path: Path) -> None:
+    """Kernels at rest are pickles, and one may work in a folder that was sent."""
+    (tmp_path / "kernels.py").write_text(KERNELS)
+    (tmp_path / ".numba_config.yaml").write_text("cache_dir: planted\n")
+    (tmp_path / "planted").mkdir()
+    program = "import kernels; kernels.double(2); print([path.name for path in kernels.Path().glob('*/*.nbi')])"
+    for first in ("", "import numba; "):
+        code, out, err = answer(python(first + program, cwd=tmp_path, HOME=str(tmp_path)))
+        assert (code, out.count("kernels.double")) == (0, 1), err
+        assert list((tmp_path / "planted").iterdir()) == []

@@ -438,3 +438,20 @@ def test_the_command_line_lists_shows_and_checks(tmp_path: Path) -> None:
 
 def test_the_notebook_folder_is_that_of_the_checkout() -> None:
     assert notebook_folder().name in ("notebooks", "_notebooks")
+
+
+# --- a working directory of somebody else -----------------------------------------------------------------------------
+
+
+def test_nothing_in_the_working_directory_is_imported_or_run(folder: Path) -> None:
+    """One works in the folder that one was sent: a planted healpy.py, or a configuration, would run."""
+    (folder / "profile_default" / "startup").mkdir(parents=True)
+    for name in (
+        "healpy", "nuanalysis", "ipykernel_launcher", "ipykernel", "runpy", "ipython_config", "ipython_kernel_config",
+        "jupyter_config", "sitecustomize", "profile_default/startup/00",
+    ):  # fmt: skip
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'planted')!r}, 'a').write({name!r})")
+    look = "import healpy, nuanalysis, subprocess, sys\nassert not {'', '.'} & set(sys.path), sys.path"
+    write(folder, "01_first", look, "subprocess.run([sys.executable, '-c', 'import healpy'], check=True)")
+    assert go(folder, ["01_first"]) == {"01_first": "finished: never run"}
+    assert not (folder / "planted").exists()

@@ -16,7 +16,7 @@ from nuanalysis.engine.progress import Progress, Silent
 from nuanalysis.likelihood.statistics import statistic
 from nuanalysis.model import Statistic
 from nuanalysis.schema import Floats
-from nuanalysis.store import ENDING, Named, ensembles, read_object, sweep, write_object
+from nuanalysis.store import ENDING, Named, ensembles, read_object, sweep, unlinked, write_object
 
 #: Records of a problem that hold functions: known by their names.
 NAMED: Named = {Statistic: statistic}
@@ -104,9 +104,9 @@ class Bench:
 
         rows : (first, last) to (trial, column), a recipe that other processes can be sent.
         shared : what the recipe opens there.  A killed call goes on where it was.
-        Raises DataError for a store of other trials, EnvironmentFault for a full disk.
+        Raises DataError for a store of other trials or a link in its place, EnvironmentFault for a full disk.
         """
-        path = self.folder / "trials" / f"{wanted.kind}-{wanted.key[:24]}.zarr"
+        path = unlinked(self.folder, self.folder / "trials" / f"{wanted.kind}-{wanted.key[:24]}.zarr")
         path.parent.mkdir(parents=True, exist_ok=True)
         batch = ensembles.ensemble_layout(path).batch if (path / "zarr.json").exists() else wanted.batch
         ensembles.create_ensemble(
@@ -141,7 +141,7 @@ class Bench:
         if not isinstance(self.executor, Threads | Serial):  # there tasks see the objects of this process
             for one in shared:
                 if one.path not in self._lent:
-                    sweep(one.path.parent)
+                    sweep(unlinked(self.folder, one.path).parent)
                     write_object(one.path, one.value, NAMED)
                     self._lent.add(one.path)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nuanalysis import plot
 from nuanalysis.answers.measure import MeasureAnswer
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import Drawn, Sidecar
@@ -100,8 +101,10 @@ def draw(results: Results, run_folder: Path) -> list[Path]:
     folder, paths = run_folder / "figures", []
     of_samples = (one for sample in results.samples for one in _cut_flow(results, sample))
     drawn = chain(_overview(results.entries("measure")), _of_answers(results), of_samples)
-    for rank, one in enumerate(drawn, start=1):
-        paths.append(plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table))
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of the user, or in the working directory, would change their bytes
+        for rank, one in enumerate(drawn, start=1):
+            paths.append(plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table))
     stems = {path.stem for path in paths}
     for sidecar in sorted(folder.glob("*.json")):
         if sidecar.stem not in stems and _sidecar(sidecar).rank > 0:

@@ -255,8 +255,10 @@ def read_json(path: Path, step: str) -> Any:
 def load_results(run_folder: Path) -> Results:
     """results.json of a run, every answer with the large datasets that the run keeps of it.
 
-    Raises StepMissing where the run has none yet, DataError where it is damaged or holds numbers that cannot be.
+    Raises StepMissing where the run has none yet, DataError where it is damaged or holds numbers that cannot be, or
+    where links lead out of the folder.
     """
+    store.own_tree(run_folder, "the run folder")
     path = run_folder / "results.json"
     found = read_results(read_json(path, "nuanalysis run SPEC"), source=str(path))
     return found.model_copy(update={"answers": tuple(with_products(one, run_folder) for one in found.answers)})

@@ -20,6 +20,7 @@ from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, NuanalysisError, StepMissing, StoreLocked, did_you_mean, refuse
 from nuanalysis.store._files import LOCK_TIMEOUT_S, first_line, is_refusal, locked, refusal
+from nuanalysis.store._foreign import own_tree
 from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_buffers, write_group
 
 EVENTS_FORMAT = "nuanalysis-events/1"
@@ -70,9 +71,10 @@ class EventStore:
         prepared = for_disk(events.reset_coords())
         with locked(self.path, self.lock_timeout_s) as abandoned, self._faults():
             self._create()
+            repository = self._repository()
             if abandoned:
-                self._clear()
-            session = self._repository().writable_session("main")
+                self._clear(repository)
+            session = repository.writable_session("main")
             _check_schema(session.store, self.path)
             self._add(session.store, season, prepared)
             if not session.has_uncommitted_changes:  # no events for a season that is there
@@ -182,16 +184,17 @@ class EventStore:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _clear(self) -> None:
+    def _clear(self, repository: Any) -> None:
         """Remove what a killed writer left: objects that no commit names, and files that were still being written."""
         for staged in self.path.rglob("*#*"):  # so the object store of icechunk calls a file until it is whole
             staged.unlink(missing_ok=True)
-        self._repository().garbage_collect(datetime.now(UTC))  # we hold the lock: nothing is in the making
+        repository.garbage_collect(datetime.now(UTC))  # we hold the lock: nothing is in the making
 
     def _repository(self) -> Any:
         """Open the repository.  Raises StepMissing if there is none, DataError if this library cannot read it."""
         if not self.path.is_dir() or not any(self.path.iterdir()):
             raise StepMissing(f"no event store at {self.path}; append events first (nuanalysis run SPEC does).")
+        own_tree(self.path, "the event store")
         _check_format(self.path)
         icechunk = _icechunk()
         repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(self.path)))

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -121,12 +122,7 @@ def locked(path: Path, timeout_s: float) -> Iterator[bool]:
     Raises StoreLocked, naming the holder, after ``timeout_s``; EnvironmentFault if no lock file can be made, or
     where the file system has no locks.
     """
-    lock = path.with_name(path.name + ".lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise refusal(lock, error) from error
+    handle = open_lock(path.with_name(path.name + ".lock"))
     try:
         abandoned = _wait_for(handle, path, timeout_s)
         try:
@@ -137,6 +133,28 @@ def locked(path: Path, timeout_s: float) -> Iterator[bool]:
             fcntl.flock(handle, fcntl.LOCK_UN)  # said aloud: a forked child would keep the lock beyond close
     finally:
         os.close(handle)
+
+
+def open_lock(lock: Path) -> int:
+    """Open a lock file, made where it is not there; its folder too.
+
+    It is signed and emptied, so a link would empty the file it leads to, and a pipe be waited for: EnvironmentFault.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):  # a link (in BSD's words too), a socket
+            raise _no_lock(lock) from error
+        raise refusal(lock, error) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _no_lock(lock)
+    return handle
+
+
+def _no_lock(lock: Path) -> EnvironmentFault:
+    return EnvironmentFault(f"{lock} is a link, device, pipe or socket, expected a lock file; remove it and call again")
 
 
 def try_lock(handle: int, path: Path) -> None:

@@ -8,11 +8,12 @@ import stat
 import tomllib
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError, printable
+from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError, printable, refuse
 from nuanalysis.store._files import first_line
 
 MIB = 1 << 20
@@ -193,3 +194,27 @@ def unlinked(root: Path, path: Path, *, error: type[NuanalysisError] = DataError
         if here.is_symlink():
             raise error(f"{here} is a link to {printable(str(here.readlink()))}; put a copy of the file in its place")
     return path
+
+
+def own_tree(folder: Path, what: str, *, error: type[NuanalysisError] = DataError) -> None:
+    """Raise where anything below a folder is a link, device, pipe or socket; the folder itself may be a link.
+
+    Before a folder that somebody may have sent is written to or read: what is written would follow a link out, to
+    empty, replace or remove files of its user, and a pipe would be waited for without end.  A folder that is not
+    there holds nothing of the kind.
+    """
+    found = list(islice(_not_its_own(folder), 8))
+    refuse(found, f"{what} {folder} holds what is not its own", "Put copies in the place of links, or remove them.",
+           error=error)  # fmt: skip
+
+
+def _not_its_own(folder: Path) -> Iterator[str]:
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(parent) / name
+            with suppress(FileNotFoundError):  # a scratch file of another process, renamed meanwhile
+                kind = path.lstat().st_mode
+                if stat.S_ISLNK(kind):
+                    yield f"{path.relative_to(folder)} is a link to {path.readlink()}"
+                elif not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                    yield f"{path.relative_to(folder)} is a device, pipe or socket"

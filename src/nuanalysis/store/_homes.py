@@ -20,6 +20,7 @@ from nuanalysis.errors import EnvironmentFault
 TEMPORARY = ".nuanalysis-caches-"  # begins the names of private folders, and of nothing that a user would make
 ROOM = 32 << 20  # bytes; all kernels take 7 MB
 KERNELS = "NUMBA_CACHE_DIR"
+NUMBA_FILE = ".numba_config.yaml"  # which numba reads in the working directory
 SHARED = "NUANALYSIS_PRIVATE_FOLDER"  # by which child processes are told of it; not for users
 MODEL = Path(__file__).resolve().parents[1] / "model"  # where all files of kernels begin
 
@@ -84,10 +85,20 @@ def _roomy(folder: Path) -> bool:
 
 
 def keep_kernels(package: Path = MODEL) -> None:
-    """Give numba a private folder where it would find none for the kernels of ``package``; child processes share it."""
+    """Give numba a private folder where it would find none for the kernels of ``package``; child processes share it.
+
+    A configuration of numba in the working directory does not name one: that may be the folder of somebody else.
+    """
+    if Path(NUMBA_FILE).exists():
+        _choose(os.environ.get(KERNELS, ""))
     if kernels_kept(package):
         return
-    os.environ[KERNELS] = folder = str(private_folder() / "kernels")
+    _choose(str(private_folder() / "kernels"))
+
+
+def _choose(folder: str) -> None:
+    """The folder of kernels of this process and its children; '' for the usual ones."""
+    os.environ[KERNELS] = folder  # read before NUMBA_FILE, also where it is ''
     if "numba" in sys.modules:  # it has read the environment
         sys.modules["numba"].config.CACHE_DIR = folder
 

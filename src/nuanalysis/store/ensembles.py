@@ -15,7 +15,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.schema import Floats
 from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, locked, sweep
-from nuanalysis.store._foreign import parsing
+from nuanalysis.store._foreign import own_tree, parsing, regular, unlinked
 from nuanalysis.store._zarr import plain, to_buffer
 
 TRIALS_FORMAT = "nuanalysis-trials/1"
@@ -68,6 +68,7 @@ def create_ensemble(
         "attrs": plain(attrs, "attrs"),
     }
     with locked(path, LOCK_TIMEOUT_S):
+        own_tree(path, "the trial store")
         sweep(path)
         begun = (path / "zarr.json").exists()
         if begun:
@@ -126,6 +127,8 @@ def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
     if not (path / "zarr.json").exists():
         raise StepMissing(f"no trials at {path}; run the trials first (nuanalysis run SPEC does).")
     remedy = "remove it and run the trials again"
+    for record in (path / "zarr.json", path / "trials" / "zarr.json"):
+        regular(unlinked(path, record), "the record of the trial store", error=DataError)
     with parsing(path, "the trial store", remedy, error=DataError):
         group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r", zarr_format=3)
         root, array = group.attrs.asdict(), group["trials"]
@@ -160,6 +163,7 @@ def _blank(rows: Floats) -> bool:
 def missing_batches(path: Path) -> list[int]:
     """Return the numbers of the batches still to do: not written, too short after an extension, or damaged."""
     layout, array = _open_trials(path)
+    own_tree(path, "the trial store")
     read = ((k, _read_batch(array, layout.trials(k))) for k in range(layout.n_batches))
     return [k for k, rows in read if rows is None or _blank(rows)]
 
@@ -194,6 +198,7 @@ def read_ensemble(path: Path, *, n_trials: int | None = None) -> xr.Dataset:
     Raises StepMissing if trials are not done yet, DataError if a batch is damaged.
     """
     layout, array = _open_trials(path)
+    own_tree(path, "the trial store")
     if n_trials is not None:
         if not 1 <= n_trials <= layout.n_trials:
             raise StepMissing(

@@ -146,8 +146,9 @@ class Kernel:
 def kernel(keep_open: Sequence[int]) -> Iterator[Kernel]:
     """A kernel of this interpreter on sockets of its own, gone with all its children afterwards.
 
-    No installed kernelspec is asked: the native one of ipykernel names ``sys.executable``.  Sockets are files in a
-    private folder, so that two runs cannot race for ports and nobody else can connect.
+    No installed kernelspec is asked: the native one of ipykernel names ``sys.executable``.  Nothing is imported from
+    the working directory, which may be a release of somebody else's.  Sockets are files in a private folder, so that
+    two runs cannot race for ports and nobody else can connect.
     """
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
@@ -167,8 +168,8 @@ def kernel(keep_open: Sequence[int]) -> Iterator[Kernel]:
     try:
         with log.open("wb") as stream:
             run_sync(manager.start_kernel)(
-                extra_arguments=["--HistoryManager.hist_file=:memory:"],
-                env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+                extra_arguments=["--HistoryManager.hist_file=:memory:", "--InteractiveShellApp.ignore_cwd=True"],
+                env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONSAFEPATH": "1"},
                 stdout=stream,
                 stderr=stream,
                 pass_fds=tuple(keep_open),

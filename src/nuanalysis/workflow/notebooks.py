@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from nuanalysis import errors
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.errors import EnvironmentFault, InputError, NuanalysisError, StoreLocked
 from nuanalysis.records import Carried, Record, carried, in_short, shown
-from nuanalysis.store import DOCUMENT, atomic_write, content, parsing, read_json, sweep, try_lock
+from nuanalysis.store import DOCUMENT, atomic_write, content, open_lock, own_tree, parsing, read_json, sweep, try_lock
 from nuanalysis.workflow._kernel import Cells, Progress, clean, kernel, mark_dead, run_cells
 from nuanalysis.workflow.parameters import check_notebook, code_cells, model_of, validate
 
@@ -310,18 +311,20 @@ def read_manifest(path: Path) -> dict[str, NotebookRun]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[int]:
     """Hold the run folder.  Kernels keep the lock open too, so an orphan of a killed runner is waited for."""
-    folder.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + LOCK_SECONDS
-    with (folder / ".run.lock").open("a") as stream:
+    own_tree(folder, "the run folder")
+    handle, until = open_lock(folder / ".run.lock"), time.monotonic() + LOCK_SECONDS
+    try:
         while True:
             try:
-                try_lock(stream.fileno(), folder)
+                try_lock(handle, folder)
                 break
             except BlockingIOError as error:
                 if time.monotonic() > until:
                     raise StoreLocked(f"another process runs notebooks in {folder}; wait for it, or stop it") from error
                 time.sleep(0.1)
-        yield stream.fileno()
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _now() -> str:

@@ -16,7 +16,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import at_hand
 from nuanalysis.publish import CampaignRow
 from nuanalysis.records import Record, shown
-from nuanalysis.store import atomic_write, refuse_folder
+from nuanalysis.store import atomic_write, own_tree, refuse_folder
 from nuanalysis.workflow import steps
 from nuanalysis.workflow.notebooks import MANIFEST, Outcome, check_all, notebook_folder, read_manifest, run_all
 from nuanalysis.workflow.spec import AnalysisSpec, read_spec
@@ -56,6 +56,7 @@ def checked(spec: Path, runs: Path) -> AnalysisSpec:
     asked = read_spec(spec)
     folder = runs / asked.name
     refuse_folder(folder, "the run folder")
+    own_tree(folder, "the run folder")
     for name in asked.names:
         at_hand(name)
     for sample in asked.sample:

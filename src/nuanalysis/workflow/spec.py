@@ -17,7 +17,7 @@ from nuanalysis.library.hypotheses import check_name
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.plot import slug
 from nuanalysis.records import Settings, faults_in_words, in_short, plain, setting
-from nuanalysis.store import parse_toml, text_of
+from nuanalysis.store import own_tree, parse_toml, text_of
 from nuanalysis.workflow import refuse_missing
 
 EACH = "each:"  # every source of a catalogue
@@ -243,7 +243,9 @@ def open_run(spec: str, run_folder: str) -> tuple[AnalysisSpec, Path]:
     """The spec and the run folder a notebook names, relative to where it runs.
 
     JupyterLab starts a notebook in the folder that holds it; then both are taken from the folder above.
+    Raises InputError as ``read_spec``, DataError for a run folder that links lead out of.
     """
     above = not Path(spec).exists() and (Path("..") / spec).exists()
     base = Path("..") if above else Path()
+    own_tree(base / run_folder, "the run folder")
     return read_spec(base / spec), base / run_folder
