@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +173,7 @@ def run(folder: Path) -> None:
 
 PROGRAMS: dict[str, Callable[[Path], None]] = {"products": products, "trials": trials, "events": events, "run": run}
 #: Kills of each program; the last write that is drawn, and the longest time in s from its beginning to the kill.
-KILLS = {"products": (40, 25, 0.01), "trials": (25, 20, 0.05), "events": (30, 4, 0.12), "run": (15, 40, 3.0)}
+KILLS = {"products": (40, 25, 0.01), "trials": (25, 20, 0.05), "events": (30, 4, 0.12), "run": (8, 40, 3.0)}
 
 
 # --- what the next user finds -----------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def torn(program: str, folder: Path, kept: list[str]) -> list[str]:
     return found
 
 
-LEFT = (".incoming", ".release")
+LEFT = (".incoming", ".release-", ".nuanalysis-caches")
 
 
 def leftovers(folder: Path, reference: Path) -> list[str]:
@@ -342,8 +342,8 @@ def campaign(
         left = leftovers(folder, reference) + [path.name for path in (root / "tmp").glob("nua-*")]
         if left or content(program, folder) != expected:
             same = same and content(program, folder) == expected
-            kills[-1] = Kill(**{**asdict(kills[-1]), "left_at_next_open": "; ".join(left)})
-            log(kills[-1])
+            kills[-1] = replace(kills[-1], left_at_next_open="; ".join(left))
+            print(f"round {round_} of {program} left {kills[-1].left_at_next_open or 'other bytes'}", flush=True)
     return kills, same
 
 
