@@ -42,19 +42,14 @@ RESULTS = (
     ("tracks", "real", "stack:snr", "Supernova remnants", "built-in", 0.0, 0.0, 0.0),
 )
 #: Sample, season, events, days.
-SEASONS = (
-    ("cascades-2023", "IC86", 60000, 3519.06),
-    ("tracks", "IC40", 36900, 376.36),
-    ("tracks", "IC79", 93133, 316.05),
-    ("tracks", "IC86-2011", 138322, 332.96),
-)
+SEASONS = (("cascades-2023", "cascades-2023", 200, 3519.06), ("tracks", "tracks", 200, 1025.37))
 CUTS = (("all events", 1.0), ("good runs", 0.97), ("quality", 0.8), ("declination and energy", 0.71))
 
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
 
 
-def events(rng: np.random.Generator, sample: str, origin: str, number: int) -> xr.Dataset:
+def events(rng: np.random.Generator, sample: str, origin: str, number: int, days: float = 3519.06) -> xr.Dataset:
     values = {
         "mjd": np.sort(rng.uniform(55700.0, 56000.0, number)),
         "right_ascension": rng.uniform(0.0, 2 * np.pi, number),
@@ -65,7 +60,8 @@ def events(rng: np.random.Generator, sample: str, origin: str, number: int) -> x
     if origin == "synthetic":
         values["component"] = rng.integers(0, 4, number)
     reference = "see https://doi.org/10.1126/science.adc9818"
-    return dataset(EVENTS, values, {"sample": sample, "origin": origin, "livetime_s": 3.04e8, "reference": reference})
+    attrs = {"sample": sample, "origin": origin, "livetime_s": 86400.0 * days, "reference": reference}
+    return dataset(EVENTS, values, attrs)
 
 
 def response(name: str) -> xr.Dataset:
@@ -348,8 +344,8 @@ def cut_flow() -> tuple[CutRow, ...]:
             sample=sample,
             season=season,
             cut=cut,
-            events=int(total * kept),
-            rate_hz=total * kept / (86400 * days),
+            events=round(total * kept / CUTS[-1][1]),
+            rate_hz=total * kept / CUTS[-1][1] / (86400 * days),
             exposure_d=days,
         )
         for sample, season, total, days in SEASONS
@@ -410,8 +406,9 @@ def make_run(folder: Path, found: Results | None = None, *, number: int = 200) -
     spec = hashlib.sha256((folder / "spec.toml").read_bytes()).hexdigest()
     (folder / "run.json").write_text(json.dumps({"schema": 1, "notebooks": {"01": {"inputs": {"spec": spec}}}}))
     write_zip(folder / "products" / "events-cascades-2023.zip", events(rng, "cascades-2023", "synthetic", number))
-    write_zip(folder / "products" / "events-tracks.zip", events(rng, "tracks", "real", number))
-    write_zip(folder / "products" / "response-cascades-2023.zip", response("cascades-2023"))
+    write_zip(folder / "products" / "events-tracks.zip", events(rng, "tracks", "real", number, 1025.37))
+    for name in ("cascades-2023", "tracks"):
+        write_zip(folder / "products" / f"response-{name}.zip", response(name))
     filled = tuple(
         one.model_copy(update={"answer": with_datasets(one.answer, rng)}) if one.section == "measure" else one
         for one in found.answers

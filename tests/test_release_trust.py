@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
@@ -203,10 +204,23 @@ def test_what_is_no_number_is_refused(run: Path, word: str) -> None:
             r"the south: its ts is 15\.1, expected",
         ),
         (("answers", 1, "answer", "n_pixels"), 190, r"190 directions at nside 4, the map 192 pixels"),
+        (("answers", 0, "answer", "provenance", "origin"), "real", r"origin is real, expected synthetic"),
+        (("answers", 0, "answer", "provenance", "seed"), 8, r"seed is 8, expected 7"),
+        (("answers", 0, "answer", "provenance", "sample"), "other", r"the run holds no sample other"),
+        (
+            ("answers", 0, "answer", "tested", "model_origin"),
+            "own",
+            r"model_origin of the packed map is '.*', expected 'own'",
+        ),
+        (("answers", 0, "answer", "profile_ts"), [1.0], r"its profile has 1 values at \d+ numbers of events"),
+        (("samples",), [], r"the run holds no sample cascades-2023"),
+        (("samples", 1, "seasons"), [], r"events of tracks, all seasons, is 200, expected 0"),
+        (("samples", 1, "livetime_s"), 86400.0, r"livetime of tracks in days is 1, expected 1025\.37"),
+        (("cut_flow", 3, "events"), 199, r"events of cascades-2023 after the last cut is 199, expected 200"),
     ],
 )
 def test_a_result_that_what_is_packed_does_not_bear_out_stops_the_build(
-    run: Path, keys: tuple[Any, ...], value: float, words: str
+    run: Path, keys: tuple[Any, ...], value: Any, words: str
 ) -> None:
     change_json(run / "results.json", *keys, value=value)
     with pytest.raises(DataError, match=words):
@@ -229,11 +243,85 @@ def test_a_p_value_and_trials_that_disagree_stop_the_build(run: Path) -> None:
 
 
 def test_a_season_and_its_events_that_disagree_stop_the_build(run: Path) -> None:
-    cards = json.loads((run / "results.json").read_text())["samples"]
-    season = {**cards[1]["seasons"][0], "name": "tracks", "n_events": 199}
-    change_json(run / "results.json", "samples", 1, "seasons", value=[season])
-    with pytest.raises(DataError, match=r"events of tracks is 199, expected 200"):
+    path = run / "products" / "events-tracks.zip"
+    write_zip(path, read_zip(path).isel(event=slice(1, None)))
+    with pytest.raises(DataError, match=r"events of tracks is 200, expected 199"):
         publish.build(run)
+
+
+def test_a_question_that_is_answered_twice_stops_the_build(run: Path) -> None:
+    answers = json.loads((run / "results.json").read_text())["answers"]
+    change_json(run / "results.json", "answers", value=[*answers, answers[0]])
+    with pytest.raises(DataError, match="measure template:pi0 on cascades-2023: it is answered twice"):
+        publish.build(run)
+
+
+def test_the_seasons_of_the_results_are_packed_all_of_them_and_no_other(run: Path) -> None:
+    for kind in ("events", "response"):
+        shutil.copyfile(run / "products" / f"{kind}-tracks.zip", run / "products" / f"{kind}-planted.zip")
+    assert not [name for name in release_files(publish.build(run, "DR0.2")) if "planted" in name]
+    shutil.copyfile(run / "products" / "response-planted.zip", run / "products" / "response-cascades-2023.zip")
+    with pytest.raises(DataError, match="holds the response of 'tracks'"):
+        publish.build(run)
+    for kind in ("response", "events"):
+        (run / "products" / f"{kind}-tracks.zip").unlink()
+        with pytest.raises(DataError, match=rf"{kind}-(tracks|cascades-2023)\.zip"):
+            publish.build(run)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "words"),
+    [
+        (("versions",), {}, "does not name the version of nuanalysis"),
+        (("versions", "numpy"), "\x1b[2J", r"results\.versions\.numpy holds control characters: \\x1b\[2J"),
+        (("left_out",), {"\x9b2J": "x"}, r"a name in results\.left_out holds control characters"),
+        (("inputs", 0, "citation"), "\u202eevil", r"results\.inputs\.0\.citation holds control characters"),
+        (("created",), "2026-13-45T99:00:00Z", "created: time data"),
+        (("samples", 0, "seasons", 0, "name"), "../../x", "should match pattern"),
+        (("samples", 0, "livetime_s"), 1e308, "less than or equal to"),
+    ],
+)
+def test_words_that_cannot_be_shown_or_believed_are_refused(
+    run: Path, keys: tuple[Any, ...], value: Any, words: str
+) -> None:
+    change_json(run / "results.json", *keys, value=value)
+    with pytest.raises(DataError, match=words):
+        publish.load_results(run)
+
+
+def test_words_of_others_stay_words_in_every_text_of_a_release(run: Path) -> None:
+    """Markdown passes HTML on, a brace ends an entry of BibTeX, and an address is left out however it is written."""
+    planted = "<script>alert(1)</script> |\n# Evil https:////evil.example } \\write18{id}\n@misc{evil,"
+    for keys in (("samples", 0, "note"), ("samples", 0, "label"), ("answers", 0, "answer", "tested", "label")):
+        change_json(run / "results.json", *keys, value=planted)
+    for key in ("title", "citation", "licence"):
+        change_json(run / "results.json", "inputs", 0, key, value=planted)
+    release = publish.build(run, "DR0.2")
+    for name in ("README.md", "report/index.html"):
+        assert "<script" not in (release / name).read_text()
+    assert "\n# Evil" not in (release / "README.md").read_text()
+    assert "//evil" not in (release / "report" / "index.html").read_text()
+    entries = (release / "citations.bib").read_text()
+    assert "\n@misc{evil" not in entries
+    assert "\\write" not in entries
+
+
+def test_a_figure_is_called_as_its_description_says(run: Path) -> None:
+    change_json(run / "figures" / "fluxes-synthetic.json", "slug", value="fluxes")
+    with pytest.raises(DataError, match="describes the figure 'fluxes', expected 'fluxes-synthetic'"):
+        publish.report(run)
+
+
+def test_a_matplotlibrc_changes_no_byte_of_a_figure(run: Path) -> None:
+    """One may lie in the working directory, which somebody else sent."""
+    path = run / "figures" / "fluxes-synthetic.png"
+    before = path.read_bytes()
+    with matplotlib.rc_context({"axes.facecolor": "red", "text.usetex": True, "lines.linewidth": 9.0}):
+        publish.draw(publish.load_results(run), run)
+    assert path.read_bytes() == before
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,14 +102,14 @@ def test_a_lock_in_the_place_of_which_something_else_lies_is_no_lock(plant: Plan
 # --- stores -----------------------------------------------------------------------------------------------------------
 
 
-def events() -> EventStore:
+def events(path: Path) -> EventStore:
     columns = ("mjd", "right_ascension", "declination", "log10_energy", "angular_error", "run")
     made = schema.dataset(
         schema.EVENTS,
         {name: np.arange(3) if name == "run" else np.full(3, 55000.0 if name == "mjd" else 0.5) for name in columns},
         {"sample": "toy", "origin": "synthetic", "livetime_s": 1.0, "reference": "toy"},
     )
-    store = EventStore(Path("events.zarr"))
+    store = EventStore(path)
     store.append("toy", made, "toy")
     return store
 
@@ -117,7 +119,7 @@ def test_an_event_store_holds_its_own_files_alone(
     plant: Plant, ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    store = events()
+    store = events(Path("events.zarr"))
     put(next(store.path.glob("manifests/*")), plant, ours)
     for call in (store.seasons, lambda: store.read("toy"), lambda: store.tag("x"), store.compact):
         with pytest.raises(DataError, match=r"the event store events\.zarr holds what is not its own"):
@@ -127,7 +129,7 @@ def test_an_event_store_holds_its_own_files_alone(
 def test_what_is_no_event_store_is_not_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signed lock says that a writer was killed; it may have been sent along with a link to a folder of ours."""
     monkeypatch.chdir(tmp_path)
-    store = events()
+    store = events(Path("events.zarr"))
     found = store.read("toy")
     shutil.rmtree(store.path)
     (tmp_path / "home").mkdir()
@@ -156,14 +158,89 @@ def test_a_trial_store_holds_its_own_files_alone(plant: Plant, name: str, ours: 
     assert ours.read_text() == "years of work"
 
 
-def test_a_bench_writes_no_trials_through_a_link(tmp_path: Path) -> None:
-    def rows(first: int, last: int) -> Floats:
-        return np.ones((last - first, 1))
+def ones(first: int, last: int) -> Floats:
+    """Trials of one column."""
+    return np.ones((last - first, 1))
 
+
+def test_a_bench_writes_no_trials_through_a_link(tmp_path: Path) -> None:
     wanted = Ensemble("scramble", "a" * 64, ("ts",), 4, 2, {})
     (tmp_path / "run" / "trials").mkdir(parents=True)
     (tmp_path / "home").mkdir()
     (tmp_path / "run" / "trials" / f"scramble-{'a' * 24}.zarr").symlink_to(tmp_path / "home")
     with pytest.raises(DataError, match="is a link to"):
-        Bench(tmp_path / "run").fill(wanted, rows)
+        Bench(tmp_path / "run").fill(wanted, ones)
     assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_an_event_store_that_claims_more_than_there_is_room_for_is_not_loaded(tmp_path: Path) -> None:
+    """A shape is a claim: what is not there costs nothing on disk."""
+    import icechunk
+    import zarr
+
+    store = events(tmp_path / "events.zarr")
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(store.path)))
+    session = repository.writable_session("main")
+    season = zarr.open_group(session.store, mode="r+")["events/toy"]
+    for _, column in season.arrays():
+        column.resize((10**11,))
+    session.commit("much")
+    with pytest.raises(DataError, match=r"season 'toy' of the event store .* holds [\d,]+ bytes unpacked, expected at"):
+        store.read("toy")
+
+
+def change(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+GZIP = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "gzip", "configuration": {"level": 1}}]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("trials/zarr.json", {"codecs": GZIP}, "not packed as bytes and crc32c"),
+        ("trials/zarr.json", {"codecs": GZIP[:1]}, "not packed as bytes and crc32c"),
+        ("trials/zarr.json", {"fill_value": 7.0}, "with NaN for what is not there"),
+        ("trials/zarr.json", {"codecs": 1}, "the trial store"),
+        ("zarr.json", {"attributes": {"format": "nuanalysis-trials/1", "fingerprint": "a", "columns": ["ts"],
+                                      "attrs": [1]}}, "its attributes are no table"),
+    ],
+)  # fmt: skip
+def test_a_trial_store_is_packed_as_ours_are(name: str, changes: dict[str, object], words: str, tmp_path: Path) -> None:
+    """Another packing could unpack to any size, another filling makes trials of batches that are lost."""
+    path = tmp_path / "trials.zarr"
+    ensembles.create_ensemble(path, fingerprint="a" * 64, columns=("ts",), n_trials=4, batch=2, attrs={})
+    change(path / name, **changes)
+    for call in (ensembles.ensemble_layout, ensembles.missing_batches, ensembles.read_ensemble):
+        with pytest.raises(DataError, match=words):
+            call(path)
+
+
+def test_a_trial_store_for_more_than_anybody_waits_for_is_read_as_far_as_asked(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "trials" / f"scramble-{'a' * 24}.zarr"
+    ensembles.create_ensemble(path, fingerprint="a" * 64, columns=("ts",), n_trials=10**9, batch=1, attrs={})
+    started = time.monotonic()
+    found = Bench(tmp_path / "run").fill(Ensemble("scramble", "a" * 64, ("ts",), 3, 1, {}), ones)
+    assert found["ts"].values.tolist() == [1.0, 1.0, 1.0]
+    assert time.monotonic() - started < 10.0
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sound"),
+    [("ts", np.nan, False), ("ts", np.inf, False), ("n_signal", 1e300, False), ("log_weight", 1e308, False),
+     ("n_signal", np.nan, False), ("index", np.nan, True), ("index", -np.inf, False), ("ts", 1e9, True)],
+)  # fmt: skip
+def test_trials_hold_numbers_that_a_trial_can_have(column: str, value: float, sound: bool, tmp_path: Path) -> None:
+    columns = ("ts", "n_signal", "index", "log_weight")
+    path = tmp_path / "trials" / f"scramble-{'a' * 24}.zarr"
+    wanted = Ensemble("scramble", "a" * 64, columns, 4, 4, {})
+    ensembles.create_ensemble(path, fingerprint="a" * 64, columns=columns, n_trials=4, batch=4, attrs={})
+    values = np.ones((4, 4))
+    values[2, columns.index(column)] = value
+    ensembles.write_batch(path, 0, values)
+    if sound:
+        assert Bench(tmp_path).fill(wanted, ones).sizes["trial"] == 4
+    else:
+        with pytest.raises(DataError, match=f"holds what cannot be:\n  - '{column}' has 1 values"):
+            Bench(tmp_path).fill(wanted, ones)

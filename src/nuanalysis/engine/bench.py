@@ -13,6 +13,7 @@ import numpy as np
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.executors import Executor, Serial, Threads
 from nuanalysis.engine.progress import Progress, Silent
+from nuanalysis.errors import DataError, refuse
 from nuanalysis.likelihood.statistics import statistic
 from nuanalysis.model import Statistic
 from nuanalysis.schema import Floats
@@ -20,6 +21,8 @@ from nuanalysis.store import ENDING, Named, ensembles, read_object, sweep, unlin
 
 #: Records of a problem that hold functions: known by their names.
 NAMED: Named = {Statistic: statistic}
+_MOST = 1e15  # of any number of a trial
+_ALWAYS = ("ts", "n_signal", "n_injected", "log_weight")  # finite, whatever the fit; others may be NaN where nothing is
 Rows = Callable[[int, int], Floats]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -113,7 +116,7 @@ class Bench:
             path, fingerprint=wanted.key, columns=wanted.columns, n_trials=wanted.n, batch=batch, attrs=wanted.attrs
         )
         total = ensembles.ensemble_layout(path).n_trials
-        missing = [k for k in ensembles.missing_batches(path) if k * batch < wanted.n]
+        missing = ensembles.missing_batches(path, n_trials=wanted.n)
         if missing:
             self._lend(shared)
         n, done = wanted.n, wanted.n - sum(min(batch, wanted.n - k * batch) for k in missing)
@@ -127,11 +130,13 @@ class Bench:
                 note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
                 self.progress.move(f"{wanted.kind} trials", min(done, n), n, note)
         except KeyboardInterrupt:
-            n = min([n, *(k * batch for k in ensembles.missing_batches(path))])  # before the first that is missing
+            n = min(
+                [n, *(k * batch for k in ensembles.missing_batches(path, n_trials=n))]
+            )  # before the first that is missing
             if self.patient or not n:
                 raise
             self.progress(f"interrupted: {n:,} of {wanted.n:,} {wanted.kind} trials are used")
-        return ensembles.read_ensemble(path, n_trials=n)
+        return _refuse_nonsense(ensembles.read_ensemble(path, n_trials=n), path)
 
     def _lend(self, shared: Iterable[Kept]) -> None:
         """Put what tasks share where other processes find it.
@@ -144,6 +149,21 @@ class Bench:
                     sweep(unlinked(self.folder, one.path).parent)
                     write_object(one.path, one.value, NAMED)
                     self._lent.add(one.path)
+
+
+def _refuse_nonsense(trials: xr.Dataset, path: Path) -> xr.Dataset:
+    """The trials.  Raises DataError for numbers that no trial has: the store may come from somebody else."""
+    refuse(
+        (
+            f"'{name}' has {int(wrong.sum())} values that are no number or beyond {_MOST:g}"
+            for name, column in trials.data_vars.items()
+            if (wrong := ~(np.abs(column.values) <= _MOST) & ~(np.isnan(column.values) & (name not in _ALWAYS))).any()
+        ),
+        f"the trial store {path} holds what cannot be",
+        "Remove it and call again.",
+        error=DataError,
+    )
+    return trials
 
 
 def _batch(rows: Rows, batch: int, total: int, k: int) -> Floats:

@@ -16,6 +16,7 @@ from nuanalysis.plot.canvas import Figure
 from nuanalysis.schema import ORIGINS as SAMPLE_ORIGINS
 
 DPI = 160
+LONGEST = 100  # letters of a name in a file name, which may hold 255 of them all
 ORIGINS = (*SAMPLE_ORIGINS, "mixed")
 SECTIONS = ("headline", "maps", "trials", "stacking", "samples", "other")
 
@@ -57,9 +58,9 @@ def slug(hypothesis: str) -> str:
     """
     words = hypothesis.lower().replace(" + ", "-and-").replace(",", "_")
     short = re.sub(r"[^a-z0-9._+-]+", "-", words).strip("-.")
-    if "?" not in hypothesis:
+    if "?" not in hypothesis and len(short) <= LONGEST:
         return short
-    # Rules and parameters may be long, and differ in what a file name cannot hold.
+    # Rules, parameters and paths may be long; rules differ in what a file name cannot hold.
     return f"{short[:60].rstrip('-.')}-{hashlib.sha256(hypothesis.encode()).hexdigest()[:8]}"
 
 
@@ -90,7 +91,7 @@ def png(figure: Figure) -> bytes:
 def plain(text: str) -> str:
     """The text without a single address that a reader's program could fetch: DOIs stay, as text."""
     text = re.sub(r"https?://(?:dx\.)?doi\.org/", "doi:", text)
-    return re.sub(r"(?:[a-z][a-z0-9+.-]*:)?//(?=\w)", "", text)
+    return re.sub(r"(?:[a-z][a-z0-9+.-]*:)?/{2,}(?=\w)", "", text)
 
 
 def figure_html(figure: Figure, *, alt: str, caption: str) -> str:

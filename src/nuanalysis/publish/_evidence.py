@@ -7,7 +7,7 @@ sums: to TOLERANCE.  What an answer calls not known is not doubted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from nuanalysis.answers.significance import SignificanceAnswer
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import PrecisionError
-from nuanalysis.publish._results import Entry, Results
+from nuanalysis.publish._results import Entry, Results, SampleCard
 from nuanalysis.records import Chance, Unknown
 
 TOLERANCE = 1e-6  # relative
 SMOOTHED = 1e-2  # relative, of the integral of a map: each event is spread by a transform on the sphere
+_DAY = 86400.0  # s
 _PARTS = " + "  # joins the names of samples that are analysed together
 
 
@@ -59,6 +60,17 @@ def _weighted(said: Chance | Unknown, ts: float, background: xr.Dataset | None) 
     yield from _differ("ess", said.ess, found.ess)
 
 
+def _same_model(answer: MeasureAnswer) -> Iterator[str]:
+    """What a map says of its hypothesis: whether it may go out hangs on that."""
+    said = {"hypothesis": answer.tested.hypothesis, "model_origin": answer.tested.model_origin}
+    for name, expected in said.items():
+        if answer.map is not None and (found := answer.map.attrs.get(name, expected)) != expected:
+            yield f"{name} of the packed map is {found!r}, expected {expected!r}"
+    n_signal, ts = answer.profile_n_signal, answer.profile_ts
+    if len(n_signal) != len(ts):
+        yield f"its profile has {len(ts)} values at {len(n_signal)} numbers of events"
+
+
 def _measured(answer: MeasureAnswer) -> Iterator[str]:
     if answer.trials is None or answer.map is None:
         yield "its trials or its map are not among the products"
@@ -66,6 +78,7 @@ def _measured(answer: MeasureAnswer) -> Iterator[str]:
     if answer.map is not None:
         if "ts" in answer.map.attrs:
             yield from _differ("fitted.ts, of the packed map,", answer.fitted.ts, float(answer.map.attrs["ts"]))
+        yield from _same_model(answer)
         whole = float(answer.map["ts_density"].values.mean()) * 4.0 * np.pi
         yield from _differ("fitted.ts, the integral of the packed map,", answer.fitted.ts, whole, SMOOTHED)
 
@@ -165,14 +178,41 @@ def _found(entry: Entry) -> Iterator[str]:
 
 
 def sample_faults(results: Results) -> Iterator[str]:
-    """Answers that are about other numbers of events than their samples hold."""
+    """What answers say of their samples, samples of their seasons, and the cut flow of both, where they disagree."""
     held = {sample.sample: sample for sample in results.samples}
+    if len(held) < len(results.samples):
+        yield "a sample is listed twice"
+    asked = [(entry.section, entry.sample, entry.name) for entry in results.answers]
+    yield from (f"{section} {name} on {sample}: it is answered twice" for section, sample, name in _twice(asked))
     for entry in results.answers:
-        about, parts = entry.answer.provenance, entry.sample.split(_PARTS)
-        if all(part in held for part in parts):
-            expected = sum(held[part].n_events for part in parts)
-            found = _differ("events", about.n_events, expected)
-            yield from (f"{entry.section} {entry.name} on {entry.sample}: {fault}" for fault in found)
+        found = _about(entry, held, results.seed)
+        yield from (f"{entry.section} {entry.name} on {entry.sample}: {fault}" for fault in found)
+    for sample in results.samples:
+        days = sum(one.livetime_d for one in sample.seasons)
+        events = sum(one.n_events for one in sample.seasons)
+        yield from _differ(f"events of {sample.sample}, all seasons,", sample.n_events, events)
+        yield from _differ(f"livetime of {sample.sample} in days", sample.livetime_s / _DAY, days)
+        for season in sample.seasons:
+            last = [row.events for row in results.cut_flow if (row.sample, row.season) == (sample.sample, season.name)]
+            if last:
+                yield from _differ(f"events of {season.name} after the last cut", last[-1], season.n_events)
+
+
+def _about(entry: Entry, held: Mapping[str, SampleCard], seed: int) -> Iterator[str]:
+    about, parts = entry.answer.provenance, entry.sample.split(_PARTS)
+    if missing := [part for part in parts if part not in held]:
+        yield f"the run holds no sample {' and '.join(missing)}"
+        return
+    yield from _differ("events", about.n_events, sum(held[part].n_events for part in parts))
+    yield from _differ("seed", about.seed, seed)
+    origins = {held[part].origin for part in parts}
+    expected = origins.pop() if len(origins) == 1 else "mixed"
+    if about.origin != expected:
+        yield f"origin is {about.origin}, expected {expected}"
+
+
+def _twice(names: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
 def season_faults(results: Results, season: str, events: xr.Dataset) -> Iterator[str]:
@@ -180,7 +220,7 @@ def season_faults(results: Results, season: str, events: xr.Dataset) -> Iterator
     for sample in results.samples:
         for one in sample.seasons:
             if one.name == season:
-                days = float(events.attrs["livetime_s"]) / 86400.0
+                days = float(events.attrs["livetime_s"]) / _DAY
                 yield from _differ(f"events of {season}", one.n_events, events.sizes["event"])
                 yield from _differ(f"livetime of {season} in days", one.livetime_d, days)
                 if events.attrs["origin"] != sample.origin:

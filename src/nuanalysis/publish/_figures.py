@@ -141,6 +141,8 @@ def load_figures(run_folder: Path) -> tuple[Shown, ...]:
         if not os.path.lexists(one.path):
             raise DataError(f"{path} has no picture beside it; {_DRAW}")
         unlinked(run_folder, one.path)
+        if one.sidecar.slug != path.stem:
+            raise DataError(f"{path} describes the figure '{one.sidecar.slug}', expected '{path.stem}'; {_DRAW}")
         found.append(one)
     return tuple(sorted(found, key=lambda one: (one.sidecar.rank, one.sidecar.slug)))
 

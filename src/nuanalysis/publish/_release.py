@@ -113,9 +113,9 @@ class Draft:
         shutil.copyfile(source, target)
 
     def seasons(self, kind: str) -> list[Path]:
-        """Events or responses of all seasons, sorted.  Raises DataError for a link."""
-        found = sorted((self.run_folder / "products").glob(f"{kind}-*.zip"))
-        return [unlinked(self.run_folder, path) for path in found]
+        """Events or responses of all seasons that the results name, sorted.  Raises DataError for a link."""
+        names = sorted(season.name for sample in self.run.samples for season in sample.seasons)
+        return [unlinked(self.run_folder, self.run_folder / "products" / f"{kind}-{name}.zip") for name in names]
 
 
 def _marked(stem: str, origin: str) -> str:
@@ -142,6 +142,8 @@ def _add_events(draft: Draft) -> None:
 def _add_responses(draft: Draft) -> None:
     for path in draft.seasons("response"):
         response = check(read_zip(path), RESPONSE, source=str(path))
+        if response.attrs["name"] != path.stem.removeprefix("response-"):
+            raise DataError(f"{path} holds the response of {response.attrs['name']!r}. {_AGAIN}")
         draft.write(f"response/{path.stem}.fits", response_fits(response, draft.stamp(_QUOTED)))
         write_zip(draft.folder / f"response/{path.stem}.zarr.zip", response.assign_attrs(origin=_QUOTED))
 

@@ -7,16 +7,17 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
 from nuanalysis import store
 from nuanalysis.answers import QUESTIONS, Answer, answer_of
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.errors import DataError, InputError, StepMissing, refuse
+from nuanalysis.errors import DataError, InputError, StepMissing, printable, refuse
 from nuanalysis.plot import slug
 from nuanalysis.publish._ranges import range_faults
 from nuanalysis.records import Record, faults_in_words, shown, table
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "2"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0)]
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Amount = Annotated[float, Field(ge=0, le=1e15)]
+SeasonName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 A = TypeVar("A", bound=Answer)
+
+
+def _is_moment(text: str) -> str:
+    datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    return text
+
+
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(_is_moment)]
 
 
 class InputFile(Record):
@@ -55,7 +64,7 @@ class Input(Record):
 class Season(Record):
     """A part of a sample."""
 
-    name: str = shown("season")
+    name: SeasonName = shown("season")
     n_events: Count = shown("events")
     livetime_d: Amount = shown("livetime", unit="d", form=".2f")
 
@@ -221,8 +230,24 @@ def read_results(document: object, *, source: str) -> Results:
         for number, one in enumerate(found.answers)
         for fault in range_faults(one.answer, one.answer.provenance.n_events, f"answers.{number}.answer.")
     ]
+    if not found.versions.get("nuanalysis"):
+        faults.append("versions does not name the version of nuanalysis")
+    faults += [f"{place} holds control characters: {printable(text)}" for place, text in _unprintable(document)]
     refuse([*faults, *_altered(document, found.to_dict())], what, remedy, error=DataError)
     return found
+
+
+def _unprintable(said: Any, place: str = "results") -> Iterator[tuple[str, str]]:
+    """Words that would move a cursor, or hide what stands before them, wherever a text of the release is shown."""
+    if isinstance(said, str) and printable(said) != said:
+        yield place, said
+    elif isinstance(said, Mapping):
+        for key, value in said.items():
+            yield from _unprintable(str(key), f"a name in {place}")
+            yield from _unprintable(value, f"{place}.{printable(str(key))}")
+    elif isinstance(said, list):
+        for number, one in enumerate(said):
+            yield from _unprintable(one, f"{place}.{number}")
 
 
 def _altered(said: Any, anew: Any, place: str = "") -> Iterator[str]:

@@ -123,7 +123,13 @@ def _author(item: Input) -> str:
 
 
 def _tex(text: str) -> str:
-    return re.sub(r"(?<!\\)([&%#_$])", r"\\\1", text)
+    """The text inside a field of BibTeX: braces would end the entry, a backslash begin a command."""
+    return re.sub(r"([&%#_$])", r"\\\1", re.sub(r"[\\{}\s]+", " ", text))
+
+
+def _cell(text: str) -> str:
+    """The text inside a table of Markdown, whose readers take '<' for HTML."""
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("<", "&lt;")
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
@@ -148,7 +154,7 @@ def readme(run: Results, about: Recipe, name: str, version: str, listed: Sequenc
     """README.md: what this is, what is real and what is synthetic, what each file holds, how to check it."""
     return rendered(
         "README.md.j2",
-        {},
+        {"cell": _cell},
         name=name,
         about=about,
         version=version,

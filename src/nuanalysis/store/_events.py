@@ -20,7 +20,7 @@ from nuanalysis import schema
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, NuanalysisError, StepMissing, StoreLocked, did_you_mean, refuse
 from nuanalysis.store._files import LOCK_TIMEOUT_S, first_line, is_refusal, locked, refusal
-from nuanalysis.store._foreign import own_tree
+from nuanalysis.store._foreign import MAP, own_tree, refuse_size
 from nuanalysis.store._zarr import CHUNK, for_disk, load, open_group, write_buffers, write_group
 
 EVENTS_FORMAT = "nuanalysis-events/1"
@@ -117,7 +117,9 @@ class EventStore:
             known = _seasons(store)
             if season not in known:
                 raise InputError(f"no season '{season}' in {self.path}.{did_you_mean(season, known)}")
-            events = load(open_group(store, f"events/{season}"))
+            found = open_group(store, f"events/{season}")
+            refuse_size(self.path, f"season '{season}' of the event store", found.nbytes, MAP, error=DataError)
+            events = load(found)
         events = events[[name for name in schema.EVENTS.columns if name in events]]
         schema.check(events, schema.EVENTS, source=f"season '{season}' of {self.path}")
         if not np.isfinite(window).any():

@@ -15,11 +15,12 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.schema import Floats
 from nuanalysis.store._files import LOCK_TIMEOUT_S, atomic_write, locked, sweep
-from nuanalysis.store._foreign import own_tree, parsing, regular, unlinked
+from nuanalysis.store._foreign import own_tree, parsing, read_json, unlinked
 from nuanalysis.store._zarr import plain, to_buffer
 
 TRIALS_FORMAT = "nuanalysis-trials/1"
 MOST_TRIALS = 1_000_000_000
+_CODECS = ["bytes", "crc32c"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,9 @@ def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
     if not (path / "zarr.json").exists():
         raise StepMissing(f"no trials at {path}; run the trials first (nuanalysis run SPEC does).")
     remedy = "remove it and run the trials again"
+    what = "the record of the trial store"
     for record in (path / "zarr.json", path / "trials" / "zarr.json"):
-        regular(unlinked(path, record), "the record of the trial store", error=DataError)
+        about = read_json(unlinked(path, record), what, remedy)
     with parsing(path, "the trial store", remedy, error=DataError):
         group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r", zarr_format=3)
         root, array = group.attrs.asdict(), group["trials"]
@@ -142,6 +144,11 @@ def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
         layout = EnsembleLayout(str(root["fingerprint"]), tuple(root["columns"]), shape[0], chunks[0], root["attrs"])
         if shape != (shape[0], len(layout.columns)) or chunks != (chunks[0], shape[1]) or array.dtype != np.float64:
             raise ValueError(f"its array is {shape} of {array.dtype} in chunks {chunks}")
+        if not isinstance(layout.attrs, dict):
+            raise ValueError("its attributes are no table")
+        if [one["name"] for one in about["codecs"]] != _CODECS or about["fill_value"] != "NaN":
+            # anything else could unpack to more than there is room for, or make trials of batches that are lost
+            raise ValueError(f"it is not packed as {' and '.join(_CODECS)}, with NaN for what is not there")
         if not 1 <= shape[0] <= MOST_TRIALS or len(set(map(str, layout.columns))) != len(layout.columns):
             raise ValueError(f"it is for {shape[0]:,} trials of {layout.columns}, expected at most {MOST_TRIALS:,}")
     return layout, array
@@ -160,11 +167,16 @@ def _blank(rows: Floats) -> bool:
     return bool(np.isnan(rows).all(axis=1).any())
 
 
-def missing_batches(path: Path) -> list[int]:
-    """Return the numbers of the batches still to do: not written, too short after an extension, or damaged."""
+def missing_batches(path: Path, *, n_trials: int = MOST_TRIALS) -> list[int]:
+    """Return the numbers of the batches still to do: not written, too short after an extension, or damaged.
+
+    n_trials : of the first so many alone; a store may say that it is for more than anybody waits for.
+    """
     layout, array = _open_trials(path)
     own_tree(path, "the trial store")
-    read = ((k, _read_batch(array, layout.trials(k))) for k in range(layout.n_batches))
+    read = (
+        (k, _read_batch(array, layout.trials(k))) for k in range(-(-min(n_trials, layout.n_trials) // layout.batch))
+    )
     return [k for k, rows in read if rows is None or _blank(rows)]
 
 

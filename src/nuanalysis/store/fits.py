@@ -59,7 +59,8 @@ class Field:
 def ascii_words(text: str) -> str:
     """The text as FITS headers hold it."""
     named = {"π": "pi", "⁰": "0", "γ": "gamma", "ν": "nu", "±": "+-", "–": "-", "−": "-", "×": "x", "σ": "sigma"}
-    return "".join(named.get(c, c) for c in text).encode("ascii", "replace").decode()
+    shown = "".join(named.get(c, c if c.isprintable() else " ") for c in text)
+    return shown.encode("ascii", "replace").decode()
 
 
 def table_hdu(name: str, fields: Sequence[Field], cards: Sequence[Card]) -> Any:
