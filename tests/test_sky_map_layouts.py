@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,6 +85,32 @@ def galprop(path: Path, unit: str | None, column: str, order: Any = slice(None))
     return write(path, table({"Spectra": CUBE[:, order] / 1e3}), energies)
 
 
+def bands(path: Path, name: str, axis: str = "ENERGY", *, card: bool = False) -> Path:
+    """As gammapy writes maps on a HEALPix grid: channels, energies, and edges halfway between them."""
+    low, high = (ENERGIES * 1e-3 * 10.0**shift for shift in (-0.6, 0.4))
+    stem = {"ENERGY": "E"}.get(axis, axis)
+    columns = {"CHANNEL": np.arange(4), axis: ENERGIES * 1e-3, f"{stem}_MIN": low, f"{stem}_MAX": high}
+    units = dict.fromkeys(list(columns)[1:], "TeV")
+    beside = fits.BinTableHDU.from_columns(
+        [fits.Column(key, "D" if key in units else "K", array=x, unit=units.get(key)) for key, x in columns.items()],
+        name=name,
+    )
+    named = {f"CHANNEL{k + 1}": one for k, one in enumerate(CUBE.T)}
+    return write(path, table(named, BUNIT=UNIT, BANDSHDU=name if card else None), beside)
+
+
+def edges(path: Path) -> Path:
+    """Edges of bins, each in a unit of its own."""
+    low, high = ENERGIES * 10.0**-0.5, ENERGIES * 10.0**0.5
+    columns = [
+        fits.Column("CHANNEL", "K", array=np.arange(4)),
+        fits.Column("E_MIN", "D", array=low * 1e6, unit="keV"),
+        fits.Column("E_MAX", "D", array=high, unit="GeV"),
+    ]
+    beside = fits.BinTableHDU.from_columns(columns, name="EBOUNDS")
+    return write(path, table({"Spectra": CUBE}, units={"Spectra": UNIT}), beside)
+
+
 def hermes(path: Path, comment: str, order: Any = slice(None)) -> Path:
     tables = []
     for energy, values in zip(ENERGIES[order], CUBE.T[order], strict=True):
@@ -116,6 +142,11 @@ EQUAL: dict[str, tuple[Callable[[Path], Path], dict[str, str]]] = {
     "galprop, column called MeV": (lambda p: galprop(p / "m.fits", None, "MeV"), MEV),
     "galprop, unit in brackets": (lambda p: galprop(p / "m.fits", None, "Energy [MeV]"), MEV),
     "galprop, falling": (lambda p: galprop(p / "m.fits", "MeV", "Energy", slice(None, None, -1)), MEV),
+    "gammapy": (lambda p: bands(p / "m.fits", "SKYMAP_BANDS", card=True), {"flavour": "each"}),
+    "gammapy, true energy": (lambda p: bands(p / "m.fits", "SKYMAP_BANDS", "ENERGY_TRUE"), {"flavour": "each"}),
+    "gammapy, for the Fermi tools": (lambda p: bands(p / "m.fits", "EBOUNDS"), {"flavour": "each"}),
+    "gammapy, of true energy for them": (lambda p: bands(p / "m.fits", "ENERGIES", "ENERGY_TRUE"), {"flavour": "each"}),
+    "edges in two units": (lambda p: edges(p / "m.fits"), {"flavour": "each"}),
     "hermes, J in its comment": (lambda p: hermes(p / "m.fits", "[J]"), {"flavour": "each"}),
     "hermes, shuffled": (lambda p: hermes(p / "m.fits", "[ J ] of the map", SHUFFLED), {"flavour": "each"}),
     "hdf5, unit": (lambda p: hdf5(p / "m.h5"), PLACED),
@@ -192,6 +223,59 @@ def test_pixels_that_are_none(tmp_path, pixels, message):
     path = write(tmp_path / "m.fits", table({"PIXEL": np.array(pixels), "T": np.ones(3)}, INDXSCHM="EXPLICIT"))
     with pytest.raises(InputError, match=message):
         read_template(path, units="relative", fill=0)
+
+
+@pytest.mark.parametrize("code", ["K", "I", "E", "D"])
+def test_a_column_pixel_of_any_type_of_number_says_which_pixel_a_row_is(tmp_path, code):
+    order = np.random.default_rng(1).permutation(N_PIXELS)
+    columns = [fits.Column("PIXEL", code, array=order), fits.Column("F", "D", array=ONE[order])]
+    made = fits.BinTableHDU.from_columns(columns, header=table({"F": ONE}).header[:0])
+    made.header.update({"PIXTYPE": "HEALPIX", "NSIDE": NSIDE, "ORDERING": "RING", "COORDSYS": "G"})
+    same(read_template(write(tmp_path / "m.fits", made), units="relative"), ALONE)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+def test_rows_that_a_column_counts_in_another_order_are_not_taken_in_theirs(tmp_path, first, kind):
+    order = np.random.default_rng(1).permutation(N_PIXELS)
+    shuffled = {"HPX": (order + first).astype(kind), "F": ONE[order]}
+    path = write(tmp_path / "m.fits", table(shuffled))
+    with pytest.raises(InputError, match="its column 'HPX' counts the rows in another order") as caught:
+        read_template(path, units="relative", column="F")
+    assert "leave it out" not in str(caught.value)
+    in_order = {"HPX": (np.arange(N_PIXELS) + first).astype(kind), "F": ONE}
+    same(read_template(write(tmp_path / "n.fits", table(in_order)), units="relative", column="F"), ALONE)
+    if not first:
+        named = {"PIXEL": shuffled["HPX"], "F": shuffled["F"]}
+        same(read_template(write(tmp_path / "p.fits", table(named)), units="relative"), ALONE)
+
+
+def test_pixels_of_hdf5_in_another_order_are_not_passed_over(tmp_path):
+    order = np.random.default_rng(1).permutation(N_PIXELS)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["pixel"], file["flux"] = order, ONE[order]
+    said = {"frame": "galactic", "ordering": "ring", "units": "relative", "map": "/flux"}
+    with pytest.raises(InputError, match="/pixel counts the values of /flux in another order"):
+        read_template(tmp_path / "m.h5", **said)
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["flux"][...] = file["flux"][()][np.argsort(file["pixel"])]
+        del file["pixel"]
+    same(read_template(tmp_path / "m.h5", **said), ALONE)
+
+
+def test_numbers_of_hdf5_that_are_no_values_yet_are_not_taken_for_them(tmp_path):
+    gone = np.arange(N_PIXELS) % 7 == 0
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        made = file.create_dataset("flux", data=np.where(gone, 9.96921e36, ONE))
+        made.attrs["_FillValue"] = np.float64(9.96921e36)
+    said = {"frame": "galactic", "ordering": "ring", "units": "relative"}
+    with pytest.raises(InputError, match=f"{gone.sum()} pixels are NaN or infinite; .*fill=0"):
+        read_template(tmp_path / "m.h5", **said)
+    same(read_template(tmp_path / "m.h5", **said, fill=0), read_array(np.where(gone, 0.0, ONE), **said))
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["flux"].attrs["scale_factor"] = 1e-3
+    with pytest.raises(InputError, match="/flux is packed by its attribute scale_factor"):
+        read_template(tmp_path / "m.h5", **said, fill=0)
 
 
 def test_explicit_without_pixels_is_not_guessed(tmp_path):
@@ -277,6 +361,19 @@ def test_a_multi_order_map_is_read_at_its_finest_order(tmp_path):
         "pixels of several sizes read at nside 16",
         "its units are sr-1: read as relative: the map is normalised",
     )
+
+
+@pytest.mark.parametrize("unit", ["pix-1", ""])
+def test_sums_over_pixels_of_several_sizes_are_no_density(tmp_path, unit):
+    # A coarse pixel holds more of a whole: read as a density it would shine the brighter.
+    uniq = np.concatenate([[4], np.arange(20, 64)])  # one of order 0, and what is left of the sky in order 1
+    values = np.concatenate([[4.0], np.ones(44)])
+    path = write(tmp_path / "m.fits", table({"UNIQ": uniq, "PROB": values}, units={"PROB": unit}, ORDERING="NUNIQ"))
+    words = {} if unit else {"units": "GeV-1 cm-2 s-1 per pixel", "flavour": "each", "energy": "100TeV", "sure": "flux"}
+    with pytest.raises(InputError, match="sums over pixels, and its pixels differ in size; divide each by the area"):
+        read_template(path, **words)
+    density = table({"UNIQ": uniq, "PROBDENSITY": np.ones(45)}, units={"PROBDENSITY": "sr-1"}, ORDERING="NUNIQ")
+    assert read_template(write(tmp_path / "n.fits", density)).maps == pytest.approx(1 / (4 * np.pi))
 
 
 def test_finer_pixels_than_are_kept_give_their_mean(monkeypatch):
@@ -379,7 +476,79 @@ def test_a_normalised_cube_still_has_to_say_of_what_it_is_relative(tmp_path):
     assert read_array(CUBE, **words, units="relative dN/dE").flux == 0.0
 
 
+def test_numbers_of_channels_are_no_energies(tmp_path):
+    columns = {"CHANNEL": np.arange(1, 5), "A": np.arange(1, 5), "B": ENERGIES}
+    beside = fits.BinTableHDU.from_columns([fits.Column(k, "D", array=x) for k, x in columns.items()], name="ENERGIES")
+    path = write(tmp_path / "m.fits", table({"Spectra": CUBE}, units={"Spectra": UNIT}), beside)
+    with pytest.raises(InputError, match=r"ENERGIES does not show which column has the energies \(A, B\); name it"):
+        read_template(path, flavour="each", energies_unit="TeV")
+    with fits.open(path, mode="update") as units:
+        units["ENERGIES"].columns["B"].name = "ENERGY"
+    same(read_template(path, flavour="each", energies_unit="GeV"), WANTED)
+
+
+def test_single_values_by_pixel_and_channel_say_what_to_write(tmp_path):
+    rows = {"PIX": np.arange(4), "CHANNEL": np.arange(4), "VALUE": np.ones(4)}
+    path = write(tmp_path / "m.fits", table(rows, INDXSCHM="SPARSE", BUNIT=UNIT))
+    with pytest.raises(InputError, match="sparse=False in gammapy") as caught:
+        read_template(path, flavour="each")
+    assert str(caught.value).count("\n  - ") == 1
+
+
+def test_units_that_header_and_columns_state_must_agree(tmp_path):
+    mev = "MeV-1 cm-2 s-1 sr-1"
+    said = {"flavour": "each", "energy": "100TeV"}
+    path = write(tmp_path / "m.fits", table({"F": ONE}, units={"F": mev}, UNITS=UNIT))
+    with pytest.raises(InputError, match=f"its header and columns state the units '{UNIT}' and '{mev}'"):
+        read_template(path, **said)
+    path = write(tmp_path / "n.fits", table({"A": ONE, "B": 1e-3 * ONE}, units={"A": UNIT, "B": mev}))
+    with pytest.raises(InputError, match="say column= of those of one"):
+        read_template(path, **said, units=UNIT, energies=[1e4, 1e5], energies_unit="GeV")
+    found, other = (read_template(path, **said, column=name) for name in "AB")
+    assert other.flux == pytest.approx(found.flux, rel=1e-12)
+
+
+def test_a_toml_file_beside_a_fits_map_is_heard_as_the_refusal_says(tmp_path):
+    path = write(tmp_path / "m.fits", table({"F": ONE}, COORDSYS=None))
+    with pytest.raises(InputError, match=r"frame is not stated[\s\S]*in a .toml file of the same name"):
+        read_template(path, units="relative")
+    (tmp_path / "m.toml").write_text('frame = "galactic"\n', encoding="utf-8")
+    same(read_template(path, units="relative"), ALONE)
+    (tmp_path / "m.toml").write_text('ordering = "nested"\nframe = "galactic"\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"its ordering is 'RING' in the file and 'nested' in the .toml file"):
+        read_template(path, units="relative")
+
+
 # --- images ------------------------------------------------------------------------------------------------------
+
+
+def follow(refusal: InputError) -> None:
+    """Run the command that a refusal names."""
+    _, *words = shlex.split(str(refusal)[str(refusal).index("python -c") :])
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("beside", ["PRIMARY_BANDS", "EBOUNDS", "GTI"])
+def test_a_cube_of_images_keeps_all_its_planes_whatever_lies_beside_it(tmp_path, beside):
+    # As gammapy (BANDS), the Fermi tools (EBOUNDS, GTI) and old GALPROP write them; names of files may be anything.
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crpix, wcs.wcs.cdelt = ("GLON-CAR", "GLAT-CAR"), [90.5, 45.5], [-2.0, 2.0]
+    latitude = (np.arange(90)[:, None] - 44.5) * 2.0 + 0.0 * np.arange(180)
+    planes = np.stack([np.exp(-np.abs(latitude) / width) for width in (20.0, 15.0, 12.0, 10.0)])
+    path = tmp_path / "it's $(a) cube.fits"
+    image = fits.PrimaryHDU(planes * (ENERGIES[:, None, None] / 1e5) ** -2.6 * 1e-18, header=wcs.to_header())
+    table_beside = fits.BinTableHDU.from_columns([fits.Column("ENERGY", "D", array=ENERGIES, unit="GeV")], name=beside)
+    fits.HDUList([image, table_beside]).writeto(path)
+    with pytest.raises(InputError, match="energies of its 4 planes in energies=") as caught:
+        read_template(path, units=UNIT, flavour="each")
+    follow(caught.value)
+    said = {"units": UNIT, "flavour": "each", "energies": ENERGIES, "energies_unit": "GeV"}
+    found = read_template(tmp_path / "it's $(a) cube_healpix.fits", **said)
+    assert len(found.maps) == len(ENERGIES)
+    assert found.flux == pytest.approx(WANTED.flux, rel=0.02)
+    assert found.spectrum.shape(np.array([3.0, 6.0])) == pytest.approx(
+        WANTED.spectrum.shape(np.array([3.0, 6.0])), 0.02
+    )
 
 
 @pytest.mark.parametrize("axes", [("GLON-CAR", "GLAT-CAR"), ("RA---CAR", "DEC--CAR")])
@@ -391,9 +560,7 @@ def test_an_image_is_refused_with_the_command_that_turns_it_into_a_map(tmp_path,
     fits.PrimaryHDU(pixels, header=wcs.to_header()).writeto(tmp_path / "image.fits")
     with pytest.raises(InputError, match=f"is an image \\({axes[0]}\\), and no HEALPix table") as caught:
         read_template(tmp_path / "image.fits", units="relative")
-    command = re.search(r'python -c "(.*)"', str(caught.value))
-    assert command is not None
-    subprocess.run([sys.executable, "-c", command[1]], check=True, capture_output=True, timeout=60)
+    follow(caught.value)
     words = {"units": "relative", "sure": "frame"}
     with pytest.raises(InputError, match=r"marked UNSEEN .*fill=0"):
         read_template(tmp_path / "image_healpix.fits", **words)

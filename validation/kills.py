@@ -206,7 +206,7 @@ def torn(program: str, folder: Path, kept: list[str]) -> list[str]:
     return found
 
 
-LEFT = (".incoming", ".release-", ".nuanalysis-caches")
+LEFT = (".incoming", ".nuanalysis-caches")
 
 
 def leftovers(folder: Path, reference: Path) -> list[str]:
@@ -216,7 +216,7 @@ def leftovers(folder: Path, reference: Path) -> list[str]:
     return more + [
         path.relative_to(folder).as_posix()
         for path in sorted(folder.rglob("*"))
-        if path.name.endswith((".partial", ".new"))
+        if path.name.endswith((".partial", ".new", ".building", ".old"))
         or "#" in path.name
         or path.name.startswith((".incoming", ".release"))
     ]

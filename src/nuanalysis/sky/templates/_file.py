@@ -45,6 +45,10 @@ from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, flux_doubt, frame
 from nuanalysis.store import sha256_file
 
 DEFAULT_NSIDE = 128  # of a list of sources
+SHARES = (
+    "its values are sums over pixels, and its pixels differ in size; divide each by the area of its pixel, as in "
+    "PROBDENSITY, and say sr-1 (or units=relative)"
+)
 SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
 
 
@@ -196,9 +200,12 @@ def _from_maps(source: _Source, path: Path, said: Said, stored: Stored) -> tuple
     frame = said.settle("frame", _said.FRAMES)
     ordering = said.settle("ordering", _said.ORDERINGS)
     units = said.units()
-    shaped, before = stored.n_pixels > 0, len(said.faults)
-    # A file whose shape is at fault has nothing to say about energies.
-    physics = physics_of(said, units, stored if shaped else Stored(stored.kind))
+    if stored.mixed and any(_said.per_pixel(word) for word, _ in said.words.get("units", ())):
+        said.faults.append(SHARES)
+    before = len(said.faults)
+    if not stored.n_pixels:  # a file whose shape is at fault has nothing to say about energies
+        said.refuse(source.what, source.remedy)
+    physics = physics_of(said, units, stored)
     understood = units is not None and len(said.faults) == before
     cube = len(physics.energies) > 1
     nodes, weights = np.array([GEV_PIVOT_LOG10]), np.eye(1)
@@ -207,8 +214,6 @@ def _from_maps(source: _Source, path: Path, said: Said, stored: Stored) -> tuple
         weights = weights * physics.per_value
     elif stored.n_energies > 1:
         weights = np.ones((1, stored.n_energies))
-    if not shaped:
-        said.refuse(source.what, source.remedy)
     refuse_maps(path, stored.n_pixels, len(weights))
     summed = sum_up(stored.values, weights, stored.n_pixels, fill=fill)
     said.faults.extend(summed.census.faults(f"; {FILL}"))

@@ -13,7 +13,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from math import prod
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from nuanalysis.deferred import fits
 from nuanalysis.errors import InputError
 from nuanalysis.sky.templates._bounds import MOST_ENERGIES, guarded
 from nuanalysis.sky.templates._fits_layout import REMEDY, fits_source, row_faults
-from nuanalysis.sky.templates._fits_table import KIND, USES, Layout, from_table, layout_of
+from nuanalysis.sky.templates._fits_table import KIND, USES, Layout, from_table, is_number, layout_of
 from nuanalysis.sky.templates._formats import Stored, unit_in
 from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_energy
 from nuanalysis.store import parsing
@@ -30,13 +32,17 @@ from nuanalysis.store import parsing
 NODE_COLUMN = "NODE"
 UNIT_IN_COMMENT = re.compile(r"\s*\[\s*([^]\s]+)\s*\]")
 REPROJECT = (
-    'turn it into one, with the pixels outside of it UNSEEN, and say fill=0: python -c "import healpy, numpy; from '
-    "astropy import wcs; from astropy.io import fits; h = fits.open('{name}')[{number}]; lon, lat = "
+    'turn it into one, with the pixels outside of it UNSEEN, and say fill=0{more}: python -c "import sys, healpy, '
+    "numpy; from astropy import wcs; from astropy.io import fits; h = fits.open(sys.argv[1])[{number}]; lon, lat = "
     "healpy.pix2ang(256, numpy.arange(12 * 256**2), lonlat=True); x, y = (numpy.nan_to_num(p, nan=-1).round()"
     ".astype(int) for p in wcs.WCS(h.header).celestial.wcs_world2pix(lon, lat, 0)); ny, nx = h.data.shape[-2:]; inside "
-    "= (x >= 0) & (x < nx) & (y >= 0) & (y < ny); m = numpy.full(12 * 256**2, healpy.UNSEEN); m[inside] = "
-    "h.data{plane}[y[inside], x[inside]]; healpy.write_map('{stem}_healpix.fits', m, coord='{frame}')\""
+    "= (x >= 0) & (x < nx) & (y >= 0) & (y < ny); m = numpy.full(({planes}, 12 * 256**2), healpy.UNSEEN); m[:, inside] "
+    "= h.data.reshape({planes}, ny, nx)[:, y[inside], x[inside]]; healpy.write_map(sys.argv[2], m, coord='{frame}')\" "
+    "{name} {target}"
 )
+PLANES = ", with the energies of its {} planes in energies="
+ENERGY_COLUMNS = ("ENERGY", "ENERGY_TRUE", "ENERGIES", "E")
+BOUNDS = (("E_MIN", "E_MAX"), ("ENERGY_MIN", "ENERGY_MAX"), ("ENERGY_TRUE_MIN", "ENERGY_TRUE_MAX"))
 
 
 @contextmanager
@@ -56,9 +62,9 @@ def open_fits(path: Path, said: Said) -> Iterator[Stored]:
 
 def _from_units(path: Path, units: list[Any], said: Said) -> Stored:
     tables = [unit for unit in units if isinstance(unit, fits.BinTableHDU) and not unit.header.get("ZIMAGE")]
-    lists = [t for t in tables if t.name.upper() in ("ENERGIES", "EBOUNDS")]
+    lists = [t for t in tables if t.name.upper() in ("ENERGIES", "EBOUNDS") or t.name.upper().endswith("_BANDS")]
     maps = [t for t in tables if t not in lists and ("NSIDE" in t.header or t.header.get("PIXTYPE") == "HEALPIX")]
-    maps = maps or [t for t in tables if t not in lists]
+    maps = maps or [t for t in tables if t not in lists and not any(map(_is_image_of_the_sky, units))]
     if word := said.word("hdu"):
         names = [(str(k), unit.name, unit) for k, unit in enumerate(units) if any(unit is table for table in maps)]
         maps = [unit for number, name, unit in names if word.upper() in (number, name.upper())]
@@ -72,7 +78,8 @@ def _from_units(path: Path, units: list[Any], said: Said) -> Stored:
         return _one_table_per_energy(maps, layouts, said, hermes=_is_hermes(units[0].header))
     stored = from_table(maps[0], layouts[0], said)
     if lists and not stored.faults:
-        return _with_energies(stored, lists[0], layouts[0])
+        named = [t for t in lists if t.name == maps[0].header.get("BANDSHDU")]
+        return _with_energies(stored, (named or lists)[0], layouts[0])
     if stored.n_energies == 1 and "ENERGY" in maps[0].header:
         unit = _unit_of_energy(maps[0].header, hermes=_is_hermes(units[0].header))
         stored.stated["energy"] = f"{maps[0].header['ENERGY']} {unit}".strip()
@@ -82,14 +89,20 @@ def _from_units(path: Path, units: list[Any], said: Said) -> Stored:
 def _no_table(path: Path, units: list[Any]) -> str:
     """What to do with a file that has images only: one on a projected sky can be turned into a map."""
     for number, unit in enumerate(units):
-        axes = str(unit.header.get("CTYPE1", ""))
-        if unit.header.get("NAXIS", 0) >= 2 and axes[4:5] == "-" and getattr(unit, "is_image", False):
+        if _is_image_of_the_sky(unit):
+            axes, planes = str(unit.header["CTYPE1"]), prod(unit.shape[:-2])
             told = REPROJECT.format(
-                name=path, number=number, plane="[0]" * (unit.header["NAXIS"] - 2), frame=_letter(axes),
-                stem=path.with_name(path.name.partition(".")[0]),
+                name=quote(str(path)), number=number, planes=planes, frame=_letter(axes),
+                target=quote(str(path.with_name(path.name.partition(".")[0] + "_healpix.fits"))),
+                more=PLANES.format(planes) if planes > 1 else "",
             )  # fmt: skip
             return f"the map {path} is an image ({axes}), and no HEALPix table; {told}"
     return f"the map {path} has no binary table; write it with healpy.write_map"
+
+
+def _is_image_of_the_sky(unit: Any) -> bool:
+    axes = str(unit.header.get("CTYPE1", ""))
+    return bool(getattr(unit, "is_image", False) and unit.header.get("NAXIS", 0) >= 2 and axes[4:5] == "-")
 
 
 def _letter(axis: str) -> str:
@@ -154,15 +167,14 @@ def _with_energies(stored: Stored, table: Any, layout: Layout) -> Stored:
     if faults := row_faults(table) or _too_long(table):
         return replace(stored, faults=(*stored.faults, *faults))
     names = {name.upper(): name for name in table.columns.names}
-    bounds = [name for name in ("E_MIN", "E_MAX", "ENERGY_MIN", "ENERGY_MAX") if name in names]
-    if len(bounds) == 2:
-        low, high = (np.asarray(table.data[names[name]], np.float64).ravel() for name in bounds)
-        energies, column = np.sqrt(low * high), names[bounds[0]]
+    found = _energy_columns(table, names)
+    if len(found) != 1:
+        listed = ", ".join(column for [column] in found) or "none"
+        fault = f"its table {table.name} does not show which column has the energies ({listed}); name it ENERGY"
+        return replace(stored, faults=(*stored.faults, fault))
+    energies, unit = _one_energy_each(table, found[0])
+    if any(low in names for low, _ in BOUNDS):
         stored.stated["bins"] = "centres"
-    else:
-        column = table.columns.names[0]
-        energies = np.asarray(table.data[column], np.float64).ravel()
-    unit = str(table.columns[column].unit or "").strip() or unit_in(column, ENERGY_UNITS)
     said = names.get(NODE_COLUMN)
     nodes = np.empty(0, dtype=bool) if said is None else np.asarray(table.data[said], dtype=bool)
     if len(energies) == len(layout.every) != len(layout.values):  # some of the columns were chosen
@@ -175,6 +187,31 @@ def _with_energies(stored: Stored, table: Any, layout: Layout) -> Stored:
         energies=energies,
         nodes=nodes,
     )
+
+
+def _energy_columns(table: Any, names: dict[str, str]) -> list[list[str]]:
+    """What may be the energies: one column, or the lower and upper edges of bins; one candidate where it is clear."""
+    if found := [[names[name]] for name in ENERGY_COLUMNS if name in names]:
+        return found[:1]
+    if found := [[names[low], names[high]] for low, high in BOUNDS if low in names and high in names]:
+        return found[:1]
+    numbers = [name for key, name in names.items() if key not in (NODE_COLUMN, "CHANNEL") and is_number(table, name)]
+    with_unit = [name for name in numbers if _unit_of(table, name) in ENERGY_UNITS]
+    return [[name] for name in (with_unit if len(with_unit) == 1 else numbers)]
+
+
+def _one_energy_each(table: Any, columns: list[str]) -> tuple[Any, str]:
+    """Energies and their unit, '' where none is stated; of edges their geometric means, each edge in its own unit."""
+    unit, *other = [_unit_of(table, name) for name in columns]
+    low, *high = [np.asarray(table.data[name], np.float64).ravel() for name in columns]
+    if not high:
+        return low, unit
+    factor = ENERGY_UNITS.get(other[0], 1.0) / ENERGY_UNITS.get(unit, 1.0) if other[0] != unit else 1.0
+    return np.sqrt(low * high[0] * factor), unit
+
+
+def _unit_of(table: Any, name: str) -> str:
+    return str(table.columns[name].unit or "").strip() or unit_in(name, ENERGY_UNITS)
 
 
 def _too_long(table: Any) -> list[str]:

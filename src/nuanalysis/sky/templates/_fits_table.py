@@ -16,8 +16,8 @@ from nuanalysis.schema import Ints
 from nuanalysis.sky.templates._fits_layout import row_faults
 from nuanalysis.sky.templates._formats import Stored
 from nuanalysis.sky.templates._healpix import FINEST_PIXELS, size_faults
-from nuanalysis.sky.templates._listed import Listed, explicit, multi_order
-from nuanalysis.sky.templates._said import Said
+from nuanalysis.sky.templates._listed import Listed, explicit, multi_order, reordered
+from nuanalysis.sky.templates._said import Said, read_units, same_units
 
 HEADER_CARDS = {
     "frame": ("COORDSYS", "FRAME"), "ordering": ("ORDERING",), "units": ("UNITS", "BUNIT"),
@@ -30,6 +30,10 @@ USES = ("hdu", "column")
 NO_PIXELS = (
     "its header says INDXSCHM = {}: part of the sky, or pixels in an order of their own, but it has no column PIXEL; "
     "write it with healpy.write_map(..., partial=True)"
+)
+SPARSE = (
+    "its rows are single values by pixel and channel (INDXSCHM = SPARSE); write a column for each energy, with "
+    "sparse=False in gammapy"
 )
 
 
@@ -52,11 +56,11 @@ def layout_of(table: Any, said: Said) -> Layout:
     if faults := row_faults(table):
         return Layout((), (), "", tuple(faults))
     names = list(table.columns.names)
-    pixels = next((name for name in names if name.upper() in ("UNIQ", *PIXEL_COLUMNS) and _whole(table, name)), "")
+    pixels = next((name for name in names if name.upper() in ("UNIQ", *PIXEL_COLUMNS) and is_number(table, name)), "")
     every = [name for name in names if name != pixels]
     values, faults = _chosen(every, said.word("column"))
-    if words := [name for name in values if not _number(table, name)]:
-        rest = ", ".join(name for name in every if _number(table, name)) or "none"
+    if words := [name for name in values if not is_number(table, name)]:
+        rest = ", ".join(name for name in every if is_number(table, name)) or "none"
         faults.append(f"its columns {', '.join(words)} are not real numbers; say column=NAME of the map ({rest})")
     return Layout(tuple(values), tuple(every), pixels, tuple(faults))
 
@@ -68,12 +72,32 @@ def _chosen(names: Sequence[str], said: str) -> tuple[list[str], list[str]]:
     return [known[word.upper()] for word in wanted if word.upper() in known] if wanted else list(names), faults
 
 
-def _number(table: Any, name: str) -> bool:
+def is_number(table: Any, name: str) -> bool:
     return NUMBERS.fullmatch(str(table.columns[name].format).strip()) is not None
 
 
-def _whole(table: Any, name: str) -> bool:
-    return _number(table, name) and str(table.columns[name].format).strip()[-1] not in "ED"
+def _out_of_order(table: Any, layout: Layout) -> list[str]:
+    """The fault of a table whose rows another column counts in another order: as pixels, under a name of its own."""
+    rest = [name for name in layout.every if name not in layout.values and is_number(table, name)]
+    found = [] if layout.pixels else [name for name in rest if reordered(table.data[name])]
+    if not found:
+        return []
+    return [
+        f"its column '{found[0]}' counts the rows in another order, as pixels; name it PIXEL (from 0 on), or take it "
+        "out if the rows are in the order of their pixels"
+    ]
+
+
+def _units_at_odds(table: Any, layout: Layout) -> list[str]:
+    """The fault of a table whose columns and header state different units."""
+    header = next((str(table.header[card]) for card in HEADER_CARDS["units"] if table.header.get(card)), "")
+    words = [header, *(str(table.columns[name].unit or "") for name in layout.values)]
+    known = {word.strip(): units for word in words if word.strip() and (units := read_units(word, [])) is not None}
+    first = next(iter(known.values()), None)
+    if first is None or first.relative or all(same_units(first, one) for one in known.values()):
+        return []
+    listed = " and ".join(f"'{word}'" for word in list(known)[:4])
+    return [f"its header and columns state the units {listed}; write one unit, or say column= of those of one"]
 
 
 def cards_of(table: Any, layout: Layout) -> dict[str, str]:
@@ -97,8 +121,9 @@ def from_table(table: Any, layout: Layout, said: Said) -> Stored:
     """The map in one table."""
     stated = cards_of(table, layout)
     listed, faults = _pixels(table, layout)
-    if not layout.faults and not faults and not layout.values:
-        faults = ["it has no column with values"]
+    if not layout.faults and not faults:
+        none = [] if layout.values else ["it has no column with values"]
+        faults = [*none, *_out_of_order(table, layout), *_units_at_odds(table, layout)]
     if faults or layout.faults:
         return Stored(KIND, stated=stated, faults=(*layout.faults, *faults), uses=USES)
     columns = [np.asarray(table.data[name]) for name in layout.values]
@@ -112,6 +137,7 @@ def from_table(table: Any, layout: Layout, said: Said) -> Stored:
     return Stored(
         kind, stored.n_pixels, stored.n_energies, stored.values, stated, faults=stored.faults, uses=USES,
         columns=several, gaps=tuple(gaps) if stored.n_pixels else (), notes=_notes(listed, layout),
+        mixed=listed is not None and listed.mixed,
     )  # fmt: skip
 
 
@@ -126,10 +152,16 @@ def _pixels(table: Any, layout: Layout) -> tuple[Listed | None, list[str]]:
     if faults := size_faults(12 * nside**2):
         return None, faults
     if not layout.pixels:
-        scheme = str(table.header.get("INDXSCHM", "IMPLICIT")).strip().upper()
+        scheme = _scheme(table)
         return None, [] if scheme == "IMPLICIT" else [NO_PIXELS.format(scheme)]
+    if _scheme(table) == "SPARSE" and "CHANNEL" in map(str.upper, table.columns.names):
+        return None, [SPARSE]
     listed = explicit(table.data[layout.pixels], nside)
     return listed, list(listed.faults)
+
+
+def _scheme(table: Any) -> str:
+    return str(table.header.get("INDXSCHM", "IMPLICIT")).strip().upper()
 
 
 def _gaps(table: Any, listed: Listed | None) -> list[str]:

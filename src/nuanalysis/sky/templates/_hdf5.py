@@ -15,13 +15,15 @@ from nuanalysis.sky.templates._bounds import MAPPED, MOST_ENERGIES, guarded, map
 from nuanalysis.sky.templates._formats import KEYS, KRA_GAMMA_UNITS, Stored, array_like, as_text, pick_energies, unit_in
 from nuanalysis.sky.templates._hdf5_nodes import datasets, holds_numbers
 from nuanalysis.sky.templates._healpix import is_healpix_size
-from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_nside
+from nuanalysis.sky.templates._listed import reordered
+from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_nside, read_numbers
 from nuanalysis.store import MAP, parsing, refuse_size
 
 ATTRIBUTES = tuple(key for key in KEYS if key not in ("energies", "map", "hdu", "column", "nside"))  # of HDF5 files
 OTHER_NAMES = {"units": ("unit",), "flavour": ("flavor",), "frame": ("coordsys",), "energies_unit": ("energy_unit",)}
 LONGEST_ATTRIBUTE = 4096  # values
 KRA_GAMMA_ENERGIES = 171
+UNPACKED = {"scale_factor": 1.0, "add_offset": 0.0}  # of attributes, as netCDF has them
 USES = ("map", "energies")
 REMEDY = "it is not readable HDF5: write it with h5py"
 
@@ -73,7 +75,40 @@ def _from_hdf5(found: dict[str, Any], file: Any, path: Path, said: Said) -> Stor
             named = ", ".join(f"/{n}" for n in fitting) or "none"
             faults.append(f"its energies are not clear; say energies=/PATH (fitting: {named})")
     stated = _stated(chosen, file) | ({"energies_unit": unit} if unit else {})
-    return replace(stored, stated=stated, energies=energies, faults=tuple(faults), uses=USES)
+    faults += _packed(chosen, name) + _out_of_order(numbers, name, stored.n_pixels)
+    return replace(_with_missing(stored, chosen), stated=stated, energies=energies, faults=tuple(faults), uses=USES)
+
+
+def _packed(chosen: Any, name: str) -> list[str]:
+    """The fault of a dataset whose attributes say that its numbers are no values yet (the conventions of netCDF)."""
+    words = {key: _attribute(chosen, key) for key in UNPACKED}
+    packed = [key for key, word in words.items() if word and float(word) != UNPACKED[key]]
+    return [f"/{name} is packed by its attribute {' and '.join(packed)}; write the values themselves"] * bool(packed)
+
+
+def _out_of_order(numbers: dict[str, Any], name: str, n_pixels: int) -> list[str]:
+    """The fault of a map beside which a list counts its values in another order: as pixels."""
+    lists = [n for n, node in numbers.items() if n != name and node.shape == (n_pixels,)]
+    return [
+        f"/{n} counts the values of /{name} in another order, as pixels; write map[order] in place of the map, with "
+        f"order = numpy.argsort(file['{n}']), and take /{n} out"
+        for n in lists
+        if reordered(np.asarray(numbers[n][()]))
+    ]
+
+
+def _with_missing(stored: Stored, chosen: Any) -> Stored:
+    """The same with NaN where an attribute says that a number stands for no value (the conventions of netCDF)."""
+    words = (_attribute(chosen, key) for key in ("_FillValue", "missing_value"))
+    gone = [one for word in words if word and (one := read_numbers(word)) is not None]
+    if not gone:
+        return stored
+
+    def values(start: int, stop: int) -> Any:
+        found = np.asarray(stored.values(start, stop), dtype=np.float64)
+        return np.where(np.isin(found, np.concatenate(gone)), np.nan, found)
+
+    return replace(stored, values=values)
 
 
 def _map_among(numbers: dict[str, Any], asked: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.schema import Floats, Ints
-from nuanalysis.sky.templates._healpix import FINEST_NSIDE, is_unseen
+from nuanalysis.sky.templates._healpix import FINEST_NSIDE, FINEST_PIXELS, is_unseen
 
 LARGEST_ORDER = 29
 FULL = 1e-6  # of a pixel: what rounding may leave uncovered, or cover twice
@@ -22,6 +22,7 @@ class Listed:
     pixel, row, share : (entry,) rising in pixel; the share of the pixel that the row covers.
     gaps              : how many pixels no row covers, or not wholly.
     faults            : what is wrong with the list, in words.
+    mixed             : rows are pixels of other sizes than that of the map, so that none can be a sum over its pixel.
     """
 
     nside: int
@@ -30,6 +31,7 @@ class Listed:
     share: Floats
     gaps: int = 0
     faults: tuple[str, ...] = ()
+    mixed: bool = False
 
     @property
     def n_pixels(self) -> int:
@@ -48,8 +50,10 @@ class Listed:
 
 def explicit(pixels: NDArray[np.generic], nside: int) -> Listed:
     """Rows that each name their pixel."""
-    numbers = np.asarray(pixels).ravel().astype(np.int64)
-    n_pixels = 12 * nside**2
+    n_pixels, said = 12 * nside**2, np.asarray(pixels).ravel()
+    if not _whole(said):
+        return _refused(nside, "its column of pixels holds numbers that are not whole")
+    numbers = said.astype(np.int64)
     wrong = int(np.count_nonzero((numbers < 0) | (numbers >= n_pixels)))
     if wrong:
         return _refused(nside, f"{wrong} of its rows name a pixel outside 0 to {n_pixels - 1} (NSIDE = {nside})")
@@ -60,12 +64,30 @@ def explicit(pixels: NDArray[np.generic], nside: int) -> Listed:
     return listed
 
 
+def reordered(values: NDArray[np.generic]) -> bool:
+    """Whether numbers count the rows of a table in another order than theirs, as those of pixels do: from 0 or 1 on."""
+    numbers = np.asarray(values).ravel()
+    if not len(numbers) or not _whole(numbers) or numbers.min() not in (0, 1):
+        return False
+    first = int(numbers.min())
+    counted = np.arange(first, first + len(numbers))
+    return not np.array_equal(numbers, counted) and np.array_equal(np.sort(numbers), counted)
+
+
+def _whole(numbers: NDArray[np.generic]) -> bool:
+    """Whether all numbers are whole, and none is so large that it does not count pixels."""
+    if numbers.dtype.kind in "iu":
+        return True
+    return bool(np.all((np.abs(numbers) < FINEST_PIXELS) & (numbers == np.floor(numbers))))
+
+
 def multi_order(uniq: NDArray[np.generic]) -> Listed:
     """Pixels of several sizes, by their numbers 4 nside^2 + NESTED, as a NESTED map of the finest nside up to 512.
 
     Finer ones give their pixel the mean; coarser ones all of their pixels the same value.
     """
-    numbers = np.asarray(uniq).ravel().astype(np.int64)
+    said = np.asarray(uniq).ravel()
+    numbers = said.astype(np.int64) if _whole(said) else np.empty(0, dtype=np.int64)
     first = 4 * 4 ** np.arange(LARGEST_ORDER + 1, dtype=np.int64)  # UNIQ of the first pixel of each order
     orders = np.searchsorted(first, numbers, side="right") - 1
     if not len(numbers) or orders.min() < 0 or numbers.max() >= 4 * first[-1]:
@@ -80,12 +102,13 @@ def multi_order(uniq: NDArray[np.generic]) -> Listed:
     pixel = np.repeat(pixels[coarse] * children - np.cumsum(children) + children, children) + np.arange(len(row))
     fine = np.flatnonzero(orders > finest)
     above = orders[fine] - finest
-    return _sorted(
+    listed = _sorted(
         2**finest,
         np.concatenate([pixel, pixels[fine] >> 2 * above]),
         np.concatenate([row, fine]),
         np.concatenate([np.ones(len(row)), 0.25**above]),
     )
+    return replace(listed, mixed=bool(np.any(orders != finest)))
 
 
 def _sorted(nside: int, pixel: Ints, row: Ints, share: Floats) -> Listed:

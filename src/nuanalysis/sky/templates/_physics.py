@@ -45,7 +45,7 @@ def physics_of(said: Said, units: Units | None, stored: Stored) -> Physics:
     absolute = units is not None and not units.relative
     flux_meant = absolute or (units is None and bool(said.word("units")))
     flavour = said.settle("flavour", _said.FLAVOUR_WORDS) if flux_meant else ""
-    _refuse_unused(said, stored, absolute=flux_meant)
+    _refuse_unused(said, stored, absolute=flux_meant or units is None)
     units = units or Units(_said.RELATIVE)
     if stored.n_energies > 1:
         if units.text == _said.RELATIVE and said.words.get("units") and not flux_meant:

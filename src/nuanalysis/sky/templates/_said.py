@@ -15,7 +15,7 @@ import numpy as np
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.schema import Floats
-from nuanalysis.sky.templates._formats import FITS_ENDINGS, KEYS, Stored, as_text, sidecar
+from nuanalysis.sky.templates._formats import KEYS, Stored, as_text, sidecar
 from nuanalysis.sky.templates._healpix import is_healpix_size
 from nuanalysis.sky.templates._recipe import INDEX_RANGE, pairs
 
@@ -196,6 +196,13 @@ class Said:
         return known[0] if known else None
 
 
+def per_pixel(word: str) -> bool:
+    """Whether units are of a sum over a pixel: 'per pixel', or a share of a whole in it."""
+    bare, found = PER_PIXEL.subn("", word.strip())
+    unit = _unit(bare)
+    return bool(found) or (unit is not None and u.pix in unit.bases)
+
+
 def _is_relative(word: str) -> bool:
     units = read_units(word, [])
     return units is not None and units.relative
@@ -238,8 +245,7 @@ def gathered(file: MapFile, *, beside: bool = True) -> Said:
     for field in fields(file):
         if field.name != "path" and (word := getattr(file, field.name).strip()):
             words[field.name] = ((word, "in the call"),)
-    by_itself = not beside or file.path.name.lower().endswith(FITS_ENDINGS)
-    for key, word in ({} if by_itself else sidecar(file.path)).items():
+    for key, word in (sidecar(file.path) if beside else {}).items():
         words[key] = (*words.get(key, ()), (word, "in the .toml file"))
     said = Said(words, {}, [])
     check_words({"sure": said.word("sure"), "fill": said.word("fill")}, str(file.path))
