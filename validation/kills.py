@@ -218,7 +218,7 @@ def leftovers(folder: Path, reference: Path) -> list[str]:
         for path in sorted(folder.rglob("*"))
         if path.name.endswith((".partial", ".new", ".building", ".old"))
         or "#" in path.name
-        or path.name.startswith((".incoming", ".release"))
+        or path.name.startswith(LEFT)
     ]
 
 
