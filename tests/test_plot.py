@@ -153,6 +153,39 @@ def test_series_differ_in_grey_or_in_marker_and_line() -> None:
     assert len({series.marker for series in canvas.SERIES}) == len(canvas.SERIES)
 
 
+HOSTILE = ("$\\frac{$", "$x^{2$", "a $ and a $", "\\$ $\\input{x}$", "<script>", "L" * 3000, "%s{0}")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_no_formula(name: str) -> None:
+    p = [(0.1, 0.01), (0.2, 0.02)]
+    figures = [
+        plot.chances_figure([name, "other"], p, (0.3, 0.1), label=name, origin="real"),
+        plot.joint_figure([name, "other"], np.ones((2, 4)), np.eye(2), label=name, origin="synthetic"),
+        plot.stack_figure([plot.SourceBar(name, 1.0, 1.0)], ts=1.0, label=name, origin="real"),
+        plot.flux_comparison([FluxRow("x", name, name, "real", 1.0, 0.5, 2.0, 3.0, 1.0)], {}),
+        plot.sky_map(np.ones(768), label=name, unit="u", frame="icrs", origin="real"),
+    ]
+    for figure in figures:
+        if len(name) < 100:
+            assert any(name in text.get_text().replace("\n", " ") for text in texts(figure))
+        assert plot.png(figure)
+
+
+def test_powers_of_ten_and_our_own_formulas_are_drawn_as_such() -> None:
+    figure, axes = canvas.single()
+    axes.plot([1.0, 2.0], [1e-12, 1e-9])
+    axes.set_yscale("log")
+    axes.set_title("E$^{-2.5}$")
+    figure.canvas.draw()
+    canvas.finished(figure, "costs 3 $ or 4 $", "real")
+    figure.canvas.draw()
+    shown = {text.get_text(): text.get_parse_math() for text in texts(figure)}
+    assert not shown["costs 3 $ or 4 $"]
+    assert all(parsed for text, parsed in shown.items() if "mathdefault" in text)
+    assert shown["E$^{-2.5}$"]
+
+
 def test_pyplot_learns_of_nothing() -> None:
     every_figure("real")
     module = sys.modules.get("matplotlib.pyplot")

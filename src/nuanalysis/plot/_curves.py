@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nuanalysis.deferred import matplotlib
-from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, finished, named, short, single
+from nuanalysis.plot.canvas import LONGEST, SERIES, SMALL, Axes, Figure, canvas, finished, named, short, single
 from nuanalysis.schema import Floats
 
 _INJECTED = "mean injected signal events"
@@ -59,7 +59,7 @@ def chances_figure(
     if np.isfinite(of_best[0]):
         axes.axvline(of_best[0], **SERIES[1].lined, label="global p of the best")
     axes.set_xscale("log")
-    axes.set_yticks(np.arange(len(order)), [labels[k] for k in order])
+    axes.set_yticks(np.arange(len(order)), [short(labels[k], LONGEST) for k in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
     named(axes, "p-value")
     return finished(figure, label, origin, columns=2)

@@ -14,6 +14,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import Published
 from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
 from nuanalysis.plot.canvas import (
+    LONGEST,
     MARKED,
     REFERENCE,
     SERIES,
@@ -26,6 +27,7 @@ from nuanalysis.plot.canvas import (
     log_ticks,
     named,
     origin_of,
+    short,
     single,
 )  # fmt: skip
 from nuanalysis.schema import Floats
@@ -171,7 +173,9 @@ def profile_figure(
 
 
 def _row_name(row: FluxRow | StackRow) -> str:
-    return f"{row.label}\n{row.sample}" + (f" ({MARKED})" if row.origin == "synthetic" else " (real)")
+    return f"{short(row.label, LONGEST)}\n{short(row.sample, LONGEST)}" + (
+        f" ({MARKED})" if row.origin == "synthetic" else " (real)"
+    )
 
 
 def _interval(axes: Axes, y: float, span: tuple[float, float, float], series: Series, face: str, label: str) -> None:

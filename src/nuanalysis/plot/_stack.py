@@ -34,14 +34,10 @@ class SourceBar:
     share_of_events: float
 
 
-def _plain(text: str) -> str:
-    return text.replace("$", r"\$")  # a rule is no formula
-
-
 def _wrapped(label: str, origin: str) -> str:
     """The title in lines that fit, with room for the word that marks what is not real."""
     room = " " * len(marked("", origin))
-    lines = textwrap.wrap(_plain(label), _TITLE_LETTERS, initial_indent=room, max_lines=_TITLE_LINES, placeholder=" …")
+    lines = textwrap.wrap(label, _TITLE_LETTERS, initial_indent=room, max_lines=_TITLE_LINES, placeholder=" …")
     return "\n".join(lines).lstrip()
 
 
@@ -80,7 +76,7 @@ def stack_figure(sources: Sequence[SourceBar], *, ts: float, label: str, origin:
         raise InputError(f"the stack {label} has no sources; expected at least one")
     shown, rest = _by_size(sources)
     shown = sorted(shown, key=lambda one: (-one.ts_term, -one.share_of_events))
-    names = [_plain(short(one.name, _LETTERS)) for one in shown] + ([f"{len(rest)} others"] if rest else [])
+    names = [short(one.name, _LETTERS) for one in shown] + ([f"{len(rest)} others"] if rest else [])
     figure = canvas(height=2.1 + _ROW * len(names))
     terms_axes, share_axes = figure.subplots(1, 2, sharey=True, width_ratios=(2.0, 1.0))
     _bars(terms_axes, share_axes, shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import wrap
@@ -96,6 +97,10 @@ def marked(label: str, origin: str) -> str:
 
 
 _LETTERS_AN_INCH = 11.0  # at 11 points
+_MOST_LINES = 5  # of a title
+
+
+LONGEST = 40  # letters of a name that has the left half of a figure
 
 
 def finished(figure: Figure, label: str, origin: str, *, columns: int = 0, **legend: Any) -> Figure:
@@ -107,10 +112,26 @@ def finished(figure: Figure, label: str, origin: str, *, columns: int = 0, **leg
         figure.legend(loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False, **legend)
     letters = int(_LETTERS_AN_INCH * figure.get_figwidth())
     lines = [line for part in marked(label, origin).split("\n") for line in wrap(part, letters)]
+    lines = (
+        lines
+        if len(lines) <= _MOST_LINES
+        else [*lines[: _MOST_LINES - 1], short(lines[_MOST_LINES - 1] + "…", letters)]
+    )
     text = figure.suptitle("\n".join(lines), fontsize=11)
     if origin != "real":
         text.set_bbox({"boxstyle": "square,pad=0.3", "facecolor": "#fdf3cf", "edgecolor": "#7a5c00", "linewidth": 1.0})
+    _no_formulas(figure)
     return figure
+
+
+_OURS = re.compile(r"E\$\^\{-[\d.]+\}\$|.*\\mathdefault.*", re.DOTALL)
+
+
+def _no_formulas(figure: Figure) -> None:
+    """Show every '$' as it is: names of sources, rules and files are of others, and no formulas."""
+    for text in figure.findobj(matplotlib.text.Text):
+        if "$" in text.get_text() and not _OURS.fullmatch(text.get_text()):
+            text.set_parse_math(False)
 
 
 def log_ticks(axis: matplotlib.axis.Axis) -> None:
