@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import json
 import os
 import select
 import signal
@@ -222,8 +223,22 @@ def leftovers(folder: Path, reference: Path) -> list[str]:
     ]
 
 
+TIMES = ("created", "seconds", "core_seconds")  # of results.json: what must differ between two runs
+
+
+def timeless(document: object) -> object:
+    """A JSON document without the times in it."""
+    if isinstance(document, dict):
+        return {key: timeless(one) for key, one in document.items() if key not in TIMES}
+    return list(map(timeless, document)) if isinstance(document, list) else document
+
+
 def content(program: str, folder: Path) -> str:
-    """The sha256 of all that must be the same bytes: products, trials and seasons by value, a release by its files."""
+    """The sha256 of all that must be the same: seasons and results by value, everything else by bytes.
+
+    The release of a run carries its date in every file; it is verified, and made from what is compared here.
+    """
+    from nuanalysis.publish import verify
     from nuanalysis.store import EventStore
 
     digest = hashlib.sha256()
@@ -234,10 +249,15 @@ def content(program: str, folder: Path) -> str:
             for column in sorted(map(str, store.read(name).variables)):
                 digest.update(np.ascontiguousarray(store.read(name)[column].values).tobytes())
         return digest.hexdigest()
-    root = {"products": folder, "trials": folder / "trials", "run": folder / "runs" / "tiny" / "release"}[program]
-    for path in sorted(root.rglob("*")):
+    root = {"products": folder, "trials": folder / "trials", "run": folder / "runs" / "tiny"}[program]
+    kept = [root] if program != "run" else [root / name for name in ("trials", "products", "figures")]
+    for path in sorted(path for one in kept for path in one.rglob("*")):
         if path.is_file() and path.suffix != ".lock":
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    if program == "run":
+        [release] = [path for path in (root / "release").iterdir() if path.is_dir()]
+        found = json.dumps(timeless(json.loads((root / "results.json").read_text(encoding="utf-8"))))
+        digest.update(found.encode() + str(verify(release).ok).encode())
     return digest.hexdigest()
 
 
