@@ -24,7 +24,7 @@ from nuanalysis.library.catalogues import PREFIX
 from nuanalysis.library.hypotheses import at_hand, check_name, model_origin, read_hypotheses
 from nuanalysis.library.hypotheses import hypothesis as open_hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.likelihood import FitResult, maximise, refuse_flat
+from nuanalysis.likelihood import FLAT, FitResult, maximise, refuse_flat
 from nuanalysis.model import OWN_SPECTRUM, Hypothesis, Sample, Terms, prepare, terms
 from nuanalysis.records import Position, Provenance, Record, Settings, faults_of_a_setting, made, setting, shown, table
 from nuanalysis.sky.records import Catalogue, PointSource
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nuanalysis.plot import Drawn
+
+UNIFORM = "template:isotropic"  # of the built-in ones the one that is alike at all right ascensions
 
 
 def name_of(one: object) -> str:
@@ -47,7 +49,16 @@ def checked(given: object) -> object:
         if not isinstance(given, str):
             return open_hypothesis(given)
         check_name(given.replace("each:", "stack:", 1) if given.startswith("each:") else given)
+        if given.partition("?")[0] == UNIFORM:
+            raise InputError(FLAT.format(given))
     return given
+
+
+def checked_one(given: object) -> object:
+    """As ``checked``; every source of a list, each on its own, is no one hypothesis."""
+    if isinstance(given, str) and given.startswith("each:"):
+        raise ValueError(f"'{given}' is a list of hypotheses; ask 'sources' or 'together', or stack:{given[5:]}")
+    return checked(given)
 
 
 def _checked_sources(given: object) -> object:
@@ -62,6 +73,8 @@ def _checked_sources(given: object) -> object:
 
 #: template:NAME, template:FILE, stack:CATALOGUE, point:RA,DEC, or a noun that Python holds.
 Named = Annotated[Any, BeforeValidator(checked), PlainSerializer(name_of)]
+#: The same without each:CATALOGUE, which stands for many.
+One = Annotated[Any, BeforeValidator(checked_one), PlainSerializer(name_of)]
 #: A list of sources: a name, NAME?rule=.., a file, or a catalogue that Python holds.
 SourceList = Annotated[Any, BeforeValidator(_checked_sources), PlainSerializer(name_of)]
 
@@ -222,7 +235,7 @@ class Answer(Record):
 class OnHypothesis(Question):
     """A question on one hypothesis."""
 
-    hypothesis: Named = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
+    hypothesis: One = setting(help="template:NAME or FILE, stack:CATALOGUE, or point:RA,DEC in degrees")
     index: Index = None
     index_free: IndexFree = None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from nuanalysis.answers._question import Answer, Question, checked, name_of, provenance_of
+from nuanalysis.answers._question import UNIFORM, Answer, Question, checked_one, name_of, provenance_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
@@ -19,7 +19,8 @@ _ISOTROPIC_UNIT = "GeV-1 cm-2 s-1 sr-1"
 
 
 def _known(given: object) -> object:
-    return given if isinstance(given, str) and given == ISOTROPIC else checked(given)
+    known = isinstance(given, str) and given.partition("?")[0] in (ISOTROPIC, UNIFORM)
+    return given if known else checked_one(given)
 
 
 class Expect(Question):

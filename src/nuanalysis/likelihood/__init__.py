@@ -17,7 +17,7 @@ from nuanalysis.likelihood._joint import (
     joint_maximum,
     maximise_joint,
 )
-from nuanalysis.likelihood._joint_terms import JointTerms, event_numbers, joint_terms, refuse_flat
+from nuanalysis.likelihood._joint_terms import FLAT, JointTerms, event_numbers, joint_terms, refuse_flat
 from nuanalysis.likelihood._profile import profile
 from nuanalysis.likelihood._scan import (
     FEW,

@@ -48,15 +48,18 @@ class JointTerms:
         return values[self.places[hypothesis]] if self.places else values
 
 
+FLAT = (
+    "'{}' has the same density at all right ascensions: scrambles of right ascension make such a component part of the "
+    "background, which is free already. Leave it out"
+)
+
+
 def refuse_flat(problems: tuple[Prepared, ...]) -> None:
     """Raise InputError for a hypothesis that no right-ascension scramble can see."""
     for prepared in problems:
         looks = [part.lookup for part in prepared.parts]
         if not any(np.any(look.ceiling > look.mean * (1.0 + _FLAT)) for look in looks):
-            raise InputError(
-                f"'{prepared.hypothesis.name}' has the same density at all right ascensions: scrambles of right "
-                "ascension make such a component part of the background, which is free already. Leave it out"
-            )
+            raise InputError(FLAT.format(prepared.hypothesis.name))
 
 
 def joint_terms(problems: tuple[Prepared, ...], data: tuple[Terms, ...], numbers: tuple[Ints, ...]) -> JointTerms:
