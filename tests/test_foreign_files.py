@@ -209,7 +209,8 @@ def test_a_bomb_a_device_and_a_pipe_are_refused_at_once(tmp_path: Path, monkeypa
 
 DOCUMENTS = {
     "deep.toml": b"a = " + b"[" * 100_000, "dotted.toml": b".".join([b"a"] * 100_000) + b" = 1",
-    "deep.json": b'{"a":' * 100_000, "array.json": b"[]", "nan.json": b'{"a": NaN}', "half.json": b'{"a": 1',
+    "deep.json": b'{"a":' * 100_000, "array.json": b"[]", "nan.json": b'{"a": NaN}',
+    "inf.json": b'{"a": 1e999}', "half.json": b'{"a": 1',
     "digits.toml": b"a = " + b"9" * 100_000, "digits.json": b'{"a": ' + b"9" * 100_000 + b"}",
     "latin.toml": b'a = "\xe9"', "latin.json": b'{"a": "\xe9"}', "empty.json": b"", "null.json": b"\0" * 50,
 }  # fmt: skip

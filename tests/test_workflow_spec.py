@@ -361,6 +361,14 @@ def test_optional_hypotheses_are_left_out_until_they_are_known(tmp_path: Path) -
     assert without.fingerprint() != spec.fingerprint()
 
 
+@pytest.mark.parametrize("optional", ["", "optional = true\n"])
+def test_a_name_that_no_screen_can_show_is_refused_before_the_run(optional: str) -> None:
+    """It would stand in results.json, which then could not be read."""
+    more = f'[[hypothesis]]\nname = "template:\\u001b[2J"\n{optional}'
+    with pytest.raises(InputError, match=r"the name 'template:\\x1b\[2J' holds control characters"):
+        parse_spec(f"{GOOD}\n{more}")
+
+
 def test_what_is_unknown_and_not_optional_is_refused() -> None:
     with pytest.raises(InputError, match="there is no template 'pi1'"):
         parse_spec(changed("template:pi0", "template:pi1"))

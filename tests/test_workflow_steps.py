@@ -464,3 +464,34 @@ def test_cuts_of_the_user_reach_events_and_analysis(mirror: Path, monkeypatch: p
         assert np.degrees(one.array("declination")).max() <= 30
         assert one.array("log10_energy").min() >= 3
         assert one.log10_energy_range == (3.0, 10.0)
+
+
+# --- documents that somebody changed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "value", "words"),
+    [
+        ("results/measure-cascades-2023-stack-snr.json", ("answer", "fitted", "ts"), 1e308,
+         r"stack-snr\.json holds what cannot be:\n  - answer\.fitted\.ts is 1e\+308.*(\n.*)*remove it and run"),
+        ("results/measure-cascades-2023-stack-snr.json", ("cost", "seconds"), -1.0, r"'cost\.seconds'.*(\n.*)*remove"),
+        ("samples.json", ("seasons",), {}, r"samples\.json says nothing of cascades-2023"),
+    ],
+)  # fmt: skip
+def test_a_changed_document_is_named_before_results_are_made_of_it(
+    finished: Run, name: str, keys: tuple[str, ...], value: Any, words: str, tmp_path: Path
+) -> None:
+    """Results of it would be refused later, with a remedy that keeps the document as it is."""
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "tiny"))
+    document = json.loads((folder / name).read_text())
+    inner = document
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    (folder / name).write_text(json.dumps(document))
+    before = (folder / "results.json").read_bytes()
+    with pytest.raises(DataError, match=words):
+        steps.ask_all(finished.spec, folder, Bench(folder))
+    with pytest.raises(DataError, match=words):
+        steps.collect_results(finished.spec, folder)
+    assert (folder / "results.json").read_bytes() == before

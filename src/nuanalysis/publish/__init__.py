@@ -14,6 +14,7 @@ from nuanalysis.publish._manifest import verify
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report
 from nuanalysis.publish._results import (
+    Amount,
     CutRow,
     Entry,
     Input,

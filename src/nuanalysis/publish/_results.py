@@ -140,6 +140,10 @@ class Entry(Record):
         """What files about it are called."""
         return f"{self.section}-{slug(self.sample)}-{slug(self.name)}"
 
+    def faults(self, place: str = "answer.") -> Iterator[str]:
+        """Every number of the answer that cannot be."""
+        return range_faults(self.answer, self.answer.provenance.n_events, place)
+
     def product(self, folder: Path, kind: str) -> Path:
         """Where a large dataset of the answer is kept in a run folder."""
         return folder / "products" / f"{kind}-{self.stem.removeprefix('measure-')}.zip"
@@ -225,11 +229,7 @@ def read_results(document: object, *, source: str) -> Results:
         found = Results.model_validate(document)
     except ValidationError as error:
         raise DataError(f"{what}:\n  - {faults_in_words(error, (Results,))}\n{remedy}") from error
-    faults = [
-        fault
-        for number, one in enumerate(found.answers)
-        for fault in range_faults(one.answer, one.answer.provenance.n_events, f"answers.{number}.answer.")
-    ]
+    faults = [fault for number, one in enumerate(found.answers) for fault in one.faults(f"answers.{number}.answer.")]
     if not found.versions.get("nuanalysis"):
         faults.append("versions does not name the version of nuanalysis")
     faults += [f"{place} holds control characters: {printable(text)}" for place, text in _unprintable(document)]

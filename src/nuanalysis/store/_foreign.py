@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import re
 import stat
@@ -134,7 +135,7 @@ def read_json(path: Path, what: str, remedy: str, *, error: type[NuanalysisError
     with parsing(path, what, remedy, error=error):
         text = data.decode("utf-8-sig")
         refuse_depth(text)
-        found = json.loads(text, parse_constant=_no_number)
+        found = json.loads(text, parse_constant=_no_number, parse_float=_finite)
         if not isinstance(found, dict):
             raise ValueError(f"it holds a {type(found).__name__}, expected an object")
     return found
@@ -142,6 +143,11 @@ def read_json(path: Path, what: str, remedy: str, *, error: type[NuanalysisError
 
 def _no_number(word: str) -> Any:
     raise ValueError(f"it holds {word}, which is no number")
+
+
+def _finite(word: str) -> float:
+    """The number; 1e999 is infinite, and cannot be written again."""
+    return number if math.isfinite(number := float(word)) else _no_number(word[:40])
 
 
 def read_toml(path: Path, what: str, remedy: str, *, error: type[NuanalysisError] = InputError) -> dict[str, Any]:

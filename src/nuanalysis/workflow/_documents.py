@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from nuanalysis.errors import DataError, StepMissing
-from nuanalysis.publish import CutRow, SampleCard
+from nuanalysis.publish import Amount, CutRow, SampleCard
 from nuanalysis.records import Record, faults_in_words, shown
 from nuanalysis.store import read_json
 
@@ -34,9 +34,9 @@ class Selection(Record):
 class Cost(Record):
     """What an answer cost."""
 
-    core_seconds: float = shown("core-seconds", unit="s")
+    core_seconds: Amount = shown("core-seconds", unit="s")
     measured: str = shown("how they were measured")
-    seconds: float = shown("wall time", unit="s")
+    seconds: Amount = shown("wall time", unit="s")
 
 
 class Part(Record):

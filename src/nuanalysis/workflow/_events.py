@@ -143,8 +143,13 @@ def stored_events(spec: SampleSpec, folder: Path) -> dict[str, xr.Dataset]:
 
 
 def held_samples(spec: AnalysisSpec, folder: Path) -> tuple[SampleSpec, ...]:
-    """The samples of the spec that are in the event store."""
+    """The samples of the spec that are in the event store.  Raises DataError where the book names not all of them."""
     book = stored(folder)
+    if lost := [s.name for s in spec.sample if s.name not in {**book.seasons, **book.left_out}]:
+        raise DataError(
+            f"{folder / 'samples.json'} says nothing of {', '.join(lost)}; it is damaged, or of another spec: give the "
+            "spec another name, or remove the folder"
+        )
     return tuple(s for s in spec.sample if s.name in book.seasons)
 
 

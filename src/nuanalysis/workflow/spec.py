@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from nuanalysis.answers import HYPOTHESES, QUESTIONS, Question, question
-from nuanalysis.errors import InputError
+from nuanalysis.errors import InputError, printable
 from nuanalysis.library.hypotheses import check_name
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.plot import slug
@@ -161,7 +161,7 @@ def _leave_out(written: dict[str, Any]) -> dict[str, str]:
     They go from the comparisons too, and a comparison of which one hypothesis is left goes itself.
     """
     hypotheses = [one for one in _tables(written, "hypothesis") if one.get("optional") is True]
-    left_out = {str(one.get("name")): reason for one in hypotheses if (reason := _why_unknown(str(one.get("name"))))}
+    left_out = {str(one.get("name")): reason for one in hypotheses if (reason := _left_out(str(one.get("name"))))}
     if not left_out:
         return {}
     written["hypothesis"] = [one for one in _tables(written, "hypothesis") if str(one.get("name")) not in left_out]
@@ -180,6 +180,11 @@ def _leave_out(written: dict[str, Any]) -> dict[str, str]:
     return left_out
 
 
+def _left_out(name: str) -> str:
+    """Why an optional hypothesis is left out; '' for one that is known, and for a name that cannot be shown."""
+    return _why_unknown(name) if printable(name) == name else ""
+
+
 def _tables(written: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
     tables = written.get(section, [])
     return [one for one in tables if isinstance(one, dict)] if isinstance(tables, list) else []
@@ -193,6 +198,8 @@ def _without(names: Any, unknown: Mapping[str, str]) -> Any:
 
 def _why_unknown(name: str) -> str:
     """Why a hypothesis cannot be used; '' for a known one."""
+    if printable(name) != name:
+        return f"the name '{printable(name)}' holds control characters; rename the file"
     try:
         check_name(name)
     except InputError as error:

@@ -20,7 +20,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
 from nuanalysis.engine.provenance import versions
 from nuanalysis.engine.settings import EngineSettings
-from nuanalysis.errors import DataError
+from nuanalysis.errors import DataError, refuse
 from nuanalysis.ingest import RELEASES, find, source_catalogues, verify
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of, read_hypothesis
@@ -94,8 +94,10 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
 
 def _entry(asked: Asked, held: Part, path: Path, folder: Path) -> Entry:
     """A kept answer with the large datasets that the run folder holds of it.  Raises DataError for a damaged one."""
-    with parsing(path, "the file", f"{path.name} is damaged: remove it and run '{_ASK}' again", error=DataError):
+    remedy = f"{path.name} is damaged: remove it and run '{_ASK}' again"
+    with parsing(path, "the file", remedy, error=DataError):
         entry = Entry(section=asked.section, name=asked.name, answer=held.answer)
+    refuse(entry.faults(), f"the file {path} holds what cannot be", remedy, error=DataError)
     return publish.with_products(entry, folder)
 
 
