@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import healpy as hp
 import numpy as np
 import pandas as pd
@@ -13,9 +15,10 @@ from astropy.table import QTable, Table
 from nuanalysis.errors import InputError
 from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.hypotheses import hypothesis, model_origin, point, read_hypotheses, read_hypothesis
-from nuanalysis.library.templates import template
+from nuanalysis.library.templates import open_template, template
 from nuanalysis.model import OWN_SPECTRUM
 from nuanalysis.sky.templates import BUILT_IN, parse_recipe, read_template
+from nuanalysis.store import read_object, write_object
 
 FLUX = "GeV-1 cm-2 s-1 sr-1"
 SAID = {"frame": "icrs", "ordering": "ring", "units": "relative"}
@@ -117,6 +120,21 @@ def test_names_and_files_are_taken_as_well(plane, tmp_path, monkeypatch):
         template("isotropic", frame="galactic")
     with pytest.raises(InputError, match="Did you mean 'isotropic'"):
         template("isotropc", frame="galactic")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [np.negative, lambda m: m * np.nan, lambda m: 2.0 * m, lambda m: m[:, :7], lambda m: m.astype(str), np.zeros_like],
+)
+def test_a_cache_that_holds_no_map_under_the_name_of_one_is_written_anew(spoil, tmp_path, monkeypatch):
+    """A folder of caches may come with a folder of somebody else."""
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
+    name = "galactic-plane-box?nside=16"
+    made = open_template(name)
+    (kept,) = (tmp_path / "templates").glob("*.npz")
+    write_object(kept, replace(made, maps=spoil(made.maps)))
+    assert np.array_equal(open_template(name).maps, made.maps)
+    assert np.array_equal(read_object(kept).maps, made.maps)
 
 
 # ---- directions ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import DataError, EnvironmentFault, InputError, did_you_mean
 from nuanalysis.ingest import UpstreamRelease, cache_root, find, galactic_templates
 from nuanalysis.ingest import cascades_2023 as release_2023
@@ -96,6 +97,15 @@ def _content_sha256(built: Built) -> str:
     return hashlib.sha256(f"{built.sha256} {sha256_file(column)}".encode()).hexdigest()
 
 
+def _sound(kept: Template) -> bool:
+    """Whether the maps of a template from the cache, which may have come with it from elsewhere, are maps at all."""
+    maps, nodes = kept.maps, kept.log10_energy
+    if maps.dtype.kind != "f" or nodes.dtype.kind != "f" or not hp.isnpixok(maps.shape[1]):
+        return False
+    whole = maps.mean(axis=1) * 4.0 * np.pi
+    return bool(np.isfinite(nodes).all() and np.all(maps >= 0.0) and np.allclose(whole, 1.0, rtol=1e-6))
+
+
 def _made_once(built: Built) -> Template:
     """The template from the cache, or made and put there; the same arrays either way, closed to writing."""
     path, sha256 = cache_path(built), _content_sha256(built)
@@ -103,7 +113,7 @@ def _made_once(built: Built) -> Template:
     if path.is_file():
         with suppress(DataError):
             kept = read_object(path)
-    if not isinstance(kept, Template) or kept.sha256 != sha256:
+    if not isinstance(kept, Template) or kept.sha256 != sha256 or not _sound(kept):
         kept = replace(built.make(), name=built.name, sha256=sha256)
         with suppress(EnvironmentFault):  # a cache that cannot be written costs seconds, not the answer
             write_object(path, kept)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 
@@ -144,7 +144,8 @@ def resolution_of(path: Path, make: Callable[[], Resolution]) -> Resolution:
     kept = cache_root() / CACHE_FOLDER / f"{hashlib.sha256(' '.join(content).encode()).hexdigest()}{ENDING}"
     if kept.is_file():
         with suppress(DataError):
-            return cast("Resolution", read_object(kept))
+            if isinstance(found := read_object(kept), Resolution):
+                return found
     made = make()
     with suppress(EnvironmentFault):  # a cache that cannot be written costs minutes, not the answer
         write_object(kept, made)
