@@ -309,7 +309,7 @@ AB = "A,83.6,22,{}\nB,128.2,-45,{}\n"
         ("name,ra,dec\nA,361,2\nB,10,91\nC,1,2\n", "", "2 sources lie off the sphere (A at 361, 2, B at 10, 91 deg)",
          ["rule=ra is not None", "rule=name == 'C'"]),
         ("name,ra,dec\nA,-999,-999\nC,1,2\n", "unit=deg", "1 sources lie off the sphere", ["rule=dec is not None"]),
-        ("name,l,b\nA,-276.4,2\nC,1,2\n", "", "A at -276.4, 2 deg", ["rule=l is not None", "unit=rad&rule=name == 'C'"]),
+        ("name,l,b\nA,-276.4,2\nC,1,2\n", "", "A at -276.4, 2 deg", ["rule=l is not None"]),
         ("name,ra,dec,equinox\nA,82.9,21.98,B1950\nB,1,2,J2000\n", "", "'equinox' says B1950 of 1 of 2 sources",
          ["frame=fk4", "sure=frame&rule=equinox == 'J2000'", "frame=fk4&rule=equinox == 'B1950'"]),
         ("name,ra,dec,Epoch\nA,82.9,21.98,1950.0\n", "", "'Epoch' says 1950.0", ["frame=fk4", "sure=frame"]),
