@@ -220,7 +220,13 @@ def test_check_reports_all_faults_together_or_none(call: Call) -> None:
     Path("bad.csv").write_text("name,ra,dec,l,b\nA,361,0,,\nB,10,10,50,50\nC,20,20,,\nc,120,20,,\nD,,,,\n")
     code, _, err = call("check", "bad.csv?unit=deg")
     assert code == 2
-    for said in ("has 3 faults", "off the sphere", "disagree with the equatorial ones", "listed more than once"):
+    for said in (
+        "has 4 faults",
+        "no direction (D)",
+        "off the sphere",
+        "disagree with the equatorial ones",
+        "listed more than once",
+    ):
         assert said in err
     code, _, err = call("check", "mine.csv")
     assert (code, "Crab nebula + PSR J0534+2200" in err) == (2, True)
@@ -233,7 +239,7 @@ def test_check_reports_all_faults_together_or_none(call: Call) -> None:
 def test_check_reports_sources_without_direction(call: Call) -> None:
     Path("gaps.csv").write_text("name,ra,dec\nA,10,10\nB,,\n")
     code, _, err = call("check", "gaps.csv")
-    assert (code, "1 sources have no direction (B)" in err) == (2, True)
+    assert (code, "1 selected sources have no direction (B)" in err) == (2, True)
 
 
 def test_match_of_a_file_with_a_list(call: Call) -> None:

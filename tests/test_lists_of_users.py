@@ -306,6 +306,16 @@ AB = "A,83.6,22,{}\nB,128.2,-45,{}\n"
         ("name,ra,dec,extension\n" + AB.format("10x8", "12"), "", "holds words ('10x8' in row 1)", ["extension=none"]),
         ("name,ra,dec,distance\n" + AB.format("-99", "1"), "", "of its distance are below 0", ["distance=none"]),
         ("name,ra,dec\nA,83:37:59,22:00:52\n", "", "say unit=", ["unit=deg"]),
+        ("name,ra,dec\nA,361,2\nB,10,91\nC,1,2\n", "", "2 sources lie off the sphere (A at 361, 2, B at 10, 91 deg)",
+         ["rule=ra is not None", "rule=name == 'C'"]),
+        ("name,ra,dec\nA,-999,-999\nC,1,2\n", "unit=deg", "1 sources lie off the sphere", ["rule=dec is not None"]),
+        ("name,l,b\nA,-276.4,2\nC,1,2\n", "", "A at -276.4, 2 deg", ["rule=l is not None"]),
+        ("name,ra,dec,equinox\nA,82.9,21.98,B1950\nB,1,2,J2000\n", "", "'equinox' says B1950 of 1 of 2 sources",
+         ["frame=fk4", "sure=frame&rule=equinox == 'J2000'", "frame=fk4&rule=equinox == 'B1950'"]),
+        ("name,ra,dec,Epoch\nA,82.9,21.98,1950.0\n", "", "'Epoch' says 1950.0", ["frame=fk4", "sure=frame"]),
+        ("# in FK4, of\nname,ra,dec\nA,82.9,21.98\n", "", "of B1950, as the file states", ["frame=fk4", "sure=frame"]),
+        ("Positions, equinox 1950\nname,ra,dec\nA,82.9,21.98\n", "", "of B1950, as the file", ["frame=fk4"]),
+        ("name,ra,dec\nA,82.9,21.98\n", "table=1", "one table without a name; leave table=1 out", ["table="]),
         ("name,ra,dec,flux\n" + AB.format("low", "high"), "weight=flux", "no source has a flux", ["weight=equal"]),
     ],
 )  # fmt: skip
@@ -324,6 +334,46 @@ def test_what_is_not_needed_is_not_asked_about() -> None:
     assert len(asked("list.csv").sources) == 2
     notes = " ".join(open_table(parse_catalogue("list.csv")).notes)
     assert "'flux' holds words and is not read as the flux" in notes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "# PSR B1950+30 is among them\nname,ra,dec\nA,82.9,21.98\n",
+        "# of B1950, precessed to J2000\nname,ra,dec\nA,82.9,21.98\n",
+        "name,ra,dec,Epoch\nA,82.9,21.98,51950\n",
+        "name,ra,dec,epoch,frame\nA,82.9,21.98,J2000,ICRS\n",
+    ],
+)
+def test_numbers_and_names_are_no_equinox(content: str) -> None:
+    write("list.csv", content)
+    assert np.degrees(asked("list.csv").sources[0].right_ascension) == pytest.approx(82.9, abs=1e-12)
+
+
+def test_hours_and_minutes_in_columns_of_their_own_are_joined() -> None:
+    """As tables of the CDS have them; the sign of a declination stands alone."""
+    write(
+        "list.tsv", "Name\tRAh\tRAm\tRAs\tDE-\tDEd\tDEm\tDEs\nA\t05\t34\t31.9\t-\t0\t30\t36\nB\t1\t0\t0\t+\t2\t0\t0\n"
+    )
+    found = np.degrees(directions("list.tsv"))
+    assert found == pytest.approx(np.array([[83.6329166666667, -0.51], [15.0, 2.0]]), abs=1e-12)
+    assert "ra is joined of RAh, RAm, RAs" in open_table(parse_catalogue("list.tsv")).notes
+    write("list.tsv", "Name\tRAh\tRAm\tRAs\tDE-\tDEd\tDEm\tDEs\nA\t05\t34\t\t-\t0\t30\t36\n")
+    assert "have no direction (A)" in refusal(lambda: asked("list.tsv"))
+
+
+def test_a_minus_of_a_page_is_a_minus() -> None:
+    write("list.csv", "name,ra,dec,flux\nA,83.6,\N{MINUS SIGN}22,1e\N{MINUS SIGN}12\nB,1,2,3e-12\n")
+    assert np.degrees(asked("list.csv?weight=flux").sources[0].declination) == -22.0
+    assert asked("list.csv?weight=flux").weights == (1e-12, 3e-12)
+    write("list.csv", "name,ra,dec\nA,5:34:31.9,\N{MINUS SIGN}0:30:00\n")
+    assert np.degrees(asked("list.csv").sources[0].declination) == -0.5
+
+
+@pytest.mark.parametrize("name", ["RA_hours", "ra_hrs", "RA_hr", "ra_h"])
+def test_hours_by_the_name_of_a_column_are_hours(name: str) -> None:
+    write("list.csv", f"name,{name},dec\nA,5.5,22\n")
+    assert np.degrees(asked(f"list.csv?ra={name}").sources[0].right_ascension) == pytest.approx(82.5, abs=1e-12)
 
 
 @pytest.mark.parametrize("frame", [{"RADESYS": "FK4"}, {"EQUINOX": 1950.0}])

@@ -129,6 +129,22 @@ ra dec flux extension
         read(parse(f"{path}?energy=100TeV&flavour=each&units=GeV+cm-2+s-1"))
 
 
+def test_hours_and_radians_are_asked_about(tmp_path):
+    lines = "".join(f"{4.5 * k},{10 * k},1\n" for k in range(5))
+    for frame, doubt in (("ra,dec", "hours"), ("l,b", "")):
+        path = tmp_path / f"{frame[0]}.csv"
+        path.write_text(f"{frame},weight\n{lines}")
+        if not doubt:
+            assert read_template(path).nside == 128
+            continue
+        with pytest.raises(InputError, match="its ra is at most 18 for all 5 sources, which looks like hours"):
+            read_template(path)
+        assert read_template(path, sure="frame").nside == 128
+    (tmp_path / "r.csv").write_text("l,b,weight\n" + "".join(f"{k},{0.3 * k},1\n" for k in range(5)))
+    with pytest.raises(InputError, match="looks like radians"):
+        read_template(tmp_path / "r.csv")
+
+
 def test_a_toml_file_beside_a_list_speaks_for_it(tmp_path):
     path = write(tmp_path / "list.csv", "l,b,flux\n10,0,1e-12\n")
     write(tmp_path / "list.toml", 'units = "TeV cm-2 s-1"\nenergy = "100TeV"\nflavour = "all"\nindex = 2.3\n')

@@ -127,6 +127,8 @@ def _chosen(path: Path, tables: list[_Held], asked: str, layouts: Sequence[Layou
     names = [one.name for one in tables]
     if not tables:
         raise InputError(f"the catalogue {path} holds no table; expected one with a row for each source")
+    if asked and names == [""]:
+        raise InputError(f"{path} is one table without a name; leave table={asked} out")
     if asked:
         found = [one for one in tables if one.name.lower() == asked.lower()]
         found = found or (tables[int(asked) : int(asked) + 1] if asked.isdigit() and len(asked) < 6 else [])
@@ -175,7 +177,8 @@ def _tables(path: Path, content: bytes, ending: str) -> list[_Held]:
     for name, ucd in table.meta.pop("ucds", {}).items():
         if name in table.colnames:
             table[name].meta["ucd"] = ucd
-    return [_Held("", tuple(table.colnames), len(table), lambda: table)]
+    frame = _frame_in(str(table.meta.pop("frame", "")), table.meta.get("equinox"))
+    return [_Held("", tuple(table.colnames), len(table), lambda: table, frame)]
 
 
 def _ecsv(path: Path, text: str) -> Table:

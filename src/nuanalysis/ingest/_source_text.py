@@ -34,6 +34,8 @@ _LOOKED_AT = 2000  # lines that tell the delimiter
 _WIDE = 1 << 24  # characters of a column that numpy keeps at the length of its longest
 _DASHES = re.compile(r"-+")
 _IN_BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]$")
+_OLD = re.compile(r"\bFK4\b|\bB1950(\.0*)?(?![\d+-])|\b(equinox|epoch)\W{0,3}(of\W)?1950", re.IGNORECASE)
+_NEW = re.compile(r"2000|ICRS|FK5", re.IGNORECASE)
 _VIZIER = re.compile(r"#Column\t(\S+)\t.*\[ucd=([^\]\s]+)\]")
 
 
@@ -85,7 +87,14 @@ def read_delimited(text: str, path: Path, *, tabs: bool) -> Table:
     first = f"{len(said)} lines before the names of the columns are left out, the first: {said[0][:80]}" if said else ""
     described = [match for line in found.before if (match := _VIZIER.match(line.text))]
     table.meta = {"notes": [first] if said else [], "ucds": {match[1]: match[2] for match in described}}
+    table.meta["frame"] = _frame_of(line.text for line in found.before if not _VIZIER.match(line.text))
     return table
+
+
+def _frame_of(comments: Iterable[str]) -> str:
+    """'fk4' where lines above a table say that it is of this system or of B1950, and none of J2000."""
+    text = " ".join(comments)
+    return "fk4" if _OLD.search(text) and not _NEW.search(text) else ""
 
 
 def refuse_lines(lines: Iterable[str], path: Path) -> None:

@@ -289,17 +289,14 @@ def _own_table(source: Any, name: str) -> Table:
 
 
 def check_sources(asked: Asked, table: SourceTable) -> None:
-    """Raise InputError with everything that stands against stacking all sources of a table."""
-    faults = list(table.faults)
-    missing = np.flatnonzero(~table.placed)
-    if len(missing) and not table.faults:
-        listed = ", ".join(table.name[missing[:3]])
-        faults.append(f"{len(missing)} sources have no direction ({listed}{' ...' if len(missing) > 3 else ''})")
-    if not asked.choice.duplicates:
-        groups = catalogues.found_duplicates(table, np.arange(len(table)), asked.choice.within)
-        faults += catalogues.duplicate_faults(table, groups, asked.choice.within)
+    """Raise InputError with everything that stands against stacking the sources that a rule takes."""
+    faults, rows = list(table.faults), np.arange(len(table))
     try:
-        catalogues.chosen_rows(table, asked.choice.rule)
+        rows, *_ = catalogues.chosen_rows(table, asked.choice.rule)
     except InputError as error:
         faults.append(str(error))
+    faults += catalogues.unplaced(table, rows)
+    if not asked.choice.duplicates:
+        groups = catalogues.found_duplicates(table, rows, asked.choice.within)
+        faults += catalogues.duplicate_faults(table, groups, asked.choice.within)
     refuse(faults, f"the catalogue {asked.source} has {len(faults)} fault{'s' * (len(faults) > 1)}")

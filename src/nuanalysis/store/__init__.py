@@ -39,5 +39,5 @@ from nuanalysis.store._homes import (
 from nuanalysis.store._npy import NPY_MAGIC, npy_array, npy_header
 from nuanalysis.store._objects import ENDING, Named, read_object, write_object
 from nuanalysis.store._places import refuse_file, refuse_folder
-from nuanalysis.store._words import is_missing, is_sexagesimal, most_rows, numbers_in, refuse_rows
+from nuanalysis.store._words import MINUS, is_missing, is_sexagesimal, most_rows, numbers_in, refuse_rows
 from nuanalysis.store._zarr import read_zip, write_zip

@@ -11,6 +11,7 @@ from nuanalysis.store._foreign import MIB, RAISED, TABLE, largest
 
 ROWS = 200_000  # of one table of sources; raised with the bytes that are read of one file
 MISSING = frozenset({"", "n/a", "na", "null", "none", "--", "-", "...", "…"})  # in a column of numbers
+MINUS = "\N{MINUS SIGN}"  # as text from a page has it
 _SEXAGESIMAL = re.compile(r"[+-]?\d{1,3}\s*[:hd°]\s*\d{1,2}(?!\d).*|[+-]?\d{1,3} \d{1,2} \d.*")
 
 
@@ -40,7 +41,7 @@ def numbers_in(words: Sequence[str]) -> Floats | None:
         if "_" in word or (len(word) > 15 and word.lstrip("+-").isdigit()):
             return None
         try:
-            out[k] = float(word)
+            out[k] = float(word.replace(MINUS, "-"))
         except ValueError:
             return None
         known += 1
@@ -54,4 +55,4 @@ def is_missing(word: str) -> bool:
 
 def is_sexagesimal(word: str) -> bool:
     """Whether a word looks like 05:34:31.9, 5h34m31.9s or +22 00 52."""
-    return _SEXAGESIMAL.fullmatch(word) is not None
+    return _SEXAGESIMAL.fullmatch(word.replace(MINUS, "-")) is not None

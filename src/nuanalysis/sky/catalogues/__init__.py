@@ -20,6 +20,7 @@ from nuanalysis.sky.catalogues._select import (
     part,
     seen_shares,
     select,
+    unplaced,
 )
 from nuanalysis.sky.catalogues._table import STANDARD, Column, Group, Match, SourceTable, from_catalogue, match
 from nuanalysis.sky.catalogues.extended_tev import EXTENDED_TEV

@@ -13,7 +13,7 @@ from nuanalysis.deferred import units as u
 from nuanalysis.errors import InputError, printable
 from nuanalysis.schema import Floats
 from nuanalysis.sky.catalogues._table import Column
-from nuanalysis.store import is_missing
+from nuanalysis.store import MINUS, is_missing
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -55,6 +55,8 @@ _UCDS = {
     "l": ("pos.galactic.lon;meta.main", "pos_gal_lon", "pos.galactic.lon"),
     "b": ("pos.galactic.lat;meta.main", "pos_gal_lat", "pos.galactic.lat"),
 }
+# Parts of a direction in columns of their own, as in tables of the CDS.
+_PARTS = (("ra", ("rah", "ram", "ras")), ("dec", ("de-", "ded", "dem", "des")))
 _AXES = re.compile("right_ascension|declination|alpha|delta|decl|dec|ra|de")
 
 
@@ -79,6 +81,25 @@ def replace_mixins(table: Table) -> None:
         for axis, angle in (("ra", place.ra), ("dec", place.dec)):
             table[axis if axis not in table.colnames else f"{key}.{axis}"] = _values(angle.deg, np.float64)
             table[table.colnames[-1]].unit = "deg"
+
+
+def join_parts(table: Table) -> list[str]:
+    """Add ``ra`` and ``dec`` where a table has their hours, degrees, minutes and seconds apart; returns notes."""
+    by_name = {name.lower(): name for name in table.colnames}
+    found = {axis: [by_name[part] for part in parts if part in by_name] for axis, parts in _PARTS}
+    if any(len(found[axis]) < len(parts) or by_name.keys() & set(OBVIOUS[axis]) for axis, parts in _PARTS):
+        return []
+    for axis, names in found.items():
+        columns = [_column(table[name]) for name in names]
+        sign, rest = (columns[:1], columns[1:]) if axis == "dec" else ([[""] * len(table)], columns)
+        table[axis] = [_joined(plus, *numbers) for plus, *numbers in zip(*sign, *rest, strict=True)]
+    return [f"{axis} is joined of {', '.join(names)}" for axis, names in found.items()]
+
+
+def _joined(sign: str, *numbers: Any) -> str:
+    """One direction in words, '' where a part is missing."""
+    words = [one if isinstance(one, str) else f"{one:.15g}" for one in numbers]
+    return "" if any(word in ("", "nan") for word in words) else f"{sign}{':'.join(words)}"
 
 
 def _values(column: Any, kind: type) -> np.ndarray[Any, Any]:
@@ -154,7 +175,7 @@ def sexagesimal(words: list[str], *, hours: bool) -> tuple[Floats, str]:
 
     unit = u.hourangle if hours else u.deg
     factor, out = float(unit.to(u.deg)), np.full(len(words), np.nan)
-    for k, word in enumerate(words):
+    for k, word in enumerate(one.replace(MINUS, "-") for one in words):
         if is_missing(word):
             continue
         if (parts := _USUAL.fullmatch(word)) and not (hours and "d" in word):

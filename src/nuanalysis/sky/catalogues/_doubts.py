@@ -14,6 +14,8 @@ from nuanalysis.sky.catalogues._table import Column, SourceTable, some
 
 FEWEST_FOR_A_DOUBT = 5  # sources; fewer may all lie within 24 deg of the origin by chance
 _OLD = re.compile(r"(?<!\d)(1950|1900|1875|1855)(?!\d)|\bfk4\b", re.IGNORECASE)
+_OLD_WORD = re.compile(r"\bFK4\b|\bB?1950(\.0*)?(?![\d+-])", re.IGNORECASE)
+_EQUINOX = re.compile(r"^(coord(inate)?_?(s(ys(tem)?)?)?|equinox|epoch|frame|rad(ec|e)sys)$")
 _NEW = re.compile(r"2000|icrs|fk5", re.IGNORECASE)
 _NOT_SIGMA = re.compile(
     r"radius|diam|disc|disk|fwhm|contain|r_?(39|50|68|80|90|95)(?!\d)|semi_?(maj|min)", re.IGNORECASE
@@ -44,12 +46,24 @@ def unit_doubts(key: str, longitude: Floats, latitude: Floats, *, radians_too: b
     return []
 
 
+def _of_a_column(used: Mapping[str, str], columns: Mapping[str, Column]) -> list[str]:
+    """A column that says of each source in which system, or of which equinox, it is."""
+    for name, column in columns.items():
+        values = column.values.tolist() if _EQUINOX.search(canonical(name)) and name not in used.values() else []
+        if old := [value for value in values if _OLD_WORD.search(str(value))]:
+            return [
+                f"its column '{name}' says {old[0]} of {len(old)} of {len(values)} sources; say frame=fk4, which "
+                "precesses all, or sure=frame if all are ICRS; the rule can take those of one"
+            ]
+    return []
+
+
 def equinox_doubts(used: Mapping[str, str], columns: Mapping[str, Column], stated: str) -> list[str]:
     """Directions of an equinox before J2000 that nobody said: by the names of the columns, or as the file states it."""
     words = {f"{used[key]} {columns[used[key]].about}" for key in ("ra", "dec")}
     old = [found.group(0) for text in words if (found := _OLD.search(text)) and not _NEW.search(text)]
     if not old and stated != "fk4":
-        return []
+        return _of_a_column(used, columns)
     which = f"'{used['ra']}' and '{used['dec']}'"
     if old and "1950" not in old[0] and "fk4" not in old[0].lower():
         return [

@@ -15,7 +15,15 @@ import numpy as np
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import did_you_mean, printable, refuse
 from nuanalysis.schema import Floats
-from nuanalysis.sky.catalogues._columns import OBVIOUS, columns_of, described, obvious, replace_mixins, sexagesimal
+from nuanalysis.sky.catalogues._columns import (
+    OBVIOUS,
+    columns_of,
+    described,
+    join_parts,
+    obvious,
+    replace_mixins,
+    sexagesimal,
+)
 from nuanalysis.sky.catalogues._doubts import equinox_doubts, extension_doubts, unit_doubts
 from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, Words, some, turned
 from nuanalysis.sky.records import WIDEST
@@ -80,7 +88,9 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
     """
     refuse_rows(f"the catalogue {table.meta['file']}", len(table))
     replace_mixins(table)
+    joined = join_parts(table)
     reading = _Reading(table, dict(said or {}))
+    reading.notes += joined
     longitude_latitude = reading.direction()
     name = reading.name()
     classes = reading.words("class")
@@ -90,7 +100,7 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
     reading.refuse_range("extension", name, extension, WIDEST, f" or above {np.degrees(WIDEST):g} deg as sigma")
     reading.refuse_range("distance", name, distance, np.inf, "")
     refuse(reading.faults, f"the catalogue {table.meta['file']} cannot be used")
-    ra, dec, doubts = reading.placed(name, *longitude_latitude)
+    ra, dec, doubts, astray = reading.placed(*longitude_latitude, name)
     used = reading.used
     return SourceTable(
         **{key: printable(table.meta[key]) for key in ("title", "file", "sha256", "reference")},
@@ -112,6 +122,7 @@ def read_sources(table: Table, said: Mapping[str, str] | None = None) -> SourceT
         used=used | {key: word for key, word in reading.said.items() if key not in used},
         notes=tuple(printable(note) for note in (*table.meta["notes"], *reading.notes)),
         faults=(*doubts, *reading.doubts),
+        astray=astray,
     )
 
 
@@ -307,21 +318,15 @@ class _Reading:
         return out
 
     def placed(
-        self, name: Words, frame: str, longitude: Floats, latitude: Floats, how: str
-    ) -> tuple[Floats, Floats, list[str]]:
-        """Right ascension and declination in rad, ICRS, and what is doubtful about them."""
+        self, frame: str, longitude: Floats, latitude: Floats, how: str, name: Words
+    ) -> tuple[Floats, Floats, list[str], Words]:
+        """Right ascension and declination in rad, ICRS; what is doubtful about them; numbers that are no direction."""
         sure = self._sure()
-        lon, lat = ("l", "b") if frame == "galactic" else ("ra", "dec")
+        lon = "l" if frame == "galactic" else "ra"
         known = np.isfinite(longitude) & np.isfinite(latitude)
         on = (longitude >= -180.0) & (longitude <= 360.0) & (np.abs(latitude) <= 90.0)
         doubts = []
-        off = np.flatnonzero(known & ~on)
-        if len(off):
-            where = some(f"{name[k]} at {longitude[k]:g}, {latitude[k]:g}" for k in off)
-            doubts.append(
-                f"{len(off)} sources lie off the sphere ({where} deg): expected {lon} in [-180, 360], {lat} in "
-                "[-90, 90]; say unit= or which column is which"
-            )
+        astray = [f"{x:g}, {y:g}" if off else "" for x, y, off in zip(longitude, latitude, known & ~on, strict=True)]
         ok = known & on
         if how not in ("said", "file") and "unit" not in sure:
             doubts += unit_doubts(lon, longitude[ok], latitude[ok], radians_too=how == "")
@@ -331,7 +336,7 @@ class _Reading:
         ra[ra >= 2 * np.pi] = 0.0  # what % makes of a tiny negative angle
         if frame != "galactic" and "l" in self.used and "b" in self.used and "frame" not in sure:
             doubts += self._disagreement(name, ra, dec)
-        return ra, dec, doubts
+        return ra, dec, doubts, np.array(astray, dtype=np.str_)
 
     def _disagreement(self, name: Words, ra: Floats, dec: Floats) -> list[str]:
         """Whether the Galactic columns say something else than the equatorial ones."""
@@ -378,4 +383,5 @@ def _factor(unit: str, known: Mapping[str, float], into: str) -> float | None:
 
 def _unit_in_name(name: str, known: Mapping[str, float]) -> str:
     ending = name.rpartition("_")[2] if "_" in name else {"RAJD": "deg", "DECJD": "deg"}.get(name, "")
+    ending = {"hours": "hour", "hrs": "hour", "hr": "hour"}.get(ending.lower(), ending)
     return next((unit for unit in known if unit.lower() == ending.lower()), "")

@@ -90,7 +90,8 @@ def chosen_rows(table: SourceTable, rule: str) -> tuple[Ints, int, tuple[str, ..
 def part(table: SourceTable, rows: Ints) -> SourceTable:
     """The same table with some of its rows."""
     columns = {name: replace(column, values=column.values[rows]) for name, column in table.columns.items()}
-    arrays = ("name", "right_ascension", "declination", "classes", "extension", "flux", "distance")
+    arrays: tuple[str, ...] = ("name", "right_ascension", "declination", "classes", "extension", "flux", "distance")
+    arrays += ("astray",) if len(table.astray) else ()
     return replace(table, columns=columns, **{key: getattr(table, key)[rows] for key in arrays})
 
 
@@ -107,7 +108,7 @@ def select(table: SourceTable, choice: Choice, *, name: str) -> Selection:
             f"the rule {choice.rule!r} takes none of the {len(table)} sources of {table.title}"
             + "".join(f"; {note}" for note in notes)
         )
-    faults = [*table.faults, *_unplaced(table, rows)]
+    faults = [*table.faults, *unplaced(table, rows)]
     groups = () if choice.duplicates == "keep" else found_duplicates(table, rows, choice.within)
     if not choice.duplicates:
         faults += duplicate_faults(table, groups, choice.within)
@@ -151,14 +152,24 @@ def _reference(table: SourceTable, choice: Choice) -> str:
 # ---- directions and duplicates ------------------------------------------------------------------------------------
 
 
-def _unplaced(table: SourceTable, rows: Ints) -> list[str]:
+def unplaced(table: SourceTable, rows: Ints) -> list[str]:
+    """What is said of rows without a direction, and of those whose numbers are none."""
     missing = rows[~table.placed[rows]]
-    if not len(missing):
-        return []
-    return [
-        f"{len(missing)} selected sources have no direction ({some(table.name[missing])}); leave them out with "
-        "'ra is not None' in the rule, or complete the table"
-    ]
+    out = [row for row in missing.tolist() if len(table.astray) and table.astray[row]]
+    missing, faults = np.setdiff1d(missing, out), []
+    remedy = "leave them out with 'ra is not None' in the rule"
+    if out:
+        where = some(f"{table.name[row]} at {table.astray[row]}" for row in out)
+        faults.append(
+            f"{len(out)} sources lie off the sphere ({where} deg): expected longitudes in [-180, 360], latitudes in "
+            f"[-90, 90]; say unit= or which column is which, or {remedy}"
+        )
+    if len(missing):
+        faults.append(
+            f"{len(missing)} selected sources have no direction ({some(table.name[missing])}); {remedy}, or complete "
+            "the table"
+        )
+    return faults
 
 
 def found_duplicates(table: SourceTable, rows: Ints, within: float) -> tuple[Group, ...]:

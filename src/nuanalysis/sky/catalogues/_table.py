@@ -57,6 +57,7 @@ class SourceTable:
     vectors         : columns with several values a source; no rule can use them.
     used            : which column was read as what, and the words about frame, units and bands that hold.
     faults          : what is wrong with the directions, in words; such a table cannot be stacked.
+    astray          : (source,) the numbers, in words, of a direction that lies off the sphere, '' of others; or empty.
     """
 
     title: str
@@ -77,6 +78,7 @@ class SourceTable:
     used: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    astray: Words = field(default_factory=lambda: np.empty(0, dtype=np.str_))
 
     def __len__(self) -> int:
         return len(self.name)

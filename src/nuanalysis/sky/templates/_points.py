@@ -31,6 +31,7 @@ PAIRS = {"equatorial": ("ra", "dec"), "galactic": ("l", "b")}
 WORDS = ("name", "source", "comment", "reference")  # columns that are not read
 KERNEL_REACH = 6.0  # sigma: beyond lies 2e-8 of a Gaussian kernel
 REMEDY = "it cannot be read as a table: expected a line of column names and one line a source"
+FEWEST_FOR_A_DOUBT = 5  # sources; fewer may all lie near the origin by chance
 MOST_SOURCES = 100_000
 FINEST_SPLIT = 16  # sub-pixels along a side
 
@@ -68,6 +69,8 @@ def read_points(path: Path, said: Said) -> Points:
     if len(table) > MOST_SOURCES:
         faults.append(f"it lists {len(table):,} sources, expected at most {MOST_SOURCES:,}; make a map of them")
     said.refuse(f"the list {path}")
+    if "frame" not in said.sure:
+        faults.extend(_unit_doubts(table, frames[0], *(columns[name] for name in PAIRS[frames[0]])))
     longitude, latitude = (columns[name] for name in PAIRS[frames[0]])
     extension = columns.get("extension", np.zeros(len(table)))
     _check(longitude, latitude, columns[amounts[0]], extension, faults)
@@ -159,6 +162,19 @@ def _in_degrees(column: Any, key: str, faults: list[str]) -> Floats:
     except (ValueError, TypeError) as error:
         faults.append(f"its column '{column.name}' has the unit {column.unit}, expected an angle: {error}")
         return values
+
+
+def _unit_doubts(table: Any, frame: str, longitude: Floats, latitude: Floats) -> list[str]:
+    """Hours or radians that nobody said."""
+    stated = any(table[name].unit for name in table.colnames if COLUMNS.get(name.lower()) == PAIRS[frame][0])
+    if stated or len(table) < FEWEST_FOR_A_DOUBT or not longitude.min() >= 0.0:
+        return []
+    radians = longitude.max() <= 2 * np.pi and np.abs(latitude).max() <= np.pi / 2
+    if not radians and not (longitude.max() <= 24.0 and frame == "equatorial"):
+        return []
+    what = f"its {PAIRS[frame][0]} is at most {longitude.max():g} for all {len(table)} sources"
+    remedy = "write degrees, or an ECSV file with units, or say sure=frame if it is right"
+    return [f"{what}, which looks like {'radians' if radians else 'hours'}; {remedy}"]
 
 
 def _check(longitude: Floats, latitude: Floats, weight: Floats, extension: Floats, faults: list[str]) -> None:
