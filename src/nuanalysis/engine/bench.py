@@ -22,7 +22,7 @@ from nuanalysis.store import ENDING, Named, ensembles, read_object, sweep, unlin
 #: Records of a problem that hold functions: known by their names.
 NAMED: Named = {Statistic: statistic}
 _MOST = 1e15  # of any number of a trial
-_ALWAYS = ("ts", "n_signal", "n_injected", "log_weight")  # finite, whatever the fit; others may be NaN where nothing is
+_FINITE = ("ts", "n_signal", "n_injected", "log_weight")  # in every trial; others may be NaN where nothing was fitted
 Rows = Callable[[int, int], Floats]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -153,16 +153,10 @@ class Bench:
 
 def _refuse_nonsense(trials: xr.Dataset, path: Path) -> xr.Dataset:
     """The trials.  Raises DataError for numbers that no trial has: the store may come from somebody else."""
-    refuse(
-        (
-            f"'{name}' has {int(wrong.sum())} values that are no number or beyond {_MOST:g}"
-            for name, column in trials.data_vars.items()
-            if (wrong := ~(np.abs(column.values) <= _MOST) & ~(np.isnan(column.values) & (name not in _ALWAYS))).any()
-        ),
-        f"the trial store {path} holds what cannot be",
-        "Remove it and call again.",
-        error=DataError,
-    )
+    wrong = {name: ~(np.abs(trials[name].values) <= _MOST) for name in _FINITE if name in trials}
+    faults = (f"'{name}' has {n} values that are no number or beyond {_MOST:g}" for name, at in wrong.items()
+              if (n := int(at.sum())))  # fmt: skip
+    refuse(faults, f"the trial store {path} holds what cannot be", "Remove it and call again.", error=DataError)
     return trials
 
 
