@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import healpy as hp
 import numpy as np
+import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.io import fits
@@ -607,6 +608,14 @@ def test_an_image_is_refused_with_the_command_that_turns_it_into_a_map(tmp_path,
     brightest = hp.Rotator(coord=["C", record.frame[0].upper().replace("E", "C")])
     theta = hp.pix2ang(256, int(np.argmax(template.density)))
     assert abs(90 - np.degrees(brightest(*theta)[0])) < 1.0
+
+
+def test_a_column_of_pandas_is_an_array_and_a_mass_no_energy():
+    said = {"frame": "galactic", "ordering": "ring"}
+    same(read_array(pd.Series(ONE), **said, units="relative"), ALONE)
+    same(read_array(pd.DataFrame(CUBE), **SAID, energies=ENERGIES * u.GeV), WANTED)
+    with pytest.raises(InputError, match=r"said to be 1.0 kg; expected such as"):
+        read_array(ONE, **SAID, energy=1 * u.kg)
 
 
 def test_an_array_that_is_none_is_refused():

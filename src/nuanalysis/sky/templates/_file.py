@@ -120,6 +120,7 @@ def _as_array(values: object) -> NDArray[Any]:
     try:
         array = np.asarray(getattr(values, "unmasked", values))
         mask = getattr(values, "mask", False)
+        mask = False if callable(mask) else mask  # pandas has a verb of this name
         return np.where(mask, hp.UNSEEN, array) if np.any(mask) else array
     except (ValueError, TypeError) as error:
         raise InputError(

@@ -243,6 +243,8 @@ def check_words(said: dict[str, str], where: str) -> None:
 def as_said(value: Any) -> str:
     """A value as one says it: energies in GeV, a frame of astropy by its name."""
     if isinstance(value, u.Quantity):
+        if not value.unit.is_equivalent(u.GeV):
+            raise InputError(f"an energy is said to be {value!s:.80}; expected such as 100 * u.TeV")
         in_gev = value.to_value(u.GeV)
         return as_text(in_gev) if np.ndim(in_gev) else f"{float(in_gev)!r} GeV"
     name = getattr(value, "name", None)
