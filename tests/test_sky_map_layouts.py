@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import healpy as hp
 import numpy as np
+import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.io import fits
@@ -508,6 +509,43 @@ def test_units_that_header_and_columns_state_must_agree(tmp_path):
     assert other.flux == pytest.approx(found.flux, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("cards", "said"),
+    [
+        ({"UNITS": "photon(cm-2 s-1)/unheard"}, {}),
+        ({"UNITS": "K_CMB"}, {}),
+        ({"COORDSYS": "RADEC", "UNITS": "relative"}, {"frame": "galactic"}),
+        ({"ORDERING": "row by row"}, {"ordering": "ring"}),
+    ],
+)
+def test_what_a_file_states_and_nobody_understands_can_be_said_otherwise(tmp_path, cards, said):
+    path = write(tmp_path / "m.fits", table({"F": ONE}, **cards))
+    with pytest.raises(InputError, match=r"cannot be read|is said to be|no differential flux|not stated"):
+        read_template(path, **({"units": "relative"} if said else {}))
+    same(read_template(path, **({"units": "relative"} | said)), ALONE)
+    flux = {"units": UNIT, "flavour": "each", "energy": "100TeV"}
+    if "relative" not in cards.values():
+        assert read_template(path, **(flux | said)).flux > 0
+
+
+@pytest.mark.parametrize("words", ["GeV/cm2/s/sr", "1/GeV/cm2/s/sr", "GeV^{-1} cm^{-2} s^{-1} sr^{-1}"])
+def test_slashes_and_braces_of_units_are_read_without_a_warning(tmp_path, words):
+    values = ONE * (1e10 if words.startswith("GeV/") else 1.0)
+    path = write(tmp_path / "m.fits", table({"F": values}, units={"F": words}))
+    said = {"flavour": "each", "energy": "100TeV"}
+    assert read_template(path, **said).flux == pytest.approx(read_array(ONE, **SAID, energy="100TeV").flux, rel=1e-12)
+
+
+def test_a_choice_that_is_none_is_the_only_fault(tmp_path):
+    path = write(tmp_path / "m.fits", table({"F": ONE}))
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["a"], file["b"] = ONE, ONE
+    for name, said in ((path, {"hdu": "nan"}), (tmp_path / "m.h5", {}), (tmp_path / "m.h5", {"map": "/c"})):
+        with pytest.raises(InputError) as caught:
+            read_template(name, units="relative", **said)
+        assert str(caught.value).count("\n  - ") == 1
+
+
 def test_a_toml_file_beside_a_fits_map_is_heard_as_the_refusal_says(tmp_path):
     path = write(tmp_path / "m.fits", table({"F": ONE}, COORDSYS=None))
     with pytest.raises(InputError, match=r"frame is not stated[\s\S]*in a .toml file of the same name"):
@@ -570,6 +608,14 @@ def test_an_image_is_refused_with_the_command_that_turns_it_into_a_map(tmp_path,
     brightest = hp.Rotator(coord=["C", record.frame[0].upper().replace("E", "C")])
     theta = hp.pix2ang(256, int(np.argmax(template.density)))
     assert abs(90 - np.degrees(brightest(*theta)[0])) < 1.0
+
+
+def test_a_column_of_pandas_is_an_array_and_a_mass_no_energy():
+    said = {"frame": "galactic", "ordering": "ring"}
+    same(read_array(pd.Series(ONE), **said, units="relative"), ALONE)
+    same(read_array(pd.DataFrame(CUBE), **SAID, energies=ENERGIES * u.GeV), WANTED)
+    with pytest.raises(InputError, match=r"said to be 1.0 kg; expected such as"):
+        read_array(ONE, **SAID, energy=1 * u.kg)
 
 
 def test_an_array_that_is_none_is_refused():

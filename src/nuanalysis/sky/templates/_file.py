@@ -23,7 +23,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.records import Record, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, TabulatedSpectrum, Template, factorised
-from nuanalysis.sky.templates import _healpix, _points, _said
+from nuanalysis.sky.templates import _healpix, _listed, _points, _said
 from nuanalysis.sky.templates._bounds import SUM_RANGE, in_range, refuse_maps
 from nuanalysis.sky.templates._fits import open_fits
 from nuanalysis.sky.templates._formats import ENDINGS, FILL, FITS_ENDINGS, HDF5_ENDINGS, KEYS, POINT_ENDINGS, Stored
@@ -45,10 +45,6 @@ from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, flux_doubt, frame
 from nuanalysis.store import sha256_file
 
 DEFAULT_NSIDE = 128  # of a list of sources
-SHARES = (
-    "its values are sums over pixels, and its pixels differ in size; divide each by the area of its pixel, as in "
-    "PROBDENSITY, and say sr-1 (or units=relative)"
-)
 SAME = 1e-6  # of the brightest pixel: maps that differ by less are one map
 
 
@@ -125,6 +121,7 @@ def _as_array(values: object) -> NDArray[Any]:
     try:
         array = np.asarray(getattr(values, "unmasked", values))
         mask = getattr(values, "mask", False)
+        mask = False if callable(mask) else mask  # pandas has a verb of this name
         return np.where(mask, hp.UNSEEN, array) if np.any(mask) else array
     except (ValueError, TypeError) as error:
         raise InputError(
@@ -196,12 +193,14 @@ class _Read:
 def _from_maps(source: _Source, path: Path, said: Said, stored: Stored) -> tuple[Template, Understood]:
     fill, stored = bool(said.word("fill")), stored.rising()
     said.faults.extend(stored.faults)
+    if stored.unchosen:
+        said.refuse(source.what, source.remedy)
     said.faults.extend(f"{gap}; {FILL}" for gap in stored.gaps if not fill)
     frame = said.settle("frame", _said.FRAMES)
     ordering = said.settle("ordering", _said.ORDERINGS)
     units = said.units()
     if stored.mixed and any(_said.per_pixel(word) for word, _ in said.words.get("units", ())):
-        said.faults.append(SHARES)
+        said.faults.append(_listed.SHARES)
     before = len(said.faults)
     if not stored.n_pixels:  # a file whose shape is at fault has nothing to say about energies
         said.refuse(source.what, source.remedy)

@@ -70,7 +70,8 @@ def _from_units(path: Path, units: list[Any], said: Said) -> Stored:
         maps = [unit for number, name, unit in names if word.upper() in (number, name.upper())]
         if not maps:
             listed = ", ".join(f"{number} ({name or 'no name'})" for number, name, _ in names) or "none"
-            return Stored(KIND, faults=(f"it has no map in the table '{word}'; say hdu= one of {listed}",), uses=USES)
+            fault = f"it has no map in the table '{word}'; say hdu= one of {listed}"
+            return Stored(KIND, faults=(fault,), uses=USES, unchosen=True)
     if not maps:
         raise InputError(_no_table(path, units))
     layouts = [layout_of(table, said) for table in maps]

@@ -48,6 +48,7 @@ class Stored:
     uses          : which of map, nside, hdu, column and (as the path of a dataset) energies the reader asks for.
     columns       : by name, where a map was not told from maps at several energies.
     gaps          : which pixels the file has no values for, in words; ``values`` has 0 there, and somebody must say so.
+    unchosen      : which of several maps is meant is not known, and so what the file states is not known either.
     mixed         : values are of pixels of several sizes, so that none can be the sum over a pixel of the map.
     """
 
@@ -64,6 +65,7 @@ class Stored:
     uses: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
+    unchosen: bool = False
     mixed: bool = False
 
     def rising(self) -> Stored:

@@ -55,7 +55,7 @@ def _from_hdf5(found: dict[str, Any], file: Any, path: Path, said: Said) -> Stor
     numbers = {name: node for name, node in found.items() if holds_numbers(node)}
     name = _map_among(numbers, said.word("map"))
     if name not in numbers:
-        return Stored("HDF5", faults=(_no_map(found, said.word("map")),), uses=USES)
+        return Stored("HDF5", faults=(_no_map(found, said.word("map")),), uses=USES, unchosen=True)
     chosen = numbers[name]
     refuse_extent(chosen, path)
     lists = {

@@ -14,6 +14,11 @@ from nuanalysis.sky.templates._healpix import FINEST_NSIDE, FINEST_PIXELS, is_un
 LARGEST_ORDER = 29
 FULL = 1e-6  # of a pixel: what rounding may leave uncovered, or cover twice
 
+SHARES = (
+    "its values are sums over pixels, and its pixels differ in size; divide each by the area of its pixel, as in "
+    "PROBDENSITY, and say sr-1 (or units=relative)"
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listed:

@@ -6,6 +6,8 @@ Units, energies and flavours as people write them are brought to GeV, cm, s and 
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ RELATIVE_WEIGHTED = "relative E2 dN/dE"
 NORMALISED = "read as relative: the map is normalised"
 EXAMPLES = "'GeV-1 cm-2 s-1 sr-1', 'TeV cm-2 s-1 sr-1' (E^2 dN/dE), 'GeV-1 cm-2 s-1 per pixel' or 'relative'"
 POINT_EXAMPLES = "'GeV-1 cm-2 s-1', 'TeV cm-2 s-1' (E^2 dN/dE) or 'relative'"
+_SLASHES = re.compile(r"1(\s*/\s*[A-Za-z]+\^?\d*)+\s*")
 PER_PIXEL = re.compile(r"\s*(?:/|\bper)\s*pix(?:el)?\s*$", re.IGNORECASE)
 FLAVOURS = {
     "per-flavour": 1.0, "per-flavor": 1.0, "per flavour": 1.0, "per flavor": 1.0, "each": 1.0,
@@ -159,7 +162,7 @@ class Said:
 
         A caller who is sure overrules the file.
         """
-        said = self.words.get(key, ())
+        said = heard(self.words.get(key, ()), lambda word: word.strip().lower() in known)
         unknown = [word for word, _ in said if word.strip().lower() not in known]
         self.faults.extend(f"its {key} is said to be '{word}', expected one of {', '.join(known)}" for word in unknown)
         found = {known[word.strip().lower()] for word, _ in said if word.strip().lower() in known}
@@ -179,6 +182,7 @@ class Said:
     def units(self, *, of_sources: bool = False) -> Units | None:
         """The units all agree on; a caller who says 'relative' does not use absolute ones of the file."""
         said = list(dict.fromkeys(self.words.get("units", ())))
+        said = heard(said, lambda word: read_units(word, [], of_sources=of_sources) is not None)
         if said and _is_relative(said[0][0]):
             said = [one for one in said if _is_relative(one[0])]
             # Who says of what it is relative says more.
@@ -194,6 +198,12 @@ class Said:
         if not said:
             self.faults.append(f"its units are not stated; expected such as {EXAMPLES}; a flux needs its flavour too")
         return known[0] if known else None
+
+
+def heard(said: Sequence[tuple[str, str]], known: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """What is said, without words of the file that mean nothing here where somebody else has said it."""
+    spoken = [one for one in said if one[1] != IN_THE_FILE and known(one[0])]
+    return [one for one in said if not spoken or one[1] != IN_THE_FILE or known(one[0])]
 
 
 def per_pixel(word: str) -> bool:
@@ -233,6 +243,8 @@ def check_words(said: dict[str, str], where: str) -> None:
 def as_said(value: Any) -> str:
     """A value as one says it: energies in GeV, a frame of astropy by its name."""
     if isinstance(value, u.Quantity):
+        if not value.unit.is_equivalent(u.GeV):
+            raise InputError(f"an energy is said to be {value!s:.80}; expected such as 100 * u.TeV")
         in_gev = value.to_value(u.GeV)
         return as_text(in_gev) if np.ndim(in_gev) else f"{float(in_gev)!r} GeV"
     name = getattr(value, "name", None)
@@ -338,10 +350,15 @@ def _normalised(unit: Any, *, per_pixel: int) -> bool:
 
 def _unit(text: str) -> Any:
     """The unit that a text names; None where astropy cannot tell, in whichever way it fails."""
-    try:
-        return u.Unit(text) if len(text) <= LONGEST_UNITS else None
-    except Exception:  # its parser recurses, divides and takes powers
-        return None
+    plain = text.replace("^{", "^").replace("}", "")
+    if _SLASHES.fullmatch(plain):  # which astropy reads after any numerator but 1
+        plain = f"1 / ({plain[1:].strip(' /').replace('/', ' ')})"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of several slashes
+        try:
+            return u.Unit(plain) if len(plain) <= LONGEST_UNITS else None
+        except Exception:  # its parser recurses, divides and takes powers
+            return None
 
 
 def same_units(one: Units, other: Units) -> bool:
