@@ -235,6 +235,9 @@ def test_a_path_out_of_its_folder_is_refused(tmp_path: Path) -> None:
     for path in (inner / "link", inner / "b" / "file", inner / ".." / "secret", tmp_path / "secret"):
         with pytest.raises(DataError, match=r"link|leads out|is not in"):
             store.unlinked(inner, path)
+    for name in ("a" * 5000, "b" * 300):
+        with pytest.raises(DataError, match=r"cannot be the name of a file"):
+            store.unlinked(inner, inner / name)
 
 
 def test_no_control_character_reaches_a_terminal() -> None:

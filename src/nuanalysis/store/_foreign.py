@@ -197,7 +197,7 @@ def unlinked(root: Path, path: Path, *, error: type[NuanalysisError] = DataError
     here = root
     for part in parts:
         here = here / part
-        if here.is_symlink():
+        if _is_link(here, error):
             raise error(f"{here} is a link to {printable(str(here.readlink()))}; put a copy of the file in its place")
     return path
 
@@ -224,3 +224,10 @@ def _not_its_own(folder: Path) -> Iterator[str]:
                     yield f"{path.relative_to(folder)} is a link to {path.readlink()}"
                 elif not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                     yield f"{path.relative_to(folder)} is a device, pipe or socket"
+
+
+def _is_link(path: Path, error: type[NuanalysisError]) -> bool:
+    try:
+        return path.is_symlink()
+    except (OSError, ValueError) as fault:  # a name that no file can have
+        raise error(f"{path} cannot be the name of a file: {getattr(fault, 'strerror', None) or fault}") from fault
