@@ -142,8 +142,6 @@ def _add_events(draft: Draft) -> None:
 def _add_responses(draft: Draft) -> None:
     for path in draft.seasons("response"):
         response = check(read_zip(path), RESPONSE, source=str(path))
-        if response.attrs["name"] != path.stem.removeprefix("response-"):
-            raise DataError(f"{path} holds the response of {response.attrs['name']!r}. {_AGAIN}")
         draft.write(f"response/{path.stem}.fits", response_fits(response, draft.stamp(_QUOTED)))
         write_zip(draft.folder / f"response/{path.stem}.zarr.zip", response.assign_attrs(origin=_QUOTED))
 
