@@ -303,6 +303,8 @@ AB = "A,83.6,22,{}\nB,128.2,-45,{}\n"
          ["rule=flux_unit == 'Crab'", "sure=flux"]),
         ("name,ra,dec,extension\n" + AB.format("400", "1"), "", "above 30 deg as sigma",
          ["extension=none", "extension_unit=arcmin"]),
+        ("name,ra,dec,extension\n" + AB.format("20", "1"), "", "states no unit and reaches 20, read as deg",
+         ["extension=none", "extension_unit=arcmin", "extension_unit=deg"]),
         ("name,ra,dec,extension\n" + AB.format("10x8", "12"), "", "holds words ('10x8' in row 1)", ["extension=none"]),
         ("name,ra,dec,distance\n" + AB.format("-99", "1"), "", "of its distance are below 0", ["distance=none"]),
         ("name,ra,dec\nA,83:37:59,22:00:52\n", "", "say unit=", ["unit=deg"]),

@@ -145,6 +145,18 @@ def test_hours_and_radians_are_asked_about(tmp_path):
         read_template(tmp_path / "r.csv")
 
 
+def test_wide_extensions_state_their_unit(tmp_path):
+    for name in ("extension", "sigma"):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(f"ra,dec,weight,{name}\n1,2,1,20\n")
+        with pytest.raises(
+            InputError, match=f"'{name}' states no unit and reaches 20, read as deg; call it extension_deg"
+        ):
+            read_template(path)
+    (tmp_path / "deg.csv").write_text("ra,dec,weight,extension_deg\n1,2,1,20\n")
+    assert read_template(tmp_path / "deg.csv").nside == 128
+
+
 def test_a_toml_file_beside_a_list_speaks_for_it(tmp_path):
     path = write(tmp_path / "list.csv", "l,b,flux\n10,0,1e-12\n")
     write(tmp_path / "list.toml", 'units = "TeV cm-2 s-1"\nenergy = "100TeV"\nflavour = "all"\nindex = 2.3\n')

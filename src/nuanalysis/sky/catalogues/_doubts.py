@@ -13,6 +13,7 @@ from nuanalysis.sky.catalogues._columns import canonical
 from nuanalysis.sky.catalogues._table import Column, SourceTable, some
 
 FEWEST_FOR_A_DOUBT = 5  # sources; fewer may all lie within 24 deg of the origin by chance
+WIDE = 5.0  # deg: of known sources of gamma rays the widest have about this
 _OLD = re.compile(r"(?<!\d)(1950|1900|1875|1855)(?!\d)|\bfk4\b", re.IGNORECASE)
 _OLD_WORD = re.compile(r"\bFK4\b|\bB?1950(\.0*)?(?![\d+-])", re.IGNORECASE)
 _EQUINOX = re.compile(r"^(coord(inate)?_?(s(ys(tem)?)?)?|equinox|epoch|frame|rad(ec|e)sys)$")
@@ -93,6 +94,17 @@ def extension_doubts(name: str, columns: Mapping[str, Column]) -> list[str]:
                     f"{some(map(repr, shapes))}; {said}, and take sources of one shape with the rule"
                 ]
     return []
+
+
+def width_doubts(name: str, values: Floats) -> list[str]:
+    """Extensions of no stated unit that are wide for degrees and usual for minutes of arc."""
+    widest = float(np.nanmax(values, initial=0.0))
+    if not widest > WIDE:
+        return []
+    return [
+        f"its extension column '{name}' states no unit and reaches {widest:g}, read as deg; say extension_unit=deg, "
+        "arcmin or arcsec, or extension=none for points"
+    ]
 
 
 def flux_doubts(table: SourceTable, rows: Ints, weight: str) -> list[str]:

@@ -24,7 +24,7 @@ from nuanalysis.sky.catalogues._columns import (
     replace_mixins,
     sexagesimal,
 )
-from nuanalysis.sky.catalogues._doubts import equinox_doubts, extension_doubts, unit_doubts
+from nuanalysis.sky.catalogues._doubts import equinox_doubts, extension_doubts, unit_doubts, width_doubts
 from nuanalysis.sky.catalogues._table import STANDARD, Column, SourceTable, Words, some, turned
 from nuanalysis.sky.records import WIDEST
 from nuanalysis.sphere import R68, cos_separation
@@ -247,6 +247,7 @@ class _Reading:
         if not unit:
             self.notes.append(f"no unit of the {key} is stated: read as {fallback}")
             unit = fallback
+            self.doubts += width_doubts(self.used[key], values) if key == "extension" else []
         factor = _factor(unit, known, into)
         if factor is None:
             self.faults.append(f"its {key} column '{self.used[key]}' has the unit {unit}.{did_you_mean(unit, known)}")

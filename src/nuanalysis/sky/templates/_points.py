@@ -31,6 +31,7 @@ PAIRS = {"equatorial": ("ra", "dec"), "galactic": ("l", "b")}
 WORDS = ("name", "source", "comment", "reference")  # columns that are not read
 KERNEL_REACH = 6.0  # sigma: beyond lies 2e-8 of a Gaussian kernel
 REMEDY = "it cannot be read as a table: expected a line of column names and one line a source"
+WIDE = 5.0  # deg, of an extension: the widest known sources of gamma rays have about this
 FEWEST_FOR_A_DOUBT = 5  # sources; fewer may all lie near the origin by chance
 MOST_SOURCES = 100_000
 FINEST_SPLIT = 16  # sub-pixels along a side
@@ -73,7 +74,8 @@ def read_points(path: Path, said: Said) -> Points:
         faults.extend(_unit_doubts(table, frames[0], *(columns[name] for name in PAIRS[frames[0]])))
     longitude, latitude = (columns[name] for name in PAIRS[frames[0]])
     extension = columns.get("extension", np.zeros(len(table)))
-    _check(longitude, latitude, columns[amounts[0]], extension, faults)
+    bare = [name for name in table.colnames if name.lower() in ("extension", "sigma") and table[name].unit is None]
+    _check(longitude, latitude, columns[amounts[0]], extension, faults, "".join(bare[:1]))
     unit = next((table[name].unit for name in table.colnames if COLUMNS.get(name.lower()) == "flux"), None)
     units = "relative" if amounts == ["weight"] else str(unit or "")
     stated = {"frame": frames[0], "index": _one_index(columns.get("index"), faults), "units": units}
@@ -177,7 +179,10 @@ def _unit_doubts(table: Any, frame: str, longitude: Floats, latitude: Floats) ->
     return [f"{what}, which looks like {'radians' if radians else 'hours'}; {remedy}"]
 
 
-def _check(longitude: Floats, latitude: Floats, weight: Floats, extension: Floats, faults: list[str]) -> None:
+def _check(
+    longitude: Floats, latitude: Floats, weight: Floats, extension: Floats, faults: list[str], bare: str = ""
+) -> None:
+    """Add what is wrong with the numbers.  bare : the column of extensions where nothing states its unit."""
     # Written so that NaN fails too.
     off = ~((np.abs(latitude) <= 90.0) & (longitude >= -180.0) & (longitude <= 360.0))
     if n_off := np.count_nonzero(off):
@@ -188,6 +193,11 @@ def _check(longitude: Floats, latitude: Floats, weight: Floats, extension: Float
         faults.append("its fluxes are not all 0 or more with a positive sum")
     if not np.all((extension >= 0) & (extension <= 90.0)):
         faults.append("its extensions are not all between 0 and 90 deg")
+    elif bare and extension.max(initial=0.0) > WIDE:
+        faults.append(
+            f"its column '{bare}' states no unit and reaches {extension.max():g}, read as deg; call it extension_deg if "
+            "that is right, or write an ECSV file with its unit"
+        )
 
 
 def _one_index(indices: Floats | None, faults: list[str]) -> str:
