@@ -56,7 +56,7 @@ def test_galactic_positions_are_turned(tmp_path, l, b, ra, dec):  # noqa: E741
 @pytest.mark.parametrize("sigma", [0.005, 0.3, 1.0, 5.0, 40.0])
 @pytest.mark.parametrize("where", [(0.0, 0.0), (123.0, 89.9), (359.99, -45.0)])
 def test_the_flux_of_an_extended_source_is_exact(tmp_path, sigma, where):
-    text = f"ra,dec,weight,extension\n{where[0]},{where[1]},2,{sigma}\n{where[0]},{-where[1]},1,0\n"
+    text = f"ra,dec,weight,extension_deg\n{where[0]},{where[1]},2,{sigma}\n{where[0]},{-where[1]},1,0\n"
     template = read_template(write(tmp_path / "g.csv", text), nside=32)
     assert integral(template.density) == pytest.approx(1.0, rel=1e-12)
     assert template.density.min() >= 0

@@ -195,8 +195,8 @@ def _check(
         faults.append("its extensions are not all between 0 and 90 deg")
     elif bare and extension.max(initial=0.0) > WIDE:
         faults.append(
-            f"its column '{bare}' states no unit and reaches {extension.max():g}, read as deg; call it extension_deg if "
-            "that is right, or write an ECSV file with its unit"
+            f"its column '{bare}' states no unit and reaches {extension.max():g}, read as deg; call it extension_deg "
+            "if that is right, or write an ECSV file with its unit"
         )
 
 
