@@ -302,6 +302,46 @@ def test_pixels_without_a_value_are_0_where_one_says_so(gap):
         read_array(values, **words, fill=1)
 
 
+def test_a_mark_of_the_header_stands_for_none(tmp_path):
+    values = np.where(np.arange(N_PIXELS) < 7, -32768.0, ONE)
+    path = write(tmp_path / "m.fits", table({"F": values}, BAD_DATA=-32768.0))
+    with pytest.raises(InputError, match=r"7 pixels are marked as missing \(BAD_DATA\); put 0 .* fill=0"):
+        read_template(path, units="relative")
+    words = {"frame": "galactic", "ordering": "ring", "units": "relative"}
+    same(read_template(path, units="relative", fill=0), read_array(np.where(values < 0, 0.0, values), **words))
+
+
+def test_a_mark_that_nothing_states_is_doubted():
+    words = {"frame": "galactic", "ordering": "ring", "units": "relative"}
+    marked = np.where(np.arange(N_PIXELS) % 50 == 0, 1e20, ONE / ONE.max())
+    with pytest.raises(InputError, match=r"62 of its pixels are 1e\+20, .* fill=0, or sure=flux"):
+        read_array(marked, **words)
+    assert read_array(marked, **words, sure="flux").nside == NSIDE
+    told = read_array(np.where(marked == 1e20, hp.UNSEEN, marked), **words, fill=0)
+    assert told.density.max() < 100
+    some = np.zeros(N_PIXELS)
+    some[[5, 50, 500]] = 1.0  # a few sources are no mark
+    assert read_array(some, **words).nside == NSIDE
+
+
+def test_what_is_offered_for_pixels_without_a_value_works():
+    words = {"frame": "galactic", "ordering": "ring", "units": "relative"}
+    values = ONE.copy()
+    values[:3] = np.inf
+    with pytest.raises(InputError, match="infinite ones overflowed") as caught:
+        read_array(values, **words)
+    assert "fill=0" not in str(caught.value)
+    values[:3] = -1e-30
+    with pytest.raises(InputError, match=r"negative .* numpy.maximum\(map, 0\)"):
+        read_array(values, **words)
+    assert read_array(np.maximum(values, 0), **words).nside == NSIDE
+
+
+@pytest.mark.parametrize("nside", [float(NSIDE), NSIDE])
+def test_a_whole_nside_is_one_however_it_is_written(tmp_path, nside):
+    same(read_template(write(tmp_path / "m.fits", table({"F": ONE}, NSIDE=nside)), units="relative"), ALONE)
+
+
 @pytest.mark.parametrize(
     "masked",
     [

@@ -41,7 +41,7 @@ from nuanalysis.sky.templates._in_numbers import brightest, local_index
 from nuanalysis.sky.templates._numpy import read_numpy, stored_array
 from nuanalysis.sky.templates._physics import PIVOT, Physics, add_unused, physics_of, thin
 from nuanalysis.sky.templates._said import MapFile, Said, as_said, check_words, gathered, parse, read_nside
-from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, flux_doubt, frame_doubt, ordering_doubt
+from nuanalysis.sky.templates._suspicion import LARGEST_NSIDE, flux_doubt, frame_doubt, mark_doubt, ordering_doubt
 from nuanalysis.store import sha256_file
 
 DEFAULT_NSIDE = 128  # of a list of sources
@@ -279,7 +279,7 @@ def _doubts(said: Said, values: Floats, frame: str, ordering: str) -> None:
     if not ordering:
         return
     doubt = "" if "ordering" in said.sure else ordering_doubt(values, ordering)
-    doubts = [doubt]
+    doubts = [doubt, "" if "flux" in said.sure else mark_doubt(values)]
     if frame and "frame" not in said.sure:
         nested = (ordering == "nested") != bool(doubt)
         doubts.append(frame_doubt(as_ring(values, nested=nested, finest=LARGEST_NSIDE), frame))

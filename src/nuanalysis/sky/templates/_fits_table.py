@@ -15,7 +15,7 @@ from nuanalysis.errors import did_you_mean
 from nuanalysis.schema import Ints
 from nuanalysis.sky.templates._fits_layout import row_faults
 from nuanalysis.sky.templates._formats import Stored
-from nuanalysis.sky.templates._healpix import FINEST_PIXELS, size_faults
+from nuanalysis.sky.templates._healpix import FINEST_PIXELS, is_unseen, size_faults
 from nuanalysis.sky.templates._listed import Listed, explicit, multi_order, reordered
 from nuanalysis.sky.templates._said import Said, read_units, same_units
 
@@ -146,9 +146,9 @@ def _pixels(table: Any, layout: Layout) -> tuple[Listed | None, list[str]]:
     if layout.pixels.upper() == "UNIQ":
         listed = multi_order(table.data[layout.pixels])
         return listed, list(listed.faults)
-    nside = table.header.get("NSIDE")
-    if not isinstance(nside, int) or isinstance(nside, bool) or not 0 < nside <= FINEST_PIXELS:
-        return None, [f"its header has NSIDE = {nside!r}, expected a power of two such as 64"]
+    nside = _nside(table)
+    if not 0 < nside <= FINEST_PIXELS:
+        return None, [f"its header has NSIDE = {table.header.get('NSIDE')!r}, expected a power of two such as 64"]
     if faults := size_faults(12 * nside**2):
         return None, faults
     if not layout.pixels:
@@ -158,6 +158,15 @@ def _pixels(table: Any, layout: Layout) -> tuple[Listed | None, list[str]]:
         return None, [SPARSE]
     listed = explicit(table.data[layout.pixels], nside)
     return listed, list(listed.faults)
+
+
+def _nside(table: Any) -> int:
+    """The card NSIDE, as a whole number or one with .0; 0 where it is none."""
+    said = table.header.get("NSIDE")
+    known = (
+        isinstance(said, int | float) and not isinstance(said, bool) and said == np.floor(said) and abs(said) < 2**40
+    )
+    return int(said) if known else 0
 
 
 def _scheme(table: Any) -> str:
@@ -192,7 +201,7 @@ def _of_rows(columns: list[NDArray[Any]], listed: Listed, stated: dict[str, str]
 
 
 def _of_pixels(table: Any, columns: list[NDArray[Any]], stated: dict[str, str]) -> Stored:
-    n_pixels = 12 * table.header["NSIDE"] ** 2
+    n_pixels = 12 * _nside(table) ** 2
     if all(column.size == n_pixels for column in columns):
         flat = [column.reshape(-1) for column in columns]
         return Stored(
@@ -207,16 +216,33 @@ def _of_pixels(table: Any, columns: list[NDArray[Any]], stated: dict[str, str]) 
 
 
 def _without_nulls(table: Any, layout: Layout, columns: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[str]]:
-    """The columns with 0 where TNULL marks a value as missing: astropy hands their number out as if it were one."""
-    n_missing, clean = 0, []
+    """The columns with 0 where TNULL or BAD_DATA marks a value as missing: astropy hands it out as if it were one."""
+    n_missing, clean, cards = 0, [], set()
     for name, values in zip(layout.values, columns, strict=True):
-        column = table.columns[name]
-        if isinstance(column.null, int):
-            zero, scale = (
-                x if isinstance(x, int | float) else default for x, default in ((column.bzero, 0), (column.bscale, 1))
-            )
-            missing = values == column.null * scale + zero
-            n_missing += int(np.count_nonzero(missing))
-            values = np.where(missing, 0, values)
+        marks = {"TNULL": _null(table.columns[name]), "BAD_DATA": _bad_data(table)}
+        for card, mark in marks.items():
+            if mark is None:
+                continue
+            missing = values == np.asarray(mark).astype(values.dtype if values.dtype.kind == "f" else np.float64)
+            if missing.any():
+                cards.add(card)
+                n_missing += int(np.count_nonzero(missing))
+                values = np.where(missing, 0, values)
         clean.append(values)
-    return clean, [f"{n_missing} pixels are marked as missing (TNULL)"] if n_missing else []
+    return clean, [f"{n_missing} pixels are marked as missing ({', '.join(sorted(cards))})"] if n_missing else []
+
+
+def _bad_data(table: Any) -> float | None:
+    """The number that the header says is none; None where it is UNSEEN, which is told anyway, or none, or 0."""
+    mark = table.header.get("BAD_DATA")
+    return float(mark) if isinstance(mark, int | float) and mark and not is_unseen(np.array([mark]))[0] else None
+
+
+def _null(column: Any) -> float | None:
+    """The value that stands for none, after scale and zero; None where there is none."""
+    if not isinstance(column.null, int):
+        return None
+    zero, scale = (
+        x if isinstance(x, int | float) else default for x, default in ((column.bzero, 0), (column.bscale, 1))
+    )
+    return float(column.null * scale + zero)

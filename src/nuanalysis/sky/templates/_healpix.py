@@ -129,6 +129,10 @@ def size_faults(n_pixels: int) -> list[str]:
     return [f"it has {n_pixels} pixels, expected 12 nside^2 with nside a power of two (49152 at nside 64)"]
 
 
+OVERFLOWN = "; infinite ones overflowed: write the map in a larger unit"
+FAINT = "; write 0 there if they are noise or rounding: numpy.maximum(map, 0)"
+
+
 @dataclass(frozen=True, slots=True)
 class Census:
     """What keeps values from being a flux on the sphere, counted field by field."""
@@ -139,6 +143,7 @@ class Census:
     negative: int = 0
     lowest: float = 0.0
     shining: int = 0
+    infinite: int = 0
 
     def add(self, values: NDArray[np.generic]) -> Census:
         """The census with these values, of any shape, counted too."""
@@ -153,14 +158,15 @@ class Census:
             self.negative + int(np.count_nonzero(negative)),
             min(self.lowest, float(numbers[negative].min())) if negative.any() else self.lowest,
             self.shining + int(np.count_nonzero(numbers)),
+            self.infinite + int(np.count_nonzero(np.isinf(numbers))),
         )
 
     def faults(self, remedy: str = "") -> list[str]:
         """What is wrong in words; ``remedy``: of pixels without a value."""
         found = (
             (self.unseen, f"{self.unseen} pixels are marked UNSEEN ({hp.UNSEEN:g}){remedy}"),
-            (self.broken, f"{self.broken} pixels are NaN or infinite{remedy}"),
-            (self.negative, f"{self.negative} pixels are negative (the lowest is {self.lowest:g})"),
+            (self.broken, f"{self.broken} pixels are NaN or infinite{OVERFLOWN if self.infinite else remedy}"),
+            (self.negative, f"{self.negative} pixels are negative (the lowest is {self.lowest:g}){FAINT}"),
             (self.seen and not self.shining, "all pixels are zero: nothing shines"),
         )
         return [words for bad, words in found if bad]

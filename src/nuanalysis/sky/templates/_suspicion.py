@@ -31,6 +31,7 @@ FLUX_ENERGIES = np.array([4.0, 4.5, 5.0])  # log10 E/GeV, where most of the info
 # Models of the Milky Way lie at 1 to 9 of it, all astrophysical neutrinos at 31 to 46; a thousandth and a thousandfold
 # of a model, as by a wrong prefix of a unit, are outside of these.
 FAINT, BRIGHT = 0.01, 500.0
+BEYOND = 1e6  # times the next brightest: no sources of one brightness outshine the rest of a map so
 LEAST_SHARE = 0.3  # of the flux within 10 deg of the plane, where isotropy has 0.17 and maps of gas have 0.6 and more
 
 
@@ -76,6 +77,22 @@ def frame_doubt(ring: Floats, said: str) -> str:
                 "is right as it is"
             )
     return ""
+
+
+def mark_doubt(values: Floats) -> str:
+    """Why the brightest value of a map may be a mark for none, such as 1e20; '' if it may be one.
+
+    values : (pixel,).  Such a mark is the same in several pixels and beyond all others, which still shine.
+    """
+    top = values.max()
+    marked = int(np.count_nonzero(values == top))
+    rest = values[(values < top) & (values > 0)]
+    if marked < 2 or marked > len(values) // 2 or not len(rest) or top < BEYOND * rest.max():
+        return ""
+    return (
+        f"{marked} of its pixels are {top:g}, {top / rest.max():.1e} times the next brightest: a mark for none? Put "
+        f"UNSEEN there and say fill=0, or sure=flux if they are right"
+    )
 
 
 def flux_doubt(spectrum: Spectrum, flux: float) -> str:
