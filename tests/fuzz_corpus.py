@@ -76,18 +76,7 @@ NSIDE = 4
 RELATIVE = {"units": "relative", "frame": "galactic", "ordering": "ring"}
 TURNED = {"frame": "galactic", "ordering": "ring"}
 FLUX = {"units": "GeV-1 cm-2 s-1 sr-1", "frame": "galactic", "ordering": "ring", "flavour": "per-flavour"}
-SPEC = """
-name = "tiny"
-seed = 3
-[[sample]]
-name = "cascades-2023"
-min_log10_energy = 3.5
-[[hypothesis]]
-name = "template:pi0-like?nside=32"
-[trials]
-scrambles = 200
-injections = 100
-"""
+SPEC = Path(__file__).parents[1] / "specs" / "default.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +259,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     yield Reader("rule", b"CLASS == 'SNR' and S_TEV > 0.1 or not (GLAT < 5)", lambda p: parse_rule(_text(p)))
     yield Reader("hypothesis", b"point:83.63,22.01,0.5", lambda p: hypotheses.check_name(_text(p)))
     yield Reader("reference", b"template:pi0-like?nside=64&index=2.5", lambda p: hypotheses.check_name(_text(p)))
-    yield Reader("spec", SPEC.encode(), read_spec, ".toml")
+    yield Reader("spec", SPEC.read_bytes(), read_spec, ".toml")
     yield Reader("parameters", b"nside=32\nsample=cascades-2023\nskies=200", _values)
     yield Reader("notebook", _notebook(), _in_folder("03_template_fits.ipynb", _checked), ".ipynb")
     yield Reader("results", _results(folder), _in_folder("results.json", load_results), ".json")

@@ -33,21 +33,7 @@ import xarray as xr
 
 SAY = "NUANALYSIS_KILLS_PIPE"  # number of the file descriptor on which a program says what it does
 PRODUCTS, EVENTS, ROWS = 60, 40, 4000
-SPEC = """
-name = "tiny"
-seed = 3
-
-[[sample]]
-name = "cascades-2023"
-min_log10_energy = 3.5
-
-[[hypothesis]]
-name = "template:pi0"
-
-[trials]
-scrambles = 200
-injections = 100
-"""
+SPEC = Path(__file__).with_name("tiny.toml")
 
 
 # --- the programs that are killed -------------------------------------------------------------------------------------
@@ -168,7 +154,7 @@ def run(folder: Path) -> None:
     listen()
     spec = folder / "tiny.toml"
     if not spec.exists():
-        spec.write_text(SPEC)
+        spec.write_bytes(SPEC.read_bytes())
     whole_run(spec, folder / "runs", EngineSettings(), Silent())
 
 

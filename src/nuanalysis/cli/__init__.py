@@ -97,10 +97,10 @@ def _call(arguments: list[str]) -> int:
         except (typer.Abort, KeyboardInterrupt):
             return _end.stopped(came, arguments)
         except (OSError, MemoryError) as error:
-            return _end.of_the_machine(error, arguments)
+            return _end.machine_fault(error, arguments)
         except Exception as error:
             if not isinstance(error, _UsageError):
-                return _end.of_ours(error, arguments)
+                return _end.own_fault(error, arguments)
             said = error.format_message()  # type: ignore[attr-defined]
             message = f"{said.rstrip('.')}; 'nuanalysis --help' shows how."
             return _end.refused("UsageError", message, _end.USAGE, arguments)

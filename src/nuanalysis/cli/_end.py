@@ -28,7 +28,7 @@ def refused(kind: str, message: str, code: int, arguments: list[str]) -> int:
     return code
 
 
-def of_the_machine(error: OSError | MemoryError, arguments: list[str]) -> int:
+def machine_fault(error: OSError | MemoryError, arguments: list[str]) -> int:
     """The end of a command that the machine stopped, in a place where nobody expected it."""
     if isinstance(error, MemoryError):
         said = "there is not enough memory for this: use fewer workers, fewer trials or coarser maps"
@@ -53,7 +53,7 @@ def _of(error: OSError) -> str:
     return " and ".join(names) + f": {error.strerror}" if names and error.strerror else str(error).rstrip(".")
 
 
-def of_ours(error: Exception, arguments: list[str]) -> int:
+def own_fault(error: Exception, arguments: list[str]) -> int:
     """The end of a command that met a fault of ours: the details for us, the last word for the user."""
     deep = isinstance(error, RecursionError)  # of its thousand frames the last ones tell as much
     print(printable("".join(traceback.format_exception(error, limit=-8 if deep else None))), file=sys.stderr, end="")

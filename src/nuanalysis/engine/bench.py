@@ -130,9 +130,8 @@ class Bench:
                 note = f"effective {effective(np.concatenate(new)):.0f} of {sum(map(len, new))}" if new else ""
                 self.progress.move(f"{wanted.kind} trials", min(done, n), n, note)
         except KeyboardInterrupt:
-            n = min(
-                [n, *(k * batch for k in ensembles.missing_batches(path, n_trials=n))]
-            )  # before the first that is missing
+            first_missing = [k * batch for k in ensembles.missing_batches(path, n_trials=n)[:1]]
+            n = min([n, *first_missing])
             if self.patient or not n:
                 raise
             self.progress(f"interrupted: {n:,} of {wanted.n:,} {wanted.kind} trials are used")
@@ -153,9 +152,8 @@ class Bench:
 
 def _refuse_nonsense(trials: xr.Dataset, path: Path) -> xr.Dataset:
     """The trials.  Raises DataError for numbers that no trial has: the store may come from somebody else."""
-    wrong = {name: ~(np.abs(trials[name].values) <= _MOST) for name in _FINITE if name in trials}
-    faults = (f"'{name}' has {n} values that are no number or beyond {_MOST:g}" for name, at in wrong.items()
-              if (n := int(at.sum())))  # fmt: skip
+    wrong = {name: int((~(np.abs(trials[name].values) <= _MOST)).sum()) for name in _FINITE if name in trials}
+    faults = (f"'{name}' has {n} values that are no number or beyond {_MOST:g}" for name, n in wrong.items() if n)
     refuse(faults, f"the trial store {path} holds what cannot be", "Remove it and call again.", error=DataError)
     return trials
 

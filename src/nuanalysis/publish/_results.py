@@ -266,17 +266,6 @@ def _both_numbers(*values: Any) -> bool:
     return all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
 
 
-def read_json(path: Path, step: str) -> Any:
-    """A JSON file of a run.
-
-    Raises StepMissing, which names the step that writes it, or DataError for what is damaged, too large or a link.
-    """
-    if not os.path.lexists(path):
-        raise StepMissing(f"no {path.name} in {path.parent}; run '{step}' first")
-    remedy = f"{path.name} is damaged, no JSON of a run: remove it and run '{step}' again, finished parts are kept"
-    return store.read_json(store.unlinked(path.parent, path), "the file", remedy)
-
-
 def load_results(run_folder: Path) -> Results:
     """results.json of a run, every answer with the large datasets that the run keeps of it.
 
@@ -284,8 +273,11 @@ def load_results(run_folder: Path) -> Results:
     where links lead out of the folder.
     """
     store.own_tree(run_folder, "the run folder")
-    path = run_folder / "results.json"
-    found = read_results(read_json(path, "nuanalysis run SPEC"), source=str(path))
+    path, step = run_folder / "results.json", "nuanalysis run SPEC"
+    if not os.path.lexists(path):
+        raise StepMissing(f"no {path.name} in {run_folder}; run '{step}' first")
+    remedy = f"{path.name} is damaged, no JSON of a run: remove it and run '{step}' again, finished parts are kept"
+    found = read_results(store.read_json(path, "the file", remedy), source=str(path))
     return found.model_copy(update={"answers": tuple(with_products(one, run_folder) for one in found.answers)})
 
 

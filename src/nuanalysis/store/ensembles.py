@@ -128,30 +128,38 @@ def _open_trials(path: Path) -> tuple[EnsembleLayout, Any]:
     if not (path / "zarr.json").exists():
         raise StepMissing(f"no trials at {path}; run the trials first (nuanalysis run SPEC does).")
     remedy = "remove it and run the trials again"
-    what = "the record of the trial store"
-    for record in (path / "zarr.json", path / "trials" / "zarr.json"):
-        about = read_json(unlinked(path, record), what, remedy)
+    read_json(unlinked(path, path / "zarr.json"), "the record of the trial store", remedy)
+    about = read_json(unlinked(path, path / "trials" / "zarr.json"), "the record of the trial store", remedy)
     with parsing(path, "the trial store", remedy, error=DataError):
         group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r", zarr_format=3)
         root, array = group.attrs.asdict(), group["trials"]
-        shape, chunks = tuple(array.shape), tuple(array.chunks)
     if root.get("format") != TRIALS_FORMAT:
         raise DataError(
             f"trial store {path} has layout {root.get('format')!r}, this nuanalysis reads {TRIALS_FORMAT!r}; "
             "read it with the version that wrote it, or remove it and run the trials again."
         )
     with parsing(path, "the trial store", remedy, error=DataError):
-        layout = EnsembleLayout(str(root["fingerprint"]), tuple(root["columns"]), shape[0], chunks[0], root["attrs"])
-        if shape != (shape[0], len(layout.columns)) or chunks != (chunks[0], shape[1]) or array.dtype != np.float64:
-            raise ValueError(f"its array is {shape} of {array.dtype} in chunks {chunks}")
-        if not isinstance(layout.attrs, dict):
-            raise ValueError("its attributes are no table")
-        if [one["name"] for one in about["codecs"]] != _CODECS or about["fill_value"] != "NaN":
-            # anything else could unpack to more than there is room for, or make trials of batches that are lost
-            raise ValueError(f"it is not packed as {' and '.join(_CODECS)}, with NaN for what is not there")
-        if not 1 <= shape[0] <= MOST_TRIALS or len(set(map(str, layout.columns))) != len(layout.columns):
-            raise ValueError(f"it is for {shape[0]:,} trials of {layout.columns}, expected at most {MOST_TRIALS:,}")
+        layout = EnsembleLayout(
+            str(root["fingerprint"]), tuple(root["columns"]), array.shape[0], array.chunks[0], root["attrs"]
+        )
+        if fault := _fault(layout, array, about):
+            raise ValueError(fault)
     return layout, array
+
+
+def _fault(layout: EnsembleLayout, array: Any, about: Mapping[str, Any]) -> str:
+    """What a trial store cannot be; '' for a sound one.    about : the record of its array."""
+    columns = len(layout.columns)
+    if array.shape[1:] != (columns,) or array.chunks[1:] != (columns,) or array.dtype != np.float64:
+        return f"its array is {array.shape} of {array.dtype} in chunks {array.chunks}"
+    if not isinstance(layout.attrs, dict):
+        return "its attributes are no table"
+    if [one["name"] for one in about["codecs"]] != _CODECS or about["fill_value"] != "NaN":
+        # anything else could unpack to more than there is room for, or make trials of batches that are lost
+        return f"it is not packed as {' and '.join(_CODECS)}, with NaN for what is not there"
+    if not 1 <= layout.n_trials <= MOST_TRIALS or len(set(map(str, layout.columns))) != columns:
+        return f"it is for {layout.n_trials:,} trials of {layout.columns}, expected at most {MOST_TRIALS:,}"
+    return ""
 
 
 def _read_batch(array: Any, rows: range) -> Floats | None:
@@ -174,9 +182,8 @@ def missing_batches(path: Path, *, n_trials: int = MOST_TRIALS) -> list[int]:
     """
     layout, array = _open_trials(path)
     own_tree(path, "the trial store")
-    read = (
-        (k, _read_batch(array, layout.trials(k))) for k in range(-(-min(n_trials, layout.n_trials) // layout.batch))
-    )
+    layout = replace(layout, n_trials=min(n_trials, layout.n_trials))
+    read = ((k, _read_batch(array, layout.trials(k))) for k in range(layout.n_batches))
     return [k for k, rows in read if rows is None or _blank(rows)]
 
 
