@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.response._atmosphere import read_table
+from nuanalysis.response._errors import ErrorTable, Kernel
 from nuanalysis.response._records import Resolution, Response, Systematics, fit_mixture, response_of
 from nuanalysis.schema import Floats
 
@@ -19,9 +20,7 @@ LIVETIME_S = 304_047_105.07
 EXPECTED_ASTROPHYSICAL = 3999.0  # isotropic events expected in the sample, release FigS2
 THRESHOLD_LOG10 = float(np.log10(500.0))
 _AREA_LOG10 = (2.034812989687, 7.001935208674)
-# The released coverage (0.5 -> 0.62, 0.9 -> 0.90) says that the published errors are larger than the width of the
-# point spread; 1.17 reproduces it, and the released distribution of the errors of astrophysical events.
-_ERROR_SCALE, _ERROR_SPREAD, _ERROR_FLOOR = 1.17, 0.33, float(np.radians(1.2))
+_LARGEST_ERROR = float(np.radians(42.0))
 # The 2023 analysis varied the ice and the modules (SnowStorm); widths of its data fit: 0.05 for the efficiency of the
 # modules, for scattering and for absorption.  What these do to events was not released.  Our translation: the
 # efficiency is the energy scale; scattering and absorption, which also decide what is selected, change the acceptance
@@ -31,7 +30,7 @@ _ERROR_SCALE, _ERROR_SPREAD, _ERROR_FLOOR = 1.17, 0.33, float(np.radians(1.2))
 SYSTEMATICS = Systematics(acceptance=0.05, energy_shift=float(np.log10(1.05)), angular_scale=0.06)
 MATCHED = (
     "response of the cascades: energy migration S6a reweighted per reconstructed bin to fold to figure S1; "
-    "point spread a two-part mixture through the released quantiles"
+    "per-event errors and point spread a law fitted to all that was released of them"
 )
 _PSF_NODES = np.arange(2.7, 6.71, 0.2)
 
@@ -89,10 +88,18 @@ def response() -> Response:
     }
     resolution = Resolution(
         np.array([-1.0, 1.0]), energy_edges, energy_edges, _migration(area, area_edges, energy_edges)[None],
-        _PSF_NODES, _point_spread()[:, None], _ERROR_SCALE, _ERROR_SPREAD, (MATCHED,),
+        _PSF_NODES, _point_spread()[:, None], _errors(), (MATCHED,),
     )  # fmt: skip
     names = (NAME, "IceCube cascades 2023", REFERENCE)
-    return response_of(*names, tables, resolution, flavours="all, summed", error_floor=_ERROR_FLOOR)
+    return response_of(*names, tables, resolution, flavours="all, summed")
+
+
+def _errors() -> ErrorTable:
+    """The law of the per-event errors, fitted by tools/angular_errors.py to what was released of them."""
+    shares, kernel = _table("error_shares"), _table("error_kernel")
+    return ErrorTable(
+        shares[:, 0], error_edges(), shares[:, 1:] / shares[:, 1:].sum(axis=1, keepdims=True), Kernel(*kernel.T)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +118,16 @@ class Marginals:
     angular_error_overflow: Floats
     log10_energy_edges: Floats
     energy: Floats
+
+
+def error_edges() -> Floats:
+    """Edges of the table of per-event errors, rad: the bins of figure S2 halved, and two up to the largest error.
+
+    The released numbers beyond 40 deg are what 1.5 to 1.6 bins like the last hold, of every component: the errors end
+    near 42 deg.
+    """
+    bins = np.append(marginals().angular_error_edges[1:], _LARGEST_ERROR)
+    return np.append(np.column_stack([bins[:-1], 0.5 * (bins[1:] + bins[:-1])]).ravel(), bins[-1])
 
 
 def marginals() -> Marginals:
