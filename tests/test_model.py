@@ -20,7 +20,7 @@ from small_problem import (
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, Where, expected_events, kernels, prepare, space_nodes, terms
-from nuanalysis.model._background import _row_groups, background, counted, fine_bin, grouping, smoother
+from nuanalysis.model._background import row_groups, background, counted, fine_bin, grouping, smoother
 from nuanalysis.model._place import place
 from nuanalysis.model._space import exact_stack
 from nuanalysis.response import energy_density
@@ -220,7 +220,7 @@ def test_a_cut_in_declination_does_not_thin_the_density_at_its_edge():
 def test_merged_bins_hold_enough_events_and_merge_towards_the_peak(seed):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(20 * np.exp(-0.5 * ((np.arange(15) - rng.integers(0, 15)) / 2.5) ** 2))
-    groups = _row_groups(counts, 5)
+    groups = row_groups(counts, 5)
     wanted = {tuple(sorted(g)) for g in slow_twin.groups_of_row(counts, 5)}
     assert {tuple(np.flatnonzero(groups == g)) for g in set(groups)} == wanted
     held = np.bincount(groups, weights=counts)

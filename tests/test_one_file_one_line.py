@@ -93,9 +93,9 @@ PLUG_INS = (
      "    mine.RELEASE,", "from nuanalysis.ingest import mine"),
     ("library/samples/north.py", SAMPLE, "library/samples/__init__.py", "SAMPLES: tuple[SampleRecipe, ...] = (",
      "    north.SAMPLE,", "from nuanalysis.library.samples import north"),
-    ("likelihood/statistics/errors.py", printed("likelihood/statistics/errors.py"),
+    ("likelihood/statistics/coarse.py", printed("likelihood/statistics/coarse.py"),
      "likelihood/statistics/__init__.py", "STATISTICS: tuple[Statistic, ...] = (\n    PUBLISHED,",
-     "    errors.STATISTIC,", "from nuanalysis.likelihood.statistics import errors"),
+     "    coarse.STATISTIC,", "from nuanalysis.likelihood.statistics import coarse"),
     ("answers/above.py", printed("answers/above.py"), "answers/__init__.py", "QUESTIONS = (",
      '    "above",', ""),
 )  # fmt: skip
@@ -105,7 +105,7 @@ name = "scratch"
 [[sample]]
 name = "north"
 signal = "none"
-statistic = "errors"
+statistic = "coarse"
 
 [[above]]
 name = "energetic"
@@ -123,7 +123,7 @@ from nuanalysis.library import catalogues, samples, templates
 from nuanalysis.library.hypotheses import read_hypothesis
 
 fits = {}
-for statistic in ("published", "errors"):
+for statistic in ("published", "coarse"):
     events = nu.sample("north", signal="none", statistic=statistic)
     for name in ("template:half?nside=16", "stack:pair"):
         fits[f"{statistic} {name}"] = nu.fit(events, name, injections=0)
@@ -187,19 +187,19 @@ def test_each_comes_in_by_one_file_and_one_line(scratch):
     assert found["above"]["n_events"] > 0
     assert found["table"]
     assert "log10(E/GeV) = 4.5" in found["report"]
-    assert "statistic errors" in found["report"] or "errors" in found["report"]
+    assert "statistic coarse" in found["report"] or "coarse" in found["report"]
 
 
 def test_a_new_question_and_a_new_statistic_have_options(scratch):
-    asked = ("above", "--sample", "north", "--signal", "none", "--statistic", "errors", "--log10-energy", "4.5")
+    asked = ("above", "--sample", "north", "--signal", "none", "--statistic", "coarse", "--log10-energy", "4.5")
     found = json.loads(_run(scratch, "-m", "nuanalysis", *asked, "--json"))
     assert found["n_events"] > 0
-    assert found["provenance"]["statistic"] == "errors"
+    assert found["provenance"]["statistic"] == "coarse"
 
 
 def test_plug_ins_keep_the_promises_of_their_kind(scratch):
     """The kits, run in the copy on the newcomers alone."""
     tests = Path(__file__).parent
     kits = [str(tests / f"test_promises_{kind}.py") for kind in ("statistics", "questions", "catalogues", "templates")]
-    chosen = "errors or above or pair or half"
+    chosen = "coarse or above or pair or half"
     _run(scratch, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *kits, "-k", chosen)

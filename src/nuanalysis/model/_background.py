@@ -62,7 +62,7 @@ class Grouping:
     row: Ints  # (group,)
 
 
-def _row_groups(counts: Ints, least: int) -> Ints:
+def row_groups(counts: Ints, least: int) -> Ints:
     """Group numbers of the bins of one row, each group holding at least ``least`` events; (bin,) from 0.
 
     Bins join their neighbour towards the peak of the row, so that only the sparse ends are merged.
@@ -93,7 +93,7 @@ def grouping(row: Ints, column: Ints, n_columns: int, binning: Binning) -> Group
     group = np.empty(shape, dtype=np.int64)
     rows: list[int] = []
     for r in range(shape[0]):
-        local = _row_groups(counts[r], binning.min_count)
+        local = row_groups(counts[r], binning.min_count)
         group[r] = local + len(rows)
         rows += [r] * (int(local.max()) + 1)
     return Grouping(group, np.array(rows))

@@ -21,6 +21,7 @@ from nuanalysis.response._records import (
     draw_variation,
     energy_densities,
     energy_density,
+    error_shares,
     folded_atmosphere,
     point_spread,
 )

@@ -159,6 +159,31 @@ def energy_densities(
     return [np.asarray(one / one.sum(axis=1, keepdims=True)) for one in found]
 
 
+def error_shares(
+    response: Response, spectra: Sequence[Spectrum], sin_dec_edges: Floats, log10_edges: Floats, error_edges: Floats
+) -> Floats:
+    """Probability of each class of per-event error of signal seen in each bin, (spectrum, sin_dec, bin, class).
+
+    For a response with an ErrorTable; errors beyond the edges, rad, belong to the outer classes.  A bin that no signal
+    reaches has the errors of true energies as large as its own.
+    """
+    assert isinstance(response.errors, ErrorTable)
+    fine = np.linspace(sin_dec_edges[:-1], sin_dec_edges[1:], 9, axis=1)
+    middles = 0.5 * (fine[:, 1:] + fine[:, :-1])
+    area_band = band_of(middles, response.array("sin_dec_edges"))
+    other_band = band_of(middles, response.array("band_sin_dec_edges"))
+    spread = _to_reconstructed(response, log10_edges)[other_band]
+    edges = response.array("log10_true_edges")
+    law = response.errors.shares(0.5 * (edges[1:] + edges[:-1]), error_edges)
+    alone = response.errors.shares(0.5 * (log10_edges[1:] + log10_edges[:-1]), error_edges)
+    out = []
+    for spectrum in spectra:
+        joint = np.einsum("djt,djtk->dkt", detected(response, spectrum)[area_band], spread)
+        found = joint @ law + 1e-9 * joint.sum() * alone
+        out.append(found / found.sum(axis=2, keepdims=True))
+    return np.array(out)
+
+
 def acceptance_by_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, log10_edges: Floats) -> Floats:
     """``acceptance`` split by reconstructed energy, (..., bin); events outside the edges go to the end bins."""
     table = np.einsum("at,btk->abk", detected(response, spectrum), _to_reconstructed(response, log10_edges))

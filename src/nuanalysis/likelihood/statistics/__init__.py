@@ -7,13 +7,17 @@ A statistic says what S and B are besides the direction.
 from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
-from nuanalysis.likelihood.statistics import published
+from nuanalysis.likelihood.statistics import angular_error, complete, point_spread, published, smooth_energies
 from nuanalysis.model import Statistic
 
 PUBLISHED = published.STATISTIC
 STATISTICS: tuple[Statistic, ...] = (
     PUBLISHED,
-)  # fmt: skip
+    smooth_energies.STATISTIC,
+    angular_error.STATISTIC,
+    point_spread.STATISTIC,
+    complete.STATISTIC,
+)
 
 
 def described() -> str:
