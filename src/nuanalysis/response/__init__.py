@@ -1,5 +1,6 @@
 """What a detector does to a flux: one file per detector sample; plain functions on a frozen Response."""
 
+from nuanalysis.response._folded import folded, folded_atmosphere
 from nuanalysis.response._records import (
     NOMINAL,
     NONE,
@@ -20,7 +21,6 @@ from nuanalysis.response._records import (
     draw_variation,
     energy_densities,
     energy_density,
-    folded_atmosphere,
     point_spread,
 )
 from nuanalysis.schema import Spectrum
