@@ -41,7 +41,8 @@ _ERROR_SCALE, _ERROR_SPREAD, _ERROR_FLOOR = 1.17, 0.33, float(np.radians(1.2))
 SYSTEMATICS = Systematics(acceptance=0.05, energy_shift=float(np.log10(1.05)), angular_scale=0.06)
 MATCHED = (
     "response of the cascades: energy migration S6a reweighted per reconstructed bin to fold to figure S1; "
-    "point spread a two-part mixture through the released quantiles"
+    "point spread a two-part mixture through the released quantiles; effective area inside the five released bands by "
+    "absorption in the Earth and a smooth efficiency"
 )
 _PSF_NODES = np.arange(2.7, 6.71, 0.2)
 _AREA_EDGES = np.linspace(*_AREA_LOG10, 121)
