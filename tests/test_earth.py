@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from nuanalysis.response import _earth as earth
-from nuanalysis.response._earth import Flavours, column_depth, cross_sections, density, glashow, transmission
+from nuanalysis.response._earth import (
+    Flavours,
+    arriving,
+    column_depth,
+    cross_sections,
+    density,
+    glashow,
+    transmission,
+)
 
 AVOGADRO = 6.02214076e23
 LOG10_ENERGY = np.linspace(2.0, 7.0, 121)
@@ -141,3 +149,14 @@ def test_electron_antineutrinos_of_the_resonance_do_not_cross_the_earth():
     resonance = np.abs(LOG10_ENERGY - 6.8).argmin()
     assert electron[resonance] < 0.55 * muon[resonance]  # the antineutrinos, half of all, are gone
     assert electron[60] == pytest.approx(muon[60], rel=1e-3)
+
+
+def test_energies_at_the_detector_add_up_to_the_transmission_and_to_what_was_not_hit():
+    column, flavours = 4e9, Flavours(0.0, 1.0, 0.0)
+    split = arriving(LOG10_ENERGY, column, AREA, flavours)
+    assert split.sum(axis=1) == pytest.approx(
+        transmission(LOG10_ENERGY, np.array([column]), AREA, flavours)[0], rel=1e-3
+    )
+    assert (split[np.triu_indices(121, 1)] == 0.0).all()  # energy is lost, never won
+    # The part at the full energy came through without an interaction.
+    assert np.diag(split)[20:] == pytest.approx(closed(column)[20:], rel=2e-3)

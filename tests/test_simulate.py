@@ -259,7 +259,7 @@ def test_a_shifted_energy_scale_of_a_curved_spectrum_is_that_of_brighter_events(
     assert found == pytest.approx(events(shift).sum() / events(0.0).sum(), rel=2e-3)
     drawn = simulate.signal(source, n, np.random.default_rng(17), Variation(energy_shift=shift))
     true = np.random.default_rng(18).choice(log10_energy, n, p=events(shift) / events(shift).sum()) + shift
-    wanted = np.histogram(true, response.array("migration_true_edges"))[0] @ response.array("migration")[0]
+    wanted = np.histogram(true, response.array("migration_true_edges"))[0] @ response.array("migration")[1]
     value, freedom = pearson(np.histogram(drawn.log10_energy, response.array("migration_reco_edges"))[0], wanted)
     assert chi2.sf(value / 2, freedom) > 0.001  # both sides are drawn
     nominal = simulate.signal(source, n, np.random.default_rng(17))

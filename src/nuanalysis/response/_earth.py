@@ -152,3 +152,11 @@ def transmission(log10_energy: Floats, column: Floats, area: Floats, flavours: F
         logarithm = np.log(np.maximum(np.array(seen) / area, 1e-300))
         total += kind.share * np.exp([np.interp(column, steps, column_of) for column_of in logarithm.T]).T
     return np.asarray(total)
+
+
+def arriving(log10_energy: Floats, column: float, area: Floats, flavours: Flavours) -> Floats:
+    """``transmission`` through one column split by the energy at the detector, (energy, energy there)."""
+    seen = np.zeros((len(log10_energy), len(log10_energy)))
+    for kind in _kinds(log10_energy, flavours):
+        seen += kind.share[:, None] * scipy.linalg.expm(_losses(kind, log10_energy) * column)
+    return np.asarray(seen * area / np.asarray(area)[:, None])
