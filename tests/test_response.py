@@ -68,7 +68,7 @@ def test_the_migration_is_a_probability_with_truth_on_axis_0():
     assert (shift[high] > -0.5).all()
     released = cascades_2023._table("energy_migration") @ middles - middles
     assert np.abs(shift - released).max() < 0.13
-    assert np.abs(shift - released)[middles > 5.9].max() < 0.03
+    assert np.abs(shift - released)[middles > 5.9].max() < 0.05
 
 
 def test_energies_are_those_that_the_earth_hands_on():
