@@ -26,6 +26,7 @@ from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.model import Sample, prepare
+from nuanalysis.response import LogNormalErrors
 from nuanalysis.store import ensembles as at_rest
 from nuanalysis.store import write_object
 
@@ -198,6 +199,7 @@ def test_every_setting_of_a_plan_has_a_store_of_its_own(
 def test_the_fingerprint_of_a_problem_is_of_all_that_its_trials_depend_on(sample: Sample, belt: str) -> None:
     asked = read_hypothesis("stack:snr")
     moved = sample.events.copy(deep=True)
+    other_errors = replace(sample.response, errors=LogNormalErrors(2.0))
     moved["declination"][0] += 1e-12
     longer = sample.events.assign_attrs(livetime_s=sample.livetime + 1)
     found = [
@@ -212,7 +214,7 @@ def test_the_fingerprint_of_a_problem_is_of_all_that_its_trials_depend_on(sample
         # The cuts also cut injected signal, even where they remove no event.
         ensembles.problem_fingerprint(asked, (replace(sample, log10_energy_range=(3.5, 9.5)),)),
         ensembles.problem_fingerprint(asked, (replace(sample, declination_range=(-1.57, 1.57)),)),
-        ensembles.problem_fingerprint(asked, (replace(sample, response=replace(sample.response, error_scale=2.0)),)),
+        ensembles.problem_fingerprint(asked, (replace(sample, response=other_errors),)),
         ensembles.problem_fingerprint(asked, (sample, sample)),
     ]
     assert len(set(found)) == len(found)

@@ -16,7 +16,7 @@ from nuanalysis.errors import DataError, InputError
 from nuanalysis.library import samples
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, prepare, terms
-from nuanalysis.response import NONE, cascades_2023
+from nuanalysis.response import NONE, LogNormalErrors, cascades_2023
 from nuanalysis.schema import EVENTS, faults
 from nuanalysis.sky.records import Catalogue, PointSource
 
@@ -150,10 +150,15 @@ def test_a_response_may_be_given_as_it_is_or_as_a_dataset():
     assert given.seasons[0].response is known
     assert given.seasons[0].nside == 64
     assert given.systematics == NONE
-    bare = samples.detector(known.dataset)
+    whole = samples.detector(known.dataset)
+    assert whole.response.notes == ()
+    assert (whole.response.errors.share == known.errors.share).all()
+    table = [name for name in known.dataset.variables if str(name).startswith(("error_", "kernel_"))]
+    bare = samples.detector(known.dataset.drop_vars(table))
     assert bare.response.notes == ("per-event errors of simulated events as for the tracks of IceCube",)
-    said = samples.detector(known.dataset.assign_attrs(error_scale=1.17, error_spread=0.33, error_floor=0.02))
-    assert (said.response.error_scale, said.response.error_floor, said.response.notes) == (1.17, 0.02, ())
+    numbers = known.dataset.drop_vars(table).assign_attrs(error_scale=1.17, error_spread=0.33, error_floor=0.02)
+    said = samples.detector(numbers)
+    assert (said.response.errors, said.response.notes) == (LogNormalErrors(1.17, 0.33, 0.02), ())
     narrow = known.dataset.assign(psf_kappa_narrow=known.dataset["psf_kappa_narrow"] * 100)
     assert samples.detector(narrow).nside == 128
     with pytest.raises(DataError, match="'migration' is missing"):

@@ -162,8 +162,8 @@ def test_samples_that_share_events_are_not_analysed_jointly(one, other, shared):
 def test_a_smearing_matrix_gives_back_the_resolution_it_was_made_from(public):
     found = from_smearing(tracks_dr1.read_smearing(public / tracks_dr1.RELEASE.folder, "IC59"))
     made = made_releases
-    assert found.error_scale == pytest.approx(made.ERROR_SCALE, rel=0.03)
-    assert found.error_spread == pytest.approx(made.ERROR_SPREAD, rel=0.05)
+    assert found.errors.scale == pytest.approx(made.ERROR_SCALE, rel=0.03)
+    assert found.errors.spread == pytest.approx(made.ERROR_SPREAD, rel=0.05)
     # Cells are flat, and three numbers stand for fifteen: the narrow part is found to a few per cent.
     assert found.spread[0] == pytest.approx(made.FRACTION, abs=0.05)
     assert found.spread[1] == pytest.approx(made.KAPPA_NARROW, rel=0.1)
@@ -192,7 +192,7 @@ def test_the_matrix_of_the_season_is_used_and_kept(name, public, monkeypatch, tm
     [kept] = (tmp_path / "resolutions").iterdir()
     again = season.response()
     assert again.dataset.identical(first.dataset)
-    assert (again.error_scale, again.error_spread) == (first.error_scale, first.error_spread)
+    assert again.errors == first.errors
     kept.write_bytes(b"damaged")
     assert season.response().dataset.identical(first.dataset), "made again"
 

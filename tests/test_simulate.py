@@ -12,13 +12,13 @@ from nuanalysis import simulate
 from nuanalysis.errors import InputError
 from nuanalysis.response import (
     NOMINAL,
+    Kernel,
     Variation,
     acceptance,
     band_of,
     cascades_2023,
     draw_true_energy,
     energy_density,
-    point_spread,
 )
 from nuanalysis.sky.records import PointSource, PowerLaw
 from nuanalysis.sphere import cos_separation, harmonics, pixel_directions, smoothed
@@ -151,11 +151,12 @@ def test_signal_is_where_the_smeared_template_is():
     drawn = simulate.signal(simulate.emission(plane(), response, SPECTRUM), n, rng)
     _, dec = pixel_directions(32)
     seen = plane().density * acceptance(response, SPECTRUM, np.sin(dec))
-    # The point spread of the signal is a mixture over energies: average the smeared maps over many drawn widths.
+    # The point spread of the signal is a mixture over errors: average the smeared maps over many drawn ones.
     true = draw_true_energy(response, SPECTRUM, np.sin(rng.choice(dec, 300, p=seen / seen.sum())), rng)
-    fraction, narrow, broad = point_spread(response, true, np.zeros(300))
-    parts = smoothed(harmonics(seen / seen.sum(), 95), 32, np.concatenate([narrow, broad]))
-    expected = np.average(parts, axis=0, weights=np.concatenate([fraction, 1 - fraction]))
+    kernel = response.errors.kernel
+    widths = response.errors.draw(true, rng)[:, None] * kernel.scale
+    parts = smoothed(harmonics(seen / seen.sum(), 95), 32, widths.ravel() ** -2.0)
+    expected = np.average(parts, axis=0, weights=np.tile(kernel.weight, 300))
     group = hp.ud_grade(expected, 4, power=-2)
     counts = np.bincount(hp.ang2pix(4, np.pi / 2 - drawn.declination, drawn.right_ascension), minlength=192)
     expected = group / group.sum() * n
@@ -178,12 +179,7 @@ def test_signal_energies_follow_the_spectrum_through_the_response():
 
 def sharp(response):
     """The response without its point spread: true directions are seen."""
-    narrow = response.dataset.assign(
-        {name: response.dataset[name] * 0.0 + 1e14 for name in ("psf_kappa_narrow", "psf_kappa_broad")}
-    )
-    for name in ("psf_kappa_narrow", "psf_kappa_broad"):
-        narrow[name].attrs = response.dataset[name].attrs
-    return replace(response, dataset=narrow)
+    return replace(response, errors=replace(response.errors, kernel=Kernel(np.ones(1), np.full(1, 1e-7))))
 
 
 def test_signal_of_a_stack_comes_from_its_sources_by_weight_and_acceptance():

@@ -105,6 +105,17 @@ RESPONSE = Schema(
         "psf_narrow_fraction": Column(("band", "psf_node"), "", 0.0, 1.0, "weight of the narrow von Mises-Fisher part"),
         "psf_kappa_narrow": Column(("band", "psf_node"), "", 0.0, description="concentration of the narrow part"),
         "psf_kappa_broad": Column(("band", "psf_node"), "", 0.0, description="concentration of the broad part"),
+        "error_log10_true": Column(
+            ("error_node",), "", 0.0, 12.0, "log10 E/GeV of the nodes of the errors", optional=True
+        ),
+        "error_edges": Column(("error_edge",), "rad", 0.0, np.pi, "edges of the per-event errors", optional=True),
+        "error_share": Column(
+            ("error_node", "error_bin"), "", 0.0, 1.0, "P(error bin | true energy), every row sums to 1", optional=True
+        ),
+        "kernel_weight": Column(
+            ("kernel_part",), "", 0.0, 1.0, "weights of the parts of the point spread at a given error", optional=True
+        ),
+        "kernel_scale": Column(("kernel_part",), "", 0.0, description="their widths over the error", optional=True),
     },
     attrs=("name", "reference", "flavours"),
 )

@@ -12,6 +12,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.response import (
     NOMINAL,
+    ErrorTable,
     Response,
     Shifted,
     Spectrum,
@@ -22,6 +23,7 @@ from nuanalysis.response import (
     band_rates,
     cascades_2023,
     detected,
+    draw_error,
     draw_point_spread,
     draw_reconstructed_energy,
     draw_tabulated_energy,
@@ -175,7 +177,7 @@ def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
 
 
 def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Floats, energy_counts: Floats) -> Floats:
-    """Atmospheric events per (sin dec, energy) bin, with the given sums along both axes.
+    """Atmospheric events per (sin dec, true energy, energy) bin, with the given sums over sin dec and over energy.
 
     Starts from flux times self-veto times effective area, folded to seen energy and declination, and is brought to the
     released sums by iterative proportional fitting: the sums are exact, the correlation is the model's.
@@ -184,8 +186,8 @@ def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Float
     start = folded_atmosphere(response, table.sin_dec_edges, table.log10_energy_edges)
     joint = start * (energy_counts > 0)
     for _ in range(50):
-        joint *= (energy_counts / np.maximum(joint.sum(axis=0), 1e-300))[None, :]
-        joint *= (sin_dec_counts / np.maximum(joint.sum(axis=1), 1e-300))[:, None]
+        joint *= (energy_counts / np.maximum(joint.sum(axis=(0, 1)), 1e-300))[None, None, :]
+        joint *= (sin_dec_counts / np.maximum(joint.sum(axis=(1, 2)), 1e-300))[:, None, None]
     return joint
 
 
@@ -193,9 +195,11 @@ def _atmospheric(n: int, astrophysical: Drawn, rng: np.random.Generator) -> tupl
     """Atmospheric neutrinos and muons that bring the sample to the released distributions of the data.
 
     The astrophysical events are subtracted from the released data distributions of sin(dec) and of the angular
-    error; energies follow the released atmospheric shape.  Right ascension is uniform.
+    error; energies follow the released atmospheric shape, errors of one energy the law of the response, brought to the
+    released distribution of each component.  Muons have the energies of neutrinos: theirs were not released.  Right
+    ascension is uniform.
     """
-    table = cascades_2023.marginals()
+    response, table = cascades_2023.response(), cascades_2023.marginals()
     counted = np.histogram(np.sin(astrophysical.declination), table.sin_dec_edges)[0]
     sin_dec_counts = np.maximum(table.sin_dec[:, 0] - counted, 0.0)
     low = np.maximum(table.log10_energy_edges, cascades_2023.THRESHOLD_LOG10)
@@ -203,25 +207,49 @@ def _atmospheric(n: int, astrophysical: Drawn, rng: np.random.Generator) -> tupl
     energy_counts *= sin_dec_counts.sum() / energy_counts.sum()
     joint = _energy_by_declination(table, sin_dec_counts, energy_counts)
     cell = rng.choice(joint.size, size=n, p=joint.ravel() / joint.sum())
-    row, column = np.unravel_index(cell, joint.shape)
+    row, true, column = np.unravel_index(cell, joint.shape)
     sin_dec = rng.uniform(table.sin_dec_edges[row], table.sin_dec_edges[row + 1])
     log10_energy = rng.uniform(low[column], low[column + 1])
-    error = _errors(n, astrophysical.angular_error, table, rng)
-    _, raw = draw_point_spread(cascades_2023.response(), log10_energy, sin_dec, rng)
-    ordered = np.empty(n)
-    ordered[np.argsort(raw)] = np.sort(error)  # low-energy events are the badly measured ones
-    muon_share = table.sin_dec[row, 2] / (table.sin_dec[row, 1] + table.sin_dec[row, 2])
-    component = (rng.random(n) < muon_share).astype(np.int8)
-    return Drawn(rng.uniform(0.0, 2 * np.pi, n), np.arcsin(sin_dec), log10_energy, ordered), component
+    muon_share = table.sin_dec[:, 2] / (table.sin_dec[:, 1] + table.sin_dec[:, 2])
+    component = (rng.random(n) < muon_share[row]).astype(np.int8)
+    middles = 0.5 * (response.array("log10_true_edges")[1:] + response.array("log10_true_edges")[:-1])
+    muons = np.tensordot(muon_share, joint, axes=(0, 0)).sum(axis=1)
+    neutrinos = joint.sum(axis=(0, 2)) - muons
+    laws = _background_errors(response, table, astrophysical.angular_error, (neutrinos, muons), middles)
+    error = draw_error(
+        cascades_2023.error_edges(), laws.reshape(-1, laws.shape[2]), component * len(middles) + true, rng
+    )
+    return Drawn(rng.uniform(0.0, 2 * np.pi, n), np.arcsin(sin_dec), log10_energy, error), component
 
 
-def _errors(n: int, taken: Floats, table: cascades_2023.Marginals, rng: np.random.Generator) -> Floats:
-    """Angular errors that complete the released distribution; the 2 per cent beyond 40 deg lie between 40 and 60."""
-    edges = np.append(table.angular_error_edges, np.radians(60.0))
-    counts = np.append(table.angular_error[:, 0], table.angular_error_overflow[0])
-    left = np.maximum(counts - np.histogram(taken, edges)[0], 0.0)
-    cell = rng.choice(len(left), size=n, p=left / left.sum())
-    return np.asarray(np.maximum(rng.uniform(edges[cell], edges[cell + 1]), 0.5 * edges[1]))
+def _background_errors(
+    response: Response,
+    table: cascades_2023.Marginals,
+    taken: Floats,
+    energies: tuple[Floats, Floats],
+    log10_true: Floats,
+) -> Floats:
+    """P(error bin | true energy) of atmospheric neutrinos and of muons, (component, true energy, error bin).
+
+    The law of the response times a factor of the error alone, which brings each component to its released distribution:
+    muons to theirs, neutrinos to what the data leave besides the muons and the astrophysical errors ``taken``.
+    energies : events of either component at each true energy, (true energy,).
+    """
+    assert isinstance(response.errors, ErrorTable)
+    law, bins = response.errors.at(log10_true), np.arange(0, 2 * len(table.angular_error), 2)
+    released = np.column_stack([table.angular_error.T, table.angular_error_overflow])[:, 1:]
+    muons = released[2] / released[2].sum() * energies[1].sum()
+    left = released[0] - muons - np.histogram(taken, cascades_2023.error_edges()[::2])[0]
+    laws = []
+    for wanted, many in ((left, energies[0]), (muons, energies[1])):
+        shares = np.maximum(wanted, 0.0) / np.maximum(wanted, 0.0).sum()
+        found = law
+        for _ in range(30):
+            seen = np.add.reduceat(many @ found, bins) / many.sum()
+            found = found * np.repeat(shares / np.maximum(seen, 1e-300), 2)
+            found /= found.sum(axis=1, keepdims=True)
+        laws.append(found)
+    return np.array(laws)
 
 
 def cascades(

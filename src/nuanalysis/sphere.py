@@ -150,15 +150,16 @@ def point_harmonics(ra: Floats, dec: Floats, weight: Floats, extension: Floats, 
     return total
 
 
-def smoothed(alm: NDArray[np.complex128], nside: int, kappas: Floats) -> Floats:
-    """A map from its coefficients, convolved with a von Mises-Fisher kernel of each concentration.
+def smoothed(alm: NDArray[np.complex128], nside: int, kappas: Floats, weight: Floats | None = None) -> Floats:
+    """A map from its coefficients, convolved with a von Mises-Fisher kernel of each concentration, or a sum of such.
 
-    kappas (class,); returns (class, pixel), never below zero.
+    kappas (class,), or (class, part) with the weights of the parts, (part,); returns (class, pixel), never below zero.
     Kernels narrower than a pixel leave the map as it is, to the resolution of the grid.
     """
-    lmax = hp.Alm.getlmax(len(alm))
+    lmax, parts = hp.Alm.getlmax(len(alm)), np.ones(1) if weight is None else weight
     out = np.empty((len(kappas), 12 * nside**2))
-    for row, kappa in zip(out, kappas, strict=True):
-        row[:] = hp.alm2map(hp.almxfl(alm, vmf_window(lmax, float(kappa))), nside, lmax=lmax)
+    for row, concentrations in zip(out, kappas.reshape(-1, len(parts)), strict=True):
+        window = sum(w * vmf_window(lmax, float(kappa)) for w, kappa in zip(parts, concentrations, strict=True))
+        row[:] = hp.alm2map(hp.almxfl(alm, window), nside, lmax=lmax)
     # Band-limiting rings where the kernel is as narrow as a pixel; a density cannot be negative.
     return np.asarray(np.maximum(out, 0.0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Ensemble, Kept, effective
 from nuanalysis.engine.provenance import code_fingerprint
 from nuanalysis.model import Hypothesis, Prepared, Sample
-from nuanalysis.response import NONE, Systematics
+from nuanalysis.response import NONE, ErrorTable, Systematics
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Catalogue
 
@@ -164,7 +164,9 @@ def problem_fingerprint(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> 
             _feed(digest, sample.array(name))
         for part in (response.dataset, binning.sin_dec_edges, binning.log10_energy_edges):
             _feed(digest, part)
-        settings = (response.error_scale, response.error_spread, response.error_floor)
+        settings = (
+            () if isinstance(response.errors, ErrorTable) else astuple(response.errors)
+        )  # a table is in the dataset
         ranges = (sample.log10_energy_range, sample.declination_range)
         about = (sample.name, sample.livetime, sample.nside, binning.dec_smoothing, binning.min_count)
         _feed(digest, (sample.statistic.name, *about, *ranges, *settings))

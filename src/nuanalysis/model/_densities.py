@@ -35,6 +35,11 @@ class EnergyTerms:
         return np.asarray(self.ratio[node, self.group] * self.scale)
 
 
+def energy_column(binning: Binning, log10_energy: Floats) -> Ints:
+    """Energy bin of each event, (event,); energies beyond the edges belong to the outer bins."""
+    return np.searchsorted(binning.log10_energy_edges[1:-1], log10_energy, side="right")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Densities:
     """Histograms of signal and background: rows in sin(dec), columns in reconstructed energy.
@@ -53,16 +58,15 @@ class Densities:
     kernel: Smoother
     energy_class: Ints
 
-    @staticmethod
-    def column(binning: Binning, log10_energy: Floats, angular_error: Floats) -> Ints:
-        """Column of each event, (event,): its energy bin; energies beyond the edges belong to the outer bins."""
-        return np.searchsorted(binning.log10_energy_edges[1:-1], log10_energy, side="right")
+    def column(self, log10_energy: Floats, angular_error: Floats) -> Ints:
+        """Column of each event, (event,): its energy bin."""
+        return energy_column(self.binning, log10_energy)
 
     def where(self, declination: Floats, log10_energy: Floats, angular_error: Floats) -> Where:
         """Bins of events, (event,) each: rad, log10 E/GeV, rad."""
         sin_dec = np.sin(declination)
         row = np.searchsorted(self.binning.sin_dec_edges[1:-1], sin_dec, side="right")
-        return Where(fine_bin(sin_dec), self.groups.group[row, self.column(self.binning, log10_energy, angular_error)])
+        return Where(fine_bin(sin_dec), self.groups.group[row, self.column(log10_energy, angular_error)])
 
     def counted(self, where: Where) -> Counts:
         """The events in each bin."""

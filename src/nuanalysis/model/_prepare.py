@@ -8,7 +8,7 @@ import numpy as np
 
 from nuanalysis.model import kernels
 from nuanalysis.model._background import Background, Binning, Counts, Where, grouping, smoother
-from nuanalysis.model._densities import Densities, EnergyTerms
+from nuanalysis.model._densities import Densities, EnergyTerms, energy_column
 from nuanalysis.model._place import Place, Seen, in_reading_order, place
 from nuanalysis.model._records import Hypothesis, Sample, Terms
 from nuanalysis.model._space import Space, stack_space, template_space
@@ -125,14 +125,14 @@ class Prepared:
         return np.array([np.interp(np.sqrt(ts), np.sqrt(t), n) for n, t in zip(*self.strength, strict=True)])
 
 
-def binned(sample: Sample, signal: Floats, energy_class: Ints, kind: type[Densities] = Densities) -> Densities:
-    """Densities on a sample: its events decide which cells share a background estimate.
+def binned(sample: Sample, signal: Floats, energy_class: Ints) -> Densities:
+    """Densities in direction and energy: the events of the sample decide which cells share a background estimate.
 
-    signal : (node, row, column) probability of a cell in its sin(dec) row.
+    signal : (node, row, column) probability of an energy bin in its sin(dec) row.
     energy_class : (column,) class of reconstructed energy of the maps; a group has that of most of its events.
     """
     binning, n_columns = sample.binning, signal.shape[2]
-    column = kind.column(binning, sample.array("log10_energy"), sample.array("angular_error"))
+    column = energy_column(binning, sample.array("log10_energy"))
     row = np.searchsorted(binning.sin_dec_edges[1:-1], np.sin(sample.array("declination")), side="right")
     groups = grouping(row, column, n_columns, binning)
     cells = groups.group.ravel()
@@ -141,7 +141,7 @@ def binned(sample: Sample, signal: Floats, energy_class: Ints, kind: type[Densit
     np.add.at(held, (cells, np.tile(energy_class, len(cells) // n_columns)), counts)
     summed = [np.bincount(cells, weights=node.ravel(), minlength=len(groups.row)) for node in signal]
     kernel = smoother(binning, sample.declination_range)
-    return kind(binning, np.array(summed), groups, kernel, np.asarray(held.argmax(axis=1)))
+    return Densities(binning, np.array(summed), groups, kernel, np.asarray(held.argmax(axis=1)))
 
 
 def _prepare_sample(

@@ -13,7 +13,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.model import kernels
 from nuanalysis.model._background import Binning
 from nuanalysis.model._densities import Densities
-from nuanalysis.response import Response, Spectrum
+from nuanalysis.response import Kernel, Response, Spectrum
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 
@@ -25,12 +25,14 @@ class Statistic:
     title : in a few words.    reference : who published it.
     densities : of a hypothesis on a sample, at spectral nodes (node,), with maps in classes of reconstructed energy,
         edges (class + 1,) of log10 E/GeV that are edges of energy bins too.
+    kernel : the point spread of an event with a given angular error, as a response has it.
     """
 
     name: str
     title: str
     reference: str
     densities: Callable[[Hypothesis, Sample, Floats, Floats], Densities]
+    kernel: Callable[[Response], Kernel]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +60,11 @@ class Sample:
         return np.asarray(
             inside & (log10_energy >= self.log10_energy_range[0]) & (log10_energy <= self.log10_energy_range[1])
         )
+
+    @property
+    def kernel(self) -> Kernel:
+        """Point spread of its events at a given angular error, as its statistic takes it."""
+        return self.statistic.kernel(self.response)
 
     @property
     def livetime(self) -> float:

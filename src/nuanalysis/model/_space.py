@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.model._records import Sample
-from nuanalysis.response import Spectrum, acceptance, acceptance_by_energy
+from nuanalysis.response import Kernel, Spectrum, acceptance, acceptance_by_energy
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import Rings, harmonics, pixel_directions, point_harmonics, regrade, rings, smoothed
@@ -194,10 +194,10 @@ def _grid_of(error: float, nside: int) -> int:
     return int(np.clip(2 ** np.ceil(np.log2(wanted)), min(8, nside), nside))
 
 
-def _maps_of(alms: list[NDArray[np.complex128]], nside: int, errors: Floats) -> TemplateSpace:
+def _maps_of(alms: list[NDArray[np.complex128]], nside: int, errors: Floats, kernel: Kernel) -> TemplateSpace:
     """Smooth each shape, given by its harmonics, with every class of angular error among ``errors`` (event,).
 
-    nside : of the finest maps.
+    nside : of the finest maps.    kernel : point spread at a given error.
     """
     width = np.sqrt(4 * np.pi / (12 * nside**2))
     low, high = np.log(max(errors.min(), 0.5 * width)), np.log(max(errors.max(), 0.6 * width))
@@ -209,8 +209,9 @@ def _maps_of(alms: list[NDArray[np.complex128]], nside: int, errors: Floats) -> 
     grid_of_class = np.searchsorted(np.unique(nsides), nsides)
     maps, means, ceilings = [], [], []
     for k, grid in enumerate(grids):
-        kappas = middles[grid_of_class == k] ** -2  # classes of one grid are neighbours: the order is kept below
-        part = np.stack([smoothed(alm, grid.nside, kappas) for alm in alms], axis=1)  # (class, p, pixel)
+        # Classes of one grid are neighbours: the order is kept below.
+        kappas = (middles[grid_of_class == k][:, None] * kernel.scale) ** -2
+        part = np.stack([smoothed(alm, grid.nside, kappas, kernel.weight) for alm in alms], axis=1)  # (class, p, pixel)
         part /= part.mean(axis=2, keepdims=True) * 4 * np.pi
         part = part.astype(np.float32)
         maps.append(np.moveaxis(part, 1, 2).reshape(-1, len(alms)))
@@ -255,7 +256,7 @@ def template_space(
     for k in range(len(energy_edges) - 1):
         densities = [s[k] / (s[k].sum() * 4 * np.pi / len(dec)) for s in seen]
         alms = [harmonics(density, 3 * sample.nside - 1) for density in densities]
-        spaces.append(_maps_of(alms, sample.nside, errors))
+        spaces.append(_maps_of(alms, sample.nside, errors, sample.kernel))
     return _one_behind_the_other(spaces)
 
 
@@ -288,6 +289,6 @@ def stack_space(catalogue: Catalogue, sample: Sample, spectra: tuple[Spectrum, .
         return exact_stack(ra, dec, extension**2, weights, errors)
     alms = [point_harmonics(ra, dec, w, extension, 3 * sample.nside - 1) for w in weights]
     if all_wide:
-        return _maps_of(alms, sample.nside, errors)
+        return _maps_of(alms, sample.nside, errors, sample.kernel)
     narrow = exact_stack(ra, dec, extension**2, weights, errors[~wide])
-    return MixedSpace(narrow, _maps_of(alms, sample.nside, errors[wide]), least)
+    return MixedSpace(narrow, _maps_of(alms, sample.nside, errors[wide], sample.kernel), least)

@@ -47,7 +47,7 @@ def vetoed_flux(log10_energy: Floats, sin_dec: Floats) -> Floats:
     Only its variation with energy at each declination is meant.  Valid from 500 GeV to 1 PeV.
     """
     cos_zenith = -sin_dec
-    prompt = np.exp(np.interp(log10_energy, _LOG10_ENERGY, np.log(_PROMPT)))
+    prompt = np.exp(scipy.interpolate.make_interp_spline(_LOG10_ENERGY, np.log(_PROMPT), k=1)(log10_energy))
     nue, numu = (_table(_FLUX, kind, log10_energy, cos_zenith) + prompt for kind in (_NUE, _NUMU))
     down = np.clip(log10_energy, 2.7, 5.0), np.maximum(cos_zenith, 0.0)
     pass_nue, pass_numu = (np.minimum(_table(_PASSING, kind, *down), 1.0) for kind in (_NUE, _NUMU))

@@ -9,6 +9,7 @@ import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
+from nuanalysis.response._errors import Errors, ErrorTable, columns_of
 from nuanalysis.schema import RESPONSE, Floats, Ints, Spectrum, check, dataset
 from nuanalysis.sphere import vmf_cumulative, vmf_draw
 
@@ -20,9 +21,7 @@ class Response:
     """What one detector sample does to a flux.
 
     dataset : keeps schema RESPONSE.
-    error_scale, error_spread : the per-event error of a simulated event is log-normal, with this median in units
-        of the width kappa^-1/2 of the point-spread part the event belongs to, and this sigma of its logarithm.
-    error_floor : smallest per-event error, rad.
+    errors : the law of the per-event errors of simulated events.
     notes : stand-ins and simplifications; every result made with this response repeats them.
     arrays : the variables of the dataset as plain arrays; thousands of draws ask for them, and xarray takes 12 us each.
     """
@@ -31,9 +30,7 @@ class Response:
     label: str
     reference: str
     dataset: xr.Dataset
-    error_scale: float
-    error_spread: float
-    error_floor: float
+    errors: Errors
     notes: tuple[str, ...] = ()
     arrays: Mapping[str, Floats] = field(init=False, repr=False)
 
@@ -61,8 +58,7 @@ class Resolution:
     migration: Floats
     nodes: Floats
     spread: Floats
-    error_scale: float
-    error_spread: float
+    errors: Errors
     notes: tuple[str, ...] = ()
 
 
@@ -74,7 +70,6 @@ def response_of(
     found: Resolution,
     *,
     flavours: str,
-    error_floor: float,
 ) -> Response:
     """Response with an effective area, (sin_dec, log10_true) cm2 with its two edge variables, and a resolution."""
     values = {
@@ -87,9 +82,10 @@ def response_of(
         "psf_narrow_fraction": found.spread[0],
         "psf_kappa_narrow": found.spread[1],
         "psf_kappa_broad": found.spread[2],
+        **columns_of(found.errors),
     }
     data = dataset(RESPONSE, values, {"name": name, "reference": reference, "flavours": flavours})
-    return Response(name, label, reference, data, found.error_scale, found.error_spread, error_floor, found.notes)
+    return Response(name, label, reference, data, found.errors, found.notes)
 
 
 def _bin_weights(spectrum: Spectrum, log10_edges: Floats) -> Floats:
@@ -217,15 +213,18 @@ def draw_point_spread(
 ) -> tuple[Floats, Floats]:
     """Opening angle and per-event error, (event,) rad each.
 
-    An event belongs to the narrow or the broad part; its error estimate scatters log-normally about the
-    width of that part, so that the likelihood can tell well from badly measured events.
-    scale : of the widths; the error estimate does not follow.
+    With a table of errors the opening angle follows from the error drawn.  Else an event belongs to the narrow or the
+    broad part, and its error scatters about the width of that part, so that the likelihood can tell well from badly
+    measured events.
+    scale : of the widths; the error does not follow.
     """
+    if isinstance(response.errors, ErrorTable):
+        error = response.errors.draw(log10_true, rng)
+        return response.errors.draw_opening_angle(error, rng, scale), error
     fraction, narrow, broad = point_spread(response, log10_true, sin_dec)
     kappa = np.where(rng.random(len(fraction)) < fraction, narrow, broad)
     psi = vmf_draw(kappa / scale**2, rng)
-    error = response.error_scale * kappa**-0.5 * np.exp(response.error_spread * rng.standard_normal(len(kappa)))
-    return psi, np.clip(error, response.error_floor, np.radians(90.0))
+    return psi, response.errors.draw(kappa**-0.5, rng)
 
 
 def fit_mixture(psi: Floats, cumulative: Floats, start: tuple[float, float, float]) -> tuple[float, float, float]:

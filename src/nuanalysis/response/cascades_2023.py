@@ -9,6 +9,7 @@ import numpy as np
 
 from nuanalysis.response._atmosphere import read_table
 from nuanalysis.response._earth import Flavours, arriving, column_depth, transmission
+from nuanalysis.response._errors import ErrorTable, Kernel
 from nuanalysis.response._records import Resolution, Response, Systematics, band_of, fit_mixture, rebin, response_of
 from nuanalysis.schema import Floats
 
@@ -29,9 +30,7 @@ FLAVOURS = Flavours(0.51, 0.13, 0.36)
 # limits.  Fitted to the 600 released areas and to the 35 counts of figure S2 (docs/decisions/0028).
 EFFICIENCY = ((1, 0, 0.347), (1, 1, -0.240), (1, 2, 0.169), (1, 3, -0.035), (2, 0, 0.038), (3, 0, -0.132))
 _EFFICIENCY_LOG10 = (2.7, 6.3)
-# The released coverage (0.5 -> 0.62, 0.9 -> 0.90) says that the published errors are larger than the width of the
-# point spread; 1.17 reproduces it, and the released distribution of the errors of astrophysical events.
-_ERROR_SCALE, _ERROR_SPREAD, _ERROR_FLOOR = 1.17, 0.33, float(np.radians(1.2))
+_LARGEST_ERROR = float(np.radians(42.0))
 # The 2023 analysis varied the ice and the modules (SnowStorm); widths of its data fit: 0.05 for the efficiency of the
 # modules, for scattering and for absorption.  What these do to events was not released.  Our translation: the
 # efficiency is the energy scale; scattering and absorption, which also decide what is selected, change the acceptance
@@ -41,8 +40,8 @@ _ERROR_SCALE, _ERROR_SPREAD, _ERROR_FLOOR = 1.17, 0.33, float(np.radians(1.2))
 SYSTEMATICS = Systematics(acceptance=0.05, energy_shift=float(np.log10(1.05)), angular_scale=0.06)
 MATCHED = (
     "response of the cascades: energy migration S6a reweighted per reconstructed bin to fold to figure S1; "
-    "point spread a two-part mixture through the released quantiles; effective area inside the five released bands by "
-    "absorption in the Earth and a smooth efficiency, and energies of what the Earth hands on"
+    "per-event errors and point spread a law fitted to all that was released of them; effective area inside the five "
+    "released bands by absorption in the Earth and a smooth efficiency, and energies of what the Earth hands on"
 )
 _PSF_NODES = np.arange(2.7, 6.71, 0.2)
 _MIGRATION_BANDS = np.array([-1.0, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])  # sin(declination)
@@ -156,10 +155,18 @@ def response() -> Response:
     spread = np.repeat(_point_spread()[:, None], len(_MIGRATION_BANDS) - 1, axis=1)
     resolution = Resolution(
         _MIGRATION_BANDS, energy_edges, energy_edges, _migrations(area, energy_edges),
-        _PSF_NODES, spread, _ERROR_SCALE, _ERROR_SPREAD, (MATCHED,),
+        _PSF_NODES, spread, _errors(), (MATCHED,),
     )  # fmt: skip
     names = (NAME, "IceCube cascades 2023", REFERENCE)
-    return response_of(*names, tables, resolution, flavours="all, summed", error_floor=_ERROR_FLOOR)
+    return response_of(*names, tables, resolution, flavours="all, summed")
+
+
+def _errors() -> ErrorTable:
+    """The law of the per-event errors, fitted by tools/angular_errors.py to what was released of them."""
+    shares, kernel = _table("error_shares"), _table("error_kernel")
+    return ErrorTable(
+        shares[:, 0], error_edges(), shares[:, 1:] / shares[:, 1:].sum(axis=1, keepdims=True), Kernel(*kernel.T)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +185,16 @@ class Marginals:
     angular_error_overflow: Floats
     log10_energy_edges: Floats
     energy: Floats
+
+
+def error_edges() -> Floats:
+    """Edges of the table of per-event errors, rad: the bins of figure S2 halved, and two up to the largest error.
+
+    The released numbers beyond 40 deg are what 1.5 to 1.6 bins like the last hold, of every component: the errors end
+    near 42 deg.
+    """
+    bins = np.append(marginals().angular_error_edges[1:], _LARGEST_ERROR)
+    return np.append(np.column_stack([bins[:-1], 0.5 * (bins[1:] + bins[:-1])]).ravel(), bins[-1])
 
 
 def marginals() -> Marginals:

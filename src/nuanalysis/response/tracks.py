@@ -12,6 +12,7 @@ import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
+from nuanalysis.response._errors import LogNormalErrors
 from nuanalysis.response._records import Resolution, Response, fit_mixture, response_of
 from nuanalysis.schema import Floats, Ints
 
@@ -31,8 +32,7 @@ Cells = Mapping[str, Floats]
 
 def response(name: str, label: str, reference: str, area: xr.Dataset, resolution: Resolution) -> Response:
     """Response of one track season; area : of the season itself, see ``response_of``."""
-    floor = float(np.radians(0.2))
-    return response_of(name, label, reference, area, resolution, flavours="muon neutrinos", error_floor=floor)
+    return response_of(name, label, reference, area, resolution, flavours="muon neutrinos")
 
 
 # ---- the stand-in -------------------------------------------------------------------------------------------------
@@ -67,8 +67,7 @@ def stand_in(tables: Mapping[str, Floats]) -> Resolution:
         migration / migration.sum(axis=2, keepdims=True),
         nodes[keep],
         spread,
-        error_scale=1.0,
-        error_spread=0.35,
+        LogNormalErrors(),
         notes=(STAND_IN,),
     )
 
@@ -105,8 +104,7 @@ def from_smearing(smearing: xr.Dataset) -> Resolution:
         np.array(migration)[nearest],
         0.5 * (true[1:] + true[:-1]),
         np.moveaxis(np.array(spread)[nearest], 2, 0),
-        error_scale=float(np.exp(scale)),
-        error_spread=float(max(np.sqrt(max(variance, 0.0)), _LEAST_ERROR_SPREAD)),
+        LogNormalErrors(float(np.exp(scale)), float(max(np.sqrt(max(variance, 0.0)), _LEAST_ERROR_SPREAD))),
     )
 
 

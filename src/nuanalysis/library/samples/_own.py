@@ -13,7 +13,7 @@ from nuanalysis.deferred import units as u
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, did_you_mean, refuse
 from nuanalysis.model import Binning
-from nuanalysis.response import NONE, Response, Systematics
+from nuanalysis.response import NONE, Response, Systematics, errors_in
 from nuanalysis.schema import EVENTS, TWO_PI, Column, Floats, faults
 
 if TYPE_CHECKING:
@@ -46,15 +46,14 @@ class Detector:
 def own_response(data: xr.Dataset) -> Response:
     """A Response from a dataset of schema RESPONSE.
 
-    Attributes error_scale, error_spread and error_floor (rad) say how per-event errors of simulated events scatter,
-    see Response; without them as for the tracks of IceCube.
+    Its table of errors says how per-event errors of simulated events scatter, or attributes error_scale, error_spread
+    and error_floor (rad), see LogNormalErrors; without either as for the tracks of IceCube.
     """
     said = data.attrs
-    numbers = {"error_scale": 1.0, "error_spread": 0.35, "error_floor": float(np.radians(0.2))}
-    errors = {key: float(said.get(key, value)) for key, value in numbers.items()}
     name, reference = str(said.get("name", "own")), str(said.get("reference", ""))
-    notes = () if "error_scale" in said else ("per-event errors of simulated events as for the tracks of IceCube",)
-    return Response(name, name, reference, data, **errors, notes=notes)
+    told = "error_scale" in said or "error_share" in data
+    notes = () if told else ("per-event errors of simulated events as for the tracks of IceCube",)
+    return Response(name, name, reference, data, errors_in(data), notes=notes)
 
 
 def own_events(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nuanalysis.model import Densities, Hypothesis, Sample, Statistic, binned
-from nuanalysis.response import Spectrum, acceptance_by_energy, energy_densities
+from nuanalysis.response import ONE_PART, Kernel, Response, Spectrum, acceptance_by_energy, energy_densities
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import Template
 from nuanalysis.sphere import pixel_directions, regrade
@@ -51,9 +51,15 @@ def densities(hypothesis: Hypothesis, sample: Sample, nodes: Floats, classes: Fl
     return binned(sample, energy_cells(hypothesis, sample, nodes, classes), klass)
 
 
+def one_part(response: Response) -> Kernel:
+    """The angular error is the width of the point spread."""
+    return ONE_PART
+
+
 STATISTIC = Statistic(
     "published",
     "direction and reconstructed energy, as published in 2023",
     "IceCube Collaboration, Science 380 (2023) 1338, supplementary materials",
     densities,
+    one_part,
 )
