@@ -156,8 +156,7 @@ def test_astrophysical_and_atmospheric_errors_have_the_released_distributions():
     response, table = cascades(), cascades_2023.marginals()
     edges, bands = response.array("log10_true_edges"), response.array("sin_dec_edges")
     middles = 0.5 * (edges[1:] + edges[:-1])
-    sin_dec = 0.5 * (table.sin_dec_edges[1:] + table.sin_dec_edges[:-1])
-    flux = folded_atmosphere(response, sin_dec, np.array([2.0, 7.5]))[:, :, 0]
+    flux = folded_atmosphere(response, table.sin_dec_edges, np.array([2.0, 7.5]))[:, :, 0]
     atmospheric = (table.sin_dec[:, 1] / flux.sum(axis=1)) @ flux
     astrophysical = np.diff(bands) @ detected(response, PowerLaw(2.53))
     released = np.column_stack([table.angular_error.T, table.angular_error_overflow])[:, 1:]
