@@ -35,12 +35,14 @@ def flux_in(low, high, index):
 
 
 class Tables:
-    """Plain arrays of a response dataset with one band of energy migration."""
+    """Plain arrays of a response dataset; every band of its area lies in one band of energy migration."""
 
     def __init__(self, response):
         d = response.dataset
         self.area, self.bands = d["effective_area"].values, d["sin_dec_edges"].values
-        self.true, self.migration = d["log10_true_edges"].values, d["migration"].values[0]
+        self.true, self.migration = d["log10_true_edges"].values, d["migration"].values
+        middles = 0.5 * (self.bands[1:] + self.bands[:-1])
+        self.reading = np.array([sum(m >= e for e in d["band_sin_dec_edges"].values[1:-1]) for m in middles])
         self.rows, self.columns = d["migration_true_edges"].values, d["migration_reco_edges"].values
 
     def band(self, sin_dec):
@@ -65,7 +67,7 @@ class Tables:
         out = np.zeros(len(edges) - 1)
         for n, (lo, hi) in zip(self.detected(band, index), self.pairs(self.true), strict=True):
             for row, share in spread(lo, hi, self.rows):
-                out += n * share * self.migration[row] @ to_bins
+                out += n * share * self.migration[self.reading[band], row] @ to_bins
         return out
 
 
@@ -248,21 +250,21 @@ def changing_x(sample, maps, nodes, flux, class_edges, nside, steps=40):
     e_edges = binning.log10_energy_edges
     cells = np.zeros((len(tables.bands) - 1, len(e_edges) - 1))
     for t, (lo, hi) in enumerate(tables.pairs(tables.true)):
-        to_class, to_cell = np.zeros(len(class_edges) - 1), np.zeros(len(e_edges) - 1)
+        to_class, to_cell = (np.zeros((len(tables.migration), len(edges) - 1)) for edges in (class_edges, e_edges))
         for row, share in spread(lo, hi, tables.rows):
             for column, (left, right) in enumerate(tables.pairs(tables.columns)):
                 for k, part in spread(left, right, class_edges):
-                    to_class[k] += share * tables.migration[row, column] * part
+                    to_class[:, k] += share * tables.migration[:, row, column] * part
                 for k, part in spread(left, right, e_edges):
-                    to_cell[k] += share * tables.migration[row, column] * part
+                    to_cell[:, k] += share * tables.migration[:, row, column] * part
         for j in range(steps):
             log_e = lo + (j + 0.5) / steps * (hi - lo)
             n = flux(log_e) * 10**log_e * np.log(10) * (hi - lo) / steps
             k = int(np.clip(np.searchsorted(nodes, log_e) - 1, 0, len(nodes) - 2))
             f = float(np.clip((log_e - nodes[k]) / (nodes[k + 1] - nodes[k]), 0, 1))
             here = ((1 - f) * maps[k] + f * maps[k + 1]) * n * tables.area[band, t]
-            seen += to_class[:, None] * here
-            cells += n * tables.area[:, t][:, None] * to_cell
+            seen += to_class[tables.reading[band]].T * here
+            cells += n * tables.area[:, t][:, None] * to_cell[tables.reading]
     share = seen.sum(axis=1) / seen.sum()
     klass = [sparse_row(class_edges, e) for e in e_edges[:-1]]
     sin_edges = binning.sin_dec_edges

@@ -7,7 +7,8 @@ cent.
 Published: figure S12 of IceCube, Science 380, 1338 (2023), doi:10.1126/science.adc9818, data release
 doi:10.21234/8v5d-rn16: sensitivity and 4 sigma discovery potential of the cascade analysis, E^2 dN/dE at 100 TeV per
 flavour, at eight of its declinations.  The response of the twin is the released one: effective area in 5 bands of
-declination, one energy migration and one point spread for the whole sky, averaged over flavours.  The published
+declination, within them by absorption in the Earth and a smooth efficiency (docs/decisions/0028), one energy migration
+for the energy at the detector and one point spread for the whole sky, averaged over flavours.  The published
 analysis has more: simulation in declination, and its own per-event errors.  So agreement is asked to a third for E^-3,
 and of the mean over declinations to a fifth.  A source of E^-2 is told from the few events of highest energy, which
 one twin has here and another there: a factor of two at a single declination, a third in the mean.  The printed ratios

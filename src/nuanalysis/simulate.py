@@ -179,12 +179,11 @@ def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
 def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Floats, energy_counts: Floats) -> Floats:
     """Atmospheric events per (sin dec, true energy, energy) bin, with the given sums over sin dec and over energy.
 
-    Starts from flux times self-veto times effective area, folded to reconstructed energy, and is brought to the
+    Starts from flux times self-veto times effective area, folded to seen energy and declination, and is brought to the
     released sums by iterative proportional fitting: the sums are exact, the correlation is the model's.
     """
     response = cascades_2023.response()
-    middles = 0.5 * (table.sin_dec_edges[1:] + table.sin_dec_edges[:-1])
-    start = folded_atmosphere(response, middles, table.log10_energy_edges)
+    start = folded_atmosphere(response, table.sin_dec_edges, table.log10_energy_edges)
     joint = start * (energy_counts > 0)
     for _ in range(50):
         joint *= (energy_counts / np.maximum(joint.sum(axis=(0, 1)), 1e-300))[None, None, :]

@@ -9,7 +9,6 @@ import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.response._atmosphere import vetoed_flux
 from nuanalysis.response._errors import Errors, ErrorTable, columns_of
 from nuanalysis.schema import RESPONSE, Floats, Ints, Spectrum, check, dataset
 from nuanalysis.sphere import vmf_cumulative, vmf_draw
@@ -116,7 +115,7 @@ def acceptance(response: Response, spectrum: Spectrum, sin_dec: Floats) -> Float
     return np.asarray(band_acceptance(response, spectrum)[band_of(sin_dec, response.array("sin_dec_edges"))])
 
 
-def _rebin(source: Floats, target: Floats) -> Floats:
+def rebin(source: Floats, target: Floats) -> Floats:
     """Fraction of each source bin inside each target bin, (source, target); the outside goes to the end bins."""
     wide = target.copy()
     wide[0], wide[-1] = min(wide[0], source[0]), max(wide[-1], source[-1])
@@ -125,15 +124,15 @@ def _rebin(source: Floats, target: Floats) -> Floats:
     return np.asarray(np.clip(high - low, 0.0, None) / np.diff(source)[:, None])
 
 
-def _true_to_migration(response: Response) -> Floats:
+def true_to_migration(response: Response) -> Floats:
     """Truth bins of the effective area over those of the migration; outside its table its end rows serve."""
-    return _rebin(response.array("log10_true_edges"), response.array("migration_true_edges"))
+    return rebin(response.array("log10_true_edges"), response.array("migration_true_edges"))
 
 
 def _to_reconstructed(response: Response, log10_edges: Floats) -> Floats:
     """Share of each truth bin of the effective area in each bin of reconstructed energy, (band, true, bin)."""
-    reco = _rebin(response.array("migration_reco_edges"), log10_edges)
-    return np.asarray(np.einsum("tm,bmr,rk->btk", _true_to_migration(response), response.array("migration"), reco))
+    reco = rebin(response.array("migration_reco_edges"), log10_edges)
+    return np.asarray(np.einsum("tm,bmr,rk->btk", true_to_migration(response), response.array("migration"), reco))
 
 
 def detected(response: Response, spectrum: Spectrum) -> Floats:
@@ -189,17 +188,6 @@ def acceptance_by_energy(response: Response, spectrum: Spectrum, sin_dec: Floats
     table = np.einsum("at,btk->abk", detected(response, spectrum), _to_reconstructed(response, log10_edges))
     area_band = band_of(sin_dec, response.array("sin_dec_edges"))
     return np.asarray(table[area_band, band_of(sin_dec, response.array("band_sin_dec_edges"))])
-
-
-def folded_atmosphere(response: Response, sin_dec: Floats, log10_edges: Floats) -> Floats:
-    """Relative atmospheric events per true and reconstructed energy bin at each sin(dec), (sin_dec, true, bin)."""
-    edges = response.array("log10_true_edges")
-    middles = 0.5 * (edges[1:] + edges[:-1])
-    area = response.array("effective_area")[band_of(sin_dec, response.array("sin_dec_edges"))]
-    true = area * vetoed_flux(middles, sin_dec) * 10.0**middles  # dE in bins of log E
-    spread = response.array("migration")[band_of(sin_dec, response.array("band_sin_dec_edges"))]
-    reco = _rebin(response.array("migration_reco_edges"), log10_edges)
-    return np.asarray(np.einsum("dt,tm,dmr,rk->dtk", true, _true_to_migration(response), spread, reco, optimize=True))
 
 
 def draw_true_energy(response: Response, spectrum: Spectrum, sin_dec: Floats, rng: np.random.Generator) -> Floats:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from nuanalysis.response._atmosphere import read_table
+from nuanalysis.response._earth import Flavours, arriving, column_depth, transmission
 from nuanalysis.response._errors import ErrorTable, Kernel
-from nuanalysis.response._records import Resolution, Response, Systematics, fit_mixture, response_of
+from nuanalysis.response._records import Resolution, Response, Systematics, band_of, fit_mixture, rebin, response_of
 from nuanalysis.schema import Floats
 
 NAME = "cascades-2023"
@@ -20,6 +22,14 @@ LIVETIME_S = 304_047_105.07
 EXPECTED_ASTROPHYSICAL = 3999.0  # isotropic events expected in the sample, release FigS2
 THRESHOLD_LOG10 = float(np.log10(500.0))
 _AREA_LOG10 = (2.034812989687, 7.001935208674)
+_BANDS = np.array([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0])  # sin(declination) of the released effective area
+_PER_BAND, _STEPS = 20, 5  # bins of ours in a released band, and steps in each of them
+# Astrophysical events of the sample by flavour, rates 6.65, 1.70 and 4.80 of 13.15e-6 Hz.
+FLAVOURS = Flavours(0.51, 0.13, 0.36)
+# Logarithm of the efficiency: sum of coefficient s^i x^j, s = sin(declination), x = log10(E / 10 TeV) between the
+# limits.  Fitted to the 600 released areas and to the 35 counts of figure S2 (docs/decisions/0028).
+EFFICIENCY = ((1, 0, 0.347), (1, 1, -0.240), (1, 2, 0.169), (1, 3, -0.035), (2, 0, 0.038), (3, 0, -0.132))
+_EFFICIENCY_LOG10 = (2.7, 6.3)
 _LARGEST_ERROR = float(np.radians(42.0))
 # The 2023 analysis varied the ice and the modules (SnowStorm); widths of its data fit: 0.05 for the efficiency of the
 # modules, for scattering and for absorption.  What these do to events was not released.  Our translation: the
@@ -30,13 +40,21 @@ _LARGEST_ERROR = float(np.radians(42.0))
 SYSTEMATICS = Systematics(acceptance=0.05, energy_shift=float(np.log10(1.05)), angular_scale=0.06)
 MATCHED = (
     "response of the cascades: energy migration S6a reweighted per reconstructed bin to fold to figure S1; "
-    "per-event errors and point spread a law fitted to all that was released of them"
+    "per-event errors and point spread a law fitted to all that was released of them; effective area inside the five "
+    "released bands by absorption in the Earth and a smooth efficiency, and energies of what the Earth hands on"
 )
 _PSF_NODES = np.arange(2.7, 6.71, 0.2)
+_MIGRATION_BANDS = np.array([-1.0, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])  # sin(declination)
+_AREA_EDGES = np.linspace(*_AREA_LOG10, 121)
+_SIN_DEC_STEPS = np.round(np.linspace(-1.0, 1.0, 5 * _PER_BAND * _STEPS + 1), 12)  # holds the bands' edges as written
 
 
 def _table(name: str) -> Floats:
     return read_table(f"cascades_2023_{name}")
+
+
+def _middles(edges: Floats) -> Floats:
+    return 0.5 * (edges[1:] + edges[:-1])
 
 
 def _point_spread() -> Floats:
@@ -51,44 +69,93 @@ def _point_spread() -> Floats:
     return np.array(rows).T
 
 
-def _migration(area: Floats, area_edges: Floats, edges: Floats) -> Floats:
+def _migration(arrived: Floats, edges: Floats) -> Floats:
     """Released migration S6a, rows reweighted so that the nominal astrophysical flux folds to the released figure S1.
 
     S6a alone (averaged over flavours and a spectrum that was not released) folds to 30 per cent more events near
     threshold and 19 per cent fewer near 10 TeV than figure S1.  One factor per reconstructed bin, found by
     iteration, removes the difference; every row still sums to 1 (docs/decisions/0005-energy-migration.md).
+
+    arrived (energy,) : nominal events in bins of the neutrino energy at the detector.
     """
     matrix = _table("energy_migration")
     table = marginals()
-    solid = np.diff([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0])
-    middles = 10.0 ** (0.5 * (area_edges[1:] + area_edges[:-1]))
-    true = (solid @ area) * middles**-1.53  # E^-2.53 dE in bins of log E
-    cumulative = np.interp(edges, area_edges, np.concatenate([[0.0], np.cumsum(true)]))
-    truth = np.diff(np.concatenate([[0.0], cumulative[1:-1], [true.sum()]]))
     released = np.concatenate([[0.0], np.cumsum(table.energy[:, 1])])
     wanted = np.diff(np.interp(edges, table.log10_energy_edges, released))
-    inside = edges[1:] < table.log10_energy_edges[-1]
+    # The figure ends at 1 PeV, within a bin of ours; the bins above have the factor of that one.
+    covered = np.clip((table.log10_energy_edges[-1] - edges[:-1]) / np.diff(edges), 0.0, 1.0)
+    last = int(np.flatnonzero(covered > 0.5)[-1])
     wanted[0] += released[np.searchsorted(table.log10_energy_edges, edges[0])] - released[0]
     for _ in range(30):
-        folded = truth @ matrix
-        factor = np.where(inside, wanted / folded * folded[inside].sum() / wanted[inside].sum(), 1.0)
-        matrix = matrix * factor**0.5
+        folded = arrived @ matrix
+        factor = wanted[: last + 1] / (folded * covered)[: last + 1]
+        matrix = matrix * np.append(factor, np.full(len(folded) - last - 1, factor[-1])) ** 0.5
         matrix /= matrix.sum(axis=1, keepdims=True)
     return matrix
 
 
+def efficiency(sin_dec: Floats, log10_energy: Floats) -> Floats:
+    """Relative efficiency for neutrinos that reach the detector, (sin_dec, energy), smooth from pole to pole."""
+    x = np.clip(log10_energy, *_EFFICIENCY_LOG10) - 4.0
+    return np.asarray(np.exp(sum(c * np.multiply.outer(sin_dec**i, x**j) for i, j, c in EFFICIENCY)))
+
+
+def _area_from_above() -> Floats:
+    """Effective area without the Earth, (energy,) cm2: the two southern bands, smooth in energy."""
+    middles, area = _middles(_AREA_EDGES), _table("effective_area")
+    use = middles > 2.75  # where simulated events abound
+    return np.asarray(np.exp(np.polyval(np.polyfit(middles[use], np.log(area[:2, use].mean(axis=0)), 4), middles)))
+
+
+@cache
+def surviving() -> Floats:
+    """Transmission of the Earth in steps of sin(declination), (bins x steps, energy) of the effective area."""
+    column = column_depth(_middles(_SIN_DEC_STEPS))
+    return transmission(_middles(_AREA_EDGES), column, _area_from_above(), FLAVOURS)
+
+
+@cache
+def _handed_on() -> Floats:
+    """Energies at the detector of the events of each neutrino energy, (band, energy, energy there); rows sum to 1."""
+    middles, above = _middles(_AREA_EDGES), _area_from_above()
+    columns = column_depth(_middles(_MIGRATION_BANDS))
+    found = np.array([arriving(middles, float(column), above, FLAVOURS) for column in columns])
+    return np.asarray(found / found.sum(axis=2, keepdims=True))
+
+
+def _migrations(area: Floats, edges: Floats) -> Floats:
+    """Migration in each band of _MIGRATION_BANDS, (band, true, reco), for the effective area in our bins.
+
+    What interacted in the Earth on its way is seen with the energy that it arrives with.  The released matrix, an
+    average over the sky that few such events enter, serves for the energy at the detector.
+    """
+    nominal = area * 10.0 ** (-1.53 * _middles(_AREA_EDGES))  # E^-2.53 dE in bins of log E
+    band = band_of(_middles(_SIN_DEC_STEPS[::_STEPS]), _MIGRATION_BANDS)
+    events = np.array([nominal[band == k].sum(axis=0) for k in range(len(_MIGRATION_BANDS) - 1)])
+    bins = rebin(_AREA_EDGES, edges)
+    moved = np.einsum("bt,tm,btu,un->bmn", events, bins, _handed_on(), bins, optimize=True)
+    rows = moved / moved.sum(axis=2, keepdims=True)
+    return np.asarray(rows @ _migration(moved.sum(axis=(0, 1)), edges))
+
+
+def _area_within_bands(area: Floats) -> Floats:
+    """Released area, (5, energy), times the change within its band; the mean over each band is the released one.
+
+    The change is that of transmission times efficiency: absorption by physics, the rest smooth over all declinations.
+    """
+    seen = surviving() * efficiency(_middles(_SIN_DEC_STEPS), _middles(_AREA_EDGES))
+    fine = seen.reshape(len(area), _PER_BAND, _STEPS, -1).mean(axis=2)
+    return np.asarray((area[:, None] * fine / fine.mean(axis=1, keepdims=True)).reshape(-1, area.shape[1]))
+
+
 def response() -> Response:
-    """Effective area in 5 bands, energy migration S6a (axis 0 is truth) matched to S1, two-part point spread."""
-    area = _table("effective_area")
-    area_edges, energy_edges = np.linspace(*_AREA_LOG10, area.shape[1] + 1), np.linspace(2.7, 6.7, 30)
-    tables = {
-        "effective_area": area,
-        "sin_dec_edges": np.array([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]),
-        "log10_true_edges": area_edges,
-    }
+    """Effective area that changes within its bands, migration S6a (axis 0 is truth) matched to S1, two-part spread."""
+    area, energy_edges = _area_within_bands(_table("effective_area")), np.linspace(2.7, 6.7, 30)
+    tables = {"effective_area": area, "sin_dec_edges": _SIN_DEC_STEPS[::_STEPS], "log10_true_edges": _AREA_EDGES}
+    spread = np.repeat(_point_spread()[:, None], len(_MIGRATION_BANDS) - 1, axis=1)
     resolution = Resolution(
-        np.array([-1.0, 1.0]), energy_edges, energy_edges, _migration(area, area_edges, energy_edges)[None],
-        _PSF_NODES, _point_spread()[:, None], _errors(), (MATCHED,),
+        _MIGRATION_BANDS, energy_edges, energy_edges, _migrations(area, energy_edges),
+        _PSF_NODES, spread, _errors(), (MATCHED,),
     )  # fmt: skip
     names = (NAME, "IceCube cascades 2023", REFERENCE)
     return response_of(*names, tables, resolution, flavours="all, summed")
