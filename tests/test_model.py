@@ -20,7 +20,7 @@ from small_problem import (
 from nuanalysis.errors import InputError
 from nuanalysis.likelihood import maximise
 from nuanalysis.model import Hypothesis, Where, expected_events, kernels, prepare, space_nodes, terms
-from nuanalysis.model._background import row_groups, background, counted, fine_bin, grouping, smoother
+from nuanalysis.model._background import background, counted, fine_bin, grouping, row_groups, smoother
 from nuanalysis.model._place import place
 from nuanalysis.model._space import exact_stack
 from nuanalysis.response import energy_density

@@ -16,10 +16,10 @@ from nuanalysis.errors import InputError
 from nuanalysis.likelihood import (
     REACH_TS,
     _kernels,
+    at_rest,
     maximise,
     maximise_sums,
     sums,
-    thresholds,
     tilt_log_ratio,
     ts_at,
 )
@@ -64,12 +64,11 @@ def nodes_of(kind):
 
 
 def read(kind, trial, tilt):
-    """Sums and differences of one scramble."""
+    """Sums of one scramble, and what was drawn."""
     prepared = problem(kind)
     drawn = _draw(prepared, prepared.parts, 3, trial, tilt)
-    differences = [p.lookup.difference(u) for p, u in zip(prepared.parts, drawn, strict=True)]
-    limits = [thresholds(prepared, p) for p in prepared.parts]
-    return sums(prepared, prepared.parts, limits, differences), differences
+    rests = [at_rest(prepared, p) for p in prepared.parts]
+    return sums(prepared, prepared.parts, rests, drawn), drawn
 
 
 def inside(data):
@@ -98,8 +97,8 @@ def test_the_fit_from_sums_is_that_of_all_events(kind):
         for node in nodes_of(kind):
             tilt = Tilt(float(prepared.strength_at(ts)[node]), node, 1.0)
             for trial in range(12 if len(nodes_of(kind)) == 1 else 4):
-                data, differences = read(kind, trial, tilt)
-                found = maximise_sums(data, prepared, prepared.parts, differences)
+                data, drawn = read(kind, trial, tilt)
+                found = maximise_sums(data, prepared, prepared.parts, drawn)
                 exact = maximise(scrambled(prepared, 3, trial, tilt))
                 assert found.converged
                 if not inside(data):
@@ -128,9 +127,9 @@ def test_a_fit_beyond_the_range_of_sums_is_made_from_all_events(kind):
     prepared = problem(kind)
     node = nodes_of(kind)[-1]
     tilt = Tilt(2.5 * float(prepared.strength_at(REACH_TS)[node]), node, 1.0)
-    data, differences = read(kind, 1, tilt)
+    data, drawn = read(kind, 1, tilt)
     assert not inside(data)
-    found = maximise_sums(data, prepared, prepared.parts, differences)
+    found = maximise_sums(data, prepared, prepared.parts, drawn)
     assert found == maximise(scrambled(prepared, 3, 1, tilt))
     assert found.n_signal > prepared.strength_at(REACH_TS).min()
 

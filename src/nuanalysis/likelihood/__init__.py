@@ -34,4 +34,4 @@ from nuanalysis.likelihood._scan import (
     tilted,
     turned,
 )
-from nuanalysis.likelihood._sums import REACH_TS, Sums, maximise_sums, sums, thresholds, tilt_log_ratio
+from nuanalysis.likelihood._sums import REACH_TS, Rest, Sums, at_rest, maximise_sums, sums, tilt_log_ratio

@@ -58,20 +58,33 @@ def add_far(
 
     Of four spatial shapes, or of one, the same at every node.
     """
-    (power, cross), near = to, np.empty(len(limit) + 1, dtype=np.int64)
+    moments, near = far_moments(difference, energy.group, energy.scale, limit, ratio.shape[1])
+    add_moments(moments, ratio, mixing, *to)
+    return near
+
+
+def far_moments(difference: Floats, group: Ints, scale: Floats, limit: Floats, n_groups: int) -> tuple[Floats, Ints]:
+    """Moments of the far events in each group of energy, (group, 34) or (group, 4), and numbers of the near ones."""
+    near = np.empty(len(limit) + 1, dtype=np.int64)
     if len(difference) > 1:
-        moments = np.zeros((ratio.shape[1], 34))
-        n = _kernels.sum_free(difference, energy.group, energy.scale, limit, moments, near)
+        moments = np.zeros((n_groups, 34))
+        n = _kernels.sum_free(difference, group, scale, limit, moments, near)
+    else:
+        moments = np.zeros((n_groups, 4))
+        n = _kernels.sum_free_one(difference[0], group, scale, limit, moments, near)
+    return moments, near[:n]
+
+
+def add_moments(moments: Floats, ratio: Floats, mixing: Floats, power: Floats, cross: Floats) -> None:
+    """Add the sums at each node, that ``far_moments`` make, to power (node, 4) and cross (node - 1, 6)."""
+    if moments.shape[1] > 4:
         _kernels.node_sums(moments, ratio, mixing, power, cross)
-        return near[:n]
-    moments = np.zeros((ratio.shape[1], 4))
-    n = _kernels.sum_free_one(difference[0], energy.group, energy.scale, limit, moments, near)
+        return
     powers = [ratio**k for k in range(4)]
     for k in range(4):
         power[:, k] += (powers[k] * ratio) @ moments[:, k]
     for column, (j, k) in enumerate(((1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (1, 3))):
         cross[:, column] += (powers[j][:-1] * powers[k][1:]) @ moments[:, j + k - 1]
-    return near[:n]
 
 
 def _worth_fitting(terms: Terms) -> Bools:

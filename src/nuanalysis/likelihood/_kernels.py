@@ -375,27 +375,25 @@ def sum_free_one(difference, group, scale, limit, moments, near):  # type: ignor
 
 
 @nb.njit(
-    "(float64[:, ::1], float64[:, :], int64[::1], float64[::1], int64[::1], float64[:, ::1], float64[:, ::1], "
+    "(float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], float64[:, ::1], float64[:, ::1], "
     "float64[:, ::1], float64[:, ::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
     fastmath=True,
 )
-def near_terms(difference, mean, group, scale, chosen, ratio, mixing, near, floor):  # type: ignore[no-untyped-def]
-    """x and w <S> of the chosen events at each node, into near and floor (node, chosen).
+def near_terms(difference, mean, group, scale, ratio, mixing, near, floor):  # type: ignore[no-untyped-def]
+    """x and w <S> of events at each node, into near and floor (node, event).
 
     difference and mean (shape, event), group and scale (event,), ratio (node, group); mixing (node, shape): of each
     node at most two shapes, neighbours.
     """
-    m, shapes = chosen.shape[0], mixing.shape[1]
-    d, f, k = np.empty((shapes, m)), np.empty((shapes, m)), np.empty(m, dtype=np.int64)
-    for j in range(m):
-        i = chosen[j]
-        k[j] = group[i]
-        for p in range(shapes):
-            d[p, j] = scale[i] * difference[p, i]
-            f[p, j] = scale[i] * mean[p, i]
+    m, shapes = group.shape[0], mixing.shape[1]
+    d, f = np.empty((shapes, m)), np.empty((shapes, m))
+    for p in range(shapes):
+        for j in range(m):
+            d[p, j] = scale[j] * difference[p, j]
+            f[p, j] = scale[j] * mean[p, j]
     for g in range(ratio.shape[0]):
         p = 0
         while mixing[g, p] == 0.0:
@@ -403,7 +401,7 @@ def near_terms(difference, mean, group, scale, chosen, ratio, mixing, near, floo
         q = min(p + 1, shapes - 1)
         a, b = mixing[g, p], mixing[g, q] if q > p else 0.0
         for j in range(m):
-            r = ratio[g, k[j]]
+            r = ratio[g, group[j]]
             near[g, j] = r * (a * d[p, j] + b * d[q, j])
             floor[g, j] = max(r * (a * f[p, j] + b * f[q, j]), 1e-300)
 

@@ -6,7 +6,7 @@ events are.  Several samples are joined into one set of Terms with one n_s.
 
 from nuanalysis.model._background import Background, Binning, Counts, Grouping, Where, row_groups, smoother
 from nuanalysis.model._densities import Densities, EnergyTerms, energy_column
-from nuanalysis.model._place import in_reading_order, place
+from nuanalysis.model._place import Reached, in_reading_order, place
 from nuanalysis.model._prepare import (
     Prepared,
     PreparedSample,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nuanalysis.model import kernels
+from nuanalysis.model import _stack_kernels, kernels
 from nuanalysis.model._space import MixedSpace, Space, StackSpace, TemplateSpace
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sphere import ring_column, vmf_density, vmf_norm, vmf_ra_mean
@@ -14,6 +14,25 @@ from nuanalysis.sphere import ring_column, vmf_density, vmf_norm, vmf_ra_mean
 Strength = tuple[Floats, Ints, Floats]  # ratio (group,), group (event,), scale (event,): s_i = ratio[group_i] scale_i
 _PAIRS = 400_000  # of events and sources whose means are worked out at once
 _BELOW_ONE = float(np.nextafter(1.0, 0.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reached:
+    """S - <S> of looked-up events in one scramble.
+
+    The first events of a look-up have a density at every right ascension: everywhere (p, event).  Of the others only
+    those in reach of a source are listed: hit (hit,) their numbers among the looked-up events, difference (p, hit),
+    and still (p, hit), which is their -<S>.  All that are not listed have S = 0.
+    """
+
+    everywhere: Floats
+    hit: Ints
+    still: Floats
+    difference: Floats
+
+
+def _all(difference: Floats) -> Reached:
+    return Reached(difference, np.empty(0, dtype=np.int64), *np.empty((2, len(difference), 0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +63,15 @@ class TemplatePlace:
         """(p, event) S - <S> with u (sample event,) of all events of the sample."""
         return self._difference(u, self.number)
 
+    @property
+    def everywhere(self) -> int:
+        """How many events, the first ones, have a density at every right ascension: all."""
+        return len(self.number)
+
+    def reached(self, u: Floats) -> Reached:
+        """S - <S> with u (sample event,) of all events of the sample."""
+        return _all(self.difference(u))
+
     def position(self, ra: Floats) -> Floats:
         """u of each event's right ascension: the middle of the pixel of its own ring."""
         return np.asarray((ring_column(ra, self.count, self.shift) + 0.5) / self.count)
@@ -61,12 +89,16 @@ class StackPlace:
     axis (2, event) cos and sin of declination; kappa and norm (event,); mean and ceiling (p, event);
     cell and columns (event,) the first cell and the cells of an event's row in space.cells.
     number (event,): which events of the sample these are.
+    events (event, 8), sources (source, 4), weights (source, 4) : the same side by side, see _stack_kernels.
     With a single source its extension is part of kappa and norm, and extension2 is zero.
     """
 
     space: StackSpace
     number: Ints
     extension2: Floats
+    events: Floats
+    sources: Floats
+    weights: Floats
     axis: Floats
     kappa: Floats
     norm: Floats
@@ -75,10 +107,25 @@ class StackPlace:
     mean: Floats
     ceiling: Floats
 
+    @property
+    def everywhere(self) -> int:
+        """How many events, the first ones, are read at every right ascension: all with one source, else none."""
+        return len(self.number) if len(self.space.dec) == 1 else 0
+
+    def _hits(self, u: Floats, number: Ints) -> tuple[Ints, Floats, Floats]:
+        """Numbers of the events in cells with sources, (hit,), and their -<S> and S - <S>, (p, hit)."""
+        s, n = self.space, len(number) + 1
+        hit, at, turn = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64), np.empty(n)
+        m = _stack_kernels.stack_hits(u, number, self.cell, self.columns, s.cells.some, hit, at, turn)
+        still, out = np.empty((2, len(self.mean), m))
+        where = hit[:m], at[:m], turn[:m], s.cells.first, s.cells.near
+        _stack_kernels.stack_difference(*where, self.events, self.sources, self.weights, s.reach, still, out)
+        return hit[:m], still, out
+
     def _difference(self, u: Floats, number: Ints) -> Floats:
-        s, out = self.space, np.empty(self.mean.shape)
-        where = (self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
-        kernels.stack_difference(u, number, *where, s.ra, s.dec, self.extension2, s.weights, self.mean, out)
+        out = -self.mean
+        hit, _, difference = self._hits(u, number)
+        out[:, hit] = difference
         return out
 
     def difference_at(self, u: Floats) -> Floats:
@@ -95,6 +142,12 @@ class StackPlace:
         )
         return out
 
+    def reached(self, u: Floats) -> Reached:
+        """S - <S> with u (sample event,) of all events of the sample."""
+        if len(self.space.dec) == 1:
+            return _all(self.difference(u))
+        return Reached(np.empty((len(self.mean), 0)), *self._hits(u, self.number))
+
     def position(self, ra: Floats) -> Floats:
         """u of each event's right ascension."""
         return np.asarray(np.minimum(ra / (2 * np.pi), _BELOW_ONE))
@@ -103,8 +156,8 @@ class StackPlace:
         """Redraw the looked-up events in out (sample event,), the plain draw, from 1 + strength (S - <S>)."""
         s = self.space
         where = (self.number, self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
-        sources = (s.ra, s.dec, self.extension2, mixing @ s.weights)
-        kernels.stack_tilt(key, strength, *where, *sources, _two(mixing), self.mean, self.ceiling, out)
+        sources = (s.ra, s.dec, self.extension2, mixing @ s.weights, s.reach)
+        _stack_kernels.stack_tilt(key, strength, *where, *sources, _two(mixing), self.mean, self.ceiling, out)
 
 
 def _two(mixing: Floats) -> tuple[int, int, float, float]:
@@ -139,6 +192,25 @@ class MixedPlace:
         for which, there in self.pieces:
             out[:, which] = there.difference(u)
         return out
+
+    @property
+    def _in_order(self) -> bool:
+        """Whether the wide events stand first."""
+        return len(self.pieces) == 1 or all(isinstance(which, slice) for which, _ in self.pieces)
+
+    @property
+    def everywhere(self) -> int:
+        """How many events, the first ones, have a density at every right ascension: the wide."""
+        return sum(there.everywhere for _, there in self.pieces) if self._in_order else len(self.number)
+
+    def reached(self, u: Floats) -> Reached:
+        """S - <S> with u (sample event,) of all events of the sample."""
+        if not self._in_order:
+            return _all(self.difference(u))
+        first, last = self.pieces[0][1].reached(u), self.pieces[-1][1].reached(u)
+        if len(self.pieces) == 1:
+            return first
+        return replace(last, everywhere=first.everywhere, hit=last.hit + self.everywhere)
 
     def position(self, ra: Floats) -> Floats:
         """u of each event's right ascension, for the wide ones that of their pixel."""
@@ -223,7 +295,12 @@ def _place_stack(space: StackSpace, declination: Floats, error: Floats, number: 
     kappa = 1.0 / (error**2 + (space.extension2[0] if single else 0.0))
     extension2 = np.zeros(1) if single else space.extension2
     where = space.cells.cell[row], space.cells.columns[row]
-    return StackPlace(space, number, extension2, axis, kappa, vmf_norm(kappa), *where, mean, ceiling)
+    unit = np.cos(space.dec) * np.cos(space.ra), np.cos(space.dec) * np.sin(space.ra), np.sin(space.dec)
+    norm, spare = vmf_norm(kappa), np.zeros((4 - len(mean), len(number)))
+    events = np.ascontiguousarray(np.vstack([axis, kappa, norm, mean, spare]).T)
+    weights = np.vstack([space.weights, np.zeros((4 - len(mean), len(space.dec)))])
+    beside = events, np.column_stack([*unit, extension2]), np.ascontiguousarray(weights.T)
+    return StackPlace(space, number, extension2, *beside, axis, kappa, norm, *where, mean, ceiling)
 
 
 def _place_mixed(space: MixedSpace, events: Seen, number: Ints) -> MixedPlace:

@@ -21,10 +21,11 @@ from nuanalysis.sphere import Rings, harmonics, pixel_directions, point_harmonic
 
 CLASS_RATIO = 1.1  # neighbouring classes of angular error; an event is at most 5 per cent from its class
 REACH = 40.0  # kernels below exp(-40) of their peak count as zero
+STACK_REACH = 12.5  # the same among many sources: five angular errors, 4e-6 of a kernel lies beyond
 _PIXELS_IN_ERROR = 4.0
 _CELL_CLASS_RATIO = 1.5  # of angular error in neighbouring classes of SourceCells
-_ROWS_A_REACH = 0.2
-_HEIGHTS = (float(np.radians(0.4)), float(np.radians(10.0)))  # of the rows of cells, least and most
+_ROWS_A_REACH = 0.3
+_HEIGHTS = (float(np.radians(0.6)), float(np.radians(10.0)))  # of the rows of cells, least and most
 _PIXELS_IN_KERNEL = 2.0  # kernels wider than so many pixels may be summed to maps
 _FEW_SOURCES = 40  # that are summed for each event, unless 99 per cent of the kernels are wide
 
@@ -75,7 +76,8 @@ class SourceCells:
     height : (class,) of its rows, rad; first_row : (class,).
     columns, cell : (row,) cells of a row, and the number of its first.
     first, near : near[first[c] : first[c + 1]] are the sources in reach of some event in cell c.
-    row_first, row_near : the same for all cells of a row together.
+    some : a bit for each cell, whether it has sources; eight a byte, so that all of them stay in the cache.
+    row_first, row_near : the same for rows, as far as REACH: sources that means over right ascension are made of.
     """
 
     largest: Floats
@@ -83,8 +85,9 @@ class SourceCells:
     first_row: Ints
     columns: Floats
     cell: Ints
-    first: Ints
-    near: Ints
+    first: NDArray[np.int32]
+    near: NDArray[np.int32]
+    some: NDArray[np.uint8]
     row_first: Ints
     row_near: Ints
 
@@ -102,9 +105,11 @@ def _lists(place: Ints, source: Ints, n: int) -> tuple[Ints, Ints]:
     return np.searchsorted(place[order], np.arange(n + 1)), source[order]
 
 
-def _cells_of_class(ra: Floats, dec: Floats, reach: Floats) -> tuple[float, Ints, tuple[Ints, Ints], tuple[Ints, Ints]]:
-    """Height and columns (row,) of a class whose kernels reach so far from the sources, and (place, source) pairs of
-    rows and of cells."""
+def _cells_of_class(
+    ra: Floats, dec: Floats, reach: Floats, row_reach: Floats
+) -> tuple[float, Ints, tuple[Ints, Ints], tuple[Ints, Ints]]:
+    """Height and columns (row,) of a class whose kernels reach so far from the sources, (source,) rad, and (place,
+    source) pairs of rows, as far as ``row_reach``, and of cells."""
     height = float(np.clip(_ROWS_A_REACH * np.median(reach), *_HEIGHTS))
     n = int(np.ceil(np.pi / height))
     height = np.pi / n
@@ -112,7 +117,9 @@ def _cells_of_class(ra: Floats, dec: Floats, reach: Floats) -> tuple[float, Ints
     columns = np.maximum(1, np.floor(2 * np.pi * np.cos(middle) / height)).astype(np.int64)
     # An event of the row lies at most half a height from the middle of the row at its own right ascension.
     wide = np.minimum(reach + 0.5 * height, np.pi)
-    source, row = np.nonzero(np.abs(dec[:, None] - middle) <= wide[:, None])
+    apart = np.abs(dec[:, None] - middle)
+    row_source, wide_row = np.nonzero(apart <= row_reach[:, None] + 0.5 * height)
+    source, row = np.nonzero(apart <= wide[:, None])
     product = np.maximum(np.cos(dec[source]) * np.cos(middle[row]), 1e-12)
     cosine = (np.cos(wide[source]) - np.sin(dec[source]) * np.sin(middle[row])) / product
     half = np.where(wide[source] >= np.pi, np.pi, np.arccos(np.clip(cosine, -1.0, 1.0)))
@@ -122,19 +129,22 @@ def _cells_of_class(ra: Floats, dec: Floats, reach: Floats) -> tuple[float, Ints
     along = np.arange(len(entry)) - np.repeat(np.cumsum(many) - many, many)
     column = (low[entry] + along) % columns[row[entry]]
     begin = np.cumsum(columns) - columns
-    return height, columns, (row, source), (begin[row[entry]] + column, source[entry])
+    return height, columns, (wide_row, row_source), (begin[row[entry]] + column, source[entry])
 
 
-def source_cells(ra: Floats, dec: Floats, extension2: Floats, errors: Floats) -> SourceCells:
-    """Cells for sources, (source,) rad and rad^2, seen with angular errors in rad, (event,)."""
+def source_cells(ra: Floats, dec: Floats, extension2: Floats, errors: Floats, reach_of: float) -> SourceCells:
+    """Cells for sources, (source,) rad and rad^2, seen with angular errors in rad, (event,).
+
+    reach_of : a source is in reach of a cell where its kernel is above exp(-reach_of) of its peak.
+    """
     n_class = max(1, int(np.ceil(np.log(errors.max() / errors.min()) / np.log(_CELL_CLASS_RATIO))))
     largest = errors.max() * _CELL_CLASS_RATIO ** -np.arange(n_class - 1.0, -1.0, -1.0)
     heights, first_row, columns, cell = [], [], [], []
     rows, cells = ([], []), ([], [])  # type: tuple[list[Ints], list[Ints]], tuple[list[Ints], list[Ints]]
     n_rows = n_cells = 0
     for error in np.append(largest, np.inf):
-        reach = np.arccos(np.clip(1.0 - REACH * (error**2 + extension2), -1.0, 1.0))
-        height, many, of_row, of_cell = _cells_of_class(ra, dec, reach)
+        reach, row_reach = (np.arccos(np.clip(1.0 - r * (error**2 + extension2), -1.0, 1.0)) for r in (reach_of, REACH))
+        height, many, of_row, of_cell = _cells_of_class(ra, dec, reach, row_reach)
         heights.append(height)
         first_row.append(n_rows)
         columns.append(many)
@@ -143,13 +153,16 @@ def source_cells(ra: Floats, dec: Floats, extension2: Floats, errors: Floats) ->
             into[0].append(where + offset)
             into[1].append(source)
         n_rows, n_cells = n_rows + len(many), n_cells + int(many.sum())
+    first, near = _lists(np.concatenate(cells[0]), np.concatenate(cells[1]), n_cells)
     return SourceCells(
         np.append(largest, np.inf),
         np.array(heights),
         np.array(first_row),
         np.concatenate(columns).astype(np.float64),
         np.concatenate(cell),
-        *_lists(np.concatenate(cells[0]), np.concatenate(cells[1]), n_cells),
+        first.astype(np.int32),
+        near.astype(np.int32),
+        np.packbits(first[1:] > first[:-1], bitorder="little"),
         *_lists(np.concatenate(rows[0]), np.concatenate(rows[1]), n_rows),
     )
 
@@ -159,18 +172,21 @@ class StackSpace:
     """Sources with exact kernels; weights (p, source), rows sum to 1.  Extension adds in quadrature.
 
     A single source has one shape, p = 1, whatever the spectrum.
+    reach : kernels below exp(-reach) of their peak count as zero.
     """
 
     ra: Floats
     dec: Floats
     extension2: Floats
     weights: Floats
+    reach: float
     cells: SourceCells
 
 
 def exact_stack(ra: Floats, dec: Floats, extension2: Floats, weights: Floats, errors: Floats) -> StackSpace:
     """The sources, with cells for events of the given angular errors in rad, (event,)."""
-    return StackSpace(ra, dec, extension2, weights, source_cells(ra, dec, extension2, errors))
+    reach = STACK_REACH if len(ra) > _FEW_SOURCES else REACH
+    return StackSpace(ra, dec, extension2, weights, reach, source_cells(ra, dec, extension2, errors, reach))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

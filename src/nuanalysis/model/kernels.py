@@ -132,55 +132,6 @@ def point_difference(u, number, axis, kappa, norm, ra, dec, mean, out):  # type:
         out[i] = (norm[i] * value if exponent > -40.0 else 0.0) - mean[i]
 
 
-@nb.njit(cache=True, inline="always")
-def _vmf_norm(kappa):  # type: ignore[no-untyped-def]
-    return kappa / (2.0 * np.pi * (1.0 - np.exp(-2.0 * kappa)))
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def stack_difference(  # type: ignore[no-untyped-def]
-    u, number, axis, kappa, norm, cell, columns, first, near, ra, dec, extension2, weights, mean, out
-):
-    """S - <S> of a weighted sum of von Mises-Fisher sources, of the looked-up events at right ascension 2 pi u.
-
-    u (sample event,), read at number (event,); axis (2, event) cos and sin of declination; kappa and norm (event,) of
-    the bare angular error; cell (event,) the first cell of an event's row, columns (event,) cells of the row;
-    near[first[c] : first[c + 1]] are the sources that an event in cell c can reach;
-    ra, dec, extension2 (source,); weights (shape, source); mean and out (shape, event).
-    A kernel below exp(-40) of its peak counts as zero.
-    """
-    shapes, sources = weights.shape
-    x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
-    padded = np.zeros((sources, 4))  # four sums in registers; more spatial shapes are never needed
-    padded[:, :shapes] = weights.T
-    for i in range(number.shape[0]):
-        turn = u[number[i]]
-        c = cell[i] + np.int64(turn * columns[i])
-        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-        if first[c + 1] > first[c]:
-            alpha = 2.0 * np.pi * turn
-            ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
-            for k in near[first[c] : first[c + 1]]:
-                width, height = kappa[i], norm[i]
-                if extension2[k] > 0.0:
-                    width = 1.0 / (1.0 / width + extension2[k])
-                    height = _vmf_norm(width)
-                exponent = width * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
-                if exponent > -40.0:
-                    value = height * _exp(min(exponent, 0.0))
-                    s0 += padded[k, 0] * value
-                    s1 += padded[k, 1] * value
-                    s2 += padded[k, 2] * value
-                    s3 += padded[k, 3] * value
-        out[0, i] = s0 - mean[0, i]
-        if shapes > 1:
-            out[1, i] = s1 - mean[1, i]
-        if shapes > 2:
-            out[2, i] = s2 - mean[2, i]
-        if shapes > 3:
-            out[3, i] = s3 - mean[3, i]
-
-
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _unsure(key, start, stop, strength, number, mixing, mean, ceiling, slope, accept, floor, chosen):  # type: ignore[no-untyped-def]
     """Events of a block whose first proposal needs the density to be judged; returns their number.
@@ -241,61 +192,6 @@ def template_tilt(key, strength, number, base, count, maps, mixing, mean, ceilin
             while height >= floor[j]:
                 pixel = base[i] + np.int64(u * count[i])
                 if height < floor[j] + s * (a * maps[pixel, p] + b * maps[pixel, q]):
-                    break
-                counter += 2 * n
-                u, height = _uniform(key, counter), _uniform(key, counter + 1) * top
-            out[number[i]] = u
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def stack_tilt(  # type: ignore[no-untyped-def]
-    key,
-    strength,
-    number,
-    axis,
-    kappa,
-    norm,
-    cell,
-    columns,
-    first,
-    near,
-    ra,
-    dec,
-    extension2,
-    weights,
-    mixing,
-    mean,
-    ceiling,
-    out,
-):
-    """As template_tilt for a stack with exact kernels; weights (source,) are those of the mixed shapes."""
-    n, size = np.int64(out.shape[0]), number.shape[0]
-    p, q, a, b = mixing
-    x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
-    slope, accept, floor, chosen = np.empty(512), np.empty(512), np.empty(512), np.empty(513, np.int64)
-    for start in range(0, size, 512):
-        m = _unsure(
-            key, start, min(start + 512, size), strength, number, mixing, mean, ceiling, slope, accept, floor, chosen
-        )
-        for c in range(m):
-            j = chosen[c]
-            i = start + j
-            s = slope[j]
-            top = floor[j] + s * (a * ceiling[p, i] + b * ceiling[q, i])
-            u, height, counter = out[number[i]], accept[j], np.int64(2 * number[i])
-            while height >= floor[j]:
-                alpha = 2.0 * np.pi * u
-                ex, ey, ez = axis[0, i] * np.cos(alpha), axis[0, i] * np.sin(alpha), axis[1, i]
-                space, here = 0.0, cell[i] + np.int64(u * columns[i])
-                for k in near[first[here] : first[here + 1]]:
-                    width, peak = kappa[i], norm[i]
-                    if extension2[k] > 0.0:
-                        width = 1.0 / (1.0 / width + extension2[k])
-                        peak = _vmf_norm(width)
-                    exponent = width * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
-                    if exponent > -40.0:
-                        space += weights[k] * peak * _exp(min(exponent, 0.0))
-                if height < floor[j] + s * space:
                     break
                 counter += 2 * n
                 u, height = _uniform(key, counter), _uniform(key, counter + 1) * top

@@ -8,7 +8,7 @@ import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import Sums, maximise_sums, sums, thresholds, tilt_log_ratio
+from nuanalysis.likelihood import Sums, at_rest, maximise_sums, sums, tilt_log_ratio
 from nuanalysis.model import Prepared, PreparedSample, Terms, in_reading_order, join, place
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.schema import Floats, Ints
@@ -155,18 +155,17 @@ def correlated_trials(
     fits = np.empty((last - first, len(problems), 4))
     ratios = np.zeros((last - first, len(tilts)))
     parts = _parts(problems, seed, 0, 0.0)
-    limits = [[thresholds(p, part) for part in p.parts] for p in problems]
+    rests = [[at_rest(p, part) for part in p.parts] for p in problems]
     for row, trial in enumerate(range(first, last)):
         tilt = _component(trial, tilts)
         if smear:
             parts = _parts(problems, seed, trial, smear)
-            limits = [[thresholds(p, part) for part in moved] for p, moved in zip(problems, parts, strict=True)]
+            rests = [[at_rest(p, part) for part in moved] for p, moved in zip(problems, parts, strict=True)]
         drawn = _draw(problems[tilt.hypothesis], parts[tilt.hypothesis], seed, trial, tilt)
         data = []
         for h, problem in enumerate(problems):
-            differences = [part.lookup.difference(u) for part, u in zip(parts[h], drawn, strict=True)]
-            held = sums(problem, parts[h], limits[h], differences)
-            fit = maximise_sums(held, problem, parts[h], differences)
+            held = sums(problem, parts[h], rests[h], drawn)
+            fit = maximise_sums(held, problem, parts[h], drawn)
             fits[row, h] = fit.ts, fit.n_signal, fit.index, fit.converged
             data.append(held)
         if tilts != PLAIN:
