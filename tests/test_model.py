@@ -154,10 +154,10 @@ def test_a_source_counted_twice_is_the_source_itself(few):
 
 
 def test_halves_of_a_sample_give_the_joint_formula():
-    whole = sample(3000)
+    whole = sample(24_000)
     halves = []
     for k in range(2):
-        events = take(whole.events, np.arange(k, 3000, 2)).assign_attrs(livetime_s=whole.livetime / 2)
+        events = take(whole.events, np.arange(k, 24_000, 2)).assign_attrs(livetime_s=whole.livetime / 2)
         halves.append(replace(whole, events=events, name=f"half {k}"))
     joint = prepare(template_hypothesis(), tuple(halves))
     assert [p.share[0] for p in joint.parts] == pytest.approx([0.5, 0.5])
@@ -165,7 +165,8 @@ def test_halves_of_a_sample_give_the_joint_formula():
     assert terms(joint).x(0) == pytest.approx(np.concatenate(alone), rel=1e-12)
     # Against the whole sample only the noise of the background estimate differs.
     spread = [
-        3000 / np.sqrt((x**2).sum()) for x in (terms(joint).x(0), terms(prepare(template_hypothesis(), (whole,))).x(0))
+        24_000 / np.sqrt((x**2).sum())
+        for x in (terms(joint).x(0), terms(prepare(template_hypothesis(), (whole,))).x(0))
     ]
     assert spread[0] == pytest.approx(spread[1], rel=0.1)
 
