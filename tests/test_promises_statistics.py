@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_problem import sample, stack_hypothesis, template_hypothesis, whole
+from small_problem import SOURCES, sample, stack_hypothesis, template_hypothesis, whole
 
 from nuanalysis import simulate, trials
 from nuanalysis.answers._question import provenance_of
@@ -16,6 +16,10 @@ from nuanalysis.library import samples
 from nuanalysis.likelihood import maximise
 from nuanalysis.likelihood.statistics import PUBLISHED, STATISTICS, statistic
 from nuanalysis.model import join, prepare, terms
+from nuanalysis.model._place import StackPlace
+from nuanalysis.response import acceptance
+from nuanalysis.sky.records import PowerLaw
+from nuanalysis.sphere import cos_separation, vmf_density, vmf_ra_mean
 from nuanalysis.trials._injection import backgrounds, with_signal
 
 HYPOTHESES = {"template": template_hypothesis(), "stack": stack_hypothesis(free=False)}
@@ -126,3 +130,28 @@ def test_answers_say_which_statistic_they_used(few):
     said = provenance_of(whole(few))
     assert said.statistic == few.statistic.name
     assert (few.statistic.name in said.words()) == (few.statistic is not PUBLISHED)
+
+
+def test_a_point_spread_of_parts_is_the_sum_of_its_parts(few):
+    """Density and mean of one and of several sources, each with its part of the kernel, by the kernels themselves."""
+    parts = few.kernel
+    rng = np.random.default_rng(6)
+    for sources in (SOURCES[:1], SOURCES):
+        found = prepare(stack_hypothesis(free=False, sources=sources), (few,)).parts[0].lookup
+        if not isinstance(found, StackPlace):
+            continue
+        dec, error = few.array("declination")[found.number], few.array("angular_error")[found.number]
+        u = rng.random(len(dec))
+        share = acceptance(few.response, PowerLaw(2.7), np.sin([source.declination for source in sources]))
+        share = share / share.sum()
+        wanted, mean = np.zeros((2, len(dec)))
+        for source, weight in zip(sources, share, strict=True):
+            cosine = cos_separation(2 * np.pi * u, dec, source.right_ascension, source.declination)
+            for part, scale in zip(parts.weight, parts.scale, strict=True):
+                kappa = 1.0 / ((scale * error) ** 2 + source.extension**2)
+                wanted += weight * part * vmf_density(cosine, kappa)
+                mean += weight * part * vmf_ra_mean(dec, source.declination, kappa)
+        peak = wanted.max()
+        assert found.mean[0] == pytest.approx(mean, abs=1e-9 * peak)
+        assert found.difference_at(u)[0] == pytest.approx(wanted - mean, abs=1e-6 * peak)
+        assert len(dec) > 100

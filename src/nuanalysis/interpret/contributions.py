@@ -147,7 +147,8 @@ def _blocks(
             gap = np.maximum(np.maximum(low - dec, dec - high), 0.0)
             within = 1.0 - np.cos(gap) < REACH * (widest**2 + extension2)
             near = shining[within[shining]]
-        yield events, near
+        if len(near):
+            yield events, near
 
 
 def _relative_kernels(

@@ -77,9 +77,15 @@ def sky_events(prepared: Prepared, declinations: tuple[Floats, ...] | None = Non
 
     declinations : (event,) rad for each sample, where they are not those of the data (smeared skies): background and
         energy terms are then estimated anew.
-    Raises InputError for a template.
+    Raises InputError for a template, and for a statistic whose point spread has several parts.
     """
     target = prepared.hypothesis.target
+    several = [p.sample.statistic.name for p in prepared.parts if len(p.sample.kernel.weight) > 1]
+    if several:
+        raise InputError(
+            f"a scan of the sky takes one kernel for an event, but the point spread of '{several[0]}' has "
+            "several parts; use 'angular-error' or 'smooth-energies'"
+        )
     if not isinstance(target, Catalogue) or len(target.sources) != 1:
         raise InputError(f"'{prepared.hypothesis.name}' is not a single source; a scan asks for point:RA,DEC")
     at = declinations or tuple(p.sample.array("declination") for p in prepared.parts)

@@ -89,8 +89,9 @@ class StackPlace:
     axis (2, event) cos and sin of declination; kappa and norm (event,); mean and ceiling (p, event);
     cell and columns (event,) the first cell and the cells of an event's row in space.cells.
     number (event,): which events of the sample these are.
-    events (event, 8), sources (source, 4), weights (source, 4) : the same side by side, see _stack_kernels.
-    With a single source its extension is part of kappa and norm, and extension2 is zero.
+    events (event, 8), sources (source, 5), weights (source, 4) : the same side by side, see _stack_kernels.
+    point_kappa, point_norm (part, event) : of the parts of the kernel of a single source, else empty.
+    With a single source of one part its extension is part of kappa and norm, and extension2 is zero.
     """
 
     space: StackSpace
@@ -102,6 +103,8 @@ class StackPlace:
     axis: Floats
     kappa: Floats
     norm: Floats
+    point_kappa: Floats
+    point_norm: Floats
     cell: Ints
     columns: Floats
     mean: Floats
@@ -110,7 +113,7 @@ class StackPlace:
     @property
     def everywhere(self) -> int:
         """How many events, the first ones, are read at every right ascension: all with one source, else none."""
-        return len(self.number) if len(self.space.dec) == 1 else 0
+        return len(self.number) if self.space.single else 0
 
     def _hits(self, u: Floats, number: Ints) -> tuple[Ints, Floats, Floats]:
         """Numbers of the events in cells with sources, (hit,), and their -<S> and S - <S>, (p, hit)."""
@@ -134,17 +137,16 @@ class StackPlace:
 
     def difference(self, u: Floats) -> Floats:
         """(p, event) S - <S> with u (sample event,) of all events of the sample."""
-        if len(self.space.dec) > 1:
+        if not self.space.single:
             return self._difference(u, self.number)
         out, s = np.empty(self.mean.shape), self.space
-        kernels.point_difference(
-            u, self.number, self.axis, self.kappa, self.norm, s.ra[0], s.dec[0], self.mean[0], out[0]
-        )
+        parts = self.point_kappa, self.point_norm
+        kernels.point_difference(u, self.number, self.axis, *parts, s.ra[0], s.dec[0], self.mean[0], out[0])
         return out
 
     def reached(self, u: Floats) -> Reached:
         """S - <S> with u (sample event,) of all events of the sample."""
-        if len(self.space.dec) == 1:
+        if self.space.single:
             return _all(self.difference(u))
         return Reached(np.empty((len(self.mean), 0)), *self._hits(u, self.number))
 
@@ -156,7 +158,7 @@ class StackPlace:
         """Redraw the looked-up events in out (sample event,), the plain draw, from 1 + strength (S - <S>)."""
         s = self.space
         where = (self.number, self.axis, self.kappa, self.norm, self.cell, self.columns, s.cells.first, s.cells.near)
-        sources = (s.ra, s.dec, self.extension2, mixing @ s.weights, s.reach)
+        sources = (s.ra, s.dec, self.extension2, s.scale2, mixing @ s.weights, s.reach)
         _stack_kernels.stack_tilt(key, strength, *where, *sources, _two(mixing), self.mean, self.ceiling, out)
 
 
@@ -273,7 +275,7 @@ def _sums_over_sources(space: StackSpace, declination: Floats, error: Floats, ro
         event = np.repeat(np.arange(start, stop), n)
         along = np.arange(len(event)) - np.repeat(np.cumsum(n) - n, n)
         source = cells.row_near[cells.row_first[row[event]] + along]
-        kappa = 1.0 / (error[event] ** 2 + space.extension2[source])
+        kappa = 1.0 / (error[event] ** 2 * space.scale2[source] + space.extension2[source])
         dec, weights = space.dec[source], space.weights[:, source]
         found = np.flatnonzero(n)
         edges = (np.cumsum(n) - n)[found]
@@ -291,16 +293,19 @@ def _place_stack(space: StackSpace, declination: Floats, error: Floats, number: 
     row = space.cells.rows(declination, error)
     mean, ceiling = _sums_over_sources(space, declination, error, row)
     axis = np.array([np.cos(declination), np.sin(declination)])
-    single = len(space.dec) == 1
-    kappa = 1.0 / (error**2 + (space.extension2[0] if single else 0.0))
-    extension2 = np.zeros(1) if single else space.extension2
+    one = len(space.dec) == 1
+    kappa = 1.0 / (error**2 + (space.extension2[0] if one else 0.0))
+    extension2 = np.zeros(1) if one else space.extension2
+    parts = slice(None) if space.single else slice(0)
+    point_kappa = 1.0 / (error**2 * space.scale2[parts, None] + space.extension2[parts, None])
+    points = point_kappa, space.weights[0, parts, None] * vmf_norm(point_kappa)
     where = space.cells.cell[row], space.cells.columns[row]
     unit = np.cos(space.dec) * np.cos(space.ra), np.cos(space.dec) * np.sin(space.ra), np.sin(space.dec)
     norm, spare = vmf_norm(kappa), np.zeros((4 - len(mean), len(number)))
     events = np.ascontiguousarray(np.vstack([axis, kappa, norm, mean, spare]).T)
     weights = np.vstack([space.weights, np.zeros((4 - len(mean), len(space.dec)))])
-    beside = events, np.column_stack([*unit, extension2]), np.ascontiguousarray(weights.T)
-    return StackPlace(space, number, extension2, *beside, axis, kappa, norm, *where, mean, ceiling)
+    beside = events, np.column_stack([*unit, extension2, space.scale2]), np.ascontiguousarray(weights.T)
+    return StackPlace(space, number, extension2, *beside, axis, kappa, norm, *points, *where, mean, ceiling)
 
 
 def _place_mixed(space: MixedSpace, events: Seen, number: Ints) -> MixedPlace:

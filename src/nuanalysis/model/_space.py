@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.model._records import Sample
-from nuanalysis.response import Kernel, Spectrum, acceptance, acceptance_by_energy
+from nuanalysis.response import ONE_PART, Kernel, Spectrum, acceptance, acceptance_by_energy
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import Rings, harmonics, pixel_directions, point_harmonics, regrade, rings, smoothed
@@ -132,8 +132,10 @@ def _cells_of_class(
     return height, columns, (wide_row, row_source), (begin[row[entry]] + column, source[entry])
 
 
-def source_cells(ra: Floats, dec: Floats, extension2: Floats, errors: Floats, reach_of: float) -> SourceCells:
-    """Cells for sources, (source,) rad and rad^2, seen with angular errors in rad, (event,).
+def source_cells(
+    ra: Floats, dec: Floats, extension2: Floats, scale2: Floats, errors: Floats, reach_of: float
+) -> SourceCells:
+    """Cells for sources, (source,) rad and rad^2, seen with angular errors in rad, (event,), times the root of scale2.
 
     reach_of : a source is in reach of a cell where its kernel is above exp(-reach_of) of its peak.
     """
@@ -143,7 +145,9 @@ def source_cells(ra: Floats, dec: Floats, extension2: Floats, errors: Floats, re
     rows, cells = ([], []), ([], [])  # type: tuple[list[Ints], list[Ints]], tuple[list[Ints], list[Ints]]
     n_rows = n_cells = 0
     for error in np.append(largest, np.inf):
-        reach, row_reach = (np.arccos(np.clip(1.0 - r * (error**2 + extension2), -1.0, 1.0)) for r in (reach_of, REACH))
+        reach, row_reach = (
+            np.arccos(np.clip(1.0 - r * (error**2 * scale2 + extension2), -1.0, 1.0)) for r in (reach_of, REACH)
+        )
         height, many, of_row, of_cell = _cells_of_class(ra, dec, reach, row_reach)
         heights.append(height)
         first_row.append(n_rows)
@@ -172,21 +176,36 @@ class StackSpace:
     """Sources with exact kernels; weights (p, source), rows sum to 1.  Extension adds in quadrature.
 
     A single source has one shape, p = 1, whatever the spectrum.
+    parts : of the point spread.  Each part has sources of its own, with the squared error times scale2 (source,).
     reach : kernels below exp(-reach) of their peak count as zero.
     """
 
     ra: Floats
     dec: Floats
     extension2: Floats
+    scale2: Floats
     weights: Floats
+    parts: int
     reach: float
     cells: SourceCells
 
+    @property
+    def single(self) -> bool:
+        """Whether it is one source, whose kernel is worked out for every event."""
+        return len(self.dec) == self.parts
 
-def exact_stack(ra: Floats, dec: Floats, extension2: Floats, weights: Floats, errors: Floats) -> StackSpace:
+
+def exact_stack(
+    ra: Floats, dec: Floats, extension2: Floats, weights: Floats, errors: Floats, kernel: Kernel = ONE_PART
+) -> StackSpace:
     """The sources, with cells for events of the given angular errors in rad, (event,)."""
-    reach = STACK_REACH if len(ra) > _FEW_SOURCES else REACH
-    return StackSpace(ra, dec, extension2, weights, reach, source_cells(ra, dec, extension2, errors, reach))
+    parts, n = len(kernel.weight), len(ra)
+    ra, dec, extension2 = (np.tile(values, parts) for values in (ra, dec, extension2))
+    scale2 = np.repeat(kernel.scale**2, n)
+    weights = np.tile(weights, parts) * np.repeat(kernel.weight, n)
+    reach = STACK_REACH if n > _FEW_SOURCES else REACH
+    cells = source_cells(ra, dec, extension2, scale2, errors, reach)
+    return StackSpace(ra, dec, extension2, scale2, weights, parts, reach, cells)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -302,9 +321,9 @@ def stack_space(catalogue: Catalogue, sample: Sample, spectra: tuple[Spectrum, .
     wide = errors >= least
     few, all_wide = len(ra) <= _FEW_SOURCES, float(wide.mean()) > 0.99
     if len(ra) == 1 or not wide.any() or (few and not all_wide):
-        return exact_stack(ra, dec, extension**2, weights, errors)
+        return exact_stack(ra, dec, extension**2, weights, errors, sample.kernel)
     alms = [point_harmonics(ra, dec, w, extension, 3 * sample.nside - 1) for w in weights]
     if all_wide:
         return _maps_of(alms, sample.nside, errors, sample.kernel)
-    narrow = exact_stack(ra, dec, extension**2, weights, errors[~wide])
+    narrow = exact_stack(ra, dec, extension**2, weights, errors[~wide], sample.kernel)
     return MixedSpace(narrow, _maps_of(alms, sample.nside, errors[wide], sample.kernel), least)

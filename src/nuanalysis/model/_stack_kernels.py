@@ -85,8 +85,9 @@ def stack_difference(hit, at, turn, first, near, events, sources, weights, reach
     hit, at, turn (hit,) : numbers among the events, their cells, and right ascension / 2 pi, see ``stack_hits``;
     near[first[c] : first[c + 1]] are the sources that an event in cell c can reach;
     events (event, 8) : cos and sin of declination, kappa and norm of the bare angular error, the means of four shapes;
-    sources (source, 4) : a unit vector and the extension squared; weights (source, 4).  Shapes beyond those in use are
-    zero.  A kernel below exp(-reach) of its peak counts as zero; reach <= 40.
+    sources (source, 5) : a unit vector, the extension squared, and what the squared error is multiplied with;
+    weights (source, 4).  Shapes beyond those in use are zero.
+    A kernel below exp(-reach) of its peak counts as zero; reach <= 40.
     Fills still, which is -<S>, and out, (shape, hit) each.
 
     What waits for memory, what branches and what is arithmetic stand in loops of their own, over so many events that
@@ -122,8 +123,8 @@ def stack_difference(hit, at, turn, first, near, events, sources, weights, reach
             for j in range(begin[h], end[h]):
                 k = np.uint64(near[np.uint64(j)])
                 width, peak = bare, bare_peak
-                if sources[k, 3] > 0.0:
-                    width = 1.0 / (1.0 / width + sources[k, 3])
+                if sources[k, 3] > 0.0 or sources[k, 4] != 1.0:
+                    width = 1.0 / (sources[k, 4] / width + sources[k, 3])
                     peak = _vmf_norm(width)
                 e = width * (ex * sources[k, 0] + ey * sources[k, 1] + ez * sources[k, 2] - 1.0)
                 exponent[m], kernel[m], source[m] = e, peak, k
@@ -151,6 +152,7 @@ def stack_tilt(  # type: ignore[no-untyped-def]
     ra,
     dec,
     extension2,
+    scale2,
     weights,
     reach,
     mixing,
@@ -179,8 +181,8 @@ def stack_tilt(  # type: ignore[no-untyped-def]
                 space, here = 0.0, cell[i] + np.int64(u * columns[i])
                 for k in near[first[here] : first[here + 1]]:
                     width, peak = kappa[i], norm[i]
-                    if extension2[k] > 0.0:
-                        width = 1.0 / (1.0 / width + extension2[k])
+                    if extension2[k] > 0.0 or scale2[k] != 1.0:
+                        width = 1.0 / (scale2[k] / width + extension2[k])
                         peak = _vmf_norm(width)
                     exponent = width * (ex * x[k] + ey * y[k] + ez * z[k] - 1.0)
                     if exponent > -reach:

@@ -117,8 +117,9 @@ def exp_smooth(x):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def point_difference(u, number, axis, kappa, norm, ra, dec, mean, out):  # type: ignore[no-untyped-def]
-    """S - <S> of one von Mises-Fisher source; u (sample event,), all else but ra and dec (event,).
+    """S - <S> of one source; u (sample event,), all else but ra and dec (event,).
 
+    kappa, norm (part, event) : concentration and height of each part of the kernel.
     The exponent is kappa (cos(gap in declination) - 1 - 2 cos cos sin^2(half the gap in right ascension)).
     """
     turn, cos_dec, sin_dec = ra / (2.0 * np.pi), np.cos(dec), np.sin(dec)
@@ -127,9 +128,13 @@ def point_difference(u, number, axis, kappa, norm, ra, dec, mean, out):  # type:
         r -= np.floor(r + 0.5)
         s = _sin_half_turn(r)
         product = axis[0, i] * cos_dec
-        exponent = kappa[i] * (product + axis[1, i] * sin_dec - 1.0 - 2.0 * product * s * s)
-        value = exp_smooth(min(max(exponent, -40.0), 0.0))
-        out[i] = (norm[i] * value if exponent > -40.0 else 0.0) - mean[i]
+        along = product + axis[1, i] * sin_dec - 1.0 - 2.0 * product * s * s
+        total = 0.0
+        for part in range(kappa.shape[0]):
+            exponent = kappa[part, i] * along
+            value = exp_smooth(min(max(exponent, -40.0), 0.0))
+            total += norm[part, i] * value if exponent > -40.0 else 0.0
+        out[i] = total - mean[i]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
