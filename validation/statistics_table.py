@@ -1,11 +1,11 @@
-"""Statistics beside each other: sensitivity, 5 sigma potential, median significance and bias, on the same random numbers.
+"""Statistics beside each other, on the same random numbers: sensitivity, 5 sigma potential, median significance, bias.
 
     python validation/statistics_table.py run FOLDER [--twins 5] [--statistics published complete] [HYPOTHESIS ...]
     python validation/statistics_table.py show FOLDER
 
-Every twin, hypothesis and statistic is a file in FOLDER; what is there is not made again.  Scrambles and injected events
-are the same for all statistics, so that ratios are known better than the numbers themselves; their errors come from
-drawing the trials again, the same for both.  Some minutes for each hypothesis and twin.
+Every twin, hypothesis and statistic is a file in FOLDER; what is there is not made again.  Scrambles and injected
+events are the same for all statistics, so that ratios are known better than the numbers themselves; their errors come
+from drawing the trials again, the same for both.  Some minutes for each hypothesis and twin.
 """
 
 from __future__ import annotations
