@@ -2,6 +2,7 @@
 
     python validation/statistics_table.py run FOLDER [--twins 5] [--statistics published complete] [HYPOTHESIS ...]
     python validation/statistics_table.py show FOLDER
+    python validation/statistics_table.py bound - [--twins 5] [HYPOTHESIS ...]
 
 Every twin, hypothesis and statistic is a file in FOLDER; what is there is not made again.  Scrambles and injected
 events are the same for all statistics, so that ratios are known better than the numbers themselves; their errors come
@@ -16,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nuanalysis import trials
+from nuanalysis import simulate, trials
 from nuanalysis.errors import PrecisionError
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.likelihood.statistics import statistic
-from nuanalysis.model import Hypothesis, prepare
+from nuanalysis.model import Background, Hypothesis, Prepared, place, prepare
+from nuanalysis.schema import Floats
 
 PLAIN, TILTED, INJECTED = 3000, 2500, 1600
 STRENGTHS = (0.0, 0.4, 0.7, 0.95, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)  # in expected deviations of n_s
@@ -104,36 +106,77 @@ def show(folder: Path) -> None:
             theirs = np.array([measured(base[t], None, best) for t in both])
             again = []
             for k in range(20):
-                pairs = [
-                    (
-                        measured(of_twin[t], np.random.default_rng(k), best),
-                        measured(base[t], np.random.default_rng(k), best),
-                    )
-                    for t in both
-                ]
+                pairs = [[measured(one[t], np.random.default_rng(k), best) for one in (of_twin, base)] for t in both]
                 a, b = np.array(pairs).transpose(1, 0, 2)
-                again.append(
-                    [*np.nanmean(a[:, :2] / b[:, :2], axis=0), np.nanmean(a[:, 2] - b[:, 2]), np.nanmean(a[:, 3])]
-                )
-            error = np.nanstd(again, axis=0)
-            ratio = np.nanmean(mine[:, :2] / theirs[:, :2], axis=0)
-            rms = np.nanstd(mine[:, 0], ddof=1) if len(both) > 1 else np.nan
-            print(f"{name:44} {which:16} {len(both):5}  {np.nanmean(mine[:, 0]):9.1f} +- {rms:4.1f} "
-                  f"{ratio[0]:7.3f}({error[0] * 1e3:3.0f}) {ratio[1]:8.3f}({error[1] * 1e3:3.0f}) "
-                  f"{np.nanmean(mine[:, 2] - theirs[:, 2]):9.2f}({error[2]:.2f}) "
-                  f"{np.nanmean(mine[:, 3]):9.3f}({error[3] * 1e3:3.0f})")  # fmt: skip
+                again.append(compared(a, b))
+            values, errors = compared(mine, theirs), np.std(again, axis=0)
+            spread = mine[:, 0].std(ddof=1) if len(both) > 1 else np.nan
+            print(f"{name:44} {which:16} {len(both):5}  {mine[:, 0].mean():9.1f} +- {spread:4.1f} "
+                  f"{values[0]:7.3f}({errors[0] * 1e3:3.0f}) {values[1]:8.3f}({errors[1] * 1e3:3.0f}) "
+                  f"{values[2]:9.2f}({errors[2]:.2f}) {values[3]:9.3f}({errors[3] * 1e3:3.0f})")  # fmt: skip
+
+
+def compared(mine: Floats, theirs: Floats) -> Floats:
+    """Ratios of both strengths, difference in sigma, fitted over injected: means over the twins, (4,)."""
+    ratios = (mine[:, :2] / theirs[:, :2]).mean(axis=0)
+    return np.array([*ratios, (mine[:, 2] - theirs[:, 2]).mean(), mine[:, 3].mean()])
+
+
+def power(problem: Prepared, events: Floats, signal: simulate.Drawn, estimate: Background) -> float:
+    """Mean of sum x per signal event over its standard deviation under the null, 1 / sqrt(event): of the score test.
+
+    events (3, event) : declination, log10 E and error of background events that the estimate may not have seen.
+    """
+    part, node, rng = problem.parts[0], trials.flux_node(problem), np.random.default_rng(5)
+    mixing, x = problem.mixing[node], []
+    for dec, log10_energy, error in (events, (signal.declination, signal.log10_energy, signal.angular_error)):
+        where = part.densities.where(dec, log10_energy, error)
+        there = place(part.space, part.seen(dec, error, where))
+        turn = rng.random(len(dec)) if not x else there.position(signal.right_ascension)
+        x.append(mixing @ there.difference_at(turn) * part.densities.terms(where, estimate).at(node))
+    return float(x[1].mean() / np.sqrt((x[0] ** 2).mean()))
+
+
+def bound(names: tuple[str, ...], statistics: list[str], twins: int) -> None:
+    """Sensitivities for weak signals over those of the published statistic: with the background that each twin tells,
+    and with the background of 20 twins, as if it were known."""
+    columns = ("declination", "log10_energy", "angular_error")
+    others = [samples.load(samples.sample_spec(name="cascades-2023", signal="none"), 2000 + k) for k in range(20)]
+    pool = np.concatenate([[one.seasons[0].array(c) for c in columns] for one in others], axis=1)
+    some = pool[:, : pool.shape[1] // 5]
+    mine = [samples.load(samples.sample_spec(name="cascades-2023", signal="none"), 1001 + k) for k in range(twins)]
+    print(f"{'hypothesis':44} {'statistic':16} {'own background':>16} {'known background':>18}")
+    for name in names:
+        asked, base = hypothesis(name), None
+        for which in ("published", *statistics):
+            found = []
+            for one in mine:
+                problem = prepare(asked, (replace(one.seasons[0], statistic=statistic(which)),))
+                part = problem.parts[0]
+                source = simulate.emission(asked.target, part.sample.response, asked.spectrum)
+                signal = simulate.signal(source, 60_000, np.random.default_rng(4))
+                known = part.densities.background(part.densities.counted(part.densities.where(*pool)))
+                found.append([power(problem, some, signal, estimate) for estimate in (part.base, known)])
+            values = np.array(found)
+            base = values[:, :1] if base is None else base
+            ratio = base / values
+            error = ratio.std(axis=0, ddof=1) / np.sqrt(twins) if twins > 1 else np.full(2, np.nan)
+            print(f"{name:44} {which:16} {ratio[:, 0].mean():9.3f} +- {error[0]:.3f} "
+                  f"{ratio[:, 1].mean():11.3f} +- {error[1]:.3f}", flush=True)  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("run", "show"))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("action", choices=("run", "show", "bound"))
+    parser.add_argument("folder", type=Path, help="of the files; '-' for bound")
     parser.add_argument("hypotheses", nargs="*", default=list(ALL))
     parser.add_argument("--twins", type=int, default=5)
     parser.add_argument("--statistics", nargs="+", default=["published", "complete"])
     asked = parser.parse_args()
     if asked.action == "run":
         run(asked.folder, tuple(asked.hypotheses), asked.statistics, asked.twins)
+    elif asked.action == "bound":
+        bound(tuple(asked.hypotheses), [one for one in asked.statistics if one != "published"], asked.twins)
     else:
         show(asked.folder)
 
