@@ -9,12 +9,14 @@ import pytest
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest.galactic_templates import read_gas_map
+from nuanalysis.interpret.regions import covered, of_segment
 from nuanalysis.sky.galaxy import GAS, sight
 from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw
 from nuanalysis.sky.templates import (
     BUILT_IN,
     PUBLISHED,
     _milky_way,
+    galactic_segments,
     kra_gamma_like,
     pi0_hybrid,
     pi0_published,
@@ -386,3 +388,32 @@ def test_the_hybrid_has_no_magellanic_clouds(mirror):
     gone = hp.pix2ang(64, changed, lonlat=True)
     assert np.all(gone[1] < -25)
     assert 100 < len(changed) < 400
+
+
+# --- segments ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("segment", galactic_segments.SEGMENTS.values(), ids=lambda one: one.name)
+def test_a_segment_is_uniform_within_its_bounds(segment):
+    template, region = built(f"{segment.name}?nside=64"), of_segment(segment)
+    assert template.density * region.solid_angle == pytest.approx(covered(region, 64), abs=0.03)
+    assert template.density.max() == pytest.approx(1 / region.solid_angle, rel=2e-3)
+
+
+def test_solid_angles_of_the_segments_are_those_of_the_boxes():
+    def box(width, reach):
+        return np.radians(width) * 2 * np.sin(np.radians(reach))
+
+    wanted = [box(60, 8), box(60, 8), box(240, 8), box(110, 5), box(110, 5)]
+    assert [of_segment(one).solid_angle for one in galactic_segments.SEGMENTS.values()] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("each", galactic_segments.SETS.values(), ids=list(galactic_segments.SETS))
+def test_segments_of_a_set_do_not_overlap(each):
+    covers = np.stack([covered(of_segment(one), 32) for one in each.segments])
+    assert covers.sum(axis=0).max() <= 1.0 + 1e-9
+
+
+def test_a_segment_of_one_interval_is_the_box():
+    box = built("galactic-plane-box?nside=32&l_min=60&l_max=300&latitude=8")
+    assert np.array_equal(built("segment-outer?nside=32").maps, box.maps)
