@@ -396,7 +396,8 @@ def test_the_hybrid_has_no_magellanic_clouds(mirror):
 @pytest.mark.parametrize("segment", galactic_segments.SEGMENTS.values(), ids=lambda one: one.name)
 def test_a_segment_is_uniform_within_its_bounds(segment):
     template, region = built(f"{segment.name}?nside=64"), of_segment(segment)
-    assert template.density * region.solid_angle == pytest.approx(covered(region, 64), abs=0.03)
+    # The edge of a pixel that is cut is known there to one of sixteen rows of sub-pixels.
+    assert template.density * region.solid_angle == pytest.approx(covered(region, 64), abs=1 / 16 + 1e-3)
     assert template.density.max() == pytest.approx(1 / region.solid_angle, rel=2e-3)
 
 
