@@ -176,3 +176,12 @@ INTENSITIES: tuple[Intensity, ...] = (
         "printed, 1.9 sigma before trials; the template is the LHAASO-KM2A map",
     ),
 )  # fmt: skip
+
+
+def at_5_tev(where: Region) -> Intensity | None:
+    """What was measured at 5 TeV within the bounds of a region; None where nothing was."""
+    for one in INTENSITIES:
+        same = (one.region.longitudes, one.region.latitudes) == (where.longitudes, where.latitudes)
+        if same and one.log10_energy == math.log10(5e3):
+            return one
+    return None
