@@ -17,6 +17,7 @@ from nuanalysis.sky.templates import (
     PUBLISHED,
     _milky_way,
     galactic_segments,
+    kra_gamma_compact_proxy,
     kra_gamma_like,
     pi0_hybrid,
     pi0_published,
@@ -418,3 +419,56 @@ def test_segments_of_a_set_do_not_overlap(each):
 def test_a_segment_of_one_interval_is_the_box():
     box = built("galactic-plane-box?nside=32&l_min=60&l_max=300&latitude=8")
     assert np.array_equal(built("segment-outer?nside=32").maps, box.maps)
+
+
+# --- compact proxies of KRA-gamma --------------------------------------------------------------------------------
+
+
+def proxy(cutoff=5, nside=32, **parameters):
+    made = kra_gamma_compact_proxy.make
+    return made(kra_gamma_compact_proxy.Parameters(**parameters), nside, cutoff=cutoff, pi0=built("pi0-like?nside=64"))
+
+
+def test_a_compact_proxy_is_the_pi0_map_times_its_factor():
+    l, b = galactic(64)  # noqa: E741
+    wanted = built("pi0-like?nside=64").density * np.exp(-np.degrees(np.abs(b)) / 6 - np.degrees(np.abs(l)) / 90)
+    assert proxy(nside=64).density == pytest.approx(wanted / integral(wanted), rel=1e-9)
+    coarse = hp.ud_grade(wanted / integral(wanted), 32)
+    assert proxy().density == pytest.approx(coarse, rel=1e-9)
+    assert integral(proxy(nside=128).density) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "wanted"), [(5, {5.0: 2.88e-11}), (50, {4.0: 9.592e-11, 5.0: 4.176e-11})], ids=["5", "50"]
+)
+def test_a_compact_proxy_has_the_published_flux_of_the_sky(cutoff, wanted):
+    """Two points fix the relation of sky and inner plane; the third is met by it, and all by the digitised figure."""
+    template = proxy(cutoff)
+    for at, flux in wanted.items():
+        found = template.flux * template.spectrum.shape(np.array([at]))[0] * 10 ** (2 * at - 10)
+        assert found == pytest.approx(flux, rel=0.03, abs=0)
+
+
+def test_a_compact_proxy_may_have_the_published_inner_plane_instead():
+    template = proxy(spectrum="inner-plane", nside=64)
+    l, b = galactic(64)  # noqa: E741
+    inner = (np.abs(l) < np.radians(30)) & (np.abs(b) < np.radians(4))
+    mean = template.density[inner].sum() * 4 * np.pi / len(l) / (np.radians(120) * np.sin(np.radians(4)))
+    at, e2_flux = np.array([np.log10(29.369e3)]), 4.564e-7 / 3 / 1e3  # GeV of all flavours to TeV of one
+    found = template.flux * template.spectrum.shape(at)[0] * 10 ** (2 * at[0] - 10) * mean
+    assert found == pytest.approx(e2_flux, rel=0.01, abs=0)
+
+
+def test_a_compact_proxy_says_that_it_is_one():
+    template = proxy()
+    assert "a proxy by shape and no model" in template.remarks[0]
+    assert template.whose == "published KRA-gamma-5 spectrum on a compact proxy shape"
+    assert "pi0 map x exp(-|b|/6 deg) x exp(-|l|/90 deg)" in template.reference
+
+
+def test_the_model_of_a_flux_has_a_name():
+    assert built("kra-gamma-like-5?nside=32").whose == "our kra-gamma-like-5"
+    assert (
+        built("kra-gamma-like-50?nside=16&spectrum=published").whose == "published KRA-gamma-50 spectrum on our shape"
+    )
+    assert built("pi0-like?nside=16&spectrum=physical").whose == "our pi0-like"
