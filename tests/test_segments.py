@@ -13,7 +13,15 @@ from small_problem import plane, sample, whole
 import nuanalysis as nu
 from nuanalysis import trials
 from nuanalysis.answers._question import pose
-from nuanalysis.answers.segments import LOG10_ENERGIES, Ladder, Segments, flux_at, flux_estimate, published_segment
+from nuanalysis.answers.segments import (
+    LOG10_ENERGIES,
+    Ladder,
+    Segments,
+    flux_at,
+    flux_estimate,
+    index_estimate,
+    published_segment,
+)
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import Serial
 from nuanalysis.engine.progress import Silent
@@ -101,10 +109,17 @@ def test_a_flux_is_the_one_whose_experiments_have_the_fit_as_their_median(small)
     problem = pose("template:segment-inner?nside=32", small, index_free=True)
     truths = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
     fits = tuple(_fits(1.2 * n, 2.8) for n in truths)
-    up = Ladder(np.repeat(truths[:, None], 2, axis=1), np.array([2.8, 2.8]), fits, 2)
+    up = Ladder(np.repeat(truths[:, None], 2, axis=1), np.array([2.8, 2.8]), fits)
     found = flux_estimate(problem, (24.0, 2.8), up, 1, 5.0)
     wanted = flux_at(problem, np.array([20.0]), np.array([2.8]), 5.0)[0]
     assert [found.best, found.low, found.high] == pytest.approx([wanted] * 3, rel=1e-9)
+
+
+def test_an_index_is_read_between_the_strengths_around_the_fit():
+    truths, found = np.array([0.0, 10.0, 20.0]), (2.9, 2.9, 3.1)
+    up = Ladder(truths[:, None] * [1, 1], np.array([2.8, 2.8]), tuple(map(_fits, truths, found)))
+    for n, best in ((5.0, 2.9), (10.0, 2.9), (15.0, 2.8), (20.0, 2.7), (30.0, 2.7)):
+        assert index_estimate((n, 3.0), up, 1).best == pytest.approx(best)
 
 
 def _fits(n, index):

@@ -38,7 +38,7 @@ _NOTES = (
     "a flux is the one whose experiments have the fit of the data as their median, and its interval ends where that is "
     "their 84 or 16 % (Neyman's construction, from experiments with five strengths of all segments at the fitted "
     "indices); fits of flux and index are made together, so that the interval holds the error of the index",
-    "an index is the fit less the median deviation of the experiments with the fitted signal, its interval from their "
+    "an index is the fit less the median deviation of these experiments at the fitted strength, its interval from their "
     "16 and 84 % (basic bootstrap), and is cut at 1 and 4, where fits end",
     *ERRORS[:1],
 )
@@ -187,26 +187,13 @@ def flux_at(problem: Problem, n_signal: Floats, index: Floats, log10_energy: flo
     return np.asarray(at_pivot * 10.0 ** ((2.0 - index) * (log10_energy - GEV_PIVOT_LOG10)))
 
 
-def index_estimate(fitted: float, truth: float, index: Floats, n_signal: Floats) -> trials.Estimate | Unknown:
-    """A fitted index less its bias; index, n_signal (trial,) of fits of experiments with a known one."""
-    found = index[n_signal > 0.0]
-    if len(found) < _LEAST:
-        return Unknown(reason=f"{len(found)} pseudo-experiments have an index; expected at least {_LEAST}")
-    low, high = INDEX_RANGE
-    return trials.recentred(fitted, truth, found, lowest=low, highest=high)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Ladder:
-    """Experiments with rising signal of all segments: n_signal (step, j), index (j,), and their fits, a dataset a step.
-
-    centre : the step with the fitted signal.
-    """
+    """Experiments with rising signal of all segments: n_signal (step, j), index (j,); fits, a dataset a step."""
 
     n_signal: Floats
     index: Floats
     fits: tuple[xr.Dataset, ...]
-    centre: int
 
     def column(self, name: str, j: int) -> Floats:
         """Fits of segment j, (step, trial)."""
@@ -223,7 +210,7 @@ def ladder(held: Experiments, signal: Signal) -> Ladder:
     at, pairs = len(STEPS) // 2, list(zip(held.problems, signal.index, strict=True))
     index = np.array([trials.at_index(p.prepared, float(g)).hypothesis.index for p, g in pairs])
     n_signal = np.array([*strengths[:at], signal.n_signal, *strengths[at:]])
-    return Ladder(n_signal, index, (*fits[:at], middle, *fits[at:]), at)
+    return Ladder(n_signal, index, (*fits[:at], middle, *fits[at:]))
 
 
 def flux_estimate(
@@ -236,6 +223,25 @@ def flux_estimate(
     return trials.inverted(fitted, truths, fits)
 
 
+def index_estimate(fit: tuple[float, float], up: Ladder, j: int) -> trials.Estimate | Unknown:
+    """Index of segment j; fit : its events and index.
+
+    Read with the experiments of each strength, and linear between the two whose median events lie around the fitted.
+    """
+    (low, high), truth = INDEX_RANGE, float(up.index[j])
+    medians, read = [], []
+    for injected, n, index in zip(up.n_signal[:, j], up.column("n_signal", j), up.column("index", j), strict=True):
+        found = index[n > 0.0]
+        if injected > 0.0 and len(found) >= _LEAST:
+            medians.append(float(np.median(n)))
+            one = trials.recentred(fit[1], truth, found, lowest=low, highest=high)
+            read.append((one.best, one.low, one.high))
+    if not read:
+        return Unknown(reason=f"fewer than {_LEAST} pseudo-experiments of any strength have an index")
+    rising = np.maximum.accumulate(medians)
+    return trials.Estimate(*(float(np.interp(fit[0], rising, column)) for column in zip(*read, strict=True)))
+
+
 def _segment(problem: Problem, segment: Segment, fit: JointFit, up: Ladder, j: int) -> SegmentFlux:
     n, index = float(fit.n_signal[j]), float(fit.index[j])
     region, each = of_segment(segment), []
@@ -243,9 +249,7 @@ def _segment(problem: Problem, segment: Segment, fit: JointFit, up: Ladder, j: i
         flux = flux_estimate(problem, (n, index), up, j, at)
         per_sr = _estimate(flux, 1.0 / region.solid_angle, PER_SR)
         each.append(AtEnergy(log10_energy=at, flux=_estimate(flux, unit=fluxes.UNIT), intensity=per_sr))
-    drawn_n, drawn_index = (up.column(name, j)[up.centre] for name in ("n_signal", "index"))
-    nothing = Unknown(reason="no events were fitted")
-    of_index = index_estimate(index, float(up.index[j]), drawn_index, drawn_n) if n > 0.0 else nothing
+    of_index = index_estimate((n, index), up, j) if n > 0.0 else Unknown(reason="no events were fitted")
     error = known(float(fit.index_errors[j]), "the events do not tell")
     return SegmentFlux(
         tested=tested(problem),
