@@ -38,8 +38,8 @@ _NOTES = (
     "a flux is the one whose experiments have the fit of the data as their median, and its interval ends where that is "
     "their 84 or 16 % (Neyman's construction, from experiments with five strengths of all segments at the fitted "
     "indices); fits of flux and index are made together, so that the interval holds the error of the index",
-    "an index is the fit less the median deviation of these experiments at the fitted strength, its interval from their "
-    "16 and 84 % (basic bootstrap), and is cut at 1 and 4, where fits end",
+    "an index is the fit less the median deviation of these experiments at the fitted strength, its interval from "
+    "their 16 and 84 % (basic bootstrap), and is cut at 1 and 4, where fits end",
     *ERRORS[:1],
 )
 
