@@ -48,7 +48,7 @@ class Known(Record):
     def words(self, form: str = "") -> str:
         needs = f"; needs the release {self.needs} ({'here' if self.here else 'not here'})" if self.needs else ""
         instead = f", {self.stand_in} stands in" if self.stand_in and not self.here else ""
-        return f"{self.name:<20} {self.origin:<10} {self.summary}{needs}{instead}"
+        return f"{self.name:<26} {self.origin:<10} {self.summary}{needs}{instead}"
 
 
 @dataclass(frozen=True, slots=True)
