@@ -28,7 +28,7 @@ class SegmentRow:
 
 def segments_figure(rows: Sequence[SegmentRow], *, label: str, origin: str) -> Figure:
     """A row for each segment: flux per sr at 5 TeV on the left, spectral index on the right."""
-    figure = canvas(height=2.0 + 0.55 * len(rows))
+    figure = canvas(height=2.2 + 0.55 * len(rows))
     left, right = figure.subplots(1, 2, sharey=True)
     at = np.arange(len(rows), dtype=np.float64)
     _marks(left, at, np.array([one.intensity for one in rows]) / _SCALE, 0, "this sample")
@@ -37,7 +37,7 @@ def segments_figure(rows: Sequence[SegmentRow], *, label: str, origin: str) -> F
     _marks(right, at + 0.2, np.array([one.published_index for one in rows]), 1, "")
     left.set_yticks(range(len(rows)), [short(one.label, _LETTERS) for one in rows])
     left.set_ylim(len(rows) - 0.4, -0.6)
-    named(left, "E² dN/dE at 5 TeV (10⁻¹¹ TeV cm⁻² s⁻¹ sr⁻¹)")
+    named(left, "E² dN/dE at 5 TeV\n(10⁻¹¹ TeV cm⁻² s⁻¹ sr⁻¹)")
     named(right, "spectral index")
     return finished(figure, label, origin, columns=2)
 
