@@ -231,7 +231,9 @@ def test_a_cache_that_cannot_be_written_costs_the_time_only(tmp_path: Path) -> N
 
 def test_ls_names_every_template_and_what_it_needs(call: Call) -> None:
     rows = {row["name"]: row for row in answered(call("ls", "--json"))["templates"]}
-    assert set(rows) == {"pi0", "pi0-hybrid", *BUILT_IN}
+    proxies = {f"kra-gamma-compact-proxy-{cutoff}" for cutoff in (5, 50)}
+    assert set(rows) == {"pi0", "pi0-hybrid", *proxies, *BUILT_IN}
+    assert all((rows[one]["needs"], rows[one]["stand_in"]) == ("cascades-2023", "pi0-like") for one in proxies)
     assert rows["pi0"] | {"here": False, "needs": "cascades-2023", "stand_in": "pi0-like"} == rows["pi0"]
     assert rows["pi0-hybrid"]["needs"] == "galactic-templates"
     assert all(rows[name]["here"] and not rows[name]["needs"] for name in BUILT_IN)

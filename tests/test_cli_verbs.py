@@ -262,9 +262,10 @@ def test_expected_events_of_the_published_map(call: Call, mirror: Path, monkeypa
 
 
 # Published counts of KRA-gamma at one model (physics notes A4: 441.6 and 499.5), with the published spectra on our map.
+@pytest.mark.parametrize("shape", ["like-{}?spectrum=published&nside=64", "compact-proxy-{}?nside=64"])
 @pytest.mark.parametrize(("cutoff", "published"), [(5, 441.6), (50, 499.5)])
-def test_a_model_has_an_expectation_of_its_own(call: Call, cutoff: int, published: float) -> None:
-    name = f"template:kra-gamma-like-{cutoff}?spectrum=published&nside=64"
+def test_a_model_has_an_expectation_of_its_own(call: Call, cutoff: int, published: float, shape: str) -> None:
+    name = "template:kra-gamma-" + shape.format(cutoff)
     code, out, err = call("expect", "--sample", "cascades-2023", "--hypothesis", name, "--json")
     assert code == 0, err
     answer = json.loads(out)

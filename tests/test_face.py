@@ -28,7 +28,7 @@ README = Path(__file__).parents[1] / "README.md"
 NAMES = [
     "Bench", "Chance", "Interval", "Measured", "Provenance", "Unknown", "__version__", "bias", "catalogue", "compare",
     "curves", "errors", "expect", "extended", "fit", "hypothesis", "joint", "leak", "limit", "measure", "point", "run",
-    "sample", "scan", "sensitivity", "significance", "sources", "stack", "template", "together",
+    "sample", "scan", "segments", "sensitivity", "significance", "sources", "stack", "template", "together",
 ]  # fmt: skip
 
 

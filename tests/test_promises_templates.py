@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nuanalysis.errors import InputError
+from nuanalysis.errors import DataError, InputError
 from nuanalysis.library import templates
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.library.templates import open_template, template
@@ -84,3 +84,21 @@ def test_what_stands_in_for_a_published_map_says_so(name, monkeypatch, tmp_path)
     assert "data fetch" in remark
     assert read_hypothesis(f"template:{name}").target.remarks == (remark,)
     assert not open_template(STAND_IN[name]).remarks, "asked for by its own name it stands in for nothing"
+
+
+@pytest.mark.parametrize("name", list(templates.OF_FILES))
+def test_what_is_made_from_a_file_says_what_it_needs(name, monkeypatch, tmp_path):
+    monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
+    one = templates.OF_FILES[name]
+    known = next(known for known in templates.known_templates() if known.name == name)
+    assert (known.needs, known.here, known.stand_in) == (one.release, False, one.stand_in)
+    assert one.recipe.name == name
+    if not one.stand_in:
+        with pytest.raises(DataError):
+            open_template(f"{name}?nside=16")
+        return
+    found = open_template(f"{name}?nside=16")
+    assert integral(found.density) == pytest.approx(1.0, abs=1e-12)
+    assert any(one.stand_in in remark for remark in found.remarks)
+    assert found.remarks == open_template(f"{name}?nside=16").remarks, "from the cache"

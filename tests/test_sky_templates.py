@@ -9,12 +9,15 @@ import pytest
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest.galactic_templates import read_gas_map
+from nuanalysis.interpret.regions import covered, of_segment
 from nuanalysis.sky.galaxy import GAS, sight
 from nuanalysis.sky.records import CutOffPowerLaw, PowerLaw
 from nuanalysis.sky.templates import (
     BUILT_IN,
     PUBLISHED,
     _milky_way,
+    galactic_segments,
+    kra_gamma_compact_proxy,
     kra_gamma_like,
     pi0_hybrid,
     pi0_published,
@@ -386,3 +389,86 @@ def test_the_hybrid_has_no_magellanic_clouds(mirror):
     gone = hp.pix2ang(64, changed, lonlat=True)
     assert np.all(gone[1] < -25)
     assert 100 < len(changed) < 400
+
+
+# --- segments ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("segment", galactic_segments.SEGMENTS.values(), ids=lambda one: one.name)
+def test_a_segment_is_uniform_within_its_bounds(segment):
+    template, region = built(f"{segment.name}?nside=64"), of_segment(segment)
+    # The edge of a pixel that is cut is known there to one of sixteen rows of sub-pixels.
+    assert template.density * region.solid_angle == pytest.approx(covered(region, 64), abs=1 / 16 + 1e-3)
+    assert template.density.max() == pytest.approx(1 / region.solid_angle, rel=2e-3)
+
+
+def test_solid_angles_of_the_segments_are_those_of_the_boxes():
+    def box(width, reach):
+        return np.radians(width) * 2 * np.sin(np.radians(reach))
+
+    wanted = [box(60, 8), box(60, 8), box(240, 8), box(110, 5), box(110, 5)]
+    assert [of_segment(one).solid_angle for one in galactic_segments.SEGMENTS.values()] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("each", galactic_segments.SETS.values(), ids=list(galactic_segments.SETS))
+def test_segments_of_a_set_do_not_overlap(each):
+    covers = np.stack([covered(of_segment(one), 32) for one in each.segments])
+    assert covers.sum(axis=0).max() <= 1.0 + 1e-9
+
+
+def test_a_segment_of_one_interval_is_the_box():
+    box = built("galactic-plane-box?nside=32&l_min=60&l_max=300&latitude=8")
+    assert np.array_equal(built("segment-outer?nside=32").maps, box.maps)
+
+
+# --- compact proxies of KRA-gamma --------------------------------------------------------------------------------
+
+
+def proxy(cutoff=5, nside=32, **parameters):
+    made = kra_gamma_compact_proxy.make
+    return made(kra_gamma_compact_proxy.Parameters(**parameters), nside, cutoff=cutoff, pi0=built("pi0-like?nside=64"))
+
+
+def test_a_compact_proxy_is_the_pi0_map_times_its_factor():
+    l, b = galactic(64)  # noqa: E741
+    wanted = built("pi0-like?nside=64").density * np.exp(-np.degrees(np.abs(b)) / 6 - np.degrees(np.abs(l)) / 90)
+    assert proxy(nside=64).density == pytest.approx(wanted / integral(wanted), rel=1e-9)
+    coarse = hp.ud_grade(wanted / integral(wanted), 32)
+    assert proxy().density == pytest.approx(coarse, rel=1e-9)
+    assert integral(proxy(nside=128).density) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "wanted"), [(5, {5.0: 2.88e-11}), (50, {4.0: 9.592e-11, 5.0: 4.176e-11})], ids=["5", "50"]
+)
+def test_a_compact_proxy_has_the_published_flux_of_the_sky(cutoff, wanted):
+    """Two points fix the relation of sky and inner plane; the third is met by it, and all by the digitised figure."""
+    template = proxy(cutoff)
+    for at, flux in wanted.items():
+        found = template.flux * template.spectrum.shape(np.array([at]))[0] * 10 ** (2 * at - 10)
+        assert found == pytest.approx(flux, rel=0.03, abs=0)
+
+
+def test_a_compact_proxy_may_have_the_published_inner_plane_instead():
+    template = proxy(spectrum="inner-plane", nside=64)
+    l, b = galactic(64)  # noqa: E741
+    inner = (np.abs(l) < np.radians(30)) & (np.abs(b) < np.radians(4))
+    mean = template.density[inner].sum() * 4 * np.pi / len(l) / (np.radians(120) * np.sin(np.radians(4)))
+    at, e2_flux = np.array([np.log10(29.369e3)]), 4.564e-7 / 3 / 1e3  # GeV of all flavours to TeV of one
+    found = template.flux * template.spectrum.shape(at)[0] * 10 ** (2 * at[0] - 10) * mean
+    assert found == pytest.approx(e2_flux, rel=0.01, abs=0)
+
+
+def test_a_compact_proxy_says_that_it_is_one():
+    template = proxy()
+    assert "a proxy by shape and no model" in template.remarks[0]
+    assert template.whose == "published KRA-gamma-5 spectrum on a compact proxy shape"
+    assert "pi0 map x exp(-|b|/6 deg) x exp(-|l|/90 deg)" in template.reference
+
+
+def test_the_model_of_a_flux_has_a_name():
+    assert built("kra-gamma-like-5?nside=32").whose == "our kra-gamma-like-5"
+    assert (
+        built("kra-gamma-like-50?nside=16&spectrum=published").whose == "published KRA-gamma-50 spectrum on our shape"
+    )
+    assert built("pi0-like?nside=16&spectrum=physical").whose == "our pi0-like"

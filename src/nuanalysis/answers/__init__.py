@@ -23,6 +23,7 @@ QUESTIONS = (
     "together",
     "joint",
     "compare",
+    "segments",
     "scan",
     "sources",
     "stack",

@@ -216,10 +216,14 @@ class Norm(Record):
 
 def flux_per_event(problem: Problem, index: float) -> float:
     """E^2 dN/dE at 100 TeV for one event; between two spectral nodes that of their mixture."""
-    prepared = problem.prepared
-    if len(prepared.index) == 1:
-        return 1.0 / fluxes.prepared_events_per_flux(prepared)
-    return float(np.interp(index, prepared.index, fluxes.E2_PER_DNDE / prepared.expected))
+    if len(problem.prepared.index) == 1:
+        return 1.0 / fluxes.prepared_events_per_flux(problem.prepared)
+    return float(fluxes_per_event(problem, np.array(index)))
+
+
+def fluxes_per_event(problem: Problem, index: Floats) -> Floats:
+    """The same for free indices of any shape."""
+    return np.asarray(np.interp(index, problem.prepared.index, fluxes.E2_PER_DNDE / problem.prepared.expected))
 
 
 def index_of(problem: Problem, n: float, index: float, error: float) -> Measured | None:

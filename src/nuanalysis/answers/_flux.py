@@ -15,6 +15,7 @@ from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.energy_range import energy_range
+from nuanalysis.interpret.published import events_of_model
 from nuanalysis.interpret.regions import SHARE_LOG10_ENERGY, galactic_fraction
 from nuanalysis.likelihood import FitResult, maximise_at
 from nuanalysis.model import Terms
@@ -28,9 +29,15 @@ _ALIKE, _LEAST_ALIKE = 1.3, 30  # factor in fitted n_s, and fewest injected skie
 
 
 class InModels(Record):
-    """A flux in units of the one that the template's own model predicts."""
+    """A flux in units of the one that the template's own model predicts.
 
+    published_events : of the published model that the template is meant for, in all cascades of 2023; null for others.
+    """
+
+    model: str = shown("whose model")
     model_flux: float = shown("flux of the model", unit=fluxes.UNIT, form=".3g")
+    model_events: float = shown("expected events of one model here", unit="events", form=".1f")
+    published_events: float | None = shown("events of one published model", None, unit="events", form=".1f")
     best: Measured = shown("best fit")
     interval: Interval | Unknown = shown("68 % interval")
     upper_limit_90: Measured | Unknown = shown("90 % upper limit")
@@ -166,7 +173,10 @@ def flux_of(
     in_models = None
     if model := fluxes.model_flux(problem.hypothesis):
         in_models = InModels(
+            model=fluxes.whose_model(problem.hypothesis),
             model_flux=model,
+            model_events=model * per_flux,
+            published_events=events_of_model(problem.hypothesis.name, problem.samples[0].name),
             best=best.over(model, MODEL),
             interval=interval if isinstance(interval, Unknown) else interval.over(model, MODEL),
             upper_limit_90=limit if isinstance(limit, Unknown) else limit.over(model, MODEL),

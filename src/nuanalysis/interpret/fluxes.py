@@ -32,6 +32,11 @@ def model_flux(hypothesis: Hypothesis) -> float:
     return target.flux if own and isinstance(target, Template) else 0.0
 
 
+def whose_model(hypothesis: Hypothesis) -> str:
+    """Whose model the flux of ``model_flux`` is, in words; '' for sources, which have none."""
+    return hypothesis.target.whose if isinstance(hypothesis.target, Template) else ""
+
+
 def events_per_flux(hypothesis: Hypothesis, samples: tuple[Sample, ...]) -> float:
     """Expected events for E^2 dN/dE(100 TeV) = 1 TeV cm^-2 s^-1."""
     return sum(expected_events(hypothesis, sample, hypothesis.spectrum) for sample in samples) / E2_PER_DNDE

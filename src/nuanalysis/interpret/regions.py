@@ -14,7 +14,7 @@ from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.schema import Bools, Floats, Spectrum
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template
-from nuanalysis.sky.templates import GEV_PER_TEV, to_galactic
+from nuanalysis.sky.templates import GEV_PER_TEV, SEGMENTS, Segment, to_galactic
 
 Interval = tuple[float, float]
 ALL_AROUND: Interval = (-np.pi, np.pi)
@@ -67,17 +67,22 @@ def band(name: str, label: str, longitudes: Iterable[Interval], reach_deg: float
     return Region(name, label, _deg(*longitudes), _deg((-reach_deg, reach_deg)))
 
 
+def of_segment(segment: Segment, name: str = "") -> Region:
+    """The bounds of a segment as a region."""
+    return band(name or segment.name, segment.label, segment.longitudes, segment.reach)
+
+
 REGIONS: tuple[Region, ...] = (
     band("b2", "|b| < 2°", [(-180, 180)], 2),
     band("b5", "|b| < 5°", [(-180, 180)], 5),
     band("b8", "|b| < 8°", [(-180, 180)], 8),
     band("b15", "|b| < 15°", [(-180, 180)], 15),
-    band("inner", "|l| < 30°, |b| < 8°", [(-30, 30)], 8),
-    band("middle", "30° < |l| < 60°, |b| < 8°", [(-60, -30), (30, 60)], 8),
-    band("outer", "|l| > 60°, |b| < 8°", [(60, 300)], 8),
+    of_segment(SEGMENTS["segment-inner"], "inner"),
+    of_segment(SEGMENTS["segment-middle"], "middle"),
+    of_segment(SEGMENTS["segment-outer"], "outer"),
     band("ridge", "|l| < 30°, |b| < 2°", [(-30, 30)], 2),
-    band("lhaaso-inner", "15° < l < 125°, |b| < 5°", [(15, 125)], 5),
-    band("lhaaso-outer", "125° < l < 235°, |b| < 5°", [(125, 235)], 5),
+    of_segment(SEGMENTS["lhaaso-inner"]),
+    of_segment(SEGMENTS["lhaaso-outer"]),
     band("tibet-inner", "25° < l < 100°, |b| < 5°", [(25, 100)], 5),
     band("tibet-outer", "50° < l < 200°, |b| < 5°", [(50, 200)], 5),
     Region("off-plane", "|b| > 15°", (ALL_AROUND,), _deg((-90, -15), (15, 90))),

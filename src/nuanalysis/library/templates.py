@@ -2,10 +2,10 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,16 @@ from nuanalysis.records import Record, shown
 from nuanalysis.sky import templates
 from nuanalysis.sky.galaxy import GAS, SOURCES
 from nuanalysis.sky.records import Template
-from nuanalysis.sky.templates import PREFIX, Built, Recipe, index_parameter, parameter, parse_recipe, pi0_hybrid
+from nuanalysis.sky.templates import (
+    PREFIX,
+    Built,
+    Recipe,
+    index_parameter,
+    kra_gamma_compact_proxy,
+    parameter,
+    parse_recipe,
+    pi0_hybrid,
+)
 from nuanalysis.store import ENDING, read_object, sha256_file, write_object
 
 CACHE_FOLDER = "templates"
@@ -39,7 +48,7 @@ class Known(Record):
     def words(self, form: str = "") -> str:
         needs = f"; needs the release {self.needs} ({'here' if self.here else 'not here'})" if self.needs else ""
         instead = f", {self.stand_in} stands in" if self.stand_in and not self.here else ""
-        return f"{self.name:<20} {self.origin:<10} {self.summary}{needs}{instead}"
+        return f"{self.name:<26} {self.origin:<10} {self.summary}{needs}{instead}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,51 @@ HYBRID_RECIPE = Recipe(
 )
 
 
+def published_pi0() -> Path | None:
+    """The published pi0 map where a user has it.  Raises DataError if it is another file."""
+    path = _in_release(release_2023.RELEASE, PI0_MAP.as_posix())
+    if path is None:
+        return None
+    wanted = next(file.sha256 for file in release_2023.RELEASE.files if file.path == PI0_MAP.as_posix())
+    if (found := sha256_file(path)) != wanted:
+        raise DataError(
+            f"{path} is not the published map: sha256 {found}, expected {wanted}. Remove it and run "
+            "'nuanalysis data fetch cascades-2023' or 'nuanalysis data import cascades-2023 FOLDER'; a map of your own "
+            "is tested with template:FILE"
+        )
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class OfFiles:
+    """A built-in template that is made from a file of others.
+
+    release : that the file belongs to.  path : where it lies; None where it is not here.  stand_in : template that is
+        used in place of the file then; '' where it cannot be made without.
+    """
+
+    recipe: Recipe
+    release: str
+    path: Callable[[], Path | None]
+    stand_in: str = ""
+
+
+def _proxy(cutoff: int) -> OfFiles:
+    """The compact proxy of KRA-gamma, from the pi0 map or what stands in for it."""
+
+    def make(parameters: kra_gamma_compact_proxy.Parameters, nside: int) -> Template:
+        return kra_gamma_compact_proxy.make(parameters, nside, cutoff=cutoff, pi0=open_template("pi0"))
+
+    recipe = Recipe(
+        f"kra-gamma-compact-proxy-{cutoff}",
+        f"a proxy by shape: {kra_gamma_compact_proxy.SHAPE}, published spectrum of KRA-gamma, {cutoff} PeV",
+        kra_gamma_compact_proxy.REFERENCE,
+        kra_gamma_compact_proxy.Parameters,
+        make,
+    )
+    return OfFiles(recipe, release_2023.RELEASE.name, published_pi0, templates.STAND_IN["pi0"])
+
+
 def _column_path() -> Path | None:
     """Where the gas column lies; None where it is not here."""
     path = _in_release(galactic_templates.RELEASE, f"{HYBRID_COLUMN}_nside64.fits")
@@ -84,6 +138,14 @@ def _in_release(release: UpstreamRelease, name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+#: Templates made from formulas and a file of others.
+OF_FILES: dict[str, OfFiles] = {
+    HYBRID: OfFiles(HYBRID_RECIPE, galactic_templates.RELEASE.name, _column_path),
+    "kra-gamma-compact-proxy-5": _proxy(5),
+    "kra-gamma-compact-proxy-50": _proxy(50),
+}
+
+
 def cache_path(built: Built) -> Path:
     """Where the map of a recipe is kept: named by what it depends on, so that it never goes out of date."""
     return cache_root() / CACHE_FOLDER / f"{_content_sha256(built)}{ENDING}"
@@ -91,10 +153,11 @@ def cache_path(built: Built) -> Path:
 
 def _content_sha256(built: Built) -> str:
     """Of everything the map depends on: the recipe and its parameters, and the file of others that it reads."""
-    column = _column_path() if built.recipe.name == HYBRID else None
-    if column is None:
+    made_from = OF_FILES.get(built.recipe.name)
+    path = made_from.path() if made_from else None
+    if path is None:
         return built.sha256
-    return hashlib.sha256(f"{built.sha256} {sha256_file(column)}".encode()).hexdigest()
+    return hashlib.sha256(f"{built.sha256} {sha256_file(path)}".encode()).hexdigest()
 
 
 def _sound(kept: Template) -> bool:
@@ -124,7 +187,7 @@ def _made_once(built: Built) -> Template:
 
 def names() -> tuple[str, ...]:
     """Every template that has a name."""
-    return tuple(dict.fromkeys((*templates.PUBLISHED, HYBRID, *templates.BUILT_IN)))
+    return tuple(dict.fromkeys((*templates.PUBLISHED, *OF_FILES, *templates.BUILT_IN)))
 
 
 def known_templates() -> tuple[Known, ...]:
@@ -140,12 +203,19 @@ def known_templates() -> tuple[Known, ...]:
         )
         for name in templates.PUBLISHED
     ]
-    needs: dict[str, Any] = {"needs": galactic_templates.RELEASE.name, "here": _column_path() is not None}
-    built = [
-        Known(name=name, summary=recipe.summary, origin="built-in", **(needs if name == HYBRID else {}))
-        for name, recipe in {HYBRID: HYBRID_RECIPE, **templates.BUILT_IN}.items()
+    with_files = [
+        Known(
+            name=name,
+            summary=one.recipe.summary,
+            origin="built-in",
+            needs=one.release,
+            here=one.path() is not None,
+            stand_in=one.stand_in,
+        )
+        for name, one in OF_FILES.items()
     ]
-    return (*published, *built)
+    built = [Known(name=name, summary=one.summary, origin="built-in") for name, one in templates.BUILT_IN.items()]
+    return (*published, *with_files, *built)
 
 
 def recipe_of(text: str) -> Built | None:
@@ -155,8 +225,8 @@ def recipe_of(text: str) -> Built | None:
     """
     text = text.removeprefix(PREFIX)
     name = text.partition("?")[0]
-    if name == HYBRID:
-        return parse_recipe(text, {HYBRID: HYBRID_RECIPE})
+    if name in OF_FILES:
+        return parse_recipe(text, {name: OF_FILES[name].recipe})
     if name in templates.PUBLISHED:
         if text != name:
             raise InputError(f"the template '{name}' takes no parameters; '{text}' gives some")
@@ -172,7 +242,7 @@ def is_file(text: str) -> bool:
 def needs_release(text: str) -> bool:
     """Whether a template of this name is read from, or made with, files of others."""
     name = text.removeprefix(PREFIX).partition("?")[0]
-    return name == HYBRID or (name in templates.PUBLISHED and published_pi0() is not None)
+    return name in OF_FILES or (name in templates.PUBLISHED and published_pi0() is not None)
 
 
 def check_template(text: str) -> None:
@@ -251,18 +321,3 @@ def template(
         )
     check_template(text)
     return templates.read_template(text, **words)
-
-
-def published_pi0() -> Path | None:
-    """The published pi0 map where a user has it.  Raises DataError if it is another file."""
-    path = _in_release(release_2023.RELEASE, PI0_MAP.as_posix())
-    if path is None:
-        return None
-    wanted = next(file.sha256 for file in release_2023.RELEASE.files if file.path == PI0_MAP.as_posix())
-    if (found := sha256_file(path)) != wanted:
-        raise DataError(
-            f"{path} is not the published map: sha256 {found}, expected {wanted}. Remove it and run "
-            "'nuanalysis data fetch cascades-2023' or 'nuanalysis data import cascades-2023 FOLDER'; a map of your own "
-            "is tested with template:FILE"
-        )
-    return path

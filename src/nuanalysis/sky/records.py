@@ -152,6 +152,7 @@ class Template(Card):
     flux         : E^2 dN/dE at 100 TeV of the model itself, TeV cm^-2 s^-1, per flavour, integrated over the sky;
         0 where the map is relative.
     remarks      : what must be read before any result, such as that it stands in for a map that is not here.
+    model        : whose model ``flux`` is, in words; '' where that is the name alone, see ``whose``.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Template(Card):
     sha256: str
     flux: float = 0.0
     remarks: tuple[str, ...] = ()
+    model: str = ""
 
     def __post_init__(self) -> None:
         if self.maps.ndim != 2 or len(self.maps) != len(self.log10_energy):
@@ -177,6 +179,11 @@ class Template(Card):
         """HEALPix resolution parameter."""
         return int(np.sqrt(self.maps.shape[1] / 12))
 
+    @property
+    def whose(self) -> str:
+        """Whose model ``flux`` is."""
+        return self.model or f"our {self.name}" * (self.origin == "built-in") or f"{self.name}, {self.origin}"
+
     def rows(self) -> list[tuple[str, str]]:
         energies = ", ".join(f"{10 ** (x - 3):.3g} TeV" for x in self.log10_energy) if len(self.maps) > 1 else ""
         flux = f"{self.flux:.3g} TeV cm-2 s-1 (E^2 dN/dE at 100 TeV, per flavour, whole sky)" if self.flux else ""
@@ -185,6 +192,7 @@ class Template(Card):
             ("map", f"HEALPix nside {self.nside}"),
             ("energies", energies),
             ("flux", flux),
+            ("model", self.whose if self.flux else ""),
             ("reference", self.reference),
             *(("remark", remark) for remark in self.remarks),
         ]

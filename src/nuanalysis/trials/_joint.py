@@ -249,6 +249,69 @@ def joint_bias(n_injected: Floats, n_fitted: Floats, errors: Floats) -> JointBia
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """What experiments with known truths say of a fitted number: best value, and the ends of its 68 % interval."""
+
+    best: float
+    low: float
+    high: float
+
+
+def recentred(fitted: float, truth: float, fits: Floats, *, lowest: float, highest: float) -> Estimate:
+    """A fit less the median deviation of fits (trial,) from one truth; its interval from their 16 and 84 %.
+
+    The basic bootstrap: fits are taken to deviate from the truth of the data as those of experiments do from theirs,
+    which is why that should be close to the fit.  lowest, highest : bounds of fit and truth.  Where 16 % of the fits
+    lie at a bound, how far they would fall is not seen, and the deviation on the other side stands for it; where they
+    do at both, or the truth lies on the wrong side, nothing is known and the interval reaches from bound to bound.
+    """
+    low, middle, high = np.quantile(fits, [0.16, 0.5, 0.84])
+    best, cut = float(np.clip(fitted - middle + truth, lowest, highest)), (low <= lowest, high >= highest)
+    if all(cut) or (any(cut) and not low <= truth <= high):
+        return Estimate(best, lowest, highest)
+    below, above = low - truth, high - truth
+    below, above = (-above if cut[0] else below), (-below if cut[1] else above)
+    return _around(best, *(float(end) for end in np.clip([fitted - above, fitted - below], lowest, highest)))
+
+
+def inverted(fitted: float, truths: Floats, fits: Floats) -> Estimate:
+    """The truths that give a fit as the median, and as the 84 and 16 %, of experiments: Neyman's construction.
+
+    truths (step,) 0 or more, rising; fits (step, trial) of experiments with each.  Quantiles are made to rise with the
+    truth, are linear between the steps, and go on as between the outermost two, also where fits are held at 0; truths
+    end at 0.
+    """
+    levels = np.maximum.accumulate(np.quantile(fits, [0.84, 0.5, 0.16], axis=1), axis=1)
+    low, best, high = (_truth_of(fitted, truths, _unheld(truths, level)) for level in levels)
+    return _around(best, low, high)
+
+
+def _around(best: float, low: float, high: float) -> Estimate:
+    """An interval that holds its best value: where truths hardly change the fits, quantiles cross by chance."""
+    return Estimate(best, min(low, best), max(high, best))
+
+
+def _unheld(truths: Floats, level: Floats) -> Floats:
+    """Quantiles (step,) whose zeros before the first two positive ones are put on the line through those."""
+    first = int(np.argmax(level > 0.0))
+    if first == 0 or first + 1 >= len(level):
+        return level
+    slope = (level[first + 1] - level[first]) / (truths[first + 1] - truths[first])
+    line = level[first] + slope * (truths[:first] - truths[first])
+    return np.concatenate([np.minimum(line, 0.0), level[first:]])
+
+
+def _truth_of(fitted: float, truths: Floats, level: Floats) -> float:
+    """The largest truth whose quantile, ``level`` (step,), does not lie above a fit; 0 where all do."""
+    kept = np.append(np.diff(level) > 0.0, True)
+    x, y = truths[kept], level[kept]
+    if len(x) == 1 or y[0] <= fitted <= y[-1]:
+        return float(np.interp(fitted, y, x))
+    a, b = (0, 1) if fitted < y[0] else (-2, -1)
+    return max(0.0, float(x[b] + (x[b] - x[a]) / (y[b] - y[a]) * (fitted - y[b])))
+
+
+@dataclass(frozen=True, slots=True)
 class Separation:
     """How well a model is told from another by q, which is larger where the other fits better.
 

@@ -53,6 +53,8 @@ def _joint(stage: int) -> JointStreams:
 JOINT_FIT = JointStreams((_JOINT,), 5 * _JOINT)
 #: Of the best fit of a diffuse component alone, which is corrected and no more.
 LEAK_BEST_FIT = _joint(80)
+#: Of segments of the plane: experiments with less and with more signal than the fitted one, weakest first.
+SEGMENT_STEPS = tuple(k * _JOINT for k in (90, 91, 92, 93))
 
 
 def joint_null(j: int) -> JointStreams:

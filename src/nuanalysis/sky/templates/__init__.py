@@ -13,6 +13,7 @@ from nuanalysis.sky.records import Template
 from nuanalysis.sky.templates import (
     fermi_bubbles,
     galactic_plane_box,
+    galactic_segments,
     isotropic,
     kra_gamma_like,
     pi0_like,
@@ -29,8 +30,10 @@ from nuanalysis.sky.templates._fits import NODE_COLUMN
 from nuanalysis.sky.templates._formats import sidecar
 from nuanalysis.sky.templates._healpix import to_equatorial, to_galactic
 from nuanalysis.sky.templates._in_numbers import brightest, local_index
-from nuanalysis.sky.templates._recipe import Built, Recipe, index_parameter, parameter, parse_recipe
+from nuanalysis.sky.templates._recipe import INDEX_RANGE, Built, Recipe, index_parameter, parameter, parse_recipe
 from nuanalysis.sky.templates._said import GEV_PER_TEV, PREFIX, RELATIVE, RELATIVE_FLUX, MapFile, parse
+from nuanalysis.sky.templates.galactic_segments import SEGMENTS, Segment, SegmentSet
+from nuanalysis.sky.templates.galactic_segments import SETS as SEGMENT_SETS
 
 PUBLISHED: dict[str, Callable[[Path], Template]] = {"pi0": pi0_published.read_template}
 BUILT_IN: dict[str, Recipe] = {
@@ -40,5 +43,6 @@ BUILT_IN: dict[str, Recipe] = {
     "fermi-bubbles": fermi_bubbles.RECIPE,
     "isotropic": isotropic.RECIPE,
     "galactic-plane-box": galactic_plane_box.RECIPE,
+    **galactic_segments.RECIPES,
 }
 STAND_IN: dict[str, str] = {"pi0": "pi0-like"}

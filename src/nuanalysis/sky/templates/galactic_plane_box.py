@@ -36,18 +36,26 @@ def make(parameters: Parameters, nside: int) -> Template:
         )
 
     def depth(longitude: Floats, latitude: Floats) -> Floats:
-        inside_b = np.radians(p.latitude) - np.abs(latitude)
-        if width >= 360.0:
-            return np.asarray(inside_b)
-        half = np.radians(width / 2)
-        off = np.abs((longitude - np.radians(p.l_min) - half + np.pi) % (2 * np.pi) - np.pi)  # from the middle
-        # At most 90 deg away, a meridian is asin(sin(angle) cos(b)) away; beyond, it is farther than that.
-        angle = np.clip(half - off, -np.pi / 2, np.pi / 2)
-        inside_l = np.arcsin(np.sin(angle) * np.cos(latitude))
-        return np.asarray(np.minimum(inside_l, inside_b))
+        return inside(longitude, latitude, p.l_min, p.l_max, p.latitude)
 
     label = f"|b| < {p.latitude:g} deg" + ("" if width >= 360.0 else f", l from {p.l_min:g} to {p.l_max:g} deg")
     return built_in("galactic-plane-box", label, factorised(uniform(depth, nside)), PowerLaw(p.index), REFERENCE)
+
+
+def inside(longitude: Floats, latitude: Floats, l_min: float, l_max: float, reach: float) -> Floats:
+    """How far inside the box directions (n,) rad lie, rad; negative outside.
+
+    l_min, l_max, reach : deg, as ``Parameters``; all around where they are 360 deg or more apart.
+    """
+    inside_b = np.asarray(np.radians(reach) - np.abs(latitude))
+    if l_max - l_min >= 360.0:
+        return inside_b
+    half = np.radians((l_max - l_min) % 360.0 / 2)
+    off = np.abs((longitude - np.radians(l_min) - half + np.pi) % (2 * np.pi) - np.pi)  # from the middle
+    # At most 90 deg away, a meridian is asin(sin(angle) cos(b)) away; beyond, it is farther than that.
+    angle = np.clip(half - off, -np.pi / 2, np.pi / 2)
+    inside_l = np.arcsin(np.sin(angle) * np.cos(latitude))
+    return np.asarray(np.minimum(inside_l, inside_b))
 
 
 RECIPE = Recipe("galactic-plane-box", "a uniform box in Galactic longitude and latitude", REFERENCE, Parameters, make)

@@ -10,7 +10,7 @@ yields=kelner, the default; 0.35 of it with the default gas and yields=aafrag).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 
@@ -77,7 +77,9 @@ def make(parameters: Parameters, nside: int, *, cutoff: int) -> Template:
     spectrum, at_pivot = _milky_way.tabulated(flux)
     name, label = f"kra-gamma-like-{cutoff}", f"analytic KRA-gamma-like, {cutoff} PeV"
     maps = _milky_way.maps(lines, values[:, NODES], nside), ENERGIES[NODES]
-    return built_in(name, label, maps, spectrum, reference(p, cutoff=cutoff), flux=at_pivot)
+    made = built_in(name, label, maps, spectrum, reference(p, cutoff=cutoff), flux=at_pivot)
+    published = f"published KRA-gamma-{cutoff} spectrum on our shape"
+    return replace(made, model=published if p.spectrum == "published" else f"our {name}")
 
 
 def to_published(inner: Floats, cutoff: int) -> Floats:
@@ -85,13 +87,23 @@ def to_published(inner: Floats, cutoff: int) -> Floats:
 
     inner : (energy,) at ENERGIES, per flavour, GeV^-1 cm^-2 s^-1 sr^-1.
     """
-
-    energy, e2_flux = INNER_PLANE[cutoff].T
-    at = np.log10(energy) + 3.0
-    wanted = 10.0 ** scipy.interpolate.PchipInterpolator(at, np.log10(e2_flux / 3.0))(np.minimum(ENERGIES, at[-1]))
+    end = np.log10(INNER_PLANE[cutoff][-1, 0]) + 3.0
+    wanted = inner_plane(cutoff, np.minimum(ENERGIES, end))
     ours = 10.0 ** (2 * ENERGIES) * inner
-    ours_at_end = 10.0 ** np.interp(at[-1], ENERGIES, np.log10(ours))
-    return np.asarray(wanted / np.where(at[-1] < ENERGIES, ours_at_end, ours))
+    ours_at_end = 10.0 ** np.interp(end, ENERGIES, np.log10(ours))
+    return np.asarray(wanted / np.where(end < ENERGIES, ours_at_end, ours))
+
+
+def inner_plane(cutoff: int, log10_energy: Floats) -> Floats:
+    """The published E^2 dN/dE per flavour, mean over |l| < 30, |b| < 4 deg, GeV cm^-2 s^-1 sr^-1; any shape.
+
+    Beyond its last point it falls as between the last two; the first lies at 11 GeV.
+    """
+    energy, e2_flux = INNER_PLANE[cutoff].T
+    at, value = np.log10(energy) + 3.0, np.log10(e2_flux / 3.0)
+    within = scipy.interpolate.PchipInterpolator(at, value)(np.minimum(log10_energy, at[-1]))
+    slope = (value[-1] - value[-2]) / (at[-1] - at[-2])
+    return np.asarray(10.0 ** (within + slope * np.maximum(log10_energy - at[-1], 0.0)))
 
 
 def reference(parameters: Parameters, *, cutoff: int) -> str:
