@@ -96,7 +96,7 @@ def test_the_message_about_few_trials_does_not_speak_of_a_precision_that_is_met(
 def test_the_error_of_a_strength_holds_that_of_a_rough_median():
     """Few plain scrambles, many experiments: by hand, Gaussian experiments of unit width."""
     rng, found = np.random.default_rng(13), []
-    strengths = np.tile(np.arange(0.0, 5.1, 0.5), 800)
+    strengths = np.tile(np.arange(0.0, 5.1, 0.5), 300)
     ts = np.maximum(strengths + rng.standard_normal(len(strengths)), 0.0) ** 2
     for _ in range(80):
         threshold = trials.threshold(background(rng, 200, 0.2), trials.MEDIAN)

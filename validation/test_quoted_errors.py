@@ -2,8 +2,8 @@
 
 The events are those of one sample; the trials (plain and tilted scrambles, injected skies) have another seed in each of
 twenty calls.  The spread of the twenty answers over the root mean square of their quoted errors is 1 where errors are
-honest.  Twenty answers know their spread to 16 per cent: 0.25 is asked of each, by the brief of the quantity that is
-published, the sensitivity; others, and the mean of all, stand beside it with three such errors.
+honest.  Twenty answers know their spread to 16 per cent: 1.0 +- 0.25 is asked of the sensitivity, three such errors of
+the others.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from nuanalysis.answers.sensitivity import Sensitivity
 from nuanalysis.engine.bench import Bench
 from nuanalysis.library import samples
 
-CALLS, TRIALS = 20, 800
+CALLS, TRIALS = 20, 400
 NAMES = ("stack:snr", "template:pi0-like")
 CUT = {"name": "cascades-2023", "signal": "none", "min_log10_energy": 4.0}
 
