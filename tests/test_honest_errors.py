@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from small_problem import sample, template_hypothesis, whole
 
 from nuanalysis import trials
@@ -107,17 +108,20 @@ def test_the_error_of_a_strength_holds_that_of_a_rough_median():
 
 
 def test_the_model_of_the_fraction_is_not_too_stiff():
-    """Experiments whose width grows with the signal, as n_s does: the exact strength, over a wide range of trials."""
+    """The largest of ten looks, nine of which see noise alone, as a free index may: the exact strength, by hand.
+
+    With 102,000 experiments the cubic is 1.0 per cent off in the sensitivity, 0.4 at 3 sigma; a parabola 1.8 and 0.7.
+    """
     rng = np.random.default_rng(17)
     strengths = np.tile(np.array([0.0, 0.1, 0.25, 0.5, 0.75, *np.arange(1.0, 4.1, 0.5), 5.0, 6.0, 7.0, 8.0]), 6000)
-    ts = np.maximum(strengths + np.sqrt(1.0 + 0.5 * strengths) * rng.standard_normal(len(strengths)), 0.0) ** 2
-    for root, fraction in ((0.6, 0.9), (3.0, 0.5), (5.0, 0.5)):
+    noise = norm.ppf(rng.random(len(strengths)) ** (1.0 / 9.0))
+    ts = np.maximum(np.maximum(strengths + rng.standard_normal(len(strengths)), noise), 0.0) ** 2
+    for p, fraction, most in ((0.5, 0.9, 0.014), (0.00135, 0.5, 0.006)):
+        root = norm.ppf((1.0 - p) ** 0.1)
+        truth = root - norm.ppf((1.0 - fraction) / norm.cdf(root) ** 9)
+        assert norm.cdf(root - truth) * norm.cdf(root) ** 9 == pytest.approx(1.0 - fraction)
         found = trials.strength_for(strengths, ts, threshold=trials.known_threshold(root**2), fraction=fraction)
-        z = 1.2815515655446004 * (fraction == 0.9)
-        truth = root + 0.25 * z**2 + z * np.sqrt(1.0 + 0.5 * root + z**2 / 16.0)  # n - root = z sqrt(1 + n / 2)
-        assert truth - root == pytest.approx(z * np.sqrt(1.0 + 0.5 * truth))
-        assert found.n_signal == pytest.approx(truth, abs=3.0 * found.error)
-        assert found.error < 0.03 * truth
+        assert found.n_signal == pytest.approx(truth, rel=most)
 
 
 # --- repeated calls ---------------------------------------------------------------------------------------------------
