@@ -107,8 +107,8 @@ def test_the_error_of_a_strength_holds_that_of_a_rough_median():
     assert stated == pytest.approx(np.std([f.n_signal for f in found]), rel=0.25)
 
 
-# Looks, share of noise beyond the threshold, fraction, and how far off the model may be: a parabola is 1.3, 1.6, 0.5 and
-# 0.8 per cent off, the cubic 0.3, 0.3, 0.1 and 0.2.
+# Looks, share of noise beyond the threshold, fraction, and how far off the model may be: a parabola is 1.3, 1.6, 0.5
+# and 0.8 per cent off, the cubic 0.3, 0.3, 0.1 and 0.2.
 MODEL = [(3, 0.5, 0.9, 0.005), (10, 0.5, 0.9, 0.005), (10, 0.00135, 0.5, 0.003), (30, 0.00135, 0.5, 0.003)]
 
 
