@@ -142,7 +142,8 @@ def strength(n: float, flux: float, error: float) -> Strength:
     return Strength(
         n_signal=Measured(value=n, error=3.0),
         flux=Measured(value=flux, error=error, unit=FLUX),
-        threshold_ts=2.0,
+        threshold_ts=Measured(value=0.5, error=0.03),
+        threshold_p_error=0.02,
         n_trials=2000,
     )
 
@@ -163,7 +164,14 @@ def measured(
     flux = Flux(
         best=Measured(value=best, error=1e-12, unit=FLUX),
         n_signal_corrected=Measured(value=0.95 * n, error=20.0),
-        interval=Interval(low=0.78 * best, high=1.25 * best + (2e-12 if best == 0.0 else 0.0), level=0.68, unit=FLUX),
+        interval=Interval(
+            low=0.78 * best,
+            low_error=2e-13,
+            high=1.25 * best + (2e-12 if best == 0.0 else 0.0),
+            high_error=3e-13,
+            level=0.68,
+            unit=FLUX,
+        ),
         upper_limit_90=Measured(value=1.4 * best + 9e-12, error=3e-13, unit=FLUX),
         convention="E^2 dN/dE at 100 TeV, per flavour, nu + nubar, whole sky",
         n_trials=1500,

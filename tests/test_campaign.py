@@ -311,7 +311,17 @@ def test_the_table_holds_published_and_ours_and_ends_in_the_core_hours_of_both(f
     assert first.trials is not None
     assert first.ours > first.error > 0
     assert first.trials >= 1000
-    assert rows["template:pi0: sensitivity, 90 %"].published == pytest.approx(5.98)
+    assert first.difference == pytest.approx((first.ours - 1.26e-6) / first.error)
+    reach = rows["template:pi0: sensitivity, 90 %"]
+    assert reach.published == pytest.approx(5.98)
+    assert (reach.difference, reach.difference_of) == (pytest.approx((reach.ours - 5.98) / reach.error), "ours")
+    assert reach.cells()[3].endswith("σ of our error")
+    assert rows["template:pi0: best-fit flux"].difference_of == "both"
+    half = rows["template:pi0: 68 % interval, upper half-width"]
+    assert half.error > 0
+    assert half.difference is None
+    own = rows["template:pi0: local p-value of the fit, TS " + next(iter(rows)).partition("TS ")[2]]
+    assert own.difference is None  # of another sky than the published one
     assert rows["template:pi0: fitted n_s 748 after the bias correction"].published == 671.1
     assert rows["template:pi0: 68 % interval, upper half-width"].published == pytest.approx(5.3)
     assert rows["template:pi0: 68 % interval, lower half-width"].published == pytest.approx(4.9)

@@ -364,13 +364,18 @@ def test_differences_by_hand() -> None:
     one = measured(*RESULTS[0])
     unit = one.flux.best.unit
     best = Measured(value=31.8e-12, error=1e-12, unit=unit)
-    ends = Interval(low=25.8e-12, high=40e-12, level=0.68, unit=unit)
+    ends = Interval(low=25.8e-12, low_error=1e-13, high=40e-12, high_error=1e-13, level=0.68, unit=unit)
     flux = one.flux.model_copy(update={"best": best, "interval": ends})
-    lines = _compare.compare(one.model_copy(update={"flux": flux}))
+    fitted = one.fitted.model_copy(update={"n_signal": 990.0})
+    lines = _compare.compare(one.model_copy(update={"flux": flux, "fitted": fitted}))
     # (31.8 - 21.8) / sqrt(6.0^2 + 5.3^2) = 1.249
     assert line(lines, "best-fit flux").difference == "+1.2σ"
-    assert line(lines, "signal events").difference == "−0.9 %"  # 741 / 748
-    assert line(lines, "sensitivity").difference == "−1.3 %"  # 5.90 / 5.98
+    # 990 - 748 events over (31.8 - 25.8) x 30.96 of them: the lower half of the interval, as events
+    assert line(lines, "signal events").difference == "+1.3σ of our error"
+    assert line(lines, "sensitivity").difference == "−0.8σ of our error"  # (5.90 - 5.98) / 0.1
+    assert line(lines, "sensitivity").ours == "5.90 ± 0.10"
+    assert line(lines, "TS").difference == "–"  # without an error of ours there is no difference
+    assert not any("%" in one.difference for one in lines)
     assert line(lines, "local significance").ours == "4.40σ"  # of p = 0.5 exp(-22.9 / 2)
     assert line(lines, "local significance").difference == "−0.3σ"
     assert line(lines, "best-fit flux").published == "21.8\u00a0+5.3 −4.9"
@@ -394,7 +399,7 @@ def test_the_bias_corrected_number_stands_beside_the_published_one() -> None:
     one = measured(*RESULTS[0])
     flux = one.flux.model_copy(update={"n_signal_corrected": Measured(value=671.1, error=3.0)})
     found = line(_compare.compare(one.model_copy(update={"flux": flux})), "n_s, bias corrected")
-    assert (found.ours, found.published, found.difference) == ("671.1", "671.1", "+0.0 %")
+    assert (found.ours, found.published, found.difference) == ("671.1", "671.1", "+0.0σ of our error")
 
 
 def test_a_number_that_is_not_there_has_its_reason(spoilt: Path) -> None:

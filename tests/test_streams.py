@@ -83,6 +83,15 @@ def test_numbers_of_problems_are_not_those_of_a_run():
     assert seed_of(0, Stream.PILOT) == streams.OF_PROBLEMS
 
 
+def test_no_stream_of_a_twin_meets_another():
+    """A twin has a seed of its own with every stream; a hundred of them beside the sample."""
+    known = set(every().values())
+    for k in range(100):
+        mine = {streams.twin(k) + offset for offset in every().values()}
+        assert not mine & known
+        known |= mine
+
+
 def test_the_signals_of_the_hypotheses_of_one_trial_differ():
     drawn = {_generator(5, 3, j).random(4).tobytes() for j in range(MOST_HYPOTHESES)}
     assert len(drawn) == MOST_HYPOTHESES

@@ -44,6 +44,9 @@ def injections(reach=7.0, per_strength=250, seed=23):
     return trials.injection_trials(problem(), seed, 0, per_strength * len(grid), grid)
 
 
+at = trials.known_threshold
+
+
 # --- one trial ---------------------------------------------------------------------------------------------------
 
 
@@ -394,7 +397,7 @@ def test_the_bias_factor_turns_the_median_fit_into_what_was_injected():
 
 def test_the_sensitivity_agrees_with_direct_counting_at_its_answer():
     rows, median = injections(), float(np.median(plain()[:, 0]))
-    found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=median, fraction=0.9)
+    found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=at(median), fraction=0.9)
     assert found.error < 0.12 * found.n_signal
     direct = trials.injection_trials(problem(), 71, 0, 1500, (found.n_signal,))
     hit = (direct[:, 1] > median).mean()
@@ -404,7 +407,7 @@ def test_the_sensitivity_agrees_with_direct_counting_at_its_answer():
 
 def test_the_discovery_potential_agrees_with_direct_counting_at_its_answer():
     rows = injections()
-    found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=16.0, fraction=0.5)
+    found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=at(16.0), fraction=0.5)
     direct = trials.injection_trials(problem(), 72, 0, 1000, (found.n_signal,))
     slope = norm.pdf(0.0) / float(spread()[0])
     assert (direct[:, 1] > 16.0).mean() == pytest.approx(
@@ -417,7 +420,7 @@ def test_stated_errors_of_a_strength_cover():
     strengths = np.tile(np.concatenate([np.arange(0, 4.1, 0.5), np.arange(5, 7.1)]), 60)
     for _ in range(150):
         ts = np.maximum(strengths + rng.standard_normal(len(strengths)), 0.0) ** 2
-        found = trials.strength_for(strengths, ts, threshold=25.0, fraction=0.5)
+        found = trials.strength_for(strengths, ts, threshold=at(25.0), fraction=0.5)
         pulls.append((found.n_signal - 5.0) / found.error)
     # Gaussian experiments of unit width: the fraction is Phi(n - 5), exactly of the fitted form.
     assert abs(np.mean(pulls)) < 0.35
@@ -428,7 +431,7 @@ def test_stated_errors_of_a_strength_cover():
 def test_a_strength_outside_the_injected_range_is_refused(threshold, where):
     rows = injections()
     with pytest.raises(PrecisionError, match=where):
-        trials.strength_for(rows[:, 0], rows[:, 1], threshold=threshold, fraction=0.9)
+        trials.strength_for(rows[:, 0], rows[:, 1], threshold=at(threshold), fraction=0.9)
 
 
 def test_injection_strengths_start_at_zero_and_reach_as_far_as_asked():

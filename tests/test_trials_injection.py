@@ -224,9 +224,10 @@ def test_discovery_potentials_of_gaussian_experiments_are_their_sigma_and_errors
     for _ in range(40):
         background = tilted_background(rng)
         ts = np.maximum(strengths + rng.standard_normal(len(strengths)), 0.0) ** 2
-        found = [trials.discovery_potential(strengths, ts, *background, sigma=s) for s in (3.0, 5.0, 7.0)]
-        assert [f.threshold_ts for f in found] == pytest.approx([9.0, 25.0, 49.0], rel=0.05)
-        pulls.append([(f.n_signal - f.sigma) / f.error for f in found])
+        thresholds = [trials.sigma_threshold(*background, s) for s in (3.0, 5.0, 7.0)]
+        assert [one.ts for one in thresholds] == pytest.approx([9.0, 25.0, 49.0], rel=0.05)
+        found = [trials.strength_for(strengths, ts, threshold=one, fraction=0.5) for one in thresholds]
+        pulls.append([(f.n_signal - s) / f.error for f, s in zip(found, (3.0, 5.0, 7.0), strict=True)])
     assert np.abs(np.mean(pulls, axis=0)).max() < 0.5
     assert ((np.std(pulls, axis=0) > 0.7) & (np.std(pulls, axis=0) < 1.3)).all()
 
@@ -236,8 +237,9 @@ def test_the_error_of_a_discovery_potential_holds_that_of_a_rough_threshold():
     strengths = np.tile(np.arange(0.0, 6.1, 0.5), 150)
     ts = np.maximum(strengths + rng.standard_normal(len(strengths)), 0.0) ** 2
     for _ in range(40):
-        found.append(trials.discovery_potential(strengths, ts, *tilted_background(rng, 300), sigma=3.0))
-    fit = trials.strength_for(strengths, ts, threshold=9.0, fraction=0.5).error
+        threshold = trials.sigma_threshold(*tilted_background(rng, 300), 3.0)
+        found.append(trials.strength_for(strengths, ts, threshold=threshold, fraction=0.5))
+    fit = trials.strength_for(strengths, ts, threshold=trials.known_threshold(9.0), fraction=0.5).error
     stated = np.sqrt(np.mean([f.error**2 for f in found]) - fit**2)
     assert stated == pytest.approx(np.std([f.n_signal for f in found]), rel=0.35)
 
@@ -247,33 +249,36 @@ def test_the_median_significance_of_gaussian_experiments_is_their_mean_and_error
     for _ in range(60):
         background = tilted_background(rng)
         found = [
-            trials.median_significance(np.maximum(m + rng.standard_normal(300), 0.0) ** 2, *background)
+            trials.median_significance(np.maximum(m + rng.standard_normal(300), 0.0) ** 2, background)
             for m in (1.0, 3.0, 6.0)
         ]
         pulls.append([(f.sigma - m) / f.error for f, m in zip(found, (1.0, 3.0, 6.0), strict=True)])
     assert np.abs(np.mean(pulls, axis=0)).max() < 0.5
     assert ((np.std(pulls, axis=0) > 0.7) & (np.std(pulls, axis=0) < 1.3)).all()
-    assert trials.median_significance(np.array([0.0, 0.0, 3.0]), *background) == trials.Significance(0.0, 0.0, 0.0)
+    none, some = np.array([0.0, 0.0, 0.0]), np.array([0.0, 0.0, 3.0])
+    assert trials.median_significance(none, background) == trials.Significance(0.0, 0.0, 0.0)
+    assert trials.median_significance(some, background).sigma == 0.0
+    assert trials.median_significance(some, background).error > 0.5  # the next of three is at 1.7 sigma
 
 
 def test_the_median_experiment_at_the_discovery_potential_has_that_significance():
     prepared, rows = problem(), injections()
     background = trials.scramble_trials(prepared, 61, 0, 3000, trials.choose_tilts(prepared, 18.0))
-    found = trials.discovery_potential(rows[:, 0], rows[:, 1], background[:, 0], background[:, 3], sigma=3.0)
+    threshold = trials.sigma_threshold(background[:, 0], background[:, 3], 3.0)
+    found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=threshold, fraction=0.5)
     direct = trials.injection_trials(prepared, 62, 0, 1000, (found.n_signal,))[:, 1]
-    median = trials.median_significance(direct, background[:, 0], background[:, 3])
+    median = trials.median_significance(direct, (background[:, 0], background[:, 3]))
     assert median.sigma == pytest.approx(3.0, abs=3.5 * np.hypot(median.error, found.error / deviation()))
 
 
 def test_what_the_background_does_not_reach_is_refused():
     background = np.maximum(np.random.default_rng(1).standard_normal(2000), 0.0) ** 2, np.zeros(2000)
-    strengths, ts = np.tile(np.arange(9.0), 50), np.tile(np.arange(9.0), 50) ** 2
     with pytest.raises(PrecisionError, match="effective trials"):
-        trials.discovery_potential(strengths, ts, *background, sigma=5.0)
+        trials.sigma_threshold(*background, 5.0)
     with pytest.raises(PrecisionError, match="effective trials"):
-        trials.median_significance(np.full(9, 25.0), *background)
+        trials.median_significance(np.full(9, 25.0), background)
     with pytest.raises(InputError, match="up to 10"):
-        trials.discovery_potential(strengths, ts, *background, sigma=-1.0)
+        trials.sigma_threshold(*background, -1.0)
 
 
 # --- intervals of Gaussian experiments --------------------------------------------------------------------------------
@@ -294,7 +299,7 @@ def test_intervals_are_those_of_feldman_and_cousins():
     for z, low, high in ((-3, 0, 0.26), (-2, 0, 0.40), (-1, 0, 0.81), (0, 0, 1.64), (1, 0, 2.64), (2, 0.58, 3.64)):
         data = gaussian_terms(z)
         found = trials.interval(data, maximise(data).ts, *gaussian_trials(), stretch=1.0, level=0.9)
-        assert np.array(found) / WIDTH == pytest.approx([low, high], abs=0.025)
+        assert np.array([found.low, found.high]) / WIDTH == pytest.approx([low, high], abs=0.025)
 
 
 def test_critical_values_from_few_trials_cover_at_every_strength():
@@ -327,11 +332,12 @@ def test_where_most_experiments_fit_zero_the_interval_covers_zero_more_often():
 def test_an_interval_that_leaves_out_zero_begins_above_it():
     n_injected, tau = gaussian_trials()
     data = gaussian_terms(0.6)  # above the critical value at zero, below that of small strengths
-    low, high = trials.interval(data, maximise(data).ts, n_injected, tau, stretch=1.0, level=0.68)
+    found = trials.interval(data, maximise(data).ts, n_injected, tau, stretch=1.0, level=0.68)
+    low, high = found.low, found.high
     assert 0.0 < low < 0.3 * WIDTH
     assert high == pytest.approx(1.6 * WIDTH, rel=0.02)
     data = gaussian_terms(0.4)
-    assert trials.interval(data, maximise(data).ts, n_injected, tau, stretch=1.0, level=0.68)[0] == 0.0
+    assert trials.interval(data, maximise(data).ts, n_injected, tau, stretch=1.0, level=0.68).low == 0.0
 
 
 def test_strengths_beyond_the_end_of_the_likelihood_are_never_excluded():
@@ -360,7 +366,7 @@ def test_both_constructions_agree_far_from_zero_and_the_likelihood_interval_cove
     data = gaussian_terms(4.5)
     neyman = trials.interval(data, maximise(data).ts, *gaussian_trials(), stretch=1.0, level=0.68)
     wilks = trials.likelihood_interval(data, maximise(data), stretch=1.0, level=0.68)
-    assert np.array(neyman) / WIDTH == pytest.approx(np.array(wilks) / WIDTH, abs=0.02)
+    assert np.array([neyman.low, neyman.high]) / WIDTH == pytest.approx(np.array(wilks) / WIDTH, abs=0.02)
     # With the critical value of a chi-square a bounded Gaussian is covered in 84 per cent at 0.
     assert bounded_coverage(chi2.ppf(0.68, 1), 1e-9) == pytest.approx(0.84, abs=1e-3)
     assert bounded_coverage(chi2.ppf(0.68, 1), 3.0) == pytest.approx(0.68, abs=2e-3)
@@ -373,6 +379,34 @@ def test_a_likelihood_that_ends_too_early_gives_no_interval():
     best = maximise(data)
     with pytest.raises(PrecisionError, match="ends at"):
         trials.likelihood_interval(data, FitResult(best.ts, best.n_signal, 2.7, True), stretch=1.0, level=1 - 1e-15)
+
+
+def test_the_errors_of_the_ends_of_an_interval_cover():
+    """Against the spread over independent trials; the quoted errors hold what smoothing may take away too."""
+    rng, found = np.random.default_rng(31), {z: [] for z in (2.2, 0.9, -0.5)}
+    for _ in range(60):
+        n_injected = np.tile(STEPS * WIDTH, 100)
+        tau = gaussian_tau(n_injected, rng)
+        for z, ends in found.items():
+            data = gaussian_terms(z)
+            ends.append(trials.interval(data, maximise(data).ts, n_injected, tau, stretch=1.0, level=0.68))
+    for z, ends in found.items():
+        for low, error in (("low", "low_error"), ("high", "high_error")):
+            values, errors = (np.array([getattr(one, name) for one in ends]) for name in (low, error))
+            if z < 1 and low == "low":  # at 0, and close to it, an end has no normal spread
+                assert (values < 0.4 * WIDTH).all()
+                continue
+            ratio = values.std(ddof=1) / np.sqrt(np.mean(errors**2))
+            assert 0.65 < ratio < 1.3, (z, low, ratio)
+
+
+def test_an_end_whose_trials_do_not_tell_its_error_says_why():
+    n_injected, tau = (a[gaussian_trials()[0] <= 4.0 * WIDTH] for a in gaussian_trials())
+    few = np.arange(len(tau)) % 400 < 4
+    data = gaussian_terms(2.97)  # its upper end is at 3.98 of the 4 standard deviations injected
+    found = trials.interval(data, maximise(data).ts, n_injected[few], tau[few], stretch=1.0, level=0.68)
+    assert found.low_error is None
+    assert "wider range" in found.why
 
 
 # --- coverage with events ---------------------------------------------------------------------------------------------
@@ -591,9 +625,12 @@ def test_potentials_and_medians_say_why_a_number_is_missing():
     assert three.flux.value == pytest.approx(three.n_signal.value / fluxes.prepared_events_per_flux(problem()))
     assert isinstance(nine, Unknown)
     assert "effective trials" in nine.reason
-    medians = medians_of(background, injected)
+    medians = medians_of(injected, background)
     assert [m.n_signal for m in medians] == np.unique(strengths).tolist()
     assert medians[10].sigma.value == pytest.approx(5.0, abs=5 * medians[10].sigma.error)
+    # Plain scrambles know small TS better: the smallest error of all serves, and none may lack all.
+    plain = background.isel(trial=np.argsort(ts)[:400]).assign(log_weight=("trial", np.full(400, 9.0)))
+    assert medians_of(injected, plain, background)[10] == medians[10]
     assert reach_ts(5.0) == 34.0
     assert reach_strength(7.0) > 7.0
 

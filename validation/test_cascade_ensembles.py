@@ -47,7 +47,7 @@ def test_the_pi0_sensitivity_is_the_published_one(pi0, plain, capsys):
     # Strengths around the answer, and two that hold the fit at both ends.
     sd = float(trials.uncertainty(pi0)[0])
     rows = trials.injection_trials(pi0, 3, 0, N_INJECTED, tuple(s * sd for s in (0.3, 0.8, 1.1, 1.3, 1.5, 2.2)))
-    found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=float(np.median(plain)), fraction=0.9)
+    found = trials.strength_for(rows[:, 0], rows[:, 1], threshold=trials.threshold(plain, trials.MEDIAN), fraction=0.9)
     per_flux = fluxes.prepared_events_per_flux(pi0)
     with capsys.disabled():
         print(f"\npi0 sensitivity {found.n_signal / per_flux:.3g} +- {found.error / per_flux:.2g}, published 5.98e-12")

@@ -160,13 +160,13 @@ def test_systematics_widen_the_interval_of_the_published_result(pi0, spread, str
 def test_conditional_injection_differs_from_plain_injection_by_the_bias(run, spread, capsys):
     steps = tuple(s * spread for s in (0.3, 0.8, 1.1, 1.3, 1.5, 2.2))
     kinds = {"plain": "injection_trials", "conditional": "conditional_trials"}
-    median_ts = float(np.median(run("scramble_trials", 35, 4000)[:, 0]))
+    median = trials.threshold(run("scramble_trials", 35, 4000)[:, 0], trials.MEDIAN)
     sensitivity, deep, fits = {}, {}, {}
     for name, kind in kinds.items():
         rows = run(kind, 36, 7200, steps)
-        sensitivity[name] = trials.strength_for(rows[:, 0], rows[:, 1], threshold=median_ts, fraction=0.9)
+        sensitivity[name] = trials.strength_for(rows[:, 0], rows[:, 1], threshold=median, fraction=0.9)
         rows = run(kind, 37, 3000, tuple(s * spread for s in (4.0, 5.0, 6.0, 7.0)))
-        deep[name] = trials.strength_for(rows[:, 0], rows[:, 1], threshold=25.0, fraction=0.5)
+        deep[name] = trials.strength_for(rows[:, 0], rows[:, 1], threshold=trials.known_threshold(25.0), fraction=0.5)
         fits[name] = trials.bias_curve(rows[:, 0], rows[:, 2]).fitted(TRUTH)
     ratios = []
     for found in (sensitivity, deep, fits):

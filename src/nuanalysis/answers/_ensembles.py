@@ -76,6 +76,21 @@ def scrambles(problem: Problem, n: int, reach_ts: float, bench: Bench) -> xr.Dat
     return run((problem,), Scrambles(seed_of(problem.seed, Stream.SCRAMBLES), n, tilts), bench)
 
 
+def plain_scrambles(problem: Problem, n: int, bench: Bench) -> xr.Dataset:
+    """Scrambles that are not tilted, for the background median: a mixture for far tails holds a twentieth of them."""
+    return run((problem,), Scrambles(seed_of(problem.seed, Stream.PLAIN_SCRAMBLES), n), bench)
+
+
+def median_of(plain: xr.Dataset) -> trials.Threshold:
+    """The TS that half of the plain scrambles exceed."""
+    return trials.threshold(plain["ts"].values, trials.MEDIAN)
+
+
+def sigma_threshold(background: xr.Dataset, sigma: float) -> trials.Threshold:
+    """The TS of a local significance from weighted trials.  Raises PrecisionError where they do not reach it."""
+    return trials.sigma_threshold(background["ts"].values, background["log_weight"].values, sigma)
+
+
 def columns_of(found: xr.Dataset, n: int) -> tuple[Floats, Floats]:
     """TS (trial, hypothesis) and log-weight (trial,) of correlated scrambles."""
     names = [f"ts_{k}" for k in range(n)] if n > 1 else ["ts"]
@@ -137,8 +152,14 @@ def together_ensemble(problems: tuple[Problem, ...], seen: Floats, wanted: Wante
 
 def injections(problem: Problem, n: int, reach: float, bench: Bench, systematics: Systematics = NONE) -> xr.Dataset:
     """Injection trials from 0 to ``reach`` standard deviations of n_s."""
+    return injections_at(problem, n, trials.injection_grid(problem.prepared, reach), bench, systematics)
+
+
+def injections_at(
+    problem: Problem, n: int, means: tuple[float, ...], bench: Bench, systematics: Systematics = NONE
+) -> xr.Dataset:
+    """Injection trials of these mean events."""
     stretch = round(trials.bias_factor(problem.prepared), 3)
-    means = trials.injection_grid(problem.prepared, reach)
     plan = Injections(seed_of(problem.seed, Stream.INJECTIONS), n, means, stretch, systematics)
     return run((problem,), plan, bench)
 
@@ -160,7 +181,7 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
     is doubled, up to three times, where the strongest skies do not reach.
     """
     reach = reach_strength(sigma)
-    threshold = quantile_of(background, float(scipy.special.ndtr(-sigma)))
+    threshold = quantile_of(background, sigma)
     found = injections(problem, n, reach, bench)
     for _ in range(_DOUBLINGS):
         injected = found["n_injected"].values
@@ -177,9 +198,10 @@ def spread_of(problem: Problem) -> float:
     return float(trials.uncertainty(problem.prepared)[trials.flux_node(problem.prepared)])
 
 
-def quantile_of(background: xr.Dataset, upper: float) -> float:
-    """The TS that a share ``upper`` of weighted background trials has beyond it."""
-    return trials.weighted_quantile(background["ts"].values, background["log_weight"].values, upper)
+def quantile_of(background: xr.Dataset, sigma: float) -> float:
+    """The TS of a local significance without its error, to place trials by, however few there are."""
+    p = float(scipy.special.ndtr(-sigma))
+    return trials.weighted_quantile(background["ts"].values, background["log_weight"].values, p)
 
 
 def chance_of(background: xr.Dataset, ts: float, *, precision: float = math.inf) -> Chance:

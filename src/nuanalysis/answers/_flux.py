@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import or_reason, quantile_of
+from nuanalysis.answers._ensembles import or_reason, sigma_threshold
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import PrecisionError
@@ -63,14 +63,17 @@ class Flux(Record):
 class Strength(Record):
     """A signal strength that a search reaches, as mean events and as flux.
 
-    threshold_p_error : relative error of the p-value of the threshold, where that is far in the tail.
+    The errors hold those of the experiments and of the threshold.  threshold_p_error : relative error of the share of
+    background beyond the threshold; null for a TS that is given.
     """
 
     n_signal: Measured = shown("mean signal events", short="n_s")
     flux: Measured = shown("flux")
     in_models: Measured | None = shown("in units of the model", None)
-    threshold_ts: float = shown("TS that it lifts the experiments above", form=".2f")
-    threshold_p_error: float | None = shown("relative error of the p-value of that TS", None, form=".2g", hidden=True)
+    threshold_ts: Measured = shown("TS that it lifts the experiments above")
+    threshold_p_error: float | None = shown(
+        "relative error of the share of background beyond that TS", None, form=".2g", hidden=True
+    )
     n_trials: int = shown("pseudo-experiments", hidden=True)
 
     def words(self, form: str = "") -> str:
@@ -81,14 +84,21 @@ class Strength(Record):
         return self.flux.cell()
 
 
-def as_strength(
-    problem: Problem,
-    found: trials.Strength | trials.Potential,
-    threshold: float,
-    injected: xr.Dataset,
-    relative: float | None = None,
-) -> Strength:
-    """Mean events with their error as a strength."""
+def strength_for(injected: xr.Dataset, threshold: trials.Threshold, fraction: float) -> trials.Strength:
+    """Mean events that lift a fraction of injected skies above a threshold.  Raises PrecisionError beyond them."""
+    n_injected, ts = injected["n_injected"].values, injected["ts"].values
+    return trials.strength_for(n_injected, ts, threshold=threshold, fraction=fraction)
+
+
+def strength_above(
+    problem: Problem, injected: xr.Dataset, threshold: trials.Threshold | Unknown, fraction: float
+) -> Strength | Unknown:
+    """The strength that lifts a fraction of the experiments above a threshold, or why the trials do not tell."""
+    if isinstance(threshold, Unknown):
+        return threshold
+    found = or_reason(strength_for, injected, threshold, fraction)
+    if isinstance(found, Unknown):
+        return found
     per_flux, model = fluxes.prepared_events_per_flux(problem.prepared), fluxes.model_flux(problem.hypothesis)
     events = Measured(value=found.n_signal, error=found.error)
     flux = events.over(per_flux, fluxes.UNIT)
@@ -96,41 +106,37 @@ def as_strength(
         n_signal=events,
         flux=flux,
         in_models=flux.over(model, MODEL) if model else None,
-        threshold_ts=threshold,
-        threshold_p_error=relative,
+        threshold_ts=Measured(value=threshold.ts, error=threshold.error),
+        threshold_p_error=threshold.p_error / threshold.p if threshold.n_trials else None,
         n_trials=injected.sizes["trial"],
     )
 
 
-def strength_for(injected: xr.Dataset, threshold: float, fraction: float) -> trials.Strength:
-    """Mean events that lift a fraction of injected skies above a threshold.  Raises PrecisionError beyond them."""
-    n_injected, ts = injected["n_injected"].values, injected["ts"].values
-    return trials.strength_for(n_injected, ts, threshold=threshold, fraction=fraction)
-
-
-def potential_for(background: xr.Dataset, injected: xr.Dataset, sigma: float) -> trials.Potential:
-    """Mean events at which half of the skies reach a local significance.  Raises PrecisionError."""
-    found = (injected["n_injected"], injected["ts"], background["ts"], background["log_weight"])
-    return trials.discovery_potential(*(column.values for column in found), sigma=sigma)
-
-
-def strength_above(problem: Problem, injected: xr.Dataset, threshold: float, fraction: float) -> Strength | Unknown:
-    """The strength that lifts a fraction of the experiments above a threshold, or why the injections do not tell."""
-    found = or_reason(strength_for, injected, threshold, fraction)
-    return found if isinstance(found, Unknown) else as_strength(problem, found, threshold, injected)
-
-
-def sensitivity_of(problem: Problem, background: xr.Dataset, injected: xr.Dataset) -> Strength | Unknown:
+def sensitivity_of(problem: Problem, median: trials.Threshold, injected: xr.Dataset) -> Strength | Unknown:
     """The strength that lifts 90 % of the experiments above the background median, or why there is none."""
-    return strength_above(problem, injected, quantile_of(background, 0.5), 0.9)
+    return strength_above(problem, injected, median, 0.9)
+
+
+def potential_of(problem: Problem, background: xr.Dataset, injected: xr.Dataset, sigma: float) -> Strength | Unknown:
+    """The strength at which half of the experiments reach a local significance, or why there is none."""
+    return strength_above(problem, injected, or_reason(sigma_threshold, background, sigma), 0.5)
 
 
 def _interval(data: Terms, held: FitResult, node: int, per_flux: float, injected: xr.Dataset) -> Interval:
     """The 68 % interval that these trials give, as flux.  Raises PrecisionError where they give none."""
     n_injected, tau = injected["n_injected"].values, injected["tau"].values
     stretch = float(injected.attrs["stretch"])
-    low, high = trials.interval(data, held.ts, n_injected, tau, stretch=stretch, level=0.68, node=node)
-    return Interval(low=low / per_flux, high=high / per_flux, level=0.68, unit=fluxes.UNIT)
+    found = trials.interval(data, held.ts, n_injected, tau, stretch=stretch, level=0.68, node=node)
+    why = Unknown(reason=found.why)
+    low_error, high_error = (why if one is None else one / per_flux for one in (found.low_error, found.high_error))
+    return Interval(
+        low=found.low / per_flux,
+        high=found.high / per_flux,
+        low_error=low_error,
+        high_error=high_error,
+        level=0.68,
+        unit=fluxes.UNIT,
+    )
 
 
 def turned_back(curve: trials.BiasCurve, n_signal: float) -> Measured:
@@ -152,13 +158,13 @@ def flux_of(
     problem: Problem,
     data: Terms,
     ts: float,
-    background: xr.Dataset,
+    median: trials.Threshold,
     injected: xr.Dataset,
     varied: xr.Dataset | None = None,
 ) -> Flux:
     """Best-fit flux, intervals and 90 % upper limit.
 
-    ts : of the fit.  A flux is that of one spectrum: the index is held at the quoted one.
+    ts : of the fit; median : of background.  A flux is that of one spectrum: the index is held at the quoted one.
     varied : injection trials with systematics, for the interval that holds them.
     """
     per_flux = fluxes.prepared_events_per_flux(problem.prepared)
@@ -168,7 +174,7 @@ def flux_of(
     best = corrected.over(per_flux, fluxes.UNIT)
     interval_of = partial(_interval, data, held, node, per_flux)
     interval = or_reason(interval_of, injected)
-    strength = strength_above(problem, injected, max(ts, quantile_of(background, 0.5)), 0.9)
+    strength = strength_above(problem, injected, median.at_least(ts), 0.9)
     limit = strength if isinstance(strength, Unknown) else strength.flux
     in_models = None
     if model := fluxes.model_flux(problem.hypothesis):

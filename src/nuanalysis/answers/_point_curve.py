@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers._ensembles import REACH_TS, or_reason, quantile_of, scrambles, spread_of
-from nuanalysis.answers._flux import Energies, energies_of, potential_for, strength_for
+from nuanalysis.answers._ensembles import REACH_TS, or_reason, quantile_of, scrambles, sigma_threshold, spread_of
+from nuanalysis.answers._flux import Energies, energies_of, strength_for
 from nuanalysis.answers._question import direction, pose
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -80,31 +80,21 @@ class PointTrials:
     energies: Energies
 
     @property
-    def median(self) -> float:
-        """Median TS of background skies."""
-        return _quantile(self.plain, 0.5)
+    def median(self) -> trials.Threshold:
+        """The TS that half of the background skies exceed."""
+        return trials.threshold(self.plain, trials.MEDIAN)
 
-    def strength(self, threshold: float) -> trials.Strength:
+    def strength(self, threshold: trials.Threshold) -> trials.Strength:
         """Mean events that lift 90 % of the skies above a TS.  Raises PrecisionError beyond what was injected."""
         return strength_for(self.injected, threshold, 0.9)
 
-    def sensitivity(self) -> trials.Strength:
-        """Mean events that lift 90 % of the skies above the background median; its error holds that of the median.
+    def threshold(self, sigma: float) -> trials.Threshold:
+        """The TS of a local significance.  Raises PrecisionError where background trials do not reach it."""
+        return sigma_threshold(self.background, sigma)
 
-        Raises PrecisionError where that lies beyond what was injected.
-        """
-        beyond = (self.plain > self.median).mean(axis=1)
-        error = float(beyond.std(ddof=1) / np.sqrt(len(beyond)))
-        low, here, high = (self.strength(_quantile(self.plain, 0.5 + s * error)) for s in (1.0, 0.0, -1.0))
-        return trials.Strength(here.n_signal, float(np.hypot(here.error, 0.5 * (high.n_signal - low.n_signal))))
-
-    def discovery_potential(self, sigma: float) -> trials.Potential:
+    def discovery_potential(self, sigma: float) -> trials.Strength:
         """The strength at which half of the skies reach a local significance.  Raises PrecisionError."""
-        return potential_for(self.background, self.injected, sigma)
-
-
-def _quantile(plain: Floats, upper: float) -> float:
-    return trials.weighted_quantile(plain.ravel(), np.zeros(plain.size), upper)
+        return strength_for(self.injected, self.threshold(sigma), 0.5)
 
 
 def plain_ts(problem: Problem, n_skies: int) -> Floats:
@@ -135,7 +125,7 @@ def _pilot(
     Strengths rise by factors: the expected standard deviation of n_s may be that of a rare event alone, and far from
     what a typical sky has.
     """
-    deep = quantile_of(background, trials.FIVE_SIGMA)
+    deep, middle = (trials.known_threshold(ts) for ts in (quantile_of(background, 5.0), np.median(plain)))
     for times in _TOPS:
         top = times * max(_TOP_SPREADS * spread_of(problem), _TOP_EVENTS)
         found = _inject(problem, n, top * 2.0 ** (-0.5 * np.arange(13.0)), Stream.CURVE_PILOT, bench)
@@ -143,7 +133,7 @@ def _pilot(
         if isinstance(far, Unknown):
             continue
         few = found.isel(trial=found["n_injected"].values <= far.n_signal / 1.5)
-        near = or_reason(strength_for, few, _quantile(plain, 0.5), 0.9)
+        near = or_reason(strength_for, few, middle, 0.9)
         # A quarter is as usual; it only says where the next injections are placed.
         return found, far.n_signal / 4.0 if isinstance(near, Unknown) else near.n_signal, far.n_signal
     raise PrecisionError(
@@ -257,8 +247,8 @@ class Curve:
 
     def _limit_at(self, node: int, ts: float) -> trials.Strength:
         found, least = self.found[node], self.least[node]
-        if ts > found.median:
-            return found.strength(ts)
+        if ts > found.median.ts:
+            return found.strength(found.median.at_least(ts))
         if isinstance(least, Unknown):
             raise PrecisionError(least.reason)
         return least
@@ -266,18 +256,23 @@ class Curve:
     def line(self, *n_signal: Floats) -> tuple[Floats, ...]:
         """sin(declination) in fine steps, and fluxes at 100 TeV there from events at the nodes, (point,) each.
 
-        n_signal (node,) each: NaN where there is none, which is left out; without any the line is empty.
+        n_signal (node,) each: NaN where there is none.  The line ends at the nodes around it, and is NaN between them.
         """
         at = np.linspace(self.sin_dec[0], self.sin_dec[-1], _FINE)
         per_flux = np.array([self.per_flux(dec) for dec in np.arcsin(at).tolist()])
         shape = np.array([self.shape(dec) for dec in np.arcsin(at).tolist()])
         own = np.array([self.shape(node) for node in self.nodes])
-        lines = []
-        for events in n_signal:
-            y = events / own
-            known = np.isfinite(y)
-            lines.append(np.interp(at, self.sin_dec[known], y[known]) * shape / per_flux if known.any() else y[known])
-        return (at, *lines)
+        return (at, *(_broken_line(at, self.sin_dec, events / own) * shape / per_flux for events in n_signal))
+
+
+def _broken_line(at: Floats, x: Floats, y: Floats) -> Floats:
+    """Straight lines between neighbours that are both known; NaN elsewhere, (point,).  x (node,) rises."""
+    known = np.isfinite(y)
+    if len(x) == 1:
+        return np.full(len(at), y[0])
+    first = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
+    line = np.interp(at, x[known], y[known]) if known.any() else np.full(len(at), np.nan)
+    return np.where(known[first] & known[first + 1], line, np.nan)
 
 
 def fits_of(samples: Samples, plan: Plan, sources: Catalogue, index: float) -> Floats:
@@ -302,7 +297,6 @@ def curves_of(samples: Sequence[Samples], plan: Plan, declinations: tuple[float,
         for k, index in enumerate(plan.indices):
             here = tuple(of_index[k] for of_index in found)
             alone = tuple(c for c in made if c.index == index) if group is groups[-1] and len(groups) > 1 else ()
-            made.append(
-                Curve(group, plan, nodes, index, here, tuple(or_reason(one.sensitivity) for one in here), alone)
-            )
+            least = tuple(or_reason(one.strength, one.median) for one in here)
+            made.append(Curve(group, plan, nodes, index, here, least, alone))
     return made

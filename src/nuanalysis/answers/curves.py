@@ -6,6 +6,7 @@ every source.  Trials are kept, one declination a task: a killed call goes on wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -156,8 +157,8 @@ class Node(Record):
     discovery_potential: PointFlux | Unknown = shown(_DISCOVERY, short="5 sigma")
     n_signal_spread: float = shown("standard deviation of n_s without signal", form=".1f", short="spread of n_s")
     energies: Energies = shown("energies that the sensitivity comes from", hidden=True)
-    background_median: float = shown("median TS of background skies", form=".2f", hidden=True)
-    threshold_ts: float | Unknown = shown("TS of the local 5 sigma threshold", form=".2f", hidden=True)
+    background_median: Measured = shown("median TS of background skies", hidden=True)
+    threshold_ts: Measured | Unknown = shown("TS of the local 5 sigma threshold", hidden=True)
     threshold_p_error: float | Unknown = shown("relative error of its p-value", form=".2g", hidden=True)
     events_per_flux: float = shown("events for a flux of 1 TeV cm-2 s-1", hidden=True)
 
@@ -177,11 +178,11 @@ class PointLimit(Record):
 
 
 class Line(Record):
-    """Fluxes at 100 TeV between the nodes, for drawing; empty where no node has a number."""
+    """Fluxes at 100 TeV between the nodes, for drawing; null beside a node without a number."""
 
     sin_dec: tuple[float, ...] = shown("sin(declination)")
-    sensitivity: tuple[float, ...] = shown(_SENSITIVITY, unit=fluxes.UNIT)
-    discovery_potential: tuple[float, ...] = shown(_DISCOVERY, unit=fluxes.UNIT)
+    sensitivity: tuple[float | None, ...] = shown(_SENSITIVITY, unit=fluxes.UNIT)
+    discovery_potential: tuple[float | None, ...] = shown(_DISCOVERY, unit=fluxes.UNIT)
 
 
 class PointCurve(Record):
@@ -209,8 +210,8 @@ class PointCurve(Record):
             np.array([_numbers(node.sensitivity) for node in self.nodes]),
             np.array([_numbers(node.discovery_potential) for node in self.nodes]),
             np.array(line.sin_dec),
-            np.array(line.sensitivity),
-            np.array(line.discovery_potential),
+            np.array(line.sensitivity, dtype=np.float64),
+            np.array(line.discovery_potential, dtype=np.float64),
             np.array([(np.sin(np.radians(one.at.dec_deg)), _numbers(one.limit)[0]) for one in self.limits]),
         )
 
@@ -257,6 +258,19 @@ class CurvesAnswer(Answer):
         limits = store.table_ecsv(table(rows, self.provenance, **self.about()))
         return {f"limits{mark(self.provenance.origin)}.ecsv": limits}
 
+    def _missing(self) -> str:
+        """What is said of declinations without a number; '' where there are none."""
+        said = [
+            f" E^-{one.index:g}, {one.provenance.sample}, declination {node.dec_deg:g} deg: no {what}, "
+            + found.reason.rstrip(".")
+            for one in self.curves
+            for node in one.nodes
+            for what, found in (("sensitivity", node.sensitivity), ("discovery potential", node.discovery_potential))
+            if isinstance(found, Unknown)
+        ]
+        head = " Crosses at the foot mark declinations without a number; the curve is broken there."
+        return f"{head}{';'.join(said)}." if said else ""
+
     def drawn(self) -> tuple[Drawn, ...]:
         origin = self.provenance.origin
         figure = declination_figure([one.drawing() for one in self.curves], origin=origin)
@@ -273,15 +287,13 @@ class CurvesAnswer(Answer):
             f"{self.provenance.seed}, {self.n_trials} scrambles and {self.n_injections} injected skies at each "
             "declination marked; bars are statistical errors. Between marks the number of events is interpolated and "
             "divided by the acceptance, which jumps where the released effective area does. The right ascension of "
-            "the source does not matter." + (limits if self.sources else "")
+            "the source does not matter." + self._missing() + (limits if self.sources else "")
         )
         alt = f"Fluxes of point sources. {self.headline()[0]} {said}"
         return (Drawn(figure, Sidecar(f"curves{mark(origin)}", alt, caption, origin, "other")),)
 
 
-def point_flux(
-    found: trials.Strength | trials.Potential | Unknown, per_flux: float, index: float
-) -> PointFlux | Unknown:
+def point_flux(found: trials.Strength | Unknown, per_flux: float, index: float) -> PointFlux | Unknown:
     """Mean events with their error as fluxes of a power law; what is not known remains so."""
     if isinstance(found, Unknown):
         return found
@@ -290,10 +302,14 @@ def point_flux(
     return PointFlux(n_signal=n_signal, flux=flux, flux_1_tev=flux.times(100.0 ** (index - 2.0), fluxes.UNIT))
 
 
+def _measured(threshold: trials.Threshold | Unknown) -> Measured | Unknown:
+    return threshold if isinstance(threshold, Unknown) else Measured(value=threshold.ts, error=threshold.error)
+
+
 def node_of(curve: Curve, k: int, declination: float) -> Node:
     """A node of a curve; declination in deg."""
     found = curve.found[k]
-    far = or_reason(found.discovery_potential, SIGMA)
+    far, threshold = or_reason(found.discovery_potential, SIGMA), or_reason(found.threshold, SIGMA)
     return Node(
         sample=curve.samples.name,
         origin=curve.samples.origin,
@@ -303,9 +319,9 @@ def node_of(curve: Curve, k: int, declination: float) -> Node:
         discovery_potential=point_flux(far, found.per_flux, curve.index),
         n_signal_spread=found.spread,
         energies=found.energies,
-        background_median=found.median,
-        threshold_ts=far if isinstance(far, Unknown) else far.threshold_ts,
-        threshold_p_error=far if isinstance(far, Unknown) else far.p_relative_error,
+        background_median=Measured(value=found.median.ts, error=found.median.error),
+        threshold_ts=_measured(threshold),
+        threshold_p_error=threshold if isinstance(threshold, Unknown) else threshold.p_error / threshold.p,
         events_per_flux=found.per_flux,
     )
 
@@ -333,7 +349,8 @@ def _point_curve(curve: Curve, declinations: tuple[float, ...], sources: Catalog
     nodes = tuple(node_of(curve, k, dec) for k, dec in enumerate(declinations))
     found = ((node.sensitivity, node.discovery_potential) for node in nodes)
     events = np.array([[one.n_signal.value if isinstance(one, PointFlux) else np.nan for one in row] for row in found])
-    sin_dec, near, far = (tuple(line.tolist()) for line in curve.line(*events.T))
+    sin_dec, *lines = (line.tolist() for line in curve.line(*events.T))
+    near, far = (tuple(None if math.isnan(flux) else flux for flux in line) for line in lines)
     listed = sources.sources if sources else ()
     limits = [limit_at(curve, source, fit) for source, fit in zip(listed, fits, strict=True)]
     return PointCurve(
@@ -342,5 +359,5 @@ def _point_curve(curve: Curve, declinations: tuple[float, ...], sources: Catalog
         convention=fluxes.convention(curve.plan.hypothesis(0.0, curve.index)),
         nodes=nodes,
         limits=tuple(sorted(limits, key=lambda one: -one.fitted.ts)),
-        line=Line(sin_dec=sin_dec, sensitivity=near, discovery_potential=far),
+        line=Line(sin_dec=tuple(sin_dec), sensitivity=near, discovery_potential=far),
     )

@@ -175,7 +175,8 @@ def fit(problem: Problem, samples: Samples, wanted: ensembles.Wanted, n_injectio
         return found
     background = background_of(problem, best.ts, wanted, bench)
     injected = ensembles.injections(problem, n_injections, reach_of(problem, best), bench)
-    flux = _flux.flux_of(problem, data, best.ts, background, injected)
+    median = ensembles.median_of(ensembles.plain_scrambles(problem, n_injections, bench))
+    flux = _flux.flux_of(problem, data, best.ts, median, injected)
     more = {
         "chance": ensembles.or_reason(ensembles.chance_of, background, best.ts),
         "index_bias": _flux.index_bias_of(problem, best, injected),
@@ -188,7 +189,7 @@ def fit(problem: Problem, samples: Samples, wanted: ensembles.Wanted, n_injectio
 
 
 def background_of(problem: Problem, ts: float, wanted: ensembles.Wanted, bench: Bench) -> xr.Dataset:
-    """Background trials for the p-value of a fit, and for the median that a limit asks for."""
+    """Background trials for the p-value of a fit."""
     if ts > 0:
         return ensembles.p_value_ensemble(problem, ts, wanted, bench)
     return ensembles.scrambles(problem, wanted.n_trials or _NULL_TRIALS, 1.0, bench)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from nuanalysis.answers._ensembles import injections, scrambles
+from nuanalysis.answers._ensembles import injections, median_of, plain_scrambles
 from nuanalysis.answers._flux import Flux, Strength, flux_of, sensitivity_of
 from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.answers.fit import reach_of
@@ -19,19 +19,19 @@ class Limit(OnHypothesis):
     """90 % upper limit on the flux of a hypothesis, its 68 % interval, and the sensitivity."""
 
     example: ClassVar = {"hypothesis": "stack:snr", "injections": 300}
-    injections: int = setting(1500, low=300, high=10_000_000, help="injected skies, and scrambles for the median")
+    injections: int = setting(1500, low=300, high=10_000_000, help="injected skies, and plain scrambles for the median")
 
     def ask(self, samples: Samples, bench: Bench) -> LimitAnswer:
         problem = self.posed(samples)
         best, data = fit_data(problem)
-        background = scrambles(problem, self.injections, 1.0, bench)
+        median = median_of(plain_scrambles(problem, self.injections, bench))
         injected = injections(problem, self.injections, reach_of(problem, best), bench)
         return LimitAnswer(
             provenance=provenance_of(samples, problem),
             tested=tested(problem),
             fitted=fitted(problem, best),
-            flux=flux_of(problem, data, best.ts, background, injected),
-            sensitivity=sensitivity_of(problem, background, injected),
+            flux=flux_of(problem, data, best.ts, median, injected),
+            sensitivity=sensitivity_of(problem, median, injected),
         )
 
 

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from nuanalysis.answers import _ensembles
-from nuanalysis.answers._flux import Energies, Flux, Strength, energies_of, flux_of, sensitivity_of, share_at_30_tev
+from nuanalysis.answers import _ensembles, _flux
+from nuanalysis.answers._flux import Energies, Flux, Strength
 from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.answers.bias import Node, curve_of
 from nuanalysis.answers.fit import profile, profile_drawn
 from nuanalysis.answers.limit import flux_row
-from nuanalysis.answers.sensitivity import MedianExperiment, five_sigma_of, medians_of
+from nuanalysis.answers.sensitivity import MedianExperiment, medians_of
 from nuanalysis.answers.significance import ts_drawn
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -32,8 +32,8 @@ class Measure(OnHypothesis):
     """Everything about one hypothesis: fit, p-value, flux and limit, sensitivity, bias, where TS comes from."""
 
     example: ClassVar = {"hypothesis": "stack:snr", "scrambles": 400, "injections": 300}
-    scrambles: int = setting(4000, low=200, high=100_000_000, help="background trials")
-    injections: int = setting(1500, low=100, high=10_000_000, help="injected skies")
+    scrambles: int = setting(4000, low=200, high=100_000_000, help="background trials of p-value and 5 sigma threshold")
+    injections: int = setting(1500, low=100, high=10_000_000, help="injected skies, and plain scrambles for the median")
 
     def ask(self, samples: Samples, bench: Bench) -> MeasureAnswer:
         problem = self.posed(samples)
@@ -45,7 +45,9 @@ class Measure(OnHypothesis):
         injected = _ensembles.injections(problem, self.injections, reach, bench)
         known = samples.systematics != NONE
         varied = _ensembles.injections(problem, self.injections, reach, bench, samples.systematics) if known else None
-        flux = flux_of(problem, data, best.ts, background, injected, varied)
+        plain = _ensembles.plain_scrambles(problem, self.injections, bench)
+        median = _ensembles.median_of(plain)
+        flux = _flux.flux_of(problem, data, best.ts, median, injected, varied)
         n, ts = profile(data, best, spread)
         return MeasureAnswer(
             provenance=provenance_of(samples, problem),
@@ -53,12 +55,12 @@ class Measure(OnHypothesis):
             fitted=fitted(problem, best),
             chance=_ensembles.or_reason(_ensembles.chance_of, background, best.ts),
             flux=flux,
-            sensitivity=sensitivity_of(problem, background, injected),
-            discovery_potential=five_sigma_of(problem, background, injected),
-            energies=energies_of(problem),
-            share_at_30_tev=share_at_30_tev(problem, flux.best.value),
+            sensitivity=_flux.sensitivity_of(problem, median, injected),
+            discovery_potential=_flux.potential_of(problem, background, injected, 5.0),
+            energies=_flux.energies_of(problem),
+            share_at_30_tev=_flux.share_at_30_tev(problem, flux.best.value),
             events_per_1e11=1e-11 * fluxes.prepared_events_per_flux(problem.prepared),
-            medians=medians_of(background, injected),
+            medians=medians_of(injected, plain, background),
             bias=curve_of(injected)[0],
             profile_n_signal=tuple(n.tolist()),
             profile_ts=tuple(ts.tolist()),

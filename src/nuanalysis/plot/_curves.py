@@ -26,10 +26,20 @@ def bias_figure(n_injected: Floats, fits: Floats, errors: Floats, curve: Floats,
     return finished(figure, label, origin)
 
 
-def median_significance(n_injected: Floats, sigma: Floats, errors: Floats, *, label: str, origin: str) -> Figure:
-    """Local significance of the median experiment with its error against injected events; (strength,) each."""
+def median_significance(
+    n_injected: Floats, sigma: Floats, errors: Floats, *, twins: Floats, label: str, origin: str
+) -> Figure:
+    """Local significance of the median experiment with its error against injected events; (strength,) each.
+
+    twins (strength, 3): strength, mean and rms over synthetic twins; empty for this sample alone.
+    """
     figure, axes = single()
-    axes.errorbar(n_injected, sigma, errors, fmt=SERIES[0].marker, color=SERIES[0].colour)
+    axes.errorbar(n_injected, sigma, errors, fmt=SERIES[0].marker, color=SERIES[0].colour, label="this sample")
+    if len(twins):
+        n, mean, rms = twins.T
+        axes.fill_between(n, mean - rms, mean + rms, color=SERIES[1].colour, alpha=0.3, linewidth=0.0)
+        axes.plot(n, mean, **SERIES[1].lined, label="mean and rms of twins")
+        axes.legend(fontsize=SMALL, frameon=False)
     for level in (3.0, 5.0):
         axes.axhline(level, **SERIES[2].lined, linewidth=1.0)
     named(axes, _INJECTED, "local significance (σ)\nof the median experiment")

@@ -14,6 +14,10 @@ from nuanalysis.plot.canvas import MARKED, SERIES, SMALL, WIDTH, Axes, Figure, S
 from nuanalysis.schema import Floats
 
 _DASHED = (0, (4, 1.6))
+# How a node without a number is marked, at the foot of its panel: nothing is drawn through it.
+_NO_SENSITIVITY: dict[str, Any] = {"marker": "X", "markersize": 6.5, "markeredgecolor": "white"}
+_NO_DISCOVERY: dict[str, Any] = {"marker": "x", "markersize": 5.5, "markeredgewidth": 1.4}
+_LOWEST, _APART = 0.04, 0.05  # heights of those marks, as parts of the panel
 
 
 def _events(origin: str) -> str:
@@ -25,7 +29,7 @@ class DeclinationCurve:
     """Fluxes at 100 TeV of one sample and index, TeV cm^-2 s^-1; NaN for what is not known.
 
     sin_dec (node,).  sensitivity, discovery (node, 2): fluxes with their errors.
-    line_sin_dec (point,).  sensitivity_line, discovery_line (point,), or empty: fluxes between the nodes.
+    line_sin_dec (point,).  sensitivity_line, discovery_line (point,): fluxes between the nodes, NaN beside one without.
     limits (source, 2): sin(declination) and upper limit; or empty.
     """
 
@@ -41,20 +45,26 @@ class DeclinationCurve:
     limits: Floats
 
 
-def _draw(axes: Axes, curve: DeclinationCurve, series: Series) -> None:
-    """One sample: the sensitivity with its errors at the nodes, the discovery potential, limits."""
+def _draw(axes: Axes, curve: DeclinationCurve, series: Series, height: float) -> None:
+    """One sample: the sensitivity with its errors at the nodes, the discovery potential, limits.
+
+    height : of the marks of nodes without a number, as a part of the panel.
+    """
     x, y = curve.limits.reshape(-1, 2).T
     axes.plot(
         x[np.isfinite(y)], y[np.isfinite(y)], "v", color=series.colour, markersize=3.6, markeredgewidth=0.7,
         alpha=0.75, zorder=2.0, markerfacecolor="none",
     )  # fmt: skip
-    for nodes, line, style, width, face in (
-        (curve.sensitivity, curve.sensitivity_line, "-", 1.7, series.colour),
-        (curve.discovery, curve.discovery_line, _DASHED, 1.1, "white"),
+    for nodes, line, style, width, face, missing in (
+        (curve.sensitivity, curve.sensitivity_line, "-", 1.7, series.colour, _NO_SENSITIVITY),
+        (curve.discovery, curve.discovery_line, _DASHED, 1.1, "white", _NO_DISCOVERY),
     ):
-        if len(line):
-            axes.plot(curve.line_sin_dec, line, color=series.colour, linestyle=style, linewidth=width, zorder=3.0)
+        axes.plot(curve.line_sin_dec, line, color=series.colour, linestyle=style, linewidth=width, zorder=3.0)
         known = np.isfinite(nodes).all(axis=1)
+        axes.plot(
+            curve.sin_dec[~known], np.full((~known).sum(), height), transform=axes.get_xaxis_transform(),
+            color=series.colour, linestyle="", zorder=3.5, **missing,
+        )  # fmt: skip
         axes.errorbar(
             curve.sin_dec[known], nodes[known, 0], nodes[known, 1], fmt=series.marker, color=series.colour,
             markerfacecolor=face, markersize=4.2, elinewidth=1.0, zorder=3.5,
@@ -73,6 +83,12 @@ def _keys(curves: Sequence[DeclinationCurve], styles: Mapping[str, Series]) -> l
         key("sensitivity (90 %)", linestyle="-", linewidth=1.7),
         key("5σ discovery potential (50 %, local)", linestyle=_DASHED, linewidth=1.1),
     ]
+    for words, mark, nodes in (
+        ("no sensitivity at this declination", _NO_SENSITIVITY, [curve.sensitivity for curve in curves]),
+        ("no 5σ discovery potential at this declination", _NO_DISCOVERY, [curve.discovery for curve in curves]),
+    ):
+        if not all(np.isfinite(one).all() for one in nodes):
+            keys.append(key(words, linestyle="", **mark))
     if any(len(curve.limits) for curve in curves):
         name = "90 % upper limit of the data"
         keys.append(key(name, marker="v", markerfacecolor="none", markersize=4, linestyle=""))
@@ -93,7 +109,7 @@ def declination_figure(curves: Sequence[DeclinationCurve], *, origin: str) -> Fi
     for axes, index in zip(panels, indices, strict=True):
         for curve in curves:
             if curve.index == index:
-                _draw(axes, curve, styles[curve.sample])
+                _draw(axes, curve, styles[curve.sample], _LOWEST + _APART * names.index(curve.sample))
         axes.set_yscale("log")
         axes.set_xlim(-1.0, 1.0)
         axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=20))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nuanalysis.interpret.published import CAMPAIGN_2023
-from nuanalysis.publish._campaign_rows import NOT_ASKED, NOT_HERE, CampaignRow, is_campaign, left_out_rows, rows_of
+from nuanalysis.publish._campaign_row import NOT_ASKED, NOT_HERE, CampaignRow
+from nuanalysis.publish._campaign_rows import is_campaign, left_out_rows, rows_of
 from nuanalysis.publish._results import Results
 from nuanalysis.records import table
 from nuanalysis.store import table_ecsv
@@ -13,8 +14,8 @@ from nuanalysis.store import table_ecsv
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-_WORDS = ("kind", "origin", "unit", "note")
-_HEADINGS = ("quantity", "published", "ours", "trials", "trials publ.", "core-h", "core-h publ.")
+_WORDS = ("kind", "origin", "unit", "difference_of", "note")
+_HEADINGS = ("quantity", "published", "ours", "difference", "trials", "trials publ.", "core-h", "core-h publ.")
 
 
 def _total(results: Results) -> CampaignRow:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from nuanalysis.answers import QUESTIONS, Answer
 from nuanalysis.answers.bias import BiasAnswer
 from nuanalysis.answers.joint import JointAnswer
 from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.answers.scan import ScanAnswer
+from nuanalysis.answers.sensitivity import SensitivityAnswer
 from nuanalysis.answers.significance import SignificanceAnswer
 from nuanalysis.answers.sources import SourcesAnswer
 from nuanalysis.answers.together import TogetherAnswer
@@ -25,68 +24,18 @@ from nuanalysis.interpret.published import (
     Published,
     PublishedSpot,
 )
-from nuanalysis.publish._numbers import UNIT, Known, error_of, reason_of, scientific, shown, span_of, value_of
+from nuanalysis.publish._campaign_row import NOT_ASKED, NOT_HERE, CampaignRow, Kind, compared, row_of
+from nuanalysis.publish._compare import difference_in_sigma
+from nuanalysis.publish._numbers import UNIT, error_of, reason_of, span_of
 from nuanalysis.publish._results import Entry, Results
-from nuanalysis.records import Chance, Record, Unknown
-from nuanalysis.records import shown as field
+from nuanalysis.records import Chance, Interval, Measured, Unknown
 
-NOT_HERE, NOT_ASKED = "not in this version", "not asked for"
 _OWN_FIT = "from the fit to these events, one synthetic experiment"
 
-#: A number, or None; NaN, which constants of published tables hold for "not published", becomes None.
-Number = Annotated[
-    float | None, BeforeValidator(lambda one: None if isinstance(one, float) and math.isnan(one) else one)
-]
-Kind = Literal["local", "global", ""]
-
-
-class CampaignRow(Record):
-    """One quantity; null where there is no number.
-
-    core_hours : of the part that made this row and those below it up to the next that has a number.
-    """
-
-    quantity: str = field("what; local and global p-values are named as such")
-    kind: Kind = field("local or global for p-values", "")
-    origin: str = field("of the events: real or synthetic", "")
-    unit: str = field("of published, ours and error", "")
-    published: Number = field("as published", None)
-    ours: Number = field("this run", None)
-    error: Number = field("statistical error of ours", None)
-    trials: Number = field("trials behind ours, pilots not counted", None)
-    trials_published: Number = field("trials of the published analysis", None)
-    core_hours: Number = field("core-hours of the part that begins with this row; last row: all", None, unit="h")
-    core_hours_published: Number = field("only their sum is known", None, unit="h")
-    seed: int | None = field("of the trials", None)
-    note: str = field("where ours is from, or why it is not there", "")
-
-    def cells(self) -> tuple[str, ...]:
-        """Quantity, published, ours with its error, trials of both and core-hours of both, for people."""
-        absent = next((why for why in (NOT_HERE, NOT_ASKED) if self.note.startswith(why)), shown(None))
-        return (
-            f"{self.quantity} [{self.unit}]" if self.unit else self.quantity,
-            self._form(self.published),
-            absent if self.ours is None else self._form(self.ours, self.error),
-            *(shown(n, ",.0f") for n in (self.trials, self.trials_published)),
-            *(_hours(one) for one in (self.core_hours, self.core_hours_published)),
-        )
-
-    def _form(self, value: float | None, error: float | None = None) -> str:
-        if value is None:
-            return shown(None)
-        if self.kind:
-            return scientific(value, math.nan if error is None else error)
-        digits = ".1f" if abs(value) >= 100 else ".2f"
-        return shown(value, digits) + ("" if error is None else f" ± {shown(error, digits)}")
-
-
-def _hours(hours: float | None) -> str:
-    if hours is None:
-        return shown(None)
-    return shown(hours, ",.0f" if hours > 1000 else ".2g" if hours < 0.1 else ".2f")
-
-
 Rows = Iterator[CampaignRow]
+_FLUX = "1e-12 TeV cm-2 s-1"
+# A unit, what was published in it (best, low, high, sensitivity), best fit, interval and sensitivity.
+_InUnit = tuple[str, tuple[float, ...], Measured, Interval | Unknown, Measured | None]
 
 
 def _whose(answer: Answer) -> str:
@@ -95,21 +44,6 @@ def _whose(answer: Answer) -> str:
 
 def _smeared(width_deg: float) -> str:
     return f", declinations smeared by {width_deg:g} deg" if width_deg > 0 else ""
-
-
-def _row(quantity: str, found: Known, *notes: str, **more: Any) -> CampaignRow:
-    """A number with its error, or why there is none, and further notes."""
-    if isinstance(found, Chance):
-        notes, more = (*notes, _limits(found)), {"trials": found.n_trials, **more}
-    note = "; ".join(filter(None, (reason_of(found), *notes)))
-    return CampaignRow(quantity=quantity, ours=value_of(found), note=note, **{"error": error_of(found), **more})
-
-
-def _limits(chance: Chance) -> str:
-    """What the trials behind a p-value did not reach."""
-    if chance.bound is not None:
-        return f"none of the trials: below {chance.bound:.2g} with 90 %"
-    return "extrapolated beyond the trials" if chance.extrapolated else ""
 
 
 # --- one hypothesis ---------------------------------------------------------------------------------------------------
@@ -125,19 +59,21 @@ def _theirs(hypothesis: str, sample: str) -> Published | None:
 def _significance(entry: Entry, answer: SignificanceAnswer) -> Rows:
     name = answer.tested.hypothesis
     theirs = _theirs(name, answer.provenance.sample)
-    yield _row(
+    row = row_of(
         f"{name}: local p-value at TS {answer.ts:g}{_smeared(answer.smear_declination)}",
         answer.chance,
         kind="local",
         published=theirs and theirs.p,
         trials_published=theirs and CAMPAIGN_2023.trials.get(name),
     )
+    # p-values are compared at one TS alone: that of another sky has another p, whatever the error of either.
+    yield compared(row) if theirs and answer.ts == theirs.ts else row
 
 
 def _bias(entry: Entry, answer: BiasAnswer) -> Rows:
     for one in answer.corrected:
         what = f"{answer.tested.hypothesis}: fitted n_s {one.n_signal_fitted:g} after the bias correction"
-        yield _row(what, one.n_signal, published=one.published, trials=answer.n_trials)
+        yield compared(row_of(what, one.n_signal, published=one.published, trials=answer.n_trials))
 
 
 def _measure(entry: Entry, answer: MeasureAnswer) -> Rows:
@@ -147,9 +83,9 @@ def _measure(entry: Entry, answer: MeasureAnswer) -> Rows:
         return
     trials = CAMPAIGN_2023.trials.get(name)
     local = f"{name}: local p-value of the fit, TS {answer.fitted.ts:.2f}"
-    yield _row(local, answer.chance, own, kind="local", published=theirs.p, trials_published=trials)
+    yield row_of(local, answer.chance, own, kind="local", published=theirs.p, trials_published=trials)
     _, low, high = span_of(None, flux.interval)
-    yield _row(
+    row = row_of(
         f"{name}: fitted n_s",
         answer.fitted.n_signal,
         f"{own}; error: half the 68 % interval",
@@ -157,6 +93,7 @@ def _measure(entry: Entry, answer: MeasureAnswer) -> Rows:
         error=0.5 * (high - low) * answer.events_per_1e11 / 1e-11,
         trials=flux.n_trials,
     )
+    yield compared(row)
     yield from _strengths(answer, theirs)
 
 
@@ -167,34 +104,57 @@ def _strengths(answer: MeasureAnswer, theirs: Published) -> Rows:
     """
     name, flux, models = answer.tested.hypothesis, answer.flux, answer.flux.in_models
     reach = None if isinstance(answer.sensitivity, Unknown) else answer.sensitivity
-    published = theirs.flux, theirs.flux_low, theirs.flux_high, theirs.sensitivity
-    best, low, high = span_of(flux.best, flux.interval)
-    strength = None if reach is None else reach.flux.times(1.0 / UNIT)
-    units = [("1e-12 TeV cm-2 s-1", [one / UNIT for one in (*published, best, low, high)], strength)]
+    interval = flux.interval if isinstance(flux.interval, Unknown) else flux.interval.over(UNIT)
+    published = tuple(one / UNIT for one in (theirs.flux, theirs.flux_low, theirs.flux_high, theirs.sensitivity))
+    sensitivity = None if reach is None else reach.flux.over(UNIT)
+    units: list[_InUnit] = [(_FLUX, published, flux.best.over(UNIT), interval, sensitivity)]
     if models is not None:
         published = theirs.in_models, theirs.low_in_models, theirs.high_in_models, theirs.sensitivity_in_models
-        units.append(
-            ("x model", [*published, *span_of(models.best, models.interval)], getattr(reach, "in_models", None))
-        )
-    for unit, (their_best, their_low, their_high, their_reach, best, low, high), sensitivity in units:
+        units.append(("x model", published, models.best, models.interval, None if reach is None else reach.in_models))
+    for unit, (*their_span, their_reach), best, ends, sensitivity in units:
         if math.isfinite(their_reach):
-            yield _row(
-                f"{name}: sensitivity, 90 %",
-                sensitivity,
-                reason_of(answer.sensitivity),
-                unit=unit,
-                published=their_reach,
-                trials=reach and reach.n_trials,
-            )
-        if not (theirs.flux_confirmed and math.isfinite(their_high)):
-            continue
-        for what, published_one, ours, error in (
-            ("best-fit flux", their_best, best, 0.5 * (high - low)),
-            ("68 % interval, upper half-width", their_high - their_best, high - best, math.nan),
-            ("68 % interval, lower half-width", their_best - their_low, best - low, math.nan),
-        ):
-            about = {"unit": unit, "published": published_one, "error": error, "trials": flux.n_trials}
-            yield _row(f"{name}: {what}", ours, _whose(answer), reason_of(flux.interval), **about)
+            about = {"unit": unit, "published": their_reach, "trials": reach and reach.n_trials}
+            yield compared(row_of(f"{name}: sensitivity, 90 %", sensitivity, reason_of(answer.sensitivity), **about))
+        if theirs.flux_confirmed and math.isfinite(their_span[2]):
+            for row in _flux_rows(best, ends, their_span):
+                about = {"quantity": f"{name}: {row.quantity}", "unit": unit, "trials": flux.n_trials}
+                note = "; ".join(filter(None, (_whose(answer), reason_of(ends))))
+                yield row.model_copy(update={**about, "note": note})
+
+
+def _flux_rows(best: Measured, ends: Interval | Unknown, theirs: Sequence[float]) -> Rows:
+    """Best fit and the two halves of its interval; theirs : best, low and high."""
+    ours = middle, low, high = span_of(best, ends)
+    gap = difference_in_sigma(ours, (theirs[0], theirs[1], theirs[2]))
+    apart = {"difference": gap, "difference_of": "both"} if math.isfinite(gap) else {}
+    yield row_of("best-fit flux", middle, published=theirs[0], error=0.5 * (high - low), **apart)
+    # Half-widths hang on the sky too, of which the errors of their ends know nothing: no difference.
+    upper, lower = (theirs[2] - theirs[0], high - middle), (theirs[0] - theirs[1], middle - low)
+    for side, (published, half) in (("upper", upper), ("lower", lower)):
+        end = getattr(ends, "high_error" if side == "upper" else "low_error", math.nan)
+        error = math.nan if isinstance(end, Unknown) else math.hypot(end, error_of(best))
+        yield row_of(f"68 % interval, {side} half-width", half, published=published, error=error)
+
+
+def _sensitivity(entry: Entry, answer: SensitivityAnswer) -> Rows:
+    """The sensitivity of this sky and, where there are twins, their mean: a published one holds one sky."""
+    theirs = _theirs(answer.tested.hypothesis, answer.provenance.sample)
+    published = NOT_PUBLISHED if theirs is None else theirs.sensitivity / UNIT
+    own, name = answer.sensitivity, f"{entry.name}: sensitivity, 90 %"
+    flux = own if isinstance(own, Unknown) else own.flux.over(UNIT)
+    trials = None if isinstance(own, Unknown) else own.n_trials
+    yield compared(row_of(name, flux, unit=_FLUX, published=published, trials=trials))
+    if answer.twins is None:
+        return
+    over, many = answer.twins.sensitivity, f"{name}, mean of {len(answer.twins.each)} twins"
+    if isinstance(over, Unknown):
+        yield row_of(many, over, unit=_FLUX, published=published)
+        return
+    mean, rms = over.flux.mean.over(UNIT), over.flux.rms / UNIT
+    gap = (mean.value - published) / math.hypot(rms, error_of(mean)) if rms > 0 else math.nan
+    apart = {"difference": gap, "difference_of": "ours"} if math.isfinite(gap) else {}
+    note = f"rms of one twin {rms:.3g}; the difference is in that rms and the error of the mean: published is one sky"
+    yield row_of(many, mean, note, unit=_FLUX, published=published, **apart)
 
 
 # --- several hypotheses -----------------------------------------------------------------------------------------------
@@ -217,7 +177,7 @@ def _together(entry: Entry, answer: TogetherAnswer) -> Rows:
     said = [f"best: {answer.best}", *([_OWN_FIT] if entry.origin == "synthetic" else [])]
     if published == CAMPAIGN_2023.p_best_template:
         said.append("published: three independent templates counted, ours from correlated trials")
-    yield _row(
+    yield row_of(
         f"{entry.name}: global p-value, best of {len(names)}{how}",
         answer.chance,
         *said,
@@ -225,7 +185,7 @@ def _together(entry: Entry, answer: TogetherAnswer) -> Rows:
         published=published,
         trials_published=trials,
     )
-    yield _row(f"{entry.name}: local p-value of {answer.best}{how}", answer.local, kind="local")
+    yield row_of(f"{entry.name}: local p-value of {answer.best}{how}", answer.local, kind="local")
 
 
 def _joint(entry: Entry, answer: JointAnswer) -> Rows:
@@ -236,7 +196,7 @@ def _joint(entry: Entry, answer: JointAnswer) -> Rows:
         others = ", ".join(name for name in names if name != mine)
         chance = one.profiled if isinstance(one.profiled, Unknown) else one.profiled.chance
         quantity = f"{entry.name}: local p-value of {mine}, TS {one.ts:.2f}, {others} profiled"
-        yield _row(quantity, chance, f"{_whose(answer)}, n_s {one.norm.n_signal.value:.1f}", kind="local")
+        yield row_of(quantity, chance, f"{_whose(answer)}, n_s {one.norm.n_signal.value:.1f}", kind="local")
 
 
 # --- the sky ----------------------------------------------------------------------------------------------------------
@@ -245,8 +205,8 @@ def _joint(entry: Entry, answer: JointAnswer) -> Rows:
 def _global_row(quantity: str, chance: Chance | Unknown, skies: int, note: str = "", **more: Any) -> CampaignRow:
     """A global p-value from background skies, or that there were none."""
     if skies == 0:
-        return _row(quantity, None, f"{NOT_ASKED}: no background skies in this spec", kind="global", **more)
-    return _row(quantity, chance, note, kind="global", **more)
+        return row_of(quantity, None, f"{NOT_ASKED}: no background skies in this spec", kind="global", **more)
+    return row_of(quantity, chance, note, kind="global", **more)
 
 
 def _scan(entry: Entry, answer: ScanAnswer) -> Rows:
@@ -265,8 +225,8 @@ def _scan(entry: Entry, answer: ScanAnswer) -> Rows:
             trials_published=CAMPAIGN_2023.scans if here else None,
         )
         if spot.deep is not None:
-            yield _row(f"{name}: global p-value from tilted skies", spot.deep, kind="global")
-        yield _row(f"{name}: local p-value", spot.local, kind="local", published=theirs.p_local)
+            yield row_of(f"{name}: global p-value from tilted skies", spot.deep, kind="global")
+        yield row_of(f"{name}: local p-value", spot.local, kind="local", published=theirs.p_local)
 
 
 def published_list(answer: SourcesAnswer) -> dict[str, PublishedSpot]:
@@ -288,7 +248,7 @@ def _sources(entry: Entry, answer: SourcesAnswer) -> Rows:
     )
     known = {source: one.p_local for source, one in published.items() if math.isfinite(one.p_local)}
     first = min(known, key=lambda source: known[source], default="")
-    yield _row(
+    yield row_of(
         f"{name}: local p-value of the best",
         answer.sources[0].local,
         f"{answer.best}; published: {first}" if first else answer.best,
@@ -311,12 +271,13 @@ def _others(entry: Entry, answer: Answer) -> Rows:
     """Of a question that has no rows of its own: its one chance, where it has one."""
     chance = getattr(answer, "chance", None)
     if isinstance(chance, Chance):
-        yield _row(f"{entry.name}: {chance.scope} p-value, {entry.section}", chance, chance.of, kind=chance.scope)
+        yield row_of(f"{entry.name}: {chance.scope} p-value, {entry.section}", chance, chance.of, kind=chance.scope)
 
 
 _ROWS: dict[type[Answer], Callable[[Entry, Any], Rows]] = {
     MeasureAnswer: _measure,
     SignificanceAnswer: _significance,
+    SensitivityAnswer: _sensitivity,
     BiasAnswer: _bias,
     TogetherAnswer: _together,
     JointAnswer: _joint,

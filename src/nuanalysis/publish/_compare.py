@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.interpret.published import PUBLISHED, UNPUBLISHED, Published
 from nuanalysis.publish._numbers import (
     ABSENT,
     UNIT,
+    Known,
     error_of,
+    measured_words,
     reason_of,
     scientific,
     shown,
@@ -19,7 +21,7 @@ from nuanalysis.publish._numbers import (
     span_words,
     value_of,
 )
-from nuanalysis.records import Chance, Interval, Unknown
+from nuanalysis.records import Chance, Interval, Measured, Unknown
 
 Span = tuple[float, float, float]
 
@@ -54,10 +56,31 @@ def _signed(value: float, unit: str) -> str:
     return f"{round(value, 1) + 0.0:+.1f}{unit}".replace("-", "−") if math.isfinite(value) else ABSENT
 
 
-def _quoted(key: str, quantity: str, ours: float, theirs: float, form: str, *, relative: bool = False) -> Line:
-    """Two plain numbers; their difference in per cent where that means something."""
-    ratio = ours / theirs - 1.0 if relative and theirs > 0 else math.nan
-    return Line(key, quantity, shown(ours, form), shown(theirs, form), _signed(100.0 * ratio, " %"))
+def of_our_error(ours: Span, theirs: float) -> float:
+    """The difference to a number that was published without an error, in our half-width that faces it; NaN without."""
+    return difference_in_sigma(ours, (theirs,) * 3)
+
+
+def _quoted(key: str, quantity: str, ours: Span, theirs: float, form: str) -> Line:
+    """Two numbers, of which the published one has no error; no difference where ours has none either."""
+    gap = _signed(of_our_error(ours, theirs), "σ of our error")
+    return Line(key, quantity, shown(ours[0], form), shown(theirs, form), gap)
+
+
+def _bare(value: float) -> Span:
+    """A number of ours without an error."""
+    return value, math.nan, math.nan
+
+
+def within_error(one: Known) -> Span:
+    """A number of ours between its statistical errors."""
+    return value_of(one), value_of(one) - error_of(one), value_of(one) + error_of(one)
+
+
+def events_span(answer: MeasureAnswer, n_signal: float) -> Span:
+    """A number of fitted events with the two halves of the 68 % interval of the flux, turned into events."""
+    best, low, high = (one * answer.events_per_1e11 / 1e-11 for one in span_of(answer.flux.best, answer.flux.interval))
+    return n_signal, n_signal - (best - low), n_signal + (high - best)
 
 
 def _flux_line(answer: MeasureAnswer, published: Published) -> Line:
@@ -103,24 +126,31 @@ def compare(answer: MeasureAnswer) -> tuple[Line, ...]:
     fit, free = answer.fitted, answer.tested.index_free
     # Without signal a free index means nothing.
     index = math.nan if fit.index is None or (free and fit.n_signal <= 0) else fit.index
-    sensitivity, discovery = (
-        math.nan if isinstance(one, Unknown) else one.flux.value / UNIT
-        for one in (answer.sensitivity, answer.discovery_potential)
-    )
-    corrected = value_of(answer.flux.n_signal_corrected)
+    reach, potential = answer.sensitivity, answer.discovery_potential
+    sensitivity, discovery = (one if isinstance(one, Unknown) else one.flux.over(UNIT) for one in (reach, potential))
+    fitted, corrected = (events_span(answer, n) for n in (fit.n_signal, value_of(answer.flux.n_signal_corrected)))
     return (
-        _quoted("n_signal", "signal events n_s", fit.n_signal, theirs.n_signal, ".1f", relative=True),
-        _quoted("n_corrected", "n_s, bias corrected", corrected, theirs.n_signal_corrected, ".1f", relative=True),
-        _quoted("ts", "TS", fit.ts, theirs.ts, ".2f"),
-        _quoted("index", f"spectral index ({'fitted' if free else 'fixed'})", index, theirs.index, ".2f"),
+        _quoted("n_signal", "signal events n_s", fitted, theirs.n_signal, ".1f"),
+        _quoted("n_corrected", "n_s, bias corrected", corrected, theirs.n_signal_corrected, ".1f"),
+        _quoted("ts", "TS", _bare(fit.ts), theirs.ts, ".2f"),
+        _quoted("index", f"spectral index ({'fitted' if free else 'fixed'})", _bare(index), theirs.index, ".2f"),
         *_chance_lines(answer, theirs),
         _flux_line(answer, sky),
         _limit_line(answer, sky),
-        _quoted("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT, ".2f", relative=True),
-        Line("discovery", "5σ discovery potential", shown(discovery)),
+        _reach_line("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT),
+        Line("discovery", "5σ discovery potential", _with_error(discovery, ".1f")),
         *_model_lines(answer, theirs),
         *_energy_lines(answer, theirs),
     )
+
+
+def _with_error(one: Known, form: str) -> str:
+    return measured_words(one, form) if isinstance(one, Measured) else ABSENT
+
+
+def _reach_line(key: str, quantity: str, ours: Known, theirs: float) -> Line:
+    """A strength that the search reaches, with its error."""
+    return replace(_quoted(key, quantity, within_error(ours), theirs, ".2f"), ours=_with_error(ours, ".2f"))
 
 
 def _energy_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
@@ -145,11 +175,11 @@ def _model_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, ...]:
     published = (theirs.in_models, theirs.low_in_models, theirs.high_in_models)
     words = span_words(ours, ".2f", per=1.0), span_words(published, ".2f", per=1.0)
     gap = _signed(difference_in_sigma(ours, published), "σ")
-    reach = math.nan if isinstance(answer.sensitivity, Unknown) else value_of(answer.sensitivity.in_models)
+    reach = None if isinstance(answer.sensitivity, Unknown) else answer.sensitivity.in_models
     name = "sensitivity, in units of the model"
     return (
         Line("in_models", "best fit, in units of the model", *words, gap),
-        _quoted("sensitivity_in_models", name, reach, theirs.sensitivity_in_models, ".2f", relative=True),
+        _reach_line("sensitivity_in_models", name, reach, theirs.sensitivity_in_models),
     )
 
 

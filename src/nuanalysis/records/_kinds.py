@@ -65,10 +65,12 @@ class Measured(Record):
 
 
 class Interval(Record):
-    """An interval that holds the true value with probability ``level``."""
+    """An interval that holds the true value with probability ``level``; its ends have the errors of their trials."""
 
     low: float = shown("lower end")
+    low_error: Error | Unknown = shown("statistical error of the lower end")
     high: float = shown("upper end")
+    high_error: Error | Unknown = shown("statistical error of the upper end")
     level: Probability = shown("probability that it holds the truth")
     unit: str = shown("unit", "")
 
@@ -76,11 +78,20 @@ class Interval(Record):
         return f"{self.cell(form)} {self.unit}".rstrip() + f" ({100 * self.level:.0f} %)"
 
     def cell(self, form: str = ".4g") -> str:
-        return f"{number(self.low, form)} to {number(self.high, form)}"
+        ends = ((self.low, self.low_error), (self.high, self.high_error))
+        return " to ".join(number(v, form) if isinstance(e, Unknown) or not e else with_error(v, e) for v, e in ends)
 
     def over(self, divisor: float, unit: str = "") -> Interval:
         """The interval in units of the divisor."""
-        return Interval(low=self.low / divisor, high=self.high / divisor, level=self.level, unit=unit)
+        low, high = (e if isinstance(e, Unknown) else e / divisor for e in (self.low_error, self.high_error))
+        return Interval(
+            low=self.low / divisor,
+            low_error=low,
+            high=self.high / divisor,
+            high_error=high,
+            level=self.level,
+            unit=unit,
+        )
 
 
 class Chance(Record):
@@ -198,8 +209,13 @@ class Provenance(Record):
 def _parts(name: str, value: Record, label: str) -> list[Cell] | None:
     """Columns of the small records; None for others."""
     if isinstance(value, Interval):
-        said = f"{label}: {100 * value.level:.0f} % interval"
-        return [(f"{name}_{end}", getattr(value, end), value.unit, said) for end in ("low", "high")]
+        said, out = f"{label}: {100 * value.level:.0f} % interval", list[Cell]()
+        for end in ("low", "high"):
+            error = getattr(value, f"{end}_error")
+            out.append((f"{name}_{end}", getattr(value, end), value.unit, said))
+            error = math.nan if isinstance(error, Unknown) else error
+            out.append((f"{name}_{end}_error", error, value.unit, f"{said}, statistical error of the {end} end"))
+        return out
     if not isinstance(value, Measured | Chance):
         return [(name, math.nan, "", label)] if isinstance(value, Unknown) else None
     error = math.nan if isinstance(value.error, Unknown) else value.error

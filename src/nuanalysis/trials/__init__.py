@@ -33,6 +33,7 @@ from nuanalysis.trials._injection import (
 )
 from nuanalysis.trials._interval import (
     CriticalCurve,
+    Ends,
     accepted,
     bounded_critical,
     critical_curve,
@@ -69,14 +70,12 @@ from nuanalysis.trials._mixture import (
     uncertainty,
 )
 from nuanalysis.trials._pvalue import (
-    FIVE_SIGMA,
     GlobalPValue,
     PValue,
     as_extreme,
     best_of,
     global_p_value,
     p_value,
-    weighted_quantile,
 )
 from nuanalysis.trials._scrambles import (
     PLAIN,
@@ -106,11 +105,5 @@ from nuanalysis.trials._skies import (
     sky_trials,
     source_trials,
 )
-from nuanalysis.trials._strength import (
-    Potential,
-    Significance,
-    Strength,
-    discovery_potential,
-    median_significance,
-    strength_for,
-)
+from nuanalysis.trials._strength import Significance, Strength, median_significance, sigma_threshold, strength_for
+from nuanalysis.trials._threshold import MEDIAN, Threshold, known_threshold, threshold, weighted_quantile

@@ -7,7 +7,7 @@ that spectrum.  ``stretch``, fitted over injected n_s, moves the ordering onto t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,20 @@ def bounded_critical(mean: Floats, level: float) -> Floats:
     return np.asarray(0.5 * (low + high))
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """An interval in mean events, with the statistical errors of its ends.
+
+    low_error, high_error : None where the trials do not tell, and why.
+    """
+
+    low: float
+    high: float
+    low_error: float | None
+    high_error: float | None
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CriticalCurve:
     """The tau that ``level`` of the experiments stay below, as a function of the strength.
@@ -76,10 +90,11 @@ class CriticalCurve:
         return np.where(n_signal > 0, value, self.at_zero)
 
 
-def critical_curve(n_injected: Floats, tau: Floats, level: float, spread: float) -> CriticalCurve:
+def critical_curve(n_injected: Floats, tau: Floats, level: float, spread: float, shift: float = 0.0) -> CriticalCurve:
     """Fit the critical values of injection trials, (trial,) each.
 
     spread : standard deviation of n_s without signal; it need not be exact, the factor takes up the difference.
+    shift : how many of its own standard deviations are added to the curve: how an interval hangs on the trials.
     A quantile's error is that of the bounded Gaussian: its own, from few trials, would favour small values.
     """
     strengths, count = np.unique(n_injected, return_counts=True)
@@ -92,7 +107,11 @@ def critical_curve(n_injected: Floats, tau: Floats, level: float, spread: float)
     density = (_bounded_probability(model + step, mean) - _bounded_probability(model - step, mean)) / (2 * step)
     error = np.sqrt(level * (1 - level) / count[use]) / (density * model)
     factor = smooth(np.sqrt(strengths[use]), np.log(quantile[use] / model), error)
-    at_zero = float(quantile[0]) if strengths[0] == 0 else float(bounded_critical(np.zeros(1), level)[0])
+    factor = replace(factor, values=factor.values + shift * factor.spread(np.sqrt(strengths[use])))
+    at_zero = float(bounded_critical(np.zeros(1), level)[0])
+    if strengths[0] == 0:
+        moved = level + shift * np.sqrt(level * (1 - level) / count[0])
+        at_zero = float(np.quantile(tau[n_injected == 0], np.clip(moved, 0.0, 1.0)))
     return CriticalCurve(level, spread, at_zero, factor, float(strengths[-1]), open_from)
 
 
@@ -134,15 +153,26 @@ def accepted(
 
 def interval(
     terms: Terms, best_ts: float, n_injected: Floats, tau: Floats, *, stretch: float, level: float, node: int = 0
-) -> tuple[float, float]:
+) -> Ends:
     """Signal strengths whose observed tau is at most what ``level`` of the experiments at that strength give.
 
     Neyman construction with likelihood-ratio ordering (Feldman and Cousins 1998).  ``stretch`` is the same for data
-    and trials, so coverage holds for any value of it.  Raises PrecisionError, see ``accepted``.
+    and trials, so coverage holds for any value of it.  Errors: the ends with the critical values one standard
+    deviation lower and higher, half of the way between them.  Raises PrecisionError, see ``accepted``.
     """
     x = terms.x(node)
-    spread = terms.n_events / np.sqrt(max(float((x**2).sum()), 1e-300))
-    return accepted(terms, best_ts, critical_curve(n_injected, tau, level, float(spread)), stretch=stretch, node=node)
+    spread = float(terms.n_events / np.sqrt(max(float((x**2).sum()), 1e-300)))
+
+    def ends(shift: float) -> tuple[float, float]:
+        critical = critical_curve(n_injected, tau, level, spread, shift)
+        return accepted(terms, best_ts, critical, stretch=stretch, node=node)
+
+    low, high = ends(0.0)
+    try:
+        narrow, wide = ends(-1.0), ends(1.0)
+    except PrecisionError as error:
+        return Ends(low, high, None, None, str(error))
+    return Ends(low, high, 0.5 * abs(narrow[0] - wide[0]), 0.5 * abs(wide[1] - narrow[1]))
 
 
 def likelihood_interval(

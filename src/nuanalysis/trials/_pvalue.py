@@ -1,4 +1,4 @@
-"""p-values and thresholds of weighted ensembles: of one hypothesis (local) and of the best of several (global)."""
+"""p-values of weighted ensembles: of one hypothesis (local) and of the best of several (global)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
 from nuanalysis.schema import Floats
 
-FIVE_SIGMA = 2.866515718791933e-07  # a unit normal exceeds 5 with this probability
-_LEAST_ESS = 10.0
+LEAST_EFFECTIVE = 10.0
 _RESAMPLED = 200
 
 
@@ -32,20 +31,30 @@ class PValue:
     ess: float
 
 
-def _ess(weight: Floats) -> float:
+def effective_trials(weight: Floats) -> float:
+    """(sum w)^2 / sum w^2 of the weights (trial,) of trials that were counted, 0 for the others."""
     square = float((weight**2).sum())
     return float(weight.sum()) ** 2 / square if square > 0 else 0.0
 
 
-def _refuse_imprecise(what: str, ess: float, n_trials: int, relative: float, precision: float) -> None:
-    """Raise PrecisionError, with the number of trials that would do, where an error exceeds the one asked for."""
-    if ess >= _LEAST_ESS and relative <= precision:
+def refuse_imprecise(what: str, ess: float, n_trials: int, relative: float = 0.0, precision: float = np.inf) -> None:
+    """Raise PrecisionError, with the number of trials that would do, where trials are too few or an error too large.
+
+    ess : effective trials that reach what is asked, ten at least.  relative : error of their share, at most
+    ``precision``.
+    """
+    if ess >= LEAST_EFFECTIVE and relative <= precision:
         return
-    wanted = min(precision, _LEAST_ESS**-0.5)
-    needed = n_trials * (relative / wanted) ** 2 if ess >= _LEAST_ESS else n_trials / (max(ess, 0.2) * wanted**2)
-    found = f"a relative error of {relative:.2g}" if ess > 0 else "no estimate"
+    wanted = min(precision, LEAST_EFFECTIVE**-0.5)
+    if ess >= LEAST_EFFECTIVE:
+        fault = f"their share has a relative error of {relative:.2g}, asked for {precision:.2g}"
+        needed = n_trials * (relative / wanted) ** 2
+    else:
+        few = "no estimate" if ess == 0 else "too few for an estimate with an error"
+        fault = f"{few}, at least {LEAST_EFFECTIVE:g} are needed"
+        needed = n_trials / (max(ess, 0.2) * wanted**2)
     raise PrecisionError(
-        f"{ess:.1f} effective trials of {n_trials} reach {what}: {found}, asked for {min(precision, 1.0):.2g}. "
+        f"{ess:.1f} effective trials of {n_trials} reach {what}: {fault}. "
         f"About {float(f'{1.3 * needed:.2g}'):,.0f} trials of this mixture would do."
     )
 
@@ -65,18 +74,10 @@ def p_value(ts: Floats, log_weight: Floats, observed: float, precision: float = 
     if observed <= 0.0:
         return PValue(observed, 1.0, 0.0, -np.inf, 0.0, len(ts), float(len(ts)))
     weight = np.where(ts >= observed, np.exp(log_weight), 0.0)
-    p, ess = float(weight.mean()), _ess(weight)
+    p, ess = float(weight.mean()), effective_trials(weight)
     error = float(weight.std(ddof=1) / np.sqrt(len(ts)))
-    _refuse_imprecise(f"TS {observed:g}", ess, len(ts), error / p if p > 0 else np.inf, precision)
+    refuse_imprecise(f"TS {observed:g}", ess, len(ts), error / p if p > 0 else np.inf, precision)
     return PValue(observed, min(p, 1.0), error, *_sigma(min(p, 1.0), error), len(ts), ess)
-
-
-def weighted_quantile(values: Floats, log_weight: Floats, upper: float) -> float:
-    """Value exceeded with probability ``upper`` under the null."""
-    order = np.argsort(values)[::-1]
-    tail = np.cumsum(np.exp(log_weight[order])) / len(values)
-    k = min(int(np.searchsorted(tail, upper)), len(values) - 1)
-    return float(values[order[k]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,13 @@ def global_p_value(ts: Floats, log_weight: Floats, observed: Floats, precision: 
         return GlobalPValue(best, local, 1.0, 0.0, -np.inf, 0.0, 1.0, n, local.ess)
     beaten = float(observed[best])
     met = as_extreme(ts, weight, best, beaten)
-    p, ess = float((weight * met).mean()), _ess(weight * met)
+    p, ess = float((weight * met).mean()), effective_trials(weight * met)
     rng = np.random.default_rng(0)
     resampled = []
     for _ in range(_RESAMPLED):
         again = weight * rng.poisson(1.0, n).astype(np.float64)
         resampled.append(float((again * as_extreme(ts, again, best, beaten)).mean()))
     error = float(np.std(resampled, ddof=1))
-    _refuse_imprecise("the global p-value", ess, n, error / p, precision)
+    refuse_imprecise("the global p-value", ess, n, error / p, precision)
     p = min(p, 1.0)
     return GlobalPValue(best, local, p, error, *_sigma(p, error), p / local.p, n, ess)

@@ -12,6 +12,7 @@ from enum import IntEnum
 _MOST = 2**63
 _JOINT = 15_485_863  # steps of the streams of joint fits, which are many
 _MOST_NULLS = 6
+_TWIN = 2**43  # wider than all streams of a seed but that of energies, which 127 twins do not reach
 
 #: A whole seed, not added to one: of what belongs to a problem, whatever the seed of a run.  A run of seed 0 has it
 #: too, for the pilot that chooses tilts; the one does not touch the other.
@@ -28,6 +29,7 @@ class Stream(IntEnum):
     CURVE_PILOT = 67_867_967
     CURVE_INJECTIONS = 86_028_121
     CURVE_SKIES = 104_395_301
+    PLAIN_SCRAMBLES = 122_949_823  # of the background median
     LEAK_SKIES = 70 * _JOINT
     LEAK_EMPTY = 75 * _JOINT
     ENERGIES = 2**50
@@ -65,6 +67,11 @@ def joint_null(j: int) -> JointStreams:
 def joint_model(k: int) -> JointStreams:
     """Of model k of a comparison, from 0."""
     return _joint(1000 * (k + 1))
+
+
+def twin(k: int) -> int:
+    """Of twin k of a synthetic sample, from 0: a whole seed, of its events and, with all streams, of its trials."""
+    return _TWIN * (k + 1)
 
 
 def seed_of(seed: int, stream: int) -> int:

@@ -29,6 +29,8 @@ from nuanalysis.schema import Floats
 from nuanalysis.selection import NO_RUNS, CutFlow, Range, apply
 from nuanalysis.sky.catalogues import Selection, seen_shares
 from nuanalysis.sky.records import PowerLaw
+from nuanalysis.trials.streams import seed_of
+from nuanalysis.trials.streams import twin as twin_stream
 
 SAMPLES: tuple[SampleRecipe, ...] = (
     cascades_2023.SAMPLE,
@@ -166,6 +168,7 @@ def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> 
         releases=sample.releases,
         holds=sample.holds,
         systematics=sample.systematics,
+        spec=spec,
     )
 
 
@@ -173,6 +176,30 @@ def load(spec: SampleSpec, seed: int) -> Samples:
     """Make or read, select and assemble in one go, without a run folder."""
     kept, _ = select(spec, make_events(spec, seed))
     return assemble(kept, spec, seed)
+
+
+def refuse_twins(samples: Samples) -> None:
+    """Raise InputError for a sample of which no further skies can be drawn."""
+    if samples.origin != "synthetic":
+        raise InputError(
+            f"the sample '{samples.name}' holds real events, of which there is one sky: no twin can be drawn of it; "
+            "ask without twins"
+        )
+    if not isinstance(samples.spec, SampleSpec):
+        raise InputError(
+            f"'{samples.name}' is a table of events, and nothing says how to draw another: twins are those of samples "
+            f"of the package that are synthetic; ask without twins"
+        )
+
+
+def twin(samples: Samples, k: int) -> Samples:
+    """A synthetic sample drawn anew, with its signal and cuts: twin k, from 0, which has a seed of its own.
+
+    Raises InputError, see ``refuse_twins``.
+    """
+    refuse_twins(samples)
+    assert isinstance(samples.spec, SampleSpec)
+    return load(samples.spec, seed_of(samples.seed, twin_stream(k))).cut_like(samples)
 
 
 def detector(response: str | Response | xr.Dataset) -> Detector:

@@ -13,7 +13,7 @@ from nuanalysis.deferred import units as u
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.model import Binning, Hypothesis, Sample
-from nuanalysis.records import Card
+from nuanalysis.records import Card, Settings
 from nuanalysis.response import NONE, Response, Systematics
 from nuanalysis.selection import Check, Cut, Range, Runs, apply
 
@@ -78,6 +78,7 @@ class Samples(Card):
     seed : of a synthetic sample, and of the trials on any.
     signal : what was injected into a synthetic sample, in words; '' for nothing.
     releases, holds, systematics : see ``SampleRecipe``.
+    spec : what a sample of the package was made from; None for a user's own events, and for several together.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Samples(Card):
     releases: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
     systematics: Systematics = NONE
+    spec: Settings | None = None
 
     @property
     def origin(self) -> Literal["real", "synthetic", "mixed"]:
@@ -141,6 +143,15 @@ class Samples(Card):
         if energy is not None:
             cuts.append(Range("log10_energy", *np.log10(_bounds("energy", energy, u.GeV)).tolist()))
         return replace(self, seasons=tuple(_cut_season(season, cuts) for season in self.seasons))
+
+    def cut_like(self, other: Samples) -> Samples:
+        """The events inside the ranges of another sample of the same seasons."""
+
+        def inside(season: Sample, alike: Sample) -> Sample:
+            columns = ("log10_energy", "declination")
+            return _cut_season(season, [Range(name, *getattr(alike, f"{name}_range")) for name in columns])
+
+        return replace(self, seasons=tuple(map(inside, self.seasons, other.seasons)))
 
     def rows(self) -> list[tuple[str, str]]:
         seasons = ", ".join(f"{s.label} ({s.events.sizes['event']:,})" for s in self.seasons)
