@@ -8,6 +8,7 @@ heuristic).
 """
 
 from nuanalysis.trials._bias import BiasCurve, bias_curve, median_fit
+from nuanalysis.trials._comparison import Separation, as_large_given, separation
 from nuanalysis.trials._deep import DEEP_COLUMNS, SkyTilts, deep_sky_trials, sky_tilts
 from nuanalysis.trials._extended import (
     Layer,
@@ -41,7 +42,6 @@ from nuanalysis.trials._interval import (
 )
 from nuanalysis.trials._joint import (
     JointBias,
-    Separation,
     Share,
     as_large,
     at_index,
@@ -51,7 +51,6 @@ from nuanalysis.trials._joint import (
     joint_data,
     joint_injected,
     joint_trials,
-    separation,
     share,
     tail,
 )

@@ -24,7 +24,6 @@ from nuanalysis.schema import Floats
 from nuanalysis.trials._injection import backgrounds, emissions, signal_events, with_signal
 
 Model = tuple[int, ...]  # numbers of the hypotheses that are free
-_RESAMPLED = 200
 
 
 def joint_data(problems: tuple[Prepared, ...]) -> JointTerms:
@@ -248,38 +247,6 @@ def joint_bias(n_injected: Floats, n_fitted: Floats, errors: Floats) -> JointBia
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Separation:
-    """How well a model is told from another by q, which is larger where the other fits better.
-
-    p : P(q >= observed | this model).  power : share of experiments of the other above the 95 % quantile of q of this
-        one; its error holds that of the quantile.  right : share of the experiments of this model in which it has the
-        larger TS.  ties : in which neither has, both without events as a rule.
-    """
-
-    p: Share
-    power: Share
-    right: Share
-    ties: Share
-
-
-def _power(null: Floats, other: Floats, level: float) -> Share:
-    """Share of ``other`` beyond the value that a part ``level`` of ``null`` exceeds; (trial,) each."""
-    rng = np.random.default_rng(0)
-    found = share(other > np.quantile(null, 1.0 - level))
-    again = [
-        float((rng.choice(other, len(other)) > np.quantile(rng.choice(null, len(null)), 1.0 - level)).mean())
-        for _ in range(_RESAMPLED)
-    ]
-    return replace(found, error=max(found.error, float(np.std(again, ddof=1))))
-
-
 def as_large(values: Floats, observed: float) -> Share:
     """p-value of a test statistic, or of a difference of two: how often experiments (trial,) have as much."""
     return tail(values >= observed - TS_TOLERANCE)
-
-
-def separation(q: float, own: Floats, other: Floats, level: float = 0.05) -> Separation:
-    """From q observed and q of experiments (trial,) under a model and under another, at a level of the test."""
-    right, ties = own < -TS_TOLERANCE, np.abs(own) <= TS_TOLERANCE
-    return Separation(as_large(own, q), _power(own, other, level), share(right), share(ties))
