@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from nuanalysis import trials
 from nuanalysis.answers import _experiments
 from nuanalysis.answers._ensembles import counted
-from nuanalysis.answers._experiments import METHOD, Experiments, Norm, Quantiles, Signal, quantiles
+from nuanalysis.answers._experiments import LEVEL, METHOD, Experiments, Norm, Quantiles, Signal, quantiles
 from nuanalysis.answers._question import Answer, Named, Question, Tested, pose, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -25,7 +25,6 @@ from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import joint_model
 
 _ALONE: tuple[_experiments.Model, ...] = ((0,), (1,))
-LEVEL = 0.05
 CONDITIONAL = f"{METHOD}; q compared at the TS of the model"
 _NOTES = (
     "q = TS_B - TS_A on the same events; A is the first model, B the second",

@@ -12,8 +12,8 @@ from nuanalysis.model import EnergyTerms, Terms
 from nuanalysis.schema import Bools, Floats, Ints
 
 FAR = 1.0 / 16.0  # largest |c x| of an event that enters by its powers, with a free index
-_REACH, _FEW = 30.0, 2000  # deviations of n_s that the powers of a screening serve; events that need none
-_REACHES = (10.0, 30.0)  # the same of a proposal: most are near, and near events cost
+_REACHES = (10.0, 30.0)  # deviations of n_s that power sums serve: few reach beyond the first, and far events are cheap
+_FEW = 2000  # events that need no power sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,16 @@ class _Powers:
 
 
 def _deviation(terms: Terms) -> Floats:
-    """Standard deviation of n_s / N without signal at each spectral node, (node,), roughly."""
+    """Standard deviation of n_s / N without signal, (node,): roughly, and at every node the largest of all.
+
+    That of a hard spectrum is a few events, and its fit may lie many of these away.
+    """
     some = slice(None, None, 4)  # enough to tell how far the series has to reach
     squares = [
         np.bincount(terms.group[some], (terms.scale * d)[some] ** 2, terms.ratio.shape[1]) for d in terms.difference
     ]
     total = 4.0 * (terms.ratio**2 * (terms.mixing @ squares)).sum(axis=1)
-    return np.asarray(1.0 / np.sqrt(np.maximum(total, 1e-300)))
+    return np.full(len(total), 1.0 / np.sqrt(max(float(total.min()), 1e-300)))
 
 
 def _powers(terms: Terms, largest: Floats) -> _Powers:
@@ -117,15 +120,24 @@ def _worth_fitting(terms: Terms) -> Bools:
     nodes = len(terms.index)
     if len(terms.group) < _FEW:
         return np.ones(nodes, dtype=np.bool_)
-    found = _powers(terms, _REACH * _deviation(terms))
-    value, error = np.zeros(nodes), np.full(nodes, np.inf)
+    value, error, deviation = np.zeros(nodes), np.full(nodes, np.inf), _deviation(terms)
+    for reach in _REACHES:
+        value, error = _bounds(_powers(terms, reach * deviation))
+        if np.isfinite(error).all():
+            break
+    best = (value - error)[np.isfinite(error)].max(initial=0.0)
+    return np.asarray((value + error >= best) & ((value > 0.0) | np.isinf(error)))
+
+
+def _bounds(found: _Powers) -> tuple[Floats, Floats]:
+    """Largest log-ratio at each spectral node, and its error, (node,): infinite where it may lie beyond the sums."""
+    value, error = np.zeros(len(found.near)), np.full(len(found.near), np.inf)
     for node, (x, power) in enumerate(zip(found.near, found.power, strict=True)):
         c, _, inside = _kernels.maximise_sums(x, power, found.largest[node])
         value[node] = _kernels.log_ratio_sums(x, power, c) if c else 0.0
         if inside:  # the series leaves out at most FAR^3 / 5 of the sum of (c x)^2; the maximum lies within 2 c
             error[node] = 1e-9 + 0.8 * FAR**3 * c * c * power[1]
-    best = (value - error)[np.isfinite(error)].max(initial=0.0)
-    return np.asarray((value + error >= best) & ((value > 0.0) | np.isinf(error)))
+    return value, error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

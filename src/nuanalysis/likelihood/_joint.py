@@ -224,10 +224,8 @@ def _ascend(data: JointTerms, start: JointMaximum) -> JointMaximum:
 
 def _single(data: JointTerms, hypothesis: int) -> JointMaximum:
     """The maximum of one hypothesis with a free index."""
-    best, alone = _norms(data, _nothing(data, (hypothesis,))), maximise(data.terms[hypothesis])
-    if alone.n_signal <= 0.0:
-        return best
-    return _better(best, _norms(data, _placed(data, best, hypothesis, alone)))
+    nothing, alone = _nothing(data, (hypothesis,)), maximise(data.terms[hypothesis])
+    return _norms(data, _placed(data, nothing, hypothesis, alone)) if alone.n_signal > 0.0 else nothing
 
 
 def joint_maximum(
@@ -236,13 +234,14 @@ def joint_maximum(
     """Maximise TS over the norms, and free indices, of some hypotheses, by default of all; the others have no events.
 
     starts : maxima over some of the members, or over more, to begin from where an index is free: the answer has at
-        least the TS of those over some.
+        least the TS of those over some, and those over some stand in for the beginning from nothing.
     """
     members = members or tuple(range(len(data.terms)))
     held = all(len(data.terms[j].index) == 1 for j in members)
     if len(members) == 1 and not held:
         return _single(data, members[0])
-    best = _ascend(data, _nothing(data, members))
+    inside = any(set(start.members) < set(members) for start in starts)
+    best = _nothing(data, members) if inside and not held else _ascend(data, _nothing(data, members))
     if held:
         return best
     for start in starts:

@@ -41,11 +41,13 @@ from nuanalysis.trials._interval import (
     likelihood_interval,
 )
 from nuanalysis.trials._joint import (
+    ONE_SIGMA,
     JointBias,
     Share,
     as_large,
     at_index,
     check_same_events,
+    exceeded_by,
     joint_bias,
     joint_columns,
     joint_data,
