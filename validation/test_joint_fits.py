@@ -260,7 +260,7 @@ def test_p_values_of_the_true_model_are_uniform(true, capsys):
     held, found, plain = small(), [], []
     n_means = (80.0, 0.0) if true == 0 else (0.0, 40.0)
     sign = 1.0 - 2.0 * true
-    for direct, data in of_experiments(held, n_means, 400):
+    for direct, data in of_experiments(held, n_means, 200):
         q = sign * (joint_maximum(data, (1,)).ts - joint_maximum(data, (0,)).ts)
         one = tried(direct, data, true)
         found.append(as_large_given(sign * one.q, one.given, q, one.at).p)
@@ -272,7 +272,7 @@ def test_p_values_of_the_true_model_are_uniform(true, capsys):
             f"\ncompare, {'AB'[true]} true: KS p {ks:.3f} of {len(found)}, plain {before:.1e}; at most .01 .. {shares}"
         )
     assert ks > 0.01
-    assert before < 1e-4
+    assert before < 0.01
 
 
 @pytest.mark.parametrize("true", BOTH)
