@@ -135,7 +135,7 @@ def _index_pulls(problem: Problem, found: xr.Dataset, injected: float, j: int) -
     index, error = (found[f"{name}_0_{j}"].values for name in ("index", "index_error"))
     fitted = np.isfinite(error) & problem.hypothesis.index_free
     at = trials.at_index(problem.prepared, injected).hypothesis.index
-    return np.abs(index - at)[fitted] / error[fitted]
+    return np.asarray(np.abs(index - at)[fitted] / error[fitted])
 
 
 def _of(found: tuple[float, float]) -> Measured:
