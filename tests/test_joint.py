@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import QTable
 from scipy.optimize import LinearConstraint, minimize
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 from small_problem import SOURCES, plane, sample, stack_hypothesis, template_hypothesis, whole
 
 from nuanalysis import trials
@@ -543,11 +543,19 @@ def test_a_p_value_counts_the_data_and_forgives_rounding(ts, p):
     assert (found.upper_bound is None) == (p > 1 / 5)
 
 
+def test_a_critical_value_is_exceeded_as_often_as_it_says():
+    """Its error is the scatter of critical values of other experiments."""
+    rng = np.random.default_rng(9)
+    found = np.array([trials.exceeded_by(rng.chisquare(1, 1000), 0.05) for _ in range(300)])
+    assert found[:, 0].mean() == pytest.approx(chi2.isf(0.05, 1), abs=0.05)
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.15)
+    assert trials.exceeded_by(np.zeros(100), 0.05) == (0.0, 0.0)
+
+
 def test_ties_are_right_for_neither():
     q_a, q_b = np.array([-1.0, 0.0, 1e-8, 2.0]), np.array([0.0, 3.0, 3.0, -1e-7])
-    a, b = trials.separation(0.0, q_a, q_b), trials.separation(0.0, -q_b, -q_a)
+    a, b = trials.separation(q_a, q_b), trials.separation(-q_b, -q_a)
     assert (a.right.p, a.ties.p, b.right.p, b.ties.p) == (0.25, 0.5, 0.5, 0.5)
-    assert (a.p.p, b.p.p) == (4 / 5, 3 / 5)
 
 
 def test_bias_coverage_and_correlation_of_gaussian_fits():
@@ -564,6 +572,9 @@ def test_bias_coverage_and_correlation_of_gaussian_fits():
     wanted = [norm.cdf(1 - z) - norm.cdf(-1 - z) for z in (50 / 30, 1.0)]
     np.testing.assert_allclose(found.coverage, wanted, atol=0.015)
     np.testing.assert_allclose(found.coverage_corrected, 0.683, atol=0.015)
+    # So one error holds the truth in as many, and twice as many are needed where errors are half as long.
+    np.testing.assert_allclose(found.needed, 1.0, atol=0.03)
+    np.testing.assert_allclose(trials.joint_bias(truth, fits, errors / 2).needed, 2.0 * found.needed)
     nothing = trials.joint_bias(np.zeros(2), np.zeros((10, 2)), np.ones((10, 2)))
     assert nothing.correlation[0, 1] == 0.0
 
@@ -573,10 +584,7 @@ def test_two_gaussian_models_are_told_apart_as_theory_says():
     rng = np.random.default_rng(7)
     d, n = 1.5, 40_000
     q_a, q_b = rng.normal(-(d**2), 2 * d, n), rng.normal(d**2, 2 * d, n)
-    found = trials.separation(3.0, q_a, q_b), trials.separation(-3.0, -q_b, -q_a)
-    wanted = norm.sf((3.0 + d**2) / (2 * d)), norm.cdf((3.0 - d**2) / (2 * d))
-    for one, p in zip(found, wanted, strict=True):
-        assert one.p.p == pytest.approx(p, abs=5 * one.p.error)
+    for one in (trials.separation(q_a, q_b), trials.separation(-q_b, -q_a)):
         assert one.power.p == pytest.approx(norm.sf(norm.isf(0.05) - d), abs=5 * one.power.error)
         # The error of the quantile is larger than the binomial one.
         assert one.power.error > np.sqrt(one.power.p * (1 - one.power.p) / n)
@@ -627,6 +635,10 @@ def test_a_joint_fit_as_an_answer(tmp_path):
         assert norm_.n_signal.value == pytest.approx(n)
         assert row.ts == pytest.approx(ts)
         assert (chance.p == 1.0) == (ts == 0.0)
+        # A test at 5 %: below the critical value p is above that, and above it is not.
+        critical = row.profiled.critical
+        assert ts == 0.0 or critical.value < 6.0
+        assert ts == 0.0 or (ts > critical.value) == (chance.p <= 0.055)
         assert chance.scope == "local"
         # The two errors are what they say: the fit's is that of the curvature, the correction's that of its trials.
         events, flux = norm_.corrected, norm_.flux
@@ -659,6 +671,7 @@ def test_the_numbers_of_a_joint_fit_are_those_of_its_streams(tmp_path):
         assert row.norm.corrected.best.value == signal[j]
         assert recovered.n_injected == last[j]
         assert recovered.coverage.value == bias.coverage[j]
+        assert recovered.needed.value == bias.needed[j]
         assert last[j] == 0.0 or recovered.bias.value == bias.median[j] / last[j]
     assert answer.correlations[0].measured.value == pytest.approx(bias.correlation[0, 1], rel=1e-12)
 
@@ -756,11 +769,14 @@ def test_two_models_as_an_answer(tmp_path):
     assert [row.ts for row in answer.models] == pytest.approx(ts, abs=1e-6)
     assert answer.q == pytest.approx(ts[1] - ts[0], abs=1e-6)
     kept = replace(held, bench=Bench(tmp_path, Refusing()))
-    a, b = (tried(kept, data, k).q for k in (0, 1))
-    q = ts[1] - ts[0]
+    tries = [tried(kept, data, k) for k in (0, 1)]
+    a, b = (one.q for one in tries)
     first, second = answer.models
-    assert first.chance.p == pytest.approx(((a >= q - 1e-6).sum() + 1) / 101)
-    assert second.chance.p == pytest.approx(((b <= q + 1e-6).sum() + 1) / 101)
+    assert first.chance.p == trials.as_large_given(a, tries[0].given, answer.q, tries[0].at).p
+    assert second.chance.p == trials.as_large_given(-b, tries[1].given, -answer.q, tries[1].at).p
+    # The free index of B is given too.
+    assert [one.given.shape[1] for one in tries] == [1, 2]
+    assert set(answer.experiments) == {"q_a", "root_ts_a", "q_b", "root_ts_b", "index_b"}
     for row, values, right in ((first, a, a < -1e-6), (second, b, b > 1e-6)):
         assert row.ties.p == (abs(values) <= 1e-6).mean()
         assert row.right.p == right.mean()

@@ -241,3 +241,45 @@ def test_nodes_that_are_not_worth_a_fit_never_hold_the_best_one(sources, monkeyp
     monkeypatch.setattr(_fit, "_FEW", 10**9)
     assert quick == [maximise(data) for data in drawn]
     assert sum(fit.ts > 4.0 for fit in quick) > 10
+
+
+@pytest.mark.parametrize("sources", [SOURCES, SOURCES[:1]])
+def test_a_proposed_index_is_that_of_the_fit(sources):
+    """From power sums, over the density of another component too; a stack has four shapes, a source one."""
+    problem = prepare(stack_hypothesis(free=True, sources=sources), (sample(6000),))
+    emitted, spread = trials.emissions(problem), float(problem.spread.max())
+    before, by_sums = None, 0
+    for trial in range(40):
+        data = trials.injected(problem, emitted, 6, trial, spread * (trial % 8))
+        beside = replace(data, scale=data.scale / np.random.default_rng(trial).uniform(0.9, 1.5, len(data.group)))
+        for one in (data, beside):
+            fit, before = maximise(one), _fit.propose(one, before)
+            assert before.fit.ts == pytest.approx(fit.ts, abs=1e-5)
+            if fit.ts > 1.0:  # below, TS is flat in the index
+                assert before.fit.index == pytest.approx(fit.index, abs=0.01)
+                assert before.fit.n_signal == pytest.approx(fit.n_signal, rel=0.01)
+            by_sums += before.largest is not None
+        before = None
+    assert by_sums >= 70
+
+
+def test_a_proposal_out_of_reach_is_the_fit_itself():
+    """Sums that reach too short are known to; what is held, or has few events, needs none."""
+    problem = prepare(stack_hypothesis(free=True), (sample(6000),))
+    data = trials.injected(problem, trials.emissions(problem), 6, 1, 5.0 * float(problem.spread.max()))
+    short = _fit.Proposal(maximise(data), np.full(16, 1e-6))
+    few = make_terms(np.random.default_rng(1).uniform(-0.5, 3.0, (16, 100)))
+    for found, fit in ((_fit.propose(data, short), maximise(data)), (_fit.propose(few), maximise(few))):
+        assert found.fit == fit
+        assert found.largest is None
+
+
+@pytest.mark.parametrize("sources", [SOURCES, SOURCES[:1]])
+def test_x_of_chosen_events_is_that_of_all(sources):
+    """The kernel of the near events against x of every event, node by node."""
+    problem = prepare(stack_hypothesis(free=True, sources=sources), (sample(6000),))
+    data = terms(problem)
+    chosen = np.flatnonzero(np.random.default_rng(1).uniform(size=len(data.group)) < 0.1)
+    near = np.empty((len(data.index), len(chosen)))
+    _kernels.near_x(data.difference, data.group, data.scale, chosen, data.ratio, data.mixing, near)
+    np.testing.assert_allclose(near, [data.x(g)[chosen] for g in range(len(data.index))], rtol=1e-12, atol=1e-14)

@@ -56,6 +56,15 @@ def supernova_remnants() -> Hypothesis:
     return read_hypothesis("stack:snr")
 
 
+def three_free() -> tuple[Hypothesis, Hypothesis, Hypothesis]:
+    """The map of the Milky Way and two published stacks of twelve, every index free."""
+    return (
+        read_hypothesis("template:pi0-like", index=2.7, index_free=True),
+        supernova_remnants(),
+        read_hypothesis("stack:pwn"),
+    )
+
+
 def point(*, index_free: bool) -> Hypothesis:
     """One source near the Galactic centre."""
     ra, dec = POSITION

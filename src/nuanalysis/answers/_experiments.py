@@ -28,6 +28,8 @@ from nuanalysis.trials.streams import joint_null, seed_of
 
 Model = tuple[int, ...]
 METHOD = "pseudo-experiments: scrambled data and injected signal, background estimated again from both"
+LEVEL = 0.05  # of tests
+CRITICAL = "TS that 5 % of the experiments without it exceed"
 HELD = "the index is held"
 ERRORS = (
     "the error of n_s is one standard deviation from the curvature of ln L, the other norms and every free index free "
@@ -160,6 +162,13 @@ class Profiled(Record):
     chance: Chance = shown("local p-value, the others profiled", short="local p")
     others_injected: tuple[Injected, ...] = shown("signal of the others in the experiments", (), hidden=True)
     share_at_zero: float | None = shown("share of the experiments with a test statistic of zero", None, hidden=True)
+    critical: Measured | None = shown(CRITICAL, None, form=".2f", short="5 % above")
+
+
+def critical(ts: Floats) -> Measured:
+    """The test statistic (trial,) that LEVEL of the experiments exceed: the critical value of a test at that level."""
+    value, error = trials.exceeded_by(ts, LEVEL)
+    return Measured(value=value, error=error)
 
 
 def profiled(held: Experiments, data: JointTerms, ts: float, j: int) -> Profiled:
@@ -177,7 +186,8 @@ def profiled(held: Experiments, data: JointTerms, ts: float, j: int) -> Profiled
     chance = counted(trials.as_large(each, ts), LOCAL, METHOD).model_copy(update={"not_converged": lost(found)})
     names = [problem.hypothesis.name for problem in held.problems]
     injected = tuple(Injected(hypothesis=names[k], n_signal=float(signal.n_signal[k])) for k in others)
-    return Profiled(chance=chance, others_injected=injected, share_at_zero=float((each <= TS_TOLERANCE).mean()))
+    at_zero = float((each <= TS_TOLERANCE).mean())
+    return Profiled(chance=chance, others_injected=injected, share_at_zero=at_zero, critical=critical(each))
 
 
 class Unbiased(Record):

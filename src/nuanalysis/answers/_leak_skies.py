@@ -6,7 +6,7 @@ import numpy as np
 
 from nuanalysis import trials
 from nuanalysis.answers._ensembles import LOCAL, counted, scrambles
-from nuanalysis.answers._experiments import Experiments, Model, Signal, as_it_is, lost
+from nuanalysis.answers._experiments import Experiments, Model, Signal, as_it_is, critical, lost
 from nuanalysis.answers._question import fit_data
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
@@ -14,7 +14,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.likelihood import TS_TOLERANCE, FitResult
-from nuanalysis.records import Chance, Record, Unknown, shown
+from nuanalysis.records import Chance, Measured, Record, Unknown, shown
 from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream
 
@@ -146,6 +146,7 @@ class Law(Record):
     of: str = shown("which TS")
     at_zero: Chance = shown("share at zero", short="at 0")
     above: Chance = shown("share above 3.84", short="> 3.84")
+    critical: Measured = shown("TS that 5 % of the skies exceed", form=".2f", short="5 % above")
     halves: float | Unknown | None = shown("p-values among the skies are uniform: KS p of two halves", None, form=".2g")
     n_halves: int | None = shown("skies in a half", None, hidden=True)
     without_signal: float | None = shown(
@@ -188,6 +189,7 @@ def laws_of(stack: str, skies: xr.Dataset, nothing: Floats) -> tuple[Law, ...]:
             of=of,
             at_zero=counted(trials.share(ts <= TS_TOLERANCE), "TS of zero"),
             above=counted(trials.share(ts > HIGH_TS), f"TS above {HIGH_TS}"),
+            critical=critical(ts),
             halves=uniform,
             n_halves=n,
             without_signal=one_law(ts, nothing) if compared else None,

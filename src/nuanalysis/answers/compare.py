@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar
 
+import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import trials
 from nuanalysis.answers import _experiments
 from nuanalysis.answers._ensembles import counted
-from nuanalysis.answers._experiments import METHOD, Experiments, Norm, Quantiles, Signal, quantiles
+from nuanalysis.answers._experiments import LEVEL, METHOD, Experiments, Norm, Quantiles, Signal, quantiles
 from nuanalysis.answers._question import Answer, Named, Question, Tested, pose, provenance_of, tested
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
@@ -24,14 +25,16 @@ from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import joint_model
 
 _ALONE: tuple[_experiments.Model, ...] = ((0,), (1,))
-LEVEL = 0.05
+CONDITIONAL = f"{METHOD}; q compared at the TS of the model"
 _NOTES = (
     "q = TS_B - TS_A on the same events; A is the first model, B the second",
     "ties: experiments in which both have the same TS, as a rule zero; they count as equal for p-values, and as right "
     "for neither",
     *_experiments.ERRORS,
-    "p-values are those at the fitted strength of each model; checked on small samples they are not uniform "
-    "(docs/decisions/0013-joint-fits.md)",
+    "p of q is conditional: q goes with TS of the model itself, so it is compared at the TS of the events, by mean and "
+    "spread of q there (docs/decisions/0025-comparing-models.md); experiments count in which the model has no TS as in "
+    "the events, or has some as in the events",
+    "powers are those of a plain test on q between the two models at the strengths that the experiments hold",
 )
 
 
@@ -102,37 +105,53 @@ class CompareAnswer(Answer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tried:
-    """A model's own fit of the data, that signal corrected for its bias, and q = TS_B - TS_A of experiments with it."""
+    """A model's own fit of the data, that signal corrected for its bias, and experiments with it.
+
+    q (trial,) : TS_B - TS_A.  given (trial, quantity) : root of TS of the model, and its index where that is free.
+    at (quantity,) : the same of the data.
+    """
 
     best: JointMaximum
     signal: Signal
     q: Floats
+    given: Floats
+    at: Floats
     not_converged: int
+
+    def columns(self, letter: str) -> dict[str, tuple[str, Floats]]:
+        """The experiments as variables of a Dataset: q, the root of TS, and the index where it is free."""
+        named = zip(("q", "root_ts", "index"), (self.q, *self.given.T), strict=False)
+        return {f"{name}_{letter}": ("trial", values) for name, values in named}
 
 
 def tried(held: Experiments, data: JointTerms, k: int) -> Tried:
     """Fit model k, 0 for A and 1 for B, and draw experiments of it; data are the terms of the observed events."""
     best, streams = joint_maximum(data, _ALONE[k]), joint_model(k)
-    signal = _experiments.corrected(held, best.n_signal(data), best.index(data), _ALONE[k], streams.rounds)
+    index = best.index(data)
+    signal = _experiments.corrected(held, best.n_signal(data), index, _ALONE[k], streams.rounds)
     found = held.draw(signal, _ALONE, streams.experiments)
-    return Tried(best, signal, found["ts_1"].values - found["ts_0"].values, _experiments.lost(found))
+    quantities = 1 + (len(data.terms[k].index) > 1)
+    given = np.column_stack([np.sqrt(found[f"ts_{k}"].values), found[f"index_{k}_{k}"].values])[:, :quantities]
+    at = np.array([np.sqrt(best.ts), index[k]])[:quantities]
+    return Tried(best, signal, found["ts_1"].values - found["ts_0"].values, given, at, _experiments.lost(found))
 
 
 def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: float, k: int) -> Side:
     """Model k with what its experiments say."""
     one, other, sign = both[k], both[1 - k], 1.0 - 2.0 * k
-    found = trials.separation(sign * q, sign * one.q, sign * other.q, LEVEL)
+    found = trials.separation(sign * one.q, sign * other.q, LEVEL)
     me, rival, as_extreme, beyond = (
-        ("A", "B", "P(q >= observed | A)", "above the 95 %"),
-        ("B", "A", "P(q <= observed | B)", "below the 5 %"),
+        ("A", "B", "P(q >= observed | A, its TS)", "above the 95 %"),
+        ("B", "A", "P(q <= observed | B, its TS)", "below the 5 %"),
     )[k]
     shape, mine = curvature_at(data, one.best), f"experiments of {me} in which"
     n = float(one.best.n_signal(data)[k]), float(shape.errors[0])
+    chance = trials.as_large_given(sign * one.q, one.given, sign * q, one.at)
     index = float(one.best.index(data)[k]), float(shape.index_errors[0])
     return Side(
         tested=tested(problem),
         ts=one.best.ts,
-        chance=counted(found.p, as_extreme, METHOD),
+        chance=counted(chance, as_extreme, CONDITIONAL),
         power=counted(found.power, f"experiments of {rival} {beyond} quantile of q of {me}", METHOD),
         right=counted(found.right, f"{mine} {me} has the larger TS", METHOD),
         ties=counted(found.ties, f"{mine} both have the same TS", METHOD),
@@ -157,5 +176,5 @@ def compare(problems: tuple[Problem, ...], samples: Samples, n_trials: int, benc
         n_trials=n_trials,
         not_converged=a.not_converged + b.not_converged,
         notes=(*(f"the best fit of {name} is n_s = 0: its experiments hold no signal" for name in empty), *_NOTES),
-        experiments=xr.Dataset({"q_a": ("trial", a.q), "q_b": ("trial", b.q)}),
+        experiments=xr.Dataset({**a.columns("a"), **b.columns("b")}),
     )

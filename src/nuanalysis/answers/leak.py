@@ -16,7 +16,15 @@ from nuanalysis import trials
 from nuanalysis.answers import _experiments, _leak_skies
 from nuanalysis.answers import _question as question
 from nuanalysis.answers._ensembles import LOCAL, counted
-from nuanalysis.answers._experiments import METHOD, Experiments, Profiled, Quantiles, origin_of_skies, quantiles
+from nuanalysis.answers._experiments import (
+    METHOD,
+    Experiments,
+    Profiled,
+    Quantiles,
+    critical,
+    origin_of_skies,
+    quantiles,
+)
 from nuanalysis.answers._leak_skies import LOCAL_OF_SKIES, SCRAMBLES, Law, Placed
 from nuanalysis.answers._question import (
     Answer,
@@ -51,7 +59,8 @@ _NOTES = (
     "loses without the one, the other fitted again",
     "the null of the TS of a stack, the diffuse profiled, are these skies; 'no signal at all' is its TS, fitted alone, "
     "on as many skies without any signal",
-    "with its index held a stack should follow half a chi-square: 0.5 at zero, 0.025 above 3.84",
+    "with its index held a stack should follow half a chi-square: 0.5 at zero, 0.025 above 3.84, 0.05 above 2.71; with "
+    "it free TS is the largest over all indices and lies above, so its critical value is that of these skies",
     "p-values are local: of one stack, not corrected for the others",
     "n_s is as fitted, not corrected for its bias, as the published ones are",
 )
@@ -231,7 +240,10 @@ def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside,
     ts = [gain if (gain := best.ts - one.ts) > TS_TOLERANCE else 0.0 for one in rest]
     as_large = counted(trials.as_large(skies["ts_profiled"].values, ts[1]), LOCAL, METHOD) if ts[1] else certain()
     # The null of the diffuse component are skies with the stack alone, as strong as it is without the diffuse.
-    chances = _experiments.profiled(held, data, ts[0], 0), Profiled(chance=as_large)
+    chances = (
+        _experiments.profiled(held, data, ts[0], 0),
+        Profiled(chance=as_large, critical=critical(skies["ts_profiled"].values)),
+    )
     shape, n, index = curvature_at(data, best), best.n_signal(data), best.index(data)
     rows = tuple(
         Beside(

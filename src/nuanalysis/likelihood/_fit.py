@@ -12,7 +12,8 @@ from nuanalysis.model import EnergyTerms, Terms
 from nuanalysis.schema import Bools, Floats, Ints
 
 FAR = 1.0 / 16.0  # largest |c x| of an event that enters by its powers, with a free index
-_REACH, _FEW = 30.0, 2000  # deviations of n_s that the powers of a screening serve; events that need none
+_REACHES = (10.0, 30.0)  # deviations of n_s that power sums serve: few reach beyond the first, and far events are cheap
+_FEW = 2000  # events that need no power sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +88,103 @@ def add_moments(moments: Floats, ratio: Floats, mixing: Floats, power: Floats, c
         cross[:, column] += (powers[j][:-1] * powers[k][1:]) @ moments[:, j + k - 1]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Powers:
+    """near (node, near event) x; power (node, 4) and cross (node - 1, 6) sums of the far events.
+
+    largest (node,) : the largest n_s / N that the sums serve.
+    """
+
+    near: Floats
+    power: Floats
+    cross: Floats
+    largest: Floats
+
+
+def _deviation(terms: Terms) -> Floats:
+    """Standard deviation of n_s / N without signal, (node,): roughly, and at every node the largest of all.
+
+    That of a hard spectrum is a few events, and its fit may lie many of these away.
+    """
+    some = slice(None, None, 4)  # enough to tell how far the series has to reach
+    squares = [
+        np.bincount(terms.group[some], (terms.scale * d)[some] ** 2, terms.ratio.shape[1]) for d in terms.difference
+    ]
+    total = 4.0 * (terms.ratio**2 * (terms.mixing @ squares)).sum(axis=1)
+    return np.full(len(total), 1.0 / np.sqrt(max(float(total.min()), 1e-300)))
+
+
+def _powers(terms: Terms, largest: Floats) -> _Powers:
+    """One pass over the events; largest (node,) : n_s / N that the power sums have to serve."""
+    group, scale, ratio, nodes = terms.group, terms.scale, terms.ratio, len(terms.index)
+    limit = (FAR / np.maximum((largest[:, None] * ratio).max(axis=0), 1e-300))[group]
+    energy, power, cross = EnergyTerms(ratio, group, scale), np.zeros((nodes, 4)), np.zeros((nodes - 1, 6))
+    chosen = add_far(terms.difference, energy, limit, ratio, terms.mixing, (power, cross))
+    near = np.empty((nodes, len(chosen)))
+    _kernels.near_x(terms.difference, group, scale, chosen, ratio, terms.mixing, near)
+    return _Powers(near, power, cross, largest)
+
+
 def _worth_fitting(terms: Terms) -> Bools:
     """Which spectral nodes may hold the largest maximum, (node,): from one pass over the events, not ten a node.
 
     Left out are nodes whose maximum, with all that the series of far events leaves out, lies below another's.
     """
-    group, scale, ratio, nodes = terms.group, terms.scale, terms.ratio, len(terms.index)
-    if len(group) < _FEW:
+    nodes = len(terms.index)
+    if len(terms.group) < _FEW:
         return np.ones(nodes, dtype=np.bool_)
-    some = slice(None, None, 4)  # enough to tell how far the series has to reach
-    squares = [np.bincount(group[some], (scale * d)[some] ** 2, ratio.shape[1]) for d in terms.difference]
-    largest = _REACH / np.sqrt(np.maximum(4.0 * (ratio**2 * (terms.mixing @ squares)).sum(axis=1), 1e-300))
-    limit = (FAR / np.maximum((largest[:, None] * ratio).max(axis=0), 1e-300))[group]
-    energy, power = EnergyTerms(ratio, group, scale), np.zeros((nodes, 4))
-    near = add_far(terms.difference, energy, limit, ratio, terms.mixing, (power, np.zeros((nodes - 1, 6))))
-    x = ratio[:, group[near]] * (terms.mixing @ (scale[near] * terms.difference[:, near]))
-    value, error = np.zeros(nodes), np.full(nodes, np.inf)
-    for node in range(nodes):
-        c, _, inside = _kernels.maximise_sums(x[node], power[node], largest[node])
-        value[node] = _kernels.log_ratio_sums(x[node], power[node], c) if c else 0.0
-        if inside:  # the series leaves out at most FAR^3 / 5 of the sum of (c x)^2; the maximum lies within 2 c
-            error[node] = 1e-9 + 0.8 * FAR**3 * c * c * power[node, 1]
+    value, error, deviation = np.zeros(nodes), np.full(nodes, np.inf), _deviation(terms)
+    for reach in _REACHES:
+        value, error = _bounds(_powers(terms, reach * deviation))
+        if np.isfinite(error).all():
+            break
     best = (value - error)[np.isfinite(error)].max(initial=0.0)
     return np.asarray((value + error >= best) & ((value > 0.0) | np.isinf(error)))
+
+
+def _bounds(found: _Powers) -> tuple[Floats, Floats]:
+    """Largest log-ratio at each spectral node, and its error, (node,): infinite where it may lie beyond the sums."""
+    value, error = np.zeros(len(found.near)), np.full(len(found.near), np.inf)
+    for node, (x, power) in enumerate(zip(found.near, found.power, strict=True)):
+        c, _, inside = _kernels.maximise_sums(x, power, found.largest[node])
+        value[node] = _kernels.log_ratio_sums(x, power, c) if c else 0.0
+        if inside:  # the series leaves out at most FAR^3 / 5 of the sum of (c x)^2; the maximum lies within 2 c
+            error[node] = 1e-9 + 0.8 * FAR**3 * c * c * power[1]
+    return value, error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """A fit that says which index to look at, and no answer; TS is good to 1e-5.
+
+    largest (node,) : n_s / N that its power sums served; None where the fit was done from all events.
+    """
+
+    fit: FitResult
+    largest: Floats | None
+
+
+def propose(terms: Terms, before: Proposal | None = None) -> Proposal:
+    """The fit of ``maximise`` from one pass over the events, from all events where the power sums do not reach it.
+
+    before : that of the same hypothesis on the same events, beside other densities.
+    """
+    reaches: list[Floats] = []
+    if before is not None:
+        reaches = [] if before.largest is None else [before.largest]
+    elif len(terms.index) > 1 and len(terms.group) >= _FEW:
+        deviation = _deviation(terms)
+        reaches = [reach * deviation for reach in _REACHES]
+    for largest in reaches:
+        found = _powers(terms, largest)
+        c, position, value, converged, inside = _kernels.maximise_free_sums(
+            found.near, found.power, found.cross, largest
+        )
+        if inside:
+            index = float(np.interp(position, np.arange(len(terms.index)), terms.index))
+            fit = FitResult(max(2.0 * float(value), 0.0), float(c * terms.n_events), index, bool(converged))
+            return Proposal(fit, largest)
+    return Proposal(maximise(terms), None)
 
 
 def maximise(terms: Terms) -> FitResult:

@@ -20,8 +20,9 @@ import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.likelihood import _kernels
-from nuanalysis.likelihood._fit import maximise
+from nuanalysis.likelihood._fit import FitResult, Proposal, maximise, propose
 from nuanalysis.likelihood._joint_terms import JointTerms
+from nuanalysis.model import Terms
 from nuanalysis.schema import Floats
 
 _LEAST_DENSITY = 0.01
@@ -158,18 +159,23 @@ def _with_strengths(
     return JointMaximum(ts, found.members, tuple(nodes), tuple(strengths), converged, held)
 
 
-def _turn(data: JointTerms, found: JointMaximum, hypothesis: int) -> JointMaximum:
-    """Fit the index and norm of one hypothesis with the others held: the single fit, over the density of the others."""
+def _beside(data: JointTerms, found: JointMaximum, hypothesis: int) -> Terms | None:
+    """Terms of one hypothesis over the density of the others, which are held; None where that is not positive."""
     terms = data.terms[hypothesis]
-    other = np.ones(data.n_joined)
-    for j in found.members:
-        if j != hypothesis and found.strength(j) > 0.0:
-            other += found.strength(j) * found.mixture(data, j)
-    if other.min() <= 0.0:
-        return found
-    alone = maximise(replace(terms, scale=terms.scale / data.among(hypothesis, other)))
-    if alone.n_signal <= 0.0:
-        return found
+    others = [j for j in found.members if j != hypothesis and found.strength(j) > 0.0]
+    if not others:
+        return terms
+    density = np.ones(data.n_joined)
+    for j in others:
+        density += found.strength(j) * found.mixture(data, j)
+    if density.min() <= 0.0:
+        return None
+    return replace(terms, scale=terms.scale / data.among(hypothesis, density))
+
+
+def _placed(data: JointTerms, found: JointMaximum, hypothesis: int, alone: FitResult) -> JointMaximum:
+    """The nodes and strengths of one hypothesis set to those of its own fit."""
+    terms = data.terms[hypothesis]
     position = float(np.interp(alone.index, terms.index, np.arange(len(terms.index))))
     first = min(int(position + 1e-9), len(terms.index) - 1)
     part, c = position - first, alone.n_signal / terms.n_events
@@ -184,20 +190,42 @@ def _better(one: JointMaximum, other: JointMaximum) -> JointMaximum:
     return other if other.ts > one.ts else one
 
 
+def _turn(data: JointTerms, found: JointMaximum, hypothesis: int, alone: Proposal | None) -> JointMaximum:
+    """Fit the index of one hypothesis with the others held, then all norms; alone : its fit if the others have none."""
+    terms = _beside(data, found, hypothesis)
+    if terms is None:
+        return found
+    again = alone is not None and terms is data.terms[hypothesis]
+    fit = (alone if again and alone else propose(terms, alone)).fit
+    if fit.n_signal <= 0.0:
+        return found
+    moved = _placed(data, found, hypothesis, fit)
+    # The norms and mixtures of the nodes where it stands are at their maximum already.
+    if found.strength(hypothesis) > 0.0 and set(moved.nodes[hypothesis]) <= set(found.nodes[hypothesis]):
+        return found
+    return _better(found, _norms(data, moved))
+
+
 def _ascend(data: JointTerms, start: JointMaximum) -> JointMaximum:
     """Maximise over all members from a start, indices in turns, the strongest hypothesis first."""
     best = _norms(data, start)
     free = [j for j in best.members if len(data.terms[j].index) > 1]
-    if not free:
-        return best
-    order = sorted(free, key=lambda j: -maximise(data.terms[j]).ts) if len(free) > 1 else free
-    for _ in range(_TURNS):
-        before = best.ts
-        for j in order:
-            best = _better(best, _norms(data, _turn(data, best, j)))
-        if best.ts - before <= 2.0 * _GAIN:
+    alone = {j: propose(data.terms[j]) for j in free} if len(free) > 1 else {}
+    order = sorted(free, key=lambda j: -alone[j].fit.ts) if alone else free
+    without_gain = 0
+    for turn in range(_TURNS * len(order)):
+        before, j = best.ts, order[turn % len(order)]
+        best = _turn(data, best, j, alone.get(j))
+        without_gain = 0 if best.ts - before > 2.0 * _GAIN else without_gain + 1
+        if without_gain == len(order):
             return best
-    return replace(best, converged=False)
+    return replace(best, converged=False) if free else best
+
+
+def _single(data: JointTerms, hypothesis: int) -> JointMaximum:
+    """The maximum of one hypothesis with a free index."""
+    nothing, alone = _nothing(data, (hypothesis,)), maximise(data.terms[hypothesis])
+    return _norms(data, _placed(data, nothing, hypothesis, alone)) if alone.n_signal > 0.0 else nothing
 
 
 def joint_maximum(
@@ -206,11 +234,15 @@ def joint_maximum(
     """Maximise TS over the norms, and free indices, of some hypotheses, by default of all; the others have no events.
 
     starts : maxima over some of the members, or over more, to begin from where an index is free: the answer has at
-        least the TS of those over some.
+        least the TS of those over some, and those over some stand in for the beginning from nothing.
     """
     members = members or tuple(range(len(data.terms)))
-    best = _ascend(data, _nothing(data, members))
-    if all(len(data.terms[j].index) == 1 for j in members):
+    held = all(len(data.terms[j].index) == 1 for j in members)
+    if len(members) == 1 and not held:
+        return _single(data, members[0])
+    inside = any(set(start.members) < set(members) for start in starts)
+    best = _nothing(data, members) if inside and not held else _ascend(data, _nothing(data, members))
+    if held:
         return best
     for start in starts:
         bare = _nothing(data, members)

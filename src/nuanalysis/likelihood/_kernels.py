@@ -406,6 +406,32 @@ def near_terms(difference, mean, group, scale, ratio, mixing, near, floor):  # t
             floor[g, j] = max(r * (a * f[p, j] + b * f[q, j]), 1e-300)
 
 
+@nb.njit(
+    "(float64[:, ::1], int64[::1], float64[::1], int64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=True,
+)
+def near_x(difference, group, scale, chosen, ratio, mixing, near):  # type: ignore[no-untyped-def]
+    """x of the chosen events at each node, into near (node, chosen); the other arguments as those of near_terms."""
+    m, shapes = chosen.shape[0], mixing.shape[1]
+    d, k = np.empty((shapes, m)), np.empty(m, dtype=np.int64)
+    for j in range(m):
+        i = chosen[j]
+        k[j] = group[i]
+        for p in range(shapes):
+            d[p, j] = scale[i] * difference[p, i]
+    for g in range(ratio.shape[0]):
+        p = 0
+        while mixing[g, p] == 0.0:
+            p += 1
+        q = min(p + 1, shapes - 1)
+        a, b = mixing[g, p], mixing[g, q] if q > p else 0.0
+        for j in range(m):
+            near[g, j] = ratio[g, k[j]] * (a * d[p, j] + b * d[q, j])
+
+
 @nb.njit("(float64[::1], float64[::1], float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
 def log_ratio_sums(near, power, c):  # type: ignore[no-untyped-def]
     """Sum of ln(1 + c x) from the near events and the power sums of the far ones."""

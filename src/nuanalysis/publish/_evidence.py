@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nuanalysis import trials
-from nuanalysis.answers.compare import CompareAnswer
+from nuanalysis.answers.compare import CompareAnswer, Side
 from nuanalysis.answers.extended import ExtendedAnswer, Hottest
 from nuanalysis.answers.fit import FitAnswer
 from nuanalysis.answers.measure import MeasureAnswer
@@ -25,6 +25,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import PrecisionError
 from nuanalysis.publish._results import Entry, Results, SampleCard
 from nuanalysis.records import Chance, Unknown
+from nuanalysis.schema import Floats
 
 TOLERANCE = 1e-6  # relative
 SMOOTHED = 1e-2  # relative, of the integral of a map: each event is spread by a transform on the sphere
@@ -139,13 +140,22 @@ def _compared(answer: CompareAnswer) -> Iterator[str]:
     q_a, q_b = (answer.experiments[name].values for name in ("q_a", "q_b"))
     a, b = answer.models
     yield from _differ("q", answer.q, b.ts - a.ts)
-    for side, q, own, other in ((a, answer.q, q_a, q_b), (b, -answer.q, -q_b, -q_a)):
-        found = trials.separation(q, own, other, answer.power_level)
-        name = side.tested.hypothesis
-        shares = (("p", side.chance, found.p), ("power", side.power, found.power), ("right", side.right, found.right))
+    for letter, side, q, own, other in (("a", a, answer.q, q_a, q_b), ("b", b, -answer.q, -q_b, -q_a)):
+        found = trials.separation(own, other, answer.power_level)
+        name, (given, at) = side.tested.hypothesis, _given(answer.experiments, side, letter)
+        p = trials.as_large_given(own, given, q, at)
+        shares = (("p", side.chance, p), ("power", side.power, found.power), ("right", side.right, found.right))
         for what, said, anew in (*shares, ("ties", side.ties, found.ties)):
             yield from _differ(f"{what} of {name}", said.p, anew.p)
             yield from _differ(f"trials of {what} of {name}", said.n_trials, anew.n_trials)
+
+
+def _given(experiments: xr.Dataset, side: Side, letter: str) -> tuple[Floats, Floats]:
+    """What q of a model is compared at: in its experiments (trial, quantity), and in the events."""
+    names = [name for name in (f"root_ts_{letter}", f"index_{letter}") if name in experiments]
+    index = side.norm.index.value if side.norm.index is not None else np.nan  # without events it does not matter
+    at = np.array([np.sqrt(side.ts), index])[: len(names)]
+    return np.column_stack([experiments[name].values for name in names]), at
 
 
 def _fitted(answer: FitAnswer) -> Iterator[str]:

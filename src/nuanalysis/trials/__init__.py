@@ -8,6 +8,7 @@ heuristic).
 """
 
 from nuanalysis.trials._bias import BiasCurve, bias_curve, median_fit
+from nuanalysis.trials._comparison import Separation, as_large_given, separation
 from nuanalysis.trials._deep import DEEP_COLUMNS, SkyTilts, deep_sky_trials, sky_tilts
 from nuanalysis.trials._extended import (
     Layer,
@@ -41,13 +42,14 @@ from nuanalysis.trials._interval import (
     likelihood_interval,
 )
 from nuanalysis.trials._joint import (
+    ONE_SIGMA,
     Estimate,
     JointBias,
-    Separation,
     Share,
     as_large,
     at_index,
     check_same_events,
+    exceeded_by,
     inverted,
     joint_bias,
     joint_columns,
@@ -55,7 +57,6 @@ from nuanalysis.trials._joint import (
     joint_injected,
     joint_trials,
     recentred,
-    separation,
     share,
     tail,
 )

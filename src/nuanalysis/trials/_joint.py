@@ -24,7 +24,7 @@ from nuanalysis.schema import Floats
 from nuanalysis.trials._injection import backgrounds, emissions, signal_events, with_signal
 
 Model = tuple[int, ...]  # numbers of the hypotheses that are free
-_RESAMPLED = 200
+ONE_SIGMA = 0.6827  # probability within one standard deviation
 
 
 def joint_data(problems: tuple[Prepared, ...]) -> JointTerms:
@@ -193,6 +193,16 @@ def tail(met: NDArray[np.bool_]) -> Share:
     return _counted(float((met.sum() + 1.0) / (len(met) + 1.0)), met)
 
 
+def exceeded_by(values: Floats, upper: float) -> tuple[float, float]:
+    """The value that a part ``upper`` of trials (trial,) exceeds, and its error.
+
+    The error is half of what lies between the values that one binomial error more and less exceed.
+    """
+    off = np.sqrt(upper * (1.0 - upper) / len(values))
+    low, here, high = np.quantile(values, 1.0 - np.clip([upper + off, upper, upper - off], 0.0, 1.0))
+    return float(here), float(high - low) / 2.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class JointBias:
     """What joint fits of pseudo-experiments say about each norm, (j,) each.
@@ -201,6 +211,7 @@ class JointBias:
     coverage, coverage_error : how often the fit is within its own error of the truth.
     coverage_corrected : the same once fit and error are divided by median / injected; of the plain fit where nothing
         was injected.
+    needed, needed_error : how many of their own errors hold the truth in 68.3 % of these corrected fits.
     correlation, correlation_error (j, j) : of the fitted norms; 0 where one of them never differs.
     """
 
@@ -213,6 +224,8 @@ class JointBias:
     coverage: Floats
     coverage_error: Floats
     coverage_corrected: Floats
+    needed: Floats
+    needed_error: Floats
     correlation: Floats
     correlation_error: Floats
     n_trials: int
@@ -225,7 +238,8 @@ def joint_bias(n_injected: Floats, n_fitted: Floats, errors: Floats) -> JointBia
     known = (n_injected > 0.0) & (median > 0.0)
     factor = np.where(known, median / np.where(known, n_injected, 1.0), 1.0)
     held = np.abs(n_fitted - n_injected) <= errors
-    corrected = np.abs(n_fitted / factor - n_injected) <= errors / factor
+    pulls = np.abs(n_fitted - factor * n_injected) / np.maximum(errors, 1e-300)
+    needed = np.array([exceeded_by(pull, 1.0 - ONE_SIGMA) for pull in pulls.T])
     coverage = held.mean(axis=0)
     moved = n_fitted - n_fitted.mean(axis=0)
     size = np.where(deviation > 0.0, deviation, np.inf)
@@ -241,7 +255,9 @@ def joint_bias(n_injected: Floats, n_fitted: Floats, errors: Floats) -> JointBia
         deviation,
         coverage,
         np.sqrt(coverage * (1.0 - coverage) / n),
-        corrected.mean(axis=0),
+        (pulls <= 1.0).mean(axis=0),
+        needed[:, 0],
+        needed[:, 1],
         correlation,
         (1.0 - correlation**2) / np.sqrt(n - 1),
         n,
@@ -311,38 +327,6 @@ def _truth_of(fitted: float, truths: Floats, level: Floats) -> float:
     return max(0.0, float(x[b] + (x[b] - x[a]) / (y[b] - y[a]) * (fitted - y[b])))
 
 
-@dataclass(frozen=True, slots=True)
-class Separation:
-    """How well a model is told from another by q, which is larger where the other fits better.
-
-    p : P(q >= observed | this model).  power : share of experiments of the other above the 95 % quantile of q of this
-        one; its error holds that of the quantile.  right : share of the experiments of this model in which it has the
-        larger TS.  ties : in which neither has, both without events as a rule.
-    """
-
-    p: Share
-    power: Share
-    right: Share
-    ties: Share
-
-
-def _power(null: Floats, other: Floats, level: float) -> Share:
-    """Share of ``other`` beyond the value that a part ``level`` of ``null`` exceeds; (trial,) each."""
-    rng = np.random.default_rng(0)
-    found = share(other > np.quantile(null, 1.0 - level))
-    again = [
-        float((rng.choice(other, len(other)) > np.quantile(rng.choice(null, len(null)), 1.0 - level)).mean())
-        for _ in range(_RESAMPLED)
-    ]
-    return replace(found, error=max(found.error, float(np.std(again, ddof=1))))
-
-
 def as_large(values: Floats, observed: float) -> Share:
     """p-value of a test statistic, or of a difference of two: how often experiments (trial,) have as much."""
     return tail(values >= observed - TS_TOLERANCE)
-
-
-def separation(q: float, own: Floats, other: Floats, level: float = 0.05) -> Separation:
-    """From q observed and q of experiments (trial,) under a model and under another, at a level of the test."""
-    right, ties = own < -TS_TOLERANCE, np.abs(own) <= TS_TOLERANCE
-    return Separation(as_large(own, q), _power(own, other, level), share(right), share(ties))
