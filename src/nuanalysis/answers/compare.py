@@ -102,11 +102,15 @@ class CompareAnswer(Answer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tried:
-    """A model's own fit of the data, that signal corrected for its bias, and q = TS_B - TS_A of experiments with it."""
+    """A model's own fit of the data, that signal corrected for its bias, and q = TS_B - TS_A of experiments with it.
+
+    fits : (trial,) n_s that the model itself fits in them.
+    """
 
     best: JointMaximum
     signal: Signal
     q: Floats
+    fits: Floats
     not_converged: int
 
 
@@ -115,7 +119,8 @@ def tried(held: Experiments, data: JointTerms, k: int) -> Tried:
     best, streams = joint_maximum(data, _ALONE[k]), joint_model(k)
     signal = _experiments.corrected(held, best.n_signal(data), best.index(data), _ALONE[k], streams.rounds)
     found = held.draw(signal, _ALONE, streams.experiments)
-    return Tried(best, signal, found["ts_1"].values - found["ts_0"].values, _experiments.lost(found))
+    q, fits = found["ts_1"].values - found["ts_0"].values, found[f"n_signal_{k}_{k}"].values
+    return Tried(best, signal, q, fits, _experiments.lost(found))
 
 
 def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: float, k: int) -> Side:
@@ -136,7 +141,7 @@ def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: floa
         power=counted(found.power, f"experiments of {rival} {beyond} quantile of q of {me}", METHOD),
         right=counted(found.right, f"{mine} {me} has the larger TS", METHOD),
         ties=counted(found.ties, f"{mine} both have the same TS", METHOD),
-        norm=_experiments.norm_of(problem, n, index, one.signal, k),
+        norm=_experiments.norm_of(problem, n, index, one.signal, one.fits, k),
         q=quantiles(one.q, LEVEL),
         converged=one.best.converged,
     )
