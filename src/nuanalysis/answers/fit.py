@@ -174,7 +174,8 @@ def fit(problem: Problem, samples: Samples, wanted: ensembles.Wanted, n_injectio
     if not n_injections:
         return found
     background = background_of(problem, best.ts, wanted, bench)
-    injected = ensembles.injections(problem, n_injections, reach_of(problem, best), bench)
+    reach = reach_of(problem, best)
+    injected, _ = ensembles.injections_for_limit(problem, background, best.ts, n_injections, reach, bench)
     flux = _flux.flux_of(problem, data, best.ts, background, injected)
     more = {
         "chance": ensembles.or_reason(ensembles.chance_of, background, best.ts),
