@@ -34,7 +34,7 @@ from nuanalysis.likelihood import (
 )
 from nuanalysis.model import Hypothesis, Terms, prepare, terms
 from nuanalysis.records import Chance, Unknown
-from nuanalysis.sky.records import PowerLaw, Template, factorised
+from nuanalysis.sky.records import Catalogue, PointSource, PowerLaw, Template, factorised
 from nuanalysis.sphere import pixel_directions
 from nuanalysis.trials import as_large
 from nuanalysis.trials.streams import JOINT_FIT, joint_model
@@ -752,7 +752,7 @@ def test_fluxes_are_given_in_units_of_a_model_that_has_one(tmp_path):
         assert "(x model)" in column.info.description
     # A flux of another spectrum is not one in units of the model.
     signal = experiments.Signal(np.array([80.0]), np.array([2.4]), np.array([3.0]), np.array([1.1]))
-    found = experiments.norm_of(free, (88.0, 22.0), (2.4, 0.2), signal, 0)
+    found = experiments.norm_of(free, (88.0, 22.0), (2.4, 0.2), signal, np.full(10, 80.0), 0)
     assert found.in_models is None
     assert "fitted index is held" in found.held
     assert found.corrected.best.error == pytest.approx(20.0)
@@ -845,3 +845,62 @@ def test_curvature_of_some_is_that_of_their_own_fit():
         ("a", "b"), (data.terms[0], data.terms[2]), (data.places[0], data.places[2]), data.n_joined, (0, 0)
     )
     np.testing.assert_allclose(curvature_at(data, pair).errors, maximise_joint(own).errors, rtol=1e-6)
+
+
+# --- near the poles ---------------------------------------------------------------------------------------------------
+
+
+def polar(dec, free=True):
+    """A point source at a declination in deg, prepared on the events of the other problems."""
+    source = PointSource("polar", 1.0, float(np.radians(dec)))
+    target = Catalogue("polar", "polar", (source, SOURCES[0]), (3.0, 1.0), "here")
+    one = Hypothesis("stack:polar", target, 2.0, free)
+    parts = tuple(part.sample for part in problem("plane").parts)
+    return Problem(prepare(one, parts), f"fingerprint-polar-{dec}-{free}", 5)
+
+
+@pytest.mark.parametrize(("dec", "near"), [(-78.0, True), (80.0, True), (-74.0, False), (10.0, False)])
+def test_half_of_the_weight_within_15_degrees_of_a_pole_is_near_it(dec, near):
+    one = polar(dec)
+    assert experiments.near_pole(one) is near
+    target = replace(one.hypothesis.target, weights=(1.0, 3.0))
+    assert not experiments.near_pole(replace(one, prepared=replace(one.prepared, hypothesis=replace(
+        one.hypothesis, target=target))))  # fmt: skip
+    assert not experiments.near_pole(posed(("plane",))[0])
+
+
+def test_an_interval_of_experiments_holds_their_signal_as_often_as_their_fits_scatter():
+    """Fits in proportion to the signal: the interval holds the truth in 68 per cent at any truth."""
+    rng = np.random.default_rng(1)
+    fits = 50.0 * np.exp(0.4 * rng.normal(0.2, 1.0, 4000))
+    for truth in (20.0, 50.0, 300.0):
+        seen = truth * np.exp(0.4 * rng.normal(0.0, 1.0, 4000))  # corrected: the median fit is the truth
+        found = [experiments.central_interval(float(n), fits) for n in seen]
+        inside = np.mean([one.low <= truth <= one.high for one in found])
+        assert inside == pytest.approx(0.68, abs=0.03)
+    assert isinstance(experiments.central_interval(0.0, fits), Unknown)
+    assert isinstance(experiments.central_interval(10.0, np.where(rng.random(4000) < 0.2, 0.0, fits)), Unknown)
+
+
+@pytest.mark.parametrize(("verb", "rows"), [(joint, "hypotheses"), (compare, "models")])
+def test_no_curvature_error_is_quoted_near_a_pole(tmp_path, verb, rows):
+    near, far = polar(-78.0), polar(10.0)
+    answer = verb((near, far), part(), 100, Bench(tmp_path))
+    one, other = (each.norm for each in getattr(answer, rows))
+    assert one.corrected.best.value > 0.0
+    for error in (one.n_signal.error, one.corrected.best.error, one.flux.best.error, one.index.error):
+        assert isinstance(error, Unknown)
+        assert "within 15 deg of a pole" in error.reason
+    assert one.interval is not None
+    assert isinstance(other.n_signal.error, float)
+    assert (other.interval, other.flux_interval) == (None, None)
+    if not isinstance(one.interval, Unknown):
+        assert one.interval.low < one.corrected.best.value < one.interval.high
+        assert one.flux_interval.low / one.flux.best.value == pytest.approx(one.interval.low / one.corrected.best.value)
+    assert any("near a pole" in note for note in answer.notes)
+    if verb is joint:
+        polar_row, other_row = answer.recovered
+        assert isinstance(polar_row.coverage, Unknown)
+        assert polar_row.index_coverage is None
+        assert not isinstance(other_row.coverage, Unknown)
+    assert type(answer).from_dict(answer.to_dict()).to_dict() == answer.to_dict()

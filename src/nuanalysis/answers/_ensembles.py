@@ -36,6 +36,7 @@ REACH_TS = 34.0  # 5 sigma with a free index, and a little
 INJECTED_REACH = 7.0  # standard deviations of n_s
 MOST_REACH = 40.0
 _DOUBLINGS = 3  # of the range of injections, where they do not reach
+_NEARLY_ALWAYS = 0.95  # of the strongest injected skies lie above what a 90 % limit asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +181,33 @@ def injections_reaching(problem: Problem, background: xr.Dataset, n: int, sigma:
     The expected standard deviation of n_s may be that of one rare event, far below what a typical sky has: the range
     is doubled, up to three times, where the strongest skies do not reach.
     """
-    reach = reach_strength(sigma)
-    threshold = quantile_of(background, sigma)
+    return _lifting(problem, n, reach_strength(sigma), bench, quantile_of(background, sigma), 0.5)[0]
+
+
+def injections_for_limit(
+    problem: Problem, median: trials.Threshold, ts: float, n: int, reach: float, bench: Bench
+) -> tuple[xr.Dataset, float]:
+    """Injection trials up to a strength that nearly always gives more than the limit of a fit asks for, and its reach.
+
+    median : of background skies; ts : of the fit.  The range is doubled, up to three times, as in
+        ``injections_reaching``.
+    """
+    return _lifting(problem, n, reach, bench, max(ts, median.ts), _NEARLY_ALWAYS)
+
+
+def _lifting(
+    problem: Problem, n: int, reach: float, bench: Bench, threshold: float, part: float
+) -> tuple[xr.Dataset, float]:
+    """Injections whose strongest lie above a threshold in TS in ``part`` of the skies, and their reach."""
     found = injections(problem, n, reach, bench)
     for _ in range(_DOUBLINGS):
         injected = found["n_injected"].values
-        if np.median(found["ts"].values[injected == injected.max()]) >= threshold:
+        if np.quantile(found["ts"].values[injected == injected.max()], 1.0 - part) > threshold:
             break
         reach *= 2.0
-        bench.progress(f"injections up to {injected.max():.3g} events do not reach {sigma:g} sigma; twice as many")
+        bench.progress(f"injections up to {injected.max():.3g} events do not reach TS {threshold:.3g}; twice as many")
         found = injections(problem, n, reach, bench)
-    return found
+    return found, reach
 
 
 def spread_of(problem: Problem) -> float:

@@ -22,8 +22,9 @@ from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
 from nuanalysis.likelihood import TS_TOLERANCE, JointTerms, joint_maximum, refuse_flat
 from nuanalysis.model import OWN_SPECTRUM
-from nuanalysis.records import Chance, Measured, Record, Unknown, certain, known, setting, shown
+from nuanalysis.records import Chance, Interval, Measured, Record, Unknown, certain, known, setting, shown
 from nuanalysis.schema import Floats
+from nuanalysis.sky.records import Catalogue
 from nuanalysis.trials.streams import joint_null, seed_of
 
 Model = tuple[int, ...]
@@ -34,6 +35,9 @@ HELD = "the index is held"
 ERRORS = (
     "the error of n_s is one standard deviation from the curvature of ln L, the other norms and every free index free "
     "too",
+    "near a pole, for sources with half of their weight within 15 deg of one, the curvature promises too much and no "
+    "error is read from it: there the 68 % interval of n_s is the central range of the fits of the experiments, in "
+    "proportion to the signal",
     "n_s corrected is the signal whose median fit is that of the data: its error is that of n_s over the bias, and the "
     "correction has the error of the experiments behind it",
     "p is (k + 1) / (n + 1) for k of n experiments with as much; where k = 0 the probability lies below the 90 % bound",
@@ -42,6 +46,8 @@ _INDEX_HELD = (
     "errors of n_s hold no index; where events become a flux the fitted index is held, so errors of the flux are those "
     "of n_s alone"
 )
+_NEAR_POLE = float(np.radians(15.0))
+NEAR_POLE = "none from the curvature within 15 deg of a pole"
 _PILOT_PART, _LEAST_PILOT = 4, 100
 Trials = Annotated[int, setting(low=100, high=10_000_000, help="pseudo-experiments of each kind")]
 
@@ -207,6 +213,31 @@ class Unbiased(Record):
         return Unbiased(best=self.best.times(factor, unit), correction_error=self.correction_error * factor)
 
 
+def near_pole(problem: Problem) -> bool:
+    """Whether half of a hypothesis of sources lies within 15 deg of a pole, where the curvature promises too much.
+
+    A declination there has few background events, and most of a source is subtracted again as its background.
+    """
+    target = problem.hypothesis.target
+    if not isinstance(target, Catalogue):
+        return False
+    close = np.array([abs(s.declination) > np.pi / 2 - _NEAR_POLE for s in target.sources])
+    weights = np.array(target.weights)
+    return bool(weights[close].sum() >= 0.5 * weights.sum())
+
+
+def central_interval(corrected: float, fits: Floats) -> Interval | Unknown:
+    """68 % interval of the signal from fitted n_s, (trial,), of experiments with about that signal.
+
+    The fits' central range is taken to be in proportion to the signal, as it is where their spread is that of the
+    events and of a free index.
+    """
+    low, middle, high = np.quantile(fits, [0.16, 0.5, 0.84])
+    if corrected <= 0.0 or low <= 0.0:
+        return Unknown(reason="too many experiments are fitted without signal")
+    return Interval(low=corrected * float(middle / high), high=corrected * float(middle / low), level=0.68)
+
+
 class Norm(Record):
     """How much of a hypothesis was fitted beside others: events, corrected for the bias, and as a flux.
 
@@ -217,6 +248,8 @@ class Norm(Record):
     index: Measured | None = shown("spectral index", None)
     corrected: Unbiased | Unknown = shown("n_s corrected for its bias")
     flux: Unbiased | Unknown = shown("flux, from the corrected n_s")
+    interval: Interval | Unknown | None = shown("68 % interval of n_s, from experiments", None)
+    flux_interval: Interval | Unknown | None = shown("68 % interval of the flux, from experiments", None)
     flux_uncorrected: float | Unknown = shown("flux as fitted", unit=fluxes.UNIT, hidden=True)
     model_flux: float | None = shown("flux of the template's own model", None, unit=fluxes.UNIT, hidden=True)
     in_models: Unbiased | Unknown | None = shown("flux in units of the model", None, hidden=True)
@@ -238,23 +271,33 @@ def fluxes_per_event(problem: Problem, index: Floats) -> Floats:
 
 def index_of(problem: Problem, n: float, index: float, error: float) -> Measured | None:
     """The index as it is published."""
-    free = problem.hypothesis.index_free
+    free, polar = problem.hypothesis.index_free, near_pole(problem)
     if index == OWN_SPECTRUM or (free and n <= 0):
         return None
-    return Measured(value=index, error=known(error, "the events do not tell" if free else HELD))
+    why = (NEAR_POLE if polar else "the events do not tell") if free else HELD
+    return Measured(value=index, error=known(np.nan if polar else error, why))
 
 
-def fitted_events(n: tuple[float, float], why: str = "") -> Measured:
+def fitted_events(problem: Problem, n: tuple[float, float], why: str = "") -> Measured:
     """n_s with its error; why : the reason where the events do not determine it."""
+    if not why and near_pole(problem):
+        return Measured(value=n[0], error=Unknown(reason=NEAR_POLE))
     return Measured(value=n[0], error=known(n[1], why or "the curvature of ln L is singular"))
 
 
 def norm_of(
-    problem: Problem, n: tuple[float, float], index: tuple[float, float], signal: Signal, j: int, why: str = ""
+    problem: Problem,
+    n: tuple[float, float],
+    index: tuple[float, float],
+    signal: Signal,
+    fits: Floats,
+    j: int,
+    why: str = "",
 ) -> Norm:
     """Hypothesis j as fitted and as corrected.
 
-    n, index : value and error.  signal : the corrected one.  why : the reason where the events do not determine n.
+    n, index : value and error.  signal : the corrected one.  fits : (trial,) its n_s in experiments with about that
+    signal.  why : the reason where the events do not determine n.
     """
     hypothesis, free = problem.hypothesis, problem.hypothesis.index_free
     # With a free index the flux that is quoted is that of the fitted one.
@@ -264,18 +307,21 @@ def norm_of(
         "convention": fluxes.convention(quoted),
         "held": _INDEX_HELD if free else "the spectrum is held",
     }
-    fitted = fitted_events(n, why)
+    fitted = fitted_events(problem, n, why)
     if why:
         nothing = Unknown(reason=why)
         return Norm(n_signal=fitted, corrected=nothing, flux=nothing, flux_uncorrected=nothing, **about)
     per_event, model = flux_per_event(problem, index[0]), fluxes.model_flux(quoted)
-    best = fitted_events((float(signal.n_signal[j]), n[1] / float(signal.factor[j])))
+    best = fitted_events(problem, (float(signal.n_signal[j]), n[1] / float(signal.factor[j])))
+    interval = central_interval(best.value, fits) if near_pole(problem) else None
     events = Unbiased(best=best, correction_error=float(signal.error[j]))
     flux = events.times(per_event, fluxes.UNIT)
     return Norm(
         n_signal=fitted,
         corrected=events,
         flux=flux,
+        interval=interval,
+        flux_interval=interval.over(1.0 / per_event, fluxes.UNIT) if isinstance(interval, Interval) else interval,
         flux_uncorrected=n[0] * per_event,
         model_flux=model or None,
         in_models=flux.times(1.0 / model, "x model") if model else None,

@@ -108,7 +108,7 @@ class Tried:
     """A model's own fit of the data, that signal corrected for its bias, and experiments with it.
 
     q (trial,) : TS_B - TS_A.  given (trial, quantity) : root of TS of the model, and its index where that is free.
-    at (quantity,) : the same of the data.
+    at (quantity,) : the same of the data.  fits : (trial,) n_s that the model itself fits in them.
     """
 
     best: JointMaximum
@@ -116,6 +116,7 @@ class Tried:
     q: Floats
     given: Floats
     at: Floats
+    fits: Floats
     not_converged: int
 
     def columns(self, letter: str) -> dict[str, tuple[str, Floats]]:
@@ -133,7 +134,8 @@ def tried(held: Experiments, data: JointTerms, k: int) -> Tried:
     quantities = 1 + (len(data.terms[k].index) > 1)
     given = np.column_stack([np.sqrt(found[f"ts_{k}"].values), found[f"index_{k}_{k}"].values])[:, :quantities]
     at = np.array([np.sqrt(best.ts), index[k]])[:quantities]
-    return Tried(best, signal, found["ts_1"].values - found["ts_0"].values, given, at, _experiments.lost(found))
+    q, fits = found["ts_1"].values - found["ts_0"].values, found[f"n_signal_{k}_{k}"].values
+    return Tried(best, signal, q, given, at, fits, _experiments.lost(found))
 
 
 def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: float, k: int) -> Side:
@@ -155,7 +157,7 @@ def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: floa
         power=counted(found.power, f"experiments of {rival} {beyond} quantile of q of {me}", METHOD),
         right=counted(found.right, f"{mine} {me} has the larger TS", METHOD),
         ties=counted(found.ties, f"{mine} both have the same TS", METHOD),
-        norm=_experiments.norm_of(problem, n, index, one.signal, k),
+        norm=_experiments.norm_of(problem, n, index, one.signal, one.fits, k),
         q=quantiles(one.q, LEVEL),
         converged=one.best.converged,
     )

@@ -174,8 +174,9 @@ def fit(problem: Problem, samples: Samples, wanted: ensembles.Wanted, n_injectio
     if not n_injections:
         return found
     background = background_of(problem, best.ts, wanted, bench)
-    injected = ensembles.injections(problem, n_injections, reach_of(problem, best), bench)
     median = ensembles.median_of(ensembles.plain_scrambles(problem, n_injections, bench))
+    reach = reach_of(problem, best)
+    injected, _ = ensembles.injections_for_limit(problem, median, best.ts, n_injections, reach, bench)
     flux = _flux.flux_of(problem, data, best.ts, median, injected)
     more = {
         "chance": ensembles.or_reason(ensembles.chance_of, background, best.ts),

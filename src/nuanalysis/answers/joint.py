@@ -147,6 +147,7 @@ def _recovered(
 ) -> Recovered:
     """What the experiments with the fitted signal say about one norm; why : where they say nothing."""
     injected, nothing = float(bias.n_injected[j]), Unknown(reason=why or "nothing was injected")
+    polar = _experiments.near_pole(problem)
 
     def ratio(value: Floats, error: Floats) -> Measured | Unknown:
         if why or injected <= 0.0:
@@ -154,9 +155,11 @@ def _recovered(
         return Measured(value=float(value[j]) / injected, error=float(error[j]) / injected)
 
     def share(value: Floats) -> Measured | Unknown:
+        if polar and not why:
+            return Unknown(reason=_experiments.NEAR_POLE)
         return nothing if why else Measured(value=float(value[j]), error=float(bias.coverage_error[j]))
 
-    pulls = np.empty(0) if why else _index_pulls(problem, found, float(index[j]), j)
+    pulls = np.empty(0) if why or polar else _index_pulls(problem, found, float(index[j]), j)
     return Recovered(
         hypothesis=problem.hypothesis.name,
         n_injected=injected,
@@ -171,14 +174,15 @@ def _recovered(
     )
 
 
-def _part(held: Experiments, data: JointTerms, fit: JointFit, signal: Signal, j: int, why: str) -> Part:
-    """One hypothesis of the fit; why : the reason where its norm is not determined."""
+def _part(held: Experiments, data: JointTerms, fit: JointFit, signal: Signal, fits: Floats, j: int, why: str) -> Part:
+    """One hypothesis of the fit; fits : (trial,) its n_s in experiments; why : the reason where its norm is not
+    determined."""
     problem, ts = held.problems[j], float(fit.ts_each[j])
     n, index = (float(fit.n_signal[j]), float(fit.errors[j])), (float(fit.index[j]), float(fit.index_errors[j]))
     return Part(
         tested=tested(problem),
         ts=ts,
-        norm=_experiments.norm_of(problem, n, index, signal, j, why),
+        norm=_experiments.norm_of(problem, n, index, signal, fits, j, why),
         profiled=Unknown(reason=why) if why else _experiments.profiled(held, data, ts, j),
         at_bound=fit.names[j] in fit.at_bound,
         undetermined=bool(why),
@@ -205,8 +209,8 @@ def joint(problems: tuple[Problem, ...], samples: Samples, n_trials: int, bench:
     fit, held = maximise_joint(data), Experiments(problems, n_trials, bench)
     first = corrected(held, fit.n_signal, fit.index, held.everyone, JOINT_FIT.rounds)
     found = held.draw(first, (held.everyone,), JOINT_FIT.experiments)
-    values = (_experiments.columns(found, name, held.everyone, len(problems)) for name in ("n_signal", "error"))
-    bias = trials.joint_bias(first.n_signal, *values)
+    fits, errors = (_experiments.columns(found, name, held.everyone, len(problems)) for name in ("n_signal", "error"))
+    bias = trials.joint_bias(first.n_signal, fits, errors)
     signal = _experiments.moved(first, fit.n_signal, found, held.everyone)
     why = _LOST.format(names=" and ".join(fit.undetermined))
     reasons = [why if name in fit.undetermined else "" for name in fit.names]
@@ -214,7 +218,7 @@ def joint(problems: tuple[Problem, ...], samples: Samples, n_trials: int, bench:
         provenance=provenance_of(samples, *problems),
         ts=fit.ts,
         converged=fit.converged,
-        hypotheses=tuple(_part(held, data, fit, signal, j, reasons[j]) for j in held.everyone),
+        hypotheses=tuple(_part(held, data, fit, signal, fits[:, j], j, reasons[j]) for j in held.everyone),
         recovered=tuple(_recovered(p, found, bias, first.index, j, reasons[j]) for j, p in enumerate(problems)),
         correlations=_correlations(fit, bias),
         n_trials=n_trials,

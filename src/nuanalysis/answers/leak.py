@@ -249,7 +249,7 @@ def _together(held: Experiments, skies: xr.Dataset) -> tuple[Pair, tuple[Beside,
         Beside(
             hypothesis=problem.hypothesis.name,
             beside=held.problems[1 - j].hypothesis.name,
-            n_signal=_experiments.fitted_events((float(n[j]), float(shape.errors[j]))),
+            n_signal=_experiments.fitted_events(problem, (float(n[j]), float(shape.errors[j]))),
             index=_experiments.index_of(problem, float(n[j]), float(index[j]), float(shape.index_errors[j])),
             ts=ts[j],
             profiled=chances[j],

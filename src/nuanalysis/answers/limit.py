@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from nuanalysis.answers._ensembles import injections, median_of, plain_scrambles
+from nuanalysis.answers._ensembles import injections_for_limit, median_of, plain_scrambles
 from nuanalysis.answers._flux import Flux, Strength, flux_of, sensitivity_of
 from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
 from nuanalysis.answers.fit import reach_of
@@ -25,7 +25,8 @@ class Limit(OnHypothesis):
         problem = self.posed(samples)
         best, data = fit_data(problem)
         median = median_of(plain_scrambles(problem, self.injections, bench))
-        injected = injections(problem, self.injections, reach_of(problem, best), bench)
+        reach = reach_of(problem, best)
+        injected, _ = injections_for_limit(problem, median, best.ts, self.injections, reach, bench)
         return LimitAnswer(
             provenance=provenance_of(samples, problem),
             tested=tested(problem),

@@ -42,11 +42,11 @@ class Measure(OnHypothesis):
         background = _ensembles.scrambles(problem, self.scrambles, max(best.ts + 2.0, _ensembles.REACH_TS), bench)
         spread = _ensembles.spread_of(problem)
         reach = min(max(_ensembles.INJECTED_REACH, float(np.ceil(best.n_signal / spread + 2.5))), _ensembles.MOST_REACH)
-        injected = _ensembles.injections(problem, self.injections, reach, bench)
-        known = samples.systematics != NONE
-        varied = _ensembles.injections(problem, self.injections, reach, bench, samples.systematics) if known else None
         plain = _ensembles.plain_scrambles(problem, self.injections, bench)
         median = _ensembles.median_of(plain)
+        injected, reach = _ensembles.injections_for_limit(problem, median, best.ts, self.injections, reach, bench)
+        known = samples.systematics != NONE
+        varied = _ensembles.injections(problem, self.injections, reach, bench, samples.systematics) if known else None
         flux = _flux.flux_of(problem, data, best.ts, median, injected, varied)
         n, ts = profile(data, best, spread)
         return MeasureAnswer(

@@ -255,7 +255,7 @@ def _segment(problem: Problem, segment: Segment, fit: JointFit, up: Ladder, j: i
         tested=tested(problem),
         solid_angle=region.solid_angle,
         ts=float(fit.ts_each[j]),
-        n_signal=_experiments.fitted_events((n, float(fit.errors[j]))),
+        n_signal=_experiments.fitted_events(problem, (n, float(fit.errors[j]))),
         index_fitted=Measured(value=index, error=error) if n > 0.0 else None,
         index=of_index if isinstance(of_index, Unknown) else _estimate(of_index),
         fluxes=tuple(each),

@@ -16,6 +16,7 @@ from nuanalysis.trials._scrambles import Tilt, scrambled
 from nuanalysis.trials.streams import OF_PROBLEMS
 
 INJECTION_COLUMNS = ("n_injected", "ts", "n_signal", "index", "tau", "converged", "n_signal_held")
+_LEAST_PILOT = 8.0  # events of the pilot of a bias
 
 
 def flux_node(prepared: Prepared) -> int:
@@ -166,16 +167,26 @@ def conditional_trials(
 
 
 def bias_factor(prepared: Prepared, n_trials: int = 60) -> float:
-    """Median of fitted over injected n_s at four standard deviations, index held; a pilot with a seed of its own."""
+    """Median of fitted over injected n_s at four standard deviations, index held; a pilot with a seed of its own.
+
+    At eight events at least, and at more where the median of the fits is zero; 1 where it is zero at 256 events too.
+    """
     node, sources = flux_node(prepared), emissions(prepared)
-    strength = 4.0 * float(uncertainty(prepared)[node])
-    fits = [maximise_at(injected(prepared, sources, OF_PROBLEMS, i, strength), node) for i in range(n_trials)]
-    return float(np.median([fit.n_signal for fit in fits]) / strength)
+    strength = max(4.0 * float(uncertainty(prepared)[node]), _LEAST_PILOT)
+    for _ in range(6):
+        fits = [maximise_at(injected(prepared, sources, OF_PROBLEMS, i, strength), node) for i in range(n_trials)]
+        if median := float(np.median([fit.n_signal for fit in fits])):
+            return median / strength
+        strength *= 2.0
+    return 1.0
 
 
 def injection_grid(prepared: Prepared, largest: float) -> tuple[float, ...]:
-    """Signal strengths to inject: 0 to ``largest`` standard deviations of n_s, denser where limits lie."""
-    sd = float(uncertainty(prepared)[flux_node(prepared)])
+    """Signal strengths to inject: 0 to ``largest`` standard deviations of n_s, denser where limits lie.
+
+    A hard source among few events has a deviation far below one event; signal comes in whole ones all the same.
+    """
+    sd = max(float(uncertainty(prepared)[flux_node(prepared)]), 1.0)
     near = [0.0, 0.1, 0.25, 0.5, 0.75]
     steps = np.unique([*near, *np.arange(1.0, min(4.0, largest) + 0.1, 0.5), *np.arange(5.0, largest + 0.1, 1.0)])
     return tuple(float(s * sd) for s in steps)
