@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import norm
 
 from nuanalysis import simulate, trials
 from nuanalysis.errors import PrecisionError
@@ -67,6 +68,7 @@ def run(folder: Path, names: tuple[str, ...], statistics: list[str], twins: int)
                 print(twin, name, which, flush=True)
 
 
+_FIVE_SIGMA = float(norm.sf(5.0))
 Row = tuple[float, float, float, float]
 
 
@@ -78,9 +80,10 @@ def measured(held: dict[str, np.ndarray], rng: np.random.Generator | None, best:
     n, ts, fitted = injected[:, 0], injected[:, 1], injected[:, 6]
     strong = n == best if best else n == n.max()
     try:
-        low = trials.strength_for(n, ts, threshold=float(np.median(plain[:, 0])), fraction=0.9).n_signal
-        high = trials.weighted_quantile(tilted[:, 0], tilted[:, 3], trials.FIVE_SIGMA)
-        five = trials.strength_for(n, ts, threshold=high, fraction=0.5).n_signal
+        median = trials.known_threshold(float(np.median(plain[:, 0])))
+        far = trials.known_threshold(trials.weighted_quantile(tilted[:, 0], tilted[:, 3], _FIVE_SIGMA))
+        low = trials.strength_for(n, ts, threshold=median, fraction=0.9).n_signal
+        five = trials.strength_for(n, ts, threshold=far, fraction=0.5).n_signal
         sigma = trials.p_value(tilted[:, 0], tilted[:, 3], float(np.median(ts[strong]))).sigma if best else np.nan
     except PrecisionError:
         return (np.nan,) * 4
@@ -109,17 +112,17 @@ def show(folder: Path) -> None:
                 pairs = [[measured(one[t], np.random.default_rng(k), best) for one in (of_twin, base)] for t in both]
                 a, b = np.array(pairs).transpose(1, 0, 2)
                 again.append(compared(a, b))
-            values, errors = compared(mine, theirs), np.std(again, axis=0)
-            spread = mine[:, 0].std(ddof=1) if len(both) > 1 else np.nan
-            print(f"{name:44} {which:16} {len(both):5}  {mine[:, 0].mean():9.1f} +- {spread:4.1f} "
+            values, errors = compared(mine, theirs), np.nanstd(again, axis=0)
+            spread = np.nanstd(mine[:, 0], ddof=1) if len(both) > 1 else np.nan
+            print(f"{name:44} {which:16} {len(both):5}  {np.nanmean(mine[:, 0]):9.1f} +- {spread:4.1f} "
                   f"{values[0]:7.3f}({errors[0] * 1e3:3.0f}) {values[1]:8.3f}({errors[1] * 1e3:3.0f}) "
                   f"{values[2]:9.2f}({errors[2]:.2f}) {values[3]:9.3f}({errors[3] * 1e3:3.0f})")  # fmt: skip
 
 
 def compared(mine: Floats, theirs: Floats) -> Floats:
-    """Ratios of both strengths, difference in sigma, fitted over injected: means over the twins, (4,)."""
-    ratios = (mine[:, :2] / theirs[:, :2]).mean(axis=0)
-    return np.array([*ratios, (mine[:, 2] - theirs[:, 2]).mean(), mine[:, 3].mean()])
+    """Ratios of both strengths, difference in sigma, fitted over injected: means over the twins that have them, (4,)."""
+    each = np.column_stack([mine[:, :2] / theirs[:, :2], mine[:, 2] - theirs[:, 2], mine[:, 3]])
+    return np.array([column[np.isfinite(column)].mean() if np.isfinite(column).any() else np.nan for column in each.T])
 
 
 def power(problem: Prepared, events: Floats, signal: simulate.Drawn, estimate: Background) -> float:
