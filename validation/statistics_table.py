@@ -120,7 +120,7 @@ def show(folder: Path) -> None:
 
 
 def compared(mine: Floats, theirs: Floats) -> Floats:
-    """Ratios of both strengths, difference in sigma, fitted over injected: means over the twins that have them, (4,)."""
+    """Ratios of both strengths, difference in sigma, fitted over injected: means over twins that have them, (4,)."""
     each = np.column_stack([mine[:, :2] / theirs[:, :2], mine[:, 2] - theirs[:, 2], mine[:, 3]])
     return np.array([column[np.isfinite(column)].mean() if np.isfinite(column).any() else np.nan for column in each.T])
 

@@ -19,11 +19,10 @@ from nuanalysis.errors import PrecisionError
 from nuanalysis.library import samples
 from nuanalysis.library.samples import sample_spec
 from nuanalysis.model import Hypothesis, prepare
-from nuanalysis.records import Unknown
 from nuanalysis.sky.records import Catalogue, PointSource
 
 N_GRID, N_EXPERIMENTS, N_PLAIN = 1000, 400, 400
-TRUTH = 3.0  # standard deviations of n_s under the null
+TRUTH, ABOVE = 3.0, 1.3  # standard deviations of n_s under the null, at least; times the sensitivity, at least
 DECLINATIONS, INDICES = (-78.0, 78.0, -45.0, 45.0, -10.0, 10.0), (2.0, 3.0)
 SAMPLES = ("tracks", "cascades-2023")
 
@@ -58,21 +57,26 @@ def limits_of(grid_rows, thresholds):
 def test_limits_and_intervals_hold_the_truth_as_often_as_they_say(name, dec, index, mirror, capsys):
     problem = point(name, dec, index)
     sd = max(float(trials.uncertainty(problem)[trials.flux_node(problem)]), 1.0)
-    stretch, truth = round(trials.bias_factor(problem), 3), TRUTH * sd
+    stretch = round(trials.bias_factor(problem), 3)
     plain = trials.injection_trials(problem, 12, 0, N_PLAIN, (0.0,), stretch)
-    for reach in (7.0, 14.0, 28.0):  # as ``nuanalysis fit`` does where the strongest do not always give more
+    median = float(np.median(plain[:, 1]))
+    for reach in (7.0, 14.0, 28.0):  # as ``nuanalysis fit`` does where the strongest do not nearly always give more
         rows = trials.injection_trials(problem, 11, 0, N_GRID, trials.injection_grid(problem, reach), stretch)
+        # A limit is never below the sensitivity: a weaker truth is always held.
+        truth = max(TRUTH * sd, ABOVE * float(limits_of(rows, [median])[0]))
+        if not np.isfinite(truth):
+            continue
+        seen = trials.injection_trials(problem, 13, 0, N_EXPERIMENTS, (truth,), stretch)
         strongest = rows[rows[:, 0] == rows[:, 0].max(), 1]
-        if np.quantile(strongest, 0.05) > max(float(np.quantile(plain[:, 1], 0.95)), 4.0):
+        if np.quantile(strongest, 0.05) > np.quantile(seen[:, 1], 0.98):
             break
-    seen = trials.injection_trials(problem, 13, 0, N_EXPERIMENTS, (truth,), stretch)
     curve = trials.critical_curve(rows[:, 0], rows[:, 4], 0.68, sd)
     held = {
         "Neyman 68": (seen[:, 4] <= curve.at(np.array([truth]))[0]).mean(),
         "Wilks 68": (seen[:, 4] <= chi2.ppf(0.68, 1)).mean(),
     }
     at = np.quantile(rows[:, 1], np.linspace(0.0, 1.0, 41))
-    thresholds = np.maximum(seen[:, 1], np.median(plain[:, 1]))
+    thresholds = np.maximum(seen[:, 1], median)
     limits = np.interp(thresholds, at, np.minimum(limits_of(rows, at), 1e6))
     held["limit 90"] = (limits >= truth).mean()
     unlimited = (limits >= rows[:, 0].max()).mean()
@@ -83,7 +87,7 @@ def test_limits_and_intervals_hold_the_truth_as_often_as_they_say(name, dec, ind
         print(f"\n{name} {dec:+.0f} deg E^-{index:g}, {about}: {words}; no limit {unlimited:.3f}", end="")
     # The curve is read from some 50 experiments a strength, smoothed: its own error is as large as that of the count.
     assert held["Neyman 68"] == pytest.approx(0.68, abs=3.5 * np.sqrt(2 * 0.68 * 0.32 / N_EXPERIMENTS))
-    assert unlimited < 0.02
+    assert unlimited < 0.05
     assert held["limit 90"] == pytest.approx(0.90, abs=3.5 * np.sqrt(2 * 0.90 * 0.10 / N_EXPERIMENTS))
 
 
@@ -105,8 +109,8 @@ def test_intervals_near_a_pole_come_from_experiments(name, dec, index, mirror, c
         truth, n = strength * sd, N_EXPERIMENTS if strength == 6.0 else N_EXPERIMENTS // 2
         rows = trials.joint_trials((problem,), 22 + k, 0, n, (truth,), ((0,),))
         fit, error = rows[:, at_n] / factor, rows[:, at_error] / factor
-        found = [central_interval(float(value), known) for value in fit]
-        inside = np.array([not isinstance(one, Unknown) and one.low <= truth <= one.high for one in found])
+        found = [central_interval(float(value), known / factor) for value in fit]
+        inside = np.array([one.low <= truth <= one.high for one in found])
         curvature = np.abs(fit - truth) <= error
         with capsys.disabled():
             print(

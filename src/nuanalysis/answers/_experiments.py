@@ -6,6 +6,7 @@ of the data.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Annotated, Any
@@ -37,7 +38,7 @@ ERRORS = (
     "too",
     "near a pole, for sources with half of their weight within 15 deg of one, the curvature promises too much and no "
     "error is read from it: there the 68 % interval of n_s is the central range of the fits of the experiments, in "
-    "proportion to the signal",
+    "proportion to the root of the signal",
     "n_s corrected is the signal whose median fit is that of the data: its error is that of n_s over the bias, and the "
     "correction has the error of the experiments behind it",
     "p is (k + 1) / (n + 1) for k of n experiments with as much; where k = 0 the probability lies below the 90 % bound",
@@ -226,16 +227,21 @@ def near_pole(problem: Problem) -> bool:
     return bool(weights[close].sum() >= 0.5 * weights.sum())
 
 
-def central_interval(corrected: float, fits: Floats) -> Interval | Unknown:
-    """68 % interval of the signal from fitted n_s, (trial,), of experiments with about that signal.
+def unbiased(fits: Floats, injected: float) -> Floats:
+    """Fitted n_s, (trial,), scaled so that their median is the injected signal."""
+    middle = float(np.median(fits))
+    return fits * (injected / middle) if middle > 0.0 else fits
 
-    The fits' central range is taken to be in proportion to the signal, as it is where their spread is that of the
-    events and of a free index.
+
+def central_interval(corrected: float, fits: Floats) -> Interval:
+    """68 % interval of a signal from ``unbiased`` n_s, (trial,), of experiments with about that signal.
+
+    The spread is taken to grow as the root of the signal, as that of a number of events: it is constant in the root.
     """
-    low, middle, high = np.quantile(fits, [0.16, 0.5, 0.84])
-    if corrected <= 0.0 or low <= 0.0:
-        return Unknown(reason="too many experiments are fitted without signal")
-    return Interval(low=corrected * float(middle / high), high=corrected * float(middle / low), level=0.68)
+    low, middle, high = np.sqrt(np.quantile(fits, [0.16, 0.5, 0.84]))
+    root = math.sqrt(corrected)
+    least, most = max(root - float(high - middle), 0.0), root + float(middle - low)
+    return Interval(low=least**2, high=most**2, level=0.68)
 
 
 class Norm(Record):
@@ -248,8 +254,8 @@ class Norm(Record):
     index: Measured | None = shown("spectral index", None)
     corrected: Unbiased | Unknown = shown("n_s corrected for its bias")
     flux: Unbiased | Unknown = shown("flux, from the corrected n_s")
-    interval: Interval | Unknown | None = shown("68 % interval of n_s, from experiments", None)
-    flux_interval: Interval | Unknown | None = shown("68 % interval of the flux, from experiments", None)
+    interval: Interval | None = shown("68 % interval of n_s, from experiments", None)
+    flux_interval: Interval | None = shown("68 % interval of the flux, from experiments", None)
     flux_uncorrected: float | Unknown = shown("flux as fitted", unit=fluxes.UNIT, hidden=True)
     model_flux: float | None = shown("flux of the template's own model", None, unit=fluxes.UNIT, hidden=True)
     in_models: Unbiased | Unknown | None = shown("flux in units of the model", None, hidden=True)
@@ -296,8 +302,8 @@ def norm_of(
 ) -> Norm:
     """Hypothesis j as fitted and as corrected.
 
-    n, index : value and error.  signal : the corrected one.  fits : (trial,) its n_s in experiments with about that
-    signal.  why : the reason where the events do not determine n.
+    n, index : value and error.  signal : the corrected one.  fits : (trial,) its ``unbiased`` n_s in experiments
+    with about that signal.  why : the reason where the events do not determine n.
     """
     hypothesis, free = problem.hypothesis, problem.hypothesis.index_free
     # With a free index the flux that is quoted is that of the fitted one.
@@ -321,7 +327,7 @@ def norm_of(
         corrected=events,
         flux=flux,
         interval=interval,
-        flux_interval=interval.over(1.0 / per_event, fluxes.UNIT) if isinstance(interval, Interval) else interval,
+        flux_interval=None if interval is None else interval.over(1.0 / per_event, fluxes.UNIT),
         flux_uncorrected=n[0] * per_event,
         model_flux=model or None,
         in_models=flux.times(1.0 / model, "x model") if model else None,

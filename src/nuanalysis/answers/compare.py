@@ -150,6 +150,7 @@ def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: floa
     n = float(one.best.n_signal(data)[k]), float(shape.errors[0])
     chance = trials.as_large_given(sign * one.q, one.given, sign * q, one.at)
     index = float(one.best.index(data)[k]), float(shape.index_errors[0])
+    fits = _experiments.unbiased(one.fits, float(one.signal.n_signal[k]))
     return Side(
         tested=tested(problem),
         ts=one.best.ts,
@@ -157,7 +158,7 @@ def _side(problem: Problem, data: JointTerms, both: tuple[Tried, Tried], q: floa
         power=counted(found.power, f"experiments of {rival} {beyond} quantile of q of {me}", METHOD),
         right=counted(found.right, f"{mine} {me} has the larger TS", METHOD),
         ties=counted(found.ties, f"{mine} both have the same TS", METHOD),
-        norm=_experiments.norm_of(problem, n, index, one.signal, one.fits, k),
+        norm=_experiments.norm_of(problem, n, index, one.signal, fits, k),
         q=quantiles(one.q, LEVEL),
         converged=one.best.converged,
     )

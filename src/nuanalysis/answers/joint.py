@@ -212,13 +212,14 @@ def joint(problems: tuple[Problem, ...], samples: Samples, n_trials: int, bench:
     fits, errors = (_experiments.columns(found, name, held.everyone, len(problems)) for name in ("n_signal", "error"))
     bias = trials.joint_bias(first.n_signal, fits, errors)
     signal = _experiments.moved(first, fit.n_signal, found, held.everyone)
+    known = [_experiments.unbiased(fits[:, j], float(first.n_signal[j])) for j in held.everyone]
     why = _LOST.format(names=" and ".join(fit.undetermined))
     reasons = [why if name in fit.undetermined else "" for name in fit.names]
     return JointAnswer(
         provenance=provenance_of(samples, *problems),
         ts=fit.ts,
         converged=fit.converged,
-        hypotheses=tuple(_part(held, data, fit, signal, fits[:, j], j, reasons[j]) for j in held.everyone),
+        hypotheses=tuple(_part(held, data, fit, signal, known[j], j, reasons[j]) for j in held.everyone),
         recovered=tuple(_recovered(p, found, bias, first.index, j, reasons[j]) for j, p in enumerate(problems)),
         correlations=_correlations(fit, bias),
         n_trials=n_trials,
