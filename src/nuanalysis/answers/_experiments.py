@@ -48,6 +48,7 @@ _INDEX_HELD = (
     "of n_s alone"
 )
 _NEAR_POLE = float(np.radians(15.0))
+_RESAMPLED = 100  # drawings behind the errors of the ends of an interval
 NEAR_POLE = "none from the curvature within 15 deg of a pole"
 _PILOT_PART, _LEAST_PILOT = 4, 100
 Trials = Annotated[int, setting(low=100, high=10_000_000, help="pseudo-experiments of each kind")]
@@ -237,11 +238,17 @@ def central_interval(corrected: float, fits: Floats) -> Interval:
     """68 % interval of a signal from ``unbiased`` n_s, (trial,), of experiments with about that signal.
 
     The spread is taken to grow as the root of the signal, as that of a number of events: it is constant in the root.
+    The errors of the ends come from drawing the experiments again.
     """
-    low, middle, high = np.sqrt(np.quantile(fits, [0.16, 0.5, 0.84]))
-    root = math.sqrt(corrected)
-    least, most = max(root - float(high - middle), 0.0), root + float(middle - low)
-    return Interval(low=least**2, high=most**2, level=0.68)
+    rng, root = np.random.default_rng(0), math.sqrt(corrected)
+
+    def ends(some: Floats) -> tuple[float, float]:
+        low, middle, high = np.sqrt(np.quantile(some, [0.16, 0.5, 0.84]))
+        return max(root - float(high - middle), 0.0) ** 2, (root + float(middle - low)) ** 2
+
+    (low, high), again = ends(fits), [ends(rng.choice(fits, len(fits))) for _ in range(_RESAMPLED)]
+    low_error, high_error = np.std(again, axis=0, ddof=1).tolist()
+    return Interval(low=low, low_error=low_error, high=high, high_error=high_error, level=0.68)
 
 
 class Norm(Record):

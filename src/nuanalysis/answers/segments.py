@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -33,6 +35,7 @@ LOG10_ENERGIES = (float(np.log10(5e3)), GEV_PIVOT_LOG10)
 LEVEL = 0.68
 STEPS = (-2.0, -1.0, 1.0, 2.0)  # standard deviations of n_s, of the experiments beside those with the fitted signal
 _LEAST = 50  # fitted indices behind an interval
+_RESAMPLED = 60  # drawings behind the errors of its ends
 _NOTES = (
     "fluxes are E^2 dN/dE per flavour, nu + nubar: integrated over the segment, and per sr as the mean over it",
     "a flux is the one whose experiments have the fit of the data as their median, and its interval ends where that is "
@@ -162,9 +165,28 @@ def _row(one: SegmentFlux) -> SegmentRow:
     )
 
 
-def _estimate(found: trials.Estimate, scale: float = 1.0, unit: str = "") -> Estimate:
-    interval = Interval(low=found.low * scale, high=found.high * scale, level=LEVEL, unit=unit)
+Ends = tuple[float, float] | Unknown
+_NO_ENDS = Unknown(reason="no events were fitted")
+
+
+def _estimate(found: trials.Estimate, errors: Ends, scale: float = 1.0, unit: str = "") -> Estimate:
+    """As it is published; errors : of the ends."""
+    low, high = (errors, errors) if isinstance(errors, Unknown) else (error * scale for error in errors)
+    interval = Interval(
+        low=found.low * scale, low_error=low, high=found.high * scale, high_error=high, level=LEVEL, unit=unit
+    )
     return Estimate(best=found.best * scale, interval=interval)
+
+
+def _end_errors(read: Callable[[Ladder], trials.Estimate | Unknown], up: Ladder) -> Ends:
+    """Errors of the ends of an interval that is read from experiments, from drawing these again."""
+    rng = np.random.default_rng(0)
+    again = [read(up.drawn_again(rng)) for _ in range(_RESAMPLED)]
+    ends = np.array([(one.low, one.high) for one in again if not isinstance(one, Unknown)])
+    if len(ends) < _RESAMPLED:
+        return Unknown(reason="too few pseudo-experiments have an index")
+    low, high = ends.std(axis=0, ddof=1).tolist()
+    return low, high
 
 
 def published_segment(segment: Segment) -> PublishedSegment | None:
@@ -172,10 +194,11 @@ def published_segment(segment: Segment) -> PublishedSegment | None:
     theirs = at_5_tev(of_segment(segment))
     if theirs is None:
         return None
+    unpublished = Unknown(reason="not published")
     intensity, index = (theirs.value, theirs.low, theirs.high), (theirs.index, theirs.index_low, theirs.index_high)
     return PublishedSegment(
-        intensity=_estimate(trials.Estimate(*intensity), unit=PER_SR),
-        index=_estimate(trials.Estimate(*index)),
+        intensity=_estimate(trials.Estimate(*intensity), unpublished, unit=PER_SR),
+        index=_estimate(trials.Estimate(*index), unpublished),
         source=theirs.source,
         note=theirs.note,
     )
@@ -198,6 +221,12 @@ class Ladder:
     def column(self, name: str, j: int) -> Floats:
         """Fits of segment j, (step, trial)."""
         return np.stack([one[f"{name}_0_{j}"].values for one in self.fits])
+
+    def drawn_again(self, rng: np.random.Generator) -> Ladder:
+        """As many experiments of each step, drawn from these with repetition."""
+        sizes = [one.sizes["trial"] for one in self.fits]
+        drawn = [one.isel(trial=rng.integers(0, n, n)) for one, n in zip(self.fits, sizes, strict=True)]
+        return Ladder(self.n_signal, self.index, tuple(drawn))
 
 
 def ladder(held: Experiments, signal: Signal) -> Ladder:
@@ -242,14 +271,20 @@ def index_estimate(fit: tuple[float, float], up: Ladder, j: int) -> trials.Estim
     return trials.Estimate(*(float(np.interp(fit[0], rising, column)) for column in zip(*read, strict=True)))
 
 
+def _flux_of(problem: Problem, fit: tuple[float, float], j: int, log10_energy: float, up: Ladder) -> trials.Estimate:
+    return flux_estimate(problem, fit, up, j, log10_energy)
+
+
 def _segment(problem: Problem, segment: Segment, fit: JointFit, up: Ladder, j: int) -> SegmentFlux:
     n, index = float(fit.n_signal[j]), float(fit.index[j])
     region, each = of_segment(segment), []
     for at in LOG10_ENERGIES:
-        flux = flux_estimate(problem, (n, index), up, j, at)
-        per_sr = _estimate(flux, 1.0 / region.solid_angle, PER_SR)
-        each.append(AtEnergy(log10_energy=at, flux=_estimate(flux, unit=fluxes.UNIT), intensity=per_sr))
+        read = partial(_flux_of, problem, (n, index), j, at)
+        flux, errors = read(up), _end_errors(read, up)
+        per_sr = _estimate(flux, errors, 1.0 / region.solid_angle, PER_SR)
+        each.append(AtEnergy(log10_energy=at, flux=_estimate(flux, errors, unit=fluxes.UNIT), intensity=per_sr))
     of_index = index_estimate((n, index), up, j) if n > 0.0 else Unknown(reason="no events were fitted")
+    index_errors = _end_errors(lambda some: index_estimate((n, index), some, j), up) if n > 0.0 else _NO_ENDS
     error = known(float(fit.index_errors[j]), "the events do not tell")
     return SegmentFlux(
         tested=tested(problem),
@@ -257,7 +292,7 @@ def _segment(problem: Problem, segment: Segment, fit: JointFit, up: Ladder, j: i
         ts=float(fit.ts_each[j]),
         n_signal=_experiments.fitted_events(problem, (n, float(fit.errors[j]))),
         index_fitted=Measured(value=index, error=error) if n > 0.0 else None,
-        index=of_index if isinstance(of_index, Unknown) else _estimate(of_index),
+        index=of_index if isinstance(of_index, Unknown) else _estimate(of_index, index_errors),
         fluxes=tuple(each),
         intensity_5_tev=each[0].intensity,
         published=published_segment(segment),
