@@ -112,7 +112,11 @@ def test_the_figure_shows_points_limits_and_whose_events_they_are(both):
     said = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
     assert sum("SYNTHETIC" in line for line in said) == 3
     assert any("upper limit" in line for line in said)
-    markers = {line.get_marker() for line in drawn.figure.legends[0].get_lines()} - {"None", "v"}
+    markers = {line.get_marker() for line in drawn.figure.legends[0].get_lines()} - {
+        "None",
+        "v",
+        "x",
+    }  # x: nodes without a number
     assert len(markers) == 3
     assert (drawn.sidecar.slug, drawn.sidecar.origin) == ("curves-synthetic", "synthetic")
     assert "SYNTHETIC" in drawn.sidecar.alt

@@ -72,10 +72,10 @@ def test_one_document_tables_and_a_figure_and_nothing_done_twice(call, tmp_path,
     each = [one["chance"]["p"] for one in document["extensions"]]
     assert spot["chance"]["p"] >= min(each)  # corrected for more
 
-    # As they were before questions were records.
-    assert (spot["fitted"]["ts"], spot["local"]["p"]) == pytest.approx((4.95565868724771, 0.03883201898741276))
-    assert (spot["chance"]["p"], document["chance"]["p"]) == pytest.approx((0.7741935483870968, 0.9354838709677419))
-    assert each == pytest.approx([0.7096774193548387, 0.8064516129032258])
+    # Of the SYNTHETIC cascades as they are drawn now.
+    assert (spot["fitted"]["ts"], spot["local"]["p"]) == pytest.approx((13.260517249249096, 0.000643811522958994))
+    assert (spot["chance"]["p"], document["chance"]["p"]) == pytest.approx((0.03225806451612903, 0.06451612903225806))
+    assert each == pytest.approx([0.03225806451612903, 0.03225806451612903])
 
     listed = document["listed"]
     assert {row["name"] for row in listed["sources"]} == {"a", "b"}  # the third is too far south

@@ -62,7 +62,7 @@ def test_joint_with_free_indices_in_text(call, tmp_path):
         "correlations of the norms",
         "coverage",
         "the others profiled",
-        "free too; n_s corrected is the signal",
+        "n_s corrected is the signal",
     ):
         assert words in said
     assert max(len(line) for line in out.splitlines() if "wrote" not in line) <= 80
@@ -88,10 +88,11 @@ def test_compare_gives_both_ways(call):
     a, b = document["models"]
     assert document["q"] == pytest.approx(b["ts"] - a["ts"])
     for model in (a, b):
-        # One of (k + 1) / 101, with the binomial error.
-        p = model["chance"]["p"]
-        assert p * 101 == pytest.approx(round(p * 101))
-        assert model["chance"]["error"] == pytest.approx((p * (1 - p) / 100) ** 0.5)
+        # One of (k + 1) / (n + 1), of the n experiments that are like the data, with the binomial error.
+        p, n = model["chance"]["p"], model["chance"]["n_trials"]
+        assert 20 <= n <= 100
+        assert p * (n + 1) == pytest.approx(round(p * (n + 1)))
+        assert model["chance"]["error"] == pytest.approx((p * (1 - p) / n) ** 0.5)
         for name in ("power", "right", "ties"):
             assert model[name]["p"] * 100 == pytest.approx(round(model[name]["p"] * 100))
             assert model[name]["n_trials"] == 100

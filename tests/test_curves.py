@@ -391,8 +391,8 @@ def test_numbers_of_the_full_sample_are_those_of_earlier_versions(mirror, bench)
     (curve,) = question.ask((events,), bench).curves
     (node,) = curve.nodes
     found = node.threshold_ts.value, node.threshold_p_error, node.events_per_flux, node.n_signal_spread
-    assert found == pytest.approx((28.278728083808694, 0.3197195051322187, 103367075546697.05, 42.7308160568717))
-    assert (node.energies.log10_low, node.energies.log10_high) == pytest.approx((2.9392418720819093, 4.883542087611921))
+    assert found == pytest.approx((28.993137657067734, 0.23177953470395388, 107765448165198.0, 45.10895530958893))
+    assert (node.energies.log10_low, node.energies.log10_high) == pytest.approx((2.889295337275238, 4.82484450514693))
     best = curve.limits[0]
-    assert (best.source, len(curve.limits)) == ("PMN J1610-6649", 109)
-    assert (best.fitted.ts, best.fitted.n_signal) == pytest.approx((9.600417462100218, 61.13769157621856))
+    assert (best.source, len(curve.limits)) == ("PMN J1802-3940", 109)
+    assert (best.fitted.ts, best.fitted.n_signal) == pytest.approx((9.304130548809333, 50.4168024199918))

@@ -68,9 +68,9 @@ def test_the_map_of_the_test_statistic_integrates_to_it(kind):
         prepared = prepare(hypothesis, samples)
         data = terms(prepared)
         best = maximise(data)
-        if best.ts > 1.0:
+        if best.ts > 1.5:
             break
-    assert best.ts > 1.0
+    assert best.ts > 1.5
     assert event_contributions(data, best).sum() == pytest.approx(best.ts, rel=1e-6)
     density = ts_density(prepared, data, best, nside=32)
     assert density.mean() * 4 * np.pi == pytest.approx(best.ts, rel=0.003)

@@ -185,7 +185,8 @@ def test_circles_share_what_pixels_of_a_ring_share():
     theta, phi = hp.pix2ang(8, ring)
     whole = fit_directions(events, sky, phi, np.pi / 2 - theta)
     one_by_one = [fit_directions(events, sky, phi[k : k + 1], np.pi / 2 - theta[k : k + 1])[0] for k in (0, 7, 31)]
-    assert whole[[0, 7, 31]] == pytest.approx(np.array(one_by_one), abs=1e-9)
+    # TS to rounding; its flat maximum lies where n_s is known to the root of that.
+    assert whole[[0, 7, 31]] == pytest.approx(np.array(one_by_one), abs=1e-9, rel=3e-8)
 
 
 def test_a_handful_of_events():

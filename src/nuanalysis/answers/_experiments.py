@@ -234,20 +234,21 @@ def unbiased(fits: Floats, injected: float) -> Floats:
     return fits * (injected / middle) if middle > 0.0 else fits
 
 
-def central_interval(corrected: float, fits: Floats) -> Interval:
-    """68 % interval of a signal from ``unbiased`` n_s, (trial,), of experiments with about that signal.
+def central_ends(corrected: float, fits: Floats) -> tuple[float, float]:
+    """Ends of the 68 % interval of a signal from ``unbiased`` n_s, (trial,), of experiments with about that signal.
 
     The spread is taken to grow as the root of the signal, as that of a number of events: it is constant in the root.
-    The errors of the ends come from drawing the experiments again.
     """
-    rng, root = np.random.default_rng(0), math.sqrt(corrected)
+    low, middle, high = np.sqrt(np.quantile(fits, [0.16, 0.5, 0.84]))
+    root = math.sqrt(corrected)
+    return max(root - float(high - middle), 0.0) ** 2, (root + float(middle - low)) ** 2
 
-    def ends(some: Floats) -> tuple[float, float]:
-        low, middle, high = np.sqrt(np.quantile(some, [0.16, 0.5, 0.84]))
-        return max(root - float(high - middle), 0.0) ** 2, (root + float(middle - low)) ** 2
 
-    (low, high), again = ends(fits), [ends(rng.choice(fits, len(fits))) for _ in range(_RESAMPLED)]
-    low_error, high_error = np.std(again, axis=0, ddof=1).tolist()
+def central_interval(corrected: float, fits: Floats) -> Interval:
+    """``central_ends`` with their errors, which come from drawing the experiments again."""
+    rng = np.random.default_rng(0)
+    again = [central_ends(corrected, rng.choice(fits, len(fits))) for _ in range(_RESAMPLED)]
+    (low, high), (low_error, high_error) = central_ends(corrected, fits), np.std(again, axis=0, ddof=1).tolist()
     return Interval(low=low, low_error=low_error, high=high, high_error=high_error, level=0.68)
 
 

@@ -102,7 +102,7 @@ def _own_tables(array: dict[str, NDArray[Any]]) -> list[tuple[str, list[Field]]]
     bands, rows = _bands(array["band_sin_dec_edges"]), len(array["migration"])
     true, reco = in_tev(array["migration_true_edges"]), in_tev(array["migration_reco_edges"])
     nodes = np.broadcast_to(in_tev(array["psf_log10_true"]), array["psf_narrow_fraction"].shape)
-    return [
+    tables = [
         ("MIGRATION", [
             *bands,
             *_edges("ENERG", true, "TeV", _TRUE, "em.energy", rows=rows),
@@ -115,6 +115,25 @@ def _own_tables(array: dict[str, NDArray[Any]]) -> list[tuple[str, list[Field]]]
             Field("FRACTION", array["psf_narrow_fraction"], "", "weight of the narrow von Mises-Fisher part"),
             Field("KAPPA_N", array["psf_kappa_narrow"], "", "concentration of the narrow part"),
             Field("KAPPA_B", array["psf_kappa_broad"], "", "concentration of the broad part"),
+        ]),
+    ]  # fmt: skip
+    return [*tables, *_error_tables(array)] if "error_share" in array else tables
+
+
+def _error_tables(array: dict[str, NDArray[Any]]) -> list[tuple[str, list[Field]]]:
+    """Name and columns of the law of the per-event errors: one row a true energy, and one a part of the kernel."""
+    ends, rows = np.degrees(array["error_edges"]), len(array["error_share"])
+    about = "of the bins of the error"
+    return [
+        ("ANGULAR ERROR", [
+            Field("ENERG", in_tev(array["error_log10_true"]), "TeV", "neutrino energy of the nodes", "em.energy"),
+            Field("ERROR_LO", np.tile(ends[:-1], (rows, 1)), "deg", f"lower ends {about}", "stat.error;pos"),
+            Field("ERROR_HI", np.tile(ends[1:], (rows, 1)), "deg", f"upper ends {about}", "stat.error;pos"),
+            Field("SHARE", array["error_share"], "", "P(error bin | neutrino energy)"),
+        ]),
+        ("KERNEL", [
+            Field("WEIGHT", array["kernel_weight"], "", "weight of a von Mises-Fisher part at a given error"),
+            Field("SCALE", array["kernel_scale"], "", "its width over the error"),
         ]),
     ]  # fmt: skip
 
@@ -145,7 +164,7 @@ def response_fits(response: xr.Dataset, stamp: Stamp) -> bytes:
         ("REFERENC", str(response.attrs["reference"]), "where the numbers come from"),
         ("NOTES", str(response.attrs.get("notes", "")) or "none", "stand-ins and changes"),
     ]
-    hdus = _hdus({name: np.asarray(response[name].values) for name in RESPONSE.columns}, shared)
+    hdus = _hdus({name: np.asarray(response[name].values) for name in RESPONSE.columns if name in response}, shared)
     for name in sorted(str(name) for name in set(response.variables) - set(RESPONSE.columns)):
         image = fits.ImageHDU(np.asarray(response[name].values), name=name.upper())
         add_cards(image.header, [("BUNIT", str(response[name].attrs.get("units", "")), ""), *shared])
