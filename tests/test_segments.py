@@ -178,3 +178,13 @@ def test_published_events_are_those_of_the_model_a_template_is_meant_for():
     assert of("template:kra-gamma-like-5", "tracks") is None
     theirs = published.PUBLISHED["template:kra-gamma-like-5?spectrum=published"]
     assert theirs.n_signal_corrected / theirs.in_models == pytest.approx(441.6, rel=1e-3)
+
+
+def test_steps_that_end_at_zero_alike_count_once():
+    """Two strengths below zero are both zero: the reading is that of one of them, without a division by their gap."""
+    rng = np.random.default_rng(3)
+    fits = np.maximum(rng.normal(np.array([0.0, 0.0, 2.0, 5.0])[:, None], 1.0, (4, 500)), 0.0)
+    found = trials.inverted(3.0, np.array([0.0, 0.0, 2.0, 5.0]), fits)
+    alone = trials.inverted(3.0, np.array([0.0, 2.0, 5.0]), fits[1:])
+    assert found.low <= found.best <= found.high
+    assert found.best == pytest.approx(alone.best, abs=0.1)

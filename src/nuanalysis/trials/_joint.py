@@ -293,11 +293,13 @@ def recentred(fitted: float, truth: float, fits: Floats, *, lowest: float, highe
 def inverted(fitted: float, truths: Floats, fits: Floats) -> Estimate:
     """The truths that give a fit as the median, and as the 84 and 16 %, of experiments: Neyman's construction.
 
-    truths (step,) 0 or more, rising; fits (step, trial) of experiments with each.  Quantiles are made to rise with the
-    truth, are linear between the steps, and go on as between the outermost two, also where fits are held at 0; truths
-    end at 0.
+    truths (step,) 0 or more, not falling; fits (step, trial) of experiments with each.  Quantiles are made to rise with
+    the truth, are linear between the steps, and go on as between the outermost two, also where fits are held at 0;
+    truths end at 0.
     """
     levels = np.maximum.accumulate(np.quantile(fits, [0.84, 0.5, 0.16], axis=1), axis=1)
+    last = np.append(np.diff(truths) > 0.0, True)  # of steps with the same truth, as those that end at 0
+    truths, levels = truths[last], levels[:, last]
     low, best, high = (_truth_of(fitted, truths, _unheld(truths, level)) for level in levels)
     return _around(best, low, high)
 
