@@ -210,7 +210,7 @@ def test_a_global_p_value_that_trials_do_not_reach_is_unknown_with_the_reason(ca
     assert code == 0
     found = json.loads(out)["chance"]
     assert set(found) == {"reason"}
-    assert ": p-value not known: " in " ".join(call(*STACK, *arguments)[1].split())
+    assert "The best of 2 stacks is stack:dark: p-value not known: " in " ".join(call(*STACK, *arguments)[1].split())
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------

@@ -286,13 +286,10 @@ def test_one_more_hypothesis_never_lowers_ts(names):
         np.testing.assert_allclose(fit.ts - fit.ts_each, np.array(pairs)[[2, 1, 0]], atol=1e-3)
 
 
-def test_free_indices_reach_the_best_of_all_combinations():
-    """Every pair of nodes by brute force: the search by turns is not guaranteed to, and does here.
-
-    Of seeds 3 to 11 one, 4, ends 0.58 below the best in TS (how often: decision 0025).
-    """
-    names = ("plane-free", "point free")
-    for seed in (3, 5):
+def test_free_indices_seldom_miss_the_best_of_all_combinations():
+    """Every pair of nodes by brute force: the search by turns is not guaranteed to, and misses few (decision 0025)."""
+    names, short = ("plane-free", "point free"), []
+    for seed in range(3, 9):
         data = experiment(names, seed=seed)
         fit = maximise_joint(data)
 
@@ -304,9 +301,11 @@ def test_free_indices_reach_the_best_of_all_combinations():
         coarse = max(itertools.product(range(0, 16, 2), repeat=2), key=at)
         around = itertools.product(*(range(max(k - 1, 0), min(k + 2, 16)) for k in coarse))
         best = max(map(at, around))
-        assert fit.ts >= best - 1e-6
+        short.append(best - fit.ts)
         assert fit.ts <= best + 1.0  # between nodes 0.2 apart there is little to gain
         assert all(1.0 <= g <= 4.0 for g in fit.index)
+    assert sum(one > 1e-6 for one in short) <= 1
+    assert max(short) < 1.0
 
 
 def test_no_index_can_be_improved_with_the_others_held():
@@ -561,7 +560,7 @@ def test_a_critical_value_is_exceeded_as_often_as_it_says():
 
 def test_ties_are_right_for_neither():
     q_a, q_b = np.array([-1.0, 0.0, 1e-8, 2.0]), np.array([0.0, 3.0, 3.0, -1e-7])
-    a, b = trials.separation(q_a, q_b), trials.separation(-q_b, -q_a)
+    a, b = trials.separation(q_a, q_b, 0.05), trials.separation(-q_b, -q_a, 0.05)
     assert (a.right.p, a.ties.p, b.right.p, b.ties.p) == (0.25, 0.5, 0.5, 0.5)
 
 
@@ -591,7 +590,7 @@ def test_two_gaussian_models_are_told_apart_as_theory_says():
     rng = np.random.default_rng(7)
     d, n = 1.5, 40_000
     q_a, q_b = rng.normal(-(d**2), 2 * d, n), rng.normal(d**2, 2 * d, n)
-    for one in (trials.separation(q_a, q_b), trials.separation(-q_b, -q_a)):
+    for one in (trials.separation(q_a, q_b, 0.05), trials.separation(-q_b, -q_a, 0.05)):
         assert one.power.p == pytest.approx(norm.sf(norm.isf(0.05) - d), abs=5 * one.power.error)
         # The error of the quantile is larger than the binomial one.
         assert one.power.error > np.sqrt(one.power.p * (1 - one.power.p) / n)

@@ -271,20 +271,16 @@ def index_estimate(fit: tuple[float, float], up: Ladder, j: int) -> trials.Estim
     return trials.Estimate(*(float(np.interp(fit[0], rising, column)) for column in zip(*read, strict=True)))
 
 
-def _flux_of(problem: Problem, fit: tuple[float, float], j: int, log10_energy: float, up: Ladder) -> trials.Estimate:
-    return flux_estimate(problem, fit, up, j, log10_energy)
-
-
 def _segment(problem: Problem, segment: Segment, fit: JointFit, up: Ladder, j: int) -> SegmentFlux:
     n, index = float(fit.n_signal[j]), float(fit.index[j])
     region, each = of_segment(segment), []
     for at in LOG10_ENERGIES:
-        read = partial(_flux_of, problem, (n, index), j, at)
+        read = partial(flux_estimate, problem, (n, index), j=j, log10_energy=at)
         flux, errors = read(up), _end_errors(read, up)
         per_sr = _estimate(flux, errors, 1.0 / region.solid_angle, PER_SR)
         each.append(AtEnergy(log10_energy=at, flux=_estimate(flux, errors, unit=fluxes.UNIT), intensity=per_sr))
     of_index = index_estimate((n, index), up, j) if n > 0.0 else Unknown(reason="no events were fitted")
-    index_errors = _end_errors(lambda some: index_estimate((n, index), some, j), up) if n > 0.0 else _NO_ENDS
+    index_errors = _end_errors(partial(index_estimate, (n, index), j=j), up) if n > 0.0 else _NO_ENDS
     error = known(float(fit.index_errors[j]), "the events do not tell")
     return SegmentFlux(
         tested=tested(problem),

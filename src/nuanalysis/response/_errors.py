@@ -61,9 +61,8 @@ class ErrorTable:
 
     def at(self, log10_true: Floats) -> Floats:
         """P(error bin | true energy), (..., bin); beyond the nodes as at the last one."""
-        return np.asarray(
-            scipy.interpolate.make_interp_spline(self.log10_true, self.share, k=1)(self._inside(log10_true))
-        )
+        inside = np.clip(log10_true, self.log10_true[0], self.log10_true[-1])
+        return np.asarray(scipy.interpolate.make_interp_spline(self.log10_true, self.share, k=1)(inside))
 
     def shares(self, log10_true: Floats, edges: Floats) -> Floats:
         """P(error between edges | true energy), (..., edge - 1); errors beyond the ends belong to the outer bins."""
@@ -85,9 +84,6 @@ class ErrorTable:
         """Angles between true and reconstructed direction, rad, (event,).  scale : of the widths, of a variation."""
         part = np.searchsorted(self.kernel.weight.cumsum()[:-1], rng.random(len(error)), side="right")
         return vmf_draw((scale * error * self.kernel.scale[part]) ** -2.0, rng)
-
-    def _inside(self, log10_true: Floats) -> Floats:
-        return np.clip(log10_true, self.log10_true[0], self.log10_true[-1])
 
 
 def draw_error(edges: Floats, share: Floats, row: Ints, rng: np.random.Generator) -> Floats:

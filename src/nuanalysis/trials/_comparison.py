@@ -77,7 +77,7 @@ def _power(null: Floats, other: Floats, level: float) -> Share:
     return replace(found, error=max(found.error, float(np.std(again, ddof=1))))
 
 
-def separation(own: Floats, other: Floats, level: float = 0.05) -> Separation:
+def separation(own: Floats, other: Floats, level: float) -> Separation:
     """From q of experiments (trial,) under a model and under another, at a level of the test."""
     right, ties = own < -TS_TOLERANCE, np.abs(own) <= TS_TOLERANCE
     return Separation(_power(own, other, level), share(right), share(ties))
