@@ -166,6 +166,21 @@ def test_a_response_may_be_given_as_it_is_or_as_a_dataset():
 
 
 @pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda data: data.drop_vars("kernel_weight"), "'kernel_weight' is missing beside 'error_log10_true'"),
+        (lambda data: data.assign(error_share=data["error_share"] * 0.3), "'error_share' sums to 0.3, expected 1"),
+        (lambda data: data.assign(kernel_scale=data["kernel_scale"] * 0.0), "'kernel_scale' has values"),
+        (lambda data: data.assign(error_edges=data["error_edges"] * 0.0), "'error_edges' does not rise"),
+    ],
+)
+def test_a_law_of_errors_that_is_none_is_refused(spoil, said):
+    known = cascades_2023.response().dataset
+    with xr.set_options(keep_attrs=True), pytest.raises(DataError, match=said):
+        samples.detector(spoil(known))
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("tracks", "has a response for each season; expected one of tracks-ic40, tracks-ic79, tracks-ic86-2011"),

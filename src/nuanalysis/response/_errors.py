@@ -8,6 +8,7 @@ import numpy as np
 
 from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
+from nuanalysis.errors import DataError, refuse
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sphere import vmf_draw
 
@@ -109,10 +110,28 @@ def columns_of(errors: Errors) -> dict[str, Floats]:
 
 
 def errors_in(data: xr.Dataset) -> Errors:
-    """The errors that a dataset of schema RESPONSE tells of: a table, or attributes error_scale, _spread and _floor."""
-    if "error_share" in data:
-        nodes, edges, share, weight, scale = (np.asarray(data[name].values, dtype=np.float64) for name in _COLUMNS)
-        return ErrorTable(nodes, edges, share, Kernel(weight, scale))
-    usual = LogNormalErrors()
-    numbers = {name: float(data.attrs.get(f"error_{name}", getattr(usual, name))) for name in usual.__slots__}
-    return LogNormalErrors(**numbers)
+    """The errors that a dataset of schema RESPONSE tells of: a table, or attributes error_scale, _spread and _floor.
+
+    Raises DataError, with every fault, for a table that lacks a column or is no probability.
+    """
+    held = [name for name in _COLUMNS if name in data]
+    if not held:
+        usual = LogNormalErrors()
+        numbers = {name: float(data.attrs.get(f"error_{name}", getattr(usual, name))) for name in usual.__slots__}
+        return LogNormalErrors(**numbers)
+    missing = [f"column '{name}' is missing beside '{held[0]}'" for name in _COLUMNS if name not in data]
+    what, remedy = "the law of the per-event errors cannot be used", "Give all of its columns, or none."
+    refuse(missing, what, remedy, error=DataError)
+    nodes, edges, share, weight, scale = (np.asarray(data[name].values, dtype=np.float64) for name in _COLUMNS)
+    said = [f"'{name}' does not rise" for name, axis in zip(_COLUMNS, (nodes, edges), strict=False) if not _rises(axis)]
+    for name, total in (("error_share", share.sum(axis=1)), ("kernel_weight", weight.sum())):
+        if not np.allclose(total, 1.0, atol=1e-6):
+            said.append(f"'{name}' sums to {np.ravel(total)[0]:.6g}, expected 1")
+    if not (scale > 0.0).all():
+        said.append("'kernel_scale' has values that are not above 0")
+    refuse(said, what, remedy, error=DataError)
+    return ErrorTable(nodes, edges, share, Kernel(weight, scale))
+
+
+def _rises(axis: Floats) -> bool:
+    return len(axis) > 1 and bool((np.diff(axis) > 0.0).all())
