@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nuanalysis.response import _earth as earth
-from nuanalysis.response._earth import (
+from nuanalysis.response import earth
+from nuanalysis.response.earth import (
     Flavours,
     arriving,
     column_depth,

@@ -18,7 +18,7 @@ from nuanalysis.response import (
     folded,
     folded_atmosphere,
 )
-from nuanalysis.response import _earth as earth
+from nuanalysis.response import earth
 from nuanalysis.response._atmosphere import vetoed_flux
 from nuanalysis.response._folded import declination_spread
 from nuanalysis.response._records import rebin
