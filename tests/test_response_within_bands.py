@@ -15,10 +15,10 @@ from nuanalysis.response import (
     cascades_2023,
     detected,
     draw_point_spread,
+    earth,
     folded,
     folded_atmosphere,
 )
-from nuanalysis.response import earth
 from nuanalysis.response._atmosphere import vetoed_flux
 from nuanalysis.response._folded import declination_spread
 from nuanalysis.response._records import rebin

@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 
 from nuanalysis.response._atmosphere import read_table
-from nuanalysis.response.earth import Flavours, arriving, column_depth, transmission
 from nuanalysis.response._errors import ErrorTable, Kernel
 from nuanalysis.response._records import Resolution, Response, Systematics, band_of, fit_mixture, rebin, response_of
+from nuanalysis.response.earth import Flavours, arriving, column_depth, transmission
 from nuanalysis.schema import Floats
 
 NAME = "cascades-2023"
