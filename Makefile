@@ -43,6 +43,7 @@ run: env
 	@$(BIN)/nuanalysis run $(SPEC)
 
 test: env
+	@$(call ENVIRONMENT,--learn)
 	@echo '== ruff'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
@@ -73,6 +74,7 @@ COMPILE = PATH="$$PATH:build/uv/bin" uv pip compile --quiet --universal --python
 lock: env
 	$(COMPILE) pyproject.toml --extra test -o requirements.lock
 	$(COMPILE) pyproject.toml --extra test --extra lab -c requirements.lock -o requirements-lab.lock
+	$(COMPILE) pyproject.toml --extra test --extra learn -c requirements.lock -o requirements-learn.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
 	  >build/build.in
 	$(COMPILE) build/build.in -c requirements.lock -o tools/build.lock

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements.lock", "requirements-lab.lock", "tools/build.lock", "tools/bootstrap.lock")
+LOCKS = ("requirements.lock", "requirements-lab.lock", "requirements-learn.lock", "tools/build.lock", "tools/bootstrap.lock")
 
 # What a package of the registry is called on conda-forge, where the name differs or is spread over several.
 CONDA_NAMES = {
@@ -150,6 +150,7 @@ def test_lock_is_hashed_and_without_addresses(lock):
     [
         ("requirements.lock", [*runtime(), *extra("test")]),
         ("requirements-lab.lock", [*runtime(), *extra("test"), *extra("lab")]),
+        ("requirements-learn.lock", [*runtime(), *extra("test"), *extra("learn")]),
         ("tools/build.lock", build()),
     ],
 )
@@ -161,7 +162,7 @@ def test_lock_pins_every_dependency_within_its_bounds(lock, wanted):
         assert all(requirement.specifier.contains(version) for version in versions)
 
 
-@pytest.mark.parametrize("lock", ["requirements-lab.lock", "tools/build.lock"])
+@pytest.mark.parametrize("lock", ["requirements-lab.lock", "requirements-learn.lock", "tools/build.lock"])
 def test_locks_agree(lock):
     ours, theirs = pins("requirements.lock"), pins(lock)
     assert {

@@ -2,6 +2,7 @@
 
     python3 tools/environment.py          the environment of `make run` and `make test`
     python3 tools/environment.py --lab    the same, with JupyterLab added
+    python3 tools/environment.py --learn  the same, with what trains networks added (JAX, equinox, optax, scikit-learn)
 
 uv does it where it is found, or can be had from the package registry; else venv and pip do. What has been installed
 is recorded in .venv after the fact, so an environment that was interrupted, moved, or made from another lock is
@@ -34,7 +35,11 @@ BUILD = ROOT / "build"
 LOG = BUILD / "environment.log"
 
 LOCKS = ("requirements.lock", "tools/build.lock")
-LAB_LOCK = "requirements-lab.lock"
+#: What may be added: the lock of each, and what it brings.
+EXTRAS = {
+    "lab": ("requirements-lab.lock", "JupyterLab"),
+    "learn": ("requirements-learn.lock", "JAX, equinox, optax and scikit-learn"),
+}
 
 FAILED = """\
 environment: the packages could not be installed; the whole log is build/environment.log.
@@ -189,18 +194,18 @@ def bring_up_to(wanted: dict[str, str], installer: Installer) -> None:
     if recorded().get("package") != wanted["package"]:
         call(*installer.install, "--no-deps", "--no-build-isolation", "-e", ".")
         record(package=wanted["package"])
-    if "lab" in wanted and recorded().get("lab") != wanted["lab"]:
-        say("adding JupyterLab")
-        call(*installer.install, "--require-hashes", "-r", LAB_LOCK)
-        record(lab=wanted["lab"])
+    for extra, (lock, brought) in EXTRAS.items():
+        if extra in wanted and recorded().get(extra) != wanted[extra]:
+            say(f"adding {brought}")
+            call(*installer.install, "--require-hashes", "-r", lock)
+            record(**{extra: wanted[extra]})
 
 
 def main(arguments: list[str]) -> int:
     if sys.prefix != sys.base_prefix:  # called from an environment, perhaps from the very one to be replaced
         os.execv(sys._base_executable, [sys._base_executable, __file__, *arguments])  # type: ignore[attr-defined]
     wanted = {"base": digest(*LOCKS), "package": digest("pyproject.toml")}
-    if "--lab" in arguments:
-        wanted["lab"] = digest(LAB_LOCK)
+    wanted |= {extra: digest(lock) for extra, (lock, _) in EXTRAS.items() if f"--{extra}" in arguments}
 
     BUILD.mkdir(exist_ok=True)
     with (BUILD / "environment.lock").open("w") as lock:
