@@ -18,7 +18,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements.lock", "requirements-lab.lock", "requirements-learn.lock", "tools/build.lock", "tools/bootstrap.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-lab.lock",
+    "requirements-learn.lock",
+    "tools/build.lock",
+    "tools/bootstrap.lock",
+)
 
 # What a package of the registry is called on conda-forge, where the name differs or is spread over several.
 CONDA_NAMES = {
