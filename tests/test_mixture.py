@@ -6,11 +6,11 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import binom
+from scipy.stats import binom, kstest
 from small_problem import sample, stack_hypothesis, template_hypothesis
 
 from nuanalysis import trials
-from nuanalysis.errors import PrecisionError
+from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.likelihood import REACH_TS
 from nuanalysis.model import prepare
 from nuanalysis.trials import PLAIN, Pilot, Tilt
@@ -181,6 +181,53 @@ def test_p_values_do_not_depend_on_tilts_or_seed():
         p, error = np.array([v.p for v in values]), np.array([v.p_error for v in values])
         mean = np.average(p, weights=error**-2.0)
         assert (((p - mean) / error) ** 2).sum() < 18.5  # 0.1 per cent of a chi-square with 4 degrees of freedom
+
+
+def bounded(rng, n, *, tilts=(0.0, 2.0, 4.0), slope=1.0):
+    """TS = max(z, 0)^2 of n standard normal z: plain, and of a mixture with its log-weights; slope 1 is right."""
+    tilt = rng.choice(tilts, n)
+    z = rng.normal(tilt, 1.0)
+    ratios = np.array(tilts) * z[:, None] * slope - np.square(tilts) / 2.0
+    plain = np.maximum(rng.normal(0.0, 1.0, n), 0.0) ** 2
+    return plain, np.maximum(z, 0.0) ** 2, -np.log(np.exp(ratios).mean(axis=1))
+
+
+def test_ensembles_of_one_law_agree_as_often_as_the_comparison_says():
+    rng = np.random.default_rng(4)
+    p = np.array([trials.agreement(*bounded(rng, 400), rng).p for _ in range(60)])
+    assert kstest(p, "uniform").pvalue > 0.01
+    assert trials.agreement(*bounded(rng, 20_000), rng).p > 0.01
+
+
+@pytest.mark.parametrize("what", ["ts", "weights", "slope"])
+def test_the_comparison_finds_what_is_wrong(what):
+    """TS of one too large by 8 %, weights by 8 %, or the ratio of every tilt as if it were 5 % stronger."""
+    rng = np.random.default_rng(5)
+    plain, ts, log_weight = bounded(rng, 20_000, slope=1.05 if what == "slope" else 1.0)
+    factor, more = (1.08 if what == "ts" else 1.0), (np.log(1.08) if what == "weights" else 0.0)
+    assert trials.agreement(plain * factor, ts, log_weight + more, rng).p < 0.003
+    with pytest.raises(InputError, match="too few trials"):
+        trials.agreement(plain[:12], np.zeros(50), np.zeros(50), rng)
+
+
+def test_p_values_of_plain_scrambles_are_uniform():
+    """20,000 scrambles read against a tilted ensemble, at all TS at once, with the errors of both."""
+    rows = trials.scramble_trials(problem(), 43, 0, 8000, trials.choose_tilts(problem(), 12.0))
+    assert trials.agreement(plain()[:, 0], rows[:, 0], rows[:, 3], np.random.default_rng(1)).p > 0.01
+
+
+def test_every_tilt_is_a_density():
+    """The mean of L_k / L(0) under the null is 1, strong tilts too: by the mixture, where it is at most 1 / share.
+
+    Plain scrambles alone cannot show it: of the strongest a million would not hold the mean.
+    """
+    tilts = trials.choose_tilts(problem(), 16.0)
+    _, ratios = trials.correlated_trials((problem(),), 44, 0, 6000, tilts)
+    weight = np.exp(trials.mixture_log_weight(ratios, np.array([t.share for t in tilts])))
+    each = np.exp(ratios) * weight[:, None]
+    error = each.std(axis=0) / np.sqrt(len(each))
+    assert error.max() < 0.06
+    assert np.abs((each.mean(axis=0) - 1.0) / error).max() < 3.5
 
 
 @lru_cache

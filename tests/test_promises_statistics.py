@@ -87,11 +87,12 @@ def test_a_pseudo_experiment_without_signal_at_the_places_of_the_data_is_the_dat
 
 
 def test_weights_of_tilted_scrambles_are_exact(problem):
-    """The mean weight of a mixture of tilts is one: its scrambles stand for plain ones."""
+    """The mean weight of a mixture of tilts is one, and each tilt's ratio to the mixture too: all are densities."""
     tilts = trials.choose_tilts(problem, 16.0)
-    log_weight = trials.scramble_trials(problem, 5, 0, 600, tilts)[:, 3]
-    weight = np.exp(log_weight)
-    assert weight.mean() == pytest.approx(1.0, abs=5.0 * weight.std() / np.sqrt(len(weight)))
+    _, ratios = trials.correlated_trials((problem,), 5, 0, 600, tilts)
+    log_weight = trials.mixture_log_weight(ratios, np.array([t.share for t in tilts]))
+    for each in np.exp(np.column_stack([log_weight, ratios + log_weight[:, None]])).T:
+        assert each.mean() == pytest.approx(1.0, abs=5.0 * each.std() / np.sqrt(len(each)))
 
 
 def test_a_pseudo_experiment_estimates_its_own_background(problem):

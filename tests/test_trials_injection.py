@@ -305,7 +305,7 @@ def test_intervals_are_those_of_feldman_and_cousins():
 def test_critical_values_from_few_trials_cover_at_every_strength():
     rng, steps = np.random.default_rng(21), np.array([0.0, 0.05, 0.17, 0.25, 0.4, 0.6, 1.2, 2.7, 5.5])
     found = []
-    for _ in range(16):
+    for _ in range(48):
         n_injected = np.tile(STEPS * WIDTH, 200)
         curve = trials.critical_curve(n_injected, gaussian_tau(n_injected, rng), 0.68, 0.9 * WIDTH)  # a wrong width
         found.append([bounded_coverage(c, s) for c, s in zip(curve.at(steps * WIDTH), steps, strict=True)])

@@ -7,6 +7,7 @@ r_i = 1 + (n*/N) x_i, which has mean 1 over right ascension; the exact weight ba
 heuristic).
 """
 
+from nuanalysis.trials._agreement import Agreement, agreement
 from nuanalysis.trials._bias import BiasCurve, bias_curve, median_fit
 from nuanalysis.trials._comparison import Separation, as_large_given, separation
 from nuanalysis.trials._deep import DEEP_COLUMNS, SkyTilts, deep_sky_trials, sky_tilts
