@@ -75,8 +75,27 @@ EVENTS = Schema(
             "truth of a synthetic event: 0 atmospheric neutrino, 1 atmospheric muon, 2 isotropic, 3 signal",
             optional=True,
         ),
+        "cascade_score": Column(("event",), "", 0.0, 1.0, "score of a selection, 1 is a cascade", optional=True),
+        "muon_score": Column(("event",), "", 0.0, 1.0, "score of a selection, 0 is a muon", optional=True),
     },
     attrs=("sample", "origin", "livetime_s", "reference"),
+)
+
+WEIGHTED = Schema(
+    "weighted-events",
+    "1",
+    {
+        "rate": Column(("event",), "Hz", 0.0, description="rate that a simulated event stands for"),
+        "component": Column(
+            ("event",), "", 0.0, 2.0, "0 atmospheric neutrino, 1 atmospheric muon, 2 isotropic astrophysical neutrino"
+        ),
+        **{name: EVENTS.columns[name] for name in ("declination", "log10_energy", "angular_error")},
+        **{name: EVENTS.columns[name] for name in ("cascade_score", "muon_score")},
+        "log10_true": Column(("event",), "", 0.0, 12.0, "log10 of the true energy in GeV", optional=True),
+        "true_declination": Column(("event",), "rad", -np.pi / 2, np.pi / 2, "of the true direction", optional=True),
+        "number": Column(("event",), "", 0.0, description="of the simulated event in its stream", optional=True),
+    },
+    attrs=("sample", "origin", "reference"),
 )
 
 RESPONSE = Schema(
@@ -131,6 +150,43 @@ TRIALS = Schema(
         "converged": Column(("trial",), "", 0.0, 1.0, "1 where the fit converged"),
     },
     attrs=("fingerprint", "seed", "kind"),
+)
+
+TRUTH = Schema(
+    "truth",
+    "1",
+    {
+        "kind": Column(("event",), "", 0.0, 6.0, "by the way it was made, detector.Kind"),
+        "pdg": Column(("event",), "", -16.0, 16.0, "of the neutrino, signed; 0 for bundles of muons"),
+        "energy": Column(("event",), "GeV", 0.0, description="of the neutrino, or of the leading muon of a bundle"),
+        "inelasticity": Column(("event",), "", 0.0, 1.0, "0 for bundles"),
+        "vertex": Column(("event", "axis"), "m", description="of the interaction, or of the entry of a bundle"),
+        "time": Column(("event",), "ns", description="of the vertex"),
+        "direction": Column(("event", "axis"), "", -1.0, 1.0, "unit vector of motion"),
+        "deposited": Column(("event",), "GeV", 0.0, description="light in the array and 150 m around, as a cascade"),
+        "brightest": Column(("event",), "", 0.0, description="largest share of it in one place"),
+        "muon_energy": Column(("event",), "GeV", 0.0, description="of the leading muon at the hull of the strings"),
+        "muons": Column(("event",), "", 0.0, description="at the entry"),
+        "maximum": Column(("event", "axis"), "m", description="the place of the largest emission"),
+        "weight": Column(("event",), "", 0.0, description="m2 sr GeV for neutrinos, Hz for bundles"),
+        "number": Column(("event",), "", 0.0, description="of the event in its stream"),
+    },
+    attrs=("origin", "detector", "seed"),
+)
+
+PULSES = Schema(
+    "pulses",
+    "1",
+    {
+        "pulse_module": Column(("pulse",), "", 0.0, 65535.0, "index of the optical module in its detector"),
+        "pulse_time": Column(("pulse",), "ns", description="since the time 0 of the event"),
+        "pulse_charge": Column(("pulse",), "", 0.0, description="photoelectrons"),
+        "pulse_flag": Column(("pulse",), "", 0.0, 1.0, "1 where the module was beyond its linear range"),
+        "event_start": Column(("event_edge",), "", 0.0, description="first pulse of each event, then their number"),
+        "triggered": Column(("event",), "", 0.0, 1.0, "1 where the simple majority trigger was met"),
+        "trigger_time": Column(("event",), "ns", description="of its first hit; 0 without it"),
+    },
+    attrs=("origin", "detector", "seed"),
 )
 
 ORIGINS = ("real", "synthetic")

@@ -5,6 +5,7 @@ from nuanalysis.response._folded import folded, folded_atmosphere
 from nuanalysis.response._records import (
     NOMINAL,
     NONE,
+    Resolution,
     Response,
     Shifted,
     Systematics,
@@ -23,6 +24,8 @@ from nuanalysis.response._records import (
     energy_densities,
     energy_density,
     error_shares,
+    fit_mixture,
     point_spread,
+    response_of,
 )
 from nuanalysis.schema import Spectrum

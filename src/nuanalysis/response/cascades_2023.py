@@ -161,6 +161,25 @@ def response() -> Response:
     return response_of(*names, tables, resolution, flavours="all, summed")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReleasedArea:
+    """The effective area as it was released: area (band, bin) cm2 on sin_dec_edges and log10_edges, E/GeV."""
+
+    sin_dec_edges: Floats
+    log10_edges: Floats
+    area: Floats
+
+
+def released_area() -> ReleasedArea:
+    """Five bands of sin(declination) and 120 bins of energy, summed over flavours of the mean of nu and nubar."""
+    return ReleasedArea(_BANDS, _AREA_EDGES, _table("effective_area"))
+
+
+def released_opening_angle() -> Floats:
+    """Energy in GeV and the opening angles in deg that hold 20, 50 and 80 per cent of the events, (row, 4)."""
+    return _table("opening_angle")[:, :4]
+
+
 def _errors() -> ErrorTable:
     """The law of the per-event errors, fitted by tools/angular_errors.py to what was released of them."""
     shares, kernel = _table("error_shares"), _table("error_kernel")

@@ -73,6 +73,12 @@ def cross_sections(log10_energy: Floats) -> Floats:
     return np.array([1e-36 * np.exp(np.interp(log10_energy, at, column)) for column in table.T])
 
 
+def inelasticity(log10_energy: Floats) -> Floats:
+    """Mean inelasticity of neutrinos and of antineutrinos, (2, energy); constant below 1 TeV and above 1 PeV."""
+    at, *mean = _INELASTICITY.T
+    return np.array([np.interp(log10_energy, at, y) for y in mean])
+
+
 def glashow(log10_energy: Floats) -> Floats:
     """Resonant cross-section of electron antineutrinos on the electrons of matter, (energy,) cm2 per nucleon."""
     s, m2 = 2.0 * _ELECTRON_MASS * 10.0**log10_energy, _W_MASS**2
@@ -106,8 +112,7 @@ class _Kind:
 def _kinds(log10_energy: Floats, flavours: Flavours) -> tuple[_Kind, ...]:
     nu_cc, nu_nc, bar_cc, bar_nc = cross_sections(log10_energy)
     nu, bar = nu_cc + nu_nc, bar_cc + bar_nc
-    at, *mean = _INELASTICITY.T
-    kept, kept_bar = (1.0 - np.interp(log10_energy, at, y) for y in mean)
+    kept, kept_bar = 1.0 - inelasticity(log10_energy)
     part = nu / (nu + bar)  # equal fluxes: the detector sees them by cross-section
     light = flavours.electron + flavours.muon
     return (

@@ -27,6 +27,7 @@ from nuanalysis.store._foreign import (
     text_of,
     unlinked,
 )
+from nuanalysis.store._hdf5_nodes import LARGEST_CHUNK, chunk_bytes, hdf5_datasets, holds_numbers
 from nuanalysis.store._homes import (
     is_ours,
     is_temporary,
