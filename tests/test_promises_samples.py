@@ -8,10 +8,11 @@ from pathlib import Path
 import made_releases
 import numpy as np
 import pytest
+import toy_detector
 from small_problem import twin
 
 from nuanalysis.errors import DataError, InputError
-from nuanalysis.ingest import RELEASES, tracks_dr1, tracks_dr2
+from nuanalysis.ingest import RELEASES, open_detector, tracks_dr1, tracks_dr2
 from nuanalysis.library import samples
 from nuanalysis.library.samples import SAMPLES, SampleRecipe, sample_spec
 from nuanalysis.likelihood import maximise
@@ -22,7 +23,8 @@ from nuanalysis.schema import EVENTS, RESPONSE, faults
 from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.trials import injection_trials
 
-MADE = {"tracks-dr1": made_releases.dr1, "tracks-dr2": made_releases.dr2}
+TRACKS = {"tracks-dr1": made_releases.dr1, "tracks-dr2": made_releases.dr2}
+MADE = (*TRACKS, "open-detector")
 USABLE = [sample.name for sample in SAMPLES if not sample.refusal]
 NORTH = Hypothesis("point:83.6,22", Catalogue("p", "p", (PointSource("p", 1.46, 0.38),), (1.0,), "-"), 2.5, True)
 
@@ -33,6 +35,7 @@ def public(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("public")
     made_releases.dr1(root / tracks_dr1.RELEASE.folder)
     made_releases.dr2(root / tracks_dr2.RELEASE.folder)
+    toy_detector.products(root / open_detector.RELEASE.folder)
     return root
 
 
@@ -75,7 +78,7 @@ def test_it_is_found_by_name_or_says_why_not(recipe: SampleRecipe):
 def test_another_name_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="Did you mean 'tracks-dr1'"):
         samples.recipe("track-dr1")
-    with pytest.raises(InputError, match="Known: cascades-2023, hese75, tracks, tracks-dr1, tracks-dr2"):
+    with pytest.raises(InputError, match="Known: cascades-2023, hese75, open-detector, tracks, tracks-dr1, tracks-dr2"):
         samples.recipe("?")
 
 
@@ -182,7 +185,7 @@ def test_a_matrix_with_gaps_is_refused(public):
         from_smearing(gap)
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", TRACKS)
 def test_the_matrix_of_the_season_is_used_and_kept(name, public, monkeypatch, tmp_path):
     monkeypatch.setenv("NUANALYSIS_DATA", str(public))
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
@@ -198,10 +201,10 @@ def test_the_matrix_of_the_season_is_used_and_kept(name, public, monkeypatch, tm
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", TRACKS)
 def test_without_its_matrix_a_release_says_what_stands_in(name, mirror, monkeypatch, tmp_path):
     release = {"tracks-dr1": tracks_dr1, "tracks-dr2": tracks_dr2}[name].RELEASE
-    MADE[name](tmp_path / release.folder, with_smearing=False)
+    TRACKS[name](tmp_path / release.folder, with_smearing=False)
     derived = tmp_path / "icecube_ps10yr_2021" / "derived"
     derived.mkdir(parents=True, exist_ok=True)
     (derived / "IC86_II_resolution_plenum.npz").symlink_to(

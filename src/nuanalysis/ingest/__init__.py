@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import (
+    atmospheric_flux,
     cascades_2023,
     galactic_templates,
     hese75,
     icecat1,
+    icecube_detector,
+    icecube_pulse_samples,
     irf_plenum,
+    open_detector,
     source_catalogues,
     tracks_dr1,
     tracks_dr2,
@@ -42,6 +46,10 @@ RELEASES = (
     galactic_templates.RELEASE,
     irf_plenum.RELEASE,
     source_catalogues.RELEASE,
+    open_detector.RELEASE,
+    icecube_detector.RELEASE,
+    atmospheric_flux.RELEASE,
+    icecube_pulse_samples.RELEASE,
 )
 
 

@@ -71,6 +71,11 @@ PUBLISHED: dict[str, Published] = {
     "stack:unid": _stack(238.4, 2.85, 3.39e-4, 3.40, 5.03e-12),
 }  # fmt: skip
 
+# Samples that stand for a published one: same livetime, another detector.  Of what belongs to the sample only its
+# sensitivity is set beside theirs.
+STANDS_FOR = {"open-detector": "cascades-2023"}
+
+
 UNPUBLISHED = Published("", *(NOT_PUBLISHED,) * 4, "nothing was published")
 
 

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from nuanalysis.plot._curves import bias_figure, chances_figure, comparison_of_models, joint_figure, median_significance
 from nuanalysis.plot._declinations import DeclinationCurve, declination_figure
+from nuanalysis.plot._domain_gap import domain_gap_figure
+from nuanalysis.plot._event import EventView, ShownAxis, event_display
 from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
+from nuanalysis.plot._open_detector import (
+    Passing,
+    ScoreClass,
+    area_figure,
+    level_figure,
+    passing_figure,
+    resolution_figure,
+    score_figure,
+)
 from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
 from nuanalysis.plot._results import FluxRow, StackRow, flux_comparison, profile_figure, stacking, ts_figure
 from nuanalysis.plot._samples import cut_flow, marginals

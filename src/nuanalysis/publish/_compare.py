@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from nuanalysis.answers.measure import MeasureAnswer
-from nuanalysis.interpret.published import PUBLISHED, UNPUBLISHED, Published
+from nuanalysis.interpret.published import PUBLISHED, STANDS_FOR, UNPUBLISHED, Published
 from nuanalysis.publish._numbers import (
     ABSENT,
     UNIT,
@@ -118,11 +118,12 @@ def _chance_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, Line]
 def compare(answer: MeasureAnswer) -> tuple[Line, ...]:
     """Every number of one result beside the published one, fluxes in 1e-12 TeV cm^-2 s^-1.
 
-    Published counts, p-values and sensitivities belong to one sample and are set beside that sample only;
-    the flux is a property of the sky and is set beside every sample.
+    Published counts, p-values and sensitivities belong to one sample and are set beside that sample only, a sensitivity
+    beside a simulation that stands for it too; the flux is a property of the sky and is set beside every sample.
     """
     sky = PUBLISHED.get(answer.tested.hypothesis, UNPUBLISHED)
     theirs = sky if sky.sample == answer.provenance.sample else UNPUBLISHED
+    beside = sky if sky.sample == STANDS_FOR.get(answer.provenance.sample) else theirs
     fit, free = answer.fitted, answer.tested.index_free
     # Without signal a free index means nothing.
     index = math.nan if fit.index is None or (free and fit.n_signal <= 0) else fit.index
@@ -137,7 +138,7 @@ def compare(answer: MeasureAnswer) -> tuple[Line, ...]:
         *_chance_lines(answer, theirs),
         _flux_line(answer, sky),
         _limit_line(answer, sky),
-        _reach_line("sensitivity", "sensitivity (90 %)", sensitivity, theirs.sensitivity / UNIT),
+        _reach_line("sensitivity", "sensitivity (90 %)", sensitivity, beside.sensitivity / UNIT),
         Line("discovery", "5σ discovery potential", _with_error(discovery, ".1f")),
         *_model_lines(answer, theirs),
         *_energy_lines(answer, theirs),
@@ -214,6 +215,11 @@ def remarks(answer: MeasureAnswer) -> tuple[str, ...]:
     about, tested, said = answer.provenance, answer.tested, list[str]()
     if about.origin == "synthetic":
         said.append(_synthetic(answer))
+    if stood_for := STANDS_FOR.get(about.sample):
+        said.append(
+            f"Parametric simulation, normalised to published rates: it stands for '{stood_for}', and no IceCube "
+            "simulation or data are in it. The published sensitivity is a check of the simulation."
+        )
     if tested.model_origin == "built-in" and tested.hypothesis.startswith("template:"):
         said.append("The template is our built-in analytic stand-in, not the published map.")
     if tested.model_origin == "user file":

@@ -18,7 +18,7 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import find, release
 from nuanalysis.library.hypotheses import at_hand as hypothesis_at_hand
 from nuanalysis.library.hypotheses import check_name, read_hypothesis
-from nuanalysis.library.samples import cascades_2023, hese75, tracks, tracks_dr1, tracks_dr2
+from nuanalysis.library.samples import cascades_2023, hese75, open_detector, tracks, tracks_dr1, tracks_dr2
 from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
 from nuanalysis.library.samples._recipe import SampleRecipe, Samples, Season, joined, refuse_shared_events
 from nuanalysis.likelihood import statistics
@@ -38,6 +38,7 @@ SAMPLES: tuple[SampleRecipe, ...] = (
     tracks_dr1.SAMPLE,
     tracks_dr2.SAMPLE,
     hese75.SAMPLE,
+    open_detector.SAMPLE,
 )
 
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
@@ -116,10 +117,10 @@ def sample_spec(**values: object) -> SampleSpec:
 def at_hand(spec: SampleSpec) -> None:
     """Raise InputError or DataError where the releases of a sample, or the files of its signal, are not here."""
     sample = recipe(spec.name)
-    if sample.origin == "real":
+    if sample.origin == "real" or sample.from_files:
         for name in sample.releases:
             find(release(name))
-    elif spec.signal != "none":
+    if sample.origin == "synthetic" and spec.signal != "none":
         hypothesis_at_hand(spec.signal)
 
 

@@ -48,6 +48,7 @@ class SampleRecipe:
         depend on none of these.  Raises DataError that names the fetch command where a release is not here.
     systematics : how far the detector may differ from its responses; NONE where no public numbers say.
     refusal : why it cannot be analysed; '' where it can.
+    from_files : of a synthetic sample, whether it is drawn from files of its releases.
     """
 
     name: str
@@ -62,6 +63,7 @@ class SampleRecipe:
     events: Callable[[int, Hypothesis | None, float], dict[str, xr.Dataset]] = lambda seed, signal, n_signal: {}
     systematics: Systematics = NONE
     refusal: str = ""
+    from_files: bool = False
 
     def season(self, name: str) -> Season:
         """A season by its name.  Raises InputError."""

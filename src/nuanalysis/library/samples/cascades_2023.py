@@ -17,11 +17,15 @@ from nuanalysis.sky.records import PowerLaw
 BINNING = Binning(np.linspace(-1, 1, 20), np.linspace(np.log10(500.0), 8.001, 20), float(np.radians(5.0)), min_count=3)
 
 
+def shape_of(signal: Hypothesis) -> str:
+    """Its spectrum, in words."""
+    return "its own spectrum" if signal.index == OWN_SPECTRUM else f"E^-{signal.index:g}"
+
+
 def _events(seed: int, signal: Hypothesis | None, n_signal: float) -> dict[str, xr.Dataset]:
     if signal is None:
         return {cascades_2023.NAME: simulate.cascades(seed, None, 0.0, spectrum=PowerLaw(2.7))}
-    shape = "its own spectrum" if signal.index == OWN_SPECTRUM else f"E^-{signal.index:g}"
-    label = f"{signal.name} ({signal.target.label}), {shape}"
+    label = f"{signal.name} ({signal.target.label}), {shape_of(signal)}"
     events = simulate.cascades(seed, signal.target, n_signal, spectrum=signal.spectrum, label=label)
     return {cascades_2023.NAME: events}
 

@@ -13,11 +13,10 @@ import numpy as np
 from nuanalysis.deferred import h5py
 from nuanalysis.sky.templates._bounds import MAPPED, MOST_ENERGIES, guarded, map_bytes
 from nuanalysis.sky.templates._formats import KEYS, KRA_GAMMA_UNITS, Stored, array_like, as_text, pick_energies, unit_in
-from nuanalysis.sky.templates._hdf5_nodes import datasets, holds_numbers
 from nuanalysis.sky.templates._healpix import is_healpix_size
 from nuanalysis.sky.templates._listed import reordered
 from nuanalysis.sky.templates._said import ENERGY_UNITS, Said, read_nside, read_numbers
-from nuanalysis.store import MAP, parsing, refuse_size
+from nuanalysis.store import MAP, hdf5_datasets, holds_numbers, parsing, refuse_size
 
 ATTRIBUTES = tuple(key for key in KEYS if key not in ("energies", "map", "hdu", "column", "nside"))  # of HDF5 files
 OTHER_NAMES = {"units": ("unit",), "flavour": ("flavor",), "frame": ("coordsys",), "energies_unit": ("energy_unit",)}
@@ -36,7 +35,7 @@ def open_hdf5(path: Path, said: Said) -> Iterator[Stored]:
         file = h5py.File(path, "r")
     with file:
         with parsing(path, "the map", REMEDY):
-            found = datasets(file, path)
+            found = hdf5_datasets(file, path)
             stored = _from_hdf5(found, file, path, said)
         yield guarded(stored, path, REMEDY)
 
