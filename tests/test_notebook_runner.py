@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nbformat
@@ -261,9 +263,12 @@ def test_a_kernel_that_somebody_planted_is_not_started(folder: Path, monkeypatch
 
 
 def test_a_clock_that_is_set_back_decides_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(f"20{60 - k}-01-01T00:00:00.000000+00:00" for k in range(60))
-    monkeypatch.setattr(runner, "_now", lambda: next(clock))
-    monkeypatch.setattr(time, "time", lambda: 60.0 - 1e6 * int(next(clock)[2:4]))
+    calls = itertools.count()  # as many as a busy machine may make
+    began = datetime(2060, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(
+        runner, "_now", lambda: (began - timedelta(hours=next(calls))).isoformat(timespec="microseconds")
+    )
+    monkeypatch.setattr(time, "time", lambda: began.timestamp() - 3600.0 * next(calls))
     two = ["01_first", "02_second"]
     assert set(go(folder, two).values()) == {"finished: never run"}
     runs = read_manifest(folder / "run" / "run.json")

@@ -18,6 +18,7 @@ from nuanalysis.errors import NuanalysisError
 GROUPS = {
     "catalogues": "Catalogues of sources: list, show, select with a rule, check, match.",
     "data": "Public data releases: list, fetch, verify, import.",
+    "detector": "Open detector, a parametric simulation: simulate, train, reconstruct, select.",
     "notebooks": "Notebooks: list, parameters, run one, strict check without running.",
     "release": "Build, check and describe data releases.",
     "templates": "Templates of diffuse emission: list, show, build, check, compare.",

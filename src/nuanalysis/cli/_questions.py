@@ -40,7 +40,7 @@ def _help(field: FieldInfo) -> str:
     return f"{field.description or ''}" + (f" [{more}]" if more else "")
 
 
-def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+def option(name: str, field: FieldInfo) -> inspect.Parameter:
     kind, _ = _type(field)
     flag = f"--{name.replace('_', '-')}"
     names = f"{flag}/--no-{flag[2:]}" if kind == bool | None else flag
@@ -88,10 +88,10 @@ def _parameters(question: type[Settings], sample: type[Settings], *, several: bo
     named = typer.Option(..., "--sample", help=sample.model_fields["name"].description or "the sample")
     yield _keyword("sample", list[str] if several else str, named)
     rest = {n: f for n, f in sample.model_fields.items() if n != "name" and n not in question.model_fields}
-    yield from (_option(name, field) for name, field in (question.model_fields | rest).items())
+    yield from (option(name, field) for name, field in (question.model_fields | rest).items())
     seed = typer.Option(1, "--seed", min=0, max=2**63 - 1, help="Seed of the synthetic sample and of the trials.")
     yield _keyword("seed", int, seed)
-    yield from (_option(name, field) for name, field in EngineSettings.model_fields.items())
+    yield from (option(name, field) for name, field in EngineSettings.model_fields.items())
     yield _keyword("output", Path | None, typer.Option(None, "--output", help="Folder for JSON, table and figures."))
     flag = typer.Option(False, "--json", help="One JSON document on stdout; progress stays on stderr.")
     yield _keyword("json", bool, flag)
@@ -117,7 +117,7 @@ def verb(name: str) -> Callable[..., None]:
     return run
 
 
-def _all_or_none(*makers: Callable[[], Any]) -> list[Any]:
+def all_or_none(*makers: Callable[[], Any]) -> list[Any]:
     """What each of them makes.  Raises InputError with the faults of all."""
     out, faults = [], []
     for make in makers:
@@ -142,7 +142,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     started, output, kind = time.monotonic(), values["output"], question(name)
     wanted = [values["sample"]] if isinstance(values["sample"], str) else values["sample"]
     cuts = given(samples.SampleSpec, {k: v for k, v in values.items() if k != "name" and k not in kind.model_fields})
-    asked, engine, specs, *_ = _all_or_none(
+    asked, engine, specs, *_ = all_or_none(
         lambda: kind.of(**given(kind, values)),
         lambda: made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so"),
         lambda: [samples.sample_spec(name=one, **cuts) for one in wanted],
@@ -150,7 +150,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     )
     samples.refuse_shared_events([samples.recipe(one) for one in wanted])
     executor = engine.open()  # refuses what cannot be; starts nothing
-    _all_or_none(asked.at_hand, *(partial(samples.at_hand, one) for one in specs))
+    all_or_none(asked.at_hand, *(partial(samples.at_hand, one) for one in specs))
     with progress.compiling(say), executor:
         ready = tuple(samples.load(spec, values["seed"]) for spec in specs)
         for one in ready:

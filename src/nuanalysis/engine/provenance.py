@@ -20,9 +20,15 @@ def code_fingerprint() -> str:
 
     An editable checkout keeps its version while the source changes; trials of two codes must not be mixed.
     """
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256(version("nuanalysis").encode())
-    for path in sorted(p for p in package.rglob("*") if p.suffix in (".py", ".csv") and p.name != "_version.py"):
+    return hashlib.sha256(f"{version('nuanalysis')} {room_fingerprint('.')}".encode()).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def room_fingerprint(*rooms: str) -> str:
+    """sha256 of every file of some rooms that can change a number, for what depends on no other code."""
+    package, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
+    paths = {p for room in rooms for p in (package / room).rglob("*") if p.suffix in (".py", ".csv")}
+    for path in sorted(p for p in paths if p.name != "_version.py"):
         digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -78,6 +78,9 @@ def _models() -> dict[str, type[BaseModel]]:
         "02_event_selection": _with(
             "02: cuts, cut-flow table, data against published marginals.",
             sample=_text("all", "sample that is shown, or 'all'", _all_or_sample),
+            open_events=(
+                int, Field(0, ge=0, le=10_000_000, description="events of the open simulation; 0 leaves it out")
+            ),
         ),
         "03_template_fits": _with("03: Galactic templates.", **executor),
         "04_stacking": _with(

@@ -1,0 +1,67 @@
+"""Figures of the chain, each with its sidecar, under the folder of the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nuanalysis import plot
+from nuanalysis.chain._events import Seen, array, hits_of
+from nuanalysis.chain._judge import Judgement
+from nuanalysis.chain._light import Medium
+from nuanalysis.detector import Area, AreaRatio, CutFlow, Reconstructed, point_spread_quantiles
+from nuanalysis.learn import TRUTH
+from nuanalysis.plot.canvas import Figure
+from nuanalysis.response import cascades_2023
+
+ORIGIN = "synthetic"
+LABEL = "Open detector, parametric simulation"
+
+
+def kept(figure: Figure, folder: Path, name: str, words: str) -> Path:
+    """Write a figure as figures/NAME-synthetic.png."""
+    sidecar = plot.Sidecar(
+        slug=f"{name}-{ORIGIN}", alt=words, caption=f"{words} {TRUTH[0].upper()}{TRUTH[1:]}.", origin=ORIGIN,
+        section="samples",
+    )  # fmt: skip
+    return plot.save(figure, folder / "figures", sidecar)
+
+
+def event_figure(seen: Seen, judged: Judgement, medium: Medium, folder: Path) -> Path:
+    """The judged event of the median charge, in three dimensions, with its true and its reconstructed axis."""
+    charge = seen.variables.charge[judged.events]
+    k = int(np.argsort(charge)[len(charge) // 2])
+    event, said = int(judged.events[k]), judged.said
+    hits = hits_of(seen.hits, judged.events[k : k + 1])
+    where, truth = array(medium), seen.truth
+    view = plot.EventView(
+        modules=where.position,
+        position=where.position[hits.module],
+        charge=hits.values[:, 0].astype(float),
+        time=hits.values[:, 3].astype(float),
+        axes=(
+            plot.ShownAxis("true", truth.vertex[event], truth.direction[event]),
+            plot.ShownAxis("network", said.vertex[k], said.direction[k]),
+        ),
+    )
+    energy = float(truth.deposited[event]) * 1e-3
+    words = f"A simulated cascade of {energy:.3g} TeV deposited, {charge[k]:.0f} photoelectrons after cleaning."
+    return kept(plot.event_display(view, label=f"{LABEL}: a cascade", origin=ORIGIN), folder, "event", words)
+
+
+def selection_figures(
+    flow: CutFlow, areas: tuple[Area, Area, Area], ratios: tuple[AreaRatio, ...], seen: Reconstructed, folder: Path
+) -> tuple[Path, ...]:
+    """Levels, effective area and resolution; areas : ours, the published one, the geometric limit."""
+    drawn = (
+        ("levels", plot.level_figure(flow, label=f"{LABEL}: levels", origin=ORIGIN),
+         "Rates of every component at every level, and the effective events behind them."),
+        ("area", plot.area_figure(*areas, ratios, label=f"{LABEL}: effective area", origin=ORIGIN),
+         "Effective area of the last level beside the published one and the geometric limit."),
+        ("resolution", plot.resolution_figure(
+            point_spread_quantiles(seen), cascades_2023.released_opening_angle(), label=f"{LABEL}: resolution",
+            origin=ORIGIN),
+         "Opening angles of the last level beside the published ones."),
+    )  # fmt: skip
+    return tuple(kept(figure, folder, name, words) for name, figure, words in drawn)

@@ -1,0 +1,64 @@
+"""What the steps of the chain share: their settings, the streams of events, the recipe of a batch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal, Self
+
+from nuanalysis.chain._light import EFFICIENCY, PHOTONS, Medium
+from nuanalysis.engine.bench import Bench
+from nuanalysis.records import Record, Settings, made, setting
+
+IceModel = Literal["spice-mie", "spice-1"]
+
+
+class Purpose(IntEnum):
+    """What events are made for: each has a seed of its own, so none is ever trained on and tested with.
+
+    The seed of a run is multiplied by their number and the purpose added.
+    """
+
+    TRAINING = 0
+    TESTING = 1  # scores and resolutions: even shares, flat energies
+    RATES = 2  # biased muons, for the levels of the selection
+    CALIBRATION = 3
+    TREES = 4  # mostly muons, to grow trees on
+
+
+def seed_for(seed: int, purpose: Purpose) -> int:
+    """The seed of the events of a purpose."""
+    return seed * len(Purpose) + purpose
+
+
+class Step(Settings):
+    """One step from light in the ice to a sample: settings that are checked at once, and what is done with them."""
+
+    folder: str = setting("runs/open-detector", help="folder of the chain: events, networks, results")
+    seed: int = setting(1, low=0, high=2**40, help="seed of the chain; each step and purpose has a stream of its own")
+
+    ice: IceModel = setting("spice-mie", help="ice model: spice-mie, or spice-1 as a systematic variation")
+    efficiency: float = setting(EFFICIENCY, low=0.1, high=2, help="efficiency of the modules over the nominal one")
+    photons: int = setting(
+        PHOTONS, low=10_000, high=100_000_000, help="photons of either emission behind the table of light"
+    )
+
+    @property
+    def place(self) -> Path:
+        """The folder as a path."""
+        return Path(self.folder)
+
+    @property
+    def medium(self) -> Medium:
+        """Where light travels and what sees it."""
+        return Medium(self.ice, self.efficiency, self.photons)
+
+    @abstractmethod
+    def take(self, bench: Bench) -> Record:
+        """Do it.  bench : folder, executor and progress."""
+
+    @classmethod
+    def of(cls, **values: object) -> Self:
+        """The step with these settings.  Raises InputError with all faults in one message."""
+        return made(cls, values, f"the step '{cls.__name__.lower()}' cannot be taken so")

@@ -1,0 +1,73 @@
+"""Trees of the last level: against muons, and for cascades among neutrinos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from nuanalysis.chain._events import Seen, taken
+from nuanalysis.chain._judge import Judgement
+from nuanalysis.chain._networks import place_of
+from nuanalysis.chain._rates import INDEX, components
+from nuanalysis.chain._variables import NAMES, variables
+from nuanalysis.detector import Kind
+from nuanalysis.errors import DataError
+from nuanalysis.learn import Growth, Trees, grow, trees_score
+from nuanalysis.schema import Bools, Floats
+from nuanalysis.store import read_object
+
+_CLIP = 0.99  # quantile of the weights of a side above which they are cut off in training
+_TRACKS = (Kind.MUON_STARTING, Kind.MUON_ENTERING)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LastTrees:
+    """muon : high where no muon is.  cascade : high for cascades among neutrinos."""
+
+    muon: Trees
+    cascade: Trees
+
+
+def grown(seen: Seen, judged: Judgement, growth: Growth) -> LastTrees:
+    """Trees from judged events, weighted by their rates; both sides of each weigh the same."""
+    truth = taken(seen.truth, judged.events)
+    given, rates = variables(seen, judged), components(truth, 1.0)
+    rate = np.sum([one.rate for one in rates], axis=0)
+    muon, track = truth.kind == Kind.BUNDLE, np.isin(truth.kind, _TRACKS)
+    neutrino = np.where(muon, 0.0, truth.weight * truth.energy**-INDEX)
+    every = np.where(muon, rate, neutrino)
+    return LastTrees(
+        muon=grow(NAMES, given, ~muon, _balanced(every, ~muon), growth),
+        cascade=grow(NAMES, given[~muon], ~track[~muon], _balanced(neutrino[~muon], ~track[~muon]), growth),
+    )
+
+
+def _balanced(weight: Floats, signal: Bools) -> Floats:
+    """Weights with their largest cut off, of sum 1/2 on either side, times their number."""
+    out = np.zeros(len(weight))
+    for side in (signal, ~signal):
+        cut = np.minimum(weight[side], np.quantile(weight[side], _CLIP))
+        out[side] = 0.5 * len(weight) * cut / cut.sum()
+    return out
+
+
+def scores(trees: LastTrees, seen: Seen, judged: Judgement) -> tuple[Floats, Floats]:
+    """Scores of both trees, (event,) in 0 to 1."""
+    given = variables(seen, judged)
+    muon, cascade = (1.0 / (1.0 + np.exp(-trees_score(one, given))) for one in (trees.muon, trees.cascade))
+    return muon, cascade
+
+
+def last_trees(folder: Path) -> LastTrees:
+    """The trees of a run, else those that come with the package.  Raises DataError where there are neither."""
+    own, ours = place_of(folder, "trees"), Path(str(files("nuanalysis.learn") / "weights" / "trees.npz"))
+    path = own if own.exists() else ours
+    if not path.exists():
+        raise DataError(f"there are no trees in {own.parent}; grow them: nuanalysis detector train --task trees")
+    found = read_object(path)
+    if not isinstance(found, LastTrees):
+        raise DataError(f"{path} holds no trees but a {type(found).__name__}; grow them again")
+    return found
