@@ -59,6 +59,7 @@ class SelectAnswer(Record):
     made: int = shown("events made")
     muon_factor: Measured = shown("published trigger rate over ours; rates of muons are multiplied by it")
     flow: CutFlow = shown("levels")
+    left_out: tuple[str, ...] = shown("left out of the sample, as an upper limit of the rate is all that is known")
     areas: tuple[AreaRatio, ...] = shown("effective area over the published one")
     above_limit: int = shown("bins of the area above the geometric limit by more than 3 of their errors")
     seconds: float = shown("wall time", unit="s", form=".0f")
@@ -101,6 +102,7 @@ class Select(LevelCuts, Step):
             made=recipe.total,
             muon_factor=factor,
             flow=flow,
+            left_out=_left_out(rates, passed),
             areas=ratios,
             above_limit=int(above(area, limit).sum()),
             seconds=time.monotonic() - started,
@@ -150,12 +152,18 @@ def _reconstructed(seen: Seen, judged: Judgement, passed: Bools) -> Reconstructe
     )
 
 
+def _left_out(rates: tuple[Component, ...], passed: Bools) -> tuple[str, ...]:
+    """Components of which an upper limit alone is known after the last level."""
+    return tuple(one.name for one in rates if rate(one.rate[passed], of=one.rate).bound is not None)
+
+
 def _weighted(
     seen: Seen, judged: Judgement, passed: Bools, rates: tuple[Component, ...], at_last: Judged
 ) -> xr.Dataset:
-    """Events of the last level with their rates, schema WEIGHTED."""
-    parts = [(_COMPONENT[one.origin], one.rate * passed) for one in rates]
-    events, component, weight = joined_components(parts)
+    """Events of the last level with their rates, schema WEIGHTED; what is known by an upper limit alone is left out."""
+    unknown = _left_out(rates, passed)
+    known = [one for one in rates if one.name not in unknown]
+    events, component, weight = joined_components([(_COMPONENT[one.origin], one.rate * passed) for one in known])
     place = np.searchsorted(judged.events, events)
     truth = taken(seen.truth, events)
     columns = {
@@ -170,4 +178,5 @@ def _weighted(
         "true_declination": np.arcsin(np.clip(truth.direction[:, 2], -1.0, 1.0)),
         "number": truth.number.astype(np.float64),
     }
-    return weighted_events(columns, reference=f"{release.RELEASE.citation}; {FLUXES}")
+    said = f"; LEFT OUT, as only an upper limit of the rate is known: {', '.join(unknown)}" if unknown else ""
+    return weighted_events(columns, reference=f"{release.RELEASE.citation}; {FLUXES}{said}")
