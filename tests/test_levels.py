@@ -170,7 +170,7 @@ def chain(**changed: float) -> tuple[Level, ...]:
     """The levels of one event that passes all of them, but for what is changed."""
     good = {
         "triggered": True, "inertia_ratio": 0.2, "line_speed": 0.02, "charge": 200.0, "modules": 40, "outer_early": 0.0,
-        "before_vertex": 0.0, "network_score": 0.99, "muon_score": 0.9, "cascade_score": 0.9, "log10_energy": 4.0,
+        "before_vertex": 0.0, "network_score": 0.99, "muon_score": 0.9999, "cascade_score": 0.9, "log10_energy": 4.0,
         "converged": True,
     }  # fmt: skip
     one = {name: np.array([value]) for name, value in (good | changed).items()}
