@@ -9,12 +9,12 @@ import pytest
 from nuanalysis.chain._events import BATCH, Recipe, hits_of, joined, make_seen, opened, simulated, taken
 from nuanalysis.chain._light import Medium, light
 from nuanalysis.chain._networks import place_of, trained
-from nuanalysis.chain._step import Purpose, seed_for
 from nuanalysis.chain.simulate import Simulate
 from nuanalysis.cli import main
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError
 from nuanalysis.library import samples
+from nuanalysis.trials.streams import Purpose, seed_for
 
 pytestmark = pytest.mark.real_data
 PHOTONS = 20_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,24 +11,6 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.records import Record, Settings, made, setting
 
 IceModel = Literal["spice-mie", "spice-1"]
-
-
-class Purpose(IntEnum):
-    """What events are made for: each has a seed of its own, so none is ever trained on and tested with.
-
-    The seed of a run is multiplied by their number and the purpose added.
-    """
-
-    TRAINING = 0
-    TESTING = 1  # scores and resolutions: even shares, flat energies
-    RATES = 2  # biased muons, for the levels of the selection
-    CALIBRATION = 3
-    TREES = 4  # mostly muons, to grow trees on
-
-
-def seed_for(seed: int, purpose: Purpose) -> int:
-    """The seed of the events of a purpose."""
-    return seed * len(Purpose) + purpose
 
 
 class Step(Settings):

@@ -14,7 +14,7 @@ from nuanalysis.chain._figures import event_figure
 from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._light import Medium
 from nuanalysis.chain._networks import trained
-from nuanalysis.chain._step import Purpose, Step, seed_for
+from nuanalysis.chain._step import Step
 from nuanalysis.chain.train import CASCADES_ALONE
 from nuanalysis.deferred import units as u
 from nuanalysis.detector import hull, inside
@@ -23,6 +23,7 @@ from nuanalysis.learn import TRUTH, Class, angle, median
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.schema import Bools
 from nuanalysis.store import atomic_write, table_ecsv
+from nuanalysis.trials.streams import Purpose, seed_for
 
 if TYPE_CHECKING:
     from astropy.table import QTable

@@ -10,7 +10,7 @@ from nuanalysis.chain._events import Seen, array, joined, opened, simulated, tak
 from nuanalysis.chain._figures import selection_figures
 from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._rates import FLUXES, INDEX, PER_FLAVOUR, components
-from nuanalysis.chain._step import Purpose, Step, seed_for
+from nuanalysis.chain._step import Step
 from nuanalysis.chain._trees import LastTrees, last_trees, scores
 from nuanalysis.chain.simulate import muon_recipe, normalisation
 from nuanalysis.deferred import xarray as xr
@@ -47,6 +47,7 @@ from nuanalysis.library.samples.open_detector import write_products
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.response import cascades_2023
 from nuanalysis.schema import Bools, Floats
+from nuanalysis.trials.streams import Purpose, seed_for
 
 MARGIN = 150.0  # m around the hull: vertices of efficiencies
 _COMPONENT = {Origin.ATMOSPHERIC: 0, Origin.MUON: 1, Origin.ASTROPHYSICAL: 2}  # of schema EVENTS

@@ -9,12 +9,13 @@ import numpy as np
 
 from nuanalysis.chain._events import Recipe, Seen, joined, opened, simulated
 from nuanalysis.chain._light import Medium
-from nuanalysis.chain._step import Purpose, Step, seed_for
+from nuanalysis.chain._step import Step
 from nuanalysis.detector import Kind, Rate, effective_number, rate
 from nuanalysis.engine.bench import Bench
 from nuanalysis.learn import TRUTH
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.schema import Floats
+from nuanalysis.trials.streams import Purpose, seed_for
 
 SMT8_HZ = 2100.0  # published rate of the simple majority trigger, May 2016: JINST 12 P03012
 #: For rates: mostly muons, which are the hard part.  In the order of ``Kind``.

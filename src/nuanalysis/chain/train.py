@@ -15,7 +15,7 @@ from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._light import Medium
 from nuanalysis.chain._networks import Trained, place_of
 from nuanalysis.chain._rates import INDEX
-from nuanalysis.chain._step import Purpose, Step, seed_for
+from nuanalysis.chain._step import Step
 from nuanalysis.chain._trees import LastTrees, grown
 from nuanalysis.chain._variables import variables
 from nuanalysis.chain.simulate import muon_recipe
@@ -47,6 +47,7 @@ from nuanalysis.learn import (
 )
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.store import read_object, write_object
+from nuanalysis.trials.streams import Purpose, seed_for
 
 CASCADES = (Kind.ELECTRON_CHARGED, Kind.NEUTRAL, Kind.TAU_CHARGED, Kind.GLASHOW)
 #: Of the kinds in order: for directions, cascades alone.

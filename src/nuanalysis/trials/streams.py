@@ -77,3 +77,18 @@ def twin(k: int) -> int:
 def seed_of(seed: int, stream: int) -> int:
     """The seed of a stream."""
     return (seed + stream) % _MOST
+
+
+class Purpose(IntEnum):
+    """What events of the open detector are made for: each has a seed of its own, so none is trained on and tested with."""
+
+    TRAINING = 0
+    TESTING = 1  # scores and resolutions: even shares, flat energies
+    RATES = 2  # biased muons, for the levels of the selection
+    CALIBRATION = 3
+    TREES = 4  # mostly muons, to grow trees on
+
+
+def seed_for(seed: int, purpose: Purpose) -> int:
+    """The seed of the events of a purpose: different for every seed and purpose."""
+    return seed * len(Purpose) + purpose
