@@ -80,7 +80,7 @@ def seed_of(seed: int, stream: int) -> int:
 
 
 class Purpose(IntEnum):
-    """What events of the open detector are made for: each has a seed of its own, so none is trained on and tested with."""
+    """What events of the open detector are made for: each has a seed of its own; none is trained on and tested with."""
 
     TRAINING = 0
     TESTING = 1  # scores and resolutions: even shares, flat energies
