@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from nuanalysis.chain._events import BATCH, Recipe, hits_of, joined, make_seen, opened, simulated, taken
+from nuanalysis.chain._kept import place_of
 from nuanalysis.chain._light import Medium, light
-from nuanalysis.chain._networks import place_of, trained
+from nuanalysis.chain._networks import trained
 from nuanalysis.chain.simulate import Simulate
 from nuanalysis.cli import main
 from nuanalysis.engine.bench import Bench

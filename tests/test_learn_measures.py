@@ -5,23 +5,20 @@ import math
 import numpy as np
 import pytest
 
+from nuanalysis.detector import Reconstructed, pulls
 from nuanalysis.errors import InputError
 from nuanalysis.learn import (
     SigmaLaw,
     Temperature,
     angle,
     area_under_curve,
-    containments,
-    effective_events,
     fit_sigma,
     fit_temperature,
     median,
     passing,
-    pulls,
     reliability,
     share,
     trees_score,
-    upper_rate,
 )
 from nuanalysis.learn._trees_training import Growth, exported, fitted
 
@@ -87,12 +84,13 @@ def test_errors_of_a_known_law_have_pull_1_and_hold_what_they_say():
     law = fit_sigma(psi[fit], 1.0 / raw[fit] ** 2, log_q[fit])
     assert law.slope == pytest.approx(0.8, abs=0.04)
     sigma = law.sigma(1.0 / raw**2, log_q)[10_000:]
-    for one in pulls(psi[10_000:], sigma, log_energy[10_000:], np.arange(3.0, 6.1, 0.5), rng()):
-        assert one.figure.value == pytest.approx(1.0, abs=3.5 * one.figure.error)
-        assert one.figure.error < 0.025
-    narrow = containments(psi[10_000:] * 0.1, sigma * 0.1)  # where a sphere is flat
-    for one in narrow:
-        assert one.found.value == pytest.approx(one.asked, abs=3.5 * one.found.error + 0.005)
+    energy = log_energy[10_000:]
+    flat = Reconstructed(energy, energy, np.ones(10_000), psi[10_000:] * 0.1, sigma * 0.1)  # where a sphere is flat
+    for one in pulls(flat, np.arange(3.0, 6.1, 0.5)):
+        assert one.median.value == pytest.approx(1.0, abs=3.5 * one.median.error)
+        assert one.median.error < 0.025
+        for asked, held in ((0.2, one.within_20), (0.5, one.within_50), (0.8, one.within_80), (0.9, one.within_90)):
+            assert held == pytest.approx(asked, abs=3.5 * math.sqrt(asked * (1.0 - asked) / one.n_effective) + 0.005)
     with pytest.raises(InputError, match="expected at least 60"):
         fit_sigma(psi[:50], raw[:50], log_q[:50])
     assert SigmaLaw(1.0, np.array([0.0]), np.array([0.0])).sigma(np.array([4.0]), np.array([2.0])) == pytest.approx(
@@ -133,20 +131,14 @@ def test_what_passes_at_an_efficiency():
     best = np.where(signal, score + 100.0, score)
     none = passing(best, signal, weight, 0.9)
     assert none.fraction.value == 0.0
-    assert none.upper == pytest.approx(2.3 * weight[~signal].mean() / weight[~signal].sum())
+    assert none.upper == pytest.approx(-math.log(0.1) * weight[~signal].max() / weight[~signal].sum())
     with pytest.raises(InputError, match=r"efficiency is 0\.0"):
         passing(score, signal, weight, 0.0)
 
 
-def test_effective_events_shares_and_limits():
-    assert effective_events(np.ones(7)) == 7.0
-    assert effective_events(np.array([3.0, 1.0])) == pytest.approx(1.6)
-    assert effective_events(np.zeros(0)) == 0.0
+def test_the_error_of_a_share_is_binomial():
     found = share(np.arange(100) < 20, np.ones(100))
     assert found.error == pytest.approx(math.sqrt(0.2 * 0.8 / 100))
-    assert upper_rate(np.array([2.0, 1.0]), np.ones(50)) == pytest.approx(4.6)
-    assert upper_rate(np.zeros(0), np.ones(50)) == pytest.approx(2.3)
-    assert upper_rate(np.ones(10), np.ones(50)) == 10.0
 
 
 def test_medians_have_the_error_of_many_experiments():

@@ -12,9 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from nuanalysis.chain._kept import opened_as
 from nuanalysis.chain._light import Medium, light, opened_light
 from nuanalysis.detector import (
+    ENERGIES,
     EVEN,
+    INDEX,
     Detector,
     EventVariables,
     Hits,
@@ -30,10 +33,9 @@ from nuanalysis.detector import (
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.provenance import room_fingerprint
 from nuanalysis.engine.shards import Shards, fill_shards
-from nuanalysis.errors import DataError
 from nuanalysis.library.detectors import detector
 from nuanalysis.schema import Bools, Ints
-from nuanalysis.store import read_object, write_object
+from nuanalysis.store import write_object
 
 Rows = TypeVar("Rows", Truth, EventVariables)
 BATCH = 500  # events of a piece; values do not depend on it
@@ -47,11 +49,9 @@ class Recipe:
     total: int
     medium: Medium
     shares: tuple[float, ...] = EVEN
-    low: float = 400.0
-    high: float = 2e6
-    index: float = 1.0
-    biased: float = 0.8
-    muon_index: float = 2.0
+    low: float = ENERGIES[0]
+    high: float = ENERGIES[1]
+    index: float = INDEX
     rich: float = 0.0
 
     @property
@@ -141,7 +141,4 @@ def simulated(recipe: Recipe, bench: Bench, name: str) -> tuple[Path, ...]:
 
 def opened(path: Path) -> Seen:
     """A batch from its file.  Raises DataError where it is none."""
-    found = read_object(path)
-    if not isinstance(found, Seen):
-        raise DataError(f"{path} holds no simulated events but a {type(found).__name__}; remove it and call again")
-    return found
+    return opened_as(Seen, path)

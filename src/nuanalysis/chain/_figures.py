@@ -10,13 +10,12 @@ from nuanalysis import plot
 from nuanalysis.chain._events import Seen, array, hits_of
 from nuanalysis.chain._judge import Judgement
 from nuanalysis.chain._light import Medium
-from nuanalysis.detector import Area, AreaRatio, CutFlow, Reconstructed, point_spread_quantiles
-from nuanalysis.learn import TRUTH
+from nuanalysis.detector import TRUTH, Area, AreaRatio, CutFlow, Reconstructed, point_spread_quantiles
+from nuanalysis.library.samples.open_detector import LABEL
 from nuanalysis.plot.canvas import Figure
 from nuanalysis.response import cascades_2023
 
 ORIGIN = "synthetic"
-LABEL = "Open detector, parametric simulation"
 
 
 def kept(figure: Figure, folder: Path, name: str, words: str) -> Path:

@@ -9,11 +9,11 @@ from importlib.resources import files
 from operator import add
 from pathlib import Path
 
+from nuanalysis.chain._kept import opened_as
 from nuanalysis.detector import LightTable, PhotonSums, light_table, simulate_photons
 from nuanalysis.engine.bench import Bench
-from nuanalysis.errors import DataError
 from nuanalysis.ingest import cache_root
-from nuanalysis.store import read_object, write_object
+from nuanalysis.store import write_object
 
 #: Of the modules over the nominal one: fitted to the charge of one half of 168 public official events (0.606); on the
 #: other half the charge is then right to 5 per cent.  Nothing else is fitted to them.
@@ -55,10 +55,7 @@ def light(bench: Bench, photons: int = PHOTONS) -> Path:
 @lru_cache(maxsize=2)
 def opened_light(path: Path) -> LightTable:
     """The table in a file, opened once per process."""
-    found = read_object(path)
-    if not isinstance(found, LightTable):
-        raise DataError(f"{path} holds no table of light but a {type(found).__name__}; remove it and call again")
-    return found
+    return opened_as(LightTable, path)
 
 
 def _walked(photons: int, job: tuple[bool, int]) -> PhotonSums:

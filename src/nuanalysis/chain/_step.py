@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import Literal, Self
 
 from nuanalysis.chain._light import EFFICIENCY, PHOTONS, Medium
@@ -16,7 +15,6 @@ IceModel = Literal["spice-mie", "spice-1"]
 class Step(Settings):
     """One step from light in the ice to a sample: settings that are checked at once, and what is done with them."""
 
-    folder: str = setting("runs/open-detector", help="folder of the chain: events, networks, results")
     seed: int = setting(1, low=0, high=2**40, help="seed of the chain; each step and purpose has a stream of its own")
 
     ice: IceModel = setting("spice-mie", help="ice model: spice-mie, or spice-1 as a systematic variation")
@@ -26,18 +24,13 @@ class Step(Settings):
     )
 
     @property
-    def place(self) -> Path:
-        """The folder as a path."""
-        return Path(self.folder)
-
-    @property
     def medium(self) -> Medium:
         """Where light travels and what sees it."""
         return Medium(self.ice, self.efficiency, self.photons)
 
     @abstractmethod
     def take(self, bench: Bench) -> Record:
-        """Do it.  bench : folder, executor and progress."""
+        """Do it.  bench : the folder of events, networks and results, executor and progress."""
 
     @classmethod
     def of(cls, **values: object) -> Self:

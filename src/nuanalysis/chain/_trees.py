@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from nuanalysis.chain._events import Seen, taken
 from nuanalysis.chain._judge import Judgement
-from nuanalysis.chain._networks import place_of
+from nuanalysis.chain._kept import trained_as
 from nuanalysis.chain._rates import INDEX, components
 from nuanalysis.chain._variables import NAMES, variables
 from nuanalysis.detector import Kind
-from nuanalysis.errors import DataError
 from nuanalysis.learn import Growth, Trees, grow, trees_score
 from nuanalysis.schema import Bools, Floats
-from nuanalysis.store import read_object
 
 _CLIP = 0.99  # quantile of the weights of a side above which they are cut off in training
 _TRACKS = (Kind.MUON_STARTING, Kind.MUON_ENTERING)
@@ -63,11 +60,4 @@ def scores(trees: LastTrees, seen: Seen, judged: Judgement) -> tuple[Floats, Flo
 
 def last_trees(folder: Path) -> LastTrees:
     """The trees of a run, else those that come with the package.  Raises DataError where there are neither."""
-    own, ours = place_of(folder, "trees"), Path(str(files("nuanalysis.learn") / "weights" / "trees.npz"))
-    path = own if own.exists() else ours
-    if not path.exists():
-        raise DataError(f"there are no trees in {own.parent}; grow them: nuanalysis detector train --task trees")
-    found = read_object(path)
-    if not isinstance(found, LastTrees):
-        raise DataError(f"{path} holds no trees but a {type(found).__name__}; grow them again")
-    return found
+    return trained_as(LastTrees, folder, "trees")

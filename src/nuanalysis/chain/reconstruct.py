@@ -17,9 +17,9 @@ from nuanalysis.chain._networks import trained
 from nuanalysis.chain._step import Step
 from nuanalysis.chain.train import CASCADES_ALONE
 from nuanalysis.deferred import units as u
-from nuanalysis.detector import hull, inside
+from nuanalysis.detector import MEDIAN_PULL, TRUTH, hull, inside
 from nuanalysis.engine.bench import Bench
-from nuanalysis.learn import TRUTH, Class, angle, median
+from nuanalysis.learn import Class, angle, median
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.schema import Bools
 from nuanalysis.store import atomic_write, table_ecsv
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 EDGES = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)  # of log10 E/GeV deposited
-HALF = 1.1774  # sigmas of a two-dimensional Gaussian that hold half of it
 _FEWEST = 20  # events of a row
 
 
@@ -65,16 +64,16 @@ class Reconstruct(Step):
     events: int = setting(1000, low=100, high=10_000_000, help="cascades made, with random numbers of no training")
 
     def take(self, bench: Bench) -> ReconstructAnswer:
-        names = [trained(self.place, task).network for task in ("classes", "direction")]
+        names = [trained(bench.folder, task).network for task in ("classes", "direction")]
         began = time.monotonic()
         recipe = Recipe(seed_for(self.seed, Purpose.TESTING), self.events, self.medium, CASCADES_ALONE)
         seen = joined([opened(path) for path in simulated(recipe, bench, "direction-testing")])
         made_at = time.monotonic()
-        judged = judge(seen, self.place, self.medium)
+        judged = judge(seen, bench.folder, self.medium)
         done_at = time.monotonic()
-        path = self.place / "reconstructed-synthetic.ecsv"
+        path = bench.folder / "reconstructed-synthetic.ecsv"
         atomic_write(path, table_ecsv(_table(seen, judged, self.seed)))
-        figure = event_figure(seen, judged, self.medium, self.place)
+        figure = event_figure(seen, judged, self.medium, bench.folder)
         return ReconstructAnswer(
             networks=tuple(f"{one.name} {one.card.sha256}" for one in names),
             medium=str(self.medium),
@@ -106,7 +105,7 @@ def _rows(seen: Seen, judged: Judgement, medium: Medium) -> Iterator[ResolutionR
                 events=int(of.sum()),
                 angle=middle(np.degrees(psi), of),
                 contained=middle(np.degrees(psi), of & contained) if (of & contained).sum() >= _FEWEST else None,
-                pull=middle(psi / (HALF * judged.sigma), of),
+                pull=middle(psi / (MEDIAN_PULL * judged.sigma), of),
                 vertex=middle(away, of),
             )
 

@@ -23,6 +23,7 @@ from nuanalysis.detector import (
     Kind,
     LevelCuts,
     Origin,
+    Pull,
     Reconstructed,
     above,
     area_ratios,
@@ -35,6 +36,7 @@ from nuanalysis.detector import (
     joined_components,
     levels_of,
     open_response,
+    pulls,
     rate,
     smooth_area,
     weighted_events,
@@ -43,7 +45,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.ingest import cache_root
 from nuanalysis.ingest import open_detector as release
 from nuanalysis.learn import Class, angle
-from nuanalysis.library.samples.open_detector import write_products
+from nuanalysis.library.samples.open_detector import LABEL, write_products
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.response import cascades_2023
 from nuanalysis.schema import Bools, Floats
@@ -61,6 +63,7 @@ class SelectAnswer(Record):
     muon_factor: Measured = shown("published trigger rate over ours; rates of muons are multiplied by it")
     flow: CutFlow = shown("levels")
     left_out: tuple[str, ...] = shown("left out of the sample, as an upper limit of the rate is all that is known")
+    pulls: tuple[Pull, ...] = shown("errors of single events after the last level, by reconstructed energy")
     areas: tuple[AreaRatio, ...] = shown("effective area over the published one")
     above_limit: int = shown("bins of the area above the geometric limit by more than 3 of their errors")
     seconds: float = shown("wall time", unit="s", form=".0f")
@@ -73,10 +76,10 @@ class Select(LevelCuts, Step):
     events: int = setting(100_000, low=2000, high=100_000_000, help="events made, mostly muons")
 
     def take(self, bench: Bench) -> SelectAnswer:
-        started, trees = time.monotonic(), last_trees(self.place)
+        started, trees = time.monotonic(), last_trees(bench.folder)
         recipe = muon_recipe(seed_for(self.seed, Purpose.RATES), self.events, self.medium)
         seen = joined([opened(path) for path in simulated(recipe, bench, "rates")])
-        judged = judge(seen, self.place, self.medium)
+        judged = judge(seen, bench.folder, self.medium)
         at_last = _judged(seen, judged, trees)
         triggers = seen.truth.weight[seen.truth.kind == Kind.BUNDLE]
         factor = normalisation(rate(triggers, of=triggers))
@@ -88,22 +91,25 @@ class Select(LevelCuts, Step):
         passing_neutrinos = _reconstructed(seen, judged, passed)
         response = open_response(
             smooth_area(area, limit), passing_neutrinos,
-            name=release.RELEASE.name, label="open detector, parametric simulation", reference=release.RELEASE.citation,
+            name=release.RELEASE.name, label=LABEL, reference=release.RELEASE.citation,
         )  # fmt: skip
-        weighted = _weighted(seen, judged, passed, rates, at_last)
+        left_out = _left_out(rates, passed)
+        known = tuple(one for one in rates if one.name not in left_out)
+        weighted = _weighted(seen, judged, passed, known, at_last).assign_attrs(left_out=", ".join(left_out))
         paths = write_products(cache_root() / release.RELEASE.folder, weighted, response)
         published = cascades_2023.released_area()
         nothing = np.zeros_like(published.area)  # of a published area no errors are known
         beside = Area(published.sin_dec_edges, published.log10_edges, published.area, nothing, nothing)
         flow = cut_flow(levels, rates, inside(within, seen.truth.vertex), fluxes=FLUXES)
         ratios = area_ratios(area, beside)
-        figures = selection_figures(flow, (area, beside, limit), ratios, passing_neutrinos, self.place)
+        figures = selection_figures(flow, (area, beside, limit), ratios, passing_neutrinos, bench.folder)
         return SelectAnswer(
             medium=str(self.medium),
             made=recipe.total,
             muon_factor=factor,
             flow=flow,
-            left_out=_left_out(rates, passed),
+            left_out=left_out,
+            pulls=pulls(passing_neutrinos),
             areas=ratios,
             above_limit=int(above(area, limit).sum()),
             seconds=time.monotonic() - started,
@@ -161,10 +167,8 @@ def _left_out(rates: tuple[Component, ...], passed: Bools) -> tuple[str, ...]:
 def _weighted(
     seen: Seen, judged: Judgement, passed: Bools, rates: tuple[Component, ...], at_last: Judged
 ) -> xr.Dataset:
-    """Events of the last level with their rates, schema WEIGHTED; what is known by an upper limit alone is left out."""
-    unknown = _left_out(rates, passed)
-    known = [one for one in rates if one.name not in unknown]
-    events, component, weight = joined_components([(_COMPONENT[one.origin], one.rate * passed) for one in known])
+    """Events of the last level with their rates, schema WEIGHTED."""
+    events, component, weight = joined_components([(_COMPONENT[one.origin], one.rate * passed) for one in rates])
     place = np.searchsorted(judged.events, events)
     truth = taken(seen.truth, events)
     columns = {
@@ -179,5 +183,4 @@ def _weighted(
         "true_declination": np.arcsin(np.clip(truth.direction[:, 2], -1.0, 1.0)),
         "number": truth.number.astype(np.float64),
     }
-    said = f"; LEFT OUT, as only an upper limit of the rate is known: {', '.join(unknown)}" if unknown else ""
-    return weighted_events(columns, reference=f"{release.RELEASE.citation}; {FLUXES}{said}")
+    return weighted_events(columns, reference=f"{release.RELEASE.citation}; {FLUXES}")

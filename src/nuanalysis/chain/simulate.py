@@ -10,9 +10,9 @@ import numpy as np
 from nuanalysis.chain._events import Recipe, Seen, joined, opened, simulated
 from nuanalysis.chain._light import Medium
 from nuanalysis.chain._step import Step
-from nuanalysis.detector import Kind, Rate, effective_number, rate
+from nuanalysis.detector import ENERGIES, INDEX, TRUTH, Kind, Rate, effective_number, rate
 from nuanalysis.engine.bench import Bench
-from nuanalysis.learn import TRUTH
+from nuanalysis.errors import PrecisionError
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Purpose, seed_for
@@ -52,9 +52,13 @@ class Simulate(Step):
     purpose: Literal["training", "testing", "rates", "calibration"] = setting(
         "testing", help="training, testing, rates (mostly muons) or calibration: each has random numbers of its own"
     )
-    min_energy: float = setting(400.0, low=100, high=1e6, unit="GeV", help="lowest energy of neutrinos")
-    max_energy: float = setting(2e6, low=1e3, high=1e7, unit="GeV", help="highest energy of neutrinos")
-    index: float = setting(1.0, low=0, high=4, help="neutrinos are drawn as E^-index; weights take it out again")
+    min_energy: float = setting(ENERGIES[0], low=100, high=1e6, unit="GeV", help="lowest energy of neutrinos")
+    max_energy: float = setting(ENERGIES[1], low=1e3, high=1e7, unit="GeV", help="highest energy of neutrinos")
+    index: float = setting(INDEX, low=0, high=4, help="neutrinos are drawn as E^-index; weights take it out again")
+
+    def model_post_init(self, context: object) -> None:
+        if self.min_energy >= self.max_energy:
+            raise ValueError(f"min_energy {self.min_energy:g} is not below max_energy {self.max_energy:g}")
 
     def recipe(self) -> Recipe:
         """What the events depend on."""
@@ -94,9 +98,11 @@ def muon_recipe(seed: int, total: int, medium: Medium, **more: float) -> Recipe:
 
 
 def normalisation(found: Rate) -> Measured:
-    """Published trigger rate over ours."""
-    factor = SMT8_HZ / found.value if found.value > 0.0 else float("nan")
-    return Measured(value=factor, error=factor * found.error / found.value if found.value > 0.0 else float("nan"))
+    """Published trigger rate over ours.  Raises PrecisionError where no muon met the trigger."""
+    if found.value <= 0.0:
+        raise PrecisionError("no simulated muon met the trigger, so rates cannot be normalised; ask for more events")
+    factor = SMT8_HZ / found.value
+    return Measured(value=factor, error=factor * found.error / found.value)
 
 
 def _row(kind: Kind, seen: Seen) -> KindRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -31,15 +32,18 @@ def _verb(name: str) -> Callable[..., None]:
             lambda: step.of(**given(step, values)),
             lambda: made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so"),
         )
-        refuse_folder(asked.place, "--folder")
+        folder = values["folder"]
+        refuse_folder(folder, "--folder")
         executor = engine.open()
         with progress.compiling(say), executor:
-            found = asked.take(Bench(asked.place, executor, progress.here()))
+            found = asked.take(Bench(folder, executor, progress.here()))
         told(found, as_json=values["json"])
 
+    place = typer.Option(Path("runs/open-detector"), "--folder", help="Folder of events, networks and results.")
+    folder = inspect.Parameter("folder", inspect.Parameter.KEYWORD_ONLY, default=place, annotation=Path)
     flag = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonFlag)
     fields = step.model_fields | EngineSettings.model_fields
-    parameters = [*(option(key, field) for key, field in fields.items()), flag]
+    parameters = [folder, *(option(key, field) for key, field in fields.items()), flag]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__doc__ = inspect.getdoc(step)

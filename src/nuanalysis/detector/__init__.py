@@ -50,7 +50,7 @@ from nuanalysis.detector._fluxes import (
     primary,
     prompt,
 )
-from nuanalysis.detector._generate import EVEN, Mix, generate, only
+from nuanalysis.detector._generate import ENERGIES, EVEN, INDEX, Mix, generate, only
 from nuanalysis.detector._hits import EventCharges, event_charges
 from nuanalysis.detector._ice import (
     CENTRE_DEPTH,
@@ -65,6 +65,7 @@ from nuanalysis.detector._ice import (
 )
 from nuanalysis.detector._levels import (
     CANNOT_TELL,
+    TRUTH,
     Component,
     CutFlow,
     Judged,
@@ -97,6 +98,7 @@ from nuanalysis.detector._neutrinos import cross_section, draw_inelasticity, sur
 from nuanalysis.detector._photons import light_table, simulate_photons, tail_slope
 from nuanalysis.detector._records import SUMMARY, Detector, Hits, Ice, Kind, Light, Particles, Pulses, Singles, Truth
 from nuanalysis.detector._response import (
+    MEDIAN_PULL,
     Pull,
     Reconstructed,
     SpreadRow,
@@ -106,8 +108,9 @@ from nuanalysis.detector._response import (
     point_spread,
     point_spread_quantiles,
     pulls,
+    weighted_quantiles,
 )
-from nuanalysis.detector._sample import DrawnSample, declination_of, draw_sample, joined_components, weighted_events
+from nuanalysis.detector._sample import DrawnSample, draw_sample, joined_components, weighted_events
 from nuanalysis.detector._simulate import simulate_events
 from nuanalysis.detector._summary import EventVariables, cleaned, event_variables, outer_layer, summarise
 from nuanalysis.detector._table import LightTable, PhotonSums, probabilities

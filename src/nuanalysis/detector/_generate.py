@@ -31,6 +31,7 @@ _GLASHOW_RANGE = (4e6, 1e7)  # GeV; the resonance is 0.3 PeV wide
 _CYLINDER = Cylinder()
 _BUNDLE_COSINES = (0.087, 1.0)  # to 85 deg, where the parametrisation ends
 _FARTHER = 1.6  # mean ranges that a muon may come; what comes farther is under 1e-3 of the mean way of muons
+ENERGIES, INDEX = (400.0, 2e6), 1.0  # GeV, of neutrinos, drawn ~ E^-index: flat in log E
 #: Shares of the kinds for training: electron, neutral, tau, starting and entering muons, bundles, Glashow.
 EVEN = (0.25, 0.10, 0.10, 0.15, 0.15, 0.25, 0.0)
 
@@ -51,9 +52,9 @@ class Mix:
     hull: Hull
     total: int
     shares: tuple[float, ...] = EVEN
-    low: float = 400.0
-    high: float = 2e6
-    index: float = 1.0
+    low: float = ENERGIES[0]
+    high: float = ENERGIES[1]
+    index: float = INDEX
     cosines: tuple[float, float] = (-1.0, 1.0)
     cylinder: Cylinder = _CYLINDER
     muon_index: float = 2.0

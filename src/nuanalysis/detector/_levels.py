@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 MOST_SHARE = 0.1  # of a rate that one event may carry
-CANNOT_TELL = (
+#: The sentence that every product carries.
+TRUTH = (
     "parametric simulation; no IceCube simulation or data were used to train it; its absolute rates are normalised to "
-    "published ones",
+    "published ones"
+)
+CANNOT_TELL = (
+    TRUTH,
     "it cannot tell: real ice (tilt, anisotropy, hole ice in detail), real noise and calibration, rates of the levels "
     "of the published selection, the rejection of muons below its effective number of events, systematic errors",
 )

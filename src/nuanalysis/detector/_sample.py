@@ -24,11 +24,6 @@ _ENERGY_STEP = 0.04  # in log10 E, a third of a bin of the analysis
 _ERROR_STEP = 0.1  # of the logarithm of the angular error
 
 
-def declination_of(zenith: Floats) -> Floats:
-    """Declination at the South Pole, rad."""
-    return np.asarray(zenith) - 0.5 * np.pi
-
-
 def weighted_events(columns: dict[str, Floats], *, reference: str) -> xr.Dataset:
     """Weighted events of the last level as a dataset of schema WEIGHTED; columns by its names."""
     return dataset(WEIGHTED, columns, {"sample": "open-detector", "origin": "synthetic", "reference": reference})

@@ -7,14 +7,11 @@ The hybrid reconstruction maximises a likelihood whose expectation of light is a
 """
 
 from nuanalysis.learn._calibration import (
-    Containment,
     Reliability,
     SigmaLaw,
     Temperature,
-    containments,
     fit_sigma,
     fit_temperature,
-    pulls,
     reliability,
 )
 from nuanalysis.learn._cascades import PARAMETERS, Cascade, Profile, cascade, moved, point_profile, profile, vertex
@@ -36,26 +33,19 @@ from nuanalysis.learn._light_network import LightNetwork, NetworkLight, network_
 from nuanalysis.learn._likelihood import Value, expected_charges, fisher, log_likelihood
 from nuanalysis.learn._maximise import Problem, Search, Top, maximise
 from nuanalysis.learn._metrics import (
-    Bin,
     Estimate,
     Passing,
     angle,
     area_under_curve,
-    effective_events,
     median,
-    medians,
     passing,
-    rate,
     share,
-    upper_rate,
-    weighted_quantile,
 )
 from nuanalysis.learn._network import check_network, digest, predict, regression_of, scores_of, with_metrics
 from nuanalysis.learn._observed import EventPulses, Observed, Trust, event_pulses, observe
 from nuanalysis.learn._records import (
     BUCKETS,
     FEATURES,
-    TRUTH,
     WHOLE,
     Card,
     Class,

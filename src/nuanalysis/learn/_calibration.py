@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.deferred import scipy
+from nuanalysis.detector import MEDIAN_PULL
 from nuanalysis.errors import InputError
-from nuanalysis.learn._metrics import Bin, Estimate, medians, share
+from nuanalysis.learn._metrics import share
 from nuanalysis.learn._network import softmax
 from nuanalysis.schema import Bools, Floats, Ints
-from nuanalysis.sphere import vmf_cumulative
 
-HALF = 1.177410022515475  # (2 ln 2)^1/2: half of a two-dimensional Gaussian lies within it
-CONTAINED = (0.2, 0.5, 0.8, 0.9)
 _PRIOR = 10.0  # width of the prior of an offset: it matters where a class has no events
 _SMOOTH = 1e-3  # in ln sigma, below which a residual counts squared in the fit of a median
 
@@ -111,7 +109,7 @@ def fit_sigma(psi: Floats, kappa: Floats, log_charge: Floats, weight: Floats | N
     at = np.unique(np.quantile(log_charge, np.linspace(0.02, 0.98, knots)))
     hats = np.stack([np.interp(log_charge, at, row) for row in np.eye(len(at))], axis=1)
     matrix = np.column_stack([-0.5 * np.log(kappa), hats])
-    wanted = np.log(np.maximum(psi, 1e-6) / HALF)
+    wanted = np.log(np.maximum(psi, 1e-6) / MEDIAN_PULL)
     weight = np.ones(len(psi)) if weight is None else weight
     found, used = np.zeros(matrix.shape[1]), weight
     for _ in range(100):
@@ -119,23 +117,3 @@ def fit_sigma(psi: Floats, kappa: Floats, log_charge: Floats, weight: Floats | N
         found, *_ = np.linalg.lstsq(root * matrix, root[:, 0] * wanted, rcond=None)
         used = weight / np.maximum(np.abs(wanted - matrix @ found), _SMOOTH)
     return SigmaLaw(float(found[0]), at, found[1:])
-
-
-def pulls(psi: Floats, sigma: Floats, log10_energy: Floats, edges: Floats, rng: np.random.Generator) -> tuple[Bin, ...]:
-    """Median of psi / (1.177 sigma) in each bin of energy: 1 where errors are right."""
-    return medians(psi / (HALF * sigma), log10_energy, edges, rng)
-
-
-@dataclass(frozen=True, slots=True)
-class Containment:
-    """Share of events whose truth lies within the radius that should hold ``asked`` of them."""
-
-    asked: float
-    found: Estimate
-
-
-def containments(psi: Floats, sigma: Floats, weight: Floats | None = None) -> tuple[Containment, ...]:
-    """At 20, 50, 80 and 90 per cent of a von Mises–Fisher law of kappa = 1 / sigma^2."""
-    inside = vmf_cumulative(psi, 1.0 / sigma**2)
-    weight = np.ones(len(psi)) if weight is None else weight
-    return tuple(Containment(asked, share(inside <= asked, weight)) for asked in CONTAINED)

@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis.detector import Kind, Singles, Truth
+from nuanalysis.detector import TRUTH, Kind, Singles, Truth
 from nuanalysis.errors import InputError
 from nuanalysis.schema import Bools, Floats, Ints
 
@@ -34,10 +34,6 @@ WHOLE = (
 CENTRE = slice(WHOLE.index("centre_x"), WHOLE.index("centre_z") + 1)
 LENGTH_M = 500.0  # unit of positions
 BUCKETS = (32, 64, 128)  # modules: the static shapes of training
-TRUTH = (
-    "parametric simulation; no IceCube simulation or data were used to train it; its absolute rates are normalised to "
-    "published ones"
-)
 
 
 class Class(IntEnum):

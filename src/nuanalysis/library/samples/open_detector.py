@@ -12,7 +12,7 @@ import numpy as np
 
 from nuanalysis import simulate
 from nuanalysis.deferred import xarray as xr
-from nuanalysis.detector import CANNOT_TELL, draw_sample
+from nuanalysis.detector import CANNOT_TELL, TRUTH, draw_sample
 from nuanalysis.ingest import find
 from nuanalysis.ingest import open_detector as release
 from nuanalysis.library.samples._own import own_response
@@ -47,7 +47,9 @@ def _response() -> Response:
 def _events(seed: int, signal: Hypothesis | None, n_signal: float) -> dict[str, xr.Dataset]:
     weighted, rng = release.read_weighted(find(release.RELEASE)), np.random.Generator(np.random.Philox(seed))
     drawn = draw_sample(weighted, livetime_s=LIVETIME_S, rng=rng).events
-    said = {"seed": seed, "note": f"SYNTHETIC: {CANNOT_TELL[0]}"}
+    left_out = str(weighted.attrs.get("left_out", ""))
+    missing = f"; left out, as only an upper limit of their rate is known: {left_out}" if left_out else ""
+    said = {"seed": seed, "note": f"SYNTHETIC: {TRUTH}{missing}"}
     if signal is None:
         return {NAME: drawn.assign_attrs(signal="none", **said)}
     source = simulate.emission(signal.target, _response(), signal.spectrum)
