@@ -15,7 +15,7 @@ from nuanalysis.detector._neutrinos import survival
 from nuanalysis.detector._summary import EventVariables
 from nuanalysis.detector._volume import hull, inside
 from nuanalysis.errors import InputError
-from nuanalysis.records import made
+from nuanalysis.records import Unknown, made
 from nuanalysis.response import cascades_2023
 
 N = 4000
@@ -317,6 +317,8 @@ def test_ratios_to_the_published_area_are_of_the_same_bins():
     pull = np.array([(row.ratio.value - 0.5) / row.ratio.error for row in rows])
     assert len(rows) == 15
     assert np.abs(pull).max() < 3.5
+    nothing = detector.effective_area(*(np.zeros(0) for _ in range(3)), *EDGES)
+    assert {type(row.ratio.error) for row in detector.area_ratios(nothing, limit)} == {Unknown}, "no event, no error"
     other = detector.geometric_limit(EDGES[0], EDGES[1][:-1], volume=1.0)
     with pytest.raises(InputError, match="log10_edges of two areas differ"):
         detector.area_ratios(found, other)

@@ -13,7 +13,7 @@ import numpy as np
 
 from nuanalysis.detector._neutrinos import NUCLEONS_PER_M3, survival
 from nuanalysis.errors import InputError
-from nuanalysis.records import Measured, Record, shown
+from nuanalysis.records import Measured, Record, Unknown, shown
 from nuanalysis.response import earth
 from nuanalysis.schema import Bools, Floats, Ints
 
@@ -154,7 +154,7 @@ def _ratio(found: Area, cells: tuple[int, Ints], share: Floats, place: tuple[flo
         sin_dec_low=low,
         sin_dec_high=high,
         energy_tev=10.0 ** (at - 3.0),
-        ratio=Measured(value=total, error=error),
+        ratio=Measured(value=total, error=error or Unknown(reason="no event passes there")),
         n_effective=(total / error) ** 2 if error else 0.0,
     )
 
