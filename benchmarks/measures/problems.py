@@ -24,9 +24,9 @@ LARGE = 19  # copies of the synthetic sample that make 1.13 million events
 _JITTER = np.radians(1.0)
 
 
-def cascades() -> tuple[Sample, ...]:
-    """The synthetic cascade sample without signal: 59,592 events."""
-    return samples.load(SampleSpec(name="cascades-2023", signal="none"), seed=1).seasons
+def cascades(statistic: str = "published") -> tuple[Sample, ...]:
+    """The synthetic cascade sample without signal, 59,592 events, to be analysed with a statistic."""
+    return samples.load(SampleSpec(name="cascades-2023", signal="none", statistic=statistic), seed=1).seasons
 
 
 def tracks() -> tuple[Sample, ...]:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from measures.commands import pvalue, user_map
+from measures.detector_rows import ROWS as DETECTOR_ROWS
 from measures.records import Machine, Report
 from measures.rows import ELSEWHERE, FULL, FULL_ROWS, QUICK, QUICK_ROWS, Progress, measure, memory
 from measures.scaling import curves
@@ -43,7 +44,7 @@ def _cpu_model() -> str:
 def run(*, quick: bool, say: Progress) -> Report:
     """Measure.  quick : some rows only, less than a minute; else all rows, memory and the curves, some minutes."""
     here, effort = machine(), QUICK if quick else FULL
-    rows, missing = measure(QUICK_ROWS if quick else (*FULL_ROWS, *SKY_ROWS), effort, say)
+    rows, missing = measure(QUICK_ROWS if quick else (*FULL_ROWS, *SKY_ROWS, *DETECTOR_ROWS), effort, say)
     for ts in (_PUBLISHED_TS,) if quick else (_PUBLISHED_TS, _FIVE_SIGMA_TS):
         say(f"  p-value at TS {ts:g}")
         rows.append(pvalue(ts, effort))

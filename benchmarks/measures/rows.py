@@ -117,6 +117,28 @@ def template_changing(effort: Effort) -> Row:
     )
 
 
+def complete_row(name: str, what: str, hypothesis: Hypothesis, budget: float, effort: Effort) -> Row:
+    """A plain scramble fitted with the statistic 'complete', beside the published statistic on the same events."""
+    ours, published = (our_trials(hypothesis, problems.cascades(which)) for which in ("complete", "published"))
+    what = f"{what}, statistic 'complete', plain scramble, 59,592 events"
+    return trial_row(name, what, (ours, published), effort, budget=budget, reference="ours, the published statistic")
+
+
+def template_complete(effort: Effort) -> Row:
+    """Row: the template with the statistic 'complete'."""
+    return complete_row("template-complete", "template trial", problems.template(), 0.6, effort)
+
+
+def stack_complete(effort: Effort) -> Row:
+    """Row: the stack of twelve with the statistic 'complete'."""
+    return complete_row("stack-complete", "stack of 12, free index", problems.supernova_remnants(), 3.0, effort)
+
+
+def point_complete(effort: Effort) -> Row:
+    """Row: a source with the statistic 'complete'."""
+    return complete_row("point-complete", "point source, free index", problems.point(index_free=True), 3.0, effort)
+
+
 def template_large(effort: Effort) -> Row:
     """Row: the template on 1.13 million events."""
     samples, hypothesis = (problems.copies(problems.cascades()[0], problems.LARGE),), problems.template()
@@ -311,6 +333,9 @@ FULL_ROWS: tuple[Maker, ...] = (
     template,
     template_tilted,
     template_changing,
+    template_complete,
+    stack_complete,
+    point_complete,
     template_large,
     template_joint,
     injection_template,
