@@ -58,6 +58,7 @@ class Alert:
     energy_tev : most probable energy of the neutrino.  energy_kind : what the energy is and for which spectrum.
     p_astro : probability to be astrophysical.  method : how it was found.  far_per_yr : false alarms like it per year.
     revision : 0 is the first.  retracted : with the reason, '' where it stands.
+    doubt : why it may be withdrawn, such as a cosmic-ray veto that fired; '' where nothing is known against it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Alert:
     origin: Origin
     revision: int = 0
     retracted: str = ""
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         """Raises DataError with every fault in one message."""
