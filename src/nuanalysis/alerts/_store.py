@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -209,6 +210,11 @@ class AlertStore:
         return found
 
 
+@cache
+def _code() -> str:
+    return f"nuanalysis {version('nuanalysis')}"  # read from a file, which takes longer than all the rest
+
+
 def _slug(event: tuple[str, str]) -> str:
     """Name of the folder of an event: readable, and its own even where two identifiers differ in a sign only."""
     plain = re.sub(r"[^A-Za-z0-9_+-]+", "-", "-".join(event))[:60]
@@ -221,8 +227,8 @@ def _document(message: Message, alert: Alert | None, inputs: tuple[tuple[str, st
         "format": FORMAT, "mission": mission, "id": identifier, "name": message.name, "revision": message.revision,
         "alert_type": message.alert_type, "tense": message.tense, "sent": message.sent, "time": message.time,
         "form": message.form, "sha256": message.sha256, "data": message.data.decode(),
-        "alert": None if alert is None else asdict(alert), "inputs": inputs,
-        "code": f"nuanalysis {version('nuanalysis')}", "conflicts_with": conflicts,
+        "alert": None if alert is None else asdict(alert), "inputs": inputs, "code": _code(),
+        "conflicts_with": conflicts,
     }  # fmt: skip
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

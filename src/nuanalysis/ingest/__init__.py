@@ -32,6 +32,7 @@ from nuanalysis.ingest._find import (
     release_card,
     verify,
 )
+from nuanalysis.ingest._gcn_table import read_gcn_table
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 
 RELEASES = (
