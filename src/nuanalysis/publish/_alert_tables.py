@@ -94,6 +94,7 @@ def forms_of(columns: Iterable[Column], head: Mapping[str, str]) -> Iterator[tup
 
 
 def _table(columns: Iterable[Column], head: Mapping[str, str]) -> Table:
+    from astropy.table import Column as Plain
     from astropy.table import MaskedColumn, Table
 
     out = Table(meta=dict(head))
@@ -101,10 +102,9 @@ def _table(columns: Iterable[Column], head: Mapping[str, str]) -> Table:
         empty = [value is None for value in column.values]
         words = any(isinstance(value, str) for value in column.values)
         filled = [("" if words else 0.0) if value is None else value for value in column.values]
-        mask = empty if any(empty) and not words else False
-        out[column.name] = MaskedColumn(
-            filled, name=column.name, mask=mask, unit=column.unit or None, description=column.meaning
-        )
+        about = {"name": column.name, "unit": column.unit or None, "description": column.meaning}
+        masked = any(empty) and not words
+        out[column.name] = MaskedColumn(filled, mask=empty, **about) if masked else Plain(filled, **about)
     return out
 
 
