@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -101,6 +101,13 @@ class Bench:
             if what:
                 self.progress.move(what, done, len(items))
         return out
+
+    def each(
+        self, function: Callable[[Item], Result], items: Iterable[Item], shared: Iterable[Kept] = ()
+    ) -> Iterator[tuple[int, Result]]:
+        """Results as they arrive, each with the position of its item; items are taken as they are needed."""
+        self._lend(shared)
+        yield from self.executor.map(function, items)
 
     def fill(self, wanted: Ensemble, rows: Rows, shared: Iterable[Kept] = ()) -> xr.Dataset:
         """All trials of an ensemble, from the store where they are there; one variable a column, dim ``trial``.

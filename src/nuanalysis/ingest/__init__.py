@@ -13,6 +13,7 @@ from nuanalysis.ingest import (
     icecube_pulse_samples,
     irf_plenum,
     open_detector,
+    realtime_scans,
     source_catalogues,
     tracks_dr1,
     tracks_dr2,
@@ -51,6 +52,7 @@ RELEASES = (
     icecube_detector.RELEASE,
     atmospheric_flux.RELEASE,
     icecube_pulse_samples.RELEASE,
+    realtime_scans.RELEASE,
 )
 
 
