@@ -31,7 +31,7 @@ from nuanalysis.learn._images import Lattice, images_of, lattice_of
 from nuanalysis.learn._light_models import LightModel, TableLight, table_light
 from nuanalysis.learn._light_network import LightNetwork, NetworkLight, network_light
 from nuanalysis.learn._likelihood import Value, expected_charges, fisher, log_likelihood
-from nuanalysis.learn._maximise import Problem, Search, Top, maximise
+from nuanalysis.learn._maximise import Problem, Search, Top, first_metric, maximise
 from nuanalysis.learn._metrics import (
     Estimate,
     Passing,

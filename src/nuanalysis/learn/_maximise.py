@@ -25,15 +25,25 @@ _HALVINGS = 8
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """When a search ends.  rise : ln L that a further step would promise; iterations : at most."""
+    """When a search ends.  rise : ln L that a further step would promise; iterations : at most.
+
+    top, share : where ln L is below ``top``, a share of how far it is below is enough for ``rise``: what is far from
+    the best needs no third digit.
+    """
 
     rise: float = 0.01
     iterations: int = 80
+    top: float = -np.inf
+    share: float = 0.0
+
+    def enough(self, log_likelihood: float) -> float:
+        """The rise that is not worth a step, at some ln L."""
+        return max(self.rise, self.share * (self.top - log_likelihood))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Top:
-    """The end of a search.  converged : the last step promised less than ``Search.rise``."""
+    """The end of a search.  converged : the last step promised less than ``Search.enough``."""
 
     at: Cascade
     log_likelihood: float
@@ -74,7 +84,7 @@ def maximise(
     evaluations = 1
     for iteration in range(search.iterations):
         step = _bounded(metric @ here.slope)
-        if 0.5 * float(step @ here.slope) < search.rise:
+        if 0.5 * float(step @ here.slope) < search.enough(here.log_likelihood):
             return Top(at, here.log_likelihood, iteration, evaluations, True)
         part, after, there, tried = _along(problem, at, here, step)
         evaluations += tried
