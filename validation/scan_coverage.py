@@ -6,8 +6,8 @@
 Electron neutrinos, charged current, vertex inside the hull of the strings, all directions, energies E^-1 within half a
 decade about 10, 100 and 1000 TeV; modules at the efficiency of the chain.  TS at the truth is twice the fall of ln L
 from the free fit to the fit with the direction held at the truth: no map is needed.  Of five events two calibrate, two
-test the calibration, and one is made in other ice: its scattering and absorption lengths are longer or shorter by 10 per
-cent, all four combinations in turn, which the reconstruction does not know.  ``run`` goes on where it was.
+test the calibration, and one is made in other ice: its scattering and absorption lengths are longer or shorter by 10
+per cent, all four combinations in turn, which the reconstruction does not know.  ``run`` goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuanalysis import reconstruct as r
 from nuanalysis.chain._cascade_likelihood import CascadeLikelihood, fitted, light_of, sky_of

@@ -28,8 +28,8 @@ class FittedCascade:
     """A simulated cascade after its free fit: all that its likelihood is built from.
 
     observed, along : modules, pulses and profile of light that the likelihood reads.  top : the best cascade.
-    minus_log_likelihood : there.  metric (7, 7) : of searches with the direction held.  errors (7,) : of ``PARAMETERS``,
-    from the Fisher information.  medium : ice and modules.  mjd : UTC, of the event; it turns the sky.
+    minus_log_likelihood : there.  metric (7, 7) : of searches with the direction held.  errors (7,) : of
+    ``PARAMETERS``, from the Fisher information.  medium : ice and modules.  mjd : UTC, of the event; it turns the sky.
     """
 
     observed: learn.Observed

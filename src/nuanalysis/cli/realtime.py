@@ -1,4 +1,4 @@
-"""``nuanalysis realtime``: alerts replayed, checked, weighed; a verb is one line here and a function in a file."""
+"""``nuanalysis realtime``: alerts, scans, follow-ups, the service; a verb is one line here and a function in a file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ notice = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 VERBS = {
     "replay": "_alerts.replay",
     "signalness": "_alerts.signalness",
+    "scan": "_realtime_scan.scan",
 }
 #: Verbs of ``nuanalysis realtime notice``.
 NOTICE_VERBS = {

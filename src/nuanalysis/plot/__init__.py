@@ -10,6 +10,7 @@ from nuanalysis.plot._curves import bias_figure, chances_figure, comparison_of_m
 from nuanalysis.plot._declinations import DeclinationCurve, declination_figure
 from nuanalysis.plot._domain_gap import domain_gap_figure
 from nuanalysis.plot._event import EventView, ShownAxis, event_display
+from nuanalysis.plot._event_scan import ScanView, scan_figure
 from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure

@@ -3,7 +3,16 @@
 Arrays in, arrays out; any likelihood that can hold a direction is scanned alike.
 """
 
-from nuanalysis.reconstruct._contours import RADIUS, Contour, Ellipse, SkyBox, circle_radius, contour
+from nuanalysis.reconstruct._contours import (
+    RADIUS,
+    Contour,
+    Ellipse,
+    SkyBox,
+    borders_of,
+    circle_radius,
+    contour,
+    outlines,
+)
 from nuanalysis.reconstruct._levels import (
     PUBLISHED,
     SHARES,
@@ -16,6 +25,7 @@ from nuanalysis.reconstruct._levels import (
     probability_density,
 )
 from nuanalysis.reconstruct._likelihoods import GaussianLikelihood, TableLikelihood
+from nuanalysis.reconstruct._neighbours import covering
 from nuanalysis.reconstruct._records import Best, EventLikelihood, Leaves, Pixels, Profile, pixels_of
 from nuanalysis.reconstruct._scan import (
     Plan,

@@ -158,6 +158,16 @@ def ellipse_of(pixels: Pixels) -> Ellipse:
     )
 
 
+def outlines(pixels: Pixels) -> Floats:
+    """Right ascension and declination of the corners of pixels, (pixel, 4, 2), rad."""
+    out = np.empty((len(pixels), 4, 2))
+    for order in np.unique(pixels.order):
+        mine = pixels.order == order
+        x, y, z = np.moveaxis(np.asarray(hp.boundaries(2 ** int(order), pixels.index[mine], step=1, nest=True)), 1, 0)
+        out[mine] = np.stack([np.mod(np.arctan2(y, x), TWO_PI), np.arcsin(np.clip(z, -1.0, 1.0))], axis=-1)
+    return out
+
+
 # ---- rings --------------------------------------------------------------------------------------------------------
 
 
@@ -171,6 +181,11 @@ def rings_of(pixels: Pixels) -> tuple[Floats, ...]:
     flat = [_over_pole(line, pole) for line in closed]
     cut = [part for line in flat for part in _cut(line)]
     return (*([_whole_sky()] if north and south else []), *cut)
+
+
+def borders_of(pixels: Pixels) -> tuple[Floats, ...]:
+    """The same lines as ``rings_of`` has, not cut: (vertex, 2), right ascension without jumps, beyond 0 to 2 pi too."""
+    return tuple(_unwrapped(line) for line in _lines(pixels))
 
 
 def _whole_sky() -> Floats:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.errors import InputError
-from nuanalysis.reconstruct._neighbours import rows_of
+from nuanalysis.reconstruct._neighbours import covering
 from nuanalysis.reconstruct._records import Best, Profile, pixels_of
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sphere import cos_separation
-from nuanalysis.deferred import healpy as hp
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +85,5 @@ class TableLikelihood:
 
     def profile(self, right_ascension: Floats, declination: Floats, starts: Floats) -> Profile:
         """See ``EventLikelihood``."""
-        rows = np.full(len(right_ascension), -1, np.int64)
-        for order in np.unique(pixels_of(self.uniq).order)[::-1]:
-            open_ = rows < 0
-            theta, phi = np.pi / 2 - declination[open_], right_ascension[open_]
-            index = hp.ang2pix(2 ** int(order), theta, phi, nest=True)
-            rows[open_] = rows_of(self.uniq, np.asarray(4 ** (order + 1) + index, dtype=np.int64))
+        rows = covering(self.uniq, right_ascension, declination)
         return Profile(self.minus_log_likelihood[rows], self.nuisance[rows])

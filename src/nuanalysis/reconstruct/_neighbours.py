@@ -5,14 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from nuanalysis.deferred import healpy as hp
-from nuanalysis.reconstruct._records import Pixels
-from nuanalysis.schema import Bools, Ints
+from nuanalysis.reconstruct._records import Pixels, pixels_of
+from nuanalysis.schema import Bools, Floats, Ints
 
 
 def rows_of(uniq: Ints, wanted: Ints) -> Ints:
     """Row of each wanted number in a rising list, -1 where it is not there; any shape."""
     rows = np.minimum(np.searchsorted(uniq, wanted), len(uniq) - 1)
     return np.where(uniq[rows] == wanted, rows, -1)
+
+
+def covering(uniq: Ints, right_ascension: Floats, declination: Floats) -> Ints:
+    """Row of the finest listed pixel that holds each direction, (n,); rad.  uniq : rising, covering the sky."""
+    rows = np.full(len(right_ascension), -1, np.int64)
+    for order in np.unique(pixels_of(uniq).order)[::-1]:
+        lost = rows < 0
+        index = hp.ang2pix(2 ** int(order), np.pi / 2 - declination[lost], right_ascension[lost], nest=True)
+        rows[lost] = rows_of(uniq, np.asarray(4 ** (order + 1) + index, dtype=np.int64))
+    return rows
 
 
 def neighbours(uniq: Ints, of: Pixels) -> Ints:

@@ -101,9 +101,7 @@ def begin(likelihood: EventLikelihood, plan: Plan) -> ScanState:
     pixels = Pixels(np.full(n, plan.first, np.int64), np.arange(n, dtype=np.int64))
     starts = likelihood.first_starts(*pixels.directions)
     none = Pixels(np.empty(0, np.int64), np.empty(0, np.int64))
-    return ScanState(
-        plan, likelihood.best, none, np.empty(0), np.empty((0, starts.shape[1])), Wanted(pixels, starts)
-    )
+    return ScanState(plan, likelihood.best, none, np.empty(0), np.empty((0, starts.shape[1])), Wanted(pixels, starts))
 
 
 def next_pixels(state: ScanState) -> Wanted:

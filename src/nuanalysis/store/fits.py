@@ -138,6 +138,47 @@ def healpix_cards(nside: int, frame: str) -> list[Card]:
     ]
 
 
+def multi_order_hdu(
+    uniq: NDArray[np.integer],
+    density: NDArray[np.floating],
+    meaning: str,
+    fields: Sequence[Field],
+    cards: Sequence[Card],
+) -> Any:
+    """A map in pixels of several orders, ICRS, as alerts of neutrinos and of gravitational waves have it.
+
+    uniq (pixel,) : 4 nside^2 + nested index, covering the sky once.  density (pixel,) : probability, sr^-1, with its
+    meaning.  fields, cards : more columns and cards.  mocpy wants PROBDENSITY as the second column, ligo.skymap under
+    that name.
+    """
+    about: list[Card] = [
+        ("PIXTYPE", "HEALPIX", "pixelisation"),
+        ("ORDERING", "NUNIQ", "pixel order"),
+        ("COORDSYS", "C", "C: celestial (ICRS)"),
+        ("MOCORDER", (int(uniq.max()).bit_length() - 1) // 2 - 1, "finest order"),
+        ("INDXSCHM", "EXPLICIT", "pixels are named by UNIQ"),
+    ]
+    columns = [
+        Field("UNIQ", uniq, "", "pixel and its order, 4 nside^2 + NEST"),
+        Field("PROBDENSITY", density, "sr-1", meaning),
+        *fields,
+    ]
+    return table_hdu("SKYMAP", columns, [*about, *cards])
+
+
+def moc_hdu(uniq: NDArray[np.integer], cards: Sequence[Card]) -> Any:
+    """A region as a multi-order coverage map: IVOA recommendation MOC 2.0, section 4.3.1, ICRS; uniq (pixel,)."""
+    about: list[Card] = [
+        ("MOCVERS", "2.0", "version of the recommendation"),
+        ("MOCDIM", "SPACE", "physical dimension"),
+        ("ORDERING", "NUNIQ", "pixel order"),
+        ("COORDSYS", "C", "C: celestial (ICRS)"),
+        ("MOCORD_S", (int(uniq.max()).bit_length() - 1) // 2 - 1, "finest order"),
+        ("MOCTOOL", "nuanalysis", "program that wrote it"),
+    ]
+    return table_hdu("MOC", [Field("UNIQ", uniq, "", "pixel and its order")], [*about, *cards])
+
+
 def ecsv(columns: Mapping[str, tuple[Any, str, str]], meta: Mapping[str, Any]) -> bytes:
     """A small table as ECSV.  columns : {name: (values, unit, description)}; NaN where there is no number."""
     from astropy.table import Column, Table

@@ -15,7 +15,7 @@ from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.records import Provenance
 from nuanalysis.schema import Floats, Ints
-from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, map_hdu, table_hdu
+from nuanalysis.store.fits import Card, Field, Stamp, add_cards, hdu_file, map_hdu, multi_order_hdu
 
 LOCAL = "of this direction alone, not corrected for the others looked at"
 _COLUMNS = (
@@ -112,26 +112,12 @@ def multi_order(sky: xr.Dataset) -> tuple[Ints, Ints]:
 
 
 def multi_order_fits(sky: xr.Dataset, stamp: Stamp | None = None) -> bytes:
-    """The map as multi-order HEALPix FITS (UNIQ, ICRS); see ``multi_order``.
-
-    mocpy wants PROBDENSITY as the second column, ligo.skymap under that name.
-    """
+    """The map as multi-order HEALPix FITS (UNIQ, ICRS); see ``multi_order``."""
     uniq, nested = multi_order(sky)
     ring = np.asarray(hp.nest2ring(sky.attrs["nside"], nested))
-    cards: list[Card] = [
-        ("PIXTYPE", "HEALPIX", "pixelisation"),
-        ("ORDERING", "NUNIQ", "pixel order"),
-        ("COORDSYS", "C", "C: celestial (ICRS)"),
-        ("MOCORDER", int(np.log2(sky.attrs["nside"])), "finest order"),
-        ("INDXSCHM", "EXPLICIT", "pixels are named by UNIQ"),
-    ]
     density = probability_density(sky["ts"].values)[ring]
-    fields = [
-        Field("UNIQ", uniq, "", "pixel and its order, 4 nside^2 + NEST"),
-        Field("PROBDENSITY", density, "sr-1", "exp(TS/2), integral over the sky 1"),
-        *_fields(sky, ring),
-    ]
-    return _finished([table_hdu("SKYMAP", fields, [*cards, *_cards(sky)])], sky, stamp)
+    meaning = "exp(TS/2), integral over the sky 1"
+    return _finished([multi_order_hdu(uniq, density, meaning, _fields(sky, ring), _cards(sky))], sky, stamp)
 
 
 def plane_fits(sky: xr.Dataset, stamp: Stamp | None = None, *, half_height: float = 10.0, step: float = 0.25) -> bytes:
