@@ -182,10 +182,15 @@ def _words(text: str) -> tuple[int, float]:
 
 
 def _cascade_scan(name: str, kept: Kept, found: FittedCascade, levels: Levels, max_order: int, most: int) -> SkyScan:
-    last = max_order or finest_order(found.sigma)
-    plan = Plan(levels, first=min(2, last), last=last, coarse_mass=_COARSE_MASS, steady=_STEADY, most=most)
+    plan = cascade_plan(found.sigma, levels, max_order, most)
     opened: Callable[[], EventLikelihood] = partial(likelihood_of, kept)
     return SkyScan(name, kept.path.stem, opened, plan, (kept,))
+
+
+def cascade_plan(sigma: float, levels: Levels, max_order: int = 0, most: int = 5000) -> Plan:
+    """How a cascade with an error of the direction, rad, is scanned; max_order : 0 for what suits that error."""
+    last = max_order or finest_order(sigma)
+    return Plan(levels, first=min(2, last), last=last, coarse_mass=_COARSE_MASS, steady=_STEADY, most=most)
 
 
 def finest_order(sigma: float) -> int:

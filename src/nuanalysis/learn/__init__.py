@@ -15,18 +15,17 @@ from nuanalysis.learn._calibration import (
     reliability,
 )
 from nuanalysis.learn._cascades import PARAMETERS, Cascade, Profile, cascade, moved, point_profile, profile, vertex
-from nuanalysis.learn._coverage import Coverage, Critical, calibrate, coverage, critical_values
-from nuanalysis.learn._directions import (
+from nuanalysis.learn._coverage import (
     WILKS_50,
     WILKS_90,
-    DirectionMap,
-    circular_sigma,
-    contour_area,
-    deficit_at,
-    scan,
+    Coverage,
+    Critical,
+    calibrate,
+    coverage,
+    critical_values,
 )
 from nuanalysis.learn._features import buckets, inputs_of
-from nuanalysis.learn._hybrid import Fit, first_start, reconstruct, start_at
+from nuanalysis.learn._hybrid import Fit, deficit_at, first_start, reconstruct, start_at
 from nuanalysis.learn._images import Lattice, images_of, lattice_of
 from nuanalysis.learn._light_models import LightModel, TableLight, table_light
 from nuanalysis.learn._light_network import LightNetwork, NetworkLight, network_light

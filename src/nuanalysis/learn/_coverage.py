@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.errors import InputError
-from nuanalysis.learn._directions import WILKS_50, WILKS_90
 from nuanalysis.schema import Bools, Floats, Ints
 
 SHARES = (0.5, 0.9)
+#: Twice the fall of ln L that holds 50 and 90 % by Wilks' theorem, for two parameters.
+WILKS_50, WILKS_90 = float(-2.0 * np.log(0.5)), float(-2.0 * np.log(0.1))
 WILKS = (WILKS_50, WILKS_90)
 _FEWEST = 20  # events of a class, below which Wilks' values are kept
 

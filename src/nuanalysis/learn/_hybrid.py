@@ -147,6 +147,12 @@ def other_directions(point: Problem, at: Cascade) -> list[Cascade]:
     return [turned(at, along) for along in found[1:]]
 
 
+def deficit_at(problem: Problem, best: Cascade, direction: Floats) -> float:
+    """Twice the fall of ln L between the best cascade and the best one along a direction (3,); 0 if that is higher."""
+    along = maximise(problem, turned(best, direction), held=2)
+    return max(0.0, 2.0 * (problem.value(best).log_likelihood - along.log_likelihood))
+
+
 def thinned(observed: Observed, most: int = 100, pulses: int = 3) -> Observed:
     """An event with fewer modules and pulses, that stand for those left out: good for coarse comparisons.
 

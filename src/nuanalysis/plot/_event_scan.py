@@ -52,8 +52,8 @@ def scan_figure(view: ScanView, *, label: str, origin: str) -> Figure:
         for k, line in enumerate(lines):
             said = name if k == 0 else None
             near.plot(*np.degrees(_offsets(line, view.best)).T, color=colour, linestyle=series.line, label=said)
-            for turn in (-360.0, 0.0, 360.0):
-                whole.plot(*(np.degrees(line) + [turn, 0.0]).T, color=colour, linestyle=series.line, linewidth=1.0)
+            for turn in np.array([[-360.0, 0.0], [0.0, 0.0], [360.0, 0.0]]):
+                whole.plot(*(np.degrees(line) + turn).T, color=colour, linestyle=series.line, linewidth=1.0)
     _marks(whole, near, view)
     reach = _reach(view)
     near.set(xlim=(reach, -reach), ylim=(-reach, reach), aspect="equal")
