@@ -35,3 +35,13 @@ from nuanalysis.likelihood._scan import (
     turned,
 )
 from nuanalysis.likelihood._sums import REACH_TS, Rest, Sums, at_rest, maximise_sums, sums, tilt_log_ratio
+from nuanalysis.likelihood._window import (
+    Burst,
+    Places,
+    WindowFit,
+    Yardstick,
+    burst_of,
+    place_vectors,
+    window_fit,
+    yardstick,
+)

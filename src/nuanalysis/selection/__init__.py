@@ -4,3 +4,4 @@ from __future__ import annotations
 
 from nuanalysis.selection._cuts import NO_RUNS, Check, Cut, CutFlow, Row, Runs, apply
 from nuanalysis.selection.cuts import Duplicates, GoodRuns, Overlap, Quality, Range, Span
+from nuanalysis.selection.windows import Window, resolution_s, window

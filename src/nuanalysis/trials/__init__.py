@@ -109,3 +109,14 @@ from nuanalysis.trials._skies import (
 )
 from nuanalysis.trials._strength import Significance, Strength, median_significance, sigma_threshold, strength_for
 from nuanalysis.trials._threshold import MEDIAN, Threshold, known_threshold, threshold, weighted_quantile
+from nuanalysis.trials._window import (
+    BURST_COLUMNS,
+    WINDOW_COLUMNS,
+    Mean,
+    WindowProblem,
+    burst_trials,
+    exceeding,
+    excluded_mean,
+    window_problem,
+    window_trials,
+)

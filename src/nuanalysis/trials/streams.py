@@ -30,6 +30,9 @@ class Stream(IntEnum):
     CURVE_INJECTIONS = 86_028_121
     CURVE_SKIES = 104_395_301
     PLAIN_SCRAMBLES = 122_949_823  # of the background median
+    WINDOWS = 141_650_939  # of time windows without signal
+    BURSTS = 160_481_183  # of time windows with injected bursts
+    MOVED_ALERTS = 179_424_673  # right ascensions of alerts that are moved
     LEAK_SKIES = 70 * _JOINT
     LEAK_EMPTY = 75 * _JOINT
     ENERGIES = 2**50
