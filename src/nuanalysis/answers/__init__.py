@@ -32,6 +32,7 @@ QUESTIONS = (
     "curves",
     "expect",
     "measure",
+    "followup",
 )
 
 #: Settings of questions that name hypotheses.
