@@ -73,7 +73,7 @@ class SearchedWindow(Record):
     n_signal: float = shown("fitted signal events n_s", form=".2f", short="n_s")
     fitted_at: Position = shown("at", hidden=True)
     chance: Chance = shown("chance", short="p")
-    flux: WindowFlux = shown("", hidden=False)
+    flux: WindowFlux = shown("")
     near: tuple[NearEvent, ...] = shown("events within 5 deg of the alert", (), hidden=True)
     background: Carried[xr.Dataset] = carried()
 
@@ -185,7 +185,7 @@ def _flux(asked: Asked, bursts: Floats, ts: float, median: float) -> WindowFlux:
     mean = time_windows.mean_fluence_per_event(response, asked.index, places, asked.source)
     limit, reach = _excluded(bursts, ts), _excluded(bursts, median)
     per_event = time_windows.fluence_per_event(response, asked.index, places[asked.inside])
-    ends = [reach.value * float(end) for end in (per_event.min(), per_event.max())] if isinstance(reach, Measured) else []
+    ends = [reach.value * float(end) for end in (per_event.min(), per_event.max()) if isinstance(reach, Measured)]
     low, high = time_windows.energy_range(response, asked.index, places, asked.source)
     return WindowFlux(
         limit_events=limit,
@@ -250,7 +250,9 @@ def _trials(asked: Asked, found: Window, n: int, n_bursts: int, bench: Bench) ->
     name = hashlib.sha256(f"{asked.fingerprint} {found.n_background!r} {asked.index!r}".encode()).hexdigest()
     kept = bench.keep(problem, name)
     background = _filled("window", trials.WINDOW_COLUMNS, _window_rows, kept, name, (asked.seed, n, _BATCH), bench)
-    bursts = _filled("burst", trials.BURST_COLUMNS, _burst_rows, kept, name, (asked.seed, n_bursts, _BURST_BATCH), bench)
+    bursts = _filled(
+        "burst", trials.BURST_COLUMNS, _burst_rows, kept, name, (asked.seed, n_bursts, _BURST_BATCH), bench
+    )
     rows = np.stack([bursts[column].values for column in trials.BURST_COLUMNS], axis=1)
     empty = np.zeros(background.sizes["trial"])
     return background.assign(log_weight=("trial", empty), converged=("trial", empty + 1.0)), rows

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
 
-from nuanalysis.alerts import Box
 from nuanalysis.answers._followup import SearchedWindow, asked_of, own_events, searched
 from nuanalysis.answers._question import Answer, Question, position, provenance_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.interpret import time_windows
-from nuanalysis.interpret.alert_regions import Ellipse, places_of
+from nuanalysis.interpret.alert_regions import Ellipse, ellipse_deg, places_of
 from nuanalysis.library.observing import season_at
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import Places
@@ -71,8 +71,7 @@ class Followup(Question):
     @property
     def region(self) -> Ellipse | None:
         """The region of the alert; None for a place that is known exactly."""
-        ra, dec = np.radians([self.ra_deg % 360.0, self.dec_deg]).tolist()
-        return Ellipse(ra, dec, Box(*np.radians(self.box_deg).tolist())) if self.box_deg else None
+        return ellipse_deg(self.ra_deg, self.dec_deg, self.box_deg) if self.box_deg else None
 
     def _places(self) -> tuple[Places, Floats, Bools]:
         region = self.region
@@ -93,8 +92,9 @@ class Followup(Question):
         )  # fmt: skip
         windows = tuple(searched(asked, length, self.trials, self.bursts, bench) for length in self.windows_s)
         whose = provenance_of(samples)
+        notes = (*whose.notes, *filter(None, (said,)))
         return FollowupAnswer(
-            provenance=whose.model_copy(update={"fingerprint": asked.fingerprint, "notes": (*whose.notes, *_said(said))}),
+            provenance=whose.model_copy(update={"fingerprint": asked.fingerprint, "notes": notes}),
             alert=self.alert,
             mjd=self.mjd,
             place=position(ra, dec),
@@ -106,10 +106,6 @@ class Followup(Question):
             convention=time_windows.CONVENTION,
             windows=windows,
         )
-
-
-def _said(words: str) -> tuple[str, ...]:
-    return (words,) if words else ()
 
 
 class FollowupAnswer(Answer):
@@ -155,9 +151,12 @@ class FollowupAnswer(Answer):
             name=self.alert or "search",
             right_ascension=ra,
             declination=dec,
-            region=Ellipse(ra, dec, Box(*np.radians(self.box_deg).tolist())) if self.box_deg else None,
+            region=ellipse_deg(self.place.ra_deg, self.place.dec_deg, self.box_deg) if self.box_deg else None,
             events=tuple(
-                AlertEvent(*np.radians([one.ra_deg, one.dec_deg, one.sigma_deg]).tolist(), one.after_s, one.coincident)
+                AlertEvent(
+                    math.radians(one.ra_deg), math.radians(one.dec_deg), math.radians(one.sigma_deg), one.after_s,
+                    one.coincident,
+                )
                 for one in longest.near
             ),
             length_s=longest.length_s,

@@ -14,6 +14,8 @@ VERBS = {
     "replay": "_alerts.replay",
     "signalness": "_alerts.signalness",
     "scan": "_realtime_scan.scan",
+    "followup": "_realtime_followup.followup",
+    "counterparts": "_realtime_followup.counterparts",
 }
 #: Verbs of ``nuanalysis realtime notice``.
 NOTICE_VERBS = {

@@ -23,8 +23,13 @@ _DEEPEST = -60.0  # of a penalty: where the map has no probability
 class AlertRegion(Protocol):
     """Where an alert came from."""
 
-    right_ascension: float
-    declination: float
+    @property
+    def right_ascension(self) -> float:
+        """Of the best position, rad."""
+
+    @property
+    def declination(self) -> float:
+        """Of the best position, rad."""
 
     def level(self, ra: Floats, dec: Floats) -> Floats:
         """Containment at which each direction enters the region, (...,) in [0, 1]."""
@@ -149,6 +154,12 @@ def alert_region(region: Region) -> Ellipse:
     wide = region.radius / max(np.cos(region.declination), 1e-6)
     box = Box(wide, wide, region.radius, region.radius, region.containment)
     return Ellipse(region.right_ascension, region.declination, box)
+
+
+def ellipse_deg(ra_deg: float, dec_deg: float, box_deg: tuple[float, ...]) -> Ellipse:
+    """The 90 % ellipse of a position and its errors to each side, all in deg: RA plus, RA minus, dec plus, dec minus."""
+    ra, dec, *sides = np.radians([ra_deg % 360.0, dec_deg, *box_deg]).tolist()
+    return Ellipse(ra, dec, Box(*sides))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

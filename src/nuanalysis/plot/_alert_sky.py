@@ -139,5 +139,7 @@ def alert_sky_figure(sky: AlertSky) -> Drawn:
     title = f"{sky.name}" + f", {sky.length_s:,.0f} s, {sky.sample}" * bool(sky.length_s)
     finished(figure, title, sky.origin, columns=2)
     caption = f"The sky around {sky.name}: {'; '.join(words) or 'its region'}"
-    sidecar = Sidecar(f"sky-around-{slug(sky.name)}{mark(sky.origin)}", f"{caption}.", f"{caption}.", sky.origin, "maps")
+    sidecar = Sidecar(
+        f"sky-around-{slug(sky.name)}{mark(sky.origin)}", f"{caption}.", f"{caption}.", sky.origin, "maps"
+    )
     return Drawn(figure, sidecar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class Window:
     @property
     def n_background_error(self) -> float:
         """Its statistical error."""
-        return self.n_background / max(self.n_off, 1) ** 0.5
+        return self.n_background / math.sqrt(max(self.n_off, 1))
 
 
 def resolution_s(mjd: Floats) -> float:
@@ -61,8 +62,8 @@ def window(mjd: Floats, runs: Runs, *, centre: float, length_s: float, off_d: fl
     step, half = resolution_s(mjd), 0.5 * length_s / DAY
     if step * FINER > length_s:
         raise InputError(
-            f"the times of these events are given in steps of {step:,.0f} s, so a window of {length_s:,.0f} s cannot be "
-            f"told from its neighbours; ask for {FINER * step:,.0f} s or more, or use a sample with exact times"
+            f"the times of these events are given in steps of {step:,.0f} s, so a window of {length_s:,.0f} s cannot "
+            f"be told from its neighbours; ask for {FINER * step:,.0f} s or more, or use a sample with exact times"
         )
     inside = runs.within(centre - half, centre + half)
     around = runs.within(centre - off_d, centre - half), runs.within(centre + half, centre + off_d)

@@ -14,7 +14,7 @@ import numpy as np
 from nuanalysis import simulate
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import PrecisionError
-from nuanalysis.likelihood import Burst, Places, Yardstick, burst_of, place_vectors
+from nuanalysis.likelihood import Places, Yardstick, burst_of, place_vectors
 from nuanalysis.likelihood.window_kernels import background_trials, burst_trial
 from nuanalysis.model.kernels import trial_key
 from nuanalysis.response import Spectrum, acceptance
@@ -158,10 +158,10 @@ def excluded_mean(bursts: Floats, ts: float, *, level: float = 0.9) -> Mean:
     exclude anything.  Raises PrecisionError where bursts of MOST events are not enough to tell.
     """
     high = float(MOST)
-    if exceeding(bursts, ts, 0.5 * high)[0] < level and (bursts[:, -1] > ts).mean() < _LEAST:
+    seen = float((bursts[:, -1] > ts).mean())
+    if exceeding(bursts, ts, 0.5 * high)[0] < level and seen < _LEAST:
         raise PrecisionError(
-            f"{100 * (bursts[:, -1] > ts).mean():.1f} % of bursts of {MOST} events have a TS above {ts:.3g}: no limit can "
-            "be told from so few events"
+            f"{100 * seen:.1f} % of bursts of {MOST} events have a TS above {ts:.3g}: no limit can be told from so few"
         )
 
     def short(mean: float) -> float:
@@ -173,4 +173,3 @@ def excluded_mean(bursts: Floats, ts: float, *, level: float = 0.9) -> Mean:
     error = exceeding(bursts, ts, mean)[1]
     slope = (short(1.01 * mean) - short(0.99 * mean)) / (0.02 * mean)
     return Mean(mean, error / slope)
-
