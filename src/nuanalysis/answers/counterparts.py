@@ -131,7 +131,7 @@ def counterparts(
         box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus,
     )  # fmt: skip
     return CounterpartsAnswer(
-        provenance=_whose(seed, 1),
+        provenance=_whose(f"icecat1 {alert.name}", seed, 1),
         alert=alert.name,
         place=position(used.right_ascension, used.declination),
         area_deg2=area_sr(used, LEVEL) * DEG2,
@@ -142,8 +142,8 @@ def counterparts(
     )
 
 
-def _whose(seed: int, n_alerts: int) -> Provenance:
-    return Provenance(sample="icecat1", origin="real", n_events=n_alerts, seed=seed, version=version("nuanalysis"))
+def _whose(sample: str, seed: int, n_alerts: int) -> Provenance:
+    return Provenance(sample=sample, origin="real", n_events=n_alerts, seed=seed, version=version("nuanalysis"))
 
 
 def _sources(table: SourceTable) -> Sources:
@@ -214,9 +214,10 @@ def _transients(alert: KnownAlert, region: AlertRegion, transport: astro_colibri
     from astropy.time import Time
 
     ends = [f"{Time(alert.time + days, format='mjd').isot[:19]}Z" for days in (-_DAYS, _DAYS)]
-    place = (round(float(np.degrees(angle)), 4) for angle in (region.right_ascension, region.declination))
+    place = [round(float(np.degrees(angle)), 4) for angle in (region.right_ascension, region.declination)]
     radius = round(float(np.degrees(region.reach(LEVEL))), 2)
-    said = astro_colibri.cone_search(*place, radius, (ends[0], ends[1]), transport=transport)
+    request = astro_colibri.Request((ends[0], ends[1]), (place[0], place[1], radius))
+    said = astro_colibri.search(request, transport=transport)
     if isinstance(said, astro_colibri.NotSearched):
         return Transients(state=f"not searched: {said.reason}")
     found = tuple(" ".join(filter(None, (one.kind, one.name, one.time))) for one in said.transients)
@@ -265,7 +266,7 @@ def all_counterparts(
         ("alerts with a source in their region", found.with_source, found.moved_with_source),
     )
     return AllCounterpartsAnswer(
-        provenance=_whose(seed, len(regions)),
+        provenance=_whose("icecat1", seed, len(regions)),
         catalogue=catalogue,
         n_alerts=len(regions),
         counts=tuple(

@@ -43,7 +43,7 @@ class Followup(Question):
 
     example: ClassVar = {
         "ra_deg": 77.4, "dec_deg": 5.7, "mjd": 56000.0, "windows_s": (172_800.0,), "trials": 1000, "bursts": 200,
-        "box_deg": (1.0, 0.8, 0.5, 0.3),
+        "box_deg": (1.0, 0.8, 0.5, 0.3), "off_days": 100.0,
     }  # fmt: skip
     ra_deg: float = setting(low=0, high=360, unit="deg", help="right ascension, ICRS")
     dec_deg: float = setting(low=-90, high=90, unit="deg", help="declination, ICRS")
@@ -58,7 +58,7 @@ class Followup(Question):
     )
     off_days: float = setting(10.0, low=1, high=100, unit="d", help="background is taken from so far to either side")
     trials: int = setting(100_000, low=1000, high=100_000_000, help="trials without signal in each window")
-    bursts: int = setting(2000, low=200, high=1_000_000, help="trials with injected bursts, for limit and sensitivity")
+    bursts: int = setting(4000, low=200, high=1_000_000, help="trials with injected bursts, for limit and sensitivity")
     same_event_s: float = setting(
         1.0, low=0, high=1000, unit="s", help="the nearest event within this time and 10 deg is the alert itself"
     )
@@ -154,7 +154,10 @@ class FollowupAnswer(Answer):
             region=ellipse_deg(self.place.ra_deg, self.place.dec_deg, self.box_deg) if self.box_deg else None,
             events=tuple(
                 AlertEvent(
-                    math.radians(one.ra_deg), math.radians(one.dec_deg), math.radians(one.sigma_deg), one.after_s,
+                    math.radians(one.ra_deg),
+                    math.radians(one.dec_deg),
+                    math.radians(one.sigma_deg),
+                    one.after_s,
                     one.coincident,
                 )
                 for one in longest.near

@@ -42,7 +42,9 @@ def _window(one: SearchedWindow, index: float) -> str:
     )
     flux = one.flux
     if isinstance(flux.sensitivity, Measured):
-        found += f" Sensitivity to an E^-{index:g} burst: {_range(flux.sensitivity_low, flux.sensitivity_high)} GeV cm^-2"
+        found += (
+            f" Sensitivity to an E^-{index:g} burst: {_range(flux.sensitivity_low, flux.sensitivity_high)} GeV cm^-2"
+        )
         found += " over the 90 % region." if flux.sensitivity_low != flux.sensitivity_high else "."
     if isinstance(flux.limit, Measured):
         found += f" Upper limit (90 %): {flux.limit.value:.2g} GeV cm^-2."
@@ -67,8 +69,8 @@ def _length(seconds: float) -> str:
 def _energy(gev: float) -> str:
     for size, unit in ((1e6, "PeV"), (1e3, "TeV")):
         if gev >= size:
-            return f"{gev / size:.2g} {unit}"
-    return f"{gev:.2g} GeV"
+            return f"{float(f'{gev / size:.2g}'):g} {unit}"
+    return f"{float(f'{gev:.2g}'):g} GeV"
 
 
 def _look(answer: FollowupAnswer) -> list[str]:

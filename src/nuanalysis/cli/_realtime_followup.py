@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def followup(
     windows: Annotated[str, typer.Option("--windows", help="Lengths of the windows, s.")] = "1000,172800",
     index: Annotated[float, typer.Option("--index", min=1, max=4, callback=finite, help="Of the signal.")] = 2.5,
     trials: Annotated[int, typer.Option("--trials", min=1000, help="Trials without signal in each window.")] = 100_000,
-    bursts: Annotated[int, typer.Option("--bursts", min=200, help="Trials with injected bursts.")] = 2000,
+    bursts: Annotated[int, typer.Option("--bursts", min=200, help="Trials with injected bursts.")] = 4000,
     seed: Seed = 1,
     output: Output = None,
     circular: Annotated[bool, typer.Option("--circular", help="Also the text for the draft of a circular.")] = False,
@@ -45,7 +46,7 @@ def followup(
     if output is not None:
         refuse_folder(output, "--output")
     where = _of_name(name) if name else _of_options(ra, dec, moment, split(box, float))
-    asked = Followup.of(**where, windows_s=split(windows, float), index=index, trials=trials, bursts=bursts)
+    asked = Followup.of(**asdict(where), windows_s=split(windows, float), index=index, trials=trials, bursts=bursts)
     spec = samples.sample_spec(name=sample)
     samples.at_hand(spec)
     with progress.compiling(say):
@@ -59,8 +60,18 @@ def followup(
     answer(document, as_json=as_json, text="\n".join(said))
 
 
-def _of_name(name: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Where:
     """The settings of a follow-up that an alert decides."""
+
+    ra_deg: float | None
+    dec_deg: float | None
+    mjd: float
+    box_deg: list[float]
+    alert: str = ""
+
+
+def _of_name(name: str) -> _Where:
     import numpy as np
 
     from nuanalysis.library.icecat import known_alert
@@ -69,18 +80,20 @@ def _of_name(name: str) -> dict[str, object]:
     region, box = alert.region, alert.region.box
     assert box is not None  # every alert of the catalogue has one
     sides = (box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus)
-    place = {"ra_deg": float(np.degrees(region.right_ascension)), "dec_deg": float(np.degrees(region.declination))}
-    return {**place, "mjd": alert.time, "alert": alert.name, "box_deg": np.degrees(sides).tolist()}
+    ra, dec = np.degrees([region.right_ascension, region.declination]).tolist()
+    return _Where(ra, dec, alert.time, np.degrees(sides).tolist(), alert.name)
 
 
-def _of_options(ra: float | None, dec: float | None, moment: str, box: list[float]) -> dict[str, object]:
-    """The same from options.  Raises InputError for what is missing or no time."""
+def _of_options(ra: float | None, dec: float | None, moment: str, box: list[float]) -> _Where:
+    """From options.  Raises InputError for what is missing or no time."""
     from astropy.time import Time
 
     from nuanalysis.errors import InputError, refuse
 
     given = {"--ra": ra, "--dec": dec, "--time": moment or None}
-    refuse([f"{flag} is missing" for flag, value in given.items() if value is None], "give the name of an alert, or all")
+    refuse(
+        [f"{flag} is missing" for flag, value in given.items() if value is None], "give the name of an alert, or all"
+    )
     try:
         mjd = float(moment)
     except ValueError:
@@ -88,7 +101,7 @@ def _of_options(ra: float | None, dec: float | None, moment: str, box: list[floa
             mjd = float(Time(moment, scale="utc").mjd)
         except ValueError as error:
             raise InputError(f"--time is '{moment}'; expected 2010-08-13T07:20:00 (UTC), or an MJD") from error
-    return {"ra_deg": ra, "dec_deg": dec, "mjd": mjd, "box_deg": box}
+    return _Where(ra, dec, mjd, box)
 
 
 def counterparts(

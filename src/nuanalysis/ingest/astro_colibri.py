@@ -22,8 +22,6 @@ BASE = "https://astro-colibri.science"
 UID = "ASTROCOLIBRI_UID"
 TIMEOUT_S = 20.0
 _LONGEST = 200  # letters of what the service says of an error
-#: What the service answered: status and body.  Raises OSError where it could not be asked, LookupError without record.
-Transport = Callable[[str, dict[str, Any], str], tuple[int, bytes]]
 _STATUS = {
     401: f"the service does not know the user; set {UID} to a valid one",
     403: "the service refuses this user",
@@ -59,24 +57,59 @@ class Searched:
     region: str
 
 
-def over_network(path: str, body: dict[str, Any], uid: str) -> tuple[int, bytes]:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: transients between two moments (ISO 8601 UTC), and around a place, deg, if one is given.
+
+    trigger : the service's name of an alert whose 90 % contour is searched in place of the circle.
+    """
+
+    times: tuple[str, str]
+    place: tuple[float, float, float] | None = None
+    trigger: str = ""
+
+    @property
+    def path(self) -> str:
+        """Of the interface."""
+        return "/latest_transients" if self.place is None else "/cone_search"
+
+    def body(self, uid: str = "") -> str:
+        """The JSON that is sent; without a user it is the same for all of them."""
+        said: dict[str, Any] = {
+            "time_range": {"min": self.times[0], "max": self.times[1]}, "return_format": "json",
+            "optional_parameters": [], "include_watchlist": False,
+        }  # fmt: skip
+        if self.place is not None:
+            ra, dec, radius = self.place
+            trigger = {"trigger_id": self.trigger, "margin": 0.0} if self.trigger else {}
+            said["properties"] = {"position": {"ra": ra, "dec": dec}, "radius": radius, **trigger}
+        return json.dumps(said | ({"uid": uid} if uid else {}), sort_keys=True)
+
+    @property
+    def key(self) -> str:
+        """Name of its record: sha256 of what is asked; who asks is no part of it."""
+        return hashlib.sha256(f"{self.path} {self.body()}".encode()).hexdigest()[:24]
+
+
+#: What the service answers a user: status and body.  Raises OSError where it could not be asked, LookupError without a
+#: record.
+Transport = Callable[[Request, str], tuple[int, bytes]]
+
+
+def over_network(request: Request, uid: str) -> tuple[int, bytes]:
     """Ask the service itself."""
     import requests  # type: ignore[import-untyped]
 
-    answer = requests.post(BASE + path, json={**body, "uid": uid}, timeout=TIMEOUT_S)
+    head = {"Content-Type": "application/json"}
+    answer = requests.post(BASE + request.path, data=request.body(uid), headers=head, timeout=TIMEOUT_S)
     return int(answer.status_code), bytes(answer.content)
 
 
-def request_key(path: str, body: dict[str, Any]) -> str:
-    """Name of the record of a request: sha256 of what is asked; who asks is no part of it."""
-    return hashlib.sha256(f"{path} {json.dumps(body, sort_keys=True)}".encode()).hexdigest()[:24]
-
-
 def recorded(folder: Path) -> Transport:
-    """Answers from files KEY.json with ``status`` and ``body``, see ``request_key``, in place of the network."""
+    """Answers from files KEY.json with ``status`` and ``body`` in place of the network; see ``Request.key``."""
 
-    def answer(path: str, body: dict[str, Any], uid: str) -> tuple[int, bytes]:
-        file = folder / f"{request_key(path, body)}.json"
+    def answer(request: Request, uid: str) -> tuple[int, bytes]:
+        file = folder / f"{request.key}.json"
         if not file.is_file():
             raise LookupError(f"no recorded answer {file.name}")
         held = json.loads(file.read_text(encoding="utf-8"))
@@ -86,38 +119,13 @@ def recorded(folder: Path) -> Transport:
     return answer
 
 
-def cone_search(
-    ra_deg: float, dec_deg: float, radius_deg: float, times: tuple[str, str], *, trigger: str = "",
-    transport: Transport = over_network, uid: str | None = None,
-) -> Searched | NotSearched:  # fmt: skip
-    """Transients and sources in a circle, or in the 90 % contour of a trigger that the service knows.
-
-    times : first and last moment, ISO 8601 UTC.    uid : of the user, by default from the environment.
-    """
-    place: dict[str, Any] = {"position": {"ra": ra_deg, "dec": dec_deg}, "radius": radius_deg}
-    if trigger:
-        place |= {"trigger_id": trigger, "margin": 0.0}
-    return _asked("/cone_search", _body(times, place), transport, uid)
-
-
-def latest_transients(
-    times: tuple[str, str], *, transport: Transport = over_network, uid: str | None = None
-) -> Searched | NotSearched:
-    """All transients between two moments."""
-    return _asked("/latest_transients", _body(times, {}), transport, uid)
-
-
-def _body(times: tuple[str, str], place: dict[str, Any]) -> dict[str, Any]:
-    head = {"time_range": {"min": times[0], "max": times[1]}, "return_format": "json", "optional_parameters": []}
-    return {**head, "include_watchlist": False, **({"properties": place} if place else {})}
-
-
-def _asked(path: str, body: dict[str, Any], transport: Transport, uid: str | None) -> Searched | NotSearched:
+def search(request: Request, *, transport: Transport = over_network, uid: str | None = None) -> Searched | NotSearched:
+    """Transients, and sources, of a request.    uid : of the user, by default from the environment."""
     who = os.environ.get(UID, "") if uid is None else uid
     if transport is over_network and not who:
         return NotSearched(f"{UID} is not set; the service asks for the number of a user")
     try:
-        status, content = transport(path, body, who)
+        status, content = transport(request, who)
     except (OSError, LookupError) as error:  # requests' errors are OSErrors
         why = str(error) if isinstance(error, LookupError) else f"no answer from {BASE} ({type(error).__name__})"
         return NotSearched(printable(why))

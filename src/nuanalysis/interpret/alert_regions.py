@@ -157,7 +157,7 @@ def alert_region(region: Region) -> Ellipse:
 
 
 def ellipse_deg(ra_deg: float, dec_deg: float, box_deg: tuple[float, ...]) -> Ellipse:
-    """The 90 % ellipse of a position and its errors to each side, all in deg: RA plus, RA minus, dec plus, dec minus."""
+    """The 90 % ellipse of a position and its errors, all in deg: RA plus, RA minus, dec plus, dec minus."""
     ra, dec, *sides = np.radians([ra_deg % 360.0, dec_deg, *box_deg]).tolist()
     return Ellipse(ra, dec, Box(*sides))
 

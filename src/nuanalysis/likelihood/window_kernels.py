@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from nuanalysis.model.kernels import _uniform, trial_key
+from nuanalysis.model.kernels import trial_key, uniform
 
 _STEPS = 60
 _PRECISE = 1e-10
@@ -77,7 +77,7 @@ def poisson(key, counter, mean):  # type: ignore[no-untyped-def]
     while left > 0.0:
         part = min(left, 200.0)
         left -= part
-        u = _uniform(key, counter)
+        u = uniform(key, counter)
         counter += 1
         term = np.exp(-part)
         below, k = term, 0
@@ -104,8 +104,8 @@ def draw_near(key, mean, pool, centre, drawn, kappa_out, height_out):  # type: i
     many, counter = poisson(key, 0, mean)
     kept, most = 0, drawn.shape[0]
     for _ in range(many):
-        j = min(int(_uniform(key, counter) * len(sin_dec)), len(sin_dec) - 1)
-        ra = 2.0 * np.pi * _uniform(key, counter + 1)
+        j = min(int(uniform(key, counter) * len(sin_dec)), len(sin_dec) - 1)
+        ra = 2.0 * np.pi * uniform(key, counter + 1)
         counter += 2
         x, y, z = cos_dec[j] * np.cos(ra), cos_dec[j] * np.sin(ra), sin_dec[j]
         if x * centre[0] + y * centre[1] + z * centre[2] < near[j] or kept == most:

@@ -33,6 +33,9 @@ def _uniform(key, counter):  # type: ignore[no-untyped-def]
     return np.float64(_mix(key + (np.uint64(counter) + np.uint64(1)) * _GOLDEN) >> _S11) * _TO_UNIT
 
 
+uniform = _uniform  # for the kernels of other rooms
+
+
 @nb.njit(cache=True)
 def trial_key(seed, trial, stream):  # type: ignore[no-untyped-def]
     """64-bit key of one stream of one trial."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +16,7 @@ _TO_90 = float(np.sqrt(-2.0 * np.log(0.1)))
 _LEAST = 2.0  # deg from the alert to the edge of the figure, at least
 _MOST = 30.0
 _FINE = 241
+_BESIDE = 0.09  # of the half width: nearer sources share a name
 
 
 class Levels(Protocol):
@@ -111,9 +113,19 @@ def _sources(axes: Axes, sky: AlertSky) -> None:
             continue
         x, y = _east(sky, np.array([one.right_ascension for one in mine])), np.degrees([o.declination for o in mine])
         axes.plot(x, y, linestyle="", marker="^", markerfacecolor=fill, color=SERIES[3].colour, label=words)
-        for one, at, up in zip(mine, x, y, strict=True):
-            if inside:
-                axes.annotate(short(one.name, 24), (at, up), (4, 4), textcoords="offset points", fontsize=SMALL)
+        if inside:
+            _labels(axes, [one.name for one in mine], x, y, _BESIDE * _half_width(sky))
+
+
+def _labels(axes: Axes, names: Sequence[str], x: Floats, y: Floats, beside: float) -> None:
+    """A name at each place, and how many more there are within ``beside`` deg, whose names would lie over it."""
+    left = list(range(len(names)))
+    while left:
+        first = left[0]
+        there = [k for k in left if abs(x[k] - x[first]) < 4.0 * beside and abs(y[k] - y[first]) < beside]
+        words = short(names[first], 24) + (f" and {len(there) - 1} more" if len(there) > 1 else "")
+        axes.annotate(words, (x[first], y[first]), (5, 5), textcoords="offset points", fontsize=SMALL)
+        left = [k for k in left if k not in there]
 
 
 def alert_sky_figure(sky: AlertSky) -> Drawn:

@@ -11,7 +11,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.selection._cuts import DAY, Runs
 
-LEAST_OFF = 100  # events around a window that its background is estimated from
+LEAST_OFF = 30  # events around a window that its background is estimated from
 FINER = 10.0  # times the resolution of the times is what a window must last
 
 
