@@ -78,7 +78,8 @@ def main() -> None:
                 f"{length:9,.0f} s: p <= {nominal:<5g} {np.count_nonzero(values <= nominal):4d} of {n}, nominal "
                 f"{expected:.0f} +- {spread:.1f}, {pull:+.1f} sigma: {'good' if pull <= 2.0 else 'NOT MET'}"
             )
-        print(f"{length:9,.0f} s: TS > 0 in {np.count_nonzero(values < 1.0)} of {len(values)}, smallest p {values.min():.4f}")
+        above = np.count_nonzero(values < 1.0)
+        print(f"{length:9,.0f} s: TS > 0 in {above} of {len(values)}, smallest p {values.min():.4f}")
     print(f"{time.process_time() - started:.0f} CPU-seconds")
 
 
