@@ -1,4 +1,4 @@
-"""Neutrinos made per hydrogen atom: cosmic rays x yields."""
+"""Neutrinos and gamma rays made per hydrogen atom: cosmic rays x yields."""
 
 from __future__ import annotations
 
@@ -31,13 +31,29 @@ def everywhere(
     Oscillations over Galactic distances leave a third of all flavours in each, to about a tenth.
     The trapezoid rule in log E of the nucleons.
     """
+    return _made(log10_energy, cosmic_rays, yields.cross_section, relative) / 3.0
+
+
+def local_gamma_rays(log10_energy: Floats, cosmic_rays: LocalSpectrum, yields: Yields) -> Floats:
+    """Gamma rays per hydrogen atom at the Sun, (energy,): GeV^-1 s^-1 sr^-1, of the same collisions as ``local``."""
+    made = _made(log10_energy, cosmic_rays, yields.gamma_rays, lambda rigidity: np.ones((len(rigidity), 1)))
+    return np.asarray(made[0])
+
+
+def _made(
+    log10_energy: Floats,
+    cosmic_rays: LocalSpectrum,
+    cross_section: Callable[[int, Floats, Floats], Floats],
+    relative: Callable[[Floats], Floats],
+) -> Floats:
+    """All that is made with these cross sections, (place, energy); see ``everywhere``."""
     low, high = float(np.min(log10_energy)), float(np.max(log10_energy)) + DECADES_ABOVE
     at = np.linspace(low, high, 1 + int(np.ceil((high - low) * POINTS_PER_DECADE)))
     per_nucleon, width = 10.0**at, np.log(10.0) * (at[1] - at[0])
     total = np.zeros(1)
     for nucleus in cosmic_rays.nuclei:
         flux = nucleus.mass * nucleus.flux(nucleus.mass * per_nucleon)  # per GeV of a nucleon
-        made = yields.cross_section(nucleus.mass, per_nucleon, 10.0 ** np.asarray(log10_energy))
+        made = cross_section(nucleus.mass, per_nucleon, 10.0 ** np.asarray(log10_energy))
         density = relative(at + np.log10(nucleus.mass / nucleus.charge))
         total = total + made @ ((flux * per_nucleon * width)[:, None] * density)
-    return np.asarray(total.T / 3.0)
+    return np.asarray(total.T)

@@ -1,4 +1,4 @@
-"""Neutrinos of proton-proton collisions after Kelner, Aharonian & Bugayov, Phys. Rev. D 74, 034018 (2006).
+"""Neutrinos and gamma rays of proton-proton collisions after Kelner, Aharonian & Bugayov, Phys. Rev. D 74, 034018 (2006).
 
 Stated by its authors for protons of 0.1 TeV to 10^5 TeV; the formulas are continued above.  A nucleus counts as its
 nucleons, each with its share of the energy.
@@ -25,8 +25,23 @@ def cross_section(mass: int, per_nucleon: Floats, neutrino: Floats) -> Floats:
     spectrum[below] = 2 * from_muons(x[below], log_tev[below])  # nu_e, and the nu_mu of the muon's decay
     below = x < 0.427
     spectrum[below] += from_pions(x[below], log_tev[below])
+    return np.asarray(spectrum * _collisions(mass, per_nucleon) / per_nucleon)
+
+
+def gamma_rays(mass: int, per_nucleon: Floats, energy: Floats) -> Floats:
+    """dsigma/dE_gamma in cm^2 / GeV, (gamma ray, primary); see ``Yields``."""
+    x = energy[:, None] / per_nucleon
+    log_tev = np.broadcast_to(np.log(per_nucleon / 1e3), x.shape)
+    spectrum = np.zeros(x.shape)
+    below = x < 1.0
+    spectrum[below] = from_neutral_mesons(x[below], log_tev[below])
+    return np.asarray(spectrum * _collisions(mass, per_nucleon) / per_nucleon)
+
+
+def _collisions(mass: int, per_nucleon: Floats) -> Floats:
+    """Inelastic cross section of a nucleus with the gas, cm^2 per hydrogen atom."""
     gas = 1.0 + HELIUM_PER_HYDROGEN * HELIUM_TARGET
-    return np.asarray(mass * gas * MB_CM2 * inelastic(per_nucleon) * spectrum / per_nucleon)
+    return np.asarray(mass * gas * MB_CM2 * inelastic(per_nucleon))
 
 
 def inelastic(energy: Floats) -> Floats:
@@ -56,4 +71,15 @@ def from_pions(x: Floats, log_tev: Floats) -> Floats:
     return np.asarray(shape * slope)
 
 
-YIELDS = Yields(cross_section, "Kelner, Aharonian & Bugayov, Phys. Rev. D 74, 034018 (2006)")
+def from_neutral_mesons(x: Floats, log_tev: Floats) -> Floats:
+    """Spectrum F(x) of gamma rays from pi0 and eta, x = E_gamma / E_p < 1; eqs. 58-61."""
+    norm = 1.30 + 0.14 * log_tev + 0.011 * log_tev**2
+    beta = 1 / (1.79 + 0.11 * log_tev + 0.008 * log_tev**2)
+    k = 1 / (0.801 + 0.049 * log_tev + 0.014 * log_tev**2)
+    p = x**beta
+    shape = norm * np.log(x) / x * ((1 - p) / (1 + k * p * (1 - p))) ** 4
+    slope = 1 / np.log(x) - 4 * beta * p / (1 - p) - 4 * k * beta * p * (1 - 2 * p) / (1 + k * p * (1 - p))
+    return np.asarray(shape * slope)
+
+
+YIELDS = Yields(cross_section, gamma_rays, "Kelner, Aharonian & Bugayov, Phys. Rev. D 74, 034018 (2006)")
