@@ -58,6 +58,7 @@ def columns(
     bound: float = 0.0,
     weighted: bool = True,
     n_steps: int = N_STEPS,
+    end: float = END,
 ) -> Floats:
     """Gas along lines of sight, (direction, knot) in (unit of density) x cm.
 
@@ -66,11 +67,12 @@ def columns(
     halo_height         : kpc, where the line ends.
     bound               : the density is known to vanish beyond that radius (0: nowhere), and is not asked for there.
     weighted            : times 1 - |z| / halo height, how cosmic rays thin out; else the gas as it is.
+    end                 : kpc from the Sun, where the line ends at the latest.
     Midpoint rule in u = (s / s_max)^(2/3), s_max the smaller of 25 kpc and the way out of the halo: 240 steps grow from
     2 pc at the Sun to 0.1 kpc at the Galactic Centre.  Against 4000 steps the axisymmetric models are right to 0.2 % in
     every direction, the inner Galaxy of 'ferriere' with 400 steps to 0.2 % rms and 3 % at worst.
     """
-    line = _Steps(halo_height, bound, weighted, n_steps)
+    line = _Steps(halo_height, bound, weighted, n_steps, end)
     _, radius, gas = _along(density, longitude, latitude, line)
     return onto_knots(radius, gas, KNOTS)
 
@@ -93,17 +95,20 @@ def by_distance(
     sums = np.zeros((len(longitude), len(DISTANCES)))
     for part in gas.parts:
         n_steps = N_STEPS_BOUNDED if part.bound else N_STEPS
-        line = _Steps(halo_height, part.bound, weighted, n_steps)
+        line = _Steps(halo_height, part.bound, weighted, n_steps, END)
         distance, radius, made = _along(part.density, longitude, latitude, line)
         sums += onto_knots(distance, made * relative(radius), DISTANCES)
     return sums
 
 
-def trace(gas: Gas, *, halo_height: float, weighted: bool = True) -> Lines:
-    """Lines through a gas model, on a grid that is finest at the Galactic Centre and at the plane."""
+def trace(gas: Gas, *, halo_height: float, weighted: bool = True, end: float = END) -> Lines:
+    """Lines through a gas model, on a grid that is finest at the Galactic Centre and at the plane.
+
+    See ``columns`` for the settings.
+    """
     longitudes = _nodes(np.pi, N_LONGITUDES, FINEST_LONGITUDE)
     latitudes = _nodes(np.pi / 2, N_LATITUDES, FINEST_LATITUDE)
-    through = partial(columns, halo_height=halo_height, weighted=weighted)
+    through = partial(columns, halo_height=halo_height, weighted=weighted, end=end)
     around = Gas(tuple(part for part in gas.parts if not part.bound), gas.reference)
     table = np.empty((len(longitudes), len(latitudes), len(KNOTS)))
     for row, longitude in zip(table, longitudes, strict=True):
@@ -161,13 +166,14 @@ class _Steps:
     bound: float
     weighted: bool
     n_steps: int
+    end: float
 
 
 def _along(density: Density, longitude: Floats, latitude: Floats, line: _Steps) -> tuple[Floats, Floats, Floats]:
     """Distance from the Sun and from the axis, kpc, and gas times length of each step: (direction, step) each."""
     u = (np.arange(line.n_steps) + 0.5) / line.n_steps
     with np.errstate(divide="ignore"):
-        length = np.minimum(END, line.halo_height / np.abs(np.sin(latitude)))
+        length = np.minimum(line.end, line.halo_height / np.abs(np.sin(latitude)))
     s = length[:, None] * u**1.5
     planar = s * np.cos(latitude)[:, None]
     x, y = planar * np.cos(longitude)[:, None] - R_SUN, planar * np.sin(longitude)[:, None]
