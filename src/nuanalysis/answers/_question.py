@@ -121,24 +121,36 @@ Smear = Annotated[
 _LISTS = ("catalogue", "catalogues", "sources")
 
 
-class Question(Settings):
-    """What is asked: one record is a section of the spec, the options of a verb and the arguments in Python.
+class Asked(Settings):
+    """What is asked: one record is the options of a verb and the arguments in Python.
 
-    several : whether it is asked of several samples at once.
     example : settings with which it is answered in seconds, for examples and tests.
     """
 
-    several: ClassVar[bool] = False
     example: ClassVar[Mapping[str, Any]] = {}
-
-    @abstractmethod
-    def ask(self, samples: Samples, bench: Bench) -> Answer:
-        """The answer.  Raises InputError for what cannot be asked of these samples."""
 
     @classmethod
     def of(cls, **values: Any) -> Self:
         """The question with these settings.  Raises InputError with all faults in one message."""
         return made(cls, values, f"'{cls.__module__.rpartition('.')[2]}' cannot be asked so")
+
+    @classmethod
+    def title(cls) -> str:
+        """The question in a sentence."""
+        return (cls.__doc__ or cls.__name__).strip().partition("\n")[0]
+
+
+class Question(Asked):
+    """What is asked of samples: its record is a section of the spec too.
+
+    several : whether it is asked of several samples at once.
+    """
+
+    several: ClassVar[bool] = False
+
+    @abstractmethod
+    def ask(self, samples: Samples, bench: Bench) -> Answer:
+        """The answer.  Raises InputError for what cannot be asked of these samples."""
 
     def names(self) -> tuple[str, ...]:
         """The hypotheses it names, lists of sources as stacks."""
@@ -155,11 +167,6 @@ class Question(Settings):
         """Raise InputError or DataError for files that are not here or cannot be read: before any sample is made."""
         for name in self.names():
             at_hand(name)
-
-    @classmethod
-    def title(cls) -> str:
-        """The question in a sentence."""
-        return (cls.__doc__ or cls.__name__).strip().partition("\n")[0]
 
 
 class Answer(Record):

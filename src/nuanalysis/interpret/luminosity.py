@@ -90,13 +90,18 @@ def of_milky_way(flux: Floats, distance: Floats) -> Floats:
     return np.asarray(4.0 * np.pi * flux * ERG_PER_TEV * (distance * KPC_CM) ** 2)
 
 
+HALO_HEIGHT = 4.0  # kpc
+_CONSTANT = transport.Diffusion(halo_height=HALO_HEIGHT)
+_KRA = transport.Diffusion(slope=0.035, centre=0.21, vertical_scale=4.0, halo_height=HALO_HEIGHT)
+
+
 @dataclass(frozen=True, slots=True)
 class CosmicRays:
     """Where cosmic rays are: a law of sources and their diffusion at a rigidity, or flat within 20 kpc."""
 
     name: str
     sources: str = ""
-    diffusion: transport.Diffusion = transport.Diffusion()
+    diffusion: transport.Diffusion = _CONSTANT
     log10_rigidity: float = 4.0
 
     def relative(self, radius: Floats) -> Floats:
@@ -107,12 +112,10 @@ class CosmicRays:
         return np.asarray(transport.relative_density(SOURCES[self.sources], self.diffusion, radius, at)[0])
 
 
-HALO_HEIGHT = 4.0  # kpc
-_KRA = transport.Diffusion(slope=0.035, centre=0.21, vertical_scale=4.0, halo_height=HALO_HEIGHT)
 #: As in the templates 'pi0-like' and 'kra-gamma-like', the latter at two rigidities.
 COSMIC_RAYS: tuple[CosmicRays, ...] = (
     CosmicRays("flat"),
-    CosmicRays("constant diffusion, SNR", "case-1998", transport.Diffusion(halo_height=HALO_HEIGHT)),
+    CosmicRays("constant diffusion, SNR", "case-1998", _CONSTANT),
     CosmicRays("KRA-like, 10 TV", "ferriere-2001", _KRA, 4.0),
     CosmicRays("KRA-like, 1 PV", "ferriere-2001", _KRA, 6.0),
 )

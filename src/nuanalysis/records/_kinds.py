@@ -179,7 +179,8 @@ class Position(Record):
 class Provenance(Record):
     """Whose events an answer is about, and what it rests on.
 
-    origin : 'real', 'synthetic', or 'mixed' for several samples.  injected : the signal in synthetic events.
+    origin : 'real', 'synthetic', or 'mixed' for several samples.  n_events : 0 where printed numbers were read.
+    injected : the signal in synthetic events.
     remarks : what must be read first, such as a stand-in for a template that is not here.
     """
 
@@ -203,7 +204,8 @@ class Provenance(Record):
         injected = f", injected: {self.injected}" if self.injected else ""
         statistic = "" if self.statistic == "published" else f", statistic {self.statistic}"
         remarks = "".join(f" [{remark}]" for remark in self.remarks)
-        return f"{self.sample}: {self.n_events:,} {self.stamp} events{injected}, seed {self.seed}{statistic}{remarks}"
+        events = f"{self.n_events:,} {self.stamp} events" if self.n_events else f"{self.stamp} numbers, no events"
+        return f"{self.sample}: {events}{injected}, seed {self.seed}{statistic}{remarks}"
 
 
 def _parts(name: str, value: Record, label: str) -> list[Cell] | None:

@@ -35,6 +35,7 @@ class Stream(IntEnum):
     MOVED_ALERTS = 179_424_673  # right ascensions of alerts that are moved
     LEAK_SKIES = 70 * _JOINT
     LEAK_EMPTY = 75 * _JOINT
+    READINGS = 179_424_673  # of questions on printed numbers, which draw errors and inputs
     ENERGIES = 2**50
     PILOT = 2**40
 

@@ -23,7 +23,8 @@ _N_PHOTONS, _N_ENERGIES = 1000, 4000
 def pair_cross_section(beta: Floats) -> Floats:
     """gamma gamma -> e+ e- in cm^2 at the velocity of the electrons in their common frame, 0 <= beta < 1; any shape.
 
-    (3/16) sigma_T (1 - beta^2) [(3 - beta^4) ln((1 + beta) / (1 - beta)) - 2 beta (2 - beta^2)], Breit & Wheeler (1934).
+    (3/16) sigma_T (1 - beta^2) [(3 - beta^4) ln((1 + beta) / (1 - beta)) - 2 beta (2 - beta^2)];
+    Breit & Wheeler (1934).
     """
     square = beta**2
     bracket = (3.0 - square**2) * (2.0 * np.arctanh(beta)) - 2.0 * beta * (2.0 - square)

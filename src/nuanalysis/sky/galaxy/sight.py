@@ -6,7 +6,6 @@ on R alone becomes a product of matrices: intensity = columns @ emissivity(knots
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -79,16 +78,16 @@ def columns(
 
 def by_distance(
     gas: Gas,
-    relative: Callable[[Floats], Floats],
+    relative: Floats,
     longitude: Floats,
     latitude: Floats,
     *,
     halo_height: float,
     weighted: bool = True,
 ) -> Floats:
-    """Gas times a function of R along lines of sight, kept apart by distance: (direction, distance) in cm^-2.
+    """Gas times cosmic rays along lines of sight, kept apart by distance: (direction, distance) in cm^-2.
 
-    relative : density of cosmic rays relative to the Sun's, of R in kpc, any shape.
+    relative : (knot,) density of cosmic rays relative to the Sun's at ``KNOTS``, linear between them as in ``columns``.
     longitude, latitude : (direction,) Galactic, rad.
     Split over hats around ``DISTANCES``, so that what is lost on the way is a product with its values there.
     """
@@ -97,7 +96,7 @@ def by_distance(
         n_steps = N_STEPS_BOUNDED if part.bound else N_STEPS
         line = _Steps(halo_height, part.bound, weighted, n_steps, END)
         distance, radius, made = _along(part.density, longitude, latitude, line)
-        sums += onto_knots(distance, made * relative(radius), DISTANCES)
+        sums += onto_knots(distance, made * np.interp(radius, KNOTS, relative), DISTANCES)
     return sums
 
 

@@ -1,4 +1,4 @@
-"""Neutrinos and gamma rays of proton-proton collisions after Kelner, Aharonian & Bugayov, Phys. Rev. D 74, 034018 (2006).
+"""Neutrinos and gamma rays of proton collisions after Kelner, Aharonian & Bugayov, Phys. Rev. D 74, 034018 (2006).
 
 Stated by its authors for protons of 0.1 TeV to 10^5 TeV; the formulas are continued above.  A nucleus counts as its
 nucleons, each with its share of the energy.
