@@ -22,6 +22,7 @@ NEUTRINO_SHARE = 0.5  # of the energy of the gamma ray: E_nu = E_gamma / 2
 CHARGED_TO_NEUTRAL = 2.0  # K of proton-proton collisions
 LEAST = 0.1  # of a gamma-ray flux: not drawn below
 PIVOT = 50.0  # TeV, of power laws through gamma-ray spectra
+LEAST_OF_YIELDS = float(np.log10(300.0))  # log10(E / GeV) of gamma rays; their protons are then above 0.1 TeV
 _LONGITUDES, _LATITUDES = 24, 80  # of the directions in a region
 
 
@@ -44,8 +45,14 @@ def of_yields(log10_energy: Floats, yields: str = "kelner", cosmic_rays: str = "
     """Neutrinos at E/2 that cross sections give, over those of ``neutrinos_beside``, at gamma-ray energies (energy,).
 
     log10_energy : log10(E_gamma / GeV).    yields, cosmic_rays : names of ``sky.galaxy``.  The same collisions make
-    both.  Raises InputError where the yields are an extra that is not installed.
+    both.  NaN below 0.3 TeV, where no yields are stated.  Raises InputError where they are an extra that is not
+    installed.
     """
+    known = log10_energy >= LEAST_OF_YIELDS
+    if not known.all():
+        found = np.full(len(log10_energy), np.nan)
+        found[known] = of_yields(log10_energy[known], yields, cosmic_rays) if known.any() else np.nan
+        return found
     half = np.log10(NEUTRINO_SHARE)
     made = YIELDS[yields], COSMIC_RAYS[cosmic_rays]
     neutrinos = emissivity.local(log10_energy + half, made[1], made[0])
@@ -53,22 +60,29 @@ def of_yields(log10_energy: Floats, yields: str = "kelner", cosmic_rays: str = "
     return np.asarray(10.0 ** (2 * half) * neutrinos / neutrinos_beside(gamma_rays))
 
 
-def survival(part: Region, gas: Gas, relative: Floats, energy: Floats, *, halo_height: float = 4.0) -> Floats:
-    """Share of the gamma rays of a region that reach the Sun, (energy,), energy in TeV.
+def distance_weights(part: Region, gas: Gas, relative: Floats, *, halo_height: float = 4.0) -> Floats:
+    """How much of the emission of a region lies at each of ``sight.DISTANCES``, (distance,), summing to one.
 
-    The mean of exp(-s / lambda) along the lines of sight, weighted with gas x cosmic rays; the microwave background
-    alone.    relative : (knot,) density of cosmic rays at ``sight.KNOTS``.
+    relative : (knot,) density of cosmic rays at ``sight.KNOTS``.  Gas x cosmic rays along lines of sight.
     """
     weights = np.zeros(len(sight.DISTANCES))
+    middle_l, middle_b = ((np.arange(n) + 0.5) / n for n in (_LONGITUDES, _LATITUDES))
     for low, high in part.longitudes:
         for south, north in part.latitudes:
-            middle_l, middle_b = ((np.arange(n) + 0.5) / n for n in (_LONGITUDES, _LATITUDES))
             longitude, latitude = np.meshgrid(low + (high - low) * middle_l, south + (north - south) * middle_b)
             area = (high - low) * (north - south) * np.cos(latitude.ravel())
             made = sight.by_distance(gas, relative, longitude.ravel(), latitude.ravel(), halo_height=halo_height)
             weights += area @ made
+    return np.asarray(weights / weights.sum())
+
+
+def survival(weights: Floats, energy: Floats) -> Floats:
+    """Share of the gamma rays that reach the Sun at energies (energy,) TeV: mean of exp(-s / lambda) over ``weights``.
+
+    weights : (..., distance) of ``distance_weights``.    Returns (..., energy).  The microwave background alone.
+    """
     through = absorption.survival(sight.DISTANCES, np.log10(energy) + 3.0)
-    return np.asarray(through @ weights / weights.sum())
+    return np.asarray(weights @ through.T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
