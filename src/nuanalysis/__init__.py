@@ -25,11 +25,11 @@ from typing import Any
 if find_spec("fcntl") is None:  # what keeps two writers apart; docs/decisions/0023
     raise ImportError("nuanalysis runs on Linux and macOS; on Windows use WSL: 'wsl --install', then install it there")
 
-from nuanalysis.answers import QUESTIONS
+from nuanalysis.answers import QUESTIONS, READINGS
 
 _NOUNS = ("Bench", "catalogue", "hypothesis", "point", "run", "sample", "template")
 _RECORDS = ("Chance", "Interval", "Measured", "Provenance", "Unknown")
-__all__ = ["__version__", "errors", *_NOUNS, *QUESTIONS, *_RECORDS]
+__all__ = ["__version__", "errors", *_NOUNS, *QUESTIONS, *READINGS, *_RECORDS]
 
 
 try:
@@ -45,11 +45,12 @@ def __getattr__(name: str) -> Any:
         return version("nuanalysis")
     if name == "errors":
         return import_module("nuanalysis.errors")
-    if name in QUESTIONS or name in _NOUNS:
+    if name in (*QUESTIONS, *READINGS, *_NOUNS):
         progress = import_module("nuanalysis.engine.progress")
         with progress.compiling(progress.here()):
             face = import_module("nuanalysis.face")
-            found = face.verb(name) if name in QUESTIONS else getattr(face, name)
+            makers = {**dict.fromkeys(QUESTIONS, face.verb), **dict.fromkeys(READINGS, face.reading)}
+            found = makers[name](name) if name in makers else getattr(face, name)
     elif name in _RECORDS:
         found = getattr(import_module("nuanalysis.records"), name)
     else:

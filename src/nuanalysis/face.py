@@ -1,10 +1,11 @@
 """What a notebook imports: nouns in, nouns out; see ``nuanalysis`` itself."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nuanalysis import answers
 from nuanalysis.answers import Answer, question
 from nuanalysis.engine import progress
 from nuanalysis.engine.bench import Bench
@@ -14,6 +15,7 @@ from nuanalysis.library.catalogues import catalogue
 from nuanalysis.library.hypotheses import hypothesis, point
 from nuanalysis.library.samples import Samples
 from nuanalysis.library.templates import template
+from nuanalysis.records import Settings
 
 __all__ = ["Bench", "ask", "catalogue", "hypothesis", "point", "run", "sample", "template", "verb"]
 
@@ -84,6 +86,32 @@ def ask(name: str, events: Any, *first: Any, bench: Bench | None = None, **setti
         return asked.ask(ready if kind.several else ready[0], where)  # type: ignore[arg-type]
 
 
+def reading(name: str) -> Callable[..., Answer]:
+    """The function of a question that needs no events, with its settings as keywords."""
+    kind = answers.reading(name)
+
+    def asking(**settings: Any) -> Answer:
+        return kind.of(**settings).ask()
+
+    head, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("\n")
+    parameters, said = zip(*_settings_of(kind), strict=True)
+    asking.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
+    asking.__name__ = asking.__qualname__ = name
+    asking.__doc__ = "\n".join([head, "", *said, rest]).rstrip() + "\n"
+    return asking
+
+
+def _settings_of(kind: type[Settings]) -> Iterator[tuple[inspect.Parameter, str]]:
+    """Each setting as a keyword, and what is said of it."""
+    for key, field in kind.model_fields.items():
+        default = inspect.Parameter.empty if field.is_required() else field.default
+        extra = field.json_schema_extra
+        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        otherwise = "" if field.is_required() or default is None else f"; default {default!r}"
+        words = f"{key} : {field.description or ''}" + (f", {unit}" if unit else "") + otherwise
+        yield inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default), words
+
+
 def verb(name: str) -> Callable[..., Answer]:
     """The function of a question, with its settings as keywords."""
     kind = question(name)
@@ -95,13 +123,9 @@ def verb(name: str) -> Callable[..., Answer]:
     parameters = [inspect.Parameter("events", anywhere)]
     head, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("\n")
     said = [head, "", "events : a sample, its name, or (for one hypothesis) an answer of fit."]
-    for place, (key, field) in enumerate(kind.model_fields.items()):
-        default = inspect.Parameter.empty if field.is_required() else field.default
-        parameters.append(inspect.Parameter(key, keyword if place else anywhere, default=default))
-        extra = field.json_schema_extra
-        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-        otherwise = "" if field.is_required() or default is None else f"; default {default!r}"
-        said.append(f"{key} : {field.description or ''}" + (f", {unit}" if unit else "") + otherwise)
+    for place, (parameter, words) in enumerate(_settings_of(kind)):
+        parameters.append(parameter if place else parameter.replace(kind=anywhere))
+        said.append(words)
     said += ["bench : where trials run and are kept; without: on this machine's cores, in the user's cache.", rest]
     parameters.append(inspect.Parameter("bench", keyword, default=None))
     asking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -15,9 +15,7 @@ from nuanalysis.interpret import luminosity, luminosity_band
 from nuanalysis.interpret.luminosity import STATED, STATEMENT, STATEMENT_SOURCE
 from nuanalysis.interpret.luminosity_band import Draws, Tables
 from nuanalysis.interpret.spectra import BEST_FITS, ISOTROPIC, Galactic
-from nuanalysis.plot import Drawn, Sidecar, mark
-from nuanalysis.plot.canvas import origin_of
-from nuanalysis.plot.meaning import DesertBand, desert_figure
+from nuanalysis.plot import DesertBand, Drawn, Sidecar, desert_figure, mark, origin_of
 from nuanalysis.records import Record, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import GAS

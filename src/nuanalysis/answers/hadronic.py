@@ -19,8 +19,16 @@ from nuanalysis.interpret import hadronic
 from nuanalysis.interpret.regions import shares
 from nuanalysis.interpret.spectra import GAMMA_RAYS, Galactic, GammaRays
 from nuanalysis.library.templates import open_template
-from nuanalysis.plot import Drawn, Sidecar, mark
-from nuanalysis.plot.meaning import RatioSeries, RegionPanel, RegionSeries, ratio_figure, spectra_figure
+from nuanalysis.plot import (
+    Drawn,
+    RatioSeries,
+    RegionPanel,
+    RegionSeries,
+    Sidecar,
+    mark,
+    ratio_figure,
+    spectra_figure,
+)
 from nuanalysis.records import Record, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import absorption
@@ -144,7 +152,8 @@ class HadronicAnswer(Answer):
         figure = ratio_figure(series, label=f"Hadronic ratio, {self.neutrinos}", origin=origin)
         caption = (
             "Neutrinos at E/2 over half of the gamma rays, E^2 dN/dE each: median and 68 % of "
-            f"{self.draws:,} draws; the errors of the neutrino flux are common to all points. LHAASO masks known "
+            f"{self.draws:,} draws; the errors of the neutrino flux are common to all points; "
+            "energies of the series are moved apart by 4 %. LHAASO masks known "
             "sources, the fit of neutrinos cannot; the others leave resolved sources in. Loss on the way is not "
             f"counted here. Above 1 R is no fraction. Sources: {'; '.join(self.provenance.notes)}."
         )
@@ -157,7 +166,7 @@ class HadronicAnswer(Answer):
         for some in rows.by_region():
             mask = next((one.factor for one in self.masks if one.data == some[0].name), None)
             panels.append(_panel(_Drawing(galactic, template, self.spread, mask), some))
-        label = f"Diffuse gamma rays, and those that go with {self.neutrinos}"
+        label = f"Diffuse gamma rays, and those that go with the neutrinos: {self.neutrinos}"
         figure = spectra_figure(panels, label=label, origin=origin)
         notes = (f"{one.label}: {one.source}, {one.kind}, {one.sources}" + f" ({one.note})" * bool(one.note)
                  for one in GAMMA_RAYS)  # fmt: skip
@@ -165,7 +174,7 @@ class HadronicAnswer(Answer):
             "Points: measured gamma rays, statistical errors. Line and band: gamma rays of the collisions that make "
             f"the fitted neutrinos, E_gamma = 2 E_nu, K = 2, best fit and 68 %; dashed: after the loss on the way "
             f"({absorption.MEDIUM}). Neutrinos: {galactic.source}; map: {self.map}. Gamma rays: {'; '.join(notes)}; "
-            f"triangle or open marker in the LHAASO region: {rows.TRACKS.source}, as gamma rays beside the neutrinos."
+            f"public tracks: {rows.TRACKS.source}, twice their E^2 dN/dE at twice their energy."
         )
         alt = f"Gamma-ray spectra of {len(panels)} regions of the plane. {self.headline()[0]}"
         return Drawn(figure, Sidecar(f"hadronic-spectra{mark(origin)}", alt, caption, origin, "other"))
@@ -183,7 +192,8 @@ class _Drawing:
 
 def _panel(drawing: _Drawing, some: Sequence[GammaRays]) -> RegionPanel:
     first, points = some[0], [one.points() for one in some]
-    ends = min(one.energy.min() for one in points) / 1.5, max(one.energy.max() for one in points) * 1.5
+    beyond = 1.5 if len(points[0]) > 1 else 5.0
+    ends = min(one.energy.min() for one in points) / beyond, max(one.energy.max() for one in points) * beyond
     energy = np.geomspace(*ends, 25)
     expected = hadronic.gamma_rays_beside(
         intensity(drawing.galactic, drawing.template, first, energy * hadronic.NEUTRINO_SHARE)

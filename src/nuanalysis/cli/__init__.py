@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from nuanalysis.cli import _end
-from nuanalysis.cli._questions import doc_of, verb
+from nuanalysis.cli._questions import doc_of, reading_verb, verb
 from nuanalysis.engine import ONE_THREAD
 from nuanalysis.errors import NuanalysisError
 
@@ -54,7 +54,7 @@ def _later() -> None:
 
 def build(arguments: list[str]) -> typer.Typer:
     """The command line with the verb that the arguments name; the others are listed with one line each."""
-    from nuanalysis.answers import QUESTIONS
+    from nuanalysis.answers import QUESTIONS, READINGS
 
     app = typer.Typer(
         name="nuanalysis",
@@ -68,6 +68,8 @@ def build(arguments: list[str]) -> typer.Typer:
     wanted = next((word for word in arguments if not word.startswith("-")), "")
     for name in QUESTIONS:
         app.command(name, help=doc_of(name))(verb(name) if name == wanted else _later)
+    for name in READINGS:
+        app.command(name, help=doc_of(name))(reading_verb(name) if name == wanted else _later)
     for name, (place, said) in VERBS.items():
         module, _, function = place.partition(".")
         found = getattr(import_module(f"nuanalysis.cli.{module}"), function) if name == wanted else _later

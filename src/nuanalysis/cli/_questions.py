@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -16,6 +16,9 @@ from nuanalysis.cli._face import answer, say
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError
 from nuanalysis.records import Settings, made, said_of
+
+if TYPE_CHECKING:
+    from nuanalysis.answers import Answer
 
 _BEGINNINGS = ("template:", "stack:", "point:", "each:")
 
@@ -92,6 +95,11 @@ def _parameters(question: type[Settings], sample: type[Settings], *, several: bo
     seed = typer.Option(1, "--seed", min=0, max=2**63 - 1, help="Seed of the synthetic sample and of the trials.")
     yield _keyword("seed", int, seed)
     yield from (option(name, field) for name, field in EngineSettings.model_fields.items())
+    yield from _ends()
+
+
+def _ends() -> Iterator[inspect.Parameter]:
+    """The options of every question: where its answer goes."""
     yield _keyword("output", Path | None, typer.Option(None, "--output", help="Folder for JSON, table and figures."))
     flag = typer.Option(False, "--json", help="One JSON document on stdout; progress stays on stderr.")
     yield _keyword("json", bool, flag)
@@ -114,6 +122,29 @@ def verb(name: str) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__doc__ = asked.title()
+    return run
+
+
+def reading_verb(name: str) -> Callable[..., None]:
+    """The command of a question that needs no events: its settings are the options."""
+    from nuanalysis.answers import reading
+
+    kind = reading(name)
+
+    def run(**values: Any) -> None:
+        from nuanalysis.store import refuse_folder
+
+        started, output = time.monotonic(), values["output"]
+        asked, *_ = all_or_none(
+            lambda: kind.of(**given(kind, values)),
+            *([partial(refuse_folder, output, "--output")] if output else []),
+        )
+        _told(asked.ask(), started, output, as_json=values["json"])
+
+    parameters = [*(option(key, field) for key, field in kind.model_fields.items()), *_ends()]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__doc__ = kind.title()
     return run
 
 
@@ -158,10 +189,15 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
                 say(f"{one.name}: SYNTHETIC events, signal {one.injected}, seed {one.seed}")
         bench = Bench(cache_root() / "ensembles", executor, progress.here())
         found = asked.ask(ready if kind.several else ready[0], bench)  # type: ignore[arg-type]
+    _told(found, started, output, as_json=values["json"])
+
+
+def _told(found: Answer, started: float, output: Path | None, *, as_json: bool) -> None:
+    """Write the answer where a folder was given, and print it; started : of ``time.monotonic``."""
     files = found.write(output) if output is not None else ()
     document = {**found.to_dict(), "files": [str(path) for path in files], "seconds": time.monotonic() - started}
     text = "\n".join([str(found), *(f"wrote {path}" for path in files)])
-    answer(document, as_json=values["json"], text=text)
+    answer(document, as_json=as_json, text=text)
 
 
 def doc_of(name: str) -> str:

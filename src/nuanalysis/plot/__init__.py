@@ -15,6 +15,17 @@ from nuanalysis.plot._event_scan import ScanView, scan_figure
 from nuanalysis.plot._extended import ExtensionStrip, Ring, extended_figure
 from nuanalysis.plot._layers import Layer, Marker
 from nuanalysis.plot._leak import LeakPanel, leak_figure
+from nuanalysis.plot._meaning import (
+    DesertBand,
+    LatitudeSkies,
+    RatioSeries,
+    RegionPanel,
+    RegionSeries,
+    desert_figure,
+    latitude_figure,
+    ratio_figure,
+    spectra_figure,
+)
 from nuanalysis.plot._open_detector import (
     Passing,
     ScoreClass,

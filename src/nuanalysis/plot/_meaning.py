@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nuanalysis.deferred import matplotlib
 from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, canvas, finished, log_ticks, named, short, single
 from nuanalysis.schema import Floats
 
@@ -81,29 +82,37 @@ def spectra_figure(panels: Sequence[RegionPanel], *, label: str, origin: str) ->
         _panel(axes, panel)
     for axes in every[len(panels) :]:
         axes.set_axis_off()
-    handles, labels = every[0].get_legend_handles_labels()
-    for axes in every[1 : len(panels)]:
-        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
-            if text not in labels:
-                handles.append(handle)
-                labels.append(text)
-    return finished(figure, label, origin, columns=3, handles=handles, labels=labels)
+    lines = dict[str, object]()
+    for axes in every[: len(panels)]:
+        lines |= {str(one.get_label()): one for one in axes.get_lines() if one.get_label() in _LINES}
+    return finished(figure, label, origin, columns=3, handles=list(lines.values()), labels=list(lines))
+
+
+_EXPECTED, _ABSORBED, _OPEN = _LINES = (
+    "with the fitted neutrinos, 68 %", "after loss on the microwaves", "same, outside source masks",
+)  # fmt: skip
 
 
 def _panel(axes: Axes, panel: RegionPanel) -> None:
     line, lost = SERIES[0], SERIES[1]
     axes.fill_between(panel.energy, panel.low, panel.high, color=line.colour, alpha=0.2, linewidth=0)
-    axes.plot(panel.energy, panel.expected, **line.lined, label="with the fitted neutrinos, 68 %")
-    axes.plot(panel.energy, panel.absorbed, **lost.lined, label="after loss on the microwaves")
+    axes.plot(panel.energy, panel.expected, **line.lined, label=_EXPECTED)
+    axes.plot(panel.energy, panel.absorbed, **lost.lined, label=_ABSORBED)
     if len(panel.masked):
-        axes.plot(panel.energy, panel.masked, **SERIES[2].lined, label="same, outside source masks")
+        axes.plot(panel.energy, panel.masked, **SERIES[2].lined, label=_OPEN)
+    points = []
     for k, one in enumerate(panel.measured):
-        axes.errorbar(
+        drawn = axes.errorbar(
             one.energy, one.value, yerr=[np.minimum(one.err_low, 0.95 * one.value), one.err_high], fmt="os^"[k],
             color="black", markerfacecolor="white" if k else "black", markersize=4, linewidth=1.0, label=one.label,
         )  # fmt: skip
+        points.append(drawn)
+    axes.legend(handles=points, loc="lower left", fontsize=SMALL, frameon=False)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(matplotlib.ticker.LogLocator())
+        axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     named(axes, "gamma-ray energy (TeV)", "E² dN/dE\n(TeV cm⁻² s⁻¹ sr⁻¹)")
     axes.xaxis.label.set_size(SMALL)
     axes.yaxis.label.set_size(SMALL)
@@ -121,15 +130,19 @@ class RatioSeries:
     high: Floats
 
 
+_APART = 1.04  # factor in energy between the series of a figure, so that none hides another
+
+
 def ratio_figure(series: Sequence[RatioSeries], *, label: str, origin: str) -> Figure:
     """Neutrinos over what these gamma rays allow, against energy; above 1 it is no fraction."""
     figure, axes = single(4.6)
     axes.axhspan(1.0, 30.0, color="#ececec", linewidth=0)
     axes.axhline(1.0, color="black", linewidth=1.0)
     for k, one in enumerate(series):
+        moved = one.energy * _APART ** (k - len(series) / 2)
         style = SERIES[k % len(SERIES)]
         axes.errorbar(
-            one.energy, one.median, yerr=[one.median - one.low, one.high - one.median], fmt="oDs^vXP"[k % 7],
+            moved, one.median, yerr=[one.median - one.low, one.high - one.median], fmt="oDs^vXP"[k % 7],
             color=style.colour, markeredgecolor="black", markerfacecolor="white" if k % 2 else style.colour,
             markersize=5.5, linewidth=1.2, label=one.label,
         )  # fmt: skip
@@ -141,3 +154,25 @@ def ratio_figure(series: Sequence[RatioSeries], *, label: str, origin: str) -> F
               fontsize=SMALL)  # fmt: skip
     named(axes, "gamma-ray energy (TeV)", "hadronic ratio R")
     return finished(figure, label, origin, columns=2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatitudeSkies:
+    """Medians of |b|: counts (bin,) of scrambled skies in equal bins from 0 to 90 deg, and that of the data in deg."""
+
+    label: str
+    counts: Floats
+    median: float
+
+
+def latitude_figure(rows: Sequence[LatitudeSkies], *, origin: str) -> Figure:
+    """Distribution of the median |b| of scrambled skies, and the data, for each selection."""
+    figure, axes = single(4.2)
+    for style, one in zip(SERIES, rows, strict=False):
+        edges = np.linspace(0.0, 90.0, len(one.counts) + 1)
+        axes.stairs(one.counts / one.counts.sum(), edges, color=style.colour, linestyle=style.line, linewidth=1.6,
+                    label=one.label)  # fmt: skip
+        axes.axvline(one.median, color=style.colour, linestyle=style.line, linewidth=1.6)
+    axes.set_xlim(10.0, 60.0)
+    named(axes, "median |b| (deg)", "part of the skies")
+    return finished(figure, "Distance of energetic alerts from the Galactic plane", origin, columns=1)
