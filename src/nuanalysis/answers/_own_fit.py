@@ -22,7 +22,6 @@ from nuanalysis.store import read_json
 
 ENDING = ".json"
 _REMEDY = "give the JSON of 'nuanalysis fit', 'limit' or 'measure' on a template, with injections"
-_PARTS = {"provenance": Provenance, "tested": Tested, "fitted": Fitted, "flux": Flux}
 
 
 def known_flux(name: str, *, several: str = "") -> str:
@@ -50,14 +49,11 @@ def read_fit(path: Path) -> Galactic:
     """
     document = read_json(path, "the answer", _REMEDY, error=InputError)
     try:
-        found = {key: kind.from_dict(document[key]) for key, kind in _PARTS.items()}
+        whose = Provenance.from_dict(document["provenance"])
+        tested, fitted = Tested.from_dict(document["tested"]), Fitted.from_dict(document["fitted"])
+        flux = Flux.from_dict(document["flux"])
     except (KeyError, TypeError, ValidationError) as error:
         raise InputError(f"{path} holds no flux of a template: {type(error).__name__}; {_REMEDY}") from error
-    whose, tested, fitted, flux = found["provenance"], found["tested"], found["fitted"], found["flux"]
-    assert isinstance(whose, Provenance)
-    assert isinstance(tested, Tested)
-    assert isinstance(fitted, Fitted)
-    assert isinstance(flux, Flux)
     kind, _, template = tested.hypothesis.partition(":")
     if kind != "template" or not flux.best.value > 0 or not isinstance(flux.interval, Interval):
         raise InputError(f"{path} holds no flux of a template above 0 with its interval; {_REMEDY}")

@@ -36,7 +36,7 @@ class Correlate(Reading):
         energetic = alerts["energy"].values >= self.min_energy
         small = energetic & (areas(alerts) < self.most_area)
         rows, skies = list[LatitudeRow](), list[tuple[float, ...]]()
-        for name, kept in ((f"area < {self.most_area:g} deg^2", small), ("no cut on the area", energetic)):
+        for name, kept in ((f"area < {self.most_area:g} deg²", small), ("no cut on the area", energetic)):
             row, medians = _tested(name, alerts, kept, rng, self.trials)
             rows.append(row)
             skies.append(tuple(np.histogram(medians, _BINS, (0.0, 90.0))[0].astype(float).tolist()))

@@ -75,7 +75,7 @@ class Hadronic(Reading):
             provenance=read_from(sources, self.seed, origin=origin),
             flux=self.flux,
             neutrinos=galactic.label,
-            spread=tuple(float(x) for x in np.quantile(strengths, (0.16, 0.84))),
+            spread=(float(np.quantile(strengths, 0.16)), float(np.quantile(strengths, 0.84))),
             map=f"{template.label} ({template.origin}, nside {template.nside})",
             rows_found=tuple(found),
             fits=fits,

@@ -115,8 +115,8 @@ def ratios(points: Points, e2_neutrino: Floats, strengths: Floats, rng: np.rando
     moved = np.maximum(1.0 + normal * np.where(normal < 0, low, high), LEAST)
     scaled = np.maximum(1.0 + common * np.where(common < 0, sys_low, sys_high), LEAST)
     drawn = best * strengths[:, None] / (moved * scaled)
-    quantiles = np.quantile(drawn, (0.5, 0.16, 0.84), axis=0)
-    return Ratios(best, *quantiles, (drawn > 1.0).mean(axis=0))
+    median, lower, upper = np.quantile(drawn, (0.5, 0.16, 0.84), axis=0)
+    return Ratios(best, median, lower, upper, (drawn > 1.0).mean(axis=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def madau_dickinson(z: Floats) -> Floats:
     def law(one: Floats) -> Floats:
         return np.asarray(one**2.7 / (1.0 + (one / 2.9) ** 5.6))
 
-    return law(1.0 + np.asarray(z)) / law(np.array(1.0))
+    return law(np.asarray(1.0 + z, dtype=np.float64)) / law(np.array(1.0))
 
 
 def broken(z: Floats) -> Floats:

@@ -80,7 +80,7 @@ def draw(
     isotropic, gas : how many there are to choose from.    n0 : ends of its range, Mpc^-3.
     """
     return Draws(
-        n0=np.exp(rng.uniform(*np.log(n0), size=n)),
+        n0=np.exp(rng.uniform(np.log(n0[0]), np.log(n0[1]), size=n)),
         evolution=rng.integers(len(EVOLUTIONS), size=n),
         isotropic=rng.integers(isotropic, size=n),
         isotropic_error=rng.standard_normal((2, n)),

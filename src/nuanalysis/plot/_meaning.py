@@ -114,8 +114,8 @@ def _panel(axes: Axes, panel: RegionPanel) -> None:
         axis.set_major_locator(matplotlib.ticker.LogLocator())
         axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     named(axes, "gamma-ray energy (TeV)", "E² dN/dE\n(TeV cm⁻² s⁻¹ sr⁻¹)")
-    axes.xaxis.label.set_size(SMALL)
-    axes.yaxis.label.set_size(SMALL)
+    axes.xaxis.label.set_fontsize(SMALL)
+    axes.yaxis.label.set_fontsize(SMALL)
     axes.set_title(short(panel.title, 44), fontsize=10)
 
 

@@ -39,9 +39,9 @@ def contents(gas: Gas, *, halo_height: float, weighted: bool = True, around: int
 def _surface(part: Part, radius: Floats, height: Floats, above: Floats, around: int) -> Floats:
     """Nuclei per cm^2 of the disk at each radius, both sides of the plane, mean over the angle."""
     if not part.bound:
-        angles, sides, within = np.zeros(1), (2.0,), np.ones(len(radius), dtype=bool)
+        angles, sides, within = np.zeros(1), [2.0], np.ones(len(radius), dtype=bool)
     else:
-        angles, sides, within = _midpoints(2.0 * np.pi, around)[0], (1.0, -1.0), radius < part.bound
+        angles, sides, within = _midpoints(2.0 * np.pi, around)[0], [1.0, -1.0], radius < part.bound
     found = np.zeros(len(radius))
     r, z = radius[within][:, None], height[None, :]
     for angle in angles:
@@ -53,4 +53,4 @@ def _surface(part: Part, radius: Floats, height: Floats, above: Floats, around: 
 
 
 def _midpoints(end: float, n: int) -> tuple[Floats, float]:
-    return (np.arange(n) + 0.5) * (end / n), end / n
+    return np.asarray((np.arange(n) + 0.5) * (end / n), dtype=np.float64), end / n
