@@ -169,7 +169,7 @@ def made_points(value: float, stat: float, sys: float, n: int) -> Points:
 
 
 def test_errors_that_move_points_together_and_apart() -> None:
-    """Systematic errors do not average; statistical ones do."""
+    """Systematic errors do not average over points; statistical ones do."""
     rng, sure = np.random.default_rng(3), np.ones(40_000)
     exact = hadronic.ratios(made_points(2.0, 0.0, 0.0, 2), np.array([3.0, 1.0]), sure, rng)
     assert exact.best == pytest.approx([3.0, 1.0])
@@ -178,6 +178,10 @@ def test_errors_that_move_points_together_and_apart() -> None:
     found = hadronic.ratios(made_points(2.0, 0.2, 0.0, 1), np.array([1.0]), sure, rng)
     assert 0.5 * (found.high - found.low)[0] == pytest.approx(0.1, rel=0.06)
     assert found.above_one[0] == pytest.approx(0.5, abs=0.01)
+    apart = hadronic.ratios(made_points(2.0, 0.2, 0.0, 4), np.ones(4), sure, rng).mean
+    together = hadronic.ratios(made_points(2.0, 0.0, 0.2, 4), np.ones(4), sure, rng).mean
+    assert 0.5 * (apart[2] - apart[1]) == pytest.approx(0.05, rel=0.06)
+    assert 0.5 * (together[2] - together[1]) == pytest.approx(0.1, rel=0.06)
 
 
 def test_the_flux_error_is_common_and_not_a_gaussian() -> None:

@@ -62,6 +62,18 @@ class GammaRow(Record):
     note: str = shown("what is not confirmed", "", hidden=True)
 
 
+class SetRow(Record):
+    """The geometric mean of R over the points of a spectrum; errors of the flux and systematic ones do not average."""
+
+    data: str = shown("gamma rays")
+    points: int = shown("points")
+    median: float = shown("median of the mean R", form=".2f")
+    low: float = shown("lower end of 68 %", form=".2f")
+    high: float = shown("upper end of 68 %", form=".2f")
+    above_one: float = shown("share of the draws with a mean R > 1", form=".2f", short="P(R>1)")
+    inside_masks: float = shown("the same with the map outside the same masks", form=".2f", short="R open")
+
+
 class AnyFit(Record):
     """A power law through a gamma-ray spectrum."""
 
@@ -128,8 +140,8 @@ def mask_of(one: GammaRays, template: Template, is_open: Floats | Unknown) -> Ma
     return MaskRow(data=one.name, open=left, factor=factor)
 
 
-def compared(asked: Asked, strengths: Floats, rng: np.random.Generator) -> list[GammaRow]:
-    """The rows of one spectrum; points where the neutrinos are not known are left out."""
+def compared(asked: Asked, strengths: Floats, rng: np.random.Generator) -> tuple[list[GammaRow], list[SetRow]]:
+    """The rows of one spectrum, and its mean; points where the neutrinos are not known are left out."""
     one, points = asked.gamma, asked.gamma.points()
     found = hadronic.ratios(points, asked.e2_neutrino, strengths, rng)
     through = survival(one, points.energy)
@@ -160,7 +172,10 @@ def compared(asked: Asked, strengths: Floats, rng: np.random.Generator) -> list[
                 note=one.note,
             )
         )
-    return rows
+    median, low, high, above_one = found.mean.tolist()
+    mean = SetRow(data=one.name, points=len(rows), median=median, low=low, high=high, above_one=above_one,
+                  inside_masks=median * asked.mask) if rows else None  # fmt: skip
+    return rows, [] if mean is None else [mean]
 
 
 def fits() -> tuple[AnyFit, ...]:

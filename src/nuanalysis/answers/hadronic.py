@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis.answers import _hadronic_rows as rows
-from nuanalysis.answers._hadronic_rows import AnyFit, GammaRow, MaskRow, Tracks
+from nuanalysis.answers._hadronic_rows import AnyFit, GammaRow, MaskRow, SetRow, Tracks
 from nuanalysis.answers._own_fit import galactic_flux, known_flux
 from nuanalysis.answers._question import Answer
 from nuanalysis.answers._reading import Reading, read_from
@@ -60,12 +60,14 @@ class Hadronic(Reading):
         template, rng = open_template(galactic.template), self.random()
         strengths = galactic.strengths.draws(rng, self.draws)
         is_open = rows.left_open(template, np.radians(self.point_spread))
-        found, masks = list[GammaRow](), list[MaskRow]()
+        found, means, masks = list[GammaRow](), list[SetRow](), list[MaskRow]()
         for one in GAMMA_RAYS:
             mask = rows.mask_of(one, template, is_open)
             masks += [] if mask is None else [mask]
             asked = rows.Asked(one, beside(galactic, template, one), self.yields, 1.0 if mask is None else mask.factor)
-            found += rows.compared(asked, strengths, rng)
+            each, mean = rows.compared(asked, strengths, rng)
+            found += each
+            means += mean
         if not found:
             raise InputError(f"{galactic.label} is known at none of the energies of the gamma rays; give another flux")
         origin = "real" if galactic.origin == "real" else "mixed"
@@ -78,6 +80,7 @@ class Hadronic(Reading):
             spread=(float(np.quantile(strengths, 0.16)), float(np.quantile(strengths, 0.84))),
             map=f"{template.label} ({template.origin}, nside {template.nside})",
             rows_found=tuple(found),
+            means=tuple(means),
             fits=fits,
             inner_over_outer=fits[0].norm / fits[2].norm,
             tracks=rows.tracks(fits[0].index),
@@ -116,6 +119,7 @@ class HadronicAnswer(Answer):
     spread: tuple[float, float] = shown("their 68 % in units of the best fit, common to all R", form=".2f")
     map: str = shown("map of the neutrinos")
     rows_found: tuple[GammaRow, ...] = shown("R = neutrinos at E/2 over half of the gamma rays; R > 1 is no fraction")
+    means: tuple[SetRow, ...] = shown("geometric mean of R over each spectrum")
     fits: tuple[AnyFit, ...] = shown("power laws through LHAASO, dN/dE at 50 TeV in TeV-1 cm-2 s-1 sr-1")
     inner_over_outer: float = shown("inner over outer at 50 TeV", form=".2f")
     tracks: Tracks = shown("public tracks in the LHAASO region")

@@ -90,6 +90,8 @@ class Ratios:
     """R at every point of a spectrum, (point,) each.
 
     best : with best fits.    median, low, high : of the draws, 68 %.    above_one : share of draws with R > 1.
+    mean : (4,) median, low, high and share above one of the geometric mean over all points: there independent errors
+        average and common ones do not.
     """
 
     best: Floats
@@ -97,6 +99,7 @@ class Ratios:
     low: Floats
     high: Floats
     above_one: Floats
+    mean: Floats
 
 
 def ratios(points: Points, e2_neutrino: Floats, strengths: Floats, rng: np.random.Generator) -> Ratios:
@@ -115,8 +118,14 @@ def ratios(points: Points, e2_neutrino: Floats, strengths: Floats, rng: np.rando
     moved = np.maximum(1.0 + normal * np.where(normal < 0, low, high), LEAST)
     scaled = np.maximum(1.0 + common * np.where(common < 0, sys_low, sys_high), LEAST)
     drawn = best * strengths[:, None] / (moved * scaled)
-    median, lower, upper = np.quantile(drawn, (0.5, 0.16, 0.84), axis=0)
-    return Ratios(best, median, lower, upper, (drawn > 1.0).mean(axis=0))
+    with np.errstate(divide="ignore"):  # a strength of 0 is a ratio of 0
+        mean = (
+            np.exp(np.log(drawn[:, np.isfinite(best)]).mean(axis=1)) if np.isfinite(best).any() else np.full(n, np.nan)
+        )
+    each, whole = (
+        np.stack([*np.quantile(x, (0.5, 0.16, 0.84), axis=0), (x > 1.0).mean(axis=0)]) for x in (drawn, mean)
+    )
+    return Ratios(best, *each, whole)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,9 @@ class Evolution:
 def madau_dickinson(z: Floats) -> Floats:
     """Star formation, (1 + z)^2.7 / (1 + ((1 + z) / 2.9)^5.6), 1 at z = 0; Madau & Dickinson (2014), eq. 15."""
 
-    def law(one: Floats) -> Floats:
-        return np.asarray(one**2.7 / (1.0 + (one / 2.9) ** 5.6))
-
-    return law(np.asarray(1.0 + z, dtype=np.float64)) / law(np.array(1.0))
+    today = 1.0 / (1.0 + 2.9**-5.6)
+    one = 1.0 + z
+    return np.asarray(one**2.7 / (1.0 + (one / 2.9) ** 5.6) / today)
 
 
 def broken(z: Floats) -> Floats:
