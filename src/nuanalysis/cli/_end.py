@@ -88,7 +88,9 @@ def terminable() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Clean(logging.Formatter):
+class Clean(logging.Formatter):
+    """Lines of a log, fit for a terminal."""
+
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
 
@@ -104,4 +106,4 @@ def clean_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = _warning
     if logging.lastResort is not None:
-        logging.lastResort.setFormatter(_Clean())
+        logging.lastResort.setFormatter(Clean())

@@ -16,6 +16,8 @@ VERBS = {
     "scan": "_realtime_scan.scan",
     "followup": "_realtime_followup.followup",
     "counterparts": "_realtime_followup.counterparts",
+    "serve": "_realtime_serve.serve",
+    "token": "_realtime_serve.token",
 }
 #: Verbs of ``nuanalysis realtime notice``.
 NOTICE_VERBS = {
