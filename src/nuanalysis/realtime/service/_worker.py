@@ -25,7 +25,6 @@ from nuanalysis.store import locked, sweep
 
 SIGN_S = 2.0  # between two signs of life
 LOCK_S = 30.0  # how long a worker before this one may take to die
-NICE = 5  # the service answers while workers compute
 ORPHANED = 3
 
 
@@ -115,8 +114,6 @@ def main() -> int:
         return ORPHANED
     if os.getppid() != order["service"]:
         return ORPHANED  # the service ended before the kernel knew of our wish
-    with suppress(OSError):
-        os.nice(NICE)
     wishes = _Wishes(order["workers"])
     for task in (line.signs, wishes.listen):
         threading.Thread(target=task, daemon=True).start()

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from nuanalysis.errors import did_you_mean
 from nuanalysis.records import in_short
@@ -14,7 +24,18 @@ from nuanalysis.records import in_short
 MOST_PULSES = 100_000  # of one event; a body of 4 MiB holds about as many
 REALTIME = 100  # priorities from here on jump the queue, and need the scope of that name
 
-Scalar = bool | int | float | Annotated[str, Field(max_length=200)]
+
+def _scalar(value: object) -> bool | int | float | str:
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53):
+        return value
+    if (isinstance(value, float) and math.isfinite(value)) or (isinstance(value, str) and len(value) <= 200):
+        return value
+    raise ValueError("expected true, false, a finite number, or a text of at most 200 letters")
+
+
+Scalar = Annotated[
+    bool | int | float | str, PlainValidator(_scalar), WithJsonSchema({"type": ["boolean", "number", "string"]})
+]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -65,10 +86,19 @@ class StoredEvent(_Asked):
     collection: Word = Field(description="name under which the events are kept, such as open-detector")
 
 
+def _way(event: object) -> str:
+    """Which of the two ways to give an event is meant: one with pulses, or one that is kept."""
+    keys = event if isinstance(event, dict) else getattr(type(event), "model_fields", {})
+    return "kept" if "collection" in keys else "pulses"
+
+
+Event = Annotated[Annotated[PulseEvent, Tag("pulses")] | Annotated[StoredEvent, Tag("kept")], Discriminator(_way)]
+
+
 class ScanRequest(_Asked):
     """One sky scan.  Equal requests give equal bytes, whatever ran them."""
 
-    event: PulseEvent | StoredEvent = Field(description="the event with its pulses, or where it is kept")
+    event: Event = Field(description="the event with its pulses, or where it is kept")
     real_or_simulated: Literal["real", "simulated"] = Field(description="what the event is; said on every result")
     algorithm: Word = Field("adaptive", description="how the sky is scanned")
     max_order: int = Field(6, ge=2, le=10, description="finest HEALPix order")
@@ -98,45 +128,19 @@ class Fault(BaseModel):
 
 
 _KEYS = {key for model in (ScanRequest, Stop, PulseEvent, StoredEvent) for key in model.model_fields}
-_BRANCHES = {"PulseEvent", "StoredEvent", "bool", "int", "float", "str", "constrained-str"}
 
 
 def faults_of(errors: list[dict[str, Any]]) -> tuple[Fault, ...]:
     """What pydantic found, one a line: where, what was expected, what was found.  Equal lines once."""
-    stored = _meant_as_stored(errors)
-    return tuple(dict.fromkeys(_fault(error) for error in errors if stored is None or _of_branch(error, stored)))
-
-
-def _of_branch(error: dict[str, Any], branch: str) -> bool:
-    where = tuple(error["loc"])
-    named = [str(part) for part in where if str(part) in ("PulseEvent", "StoredEvent")]
-    return not named or named[0] == branch
-
-
-def _meant_as_stored(errors: list[dict[str, Any]]) -> str | None:
-    """Of the two ways to give an event, the one that was meant: that with fewer faults; None where neither is named."""
-    count = {
-        branch: sum(branch in map(str, error["loc"]) for error in errors) for branch in ("PulseEvent", "StoredEvent")
-    }
-    return min(count, key=lambda branch: count[branch]) if all(count.values()) else None
+    return tuple(dict.fromkeys(map(_fault, errors)))
 
 
 def _fault(error: dict[str, Any]) -> Fault:
-    where = [str(part) for part in error["loc"] if str(part) not in _BRANCHES]
-    if where[:1] in (["body"], ["query"], ["header"], ["path"]):
-        where = where[1:] if where[0] != "body" else ["#", *where[1:]]
-    else:
-        where = ["#", *where]
-    pointer = "/".join(part.replace("~", "~0").replace("/", "~1")[:80] for part in where) or "#"
+    place, *where = [str(part) for part in error["loc"] if part not in ("pulses", "kept")] or ["body"]
+    pointer = "/".join(part.replace("~", "~0").replace("/", "~1")[:80] for part in where)
+    if place == "body":
+        pointer = f"#/{pointer}" if where else "#"
     if error["type"] == "extra_forbidden":
         return Fault(pointer=pointer, detail=f"unknown key.{did_you_mean(where[-1], _KEYS)}"[:400])
     found = "" if error["type"] == "missing" else f"; found {in_short(error.get('input'))}"
     return Fault(pointer=pointer, detail=f"{error['msg']}{found}"[:400])
-
-
-def read_request(document: Any) -> ScanRequest | tuple[Fault, ...]:
-    """The request of a JSON document, or all that is wrong with it."""
-    try:
-        return ScanRequest.model_validate(document)
-    except ValidationError as error:
-        return faults_of([dict(one) for one in error.errors()])
