@@ -99,8 +99,10 @@ class Running:
                 self.address = line.split()[-1].rstrip("/")
                 break
         else:
+            self.process.stderr.close()
             raise AssertionError("".join(self.log))
-        threading.Thread(target=self.log.extend, args=(self.process.stderr,), daemon=True).start()
+        self.reader = threading.Thread(target=self.log.extend, args=(self.process.stderr,), daemon=True)
+        self.reader.start()
         self.http = httpx.Client(base_url=self.address, timeout=30.0)
         self.wait(lambda: self._ready(), 30.0)
 
@@ -122,7 +124,7 @@ class Running:
         while not true():
             if time.monotonic() > end or self.process.poll() is not None:
                 raise AssertionError(f"not within {seconds:g} s:\n" + "".join(self.log[-40:]))
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def until(self, scan: str, *states: str, seconds: float = 60.0) -> dict[str, Any]:
         self.wait(lambda: self.status(scan)["state"] in states, seconds)
@@ -142,9 +144,13 @@ class Running:
         return found
 
     def kill(self, number: int = signal.SIGKILL) -> int:
+        assert self.process.stderr is not None
         self.http.close()
         self.process.send_signal(number)
-        return self.process.wait(30.0)
+        code = self.process.wait(30.0)
+        self.reader.join(10.0)  # at the end of the pipe, which a worker may hold a little longer
+        self.process.stderr.close()
+        return code
 
 
 @contextmanager

@@ -460,7 +460,8 @@ def alert(name, revision, **more):
 
 
 class Archive:
-    kept = {"IC170922A": [alert("IC170922A", 0), alert("IC170922A", 1)], "IC190730A": [alert("IC190730A", 0)]}
+    def __init__(self):
+        self.kept = {"IC170922A": [alert("IC170922A", 0), alert("IC170922A", 1)], "IC190730A": [alert("IC190730A", 0)]}
 
     def names(self):
         return list(self.kept)

@@ -30,7 +30,10 @@ Integers = NDArray[np.int64]
 
 
 class AnalyticScan:
-    """TS = (separation / width)^2.  Classifiers ``round_s`` (wall time of a round, s) and ``width_deg`` set it."""
+    """TS = (separation / width)^2.
+
+    Set by classifiers: ``width_deg``; ``round_s``, the wall time of a round, s; ``busy``, whether it is spent computing.
+    """
 
     def faults(self, request: ScanRequest) -> Sequence[str]:
         """An event that is said to be real, an algorithm of another name, settings out of range."""
@@ -70,13 +73,16 @@ def _within(value: object, low: float, high: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
-def _wait(seconds: float, control: Control) -> bool:
+def _wait(seconds: float, control: Control, *, busy: bool) -> bool:
     """Pass the time that a round would take, shorter with more workers; whether nobody wanted to stop."""
     passed = 0.0
     while passed < seconds:
         if control.stop():
             return False
-        time.sleep(_TICK_S)
+        end = time.monotonic() + _TICK_S
+        while busy and time.monotonic() < end:
+            np.linalg.norm(np.arange(3000.0))
+        time.sleep(max(0.0, end - time.monotonic()))
         passed += _TICK_S * max(1, control.workers())
     return True
 
@@ -134,7 +140,8 @@ def _round(request: ScanRequest, kept: Path, order: Integers, ipix: Integers, co
     if kept.exists():
         return np.asarray(np.load(kept, allow_pickle=False))
     ts = _ts(request, order, ipix)
-    if _wait(float(request.classifiers.get("round_s", 0.0)), control):
+    busy = bool(request.classifiers.get("busy", False))
+    if _wait(float(request.classifiers.get("round_s", 0.0)), control, busy=busy):
         file = io.BytesIO()
         np.save(file, ts, allow_pickle=False)
         atomic_write(kept, file.getvalue())
