@@ -16,7 +16,8 @@ from typing import Any
 
 import httpx
 
-from nuanalysis.realtime.service import Limits
+from nuanalysis.errors import EnvironmentFault
+from nuanalysis.realtime.service import Found, Limits, ScanRequest
 from nuanalysis.realtime.service._app import make_app
 from nuanalysis.realtime.service._service import Service
 
@@ -80,6 +81,21 @@ class Api:
         self.service.close()
 
 
+class Deadly:
+    """A runner whose process dies, or whose disk is full, or that has a fault, as a classifier says."""
+
+    def faults(self, request: ScanRequest) -> list[str]:
+        return []
+
+    def run(self, request: ScanRequest, folder: Path, report: Any, control: Any) -> Found:
+        if request.classifiers.get("end") == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if request.classifiers.get("end") == "disk":
+            raise EnvironmentFault("no space left on device")
+        print("what a runner prints is not for the service")
+        raise ZeroDivisionError("a fault of the runner")
+
+
 class Running:
     """A service in a process group of its own."""
 
@@ -90,7 +106,10 @@ class Running:
 
     def start(self) -> None:
         command = [sys.executable, "-u", "-m", "nuanalysis", "realtime", "serve", "--folder", str(self.folder)]
-        self.process = subprocess.Popen([*command, *self.options], stderr=subprocess.PIPE, text=True)
+        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])  # runners of tests
+        self.process = subprocess.Popen(
+            [*command, *self.options], stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+        )
         assert self.process.stderr is not None
         self.log: list[str] = []
         for line in self.process.stderr:
@@ -131,7 +150,7 @@ class Running:
         return self.status(scan)
 
     def workers(self) -> list[int]:
-        """Process ids of the workers of this service."""
+        """Process ids of its workers that have a scan; one more waits for an order."""
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             try:
@@ -139,7 +158,7 @@ class Running:
                 words = (path / "cmdline").read_bytes()
             except (OSError, ValueError, IndexError):
                 continue
-            if parent == self.process.pid and b"_worker" in words:
+            if parent == self.process.pid and b"_worker" in words and "worker.lock" in open_files(path):
                 found.append(int(path.name))
         return found
 
@@ -151,6 +170,14 @@ class Running:
         self.reader.join(10.0)  # at the end of the pipe, which a worker may hold a little longer
         self.process.stderr.close()
         return code
+
+
+def open_files(process: Path) -> str:
+    """The names of the files that a process has open; of its folder in /proc."""
+    try:
+        return " ".join(str(path.readlink()) for path in (process / "fd").iterdir())
+    except OSError:
+        return ""
 
 
 @contextmanager

@@ -21,7 +21,10 @@ from small_service import alive, asked, running
 from nuanalysis.realtime.service import ScanRequest
 from nuanalysis.realtime.service.analytic import AnalyticScan
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
 FILES = ("map.fits", "contours.json", "leaves.ecsv", "leaves.json")
 
 
@@ -156,3 +159,16 @@ def test_a_running_service_under_wishes_hanging_clients_and_load(tmp_path):
         assert other.returncode == 5
         assert "another service" in other.stderr
         assert Path(folder / "scans.sqlite").exists()
+
+
+def test_a_scan_that_cannot_be_done_fails_and_says_why(tmp_path):
+    with running(tmp_path / "service", "--scans", "3", "--runner", "small_service:Deadly") as service:
+        ends = {"dies": "5 workers in a row", "disk": "no space left", "breaks": "ZeroDivisionError: a fault"}
+        scans = {end: service.post(asked(1, classifiers={"end": end}), end).json()["id"] for end in ends}
+        for end, cause in ends.items():
+            status = service.until(scans[end], "failed", "done")
+            assert status["state"] == "failed"
+            assert cause in status["cause"]
+        assert service.status(scans["dies"])["attempt"] == 5
+        assert service.status(scans["disk"])["attempt"] == 1
+        assert "not for the service" in (tmp_path / "service" / "scans" / scans["breaks"] / "worker.log").read_text()

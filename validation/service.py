@@ -6,8 +6,9 @@
 ``kills``: 25 times SIGKILL to the service and 25 times to a worker, at drawn moments, while clients submit scans and
 repeat what was not answered.  Then every key that a client used must be one scan, done once, with the bytes of a scan
 that nobody killed.  A line of the table is a kill: what the scans did, and how long until each that lost its worker was
-worked on again (or was waiting behind others, which the queue then shows).  Exit status 1 where a scan was lost, doubled,
-different or left for more than 90 s.
+worked on again (or was waiting behind others, which the queue then shows).  A worker is killed when the scan that was
+hit before has done a round since: five in a row without one are a failure of the scan, by design.  Exit status 1 where
+a scan was lost, doubled, different or left for more than 90 s.
 
 ``times``: from the request to the first partial and to the final result, for rounds of 2 s that compute; the times of
 GET status while two scans compute; a hundred identical requests at once.
@@ -30,7 +31,7 @@ from pathlib import Path
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from small_service import Running, asked, running
+from small_service import Running, asked, open_files, running
 
 from nuanalysis.realtime.service import ScanRequest
 from nuanalysis.realtime.service.analytic import AnalyticScan
@@ -87,6 +88,15 @@ def worked_on_again(service: Running, hit: dict[str, tuple[str, int]], since: fl
         time.sleep(0.05)
 
 
+def goes_on(service: Running, scan: str) -> None:
+    """Wait until the scan has done one round more, or ended."""
+    before = service.status(scan)["progress"]["round"]
+    now = service.status(scan)
+    while not now["is_final"] and now["progress"]["round"] <= before:
+        time.sleep(0.1)
+        now = service.status(scan)
+
+
 def submit(service: Running, event: int) -> str | None:
     """Id of the scan; None where the answer was lost with the service."""
     try:
@@ -137,7 +147,7 @@ def kills(seed: int) -> tuple[list[Kill], list[str]]:
                 continue
             attempts = {scan: at for scan, at in before.items() if at[0] in LEFT}
             victim = rng.choice(workers)
-            words = open_folder(victim)
+            words = open_files(Path(f"/proc/{victim}"))
             hit = {scan: at for scan, at in attempts.items() if scan in words} if words else {}
             killed = time.monotonic()
             try:
@@ -148,6 +158,8 @@ def kills(seed: int) -> tuple[list[Kill], list[str]]:
             table.append(Kill("worker", number, next(iter(hit.values()), ("beginning",))[0], len(hit), after))
             print(table[-1], flush=True)
             number += 1
+            for scan in hit:
+                goes_on(service, scan)
         end = time.monotonic() + 600.0
         while any(state not in ("done", "failed", "cancelled") for state, _ in states(service).values()):
             if time.monotonic() > end:
@@ -162,7 +174,7 @@ def kills(seed: int) -> tuple[list[Kill], list[str]]:
             steps = service.http.get(f"/v1/scans/{scan}").json()["steps"]
             ends = [step["state"] for step in steps if step["state"] in ("done", "failed", "cancelled")]
             if ends != ["done"]:
-                wrong.append(f"scan {scan} ended as {ends}")
+                wrong.append(f"scan {scan} ended as {ends}: {steps[-1]['cause']}")
                 continue
             files = {name: service.http.get(f"/v1/scans/{scan}/result/{name}").content for name in FILES}
             if files != twin(event):
@@ -170,14 +182,6 @@ def kills(seed: int) -> tuple[list[Kill], list[str]]:
         print(f"{len(keys)} scans, {sum(at for _, at in found.values())} attempts")
     wrong += [f"{kill} left a scan for too long" for kill in table if kill.again_s > LONGEST_S]
     return table, wrong
-
-
-def open_folder(process: int) -> str:
-    """The names of the files that a process has open."""
-    try:
-        return " ".join(os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir())
-    except OSError:
-        return ""
 
 
 def times() -> None:
@@ -242,7 +246,8 @@ def main() -> int:
     for kind in ("service", "worker"):
         again = sorted(kill.again_s for kill in table if kill.kind == kind)
         print(
-            f"{kind}: {len(again)} kills, worked on again after {again[len(again) // 2]:.1f} s, at most {again[-1]:.1f} s"
+            f"{kind}: {len(again)} kills, worked on again after {again[len(again) // 2]:.1f} s, "
+            f"at most {again[-1]:.1f} s"
         )
     print("\n".join(wrong) or "no scan lost, doubled, stuck or different")
     return int(bool(wrong))

@@ -20,7 +20,7 @@ GROUPS = {
     "data": "Public data releases: list, fetch, verify, import.",
     "detector": "Open detector, a parametric simulation: simulate, train, reconstruct, select.",
     "notebooks": "Notebooks: list, parameters, run one, strict check without running.",
-    "realtime": "Alerts of single events: replay, watch, scan, follow up, find counterparts, serve; all on public data.",
+    "realtime": "Alerts of single events: replay, check, scan, follow up, find counterparts, serve, watch.",
     "release": "Build, check and describe data releases.",
     "templates": "Templates of diffuse emission: list, show, build, check, compare.",
 }

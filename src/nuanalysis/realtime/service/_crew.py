@@ -6,8 +6,6 @@ import json
 import logging
 import os
 import selectors
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from typing import Any
 
 from nuanalysis.realtime.service._book import Book, DiskFull, Progressed, Row
 from nuanalysis.realtime.service._limits import Limits
+from nuanalysis.realtime.service._nursery import Nursery, Worker, end
 
 LOG = logging.getLogger("nuanalysis.realtime")
 TICK_S = 0.2  # how soon a wish is passed on
@@ -52,10 +51,14 @@ class Crew:
     """Works on scans.  ``work`` is what the queue calls, in a thread for each job."""
 
     def __init__(self, book: Book, folder: Path, runner: str, limits: Limits, counted: Callable[[str], None]) -> None:
-        self._book, self._folder, self._runner, self._limits, self._counted = book, folder, runner, limits, counted
+        self._book, self._folder, self._limits, self._counted = book, folder, limits, counted
+        self._nursery = Nursery(runner)
         self._wishes: dict[str, Wishes] = {}
         self._closing = threading.Event()
-        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Have a worker ready."""
+        self._nursery.open()
 
     def owns(self, scan: str) -> bool:
         """Whether a thread of this service watches over the scan."""
@@ -69,9 +72,10 @@ class Crew:
     def close(self) -> None:
         """Stop every worker; the scans go back to the queue."""
         self._closing.set()
-        end = time.monotonic() + GRACE_S
-        while self._wishes and time.monotonic() < end:
+        latest = time.monotonic() + GRACE_S
+        while self._wishes and time.monotonic() < latest:
             time.sleep(0.02)
+        self._nursery.close()
 
     def work(self, job: str) -> None:
         """Work on the scan of a job until it is final; what waits no longer is left alone."""
@@ -100,45 +104,35 @@ class Crew:
         """One worker from beginning to end; the next attempt, or None where there is none."""
         began = time.monotonic()
         try:
-            end = self._watch(row)
+            found = self._watch(row)
         except OSError as error:
-            end = Lost(f"no worker could be started: {error}")
-        LOG.info("scan %s attempt %d: %s after %.1f s", row.id, row.attempt, end, time.monotonic() - began)
-        if isinstance(end, Ended):
+            found = Lost(f"no worker could be started: {error}")
+        LOG.info("scan %s attempt %d: %s after %.1f s", row.id, row.attempt, found, time.monotonic() - began)
+        if isinstance(found, Ended):
             return None
         self._counted("workers_lost")
         now = self._book.get(row.id)
         losses = (now or row).losses + 1
         if losses >= LOSSES:
-            cause = f"{end.cause}; {losses} workers in a row were lost without a round between"
+            cause = f"{found.cause}; {losses} workers in a row were lost without a round between"
             self._book.ends(row.id, row.attempt, "failed", cause)
             return None
-        return self._book.again(row.id, row.attempt, self._limits.lease_s, end.cause, losses=losses)
+        return self._book.again(row.id, row.attempt, self._limits.lease_s, found.cause, losses=losses)
 
     def _watch(self, row: Row) -> Lost | Ended:
-        place = self._folder / row.id
-        place.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "nuanalysis.realtime.service._worker"]
-        with (place / "worker.log").open("wb") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
-            )
-        with _ending(process):
-            order = {
-                "runner": self._runner,
-                "request": row.request,
-                "folder": str(place),
-                "workers": row.workers,
-                "service": os.getpid(),
-            }
-            _tell(process, **order)
-            return _Watch(self, row, process).until_the_end()
+        worker = self._nursery.take()
+        try:
+            order = {"request": row.request, "folder": str(self._folder / row.id), "workers": row.workers}
+            _tell(worker, **order, service=os.getpid())
+            return _Watch(self, row, worker).until_the_end()
+        finally:
+            end(worker)
 
 
 class _Watch:
     """One worker being watched."""
 
-    def __init__(self, crew: Crew, row: Row, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, crew: Crew, row: Row, process: Worker) -> None:
         self._crew, self._row, self._process = crew, row, process
         self._book, self._limits = crew._book, crew._limits
         self._heard = self._began = time.monotonic()
@@ -160,10 +154,10 @@ class _Watch:
                         return Lost(f"its worker ended with code {self._process.wait()} and without a result")
                     *lines, rest = (rest + (data or b"")).split(b"\n")
                     for line in lines:
-                        if (end := self._heard_of(json.loads(line))) is not None:
-                            return end
-                if (end := self._looked()) is not None:
-                    return end
+                        if (ended := self._heard_of(json.loads(line))) is not None:
+                            return ended
+                if (found := self._looked()) is not None:
+                    return found
 
     def _heard_of(self, said: dict[str, Any]) -> Ended | None:
         """Write down what the worker said; an end where it was the last word."""
@@ -217,24 +211,9 @@ class _Watch:
         _tell(self._process, stop=wishes.stop, workers=wishes.workers)
 
 
-def _tell(process: subprocess.Popen[bytes], **words: Any) -> None:
+def _tell(process: Worker, **words: Any) -> None:
     """A line to the worker; whether it lives is seen elsewhere."""
     assert process.stdin is not None
     with suppress(OSError):
         process.stdin.write(json.dumps(words).encode() + b"\n")
         process.stdin.flush()
-
-
-@contextmanager
-def _ending(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Kill the worker at the end, whatever it does, and wait for it."""
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()

@@ -54,6 +54,7 @@ class Service:
     def open(self) -> None:
         """Take up what an earlier service left, and begin."""
         self.book.abandoned(ENDED)
+        self.crew.open()
         self.queue.open(self.crew.work)
         self.reaper.start()
         self.ready = True

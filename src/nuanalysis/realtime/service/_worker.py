@@ -1,7 +1,7 @@
-"""The process that works on one scan: ``python -m nuanalysis.realtime.service._worker``.
+"""The process that works on one scan: ``python -m nuanalysis.realtime.service._worker RUNNER``.
 
-It reads its order from stdin, says on stdout how far it is, a line of JSON each, and ends at once when the service has:
-its stdin closes, and on Linux the kernel kills it.  A lock on the folder keeps a second worker out.
+It imports the runner, reads its order from stdin, says on stdout how far it is, a line of JSON each, and ends at once
+when the service has: its stdin closes, and on Linux the kernel kills it.  A lock on the folder keeps a second one out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nuanalysis.errors import NuanalysisError
 from nuanalysis.realtime.service._book import Progressed
 from nuanalysis.realtime.service._results import write_result
 from nuanalysis.realtime.service.requests import ScanRequest
-from nuanalysis.realtime.service.runner import Found, find_runner
+from nuanalysis.realtime.service.runner import Found, ScanRunner, find_runner
 from nuanalysis.store import locked, sweep
 
 SIGN_S = 2.0  # between two signs of life
@@ -84,8 +84,12 @@ def _die_with_the_service() -> None:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _work(line: _Line, order: dict[str, Any], wishes: _Wishes) -> None:
+def _work(line: _Line, runner: ScanRunner, order: dict[str, Any], wishes: _Wishes) -> None:
     folder, request = Path(order["folder"]), ScanRequest.model_validate_json(order["request"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "worker.log").open("wb") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
 
     def report(found: Found) -> None:
         result = write_result(folder, request, found, final=False)
@@ -93,7 +97,6 @@ def _work(line: _Line, order: dict[str, Any], wishes: _Wishes) -> None:
 
     with locked(folder / "worker", LOCK_S):
         sweep(folder)
-        runner = find_runner(order["runner"])
         line.say(runs=True)
         found = runner.run(request, folder, report, wishes)
         stopped = wishes.stop()
@@ -108,7 +111,7 @@ def _columns(found: Found, result: str) -> dict[str, int | str | None]:
 def main() -> int:
     """Work on the scan of the first line of stdin; 0 where its end was told."""
     _die_with_the_service()
-    line = _Line()
+    line, runner = _Line(), find_runner(sys.argv[1])
     order = json.loads(sys.stdin.buffer.readline() or b"null")
     if order is None:
         return ORPHANED
@@ -118,7 +121,7 @@ def main() -> int:
     for task in (line.signs, wishes.listen):
         threading.Thread(target=task, daemon=True).start()
     try:
-        _work(line, order, wishes)
+        _work(line, runner, order, wishes)
     except NuanalysisError as error:
         line.say(failed=f"{type(error).__name__}: {error}"[:2000])
     except MemoryError:

@@ -32,7 +32,7 @@ Integers = NDArray[np.int64]
 class AnalyticScan:
     """TS = (separation / width)^2.
 
-    Set by classifiers: ``width_deg``; ``round_s``, the wall time of a round, s; ``busy``, whether it is spent computing.
+    Classifiers set it: ``width_deg``; ``round_s``, the time of a round, s; ``busy``, whether it computes meanwhile.
     """
 
     def faults(self, request: ScanRequest) -> Sequence[str]:

@@ -197,7 +197,7 @@ async function card(status) {
 let chosen = null;
 function table(rows, pick) {
   if (!rows.length) return element("p", { class: "soft" }, "none");
-  const head = ["event", "", "state", "priority", "since", "words"];
+  const head = ["event", "data", "state", "priority", "since", "words"];
   const body = rows.map(([status, manifest]) => element("tr", {},
     element("td", {}, pick && status.has_result ? element("button", { type: "button", onclick: () => { chosen = status.id; refresh(); } }, event(manifest)) : event(manifest)),
     element("td", {}, badge(manifest.request.real_or_simulated)), element("td", {}, status.state),
