@@ -15,7 +15,7 @@ from nuanalysis.learn._maximise import Problem, Search, Top, maximise
 from nuanalysis.learn._observed import EventPulses, Observed, Trust, first_places, observe, start_time
 from nuanalysis.schema import Bools, Floats
 
-_NSIDE = 4
+_NSIDE = 2  # 192 directions instead of 48 cost a third of the time and end as high
 _APART = np.cos(np.radians(30.0))  # of the directions from which a search starts again
 _PLACES = 4  # from which short searches begin
 _UP = np.array([0.0, 0.0, 1.0])
@@ -56,7 +56,7 @@ def reconstruct(
     """The best cascade for one event.
 
     start : of a network, say; without one the centre of charge is taken.  excluded (module,) : left out.
-    First with all light in one place; then 192 directions are tried at the vertex that was found, and the best two that
+    First with all light in one place; then 48 directions are tried at the vertex that was found, and the best two that
     are apart are followed; the last search has the light along the axis.  Raises InputError without light.
     """
     begin = start or first_start(detector, seen, light, excluded=excluded, trust=trust)
@@ -119,7 +119,7 @@ def _best_along(point: Problem, place: Floats, time: float) -> list[tuple[float,
     """The two best of 6 directions at a place, with their ln L."""
     energy = _energy(point.observed, place, point.light, _UP)
     tried = [cascade(place, time, energy, along) for along in directions(1)[::2]]
-    height = [(point.value(at).log_likelihood, at) for at in tried]
+    height = [(point.height(at), at) for at in tried]
     return sorted(height, key=lambda one: -one[0])[:2]
 
 
@@ -134,10 +134,10 @@ def turned(at: Cascade, direction: Floats) -> Cascade:
 
 
 def other_directions(point: Problem, at: Cascade) -> list[Cascade]:
-    """Two cascades at the same place along the best of 192 directions, 30 deg apart and away from ``at``'s own."""
+    """Two cascades at the same place along the best of 48 directions, 30 deg apart and away from ``at``'s own."""
     fewer = Problem(thinned(point.observed), point.light, point.profile)
     tried = directions(_NSIDE)
-    height = np.array([fewer.value(turned(at, along)).log_likelihood for along in tried])
+    height = np.array([fewer.height(turned(at, along)) for along in tried])
     found: list[Floats] = [at.direction]
     for along in tried[np.argsort(-height)]:
         if all(along @ one < _APART for one in found):

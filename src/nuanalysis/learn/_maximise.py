@@ -12,7 +12,7 @@ import numpy as np
 
 from nuanalysis.learn._cascades import Cascade, Profile, moved
 from nuanalysis.learn._light_models import LightModel
-from nuanalysis.learn._likelihood import Value, fisher, log_likelihood
+from nuanalysis.learn._likelihood import Value, fisher, height, log_likelihood
 from nuanalysis.learn._observed import Observed
 from nuanalysis.schema import Floats
 
@@ -63,6 +63,10 @@ class Problem:
     def value(self, at: Cascade) -> Value:
         """ln L and its slope."""
         return log_likelihood(self.observed, at, self.light, self.profile)
+
+    def height(self, at: Cascade) -> float:
+        """ln L."""
+        return height(self.observed, at, self.light, self.profile)
 
     def information(self, at: Cascade) -> Floats:
         """Fisher information, (7, 7)."""
