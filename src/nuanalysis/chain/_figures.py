@@ -49,6 +49,15 @@ def event_figure(seen: Seen, judged: Judgement, medium: Medium, folder: Path) ->
     return kept(plot.event_display(view, label=f"{LABEL}: a cascade", origin=ORIGIN), folder, "event", words)
 
 
+def angle_figure(curves: tuple[plot.AngleCurve, ...], folder: Path) -> Path:
+    """Median angles of contained cascades against energy, beside those of the published release."""
+    figure = plot.angle_figure(
+        curves, cascades_2023.released_opening_angle(), label=f"{LABEL}: median angle", origin=ORIGIN
+    )
+    words = "Median angle to the true direction against the energy of the neutrino, vertex among the strings, beside "
+    return kept(figure, folder, "angle", f"{words}the published one.")
+
+
 def selection_figures(
     flow: CutFlow, areas: tuple[Area, Area, Area], ratios: tuple[AreaRatio, ...], seen: Reconstructed, folder: Path
 ) -> tuple[Path, ...]:

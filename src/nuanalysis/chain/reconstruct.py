@@ -1,16 +1,26 @@
-"""Reconstruct simulated cascades with trained networks: class, direction, place, energy and their errors."""
+"""Reconstruct simulated cascades with trained networks, and fit some with the hybrid likelihood beside them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simulated, taken
-from nuanalysis.chain._figures import event_figure
+from nuanalysis.chain._figures import angle_figure, event_figure
+from nuanalysis.chain._hybrid import (
+    Fits,
+    calibrated,
+    critical_of,
+    fitted,
+    hybrid_errors,
+    seconds_of_a_fit,
+    starts_of,
+)
 from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._light import Medium
 from nuanalysis.chain._networks import trained
@@ -19,9 +29,10 @@ from nuanalysis.chain.train import CASCADES_ALONE
 from nuanalysis.deferred import units as u
 from nuanalysis.detector import MEDIAN_PULL, TRUTH, hull, inside
 from nuanalysis.engine.bench import Bench
-from nuanalysis.learn import Class, angle, median
+from nuanalysis.learn import Class, Coverage, Estimate, angle, coverage, median
+from nuanalysis.plot import AngleCurve
 from nuanalysis.records import Measured, Record, setting, shown
-from nuanalysis.schema import Bools
+from nuanalysis.schema import Bools, Floats
 from nuanalysis.store import atomic_write, table_ecsv
 from nuanalysis.trials.streams import Purpose, seed_for
 
@@ -44,24 +55,55 @@ class ResolutionRow(Record):
     vertex: Measured = shown("median distance of the vertex", unit="m")
 
 
+class HybridRow(Record):
+    """Network and hybrid side by side, on the same cascades of an energy: those that were fitted."""
+
+    low: float = shown("log10 E/GeV from", form=".1f")
+    high: float = shown("to", form=".1f")
+    events: int = shown("events")
+    network: Measured = shown("median angle, network", unit="deg")
+    hybrid: Measured = shown("median angle, hybrid", unit="deg")
+    contained: Measured | None = shown("hybrid, contained", None, unit="deg")
+    pull: Measured = shown("hybrid: median of angle over 1.177 sigma", short="pull")
+    vertex: Measured = shown("hybrid: median distance of the vertex", unit="m", short="vertex")
+    within_50: Measured = shown("truth inside the contour of 50 %", short="in 50 %")
+    within_90: Measured = shown("truth inside the contour of 90 %", short="in 90 %")
+
+
 class ReconstructAnswer(Record):
-    """What networks made of simulated cascades."""
+    """What networks and hybrid fits made of simulated cascades."""
 
     networks: tuple[str, ...] = shown("networks, sha256", hidden=True)
     medium: str = shown("ice and modules")
     made: int = shown("events made")
     judged: int = shown("events reconstructed")
-    rows: tuple[ResolutionRow, ...] = shown("by deposited energy")
+    rows: tuple[ResolutionRow, ...] = shown("network, by deposited energy")
+    fitted: int = shown("events fitted with the hybrid likelihood")
+    not_converged: int = shown("of them without convergence")
+    hybrid: tuple[HybridRow, ...] = shown("network and hybrid on the events that were fitted, by deposited energy")
+    hybrid_errors: str = shown("events that errors and contours of the hybrid were calibrated on", "")
+    seconds_per_fit: float | None = shown("processor seconds of a hybrid fit", None, unit="s", form=".2f")
     simulating_s: float = shown("seconds of simulation", unit="s", form=".1f")
     reconstructing_s: float = shown("seconds of reconstruction", unit="s", form=".1f")
-    files: tuple[str, ...] = shown("table of the events, and one of them drawn")
+    fitting_s: float = shown("seconds of hybrid fits", unit="s", form=".1f")
+    files: tuple[str, ...] = shown("table of the events, one of them drawn, and median angles against energy")
     truth: str = shown("what it is", TRUTH)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """Fits of the first of the judged events, with calibrated errors and contours, (event,) each."""
+
+    fits: Fits
+    sigma: Floats
+    critical: Floats
 
 
 class Reconstruct(Step):
     """Reconstruct simulated cascades with the networks of the run, or with those that come with the package."""
 
     events: int = setting(1000, low=100, high=10_000_000, help="cascades made, with random numbers of no training")
+    hybrid: int = setting(200, low=0, high=10_000_000, help="events fitted with the hybrid likelihood too, 0 for none")
 
     def take(self, bench: Bench) -> ReconstructAnswer:
         names = [trained(bench.folder, task).network for task in ("classes", "direction")]
@@ -71,19 +113,41 @@ class Reconstruct(Step):
         made_at = time.monotonic()
         judged = judge(seen, bench.folder, self.medium)
         done_at = time.monotonic()
+        own, spent = self._fits(recipe, bench, seen, judged)
+        fitted_at = time.monotonic()
         path = bench.folder / "reconstructed-synthetic.ecsv"
-        atomic_write(path, table_ecsv(_table(seen, judged, self.seed)))
-        figure = event_figure(seen, judged, self.medium, bench.folder)
+        atomic_write(path, table_ecsv(_table(seen, judged, own, self.seed)))
+        figures = (
+            event_figure(seen, judged, self.medium, bench.folder),
+            angle_figure(_curves(seen, judged, own, self.medium), bench.folder),
+        )
         return ReconstructAnswer(
             networks=tuple(f"{one.name} {one.card.sha256}" for one in names),
             medium=str(self.medium),
             made=recipe.total,
             judged=len(judged.events),
             rows=tuple(_rows(seen, judged, self.medium)),
+            fitted=0 if own is None else len(own.sigma),
+            not_converged=0 if own is None else int((~own.fits.converged).sum()),
+            hybrid=() if own is None else tuple(_hybrid_rows(seen, judged, own, self.medium)),
+            hybrid_errors="" if own is None else hybrid_errors(bench.folder).data,
+            seconds_per_fit=spent,
             simulating_s=made_at - began,
             reconstructing_s=done_at - made_at,
-            files=(str(path), str(figure)),
+            fitting_s=fitted_at - done_at,
+            files=(str(path), *(str(figure) for figure in figures)),
         )
+
+    def _fits(self, recipe: Recipe, bench: Bench, seen: Seen, judged: Judgement) -> tuple[_Fitted | None, float | None]:
+        """Fits of the first events, and what one costs; None twice where none are wanted."""
+        number = min(self.hybrid, len(judged.events))
+        if not number:
+            return None, None
+        starts, errors = starts_of(seen, judged, np.arange(number)), hybrid_errors(bench.folder)
+        fits = fitted(recipe, bench, "direction-testing", starts)
+        sigma = calibrated(fits, seen.variables.charge[judged.events[:number]], errors)
+        own = _Fitted(fits, sigma, critical_of(fits, self.medium, errors))
+        return own, seconds_of_a_fit(recipe, bench, starts)
 
 
 def _rows(seen: Seen, judged: Judgement, medium: Medium) -> Iterator[ResolutionRow]:
@@ -92,9 +156,8 @@ def _rows(seen: Seen, judged: Judgement, medium: Medium) -> Iterator[ResolutionR
     away = np.linalg.norm(judged.said.vertex - truth.vertex, axis=1)
     contained = inside(hull(array(medium)), truth.vertex)
 
-    def middle(values: np.ndarray, of: Bools) -> Measured:
-        found = median(values[of], rng)
-        return Measured(value=found.value, error=found.error)
+    def middle(values: Floats, of: Bools) -> Measured:
+        return _measured(median(values[of], rng))
 
     for low, high in pairwise(EDGES):
         of = (log_energy >= low) & (log_energy < high)
@@ -110,8 +173,70 @@ def _rows(seen: Seen, judged: Judgement, medium: Medium) -> Iterator[ResolutionR
             )
 
 
-def _table(seen: Seen, judged: Judgement, seed: int) -> QTable:
-    """A row for each event: truth and what the networks say; directions as they come from, in detector coordinates."""
+def _measured(found: Estimate | Coverage) -> Measured:
+    return Measured(value=found.value if isinstance(found, Estimate) else found.share, error=found.error)
+
+
+def _hybrid_rows(seen: Seen, judged: Judgement, own: _Fitted, medium: Medium) -> Iterator[HybridRow]:
+    fits, number, rng = own.fits, len(own.sigma), np.random.default_rng(0)
+    truth = taken(seen.truth, judged.events[:number])
+    network, psi = (angle(one[:number], truth.direction) for one in (judged.said.direction, fits.direction))
+    log_energy, away = np.log10(np.maximum(truth.deposited, 1.0)), np.linalg.norm(fits.vertex - truth.vertex, axis=1)
+    within = inside(hull(array(medium)), truth.vertex)
+
+    def middle(values: Floats, of: Bools) -> Measured:
+        return _measured(median(values[of], rng))
+
+    for low, high in pairwise(EDGES):
+        of = (log_energy >= low) & (log_energy < high)
+        if of.sum() >= _FEWEST:
+            yield HybridRow(
+                low=low,
+                high=high,
+                events=int(of.sum()),
+                network=middle(np.degrees(network), of),
+                hybrid=middle(np.degrees(psi), of),
+                contained=middle(np.degrees(psi), of & within) if (of & within).sum() >= _FEWEST else None,
+                pull=middle(psi / (MEDIAN_PULL * own.sigma), of),
+                vertex=middle(away, of),
+                within_50=_measured(coverage(fits.deficit[of], own.critical[of, 0])),
+                within_90=_measured(coverage(fits.deficit[of], own.critical[of, 1])),
+            )
+
+
+def _curves(seen: Seen, judged: Judgement, own: _Fitted | None, medium: Medium) -> tuple[AngleCurve, ...]:
+    """Median angles against the energy of the neutrino, vertices in the hull: of the network, and of the hybrid."""
+    truth = taken(seen.truth, judged.events)
+    within = inside(hull(array(medium)), truth.vertex)
+    said = {"network": judged.said.direction}
+    if own is not None:
+        said["hybrid fit"] = own.fits.direction
+    return tuple(
+        _curve(
+            name,
+            angle(one, truth.direction[: len(one)])[within[: len(one)]],
+            truth.energy[: len(one)][within[: len(one)]],
+        )
+        for name, one in said.items()
+    )
+
+
+def _curve(name: str, psi: Floats, energy: Floats) -> AngleCurve:
+    """Medians in half-decades that hold enough events."""
+    rng, rows = np.random.default_rng(0), []
+    for low, high in pairwise(EDGES):
+        of = (energy >= 10.0**low) & (energy < 10.0**high)
+        if of.sum() >= _FEWEST:
+            found = median(np.degrees(psi[of]), rng)
+            rows.append((10.0 ** (0.5 * (low + high)), found.value, found.error))
+    return AngleCurve(name, *np.array(rows).reshape(-1, 3).T)
+
+
+def _table(seen: Seen, judged: Judgement, own: _Fitted | None, seed: int) -> QTable:
+    """A row for each event: truth, and what networks and fits say (NaN where there is no fit).
+
+    Directions as they come from, in detector coordinates.
+    """
     from astropy.table import QTable
 
     truth, said = taken(seen.truth, judged.events), judged.said
@@ -121,13 +246,40 @@ def _table(seen: Seen, judged: Judgement, seed: int) -> QTable:
         "log10_energy_true": np.log10(truth.energy),
         "log10_deposited_true": np.log10(np.maximum(truth.deposited, 1.0)),
         "log10_deposited": said.log10_energy,
-        "zenith_true": np.arccos(np.clip(-truth.direction[:, 2], -1.0, 1.0)) * u.rad,
-        "azimuth_true": np.arctan2(-truth.direction[:, 1], -truth.direction[:, 0]) % (2 * np.pi) * u.rad,
-        "zenith": np.arccos(np.clip(-said.direction[:, 2], -1.0, 1.0)) * u.rad,
-        "azimuth": np.arctan2(-said.direction[:, 1], -said.direction[:, 0]) % (2 * np.pi) * u.rad,
+        "zenith_true": _zenith(truth.direction) * u.rad,
+        "azimuth_true": _azimuth(truth.direction) * u.rad,
+        "zenith": _zenith(said.direction) * u.rad,
+        "azimuth": _azimuth(said.direction) * u.rad,
         "angular_error": judged.sigma * u.rad,
         "vertex_true": truth.vertex * u.m,
         "vertex": said.vertex * u.m,
         **{f"probability_{one.name.lower()}": judged.probability[:, one] for one in Class},
+        **({} if own is None else _hybrid_columns(own, len(judged.events))),
     }
     return QTable(columns, meta={"origin": "synthetic", "truth": TRUTH, "seed": seed})
+
+
+def _hybrid_columns(own: _Fitted, n: int) -> dict[str, object]:
+    """Columns of the fits for a table of n events."""
+
+    def filled(values: Floats) -> Floats:
+        return np.concatenate([values, np.full((n - len(values), *values.shape[1:]), np.nan)])
+
+    fits = own.fits
+    return {
+        "hybrid_log10_deposited": filled(fits.log10_energy),
+        "hybrid_zenith": filled(_zenith(fits.direction)) * u.rad,
+        "hybrid_azimuth": filled(_azimuth(fits.direction)) * u.rad,
+        "hybrid_angular_error": filled(own.sigma) * u.rad,
+        "hybrid_vertex": filled(fits.vertex) * u.m,
+        "hybrid_converged": filled(fits.converged.astype(np.float64)),
+    }
+
+
+def _zenith(direction: Floats) -> Floats:
+    """Where what moves along directions (event, 3) comes from, rad."""
+    return np.asarray(np.arccos(np.clip(-direction[:, 2], -1.0, 1.0)))
+
+
+def _azimuth(direction: Floats) -> Floats:
+    return np.asarray(np.arctan2(-direction[:, 1], -direction[:, 0]) % (2 * np.pi))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from nuanalysis.chain._events import Seen, array, joined, opened, simulated, taken
 from nuanalysis.chain._figures import selection_figures
+from nuanalysis.chain._hybrid import Fits, fitted, hybrid_errors, places, starts_of, with_fits
 from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._rates import FLUXES, INDEX, PER_FLAVOUR, components
 from nuanalysis.chain._step import Step
+from nuanalysis.chain._thinning import thinned
 from nuanalysis.chain._trees import LastTrees, last_trees, scores
 from nuanalysis.chain.simulate import muon_recipe, normalisation
 from nuanalysis.deferred import xarray as xr
@@ -62,6 +66,10 @@ class SelectAnswer(Record):
     made: int = shown("events made")
     muon_factor: Measured = shown("published trigger rate over ours; rates of muons are multiplied by it")
     flow: CutFlow = shown("levels")
+    reconstruction: str = shown("directions, energies and errors of the last level are those of the")
+    came: int = shown("events that came to the fit of the last level")
+    fitted: int = shown("of them fitted; where not all are, at random, with weights that make up for the others")
+    not_converged: int = shown("fits without convergence: they fail the last level")
     left_out: tuple[str, ...] = shown("left out of the sample, as an upper limit of the rate is all that is known")
     pulls: tuple[Pull, ...] = shown("errors of single events after the last level, by reconstructed energy")
     areas: tuple[AreaRatio, ...] = shown("effective area over the published one")
@@ -74,18 +82,33 @@ class Select(LevelCuts, Step):
     """Select cascades in levels, from the trigger to a sample with its response."""
 
     events: int = setting(100_000, low=2000, high=100_000_000, help="events made, mostly muons")
+    reconstruction: Literal["hybrid", "network"] = setting(
+        "hybrid", help="what gives directions, energies and errors of the last level: hybrid fits, or the network alone"
+    )
+    fits: int = setting(
+        3000, low=0, high=10_000_000,
+        help="events of the last level that are fitted, about; of more a random part is, by weight; 0 for all",
+    )  # fmt: skip
 
     def take(self, bench: Bench) -> SelectAnswer:
         started, trees = time.monotonic(), last_trees(bench.folder)
         recipe = muon_recipe(seed_for(self.seed, Purpose.RATES), self.events, self.medium)
         seen = joined([opened(path) for path in simulated(recipe, bench, "rates")])
-        judged = judge(seen, bench.folder, self.medium)
-        at_last = _judged(seen, judged, trees)
         triggers = seen.truth.weight[seen.truth.kind == Kind.BUNDLE]
         factor = normalisation(rate(triggers, of=triggers))
+        judged = judge(seen, bench.folder, self.medium)
+        at_last = _judged(seen, judged, trees)
+        came = self._came(seen, at_last)
+        fits = None
+        if self.reconstruction == "hybrid" and came.any():
+            seen, chosen = thinned(seen, came, components(seen.truth, factor.value), self.fits, self.seed)
+            starts = starts_of(seen, judged, chosen[judged.events])
+            fits = fitted(recipe, bench, "rates", starts, contours=False)
+            judged = with_fits(judged, fits, seen, hybrid_errors(bench.folder))
+            at_last = _refitted(at_last, judged, fits, seen)
         rates = components(seen.truth, factor.value)
         levels = levels_of(np.ones(len(seen.truth.kind), dtype=bool), seen.variables, at_last, self)
-        passed = np.logical_and.reduce([level.passes for level in levels])
+        passed = np.logical_and.reduce([level.passes for level in levels]) & (seen.truth.weight > 0.0)
         within = hull(array(self.medium)).grown(MARGIN)
         area, limit = areas(seen, passed, within.volume * 1e-9)
         passing_neutrinos = _reconstructed(seen, judged, passed)
@@ -108,6 +131,10 @@ class Select(LevelCuts, Step):
             made=recipe.total,
             muon_factor=factor,
             flow=flow,
+            reconstruction="hybrid fits" if self.reconstruction == "hybrid" else "network",
+            came=int(came.sum()),
+            fitted=0 if fits is None else len(fits.number),
+            not_converged=0 if fits is None else int((~fits.converged).sum()),
             left_out=left_out,
             pulls=pulls(passing_neutrinos),
             areas=ratios,
@@ -115,6 +142,20 @@ class Select(LevelCuts, Step):
             seconds=time.monotonic() - started,
             files=tuple(str(path) for path in (*paths, *figures)),
         )
+
+    def _came(self, seen: Seen, judged: Judged) -> Bools:
+        """Events that pass everything but what the last reconstruction says."""
+        easy = np.ones(len(seen.truth.kind), dtype=bool)
+        perfect = replace(judged, log10_energy=np.full(len(easy), np.inf), converged=easy)
+        return np.logical_and.reduce([level.passes for level in levels_of(easy, seen.variables, perfect, self)])
+
+
+def _refitted(before: Judged, judged: Judgement, fits: Fits, seen: Seen) -> Judged:
+    """What the levels cut on with the energies of fits; of fits that did not converge nothing is known."""
+    place = places(judged, fits, seen)
+    converged = before.converged.copy()
+    converged[judged.events[place]] = fits.converged
+    return replace(before, log10_energy=_spread(len(converged), judged, judged.said.log10_energy), converged=converged)
 
 
 def _spread(n: int, judged: Judgement, values: Floats) -> Floats:

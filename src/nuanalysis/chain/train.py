@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simulated, taken
+from nuanalysis.chain._hybrid_errors import errors_of, fits_of, measures
 from nuanalysis.chain._inputs import inputs, shards, usable
 from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._kept import opened_as, place_of
@@ -57,7 +58,7 @@ TREES, RATE = (
     0.06,
 )  # of the last level; 500 of half the rate pass 0.25(11) % of muons at 90 % of cascades, these 0.26(11) %
 _CALIBRATING = 6  # training events to one of calibration and one of testing
-Task = Literal["classes", "direction", "trees"]
+Task = Literal["classes", "direction", "trees", "hybrid"]
 
 
 class Figure(Record):
@@ -88,7 +89,8 @@ class Train(Step):
 
     task: Task = setting(
         "classes",
-        help="classes (cascade, starting track, through-going, bundle), direction, or trees, which need both",
+        help="classes (cascade, starting track, through-going, bundle), direction; trees, which need both; or hybrid: "
+        "no network but the laws of the errors of hybrid fits, from a sixth of the events",
     )
     events: int = setting(200_000, low=1000, high=50_000_000, help="events made to train on")
     epochs: int = setting(10, low=1, high=1000, help="times that each event is seen")
@@ -101,7 +103,35 @@ class Train(Step):
         return Recipe(seed_for(self.seed, purpose), total, self.medium, shares)
 
     def take(self, bench: Bench) -> TrainAnswer:
+        if self.task == "hybrid":
+            return self._hybrid(bench)
         return self._trees(bench) if self.task == "trees" else self._network(bench)
+
+    def _hybrid(self, bench: Bench) -> TrainAnswer:
+        """Laws of errors and contours from fits of one purpose, measured on those of another."""
+        began, both, simulating = time.monotonic(), [], 0.0
+        for purpose in (Purpose.CALIBRATION, Purpose.TESTING):
+            recipe, name, at = self.recipe(purpose), f"{self.task}-{purpose.name.lower()}", time.monotonic()
+            seen = joined([opened(path) for path in simulated(recipe, bench, name)])
+            simulating += time.monotonic() - at
+            judged = judge(seen, bench.folder, self.medium)
+            both.append((fits_of(recipe, bench, name, seen, judged), seen, judged))
+        (fits, seen, judged), unseen = both
+        said = f"{len(fits.number):,} fits of {self.recipe(Purpose.CALIBRATION).total:,} cascades made, {self.medium}"
+        errors = errors_of(fits, seen, judged, self.medium, f"{said}, seed {self.seed}")
+        path = place_of(bench.folder, self.task)
+        write_object(path, errors)
+        return TrainAnswer(
+            task=self.task,
+            trained_on=len(fits.number),
+            epochs=1,
+            losses=(),
+            figures=_figures(measures(*unseen, errors, self.medium)),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            simulating_s=simulating,
+            training_s=time.monotonic() - began - simulating,
+            file=str(path),
+        )
 
     def _trees(self, bench: Bench) -> TrainAnswer:
         """Trees on mostly muons: grown on the first four of five events, measured on the others."""

@@ -27,8 +27,10 @@ from nuanalysis.plot._meaning import (
     spectra_figure,
 )
 from nuanalysis.plot._open_detector import (
+    AngleCurve,
     Passing,
     ScoreClass,
+    angle_figure,
     area_figure,
     level_figure,
     passing_figure,

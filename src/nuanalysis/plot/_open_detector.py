@@ -10,7 +10,7 @@ import numpy as np
 from nuanalysis.deferred import matplotlib
 from nuanalysis.detector import Area, AreaRatio, CutFlow, SpreadRow
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, Series, canvas, finished, named, single
+from nuanalysis.plot.canvas import SERIES, SMALL, Axes, Figure, Series, canvas, finished, log_ticks, named, single
 from nuanalysis.records import Unknown
 from nuanalysis.schema import Floats
 
@@ -143,6 +143,37 @@ def resolution_figure(rows: Sequence[SpreadRow], published: Floats, *, label: st
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     named(axes, "energy of the neutrino (GeV)", "angle to the true direction (deg)")
+    return finished(figure, label, origin, columns=3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AngleCurve:
+    """Median angles of a reconstruction: energy in GeV, median and its error in deg, (bin,) each."""
+
+    name: str
+    energy: Floats
+    median: Floats
+    error: Floats
+
+
+def angle_figure(curves: Sequence[AngleCurve], published: Floats, *, label: str, origin: str) -> Figure:
+    """Median angles against the energy of the neutrino, one curve a reconstruction, beside the published ones.
+
+    published (row, 4) : energy in GeV and the angles in deg that hold 20, 50 and 80 per cent.
+    """
+    figure, axes = single()
+    shown = [one.energy for one in curves if len(one.energy)]
+    for one, series in zip(curves, (SERIES[1], SERIES[0], *SERIES[3:]), strict=False):
+        axes.errorbar(one.energy, one.median, one.error, **series.lined, marker=series.marker, markersize=5,
+                      linewidth=1.5, label=one.name)  # fmt: skip
+    axes.plot(published[:, 0], published[:, 2], color=SERIES[2].colour, linestyle=":", linewidth=2.0,
+              label="published (50 %)")  # fmt: skip
+    axes.set(xscale="log", yscale="log")
+    if shown:
+        axes.set_xlim(0.5 * min(one.min() for one in shown), 2.0 * max(one.max() for one in shown))
+    log_ticks(axes.yaxis)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    named(axes, "energy of the neutrino (GeV)", "median angle (deg)")
     return finished(figure, label, origin, columns=3)
 
 

@@ -37,6 +37,7 @@ class Stream(IntEnum):
     LEAK_EMPTY = 75 * _JOINT
     READINGS = 179_424_673  # of questions on printed numbers, which draw errors and inputs
     ENERGIES = 2**50
+    THINNING = 2**51  # which simulated events of a selection are fitted, where not all are
     PILOT = 2**40
 
 
