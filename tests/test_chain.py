@@ -83,16 +83,24 @@ def test_from_light_to_a_sample(tmp_path, capsys, monkeypatch):
     classes = asked(capsys, "train", *folder, "--events", "1500", "--epochs", "2")
     figures = {one["name"]: one["value"]["value"] for one in classes["figures"]}
     assert figures["AUC, cascade against muon and bundle"] > 0.7  # two epochs of a thousand events
+    assert [path.rsplit("/", 1)[1] for path in classes["drawn"]] == ["scores-synthetic.png", "passing-synthetic.png"]
     again = asked(capsys, "train", *folder, "--events", "1500", "--epochs", "2")
     assert again["sha256"] == classes["sha256"]
     direction = asked(capsys, "train", *folder, "--task", "direction", "--events", "1500", "--epochs", "2")
     assert direction["losses"][1] < direction["losses"][0]
     trees = asked(capsys, "train", *folder, "--task", "trees", "--events", "3000")
     assert trees["trained_on"] > 200
-    said = asked(capsys, "reconstruct", *folder, "--events", "300")
+    said = asked(capsys, "reconstruct", *folder, "--events", "300", "--hybrid", "30")
     assert said["judged"] > 150
-    assert "synthetic" in (tmp_path / "run" / "reconstructed-synthetic.ecsv").read_text()
-    chosen = asked(capsys, "select", *folder, "--events", "3000")
+    assert said["fitted"] == 30
+    assert said["hybrid"] == [], "a row needs 20 events"
+    kept = (tmp_path / "run" / "reconstructed-synthetic.ecsv").read_text()
+    assert "synthetic" in kept
+    assert "hybrid_angular_error" in kept
+    assert (tmp_path / "run" / "figures" / "angle-synthetic.png").exists()
+    chosen = asked(capsys, "select", *folder, "--events", "3000", "--fits", "40")
+    assert 20 <= chosen["fitted"] < chosen["came"]
+    assert chosen["reconstruction"] == "hybrid fits"
     rates = {one["component"]: one["rate"] for one in chosen["flow"]["levels"][-1]["components"]}
     assert rates["muons"]["bound"] is not None, "so few events cannot tell the rate of muons"
     assert 1e-6 < rates["astrophysical nue"]["value"] < 5e-5

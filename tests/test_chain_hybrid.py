@@ -11,13 +11,15 @@ from nuanalysis.chain._events import Recipe, array, hits_of, joined, opened, sim
 from nuanalysis.chain._hybrid_errors import errors_of, measures
 from nuanalysis.chain._judge import judge
 from nuanalysis.chain._light import Medium, light
+from nuanalysis.chain._pulses import kept_pulses
 from nuanalysis.chain._thinning import thinned
 from nuanalysis.chain.train import CASCADES_ALONE
-from nuanalysis.detector import Component, Origin, cleaned, summarise
+from nuanalysis.detector import Component, Origin, cleaned, pulses_from, summarise, truth_from
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import Threads
 from nuanalysis.errors import InputError
 from nuanalysis.learn import angle
+from nuanalysis.store.pulses import read_pulses
 
 pytestmark = pytest.mark.real_data
 MEDIUM = Medium(photons=20_000)
@@ -144,6 +146,16 @@ def test_laws_make_errors_and_contours_hold(seen, judged):
         one = found[f"inside of contours of {100 * share:.0f} %, log10 E 3.0 to 6.0"]
         assert abs(one.value - share) < 4.0 * one.error + 0.05
     assert found["fits that converged"].value == 1.0
+
+
+def test_kept_pulses_are_those_that_hits_were_made_of(bench, seen):
+    (path,) = kept_pulses(RECIPE, bench, "small")
+    truth, pulses = read_pulses(path)
+    found = pulses_from(pulses)
+    triggered = np.flatnonzero(found.triggered)
+    assert np.array_equal(truth_from(truth).number[triggered], seen.truth.number)
+    again = hits_of(cleaned(array(MEDIUM), summarise(found)), triggered)
+    assert np.array_equal(again.values, seen.hits.values)
 
 
 # --- thinning

@@ -77,6 +77,14 @@ def passing() -> list[plot.Passing]:
     return out
 
 
+def curves() -> tuple[plot.AngleCurve, ...]:
+    energy = 10.0 ** np.arange(3.25, 6.0, 0.5)
+    return tuple(
+        plot.AngleCurve(name, energy, scale * energy**-0.25, 0.05 * scale * energy**-0.25)
+        for name, scale in (("network", 250.0), ("hybrid fit", 120.0))
+    )
+
+
 def areas() -> tuple[detector.Area, detector.Area, detector.Area]:
     released = cascades_2023.released_area().area
     limit = detector.geometric_limit(*EDGES, volume=1.94)
@@ -95,6 +103,7 @@ def figures() -> dict[str, Figure]:
         "scores": plot.score_figure(scores(), edges, score="score for a cascade", **SAID),
         "passing": plot.passing_figure(passing(), signal="cascades", background="muon bundles", **SAID),
         "resolution": plot.resolution_figure(rows, cascades_2023.released_opening_angle(), **SAID),
+        "angle": plot.angle_figure(curves(), cascades_2023.released_opening_angle(), **SAID),
         "area": plot.area_figure(found, published, limit, detector.area_ratios(found, published), **SAID),
     }
     for figure in out.values():
@@ -117,7 +126,7 @@ def test_all_say_synthetic_and_every_letter_is_large_enough(figures):
 
 
 def test_every_panel_has_names_with_units(figures):
-    for name in ("levels", "scores", "passing", "resolution"):
+    for name in ("levels", "scores", "passing", "resolution", "angle"):
         for axes in figures[name].axes:
             assert axes.get_ylabel(), name
         assert figures[name].axes[-1].get_xlabel(), name
@@ -189,6 +198,16 @@ def test_areas_and_resolution_stand_beside_the_published_ones(figures):
     assert lines["geometric limit"].get_ydata() == pytest.approx(1e-4 * limit.area[2])
     curve = next(one for one in figures["resolution"].axes[0].get_lines() if one.get_label() == "50 % (published)")
     assert np.interp(1e5, curve.get_xdata(), curve.get_ydata()) == pytest.approx(8.0, abs=0.15)
+
+
+def test_median_angles_stand_beside_the_published_one(figures):
+    axes = figures["angle"].axes[0]
+    drawn = {bars.get_label(): bars.lines[0] for bars in axes.containers}
+    for one in curves():
+        assert drawn[one.name].get_ydata() == pytest.approx(one.median)
+    published = next(line for line in axes.get_lines() if line.get_label() == "published (50 %)")
+    assert np.interp(1e5, published.get_xdata(), published.get_ydata()) == pytest.approx(8.0, abs=0.15)
+    assert len(plot.angle_figure((), cascades_2023.released_opening_angle(), **SAID).axes[0].containers) == 0
 
 
 def test_what_cannot_be_drawn_is_refused():

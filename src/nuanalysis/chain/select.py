@@ -86,7 +86,7 @@ class Select(LevelCuts, Step):
         "hybrid", help="what gives directions, energies and errors of the last level: hybrid fits, or the network alone"
     )
     fits: int = setting(
-        3000, low=0, high=10_000_000,
+        2500, low=0, high=10_000_000,
         help="events of the last level that are fitted, about; of more a random part is, by weight; 0 for all",
     )  # fmt: skip
 

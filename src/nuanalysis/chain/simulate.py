@@ -9,6 +9,7 @@ import numpy as np
 
 from nuanalysis.chain._events import Recipe, Seen, joined, opened, simulated
 from nuanalysis.chain._light import Medium
+from nuanalysis.chain._pulses import kept_pulses
 from nuanalysis.chain._step import Step
 from nuanalysis.detector import ENERGIES, INDEX, TRUTH, Kind, Rate, effective_number, rate
 from nuanalysis.engine.bench import Bench
@@ -42,6 +43,7 @@ class SimulateAnswer(Record):
     factor: Measured = shown("published trigger rate over ours: rates of muons are multiplied by it")
     seconds: float = shown("wall time", unit="s", form=".1f")
     files: tuple[str, ...] = shown("files", hidden=True)
+    pulse_files: tuple[str, ...] = shown("pulses with their truth", (), hidden=True)
     truth: str = shown("what it is", TRUTH)
 
 
@@ -55,6 +57,8 @@ class Simulate(Step):
     min_energy: float = setting(ENERGIES[0], low=100, high=1e6, unit="GeV", help="lowest energy of neutrinos")
     max_energy: float = setting(ENERGIES[1], low=1e3, high=1e7, unit="GeV", help="highest energy of neutrinos")
     index: float = setting(INDEX, low=0, high=4, help="neutrinos are drawn as E^-index; weights take it out again")
+
+    pulses: bool = setting(False, help="keep all pulses with their truth too, 10 kB an event, at twice the time")
 
     def model_post_init(self, context: object) -> None:
         if self.min_energy >= self.max_energy:
@@ -77,6 +81,7 @@ class Simulate(Step):
     def take(self, bench: Bench) -> SimulateAnswer:
         started, recipe = time.monotonic(), self.recipe()
         paths = simulated(recipe, bench, self.purpose)
+        kept = kept_pulses(recipe, bench, self.purpose) if self.pulses else ()
         seen = joined([opened(path) for path in paths])
         muons = seen.truth.weight * (seen.truth.kind == Kind.BUNDLE)
         found = rate(muons[muons > 0.0], of=muons)
@@ -89,6 +94,7 @@ class Simulate(Step):
             factor=normalisation(found),
             seconds=time.monotonic() - started,
             files=tuple(str(path) for path in paths),
+            pulse_files=tuple(str(path) for path in kept),
         )
 
 

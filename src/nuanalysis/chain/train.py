@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simulated, taken
+from nuanalysis.chain._figures import score_figures
 from nuanalysis.chain._hybrid_errors import errors_of, fits_of, measures
 from nuanalysis.chain._inputs import inputs, shards, usable
 from nuanalysis.chain._judge import Judgement, judge
@@ -58,6 +59,7 @@ TREES, RATE = (
     0.06,
 )  # of the last level; 500 of half the rate pass 0.25(11) % of muons at 90 % of cascades, these 0.26(11) %
 _CALIBRATING = 6  # training events to one of calibration and one of testing
+_Measured = tuple[Trained, tuple[Measure, ...], tuple[Path, ...]]  # a calibrated network, measures, what is drawn of it
 Task = Literal["classes", "direction", "trees", "hybrid"]
 
 
@@ -81,6 +83,7 @@ class TrainAnswer(Record):
     simulating_s: float = shown("seconds of simulation", unit="s", form=".0f")
     training_s: float = shown("seconds of training", unit="s", form=".0f")
     file: str = shown("file")
+    drawn: tuple[str, ...] = shown("figures of it", ())
     truth: str = shown("what it is", TRUTH)
 
 
@@ -168,7 +171,7 @@ class Train(Step):
         trained_at = time.monotonic()
         own, unseen = (joined([opened(path) for path in files[one]]) for one in (Purpose.CALIBRATION, Purpose.TESTING))
         measured = _classes if self.task == "classes" else _direction
-        found, figures = measured(network, own, unseen, self.medium)
+        found, figures, drawn = measured(network, own, unseen, self.medium, bench.folder)
         said = f"{trained_on:,} events of {self.events:,} made, {self.medium}, seed {self.seed}, {self.epochs} epochs"
         named = with_metrics(network, data=said, metrics=figures, limits=network.card.limits)
         path = place_of(bench.folder, self.task)
@@ -183,6 +186,7 @@ class Train(Step):
             simulating_s=simulated_at - began,
             training_s=trained_at - simulated_at,
             file=str(path),
+            drawn=tuple(str(one) for one in drawn),
         )
 
     def _trained(self, files: tuple[Path, ...], bench: Bench) -> tuple[State, int]:
@@ -224,8 +228,8 @@ def _trees(trees: LastTrees, unseen: Seen, judged: Judgement) -> tuple[Measure, 
     return tuple(figures)
 
 
-def _classes(network: Network, own: Seen, unseen: Seen, medium: Medium) -> tuple[Trained, tuple[Measure, ...]]:
-    """The calibrated network and its figures: every generated event counts alike, as in the reference."""
+def _classes(network: Network, own: Seen, unseen: Seen, medium: Medium, folder: Path) -> _Measured:
+    """Every generated event counts alike, as in the reference."""
     events = usable(own)
     scores = scores_of(network, inputs(own, events, medium))
     temperature = fit_temperature(scores.logits, labels_of(taken(own.truth, events)), np.ones(len(events)))
@@ -247,11 +251,11 @@ def _classes(network: Network, own: Seen, unseen: Seen, medium: Medium) -> tuple
     found = reliability(temperature.probability(scores.logits)[:, Class.CASCADE], cascade, one)
     error = float(np.sqrt(((found.weight * found.error) ** 2).sum()))
     figures.append(Measure("expected calibration error", found.calibration_error, error, len(events)))
-    return Trained(network, temperature, None), tuple(figures)
+    return Trained(network, temperature, None), tuple(figures), score_figures(scores, label, folder)
 
 
-def _direction(network: Network, own: Seen, unseen: Seen, medium: Medium) -> tuple[Trained, tuple[Measure, ...]]:
-    """The network with the law of its errors, and medians of angles by energy."""
+def _direction(network: Network, own: Seen, unseen: Seen, medium: Medium, folder: Path) -> _Measured:
+    """The law of its errors, and medians of angles by energy; nothing is drawn."""
     events = usable(own)
     said = regression_of(network, inputs(own, events, medium))
     charge = np.log10(own.variables.charge[events])
@@ -270,4 +274,4 @@ def _direction(network: Network, own: Seen, unseen: Seen, medium: Medium) -> tup
                 figures.append(Measure(label, found.value, found.error, int(here.sum())))
     away = median(np.linalg.norm(said.vertex - truth.vertex, axis=1), rng)
     figures.append(Measure("median distance of the vertex in m", away.value, away.error, len(psi)))
-    return Trained(network, None, law), tuple(figures)
+    return Trained(network, None, law), tuple(figures), ()
