@@ -7,7 +7,7 @@ Electron neutrinos, charged current, energies E^-1 within each half-decade of ne
 directions, vertex in the hull of the strings, modules at the efficiency of the chain.  Events need the trigger, 12
 modules after cleaning and 20 photoelectrons in them.  Fits start from the network that comes with the package; contours
 and errors are calibrated with the laws that come with it, which have seen none of these events.  A run that is killed
-goes on where it was; every half-decade that is finished is kept in the results.
+goes on where it was; all half-decades grow in turns, and what is finished is in the results.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuanalysis.chain import _hybrid as hybrid
-from nuanalysis.chain._events import Recipe, array, joined, opened, simulated, taken
-from nuanalysis.chain._judge import judge
+from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simulated, taken
+from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._light import Medium
 from nuanalysis.detector import MEDIAN_PULL, Kind, hull, inside, only
 from nuanalysis.engine.bench import Bench
@@ -31,21 +32,28 @@ from nuanalysis.trials.streams import Purpose, seed_for
 
 Floats = NDArray[np.float64]
 EDGES = np.arange(3.0, 6.01, 0.5)  # log10 of the neutrino's energy in GeV
+TURN = 50  # events of each half-decade before the next one has its turn
 PER_EVENT = 3.2  # events made for one that is contained and passes
 
 
-def measured(bench: Bench, place: int, number: int) -> dict[str, Floats]:
-    """Columns (event,) of one half-decade: the first ``number`` contained events that are usable."""
-    medium = Medium()
+@cache
+def judged_events(folder: Path, place: int, number: int) -> tuple[Recipe, Seen, Judgement]:
+    """Events of one half-decade, enough for ``number`` that are contained, and what the networks say of them."""
     recipe = Recipe(
-        seed_for(1, Purpose.TESTING), int(PER_EVENT * number), medium, only(Kind.ELECTRON_CHARGED),
+        seed_for(1 + place, Purpose.TESTING), int(PER_EVENT * number), Medium(), only(Kind.ELECTRON_CHARGED),
         float(10.0 ** EDGES[place]), float(10.0 ** EDGES[place + 1]), 1.0,
     )  # fmt: skip
-    seen = joined([opened(path) for path in simulated(recipe, bench, f"measured-{place}")])
-    judged = judge(seen, Path("of the package"), medium)
-    chosen = np.flatnonzero(inside(hull(array(medium)), seen.truth.vertex[judged.events]))[:number]
+    seen = joined([opened(path) for path in simulated(recipe, Bench(folder), f"measured-{place}")])
+    return recipe, seen, judge(seen, Path("of the package"), Medium())
+
+
+def measured(folder: Path, place: int, number: int, turn: int) -> dict[str, Floats]:
+    """Columns (event,) of one half-decade: of its first ``number`` contained usable events, those of a turn."""
+    recipe, seen, judged = judged_events(folder, place, number)
+    chosen = np.flatnonzero(inside(hull(array(Medium())), seen.truth.vertex[judged.events]))[:number]
+    chosen = chosen[turn * TURN : (turn + 1) * TURN]
     began = time.process_time()
-    fits = hybrid.fitted(recipe, bench, f"measured-{place}", hybrid.starts_of(seen, judged, chosen))
+    fits = hybrid.fitted(recipe, Bench(folder), f"measured-{place}-{turn}", hybrid.starts_of(seen, judged, chosen))
     spent = time.process_time() - began
     events = judged.events[chosen]
     truth = taken(seen.truth, events)
@@ -66,12 +74,13 @@ def measured(bench: Bench, place: int, number: int) -> dict[str, Floats]:
 
 
 def run(folder: Path, target: Path, number: int) -> None:
-    """Measure all half-decades, and keep what is finished after each."""
+    """Measure all half-decades in turns, and keep what is finished after each."""
     rows: list[dict[str, Floats]] = []
-    for place in range(len(EDGES) - 1):
-        rows.append(measured(Bench(folder), place, number))
-        np.savez(target, **{name: np.concatenate([one[name] for one in rows]) for name in rows[0]})
-        print(f"{10 ** EDGES[place]:8.0f} GeV: {len(rows[-1]['place'])} events", flush=True)
+    for turn in range(-(-number // TURN)):
+        for place in range(len(EDGES) - 1):
+            rows.append(measured(folder, place, number, turn))
+            np.savez(target, **{name: np.concatenate([one[name] for one in rows]) for name in rows[0]})
+        print(f"{(turn + 1) * TURN} events of each half-decade", flush=True)
 
 
 def show(source: Path) -> None:

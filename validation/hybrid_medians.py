@@ -30,6 +30,7 @@ from nuanalysis.detector import (
     cleaned,
     generate,
     hull,
+    inside,
     only,
     simulate_events,
     summarise,
@@ -62,7 +63,7 @@ def wanted(array: Detector, made: Particles, pulses: Pulses) -> NDArray[np.bool_
     hits = cleaned(array, summarise(pulses))
     charge = np.add.reduceat(np.append(hits.values[:, 0], 0.0), hits.start[:-1]) * (np.diff(hits.start) > 0)
     enough = (np.diff(hits.start) >= MODULES) & (charge > CHARGE) & pulses.triggered
-    return np.asarray(enough & (learn.border_distance(array, made.truth.vertex) > 0.0))
+    return np.asarray(enough & inside(hull(array), made.truth.vertex))
 
 
 def measured(array: Detector, light: learn.LightModel, made: Particles, seen: learn.EventPulses, i: int) -> Floats:
