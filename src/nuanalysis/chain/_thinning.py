@@ -38,7 +38,8 @@ def _worth(rates: Sequence[Component], came: Bools) -> Floats:
         np.sum([one.rate[came] for one in some], axis=0)
         for some in (rates, [one for one in rates if one.origin is Origin.ASTROPHYSICAL])
     ]
-    return np.maximum(*(one / max(float(one.sum()), 1e-300) for one in sums))
+    whole, beyond = (one / max(float(one.sum()), 1e-300) for one in sums)
+    return np.asarray(np.maximum(whole, beyond))
 
 
 def _chances(worth: Floats, number: int) -> Floats:

@@ -147,7 +147,8 @@ class Select(LevelCuts, Step):
         """Events that pass everything but what the last reconstruction says."""
         easy = np.ones(len(seen.truth.kind), dtype=bool)
         perfect = replace(judged, log10_energy=np.full(len(easy), np.inf), converged=easy)
-        return np.logical_and.reduce([level.passes for level in levels_of(easy, seen.variables, perfect, self)])
+        levels = levels_of(easy, seen.variables, perfect, self)
+        return np.asarray(np.logical_and.reduce([level.passes for level in levels]))
 
 
 def _refitted(before: Judged, judged: Judgement, fits: Fits, seen: Seen) -> Judged:
