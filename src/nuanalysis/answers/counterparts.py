@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from nuanalysis.alerts import Alert, Origin
 from nuanalysis.answers._question import Answer, position
 from nuanalysis.ingest import astro_colibri
 from nuanalysis.interpret import alert_counterparts as compared
@@ -18,7 +19,6 @@ from nuanalysis.interpret.alert_counterparts import Sources
 from nuanalysis.interpret.alert_regions import AlertRegion, Ellipse, alert_region, area_sr, ellipse_deg, grid
 from nuanalysis.interpret.time_windows import separation
 from nuanalysis.library.catalogues import open_table, parse_catalogue
-from nuanalysis.library.icecat import KnownAlert
 from nuanalysis.plot import AlertSky, AlertSource, Drawn, alert_sky_figure
 from nuanalysis.records import Chance, Measured, Position, Provenance, Record, Unknown, shown
 from nuanalysis.schema import Floats
@@ -111,7 +111,7 @@ class CounterpartsAnswer(Answer):
 
 
 def counterparts(
-    alert: KnownAlert, *, catalogues: Sequence[str] = CATALOGUES, region: AlertRegion | None = None, moved: int = 2000,
+    alert: Alert, *, catalogues: Sequence[str] = CATALOGUES, region: AlertRegion | None = None, moved: int = 2000,
     seed: int = 1, transport: astro_colibri.Transport | None = None,
 ) -> CounterpartsAnswer:  # fmt: skip
     """Sources in the 90 % region of an alert, with the chance of each.
@@ -131,7 +131,7 @@ def counterparts(
         box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus,
     )  # fmt: skip
     return CounterpartsAnswer(
-        provenance=_whose(f"icecat1 {alert.name}", seed, 1),
+        provenance=_whose(alert.name, alert.origin, seed, 1),
         alert=alert.name,
         place=position(used.right_ascension, used.declination),
         area_deg2=area_sr(used, LEVEL) * DEG2,
@@ -142,8 +142,8 @@ def counterparts(
     )
 
 
-def _whose(sample: str, seed: int, n_alerts: int) -> Provenance:
-    return Provenance(sample=sample, origin="real", n_events=n_alerts, seed=seed, version=version("nuanalysis"))
+def _whose(sample: str, origin: Origin, seed: int, n_alerts: int) -> Provenance:
+    return Provenance(sample=sample, origin=origin, n_events=n_alerts, seed=seed, version=version("nuanalysis"))
 
 
 def _sources(table: SourceTable) -> Sources:
@@ -207,7 +207,7 @@ def _share(met: np.ndarray) -> Chance:
     return Chance(p=p, error=error, n_trials=n, bound=bound, of="a source in the region", method=_MOVED)
 
 
-def _transients(alert: KnownAlert, region: AlertRegion, transport: astro_colibri.Transport | None) -> Transients:
+def _transients(alert: Alert, region: AlertRegion, transport: astro_colibri.Transport | None) -> Transients:
     """Transients of five days to either side, in the smallest circle that holds the region."""
     if transport is None:
         return Transients(state="not searched: it was not asked for")
@@ -254,7 +254,7 @@ class AllCounterpartsAnswer(Answer):
 
 
 def all_counterparts(
-    alerts: Sequence[KnownAlert], *, catalogue: str = CATALOGUES[0], moved: int = 1000, seed: int = 1
+    alerts: Sequence[Alert], *, catalogue: str = CATALOGUES[0], moved: int = 1000, seed: int = 1
 ) -> AllCounterpartsAnswer:
     """Pairs of alerts and sources in their 90 % regions, against alerts moved in right ascension, each by its own."""
     regions = [alert_region(one.region) for one in alerts]
@@ -266,7 +266,7 @@ def all_counterparts(
         ("alerts with a source in their region", found.with_source, found.moved_with_source),
     )
     return AllCounterpartsAnswer(
-        provenance=_whose("icecat1", seed, len(regions)),
+        provenance=_whose("icecat1", "real", seed, len(regions)),
         catalogue=catalogue,
         n_alerts=len(regions),
         counts=tuple(

@@ -45,7 +45,8 @@ class EventToScan:
 
     name : fit for a file.  origin : of the event.  what : one sentence.  levels : those used first, then others that
     are shown beside them.  note : why these, '' where that needs no words.  truth : right ascension and declination of
-    a simulated event, rad.  energy_tev : fitted, NaN where unknown.  mjd : NaN where unknown.
+    a simulated event, rad.  energy_tev : fitted, mjd, and
+    sigma : error of the direction by the curvature of ln L, rad: NaN where unknown.
     """
 
     name: str
@@ -60,6 +61,7 @@ class EventToScan:
     event_id: int = 0
     energy_tev: float = float("nan")
     mjd: float = float("nan")
+    sigma: float = float("nan")
 
 
 def event_to_scan(text: str, bench: Bench, *, max_order: int = 0, most: int = 5000) -> EventToScan:
@@ -164,6 +166,7 @@ def _simulated(text: str, bench: Bench, max_order: int, most: int) -> EventToSca
         event_id=event.number,
         energy_tev=found.top.energy * 1e-3,
         mjd=SIMULATED_MJD,
+        sigma=found.sigma,
     )
 
 

@@ -12,6 +12,7 @@ notice = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 #: Verbs: where each is.  Its docstring is its help; heavy imports belong into the function.
 VERBS = {
     "replay": "_alerts.replay",
+    "watch": "_realtime_watch.watch",
     "signalness": "_alerts.signalness",
     "scan": "_realtime_scan.scan",
     "followup": "_realtime_followup.followup",

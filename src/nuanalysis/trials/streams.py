@@ -32,10 +32,11 @@ class Stream(IntEnum):
     PLAIN_SCRAMBLES = 122_949_823  # of the background median
     WINDOWS = 141_650_939  # of time windows without signal
     BURSTS = 160_481_183  # of time windows with injected bursts
-    MOVED_ALERTS = 179_424_673  # right ascensions of alerts that are moved
+    MOVED_ALERTS = 198_491_317  # right ascensions of alerts that are moved
     LEAK_SKIES = 70 * _JOINT
     LEAK_EMPTY = 75 * _JOINT
     READINGS = 179_424_673  # of questions on printed numbers, which draw errors and inputs
+    SIMULATED_ALERTS = 217_645_199  # which events a simulated stream of alerts makes
     ENERGIES = 2**50
     THINNING = 2**51  # which simulated events of a selection are fitted, where not all are
     PILOT = 2**40

@@ -1,0 +1,257 @@
+"""From a message to its entry in a release: what is done with every alert, step by step, and kept.
+
+A step is done once its record lies in the folder; it is written after its products, so a watch that is killed anywhere
+does the step that was broken off again, to the same bytes, and no other.  A step that fails is tried again, at most
+``ATTEMPTS`` times, and never holds up another alert.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from nuanalysis.alerts import AlertStore, Revision, mjd_of
+from nuanalysis.errors import DataError, NuanalysisError
+from nuanalysis.publish.alerts import write_entry
+from nuanalysis.realtime.sources import AlertSource, Heard
+from nuanalysis.records import Record, shown
+from nuanalysis.store import atomic_write, locked, read_json
+
+ATTEMPTS = 3
+STORE, STEPS, ENTRY = "store", "steps", "alerts"  # folders of a watch
+_PATIENCE_S = 1.0
+State = Literal["done", "not possible", "failed"]
+
+
+def now_mjd() -> float:
+    """The time of this machine, MJD UTC."""
+    return mjd_of(datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An event at a moment.
+
+    revisions : all that is known of it, in order.  folder : of the watch.  now : MJD UTC.
+    """
+
+    revisions: tuple[Revision, ...]
+    folder: Path
+    now: float
+
+    @property
+    def latest(self) -> Revision:
+        """The revision that stands last."""
+        return self.revisions[-1]
+
+    @property
+    def store(self) -> AlertStore:
+        """Where the revisions are kept."""
+        return AlertStore(self.folder / STORE)
+
+    @property
+    def slug(self) -> str:
+        """Name of the event, fit for a file."""
+        return self.latest.name.replace("/", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a step.
+
+    said : what it found in one line, or why it was not possible or failed.  seconds : it took.
+    since_heard_s : from the moment its event was heard in this call; None where it was heard in an earlier one.
+    """
+
+    state: State
+    said: str
+    seconds: float
+    since_heard_s: float | None = None
+    attempts: int = 1
+
+
+class Impossible(NuanalysisError):
+    """A step cannot be done for this event, now or later; the message says why."""
+
+
+class Step(Protocol):
+    """Something to be done with every event."""
+
+    @property
+    def name(self) -> str:
+        """Of its record."""
+        ...
+
+    def due(self, case: Case) -> float | None:
+        """The moment from which it can be done, MJD UTC; None where it has no place in this event."""
+        ...
+
+    def make(self, case: Case) -> str:
+        """Do it, write its products whole, and say in one line what was found.
+
+        Done again it must write the same.  Raises Impossible, or any error of ours where it failed.
+        """
+        ...
+
+
+class Latency(Record):
+    """How long after an event was heard a step was done."""
+
+    step: str = shown("step")
+    events: int = shown("events")
+    median_s: float = shown("median", unit="s", form=".2f")
+    p95_s: float = shown("95 %", unit="s", form=".2f")
+    longest_s: float = shown("longest", unit="s", form=".2f")
+
+
+class WatchAnswer(Record):
+    """What a watch did in one call."""
+
+    heard: int = shown("messages heard")
+    stored: int = shown("stored")
+    known: int = shown("known before")
+    refused: int = shown("refused, kept aside with the reason")
+    done: int = shown("steps done")
+    not_possible: int = shown("steps that are not possible")
+    failed: int = shown("steps that failed; tried again when called again")
+    waiting: int = shown("steps whose time has not come")
+    entries: int = shown("events in the release entry")
+    latencies: tuple[Latency, ...] = shown("from hearing to done")
+    entry: str = shown("release entry")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one call."""
+
+    receipts: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    since: dict[str, list[float]] = field(default_factory=dict)
+
+
+def watch(
+    source: AlertSource,
+    folder: Path,
+    steps: Sequence[Step],
+    *,
+    now: Callable[[], float] = now_mjd,
+    stop: Callable[[], bool] = lambda: False,
+    said: Callable[[str], None] = lambda line: None,
+) -> WatchAnswer:
+    """Take what a source gives, and do every step for every event, until the source ends or is to stop.
+
+    What was not done in earlier calls is done first.  ``said`` is told a line for each message and step.
+    Raises StoreLocked where another watch has the folder.
+    """
+    with locked(folder / "watch", _PATIENCE_S):
+        store, tally = AlertStore(folder / STORE), _Tally()
+        for event in store.events():
+            _work(store, event, folder, steps, now(), None, tally, said)
+        for heard in source:
+            if stop():
+                break
+            if heard is None:
+                for event in store.events():  # what had to wait
+                    _work(store, event, folder, steps, now(), None, tally, said)
+            else:
+                _take(heard, store, folder, steps, now, tally, said)
+        entries = write_entry(store, folder / ENTRY) if tuple(store.events()) else None
+        waiting = sum(1 for _ in _waiting(store, folder, steps, now()))
+    return WatchAnswer(
+        heard=sum(tally.receipts.values()),
+        stored=tally.receipts["stored"] + tally.receipts["conflict"],
+        known=tally.receipts["duplicate"],
+        refused=tally.receipts["refused"],
+        done=tally.steps["done"],
+        not_possible=tally.steps["not possible"],
+        failed=tally.steps["failed"],
+        waiting=waiting,
+        entries=entries.alerts if entries else 0,
+        latencies=tuple(_latency(name, seconds) for name, seconds in tally.since.items()),
+        entry=str(entries.folder) if entries else "none: nothing was heard",
+    )
+
+
+def _latency(step: str, seconds: list[float]) -> Latency:
+    median, p95, longest = np.quantile(seconds, [0.5, 0.95, 1.0])
+    return Latency(step=step, events=len(seconds), median_s=median, p95_s=p95, longest_s=longest)
+
+
+def _take(
+    heard: Heard, store: AlertStore, folder: Path, steps: Sequence[Step], now: Callable[[], float], tally: _Tally,
+    said: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Store a message, confirm it to its source, and do the steps of its event."""
+    began = heard.since
+    receipt = heard.into(store, now())
+    heard.confirm()
+    tally.receipts[receipt.outcome] += 1
+    said(f"{heard.place}: {receipt.outcome}{': ' + receipt.reason if receipt.reason else ''}")
+    if receipt.outcome in ("stored", "conflict"):
+        tally.since.setdefault("stored", []).append(time.monotonic() - began)
+    if receipt.outcome != "refused":
+        _work(store, receipt.event, folder, steps, now(), began, tally, said)
+
+
+def _work(
+    store: AlertStore, event: tuple[str, str], folder: Path, steps: Sequence[Step], now: float, began: float | None,
+    tally: _Tally, said: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Do what is to be done for an event, each step with what those before it left."""
+    for step in steps:
+        case = Case(tuple(store.revisions(event)), folder, now)
+        before, due = done_of(case, step), step.due(case)
+        if due is None or now < due or (before and (before.state != "failed" or before.attempts >= ATTEMPTS)):
+            continue
+        done = _made(step, case, began, before.attempts if before else 0)
+        atomic_write(_record(case, step), (json.dumps(asdict(done), indent=1) + "\n").encode())
+        tally.steps[done.state] += 1
+        if done.state == "done" and done.since_heard_s is not None:
+            tally.since.setdefault(step.name, []).append(done.since_heard_s)
+        said(f"{case.latest.name} {step.name}: {done.state}: {done.said}")
+
+
+def _made(step: Step, case: Case, began: float | None, attempts: int) -> Done:
+    start, state = time.monotonic(), "done"
+    try:
+        words = step.make(case)
+    except Impossible as reason:
+        state, words = "not possible", str(reason)
+    except NuanalysisError as fault:
+        state, words = "failed", str(fault)
+    end = time.monotonic()
+    since = None if began is None else end - began
+    return Done(state, words, end - start, since, attempts + 1)  # type: ignore[arg-type]
+
+
+def _record(case: Case, step: Step) -> Path:
+    return case.folder / STEPS / case.slug / f"{step.name}.json"
+
+
+def done_of(case: Case, step: Step) -> Done | None:
+    """The record of a step, None where it was never tried.  Raises DataError for a damaged one."""
+    path = _record(case, step)
+    if not path.exists():
+        return None
+    document = read_json(path, "the record of a step", "delete it: the step is done again", error=DataError)
+    try:
+        return Done(**document)
+    except TypeError as fault:
+        raise DataError(f"{path} is no record of a step: {fault}; delete it: the step is done again") from fault
+
+
+def _waiting(store: AlertStore, folder: Path, steps: Sequence[Step], now: float) -> Iterator[tuple[Case, Step]]:
+    for event in store.events():
+        case = Case(tuple(store.revisions(event)), folder, now)
+        for step in steps:
+            due = step.due(case)
+            if due is not None and now < due and done_of(case, step) is None:
+                yield case, step
