@@ -21,6 +21,7 @@ LONG = ("nuanalysis.likelihood._kernels", "nuanalysis.likelihood._scan_kernels")
 
 # Functions that return a dictionary of anything, and who asks for one.
 EXEMPT = {
+    "nuanalysis.alerts._reading.read_document": "notices of others, before a record takes them",
     "nuanalysis.engine.executors.queues._common": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.engine.executors.queues.arguments": "keyword arguments of dask-jobqueue's clusters",
     "nuanalysis.cli._questions.given": "settings as they were typed, before a record takes them",

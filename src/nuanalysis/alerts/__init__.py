@@ -18,11 +18,11 @@ from nuanalysis.alerts._messages import (
     notice_json,
     notice_of,
     parse_time,
-    read_message,
     short_name,
     utc_text,
 )
 from nuanalysis.alerts._notice import SIMULATION, Km3netNotice, Notice
+from nuanalysis.alerts._reading import read_message
 from nuanalysis.alerts._records import JULIAN_YEAR_S, TIERS, Alert, Box, Origin, Region, Tense, Tier, Topology
 from nuanalysis.alerts._signalness import (
     BAND,

@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from nuanalysis.alerts._messages import RANKS, Form, Key, Message, future, read_message, utc_text
+from nuanalysis.alerts._messages import RANKS, Form, Key, Message, future, utc_text
+from nuanalysis.alerts._reading import read_message
 from nuanalysis.alerts._records import Alert
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.store import atomic_write, locked, read_json, sweep, unlinked
