@@ -5,6 +5,7 @@ Nothing here sends: there is no producer in this package, and a synthetic alert 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
@@ -119,10 +120,11 @@ def degrees(angle: float) -> float:
     return round(math.degrees(angle), 6)
 
 
-def notice_of(alert: Alert, *, sent: float, map_url: str = "") -> Notice:
+def notice_of(alert: Alert, *, sent: float, map_url: str = "", map_file: bytes = b"") -> Notice:
     """The notice of an alert in the schema of IceCube.
 
-    sent : MJD UTC at which it is made.  map_url : where its map is; revisions from 1 on must have one.
+    sent : MJD UTC at which it is made.  map_url : where its map is; map_file : the map itself, FITS.  Revisions from 1
+    on must have one of both.
     A synthetic alert carries the mission 'nuanalysis-simulation', whatever it is called; the others IceCube.
     Raises InputError with every fault.
     """
@@ -151,6 +153,7 @@ def notice_of(alert: Alert, *, sent: float, map_url: str = "") -> Notice:
         "containment_probability": region.containment,
         "systematic_included": region.systematic,
         **({"healpix_url": map_url} if map_url else {}),
+        **({"healpix_file": base64.b64encode(map_file).decode()} if map_file else {}),
         "nu_energy": alert.energy_tev,
         "p_astro": alert.p_astro,
         "far": alert.far_per_yr / JULIAN_YEAR_S,

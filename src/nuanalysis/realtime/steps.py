@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nuanalysis.alerts import Alert, Box, Region, circular, notice_json, notice_of, read_message
-from nuanalysis.answers.counterparts import counterparts
+from nuanalysis.answers.counterparts import CounterpartsAnswer, counterparts
 from nuanalysis.answers.followup import Followup
 from nuanalysis.answers.followup_text import follow_up_text
 from nuanalysis.chain.scan_event import EventScanAnswer, ScanEvent
@@ -71,12 +71,16 @@ class Scan:
         found = ScanEvent.of(event=event).take(replace(self.bench, folder=case.folder / SCANS))
         for file in map(Path, found.files):
             if file.name.endswith(".fits.gz"):
-                _copied(file, case.store.path / MAPS / f"{case.slug}_skymap_probdensity_multiorder.fits.gz")
+                _copied(file, case.store.path / MAPS / _map_name(case))
             elif file.name == "contours.json":
                 _copied(file, case.store.path / CONTOURS / f"{case.slug}.json")
         atomic_write(case.folder / SCANS / f"{case.slug}.json", _json(found))
         ninety = next(row for row in found.contours if row.share == 0.9)
         return f"90 % within {ninety.area_deg2:.4g} deg2 ({ninety.levels}), {found.fitted:,} pixels"
+
+
+def _map_name(case: Case) -> str:
+    return f"{case.slug}_skymap_probdensity_multiorder.fits.gz"
 
 
 def _copied(source: Path, target: Path) -> None:
@@ -114,11 +118,12 @@ class Revise:
             radius=radius or first.region.radius,
             radius_definition=f"circle as large as the contour of the scan ({ninety.levels})",
             box=box,
-            map=f"{MAPS}/{case.slug}_skymap_probdensity_multiorder.fits.gz",
+            map=f"{MAPS}/{_map_name(case)}",
             systematic=False,
         )
         alert = replace(first, region=region, revision=1)
-        data = notice_json(notice_of(alert, sent=max(case.now, first.time)))
+        content = (case.store.path / MAPS / _map_name(case)).read_bytes()
+        data = notice_json(notice_of(alert, sent=max(case.now, first.time), map_file=content))
         receipt = case.store.append(read_message(data), alert=alert, inputs=case.latest.inputs)
         return f"revision 1: {receipt.outcome}"
 
@@ -186,8 +191,21 @@ class Draft:
         return case.now
 
     def make(self, case: Case) -> str:
-        _kept(case, "circular-draft.txt", circular(_alert(case)))
+        _kept(case, "circular-draft.txt", circular(_alert(case), sources=_sources(case)))
         return "draft written"
+
+
+def _sources(case: Case) -> tuple[str, ...] | None:
+    """A line for each catalogue that was searched; None where none was."""
+    path = case.store.path / FOLLOW_UP / f"{case.slug}-counterparts.json"
+    if not path.exists():
+        return None
+    found = CounterpartsAnswer.from_dict(read_json(path, "the counterparts", "delete it", error=DataError))
+    return tuple(
+        f"{one.catalogue}: {one.inside} in the 90 % region, {one.expected:.1f} expected by chance; nearest "
+        f"{one.nearest}, {one.nearest_deg:.2f} deg"
+        for one in found.catalogues
+    )
 
 
 def _json(record: Record) -> bytes:

@@ -1,0 +1,294 @@
+"""A watch: sources, steps that may be killed anywhere, waiting, failures, and what it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from nuanalysis.alerts import Alert, AlertStore, Region, _store, notice_json, notice_of
+from nuanalysis.errors import EnvironmentFault, InputError, StoreLocked
+from nuanalysis.realtime import sources, watch
+from nuanalysis.realtime.sources import FolderSource, Heard, KafkaSource, ReplaySource
+from nuanalysis.realtime.steps import Draft, chosen
+from nuanalysis.realtime.watch import ATTEMPTS, Case, Impossible
+from nuanalysis.store import atomic_write, locked
+
+NOW = 60400.0
+
+
+def alert(k: int, time: float = 60310.0, **more: object) -> Alert:
+    values = {
+        "name": f"SIM-1-{k}", "run": 1, "event_id": k + 1, "time": time + k, "stream": "test", "tier": "cascade",
+        "topology": "shower", "energy_tev": 120.0, "energy_kind": "deposited", "p_astro": 0.9, "far_per_yr": 1.0,
+        "method": "test", "region": Region(1.0, 0.1, radius=0.1), "tense": "test", "origin": "synthetic",
+    }  # fmt: skip
+    return Alert(**{**values, **more})  # type: ignore[arg-type]
+
+
+def many(n: int) -> ReplaySource:
+    return ReplaySource([alert(k) for k in range(n)])
+
+
+@dataclass
+class Write:
+    """A step that writes a product, and counts how often it was done."""
+
+    name: str = "write"
+    wait_d: float = 0.0
+    made: list[str] = field(default_factory=list)
+
+    def due(self, case: Case) -> float | None:
+        return case.latest.time + self.wait_d
+
+    def make(self, case: Case) -> str:
+        self.made.append(case.latest.name)
+        path = case.store.path / "followup" / f"{case.slug}.txt"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        atomic_write(path, f"{case.latest.name} {case.latest.sha256}\n".encode())
+        return "written"
+
+
+@dataclass
+class Fail(Write):
+    name: str = "fail"
+    error: Exception = field(default_factory=lambda: InputError("not today"))
+
+    def make(self, case: Case) -> str:
+        self.made.append(case.latest.name)
+        raise self.error
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What a watch has left but for the records of steps, which hold times."""
+    kept = [path for path in folder.rglob("*") if path.is_file() and "steps" not in path.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in kept if path.suffix != ".lock"}
+
+
+def run(source: object, folder: Path, *steps: object, now: float = NOW) -> watch.WatchAnswer:
+    return watch.watch(source, folder, steps, now=lambda: now)  # type: ignore[arg-type]
+
+
+def test_every_alert_is_stored_worked_on_and_entered_once(tmp_path):
+    step = Write()
+    first = run(many(5), tmp_path, step)
+    assert (first.heard, first.stored, first.done, first.entries) == (5, 5, 5, 5)
+    before = content(tmp_path)
+    again = run(many(5), tmp_path, step)
+    assert (again.stored, again.known, again.done, again.entries) == (0, 5, 0, 5)
+    assert len(step.made) == 5
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("moment", range(1, 13))
+def test_killed_at_any_write_and_called_again_leaves_the_same(tmp_path, monkeypatch, moment):
+    """Twelve writes lie in a watch of three alerts: of the store, of the product, of the record, and of the entry."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(many(3), whole, Write())
+    count, whole_write = 0, atomic_write
+
+    class Killed(BaseException):
+        pass
+
+    def breaking(path: Path, data: bytes) -> None:
+        nonlocal count
+        count += 1
+        if count == moment:
+            raise Killed
+        whole_write(path, data)
+
+    for module in (watch, _store):
+        monkeypatch.setattr(module, "atomic_write", breaking)
+    monkeypatch.setitem(globals(), "atomic_write", breaking)
+    with contextlib.suppress(Killed):
+        run(many(3), broken, Write())
+    monkeypatch.undo()
+    run(many(3), broken, Write())
+    assert content(broken) == content(whole)
+
+
+def test_a_failing_step_is_tried_again_and_holds_up_nothing(tmp_path):
+    fails, writes = Fail(), Write()
+    found = run(many(2), tmp_path, fails, writes)
+    assert (found.failed, found.done) == (2, 2)
+    for _ in range(ATTEMPTS + 2):
+        run(many(2), tmp_path, fails, writes)
+    assert fails.made.count("SIM-1-0") == ATTEMPTS
+    record = json.loads((tmp_path / "steps" / "SIM-1-0" / "fail.json").read_text())
+    assert record["state"] == "failed"
+    assert record["said"] == "not today"
+
+
+def test_what_is_impossible_is_said_and_not_tried_again(tmp_path):
+    step = Fail(error=Impossible("no light was kept"))
+    assert run(many(1), tmp_path, step).not_possible == 1
+    assert run(many(1), tmp_path, step).not_possible == 0
+    assert len(step.made) == 1
+
+
+def test_a_fault_of_ours_that_nobody_foresaw_is_not_swallowed(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        run(many(1), tmp_path, Fail(error=ZeroDivisionError()))
+
+
+def test_a_step_waits_for_its_moment(tmp_path):
+    late = Write(wait_d=1.0)
+    assert run(many(1), tmp_path, late, now=60310.5).waiting == 1
+    assert not late.made
+    found = run(many(0), tmp_path, late, now=60311.5)
+    assert (found.done, found.waiting) == (1, 0)
+
+
+def test_what_waited_is_done_while_a_source_has_nothing(tmp_path):
+    late, clock = Write(wait_d=1.0), iter((60310.5, 60310.5, 60311.5, 60311.5, 60311.5))
+
+    def source():
+        yield from many(1)
+        yield None
+
+    watch.watch(source(), tmp_path, (late,), now=lambda: next(clock))
+    assert late.made == ["SIM-1-0"]
+
+
+def test_two_watches_do_not_share_a_folder(tmp_path):
+    tmp_path.mkdir(exist_ok=True)
+    with locked(tmp_path / "watch", 1.0), pytest.raises(StoreLocked):
+        run(many(1), tmp_path)
+
+
+def test_a_message_is_confirmed_after_it_was_stored_and_never_before(tmp_path):
+    order = []
+    data = notice_json(notice_of(alert(0), sent=60310.0))
+
+    class Source:
+        def __iter__(self):
+            store = AlertStore(tmp_path / "store")
+            yield Heard(data, "here", confirm=lambda: order.append(len(tuple(store.events()))))
+
+    run(Source(), tmp_path)
+    assert order == [1]
+
+
+def test_a_folder_gives_its_notices_and_keeps_aside_what_is_none(tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for k in range(3):
+        (inbox / f"{k}.json").write_bytes(notice_json(notice_of(alert(k), sent=60320.0)))
+    shutil.copy(inbox / "0.json", inbox / "again.json")
+    (inbox / "bad.json").write_text("{")
+    (inbox / "long.xml").write_bytes(b"<" + b"x" * (sources.LARGEST + 10))
+    (inbox / "notes.txt").write_text("not looked at")
+    found = run(FolderSource(inbox), tmp_path / "out")
+    assert (found.heard, found.stored, found.known, found.refused) == (6, 3, 1, 2)
+
+
+def test_a_link_in_a_folder_is_refused(tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "a.json").symlink_to("/etc/hostname")
+    with pytest.raises(Exception, match="link"):
+        run(FolderSource(inbox), tmp_path / "out")
+
+
+def test_a_replay_waits_as_long_as_its_speed_says():
+    waited: list[float] = []
+    list(ReplaySource([alert(0), alert(2), alert(1)], 86_400.0, waited.append))
+    assert waited == pytest.approx([1.0, 1.0])
+
+
+# ---- the streams of GCN, with a consumer that is none ------------------------------------------------------------
+
+
+@dataclass
+class Message:
+    said: str
+    data: bytes = b"{}"
+    fault: object = None
+    number: int = 0
+
+    def topic(self) -> str:
+        return self.said
+
+    def value(self) -> bytes:
+        return self.data
+
+    def offset(self) -> int:
+        return self.number
+
+    def error(self) -> object:
+        return self.fault
+
+
+class Broker:
+    """Gives batches in turn, then nothing."""
+
+    def __init__(self, *batches: list[Message]) -> None:
+        self.batches, self.committed, self.closed, self.settings = list(batches), [], 0, {}
+
+    def __call__(self, settings: dict) -> Broker:
+        self.settings = settings
+        return self
+
+    def subscribe(self, topics: list[str]) -> None:
+        self.topics = topics
+
+    def consume(self, num_messages: int, timeout: float) -> list[Message]:
+        return self.batches.pop(0) if self.batches else []
+
+    def commit(self, message: Message, asynchronous: bool) -> None:
+        self.committed.append((message.said, asynchronous))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_gcn_is_read_without_committing_before_it_is_stored():
+    broker = Broker([Message(sources.HEARTBEAT), Message("gcn.x", number=7), Message("gcn.x", fault="expired")])
+    stream = iter(KafkaSource(consumer=broker, clock=lambda: 0.0))
+    heard = next(stream)
+    assert heard is not None
+    assert heard.place == "gcn.x 7"
+    assert broker.settings == {"group.id": "nuanalysis", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    assert [topic for topic, _ in broker.committed] == [sources.HEARTBEAT]
+    heard.confirm()
+    assert broker.committed[-1] == ("gcn.x", False)
+    assert next(stream) is None
+
+
+def test_a_connection_that_is_silent_for_a_minute_is_made_anew():
+    broker, clock = Broker(), iter((0.0, 30.0, 61.0, 61.0, 62.0))
+    stream = iter(KafkaSource(consumer=broker, clock=lambda: next(clock)))
+    assert next(stream) is None
+    assert next(stream) is None
+    assert broker.closed == 1
+
+
+def test_gcn_without_credentials_or_library_is_refused_in_words(monkeypatch):
+    monkeypatch.delenv("GCN_CLIENT_ID", raising=False)
+    with pytest.raises(EnvironmentFault, match=r"kafka|GCN_CLIENT_ID"):
+        next(iter(KafkaSource()))
+
+
+def test_there_is_no_producer_in_the_package():
+    root = Path(sources.__file__).parents[1]
+    assert not [path for path in root.rglob("*.py") if "Producer(" in path.read_text()]
+
+
+# ---- steps and words ----------------------------------------------------------------------------------------------
+
+
+def test_a_draft_of_a_synthetic_alert_says_so(tmp_path):
+    run(many(1), tmp_path, Draft())
+    text = (tmp_path / "store" / "followup" / "SIM-1-0-circular-draft.txt").read_text()
+    assert "SIMULATED" in text
+    assert "not searched" in text
+
+
+def test_steps_are_chosen_by_name():
+    assert [step.name for step in chosen((Write(), Draft()), "circular")] == ["circular"]  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="circular"):
+        chosen((Draft(),), "cirular")
