@@ -66,7 +66,7 @@ def announced(event: EventToScan, seed: int, k: int) -> Alert:
     stream = cascade_stream(float(np.clip(energy, *_STREAM_TEV)))
     return Alert(
         name=f"SIM-{seed}-{k}",
-        run=seed + 1,  # notices know no run and no event 0
+        run=max(seed, 1),  # notices know no run 0
         event_id=k + 1,
         time=event.mjd,
         stream=STREAM,
