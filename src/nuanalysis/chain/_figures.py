@@ -88,9 +88,7 @@ def _curve(name: str, score: Floats, signal: Bools, other: Bools) -> plot.Passin
 
 def angle_figure(curves: tuple[plot.AngleCurve, ...], folder: Path) -> Path:
     """Median angles of contained cascades against energy, beside those of the published release."""
-    figure = plot.angle_figure(
-        curves, cascades_2023.released_opening_angle(), label=f"{LABEL}: median angle", origin=ORIGIN
-    )
+    figure = plot.angle_figure(curves, cascades_2023.released_opening_angle(), label=f"{LABEL}: angle", origin=ORIGIN)
     words = "Median angle to the true direction against the energy of the neutrino, vertex among the strings, beside "
     return kept(figure, folder, "angle", f"{words}the published one.")
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 EDGES = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)  # of log10 E/GeV deposited
-_FEWEST = 20  # events of a row
+_FEWEST, _FEWEST_DRAWN = 20, 10  # events of a row, and of a point of the figure
 
 
 class ResolutionRow(Record):
@@ -64,8 +64,15 @@ class HybridRow(Record):
     network: Measured = shown("median angle, network", unit="deg")
     hybrid: Measured = shown("median angle, hybrid", unit="deg")
     contained: Measured | None = shown("hybrid, contained", None, unit="deg")
-    pull: Measured = shown("hybrid: median of angle over 1.177 sigma", short="pull")
     vertex: Measured = shown("hybrid: median distance of the vertex", unit="m", short="vertex")
+
+
+class HoldsRow(Record):
+    """Whether errors and contours of hybrid fits hold what they should, for cascades of an energy."""
+
+    low: float = shown("log10 E/GeV from", form=".1f")
+    high: float = shown("to", form=".1f")
+    pull: Measured = shown("median of angle over 1.177 sigma", short="pull")
     within_50: Measured = shown("truth inside the contour of 50 %", short="in 50 %")
     within_90: Measured = shown("truth inside the contour of 90 %", short="in 90 %")
 
@@ -81,6 +88,7 @@ class ReconstructAnswer(Record):
     fitted: int = shown("events fitted with the hybrid likelihood")
     not_converged: int = shown("of them without convergence")
     hybrid: tuple[HybridRow, ...] = shown("network and hybrid on the events that were fitted, by deposited energy")
+    holds: tuple[HoldsRow, ...] = shown("errors and contours of the hybrid fits, by deposited energy")
     hybrid_errors: str = shown("events that errors and contours of the hybrid were calibrated on", "")
     seconds_per_fit: float | None = shown("processor seconds of a hybrid fit", None, unit="s", form=".2f")
     simulating_s: float = shown("seconds of simulation", unit="s", form=".1f")
@@ -103,7 +111,7 @@ class Reconstruct(Step):
     """Reconstruct simulated cascades with the networks of the run, or with those that come with the package."""
 
     events: int = setting(1000, low=100, high=10_000_000, help="cascades made, with random numbers of no training")
-    hybrid: int = setting(200, low=0, high=10_000_000, help="events fitted with the hybrid likelihood too, 0 for none")
+    hybrid: int = setting(400, low=0, high=10_000_000, help="events fitted with the hybrid likelihood too, 0 for none")
 
     def take(self, bench: Bench) -> ReconstructAnswer:
         names = [trained(bench.folder, task).network for task in ("classes", "direction")]
@@ -130,6 +138,7 @@ class Reconstruct(Step):
             fitted=0 if own is None else len(own.sigma),
             not_converged=0 if own is None else int((~own.fits.converged).sum()),
             hybrid=() if own is None else tuple(_hybrid_rows(seen, judged, own, self.medium)),
+            holds=() if own is None else tuple(_holds_rows(seen, judged, own)),
             hybrid_errors="" if own is None else hybrid_errors(bench.folder).data,
             seconds_per_fit=spent,
             simulating_s=made_at - began,
@@ -197,8 +206,22 @@ def _hybrid_rows(seen: Seen, judged: Judgement, own: _Fitted, medium: Medium) ->
                 network=middle(np.degrees(network), of),
                 hybrid=middle(np.degrees(psi), of),
                 contained=middle(np.degrees(psi), of & within) if (of & within).sum() >= _FEWEST else None,
-                pull=middle(psi / (MEDIAN_PULL * own.sigma), of),
                 vertex=middle(away, of),
+            )
+
+
+def _holds_rows(seen: Seen, judged: Judgement, own: _Fitted) -> Iterator[HoldsRow]:
+    fits, rng = own.fits, np.random.default_rng(0)
+    truth = taken(seen.truth, judged.events[: len(own.sigma)])
+    pull = angle(fits.direction, truth.direction) / (MEDIAN_PULL * own.sigma)
+    log_energy = np.log10(np.maximum(truth.deposited, 1.0))
+    for low, high in pairwise(EDGES):
+        of = (log_energy >= low) & (log_energy < high)
+        if of.sum() >= _FEWEST:
+            yield HoldsRow(
+                low=low,
+                high=high,
+                pull=_measured(median(pull[of], rng)),
                 within_50=_measured(coverage(fits.deficit[of], own.critical[of, 0])),
                 within_90=_measured(coverage(fits.deficit[of], own.critical[of, 1])),
             )
@@ -211,22 +234,19 @@ def _curves(seen: Seen, judged: Judgement, own: _Fitted | None, medium: Medium) 
     said = {"network": judged.said.direction}
     if own is not None:
         said["hybrid fit"] = own.fits.direction
-    return tuple(
-        _curve(
-            name,
-            angle(one, truth.direction[: len(one)])[within[: len(one)]],
-            truth.energy[: len(one)][within[: len(one)]],
-        )
-        for name, one in said.items()
-    )
+    curves = []
+    for name, one in said.items():
+        of = np.flatnonzero(within[: len(one)])
+        curves.append(_curve(name, angle(one[of], truth.direction[of]), truth.energy[of]))
+    return tuple(curves)
 
 
 def _curve(name: str, psi: Floats, energy: Floats) -> AngleCurve:
-    """Medians in half-decades that hold enough events."""
+    """Medians in half-decades that hold enough events to be drawn with an error."""
     rng, rows = np.random.default_rng(0), []
     for low, high in pairwise(EDGES):
         of = (energy >= 10.0**low) & (energy < 10.0**high)
-        if of.sum() >= _FEWEST:
+        if of.sum() >= _FEWEST_DRAWN:
             found = median(np.degrees(psi[of]), rng)
             rows.append((10.0 ** (0.5 * (low + high)), found.value, found.error))
     return AngleCurve(name, *np.array(rows).reshape(-1, 3).T)
