@@ -316,4 +316,16 @@ def test_right_ascensions_are_those_of_public_events(mirror):
 
 def test_pixels_follow_the_error_of_the_direction():
     assert [finest_order(np.radians(x)) for x in (130.0, 10.0, 5.0, 2.5, 0.1)] == [3, 5, 6, 7, 7]
-    assert own_levels("track", 5.0, True) is None
+
+
+@pytest.mark.parametrize("log10_energy", [4.0, 5.0, 6.0])
+def test_calibrated_classes_say_how_and_from_how_many_events(log10_energy):
+    own, varied = own_levels("shower", log10_energy, contained=True)
+    assert "own ice" in own.name
+    assert "varied ice" in varied.name
+    assert own.events > varied.events > 20
+    assert 0.0 < own.errors[1] < own.ninety
+    assert "nu_e" in own.recipe
+    assert (
+        own_levels("shower", log10_energy, contained=False) == own_levels("track", log10_energy, contained=True) == ()
+    )

@@ -151,7 +151,7 @@ def _simulated(text: str, bench: Bench, max_order: int, most: int) -> EventToSca
     log10_energy = found.top.log_energy / np.log(10.0)
     contained = bool(inside(hull(array(medium)), found.top.position[None])[0])
     own = own_levels("shower", log10_energy, contained)
-    levels = (WILKS, PUBLISHED) if own is None else (own, WILKS, PUBLISHED)
+    levels = (*own, WILKS, PUBLISHED)
     name = f"simulated-{seed}-{energy_tev:g}TeV"
     kept = bench.keep(found, key)
     return EventToScan(
