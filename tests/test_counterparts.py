@@ -21,6 +21,7 @@ from nuanalysis.interpret.alert_regions import (
     probability_map,
 )  # fmt: skip
 from nuanalysis.library.icecat import known_alert, known_alerts
+from nuanalysis.sphere import offset
 
 DEG2 = np.degrees(1.0) ** 2
 ROUND = ellipse_deg(40.0, 0.0, (1.0,) * 4)
@@ -81,13 +82,16 @@ def gaussian_map(order: int = 6):
 
 def test_a_map_holds_what_it_says():
     uniq, density = gaussian_map()
-    region = probability_map(
-        *np.array([uniq, density])[:, np.random.default_rng(1).permutation(len(uniq))].astype(object)
-    )
+    order = np.random.default_rng(1).permutation(len(uniq))
+    region = probability_map(uniq[order], density[order])
     assert np.degrees([region.right_ascension, region.declination]) == pytest.approx([40.0, 20.0], abs=1.0)
     two_sigma2 = -2.0 * np.log(0.1) * 9.0
     assert area_sr(region, 0.9, pixels=20_000) * DEG2 == pytest.approx(np.pi * two_sigma2, rel=0.03)
-    assert region.level(*at(40.0, 20.0 + np.sqrt(two_sigma2)))[0] == pytest.approx(0.9, abs=0.02)
+    angle = np.linspace(0.0, 2 * np.pi, 200)
+    ring = offset(*(np.full(200, np.radians(x)) for x in (40.0, 20.0)), np.radians(np.sqrt(two_sigma2)), angle)
+    assert region.level(*ring).mean() == pytest.approx(0.9, abs=0.01)  # pixels are 0.9 deg wide: in the mean
+    mass = region.density * hp.nside2pixarea(64) * np.where(region.order == 6, 1.0, 0.25)
+    assert mass[region.containment <= 0.9].sum() == pytest.approx(0.9, abs=mass.max())
     assert region.penalty(*at(40.0, 23.0))[0] == pytest.approx(-1.0, abs=0.4)
     assert region.level(*at(220.0, -20.0))[0] == pytest.approx(1.0)
 

@@ -8,8 +8,9 @@ import numpy as np
 from nuanalysis import trials
 from nuanalysis.library import samples
 from nuanalysis.library.samples import SampleSpec
+from nuanalysis.likelihood import Places, yardstick
 from nuanalysis.model import Hypothesis, Sample, prepare
-from nuanalysis.sky.records import Catalogue, PointSource
+from nuanalysis.sky.records import Catalogue, PointSource, PowerLaw
 from nuanalysis.sky.templates import BUILT_IN, parse_recipe
 
 _EVENTS = 400
@@ -38,4 +39,11 @@ def compile_kernels(progress: Callable[[str], None]) -> float:
             trials.scramble_trials(prepared, 0, 0, 2)
             trials.scramble_trials(prepared, 0, 0, 2 * len(tilts), tilts)
             trials.injection_trials(prepared, 0, 0, 1, (5.0,))
+    progress("compiling: time windows")
+    where = Places(np.zeros(1), np.zeros(1), np.zeros(1))
+    fixed = Hypothesis("point:warm", targets[2].target, 2.5, False)
+    about = yardstick(fixed, small), np.ones(_EVENTS, dtype=bool), 5.0, where
+    window = trials.window_problem(*about, spectrum=PowerLaw(2.5), source=np.ones(1))
+    trials.window_trials(window, 0, 0, 1)
+    trials.burst_trials(window, 0, 0, 1)
     return time.monotonic() - started
