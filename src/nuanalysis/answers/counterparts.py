@@ -5,6 +5,7 @@ No question on a sample of events, so no entry of QUESTIONS: it is asked of an a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import ClassVar
@@ -103,7 +104,7 @@ class CounterpartsAnswer(Answer):
         ra, dec = np.radians([self.place.ra_deg, self.place.dec_deg]).tolist()
         region = ellipse_deg(self.place.ra_deg, self.place.dec_deg, self.box_deg) if self.box_deg else None
         sources = tuple(
-            AlertSource(one.name, *np.radians([one.ra_deg, one.dec_deg]).tolist(), True)
+            AlertSource(one.name, math.radians(one.ra_deg), math.radians(one.dec_deg), True)
             for found in self.catalogues
             for one in found.matches
         )
