@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nuanalysis.realtime.service._book import Book, DiskFull, Progressed, Row
+from nuanalysis.errors import NuanalysisError
+from nuanalysis.realtime.service._book import Book, Progressed, Row
 from nuanalysis.realtime.service._limits import Limits
 from nuanalysis.realtime.service._nursery import Nursery, Worker, end
+from nuanalysis.realtime.service._results import REQUEST
+from nuanalysis.store import atomic_write
 
 LOG = logging.getLogger("nuanalysis.realtime")
 TICK_S = 0.2  # how soon a wish is passed on
@@ -95,7 +98,7 @@ class Crew:
         self._wishes[scan].changed.set()  # what was wished before we looked
         try:
             yield
-        except DiskFull as error:  # not even its end can be written; the reaper tries again
+        except NuanalysisError as error:  # a full disk: not even its end can be written; the reaper tries again
             LOG.error("scan %s: %s", scan, error)
         finally:
             del self._wishes[scan]
@@ -122,8 +125,9 @@ class Crew:
     def _watch(self, row: Row) -> Lost | Ended:
         worker = self._nursery.take()
         try:
-            order = {"request": row.request, "folder": str(self._folder / row.id), "workers": row.workers}
-            _tell(worker, **order, service=os.getpid())
+            place = self._folder / row.id
+            atomic_write(place / REQUEST, row.request.encode())  # a worker that hangs would not read it from the pipe
+            _tell(worker, folder=str(place), workers=row.workers, service=os.getpid())
             return _Watch(self, row, worker).until_the_end()
         finally:
             end(worker)

@@ -17,7 +17,7 @@ from nuanalysis.realtime.service.requests import ScanRequest
 from nuanalysis.realtime.service.runner import FILES, Found
 from nuanalysis.store import atomic_write
 
-RESULTS, MANIFEST = "results", "result.json"
+RESULTS, MANIFEST, REQUEST = "results", "result.json", "request.json"
 KEPT = 2  # partial results that stay: one may just be read
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from nuanalysis.errors import NuanalysisError
 from nuanalysis.realtime.service._book import Progressed
-from nuanalysis.realtime.service._results import write_result
+from nuanalysis.realtime.service._results import REQUEST, write_result
 from nuanalysis.realtime.service.requests import ScanRequest
 from nuanalysis.realtime.service.runner import Found, ScanRunner, find_runner
 from nuanalysis.store import locked, sweep
@@ -85,8 +85,8 @@ def _die_with_the_service() -> None:
 
 
 def _work(line: _Line, runner: ScanRunner, order: dict[str, Any], wishes: _Wishes) -> None:
-    folder, request = Path(order["folder"]), ScanRequest.model_validate_json(order["request"])
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(order["folder"])
+    request = ScanRequest.model_validate_json((folder / REQUEST).read_bytes())
     with (folder / "worker.log").open("wb") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
