@@ -203,6 +203,10 @@ def times() -> None:
             first.append(time.monotonic() - began)
             service.until(scan, "done")
             last.append(time.monotonic() - began)
+        steps = service.http.get(f"/v1/scans/{scan}").json()["steps"]
+        moments = [datetime.fromisoformat(step["time"]) for step in steps]
+        after = [(at - moments[0]).total_seconds() for at in moments]
+        print(", ".join(f"{step['state']} {at:.1f} s" for step, at in zip(steps, after, strict=True)))
         print(
             f"submit to first partial: {max(first):.1f} s at most of 5, to final: {max(last):.1f} s (5 rounds of 2 s)"
         )

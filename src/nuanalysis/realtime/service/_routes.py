@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -23,7 +23,7 @@ from nuanalysis.realtime.service.runner import FILES
 
 LOG = logging.getLogger("nuanalysis.realtime")
 _BEARER = HTTPBearer(auto_error=False, description="A token of 'nuanalysis realtime token'")
-ERRORS = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": records.Problem, "content": {MEDIA: {}}, "description": said}
     for status, said in {
         400: "not JSON",

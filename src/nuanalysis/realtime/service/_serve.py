@@ -10,11 +10,12 @@ from pathlib import Path
 import uvicorn
 
 from nuanalysis.errors import InputError, StoreLocked
+from nuanalysis.realtime.service._alerts import AlertArchive
 from nuanalysis.realtime.service._app import make_app
 from nuanalysis.realtime.service._dbos import DbosQueue
 from nuanalysis.realtime.service._disks import refuse_network_disk
 from nuanalysis.realtime.service._limits import Limits
-from nuanalysis.realtime.service._service import JOBS, AlertArchive, Service
+from nuanalysis.realtime.service._service import JOBS, Service
 from nuanalysis.realtime.service._wire import guarded
 from nuanalysis.realtime.service.runner import RUNNER
 from nuanalysis.realtime.service.tokens import FILE, read_tokens

@@ -47,10 +47,10 @@ class Stop(_Asked):
     """When a scan is content, or has used what it may."""
 
     area_tolerance: float = Field(
-        0.02, gt=0.0, le=1.0, description="ends where the 90 % area changed by less, relative, in two rounds"
+        default=0.02, gt=0.0, le=1.0, description="ends where the 90 % area changed by less, relative, in two rounds"
     )
-    pixels: int = Field(5000, ge=1, le=5000, description="most pixels to be fitted")
-    cpu_s: float = Field(14_400.0, gt=0.0, le=14_400.0, description="most CPU time, s")
+    pixels: int = Field(default=5000, ge=1, le=5000, description="most pixels to be fitted")
+    cpu_s: float = Field(default=14_400.0, gt=0.0, le=14_400.0, description="most CPU time, s")
 
 
 class PulseEvent(_Asked):
@@ -100,14 +100,16 @@ class ScanRequest(_Asked):
 
     event: Event = Field(description="the event with its pulses, or where it is kept")
     real_or_simulated: Literal["real", "simulated"] = Field(description="what the event is; said on every result")
-    algorithm: Word = Field("adaptive", description="how the sky is scanned")
-    max_order: int = Field(6, ge=2, le=10, description="finest HEALPix order")
+    algorithm: Word = Field(default="adaptive", description="how the sky is scanned")
+    max_order: int = Field(default=6, ge=2, le=10, description="finest HEALPix order")
     stop: Stop = Stop()
-    priority: int = Field(0, ge=0, le=199, description="0 to 99; from 100 on the queue is jumped, scope realtime")
+    priority: int = Field(
+        default=0, ge=0, le=199, description="0 to 99; from 100 on the queue is jumped, scope realtime"
+    )
     classifiers: dict[Annotated[str, Field(min_length=1, max_length=64)], Scalar] = Field(
         default_factory=dict, max_length=32, description="what the client wants to find again with the scan"
     )
-    seed: int = Field(1, ge=0, lt=2**53, description="of whatever the scan draws at random")
+    seed: int = Field(default=1, ge=0, lt=2**53, description="of whatever the scan draws at random")
 
     def text(self) -> str:
         """The request as canonical JSON: what is hashed, kept and given to the worker."""
