@@ -92,7 +92,7 @@ def test_the_segments_of_2026() -> None:
 
 @pytest.mark.parametrize("gas", ["bronfman-ferriere", "nakanishi-sofue"])
 def test_how_far_the_emission_is(gas: str) -> None:
-    """The table has a diffusion that does not grow with height; that of our templates does: see the next test."""
+    """Computed apart from the package, with a diffusion that does not grow with height; that of our templates does."""
     even = transport.Diffusion(slope=0.035, centre=0.21, halo_height=4.0)
     alike = tuple(luminosity.CosmicRays(f"{x}", "ferriere-2001", even, x) for x in (4.0, 6.0))
     found = geometries(gas, (*luminosity.COSMIC_RAYS[:2], *alike))

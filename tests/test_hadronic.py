@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ import nuanalysis as nu
 from nuanalysis.answers import _hadronic_rows as rows
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import scipy
-from nuanalysis.errors import InputError
+from nuanalysis.errors import DataError, InputError
 from nuanalysis.interpret import hadronic, masks
 from nuanalysis.interpret.regions import band, region
 from nuanalysis.interpret.spectra import GAMMA_RAYS, Points, best_fit, gamma_rays
+from nuanalysis.records import Unknown
 from nuanalysis.sky.galaxy import GAS, YIELDS, absorption, emissivity, sight
 from nuanalysis.sky.galaxy.cosmic_rays import LocalSpectrum, Nucleus
 from nuanalysis.sky.galaxy.yields import kelner
@@ -252,11 +254,21 @@ def test_what_stands_beside_each_row(answer: object) -> None:
         assert one.absorbed == pytest.approx(one.ratio * one.survival)
         assert one.survival_low <= one.survival <= one.survival_high < 1.0 + 1e-12
         assert one.source
-        assert (one.inside_masks != one.ratio) == one.masked
+        assert (one.inside_masks is not None) == one.masked
     inner, outer = answer.masks  # type: ignore[attr-defined]
     assert 0.9 < inner.open < outer.open < 1.0
     assert inner.factor < outer.factor <= 1.01
     assert "no fraction" in str(answer)
+
+
+def test_without_catalogues_no_mask_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(asked: object) -> None:
+        raise DataError("the catalogues are not here")
+
+    monkeypatch.setattr(rows, "open_table", absent)
+    found = rows.left_open(SimpleNamespace(nside=16), 0.01)  # type: ignore[arg-type]
+    assert isinstance(found, Unknown)
+    assert rows.mask_of(gamma_rays("lhaaso-inner"), SimpleNamespace(), found) is None  # type: ignore[arg-type]
 
 
 def test_the_figures_cite_every_point(answer: object) -> None:

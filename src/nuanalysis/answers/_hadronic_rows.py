@@ -24,12 +24,12 @@ TRACKS = next(one for one in INTENSITIES if one.name == "lhaaso-region")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """A gamma-ray spectrum and the neutrinos beside each of its points; mask : factor of the map outside masks."""
+    """A gamma-ray spectrum and the neutrinos beside each of its points; mask : factor of the map outside masks, or None."""
 
     gamma: GammaRays
     e2_neutrino: Floats
     yields: str
-    mask: float
+    mask: float | None
 
 
 class GammaRow(Record):
@@ -54,7 +54,7 @@ class GammaRow(Record):
     of_yields: float | Unknown = shown(
         "neutrinos of the cross sections over those of the pp relation", form=".2f", hidden=True
     )
-    inside_masks: float = shown("R with the map outside the same masks", form=".2f", short="R open")
+    inside_masks: float | None = shown("R with the map outside the same masks", None, form=".2f", short="R open")
     masked: bool = shown("whether known sources were masked in the gamma rays", hidden=True)
     region: str = shown("region", hidden=True)
     kind: str = shown("how the numbers came here", hidden=True)
@@ -71,7 +71,7 @@ class SetRow(Record):
     low: float = shown("lower end of 68 %", form=".2f")
     high: float = shown("upper end of 68 %", form=".2f")
     above_one: float = shown("share of the draws with a mean R > 1", form=".2f", short="P(R>1)")
-    inside_masks: float = shown("the same with the map outside the same masks", form=".2f", short="R open")
+    inside_masks: float | None = shown("median with the map outside the same masks", None, form=".2f", short="R open")
 
 
 class AnyFit(Record):
@@ -96,6 +96,12 @@ class Tracks(Record):
     error_high: float = shown("its error above", form=".2f")
     above_one: float = shown("standard deviations above 1", form=".1f")
     source: str = shown("source")
+
+    def words(self, form: str = "") -> str:
+        errors = f"+{self.error_high:.2f} -{self.error_low:.2f}"
+        return (
+            f"R = {self.ratio:.2f} {errors} at {self.energy:g} TeV, {self.above_one:.1f} sigma above 1 ({self.source})"
+        )
 
 
 class MaskRow(Record):
@@ -134,7 +140,7 @@ def left_open(template: Template, point_spread: float) -> Floats | Unknown:
 
 def mask_of(one: GammaRays, template: Template, is_open: Floats | Unknown) -> MaskRow | None:
     """What the masks leave of the region of a spectrum that was measured so; None for others, or without catalogues."""
-    if one.name not in MASKED or isinstance(is_open, Unknown):
+    if isinstance(is_open, Unknown) or one.name not in MASKED:
         return None
     factor, left = masks.unmasked_over_whole(template.density, one.region, is_open)
     return MaskRow(data=one.name, open=left, factor=factor)
@@ -164,7 +170,7 @@ def compared(asked: Asked, strengths: Floats, rng: np.random.Generator) -> tuple
                 survival_low=least,
                 survival_high=most,
                 of_yields=known(float(made[k]), "yields are stated from 0.3 TeV"),
-                inside_masks=float(found.best[k]) * asked.mask,
+                inside_masks=None if asked.mask is None else float(found.best[k]) * asked.mask,
                 masked=one.name in MASKED,
                 region=one.region.label,
                 kind=one.kind,
@@ -172,10 +178,13 @@ def compared(asked: Asked, strengths: Floats, rng: np.random.Generator) -> tuple
                 note=one.note,
             )
         )
+    if not rows:
+        return [], []
     median, low, high, above_one = found.mean.tolist()
+    opened = None if asked.mask is None else median * asked.mask
     mean = SetRow(data=one.name, points=len(rows), median=median, low=low, high=high, above_one=above_one,
-                  inside_masks=median * asked.mask) if rows else None  # fmt: skip
-    return rows, [] if mean is None else [mean]
+                  inside_masks=opened)  # fmt: skip
+    return rows, [mean]
 
 
 def fits() -> tuple[AnyFit, ...]:

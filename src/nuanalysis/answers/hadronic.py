@@ -29,7 +29,7 @@ from nuanalysis.plot import (
     ratio_figure,
     spectra_figure,
 )
-from nuanalysis.records import Record, setting, shown
+from nuanalysis.records import Record, Unknown, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import absorption
 from nuanalysis.sky.records import Template
@@ -64,7 +64,7 @@ class Hadronic(Reading):
         for one in GAMMA_RAYS:
             mask = rows.mask_of(one, template, is_open)
             masks += [] if mask is None else [mask]
-            asked = rows.Asked(one, beside(galactic, template, one), self.yields, 1.0 if mask is None else mask.factor)
+            asked = rows.Asked(one, beside(galactic, template, one), self.yields, None if mask is None else mask.factor)
             each, mean = rows.compared(asked, strengths, rng)
             found += each
             means += mean
@@ -84,7 +84,7 @@ class Hadronic(Reading):
             fits=fits,
             inner_over_outer=fits[0].norm / fits[2].norm,
             tracks=rows.tracks(fits[0].index),
-            masks=tuple(masks),
+            masks=is_open if isinstance(is_open, Unknown) else tuple(masks),
             draws=self.draws,
         )  # fmt: skip
 
@@ -101,15 +101,6 @@ def intensity(galactic: Galactic, template: Template, one: GammaRays, energy: Fl
     return np.asarray(galactic.at(energy) * share / one.region.solid_angle)
 
 
-class Lines(Record):
-    """Gamma rays that go with the fitted neutrinos in a region, against their energy; E^2 dN/dE, per cm^2 s sr."""
-
-    region: str = shown("region")
-    energy: tuple[float, ...] = shown("gamma-ray energy", unit="TeV")
-    expected: tuple[float, ...] = shown("with the best fit", unit="TeV cm-2 s-1 sr-1")
-    absorbed: tuple[float, ...] = shown("after the loss on the way", unit="TeV cm-2 s-1 sr-1")
-
-
 class HadronicAnswer(Answer):
     """The hadronic ratio of gamma rays in regions of the plane."""
 
@@ -123,7 +114,7 @@ class HadronicAnswer(Answer):
     fits: tuple[AnyFit, ...] = shown("power laws through LHAASO, dN/dE at 50 TeV in TeV-1 cm-2 s-1 sr-1")
     inner_over_outer: float = shown("inner over outer at 50 TeV", form=".2f")
     tracks: Tracks = shown("public tracks in the LHAASO region")
-    masks: tuple[MaskRow, ...] = shown("masks of LHAASO drawn with gamma-cat and HGPS", ())
+    masks: tuple[MaskRow, ...] | Unknown = shown("masks of LHAASO drawn with gamma-cat and HGPS")
     absorption: str = shown("what absorbs", absorption.MEDIUM, hidden=True)
     literature: tuple[str, ...] = shown("others disagree", LITERATURE)
     draws: int = shown("draws", hidden=True)
@@ -167,8 +158,9 @@ class HadronicAnswer(Answer):
     def _spectra(self) -> Drawn:
         origin, galactic = self.provenance.origin, galactic_flux(self.flux)
         template, panels = open_template(galactic.template), list[RegionPanel]()
+        factors = {} if isinstance(self.masks, Unknown) else {one.data: one.factor for one in self.masks}
         for some in rows.by_region():
-            mask = next((one.factor for one in self.masks if one.data == some[0].name), None)
+            mask = factors.get(some[0].name)
             panels.append(_panel(_Drawing(galactic, template, self.spread, mask), some))
         label = f"Diffuse gamma rays, and those that go with the neutrinos: {self.neutrinos}"
         figure = spectra_figure(panels, label=label, origin=origin)

@@ -118,14 +118,16 @@ def ratios(points: Points, e2_neutrino: Floats, strengths: Floats, rng: np.rando
     moved = np.maximum(1.0 + normal * np.where(normal < 0, low, high), LEAST)
     scaled = np.maximum(1.0 + common * np.where(common < 0, sys_low, sys_high), LEAST)
     drawn = best * strengths[:, None] / (moved * scaled)
+    known = drawn[:, np.isfinite(best)] if np.isfinite(best).any() else drawn
     with np.errstate(divide="ignore"):  # a strength of 0 is a ratio of 0
-        mean = (
-            np.exp(np.log(drawn[:, np.isfinite(best)]).mean(axis=1)) if np.isfinite(best).any() else np.full(n, np.nan)
-        )
-    each, whole = (
-        np.stack([*np.quantile(x, (0.5, 0.16, 0.84), axis=0), (x > 1.0).mean(axis=0)]) for x in (drawn, mean)
-    )
-    return Ratios(best, *each, whole)
+        mean = np.exp(np.log(known).mean(axis=1))
+    median, lower, upper, above_one = _summary(drawn)
+    return Ratios(best, median, lower, upper, above_one, _summary(mean))
+
+
+def _summary(drawn: Floats) -> Floats:
+    """Median, ends of 68 % and share above one of the draws along the first axis, (4, ...)."""
+    return np.stack([*np.quantile(drawn, (0.5, 0.16, 0.84), axis=0), (drawn > 1.0).mean(axis=0)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ def xi_z(evolution: Evolution, index: float) -> float:
 
     A neutrino of E left its source with (1 + z) E, and dt = dz / H (1 + z).
     """
-    z, width = (np.arange(20_000) + 0.5) * (FARTHEST / 20_000), FARTHEST / 20_000
+    width = FARTHEST / 20_000
+    z = np.asarray((np.arange(20_000) + 0.5) * width, dtype=np.float64)
     expansion = np.sqrt(OMEGA_MATTER * (1.0 + z) ** 3 + 1.0 - OMEGA_MATTER)
     return float((evolution.density(z) * (1.0 + z) ** -index / expansion).sum() * width)
 
