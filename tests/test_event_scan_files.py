@@ -13,7 +13,7 @@ from astropy.table import QTable, Table
 from nuanalysis import reconstruct as r
 from nuanalysis.chain._cascade_likelihood import motion_of, sky_of
 from nuanalysis.chain._scan_levels import own_levels
-from nuanalysis.chain._scanned_events import event_to_scan, finest_order
+from nuanalysis.chain.scanned_events import event_to_scan, finest_order
 from nuanalysis.chain.scan_event import ScanEvent, contours_of, write_products
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import Processes, Threads
@@ -195,7 +195,7 @@ def test_published_scans_have_the_areas_and_boxes_of_the_catalogue(mirror, tmp_p
 
 def simple_event(tmp_path: Path):
     """An event for the products, without data: a Gaussian called a simulation."""
-    from nuanalysis.chain._scanned_events import EventToScan
+    from nuanalysis.chain.scanned_events import EventToScan
 
     levels = r.WILKS, r.PUBLISHED
     where = 6.2, -0.3

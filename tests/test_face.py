@@ -27,9 +27,9 @@ from nuanalysis.library.templates import template
 README = Path(__file__).parents[1] / "README.md"
 NAMES = [
     "Bench", "Chance", "Interval", "Measured", "Provenance", "Unknown", "__version__", "bias", "catalogue", "compare",
-    "correlate", "curves", "desert", "errors", "expect", "extended", "fit", "followup", "hadronic", "hypothesis", "joint",
-    "leak", "limit", "measure", "point", "run", "sample", "scan", "segments", "sensitivity", "significance", "sources",
-    "stack", "template", "together",
+    "correlate", "curves", "desert", "errors", "expect", "extended", "fit", "followup", "hadronic", "hypothesis",
+    "joint", "leak", "limit", "measure", "point", "run", "sample", "scan", "segments", "sensitivity", "significance",
+    "sources", "stack", "template", "together",
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from nuanalysis.plot import (
     ratio_figure,
     spectra_figure,
 )
-from nuanalysis.records import Record, Unknown, setting, shown
+from nuanalysis.records import Unknown, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import absorption
 from nuanalysis.sky.records import Template

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nuanalysis import plot
-from nuanalysis.chain._scan_products import (
+from nuanalysis.chain.scan_products import (
     contours_json,
     degrees,
     leaves_ecsv,
@@ -17,7 +17,7 @@ from nuanalysis.chain._scan_products import (
     moc_fits,
     square_degrees,
 )
-from nuanalysis.chain._scanned_events import EventToScan, event_to_scan
+from nuanalysis.chain.scanned_events import EventToScan, event_to_scan
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.sky_scans import scan_rounds
 from nuanalysis.errors import StepMissing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -104,7 +104,7 @@ class Bench:
 
     def each(
         self, function: Callable[[Item], Result], items: Iterable[Item], shared: Iterable[Kept] = ()
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result]]:
         """Results as they arrive, each with the position of its item; items are taken as they are needed."""
         self._lend(shared)
         yield from self.executor.map(function, items)

@@ -41,7 +41,7 @@ from nuanalysis.learn._metrics import (
     share,
 )
 from nuanalysis.learn._network import check_network, digest, predict, regression_of, scores_of, with_metrics
-from nuanalysis.learn._observed import EventPulses, Observed, Trust, event_pulses, observe
+from nuanalysis.learn._observed import EventPulses, Observed, Trust, event_pulses, near_pulses, observe
 from nuanalysis.learn._records import (
     BUCKETS,
     FEATURES,

@@ -78,12 +78,20 @@ def event_pulses(pulses: Pulses, event: int, trust: Trust | None = None) -> Even
 
     The event begins where a twentieth of its charge is in.  Raises InputError for an event without pulses.
     """
-    trust = trust or Trust()
     part = slice(int(pulses.start[event]), int(pulses.start[event + 1]))
-    module, time = pulses.module[part], pulses.time[part].astype(np.float64)
-    charge, saturated = pulses.charge[part].astype(np.float64), pulses.saturated[part]
+    time, charge = (values[part].astype(np.float64) for values in (pulses.time, pulses.charge))
+    return near_pulses(EventPulses(pulses.module[part], time, charge, pulses.saturated[part]), trust)
+
+
+def near_pulses(seen: EventPulses, trust: Trust | None = None) -> EventPulses:
+    """Those of all pulses of an event that lie within the windows of ``Trust``.
+
+    Raises InputError where none has charge.
+    """
+    trust = trust or Trust()
+    module, time, charge, saturated = seen.module, seen.time, seen.charge, seen.saturated
     if not charge.sum() > 0.0:
-        raise InputError(f"event {event} has no pulses; leave it out before the reconstruction")
+        raise InputError("the event has no pulses; leave it out before the reconstruction")
     order = np.argsort(time)
     begin = time[order][np.searchsorted(np.cumsum(charge[order]), 0.05 * charge.sum())]
     near = (time > begin - trust.before) & (time < begin + trust.after)

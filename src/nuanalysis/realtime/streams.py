@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nuanalysis.alerts import Alert, Region, cascade_stream, notice_json, notice_of
-from nuanalysis.chain.scan_event import EventToScan, event_to_scan
+from nuanalysis.chain.scanned_events import EventToScan, event_to_scan
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library.icecat import known_alerts

@@ -47,7 +47,7 @@ class GaussianLikelihood:
 
 def _polar(ra: float, dec: float, right_ascension: Floats, declination: Floats) -> tuple[Floats, Floats]:
     """Angle from a centre, and its position angle from north to east, (n,) each, rad."""
-    away = np.arccos(np.clip(cos_separation(ra, dec, right_ascension, declination), -1.0, 1.0))
+    away = np.arccos(np.clip(cos_separation(np.asarray(ra), np.asarray(dec), right_ascension, declination), -1.0, 1.0))
     turn = right_ascension - ra
     east = np.cos(declination) * np.sin(turn)
     north = np.cos(dec) * np.sin(declination) - np.sin(dec) * np.cos(declination) * np.cos(turn)

@@ -11,8 +11,8 @@ from typing import Protocol
 from nuanalysis.errors import InputError
 from nuanalysis.realtime.service.requests import ScanRequest
 
-#: What scans unless another is named, as ``module:object``.  The real scan is plugged in here.
-RUNNER = "nuanalysis.realtime.service.analytic:AnalyticScan"
+#: What scans unless another is named, as ``module:object``.
+RUNNER = "nuanalysis.realtime.service.sky:AdaptiveScan"
 #: The files of a result, and what they are.
 FILES = {
     "map.fits": "application/fits",

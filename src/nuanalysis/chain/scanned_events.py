@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from nuanalysis.engine.sky_scans import SkyScan
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import find, realtime_scans
 from nuanalysis.ingest.realtime_scans import PublishedScan
+from nuanalysis.learn import EventPulses
 from nuanalysis.reconstruct import PUBLISHED, WILKS, EventLikelihood, Levels, Plan, TableLikelihood
 from nuanalysis.trials.streams import Purpose, seed_for
 
@@ -141,31 +142,47 @@ def _numbers(file: str) -> tuple[int, int]:
 
 def _simulated(text: str, bench: Bench, max_order: int, most: int) -> EventToScan:
     seed, energy_tev = _words(text)
+    event = next(cascades(Medium(), light(bench), seed=seed_for(seed, Purpose.TESTING), energy_tev=energy_tev))
+    truth = sky_of(event.truth.direction, SIMULATED_MJD)
+    found = cascade_to_scan(
+        event.seen, bench, name=f"simulated-{seed}-{energy_tev:g}TeV", mjd=SIMULATED_MJD, max_order=max_order, most=most
+    )
+    return replace(
+        found,
+        what=f"a simulated cascade of an electron neutrino of {event.truth.energy[0] * 1e-3:.3g} TeV: {TRUTH}",
+        truth=(float(truth[0][0]), float(truth[1][0])),
+        event_id=event.number,
+    )
+
+
+def cascade_to_scan(
+    seen: EventPulses, bench: Bench, *, name: str, mjd: float, max_order: int = 0, most: int = 5000
+) -> EventToScan:
+    """A simulated cascade, of which nothing is known but its pulses, after its free fit.
+
+    seen : as ``learn.near_pulses`` gives them, of modules of the medium of the chain.  mjd : of the event, UTC.
+    Raises InputError for an event without light.
+    """
     medium = Medium()
-    event = next(cascades(medium, light(bench), seed=seed_for(seed, Purpose.TESTING), energy_tev=energy_tev))
-    found = fitted(event.seen, medium, SIMULATED_MJD)
-    said = {"seed": seed, "energy": energy_tev, "medium": asdict(medium), "mjd": SIMULATED_MJD}
+    found = fitted(seen, medium, mjd)
+    pulses = hashlib.sha256(b"".join(x.tobytes() for x in (seen.module, seen.time, seen.charge, seen.saturated)))
+    said = {"pulses": pulses.hexdigest(), "medium": asdict(medium), "mjd": mjd}
     code = room_fingerprint("detector", "response", "learn", "reconstruct", "chain")
     key = hashlib.sha256(json.dumps([said, code], sort_keys=True).encode()).hexdigest()
-    truth = sky_of(event.truth.direction, SIMULATED_MJD)
     log10_energy = found.top.log_energy / np.log(10.0)
     contained = bool(inside(hull(array(medium)), found.top.position[None])[0])
     own = own_levels("shower", log10_energy, contained)
     levels = (*own, WILKS, PUBLISHED)
-    name = f"simulated-{seed}-{energy_tev:g}TeV"
-    kept = bench.keep(found, key)
     return EventToScan(
         name=name,
         origin="synthetic",
         topology="shower",
-        what=f"a simulated cascade of an electron neutrino of {event.truth.energy[0] * 1e-3:.3g} TeV: {TRUTH}",
-        scan=_cascade_scan(name, kept, found, levels[0], max_order, most),
+        what=f"a simulated cascade: {TRUTH}",
+        scan=_cascade_scan(name, bench.keep(found, key), found, levels[0], max_order, most),
         levels=levels,
         note="" if own else f"no class was calibrated for 10^{log10_energy:.2f} GeV, contained: {contained}",
-        truth=(float(truth[0][0]), float(truth[1][0])),
-        event_id=event.number,
         energy_tev=found.top.energy * 1e-3,
-        mjd=SIMULATED_MJD,
+        mjd=mjd,
         sigma=found.sigma,
     )
 

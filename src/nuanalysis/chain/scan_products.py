@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nuanalysis.chain._scanned_events import EventToScan
+from nuanalysis.chain.scanned_events import EventToScan
 from nuanalysis.deferred import units as u
 from nuanalysis.reconstruct import RADIUS, Contour, Leaves, Pixels, probability_density
 from nuanalysis.store import table_ecsv
