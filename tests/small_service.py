@@ -57,7 +57,9 @@ class Api:
     def __init__(self, folder: Path, limits: Limits = AMPLE, *, loopback: bool = True, **more: Any) -> None:
         self.queue = HeldQueue()
         self.service = Service(folder, self.queue, limits=limits, **more)
-        self.service.open()
+        self.queue.open(self.service.crew.work)  # no crew: nothing is worked on
+        self.service.reaper.start()
+        self.service.ready = True
         self.app = make_app(self.service, loopback=loopback)
 
     def many(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:

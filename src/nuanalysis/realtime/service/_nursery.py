@@ -41,7 +41,7 @@ class Nursery:
     def close(self) -> None:
         """End the worker that nobody took."""
         self._closing.set()
-        while self._thread.is_alive():
+        while self._thread.is_alive() or not self._ready.empty():
             with suppress(queue.Empty):
                 left = self._ready.get(timeout=0.05)
                 if not isinstance(left, OSError):
