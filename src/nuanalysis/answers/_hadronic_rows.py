@@ -24,10 +24,7 @@ TRACKS = next(one for one in INTENSITIES if one.name == "lhaaso-region")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """A gamma-ray spectrum and the neutrinos beside each of its points.
-
-    mask : factor of the map outside masks, or None.
-    """
+    """A gamma-ray spectrum and the neutrinos beside each of its points; mask : see ``MaskRow.factor``, or None."""
 
     gamma: GammaRays
     e2_neutrino: Floats
