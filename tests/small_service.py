@@ -56,7 +56,7 @@ class Api:
 
     def __init__(self, folder: Path, limits: Limits = AMPLE, *, loopback: bool = True, **more: Any) -> None:
         self.queue = HeldQueue()
-        self.service = Service(folder, self.queue, limits=limits, **more)
+        self.service = Service(folder, self.queue, limits=limits, **{"runner": ANALYTIC, **more})
         self.queue.open(self.service.crew.work)  # no crew: nothing is worked on
         self.service.reaper.start()
         self.service.ready = True
@@ -83,6 +83,9 @@ class Api:
         self.service.close()
 
 
+ANALYTIC = "nuanalysis.realtime.service.analytic:AnalyticScan"  # the stand-in: its rounds take no time
+
+
 class Deadly:
     """A runner whose process dies, or whose disk is full, or that has a fault, as a classifier says."""
 
@@ -103,7 +106,8 @@ class Running:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        self.options = ("--port", "0", "--requests-per-minute", "1000000", "--free-bytes", "0", *options)
+        stand_in = () if "--runner" in options else ("--runner", ANALYTIC)
+        self.options = (*stand_in, "--port", "0", "--requests-per-minute", "1000000", "--free-bytes", "0", *options)
         self.start()
 
     def start(self) -> None:

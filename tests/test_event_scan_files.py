@@ -13,8 +13,8 @@ from astropy.table import QTable, Table
 from nuanalysis import reconstruct as r
 from nuanalysis.chain._cascade_likelihood import motion_of, sky_of
 from nuanalysis.chain._scan_levels import own_levels
-from nuanalysis.chain.scanned_events import event_to_scan, finest_order
 from nuanalysis.chain.scan_event import ScanEvent, contours_of, write_products
+from nuanalysis.chain.scanned_events import event_to_scan, finest_order
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import Processes, Threads
 from nuanalysis.engine.sky_scans import SkyScan, scan_rounds, scanned

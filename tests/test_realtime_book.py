@@ -9,6 +9,7 @@ from pathlib import Path
 import healpy as hp
 import numpy as np
 import pytest
+from small_service import ANALYTIC
 
 from nuanalysis.errors import EnvironmentFault, InputError
 from nuanalysis.realtime.service import ScanRequest
@@ -19,7 +20,7 @@ from nuanalysis.realtime.service._limits import Limits, Rates
 from nuanalysis.realtime.service._reaper import Reaper
 from nuanalysis.realtime.service._records import FINAL, STATES
 from nuanalysis.realtime.service.analytic import AnalyticScan, centres_of
-from nuanalysis.realtime.service.runner import RUNNER, find_runner
+from nuanalysis.realtime.service.runner import find_runner
 
 REQUEST = ScanRequest.model_validate(
     {"event": {"run": 1, "event": 2, "collection": "toy"}, "real_or_simulated": "simulated"}
@@ -149,7 +150,7 @@ class Jobs:
 
 @pytest.fixture
 def reaper(book, tmp_path):
-    crew = Crew(book, tmp_path, RUNNER, Limits(), lambda name: None)
+    crew = Crew(book, tmp_path, ANALYTIC, Limits(), lambda name: None)
     return Reaper(book, Jobs(), crew, tmp_path, Limits(), lambda name: None)
 
 

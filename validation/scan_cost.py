@@ -17,8 +17,8 @@ import numpy as np
 from nuanalysis import reconstruct as r
 from nuanalysis.chain._cascade_likelihood import CascadeLikelihood, fitted, light_of, sky_of
 from nuanalysis.chain._light import Medium, light
-from nuanalysis.chain.scanned_events import cascade_plan
 from nuanalysis.chain._simulated_cascades import cascades
+from nuanalysis.chain.scanned_events import cascade_plan
 from nuanalysis.engine.bench import Bench
 from nuanalysis.trials.streams import Purpose, seed_for
 

@@ -78,7 +78,7 @@ def _leaves(axes: Axes, corners: Floats, ts: Floats, norm: object) -> object:
 def _offsets(points: Floats, best: tuple[float, float]) -> Floats:
     """East and north of the best fit in the equidistant projection about it, rad; (..., 2) in and out."""
     ra, dec = points[..., 0], points[..., 1]
-    away = np.arccos(np.clip(cos_separation(best[0], best[1], ra, dec), -1.0, 1.0))
+    away = np.arccos(np.clip(cos_separation(np.asarray(best[0]), np.asarray(best[1]), ra, dec), -1.0, 1.0))
     east = np.cos(dec) * np.sin(ra - best[0])
     north = np.cos(best[1]) * np.sin(dec) - np.sin(best[1]) * np.cos(dec) * np.cos(ra - best[0])
     turn = np.arctan2(east, north)

@@ -1,28 +1,16 @@
-"""The runner of the service that scans: a simulated cascade by its pulses or its seed, or a published scan."""
+"""The runner of the service that scans: a simulated cascade by its pulses or its seed, or a published scan.
+
+What it can do is said without what it takes to do it: the service imports this, its workers all of it.
+"""
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from nuanalysis.chain.scan_event import contours_of
-from nuanalysis.chain.scan_products import contours_json, degrees, leaves_ecsv, map_fits, square_degrees
-from nuanalysis.chain.scanned_events import EventToScan, cascade_to_scan, event_to_scan
-from nuanalysis.engine.bench import Bench
-from nuanalysis.engine.executors import open_executor
-from nuanalysis.engine.progress import Silent
-from nuanalysis.engine.sky_scans import scan_rounds
-from nuanalysis.errors import StepMissing
 from nuanalysis.ingest import realtime_scans
-from nuanalysis.learn import EventPulses, near_pulses
 from nuanalysis.realtime.service.requests import PulseEvent, ScanRequest, StoredEvent
 from nuanalysis.realtime.service.runner import Control, Found
-from nuanalysis.reconstruct import Leaves, ScanState, leaves_of
 
 MODULES = 5160
 LEAST = 768  # pixels of the first round of a published scan
@@ -55,7 +43,7 @@ class AdaptiveScan:
             return [*found, f"collection '{event.collection}'; expected {SIMULATED} or {PUBLISHED}"]
         if real != (event.collection == PUBLISHED):
             found.append(f"events of '{event.collection}' are {'real' if not real else 'simulated'}; say so")
-        if event.collection == PUBLISHED and _published(event) is None:
+        if event.collection == PUBLISHED and published(event) is None:
             found.append(f"no published scan of run {event.run}, event {event.event}")
         if event.collection == SIMULATED and not ENERGIES_TEV[0] <= event.event <= ENERGIES_TEV[1]:
             found.append(f"event is {event.event}; of '{SIMULATED}' it is the energy, 1 to 5000 TeV")
@@ -63,84 +51,15 @@ class AdaptiveScan:
 
     def run(self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
         """See ``ScanRunner``; pixels are kept in the folder.  Raises StepMissing where it was stopped at once."""
-        with _bench(folder, control.workers()) as bench:
-            event, state, rounds, last = _event(request, bench), None, 0, None
-            for at in scan_rounds(event.scan, bench, control.stop):
-                if at.cpu_s > request.stop.cpu_s:
-                    break
-                if at.whole:
-                    state, rounds = at.state, rounds + 1
-                    last = found_of(event, state, rounds)
-                    if not state.ended:
-                        report(last)
-        if last is None:
-            raise StepMissing(f"the scan of {event.name} was stopped in its first round; submit it again to go on")
-        return last
+        from nuanalysis.realtime.service._sky_scan import scan
+
+        return scan(request, folder, report, control)
 
 
-@contextmanager
-def _bench(folder: Path, workers: int) -> Iterator[Bench]:
-    with open_executor("processes" if workers > 1 else "serial", workers=workers) as executor:
-        yield Bench(folder, executor, Silent())
-
-
-def _published(event: StoredEvent) -> str | None:
+def published(event: StoredEvent) -> str | None:
     """The name of a published scan by its run and event."""
     for name, file in realtime_scans.EVENTS.items():
         run, number = (int(word[3:]) for word in Path(file).name.split("-")[:2])
         if (run, number) == (event.run, event.event):
             return name
     return None
-
-
-def _event(request: ScanRequest, bench: Bench) -> EventToScan:
-    event, most = request.event, request.stop.pixels
-    if isinstance(event, PulseEvent):
-        module, time, charge = (np.asarray(x) for x in (event.pulse_module, event.pulse_time, event.pulse_charge))
-        seen = EventPulses(module.astype(np.int64), time, charge, np.zeros(len(module), dtype=bool))
-        name = f"event-{event.run}-{event.event}"
-        return cascade_to_scan(
-            near_pulses(seen), bench, name=name, mjd=event.mjd, max_order=request.max_order, most=most
-        )
-    words = _published(event)
-    if words is None:
-        words = f"simulated:{event.run}?energy={event.event}"
-    return event_to_scan(words, bench, max_order=request.max_order, most=most)
-
-
-def found_of(event: EventToScan, state: ScanState, rounds: int) -> Found:
-    """What a state says, as the service hands it on."""
-    leaves = leaves_of(state)
-    contours, best = contours_of(event, leaves), leaves.best
-    return Found(
-        round=rounds,
-        complete=leaves.complete,
-        pixels_done=state.fitted,
-        pixels_expected=max(state.fitted, min(state.plan.most, 1000)),
-        right_ascension=best.right_ascension,
-        declination=best.declination,
-        area_50_deg2=square_degrees(contours[0].area),
-        area_90_deg2=square_degrees(contours[1].area),
-        synthetic=event.origin == "synthetic",
-        note=event.what,
-        files={
-            "map.fits": gzip.decompress(map_fits(event, leaves, contours)),
-            "contours.json": contours_json(event, leaves, contours),
-            "leaves.ecsv": leaves_ecsv(event, leaves),
-            "leaves.json": _leaves_json(event, leaves),
-        },
-    )
-
-
-def _leaves_json(event: EventToScan, leaves: Leaves) -> bytes:
-    best, levels = leaves.best, event.levels[0]
-    document = {
-        "synthetic": event.origin == "synthetic",
-        "note": event.what,
-        "best": [degrees(best.right_ascension), degrees(best.declination)],
-        "levels": [levels.half, levels.ninety],
-        "order": leaves.pixels.order.tolist(),
-        "ipix": leaves.pixels.index.tolist(),
-        "ts": np.where(np.isfinite(leaves.ts), leaves.ts, 1e9).round(4).tolist(),
-    }
-    return json.dumps(document, separators=(",", ":")).encode()
