@@ -67,7 +67,7 @@ def test_the_service_reads_what_it_can_do_without_the_libraries_of_a_scan():
 
 
 @pytest.mark.real_data
-def test_a_published_scan_comes_in_rounds_and_gives_the_same_bytes_when_broken_off(tmp_path):
+def test_a_published_scan_comes_in_rounds_and_gives_the_same_bytes_when_broken_off(mirror, tmp_path):
     asked, partial = request(PUBLISHED, "real", max_order=9), []
     whole = AdaptiveScan().run(asked, tmp_path / "whole", partial.append, Free())
     assert whole.complete
