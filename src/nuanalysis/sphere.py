@@ -57,7 +57,7 @@ def vmf_window(lmax: int, kappa: float) -> Floats:
     )
 
 
-def cos_separation(ra1: Floats, dec1: Floats, ra2: Floats, dec2: Floats) -> Floats:
+def cos_separation(ra1: Floats | float, dec1: Floats | float, ra2: Floats, dec2: Floats) -> Floats:
     """Cosine of the angle between directions, accurate at small angles too; shapes broadcast."""
     hav = np.sin(0.5 * (dec1 - dec2)) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin(0.5 * (ra1 - ra2)) ** 2
     return np.asarray(1.0 - 2.0 * hav)

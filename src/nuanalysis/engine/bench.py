@@ -104,7 +104,7 @@ class Bench:
 
     def each(
         self, function: Callable[[Item], Result], items: Iterable[Item], shared: Iterable[Kept] = ()
-    ) -> Generator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result], None, None]:
         """Results as they arrive, each with the position of its item; items are taken as they are needed."""
         self._lend(shared)
         yield from self.executor.map(function, items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,9 +67,9 @@ def scan_figure(view: ScanView, *, label: str, origin: str) -> Figure:
     return finished(figure, label, origin, columns=4, handles=handles, labels=names)
 
 
-def _leaves(axes: Axes, corners: Floats, ts: Floats, norm: object) -> object:
+def _leaves(axes: Axes, corners: Floats, ts: Floats, norm: Any) -> Any:
     held = matplotlib.collections.PolyCollection(
-        corners, array=np.where(np.isfinite(ts), ts, np.nan), cmap="viridis_r", norm=norm,
+        list(corners), array=np.where(np.isfinite(ts), ts, np.nan), cmap="viridis_r", norm=norm,
         edgecolors="white", linewidths=0.2,
     )  # fmt: skip
     axes.add_collection(held)
