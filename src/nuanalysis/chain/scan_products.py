@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -119,30 +120,60 @@ def contours_json(event: EventToScan, leaves: Leaves, contours: tuple[Contour, .
         "complete": leaves.complete,
         "leaves": len(leaves.pixels),
         "leaves_without_fit": leaves.failed,
-        "contours": [_contour(one) for one in contours],
+        "contours": [asdict(_contour(one)) for one in contours],
     }
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
 
 
-def _contour(one: Contour) -> dict[str, object]:
-    box = one.box
-    sides = None if box is None else {
-        "ra_plus": degrees(box.right_ascension_plus), "ra_minus": degrees(box.right_ascension_minus),
-        "dec_plus": degrees(box.declination_plus), "dec_minus": degrees(box.declination_minus),
-    }  # fmt: skip
-    return {
-        "level": one.share,
-        "critical_value": one.critical,
-        "area_deg2": round(square_degrees(one.area), DECIMALS),
-        "area_bounds_deg2": [round(square_degrees(x), DECIMALS) for x in (one.low, one.high)],
-        "box": sides,
-        "radius": None if one.radius is None else degrees(one.radius),
-        "radius_definition": RADIUS,
-        "ellipse": {"major": degrees(one.ellipse.major), "minor": degrees(one.ellipse.minor),
-                    "position_angle": degrees(one.ellipse.position_angle)},
-        "rings": [[[degrees(ra), degrees(dec)] for ra, dec in ring] for ring in one.rings],
-        "moc": moc_json(one.pixels),
-    }  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Box:
+    ra_plus: float
+    ra_minus: float
+    dec_plus: float
+    dec_minus: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    major: float
+    minor: float
+    position_angle: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A contour as the document has it: keys are the names of the fields, angles in deg."""
+
+    level: float
+    critical_value: float
+    area_deg2: float
+    area_bounds_deg2: list[float]
+    box: _Box | None
+    radius: float | None
+    radius_definition: str
+    ellipse: _Axes
+    rings: list[list[list[float]]]
+    moc: dict[str, list[int]]
+
+
+def _contour(one: Contour) -> _Written:
+    box, ellipse = one.box, one.ellipse
+    sides = None
+    if box is not None:
+        all_sides = box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus
+        sides = _Box(*map(degrees, all_sides))
+    return _Written(
+        level=one.share,
+        critical_value=one.critical,
+        area_deg2=round(square_degrees(one.area), DECIMALS),
+        area_bounds_deg2=[round(square_degrees(x), DECIMALS) for x in (one.low, one.high)],
+        box=sides,
+        radius=None if one.radius is None else degrees(one.radius),
+        radius_definition=RADIUS,
+        ellipse=_Axes(*map(degrees, (ellipse.major, ellipse.minor, ellipse.position_angle))),
+        rings=[[[degrees(ra), degrees(dec)] for ra, dec in ring] for ring in one.rings],
+        moc=moc_json(one.pixels),
+    )
 
 
 def moc_json(pixels: Pixels) -> dict[str, list[int]]:
