@@ -6,6 +6,7 @@ Every colour is told apart in grey too, by line style or marker, and no letter i
 
 from __future__ import annotations
 
+from nuanalysis.plot._alert_list import alert_list_figure
 from nuanalysis.plot._alert_sky import AlertEvent, AlertSky, AlertSource, Levels, alert_sky_figure
 from nuanalysis.plot._curves import bias_figure, chances_figure, comparison_of_models, joint_figure, median_significance
 from nuanalysis.plot._declinations import DeclinationCurve, declination_figure

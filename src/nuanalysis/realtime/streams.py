@@ -42,12 +42,15 @@ class SimulatedSource:
         for k in range(self.number):
             if k and self.gap_s:
                 time.sleep(self.gap_s)
-            words = event_words(self.seed, k)
-            began = time.monotonic()
-            event = event_to_scan(words, self.bench)
-            alert = announced(event, self.seed, k)
-            data = notice_json(notice_of(alert, sent=alert.time))
-            yield Heard(data, words, alert, ((SIMULATED_EVENT, words),), since=began)
+            yield simulated_alert(event_words(self.seed, k), self.bench, self.seed, k)
+
+
+def simulated_alert(words: str, bench: Bench, seed: int, k: int) -> Heard:
+    """The event that some words name, fitted and announced as alert k of a seed; its clock starts before it is made."""
+    began = time.monotonic()
+    alert = announced(event_to_scan(words, bench), seed, k)
+    data = notice_json(notice_of(alert, sent=alert.time))
+    return Heard(data, words, alert, ((SIMULATED_EVENT, words),), since=began)
 
 
 def event_words(seed: int, k: int) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from nuanalysis.answers import question
+from nuanalysis.answers import question, reading
 from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.library import samples
@@ -113,6 +113,14 @@ def _models() -> dict[str, type[BaseModel]]:
             extensions=(extended, "extensions", (0.5, 1.0, 1.5, 2.0)), width=(extended, "width", 3.0),
             declination=(extended, "declination", ()), catalogue=(extended, "catalogue", "extended-tev"),
             skies=(extended, "skies", 40),
+        ),
+        "09_interpretation": _with(
+            "09: luminosity, gamma rays, alerts at the plane; not part of a run.", flux=(reading("desert"), "flux", "pi0")
+        ),
+        "10_realtime": _with(
+            "10: from a simulated event to a circular, and the catalogue of alerts; not part of a run.",
+            energy_tev=(float, Field(100.0, ge=1.0, le=5000.0, description="energy of the simulated neutrino, TeV")),
+            seed=(int, Field(1, ge=0, le=10**9, description="of the simulated event")),
         ),
     }  # fmt: skip
 
