@@ -92,6 +92,8 @@ class Deadly:
     def faults(self, request: ScanRequest) -> list[str]:
         return []
 
+    def prepare(self) -> None: ...
+
     def run(self, request: ScanRequest, folder: Path, report: Any, control: Any) -> Found:
         if request.classifiers.get("end") == "dies":
             os.kill(os.getpid(), signal.SIGKILL)

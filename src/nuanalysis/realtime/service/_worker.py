@@ -112,6 +112,7 @@ def main() -> int:
     """Work on the scan of the first line of stdin; 0 where its end was told."""
     _die_with_the_service()
     line, runner = _Line(), find_runner(sys.argv[1])
+    runner.prepare()
     order = json.loads(sys.stdin.buffer.readline() or b"null")
     if order is None:
         return ORPHANED

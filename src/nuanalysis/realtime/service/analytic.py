@@ -49,6 +49,9 @@ class AnalyticScan:
         ]
         return found
 
+    def prepare(self) -> None:
+        """There is nothing to load."""
+
     def run(self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
         """Rounds of leaves from order 2 to the finest; each is kept as ROUND.npy and not computed again."""
         order, ipix = _first()

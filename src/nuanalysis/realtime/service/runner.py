@@ -70,6 +70,10 @@ class ScanRunner(Protocol):
         """What this runner cannot do of a request, in words; asked before the scan is taken, so it must be quick."""
         ...
 
+    def prepare(self) -> None:
+        """Load what every scan takes; a worker does it while it waits for its order."""
+        ...
+
     def run(self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
         """The final result; ``report`` is called after each round.  What is kept in the folder serves to go on."""
         ...

@@ -49,6 +49,10 @@ class AdaptiveScan:
             found.append(f"event is {event.event}; of '{SIMULATED}' it is the energy, 1 to 5000 TeV")
         return found
 
+    def prepare(self) -> None:
+        """The libraries and kernels of a scan, some seconds."""
+        from nuanalysis.realtime.service import _sky_scan  # noqa: F401
+
     def run(self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
         """See ``ScanRunner``; pixels are kept in the folder.  Raises StepMissing where it was stopped at once."""
         from nuanalysis.realtime.service._sky_scan import scan
