@@ -115,7 +115,8 @@ def _models() -> dict[str, type[BaseModel]]:
             skies=(extended, "skies", 40),
         ),
         "09_interpretation": _with(
-            "09: luminosity, gamma rays, alerts at the plane; not part of a run.", flux=(reading("desert"), "flux", "pi0")
+            "09: luminosity, gamma rays, alerts at the plane; not part of a run.",
+            flux=(reading("desert"), "flux", "pi0"),
         ),
         "10_realtime": _with(
             "10: from a simulated event to a circular, and the catalogue of alerts; not part of a run.",
