@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from nuanalysis.chain._cascade_likelihood import FittedCascade, fitted, likelihood_of, sky_of
+from nuanalysis.chain._cascade_likelihood import FittedCascade, fitted, light_of, likelihood_of, sky_of
 from nuanalysis.chain._events import array
 from nuanalysis.chain._light import Medium, light
 from nuanalysis.chain._scan_levels import own_levels
@@ -153,6 +153,16 @@ def _simulated(text: str, bench: Bench, max_order: int, most: int) -> EventToSca
         truth=(float(truth[0][0]), float(truth[1][0])),
         event_id=event.number,
     )
+
+
+def open_all() -> None:
+    """Open what every scan of a cascade needs, kept for this process: array, ice, network of light.
+
+    Raises DataError where the files of the detector are not here.
+    """
+    medium = Medium()
+    array(medium)
+    light_of(medium)
 
 
 def cascade_to_scan(

@@ -6,8 +6,10 @@ What it can do is said without what it takes to do it: the service imports this,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from nuanalysis.errors import DataError
 from nuanalysis.ingest import realtime_scans
 from nuanalysis.realtime.service.requests import PulseEvent, ScanRequest, StoredEvent
 from nuanalysis.realtime.service.runner import Control, Found
@@ -50,8 +52,11 @@ class AdaptiveScan:
         return found
 
     def prepare(self) -> None:
-        """The libraries and kernels of a scan, some seconds."""
-        from nuanalysis.realtime.service import _sky_scan  # noqa: F401
+        """The libraries of a scan, array, ice and network: some seconds."""
+        from nuanalysis.chain.scanned_events import open_all
+
+        with suppress(DataError):  # told by the scan that needs it
+            open_all()
 
     def run(self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
         """See ``ScanRunner``; pixels are kept in the folder.  Raises StepMissing where it was stopped at once."""
