@@ -274,26 +274,26 @@ def _table(seen: Seen, judged: Judgement, own: _Fitted | None, seed: int) -> QTa
         "vertex_true": truth.vertex * u.m,
         "vertex": said.vertex * u.m,
         **{f"probability_{one.name.lower()}": judged.probability[:, one] for one in Class},
-        **({} if own is None else _hybrid_columns(own, len(judged.events))),
+        **dict(() if own is None else _hybrid_columns(own, len(judged.events))),
     }
     return QTable(columns, meta={"origin": "synthetic", "truth": TRUTH, "seed": seed})
 
 
-def _hybrid_columns(own: _Fitted, n: int) -> dict[str, object]:
-    """Columns of the fits for a table of n events."""
+def _hybrid_columns(own: _Fitted, n: int) -> tuple[tuple[str, object], ...]:
+    """Names and columns of the fits for a table of n events."""
 
     def filled(values: Floats) -> Floats:
         return np.concatenate([values, np.full((n - len(values), *values.shape[1:]), np.nan)])
 
     fits = own.fits
-    return {
-        "hybrid_log10_deposited": filled(fits.log10_energy),
-        "hybrid_zenith": filled(_zenith(fits.direction)) * u.rad,
-        "hybrid_azimuth": filled(_azimuth(fits.direction)) * u.rad,
-        "hybrid_angular_error": filled(own.sigma) * u.rad,
-        "hybrid_vertex": filled(fits.vertex) * u.m,
-        "hybrid_converged": filled(fits.converged.astype(np.float64)),
-    }
+    return (
+        ("hybrid_log10_deposited", filled(fits.log10_energy)),
+        ("hybrid_zenith", filled(_zenith(fits.direction)) * u.rad),
+        ("hybrid_azimuth", filled(_azimuth(fits.direction)) * u.rad),
+        ("hybrid_angular_error", filled(own.sigma) * u.rad),
+        ("hybrid_vertex", filled(fits.vertex) * u.m),
+        ("hybrid_converged", filled(fits.converged.astype(np.float64))),
+    )
 
 
 def _zenith(direction: Floats) -> Floats:
