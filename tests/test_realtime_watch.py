@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from nuanalysis.alerts import Alert, AlertStore, Region, _store, notice_json, notice_of
+from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import EnvironmentFault, InputError, StoreLocked
+from nuanalysis.plot import alert_list_figure
 from nuanalysis.realtime import sources, watch
 from nuanalysis.realtime.sources import FolderSource, Heard, KafkaSource, ReplaySource
 from nuanalysis.realtime.steps import Draft, chosen
+from nuanalysis.realtime.streams import event_words, source_of
 from nuanalysis.realtime.watch import ATTEMPTS, Case, Impossible
 from nuanalysis.store import atomic_write, locked
 
@@ -292,3 +295,25 @@ def test_steps_are_chosen_by_name():
     assert [step.name for step in chosen((Write(), Draft()), "circular")] == ["circular"]  # type: ignore[arg-type]
     with pytest.raises(InputError, match="circular"):
         chosen((Draft(),), "cirular")
+
+
+@pytest.mark.parametrize("words", ["simulated:0", "simulated:many", "nosuchfolder", "replays"])
+def test_words_that_name_no_source_are_refused(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        source_of(words, Bench(tmp_path))
+
+
+def test_events_of_a_simulated_stream_follow_from_seed_and_place():
+    words = [event_words(seed, k) for seed in (1, 2) for k in range(3)]
+    assert len(set(words)) == 6
+    assert event_words(1, 2) == words[2]
+    energies = [float(word.partition("energy=")[2]) for word in (event_words(1, k) for k in range(200))]
+    assert 100.0 <= min(energies) < 110.0
+    assert 900.0 < max(energies) <= 1000.0
+
+
+def test_the_figure_of_a_list_counts_its_tiers_and_says_what_is_synthetic():
+    drawn = alert_list_figure([alert(k) for k in range(4)], sample="a stream", origin="synthetic")
+    assert "4 alerts of a stream (4 cascade)" in drawn.sidecar.alt
+    assert "SYNTHETIC" in drawn.figure.get_suptitle()

@@ -53,10 +53,11 @@ def alert_list_figure(alerts: Sequence[Listed], *, sample: str, origin: str) -> 
         counts.append(f"{len(mine)} {tier}")
         years = 2000.0 + (np.array([one.time for one in mine]) - 51544.5) / _YEAR
         time.step(years, np.arange(1, len(mine) + 1), where="post", color=series.colour)
-        style = {"linestyle": "", "marker": series.marker, "color": series.colour, "markersize": 4}
-        energy.plot([one.energy_tev for one in mine], [one.p_astro for one in mine], label=tier, **style)
         longitude, latitude = _galactic([one.region for one in mine])
-        sky.plot(-longitude, latitude, **style)
+        probable = [one.p_astro for one in mine]
+        energies = [one.energy_tev for one in mine]
+        for axes, name, x, y in ((energy, tier, energies, probable), (sky, "", -longitude, latitude)):
+            axes.plot(x, y, linestyle="", marker=series.marker, color=series.colour, markersize=4, label=name)
     energy.set_xscale("log")
     energy.set_ylim(0.0, 1.0)
     named(time, "year", "alerts so far")
