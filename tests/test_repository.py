@@ -30,6 +30,7 @@ LOCKS = (
 CONDA_NAMES = {
     "numpy": ("numpy",),
     "h5py": ("h5py",),
+    "defusedxml": ("defusedxml",),
     "scipy": ("scipy",),
     "numba": ("numba",),
     "astropy": ("astropy",),

@@ -19,9 +19,9 @@ from nuanalysis.engine.progress import Silent
 from nuanalysis.engine.sky_scans import scan_rounds
 from nuanalysis.errors import StepMissing
 from nuanalysis.learn import EventPulses, near_pulses
+from nuanalysis.realtime.service._published import published
 from nuanalysis.realtime.service.requests import PulseEvent, ScanRequest
 from nuanalysis.realtime.service.runner import Control, Found
-from nuanalysis.realtime.service.sky import published
 from nuanalysis.reconstruct import Leaves, ScanState, leaves_of
 
 

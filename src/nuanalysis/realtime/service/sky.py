@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from nuanalysis.errors import DataError
-from nuanalysis.ingest import realtime_scans
-from nuanalysis.realtime.service.requests import PulseEvent, ScanRequest, StoredEvent
+from nuanalysis.realtime.service._published import published
+from nuanalysis.realtime.service.requests import PulseEvent, ScanRequest
 from nuanalysis.realtime.service.runner import Control, Found
 
 MODULES = 5160
@@ -63,12 +63,3 @@ class AdaptiveScan:
         from nuanalysis.realtime.service._sky_scan import scan
 
         return scan(request, folder, report, control)
-
-
-def published(event: StoredEvent) -> str | None:
-    """The name of a published scan by its run and event."""
-    for name, file in realtime_scans.EVENTS.items():
-        run, number = (int(word[3:]) for word in Path(file).name.split("-")[:2])
-        if (run, number) == (event.run, event.event):
-            return name
-    return None
