@@ -83,7 +83,7 @@ class Api:
         self.service.close()
 
 
-ANALYTIC = "nuanalysis.realtime.service.analytic:AnalyticScan"  # the stand-in: its rounds take no time
+ANALYTIC = "analytic_scan:AnalyticScan"  # the stand-in: its rounds take no time
 
 
 class Deadly:
@@ -94,9 +94,13 @@ class Deadly:
 
     def prepare(self) -> None: ...
 
-    def run(self, request: ScanRequest, folder: Path, report: Any, control: Any) -> Found:
+    def run(self, request: ScanRequest, folder: Path, report: Any, control: Any) -> Found | None:
         if request.classifiers.get("end") == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
+        if request.classifiers.get("end") == "stopped":
+            while not control.stop():
+                time.sleep(0.02)
+            return None
         if request.classifiers.get("end") == "disk":
             raise EnvironmentFault("no space left on device")
         print("what a runner prints is not for the service")

@@ -323,7 +323,7 @@ def test_the_catalogue_replayed_twice_without_a_network(
     counts = ("alerts", "sound", "stored", "refused", "gold", "bronze", "doubtful", "entries", "revisions")
     assert [found[key] for key in counts] == [348, 348, 348, 0, 126, 222, 8, 348, 348]
     assert round(found["p_astro_sum"], 2) == 156.13
-    assert {stage["stage"] for stage in found["stages"]} == {"notice", "check", "store", "entry (all)"}
+    assert {step["step"] for step in found["latencies"]} == {"notice", "check", "store", "entry (all)"}
     again = json.loads(call("realtime", "replay", "--output", tmp_path / "one", "--json")[1])
     assert (again["stored"], again["kept"], again["digest"]) == (0, 348, found["digest"])
     lines = (tmp_path / "one/alerts/revisions.jsonl").read_text().splitlines()

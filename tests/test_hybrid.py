@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from nuanalysis import detector as d
-from nuanalysis import learn
+from nuanalysis import learn, reconstruct
 from nuanalysis.detector._photons import table_cosine, table_radius
 from nuanalysis.detector._table import RATIOS
 from nuanalysis.errors import InputError
@@ -385,10 +385,10 @@ def test_calibrated_contours_hold_what_they_should():
     critical = learn.calibrate(deficit[half], contained[half], energy[half], edges)
     values = learn.critical_values(critical, contained[~half], energy[~half])
     for k, share in enumerate((0.5, 0.9)):
-        found = learn.coverage(deficit[~half], values[:, k])
+        found = reconstruct.coverage(deficit[~half], values[:, k])
         assert abs(found.share - share) < 4.0 * found.error
-    assert critical.value[1, 2, 0] == pytest.approx(4.0 * learn.WILKS_50, rel=0.15)
+    assert critical.value[1, 2, 0] == pytest.approx(4.0 * reconstruct.WILKS.half, rel=0.15)
     few = learn.calibrate(deficit[:10], contained[:10], energy[:10], edges)
-    assert np.unique(few.value[..., 1]) == pytest.approx([learn.WILKS_90])
+    assert np.unique(few.value[..., 1]) == pytest.approx([reconstruct.WILKS.ninety])
     with pytest.raises(InputError, match="as many"):
         learn.calibrate(deficit, contained[:5], energy, edges)

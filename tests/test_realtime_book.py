@@ -9,6 +9,7 @@ from pathlib import Path
 import healpy as hp
 import numpy as np
 import pytest
+from analytic_scan import AnalyticScan, centres_of
 from small_service import ANALYTIC
 
 from nuanalysis.errors import EnvironmentFault, InputError
@@ -19,7 +20,6 @@ from nuanalysis.realtime.service._disks import refuse_network_disk
 from nuanalysis.realtime.service._limits import Limits, Rates
 from nuanalysis.realtime.service._reaper import Reaper
 from nuanalysis.realtime.service._records import FINAL, STATES
-from nuanalysis.realtime.service.analytic import AnalyticScan, centres_of
 from nuanalysis.realtime.service.runner import find_runner
 
 REQUEST = ScanRequest.model_validate(

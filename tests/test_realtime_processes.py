@@ -16,10 +16,10 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("dbos")
 
+from analytic_scan import AnalyticScan
 from small_service import alive, asked, running
 
 from nuanalysis.realtime.service import ScanRequest
-from nuanalysis.realtime.service.analytic import AnalyticScan
 
 pytestmark = [
     pytest.mark.slow,
@@ -172,3 +172,12 @@ def test_a_scan_that_cannot_be_done_fails_and_says_why(tmp_path):
         assert service.status(scans["dies"])["attempt"] == 5
         assert service.status(scans["disk"])["attempt"] == 1
         assert "not for the service" in (tmp_path / "service" / "scans" / scans["breaks"] / "worker.log").read_text()
+
+
+def test_a_scan_that_is_cancelled_before_its_first_round_did_not_fail(tmp_path):
+    with running(tmp_path / "service", "--scans", "3", "--runner", "small_service:Deadly") as service:
+        scan = service.post(asked(1, classifiers={"end": "stopped"}), "stopped").json()["id"]
+        service.until(scan, "running")
+        assert service.http.delete(f"/v1/scans/{scan}").status_code in (200, 202, 204)
+        status = service.until(scan, "cancelled", "failed", "done")
+        assert (status["state"], status["has_result"]) == ("cancelled", False)

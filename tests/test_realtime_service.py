@@ -17,13 +17,13 @@ fastapi = pytest.importorskip("fastapi")
 pytest.importorskip("dbos")
 pytest.importorskip("httpx")
 
+from analytic_scan import AnalyticScan  # noqa: E402
 from small_service import AMPLE, Api, asked  # noqa: E402
 
 from nuanalysis.alerts import Alert, Region  # noqa: E402
 from nuanalysis.realtime.service import ScanRequest, make_token  # noqa: E402
 from nuanalysis.realtime.service._book import Progressed  # noqa: E402
 from nuanalysis.realtime.service._results import write_result  # noqa: E402
-from nuanalysis.realtime.service.analytic import AnalyticScan  # noqa: E402
 
 ROUTES = {
     "/v1/scans": {"get", "post"},

@@ -68,13 +68,16 @@ def test_the_service_reads_what_it_can_do_without_the_libraries_of_a_scan():
 
 @pytest.mark.real_data
 def test_a_published_scan_comes_in_rounds_and_gives_the_same_bytes_when_broken_off(mirror, tmp_path):
-    asked, partial = request(PUBLISHED, "real", max_order=9), []
+    asked, partial = request(PUBLISHED, "real", max_order=9, stop={"area_tolerance": 1e-9}), []
     whole = AdaptiveScan().run(asked, tmp_path / "whole", partial.append, Free())
     assert whole.complete
     assert not whole.synthetic
     assert whole.area_90_deg2 == pytest.approx(7.462, abs=1e-3)  # published: 7.4618
     assert [one.round for one in partial] == list(range(1, whole.round))
     assert AdaptiveScan().run(asked, tmp_path / "broken", partial.append, Free(3)).round < whole.round
+    assert AdaptiveScan().run(asked, tmp_path / "at once", partial.append, Free(0)) is None
+    loose = request(PUBLISHED, "real", max_order=9, stop={"area_tolerance": 0.4})
+    assert AdaptiveScan().run(loose, tmp_path / "loose", partial.append, Free()).pixels_done < whole.pixels_done
     again = AdaptiveScan().run(asked, tmp_path / "broken", partial.append, Free())
     assert again.files == whole.files
     leaves = json.loads(whole.files["leaves.json"])

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nuanalysis import learn
+from nuanalysis import learn, reconstruct
 from nuanalysis.detector import (
     Detector,
     Kind,
@@ -132,7 +132,9 @@ def show(sources: list[Path]) -> None:
 def line(of: dict[str, Floats], low: float, high: float, target: float, rng: np.random.Generator) -> str:
     """One half-decade."""
     value, error = median(of["angle"], rng)
-    half, ninety = (learn.coverage(of["deficit"], c).share for c in (learn.WILKS_50, learn.WILKS_90))
+    half, ninety = (
+        reconstruct.coverage(of["deficit"], c).share for c in (reconstruct.WILKS.half, reconstruct.WILKS.ninety)
+    )
     ratio = np.log(10.0) * (np.quantile(of["log10_ratio"], 0.84) - np.quantile(of["log10_ratio"], 0.16)) / 2.0
     return (
         f"{low:.1f}-{high:.1f}  {len(of['angle']):6d}  {value:6.2f} +- {error:.2f}  {target:5.1f}  "
@@ -150,7 +152,7 @@ def calibrated(of: dict[str, Floats]) -> None:
     for low, high in [*pairwise(edges), (edges[0], edges[-1])]:
         chosen = ~even & (of["log10_energy"] >= low) & (of["log10_energy"] < high)
         if chosen.any():
-            found = [learn.coverage(of["deficit"][chosen], values[chosen, k]) for k in (0, 1)]
+            found = [reconstruct.coverage(of["deficit"][chosen], values[chosen, k]) for k in (0, 1)]
             print(
                 f"calibrated, unseen, 10^{low:.0f}-10^{high:.0f} GeV:",
                 *(f"{one.share:.3f} +- {one.error:.3f}" for one in found), f"({found[0].events} events)",

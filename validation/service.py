@@ -32,10 +32,10 @@ from pathlib import Path
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from analytic_scan import AnalyticScan
 from small_service import Running, asked, open_files, running
 
 from nuanalysis.realtime.service import ScanRequest
-from nuanalysis.realtime.service.analytic import AnalyticScan
 
 KILLS, LONGEST_S = 25, 90.0
 FILES = ("map.fits", "contours.json", "leaves.ecsv", "leaves.json")

@@ -63,6 +63,16 @@ def cos_separation(ra1: Floats | float, dec1: Floats | float, ra2: Floats, dec2:
     return np.asarray(1.0 - 2.0 * hav)
 
 
+def box_radius(sides: tuple[float, float, float, float], declination: float) -> float:
+    """Radius of the circle that stands for a box, rad: sqrt(mean(ra errors) cos(dec) mean(dec errors)).
+
+    sides : errors of right ascension (as such) to either side, of declination to either side, rad.
+    As GCN notices of IceCube have it since May 2026 (change 3599 of its site).
+    """
+    across, along = 0.5 * (sides[0] + sides[1]) * np.cos(declination), 0.5 * (sides[2] + sides[3])
+    return float(np.sqrt(across * along))
+
+
 def offset(ra: Floats, dec: Floats, psi: Floats, position_angle: Floats) -> tuple[Floats, Floats]:
     """Directions at angle psi and position angle (from north to east) of (ra, dec); all (event,) rad."""
     sin_dec = np.sin(dec) * np.cos(psi) + np.cos(dec) * np.sin(psi) * np.cos(position_angle)

@@ -10,6 +10,7 @@ import numpy as np
 from nuanalysis.alerts._records import Alert, Box, Region
 from nuanalysis.alerts._streams import tier_of
 from nuanalysis.deferred import xarray as xr
+from nuanalysis.sphere import box_radius
 
 Definition = Literal["geometric mean of the sides", "sides in quadrature"]
 # What one number for an asymmetric box is, see ``circular_radius``; GCN went from the second to the first in May 2026
@@ -27,9 +28,11 @@ def circular_radius(box: Box, declination: float, definition: Definition = GEOME
     With a = (mean error in right ascension) cos(dec) and b = (mean error in declination): sqrt(a b), or, before May
     2026, sqrt(a^2 + b^2).
     """
+    if definition == GEOMETRIC:
+        return box_radius(box.sides, declination)
     across = 0.5 * (box.right_ascension_plus + box.right_ascension_minus) * math.cos(declination)
     along = 0.5 * (box.declination_plus + box.declination_minus)
-    return math.sqrt(across * along) if definition == GEOMETRIC else math.hypot(across, along)
+    return math.hypot(across, along)
 
 
 def definition_at(mjd: float) -> str:

@@ -27,6 +27,11 @@ class Box:
     declination_minus: float
     containment: float = 0.9
 
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        """All four, in their order."""
+        return self.right_ascension_plus, self.right_ascension_minus, self.declination_plus, self.declination_minus
+
 
 @dataclass(frozen=True, slots=True)
 class Region:

@@ -128,9 +128,7 @@ def counterparts(
     turn = rng.uniform(0.0, 2.0 * np.pi, moved)
     tables = [(name, open_table(parse_catalogue(name))) for name in catalogues]
     box = alert.region.box
-    sides = () if box is None else (
-        box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus,
-    )  # fmt: skip
+    sides = () if box is None else box.sides
     return CounterpartsAnswer(
         provenance=_whose(alert.name, alert.origin, seed, 1),
         alert=alert.name,

@@ -12,7 +12,8 @@ from nuanalysis.chain._judge import Judgement
 from nuanalysis.chain._light import Medium
 from nuanalysis.detector import MEDIAN_PULL
 from nuanalysis.engine.bench import Bench
-from nuanalysis.learn import Measure, angle, calibrate, coverage, fit_sigma, median, share
+from nuanalysis.learn import Measure, angle, calibrate, fit_sigma, median, share
+from nuanalysis.reconstruct import coverage
 from nuanalysis.schema import Floats
 
 DECADES = (3.0, 4.0, 5.0, 6.0)  # of log10 E/GeV, of critical values

@@ -29,8 +29,9 @@ from nuanalysis.chain.train import CASCADES_ALONE
 from nuanalysis.deferred import units as u
 from nuanalysis.detector import MEDIAN_PULL, TRUTH, hull, inside
 from nuanalysis.engine.bench import Bench
-from nuanalysis.learn import Class, Coverage, Estimate, angle, coverage, median
+from nuanalysis.learn import Class, Estimate, angle, median
 from nuanalysis.plot import AngleCurve
+from nuanalysis.reconstruct import Coverage, coverage
 from nuanalysis.records import Measured, Record, setting, shown
 from nuanalysis.schema import Bools, Floats
 from nuanalysis.store import atomic_write, table_ecsv

@@ -160,8 +160,7 @@ def _contour(one: Contour) -> _Written:
     box, ellipse = one.box, one.ellipse
     sides = None
     if box is not None:
-        all_sides = box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus
-        sides = _Box(*map(degrees, all_sides))
+        sides = _Box(*map(degrees, box.sides))
     return _Written(
         level=one.share,
         critical_value=one.critical,

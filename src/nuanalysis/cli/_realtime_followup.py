@@ -79,9 +79,8 @@ def _of_name(name: str) -> _Where:
     alert = known_alert(name)
     region, box = alert.region, alert.region.box
     assert box is not None  # every alert of the catalogue has one
-    sides = (box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus)
     ra, dec = np.degrees([region.right_ascension, region.declination]).tolist()
-    return _Where(ra, dec, alert.time, np.degrees(sides).tolist(), alert.name)
+    return _Where(ra, dec, alert.time, np.degrees(box.sides).tolist(), alert.name)
 
 
 def _of_options(ra: float | None, dec: float | None, moment: str, box: list[float]) -> _Where:

@@ -16,12 +16,8 @@ from nuanalysis.learn._calibration import (
 )
 from nuanalysis.learn._cascades import PARAMETERS, Cascade, Profile, cascade, moved, point_profile, profile, vertex
 from nuanalysis.learn._coverage import (
-    WILKS_50,
-    WILKS_90,
-    Coverage,
     Critical,
     calibrate,
-    coverage,
     critical_values,
 )
 from nuanalysis.learn._features import buckets, inputs_of

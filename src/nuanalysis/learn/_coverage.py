@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.errors import InputError
+from nuanalysis.reconstruct import SHARES, WILKS
 from nuanalysis.schema import Bools, Floats, Ints
 
-SHARES = (0.5, 0.9)
-#: Twice the fall of ln L that holds 50 and 90 % by Wilks' theorem, for two parameters.
-WILKS_50, WILKS_90 = float(-2.0 * np.log(0.5)), float(-2.0 * np.log(0.1))
-WILKS = (WILKS_50, WILKS_90)
 _FEWEST = 20  # events of a class, below which Wilks' values are kept
 
 
@@ -27,15 +24,6 @@ class Critical:
     edges: Floats
     value: Floats
     events: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """Share of events whose truth lies within a contour, with its binomial error."""
-
-    share: float
-    error: float
-    events: int
 
 
 def calibrate(deficit: Floats, contained: Bools, log10_energy: Floats, edges: Floats) -> Critical:
@@ -55,20 +43,13 @@ def calibrate(deficit: Floats, contained: Bools, log10_energy: Floats, edges: Fl
         for j in range(shape[1]):
             chosen = deficit[(row == i) & (column == j)]
             events[i, j] = len(chosen)
-            value[i, j] = np.quantile(chosen, SHARES) if len(chosen) >= _FEWEST else WILKS
+            value[i, j] = np.quantile(chosen, SHARES) if len(chosen) >= _FEWEST else (WILKS.half, WILKS.ninety)
     return Critical(edges, value, events)
 
 
 def critical_values(of: Critical, contained: Bools, log10_energy: Floats) -> Floats:
     """Critical values for events, (event, 2): those of 50 and 90 %."""
     return np.asarray(of.value[_class(contained, log10_energy, of.edges)])
-
-
-def coverage(deficit: Floats, critical: Floats | float) -> Coverage:
-    """How often the truth lies within: deficit (event,) at the truth, critical (event,) or one for all."""
-    inside = deficit <= critical
-    share = float(inside.mean())
-    return Coverage(share, float(np.sqrt(max(share * (1.0 - share), 0.0) / len(inside))), len(inside))
 
 
 def _class(contained: Bools, log10_energy: Floats, edges: Floats) -> tuple[Ints, Ints]:

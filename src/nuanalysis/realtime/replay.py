@@ -8,26 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from nuanalysis.alerts import Alert, AlertStore, Receipt, alerts_of, notice_json, notice_of, read_message
 from nuanalysis.errors import InputError
 from nuanalysis.ingest import find, icecat1
 from nuanalysis.publish.alerts import write_entry
+from nuanalysis.realtime.latencies import Latency, latency
 from nuanalysis.records import Record, shown
 from nuanalysis.store import refuse_folder, sha256_file
 
 T = TypeVar("T")
 STORE, ENTRY = "store", "alerts"  # folders below that of a replay
-
-
-class Stage(Record):
-    """How long one stage took, per alert."""
-
-    stage: str = shown("stage")
-    median_ms: float = shown("median", unit="ms", form=".2f")
-    p95_ms: float = shown("95 %", unit="ms", form=".2f")
-    longest_ms: float = shown("longest", unit="ms", form=".2f")
 
 
 class ReplayAnswer(Record):
@@ -47,7 +37,7 @@ class ReplayAnswer(Record):
     revisions: int = shown("messages in the release entry")
     digest: str = shown("sha256 of its list of sums")
     entry: str = shown("release entry")
-    stages: tuple[Stage, ...] = shown("time per stage")
+    latencies: tuple[Latency, ...] = shown("time of each step")
 
 
 class _Clock:
@@ -63,12 +53,8 @@ class _Clock:
         finally:
             self.seconds.setdefault(stage, []).append(time.perf_counter() - began)
 
-    def stages(self) -> tuple[Stage, ...]:
-        out = []
-        for stage, seconds in self.seconds.items():
-            median, p95, longest = 1e3 * np.quantile(seconds, [0.5, 0.95, 1.0])
-            out.append(Stage(stage=stage, median_ms=median, p95_ms=p95, longest_ms=longest))
-        return tuple(out)
+    def latencies(self) -> tuple[Latency, ...]:
+        return tuple(latency(stage, seconds) for stage, seconds in self.seconds.items())
 
 
 def replay(folder: Path) -> ReplayAnswer:
@@ -115,7 +101,7 @@ def replayed(
         revisions=entry.revisions,
         digest=entry.digest,
         entry=str(entry.folder),
-        stages=clock.stages(),
+        latencies=clock.latencies(),
     )
 
 

@@ -161,9 +161,7 @@ class FollowUp:
     def make(self, case: Case) -> str:
         alert = _alert(case)
         region, box = alert.region, alert.region.box
-        sides = () if box is None else (
-            box.right_ascension_plus, box.right_ascension_minus, box.declination_plus, box.declination_minus
-        )  # fmt: skip
+        sides = () if box is None else box.sides
         asked = Followup.of(
             ra_deg=float(np.degrees(region.right_ascension)),
             dec_deg=float(np.degrees(region.declination)),

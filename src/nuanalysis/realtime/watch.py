@@ -8,6 +8,7 @@ does the step that was broken off again, to the same bytes, and no other.  A ste
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
-
 from nuanalysis.alerts import AlertStore, Revision, mjd_of
 from nuanalysis.errors import DataError, NuanalysisError
 from nuanalysis.publish.alerts import write_entry
+from nuanalysis.realtime.latencies import Latency, latency
 from nuanalysis.realtime.sources import AlertSource, Heard
 from nuanalysis.records import Record, shown
 from nuanalysis.store import atomic_write, locked, read_json
@@ -102,16 +102,6 @@ class Step(Protocol):
         ...
 
 
-class Latency(Record):
-    """How long after an event was heard a step was done."""
-
-    step: str = shown("step")
-    events: int = shown("events")
-    median_s: float = shown("median", unit="s", form=".2f")
-    p95_s: float = shown("95 %", unit="s", form=".2f")
-    longest_s: float = shown("longest", unit="s", form=".2f")
-
-
 class WatchAnswer(Record):
     """What a watch did in one call."""
 
@@ -121,7 +111,7 @@ class WatchAnswer(Record):
     refused: int = shown("refused, kept aside with the reason")
     done: int = shown("steps done")
     not_possible: int = shown("steps that are not possible")
-    failed: int = shown("steps that failed; tried again when called again")
+    failed: int = shown("steps that failed; tried again when called again, three times in all")
     waiting: int = shown("steps whose time has not come")
     entries: int = shown("events in the release entry")
     latencies: tuple[Latency, ...] = shown("from hearing to done")
@@ -130,11 +120,12 @@ class WatchAnswer(Record):
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts of one call."""
+    """Counts of one call.  wake : when the first of the steps that wait is due, MJD."""
 
     receipts: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
     since: dict[str, list[float]] = field(default_factory=dict)
+    wake: float = math.inf
 
 
 def watch(
@@ -159,8 +150,10 @@ def watch(
             if stop():
                 break
             if heard is None:
-                for event in store.events():  # what had to wait
-                    _work(store, event, folder, steps, now(), None, tally, said)
+                if now() >= tally.wake:
+                    tally.wake = math.inf
+                    for event in store.events():
+                        _work(store, event, folder, steps, now(), None, tally, said)
             else:
                 _take(heard, store, folder, steps, now, tally, said)
         entries = write_entry(store, folder / ENTRY) if tuple(store.events()) else None
@@ -175,14 +168,9 @@ def watch(
         failed=tally.steps["failed"],
         waiting=waiting,
         entries=entries.alerts if entries else 0,
-        latencies=tuple(_latency(name, seconds) for name, seconds in tally.since.items()),
+        latencies=tuple(latency(name, seconds) for name, seconds in tally.since.items()),
         entry=str(entries.folder) if entries else "none: nothing was heard",
     )
-
-
-def _latency(step: str, seconds: list[float]) -> Latency:
-    median, p95, longest = np.quantile(seconds, [0.5, 0.95, 1.0])
-    return Latency(step=step, events=len(seconds), median_s=median, p95_s=p95, longest_s=longest)
 
 
 def _take(
@@ -209,7 +197,10 @@ def _work(
     for step in steps:
         case = Case(tuple(store.revisions(event)), folder, now)
         before, due = done_of(case, step), step.due(case)
-        if due is None or now < due or (before and (before.state != "failed" or before.attempts >= ATTEMPTS)):
+        if due is None or (before and (before.state != "failed" or before.attempts >= ATTEMPTS)):
+            continue
+        if now < due:
+            tally.wake = min(tally.wake, due)
             continue
         done = _made(step, case, began, before.attempts if before else 0)
         atomic_write(_record(case, step), (json.dumps(asdict(done), indent=1) + "\n").encode())

@@ -9,7 +9,6 @@ from nuanalysis.reconstruct._contours import (
     Ellipse,
     SkyBox,
     borders_of,
-    circle_radius,
     contour,
     outlines,
 )

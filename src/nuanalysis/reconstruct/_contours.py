@@ -11,6 +11,7 @@ from nuanalysis.deferred import healpy as hp
 from nuanalysis.errors import InputError
 from nuanalysis.reconstruct._records import Leaves, Pixels
 from nuanalysis.schema import Bools, Floats, Ints
+from nuanalysis.sphere import box_radius
 
 Vertex = tuple[int, int, int]
 _GRID = 1e9  # corners of pixels are the same where they agree to 1e-9; those of order 12 are 2e-4 apart
@@ -25,6 +26,11 @@ class SkyBox:
     right_ascension_minus: float
     declination_plus: float
     declination_minus: float
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        """All four, in their order."""
+        return self.right_ascension_plus, self.right_ascension_minus, self.declination_plus, self.declination_minus
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +97,9 @@ def contour(leaves: Leaves, critical: float, share: float) -> Contour:
         pixels=pixels,
         rings=rings_of(pixels),
         box=box,
-        radius=None if box is None else circle_radius(box, leaves.best.declination),
+        radius=None if box is None else box_radius(box.sides, leaves.best.declination),
         ellipse=ellipse_of(pixels),
     )
-
-
-def circle_radius(box: SkyBox, declination: float) -> float:
-    """Radius of the circle that stands for a box, as GCN notices have it since May 2026: ``RADIUS``."""
-    ra = 0.5 * (box.right_ascension_plus + box.right_ascension_minus) * np.cos(declination)
-    return float(np.sqrt(ra * 0.5 * (box.declination_plus + box.declination_minus)))
 
 
 def box_of(pixels: Pixels, right_ascension: float, declination: float) -> SkyBox | None:

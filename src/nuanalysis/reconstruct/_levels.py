@@ -89,8 +89,8 @@ class Coverage:
     events: int
 
 
-def coverage(ts: Floats, critical: float) -> Coverage:
-    """How often the truth lies within the contour at a critical value; ts (event,) at the truth."""
+def coverage(ts: Floats, critical: Floats | float) -> Coverage:
+    """How often the truth lies within the contour; ts (event,) at the truth, critical (event,) or one for all."""
     share = float((ts <= critical).mean())
     return Coverage(share, float(np.sqrt(share * (1.0 - share) / len(ts))), len(ts))
 

@@ -176,7 +176,8 @@ class _Watch:
             self._book.ends(scan, attempt, "done", "", Progressed(**said["done"]))
             return Ended()
         elif "stopped" in said:
-            self._book.ends(scan, attempt, "cancelled", "cancelled by a client", Progressed(**said["stopped"]))
+            progress = said["stopped"] and Progressed(**said["stopped"])  # None before the first round
+            self._book.ends(scan, attempt, "cancelled", "cancelled by a client", progress)
             return Ended()
         elif "failed" in said:
             self._book.ends(scan, attempt, "failed", said["failed"])

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import open_executor
 from nuanalysis.engine.progress import Silent
 from nuanalysis.engine.sky_scans import scan_rounds
-from nuanalysis.errors import StepMissing
 from nuanalysis.learn import EventPulses, near_pulses
 from nuanalysis.realtime.service._published import published
 from nuanalysis.realtime.service.requests import PulseEvent, ScanRequest
@@ -25,11 +25,12 @@ from nuanalysis.realtime.service.runner import Control, Found
 from nuanalysis.reconstruct import Leaves, ScanState, leaves_of
 
 
-def scan(request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
-    """See ``ScanRunner``; pixels are kept in the folder.  Raises StepMissing where it was stopped at once."""
+def scan(request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found | None:
+    """See ``ScanRunner``; pixels are kept in the folder."""
     with _bench(folder, control.workers()) as bench:
-        event, state, rounds, last = _event(request, bench), None, 0, None
-        for at in scan_rounds(event.scan, bench, control.stop):
+        event, rounds, last = _event(request, bench), 0, None
+        plan = replace(event.scan.plan, steady=request.stop.area_tolerance)
+        for at in scan_rounds(replace(event.scan, plan=plan), bench, control.stop):
             if at.cpu_s > request.stop.cpu_s:
                 break
             if at.whole:
@@ -37,8 +38,6 @@ def scan(request: ScanRequest, folder: Path, report: Callable[[Found], None], co
                 last = found_of(event, state, rounds)
                 if not state.ended:
                     report(last)
-    if last is None:
-        raise StepMissing(f"the scan of {event.name} was stopped in its first round; submit it again to go on")
     return last
 
 

@@ -100,6 +100,9 @@ def _work(line: _Line, runner: ScanRunner, order: dict[str, Any], wishes: _Wishe
         line.say(runs=True)
         found = runner.run(request, folder, report, wishes)
         stopped = wishes.stop()
+        if found is None:
+            line.say(stopped=None) if stopped else line.say(failed="its CPU time was used up before the first round")
+            return
         result = write_result(folder, request, found, final=not stopped)
         line.say(stopped=_columns(found, result)) if stopped else line.say(done=_columns(found, result))
 

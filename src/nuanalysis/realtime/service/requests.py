@@ -47,7 +47,7 @@ class Stop(_Asked):
     """When a scan is content, or has used what it may."""
 
     area_tolerance: float = Field(
-        default=0.02, gt=0.0, le=1.0, description="ends where the 90 % area changed by less, relative, in two rounds"
+        default=0.02, gt=0.0, lt=0.5, description="ends where the 90 % area changed by less, relative, in two rounds"
     )
     pixels: int = Field(default=5000, ge=1, le=5000, description="most pixels to be fitted")
     cpu_s: float = Field(default=14_400.0, gt=0.0, le=14_400.0, description="most CPU time, s")

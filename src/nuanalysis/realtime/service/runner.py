@@ -74,8 +74,13 @@ class ScanRunner(Protocol):
         """Load what every scan takes; a worker does it while it waits for its order."""
         ...
 
-    def run(self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
-        """The final result; ``report`` is called after each round.  What is kept in the folder serves to go on."""
+    def run(
+        self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control
+    ) -> Found | None:
+        """The final result, None where it ended before the first round; ``report`` is called after each round.
+
+        What is kept in the folder serves to go on.
+        """
         ...
 
 

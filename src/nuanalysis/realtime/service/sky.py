@@ -58,8 +58,10 @@ class AdaptiveScan:
         with suppress(DataError):  # told by the scan that needs it
             open_all()
 
-    def run(self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control) -> Found:
-        """See ``ScanRunner``; pixels are kept in the folder.  Raises StepMissing where it was stopped at once."""
+    def run(
+        self, request: ScanRequest, folder: Path, report: Callable[[Found], None], control: Control
+    ) -> Found | None:
+        """See ``ScanRunner``; pixels are kept in the folder."""
         from nuanalysis.realtime.service._sky_scan import scan
 
         return scan(request, folder, report, control)
