@@ -29,23 +29,12 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import open_executor
 from nuanalysis.errors import PrecisionError
 from nuanalysis.interpret import fluxes
+from nuanalysis.interpret.published import DECLINATIONS_S12, POTENTIAL_S12, SENSITIVITY_S12
 from nuanalysis.library import samples
 from nuanalysis.library.samples import sample_spec
 from nuanalysis.likelihood import maximise
 
 pytestmark = pytest.mark.real_data
-DECLINATIONS = (-71.0, -51.0, -31.0, -11.0, 9.0, 29.0, 49.0, 71.0)
-# Sensitivity and 4 sigma discovery potential, 1e-12 TeV cm^-2 s^-1, at DECLINATIONS.
-PUBLISHED = {
-    2.0: (
-        (1.0318, 1.0442, 1.0785, 1.0920, 1.4579, 2.0636, 2.4298, 4.1208),
-        (3.3952, 3.2682, 3.2401, 3.5033, 4.2335, 6.9311, 7.5399, 13.3596),
-    ),
-    3.0: (
-        (0.5208, 0.5447, 0.6407, 0.8050, 0.8783, 0.6224, 0.5656, 0.6077),
-        (1.8049, 1.7542, 1.9440, 2.5101, 2.4761, 1.9756, 1.6773, 1.8653),
-    ),
-}
 SINGLE, MEAN = {2.0: 2.0, 3.0: 4.0 / 3.0}, {2.0: 0.33, 3.0: 0.2}  # factor at one declination; of the mean
 N_SKIES = 400
 
@@ -66,7 +55,7 @@ def made(cascades, declinations, folder):
 
 @pytest.fixture(scope="module")
 def curves(cascades, tmp_path_factory):
-    return made(cascades, DECLINATIONS, tmp_path_factory.mktemp("ensembles"))
+    return made(cascades, DECLINATIONS_S12, tmp_path_factory.mktemp("ensembles"))
 
 
 @pytest.mark.parametrize("index", [2.0, 3.0])
@@ -75,9 +64,9 @@ def test_the_published_curves_of_the_cascade_analysis(curves, index):
     for node, found in enumerate(curves[index].found):
         ours = curves[index].least[node].n_signal / found.per_flux
         deep = found.discovery_potential(4.0).n_signal / found.per_flux
-        theirs = np.array(PUBLISHED[index])[:, node] * 1e-12
+        theirs = np.array([SENSITIVITY_S12[index][node], POTENTIAL_S12[index][node]]) * 1e-12
         ratios.append(np.array([ours, deep]) / theirs)
-        print(f"E^-{index:g}, dec {DECLINATIONS[node]:g}: sensitivity {ours:.3g}, published {theirs[0]:.3g}; 4 sigma "
+        print(f"E^-{index:g}, dec {DECLINATIONS_S12[node]:g}: sensitivity {ours:.3g}, published {theirs[0]:.3g}; 4 sigma "
               f"{deep:.3g}, published {theirs[1]:.3g}; ratios {np.round(ratios[-1], 3)}")  # fmt: skip
     print(f"E^-{index:g}: mean ratios {np.mean(ratios, axis=0)}")
     assert np.abs(np.log(ratios)).max() < np.log(SINGLE[index])

@@ -144,9 +144,11 @@ class Question(Asked):
     """What is asked of samples: its record is a section of the spec too.
 
     several : whether it is asked of several samples at once.
+    default_sample : the sample where none is said; '' where one must be.
     """
 
     several: ClassVar[bool] = False
+    default_sample: ClassVar[str] = ""
 
     @abstractmethod
     def ask(self, samples: Samples, bench: Bench) -> Answer:

@@ -82,16 +82,21 @@ class FitAnswer(Answer):
         n, ts = profile(data, best, ensembles.spread_of(self.problem))
         return (profile_drawn(self.tested, self.provenance, n, ts),)
 
+    def contributions(self) -> Floats:
+        """Where the test statistic comes from, (pixel,) sr^-1, RING ICRS: over the sky it adds up to TS."""
+        problem = self._posed()
+        best, data = fit_data(problem)
+        return ts_density(problem.prepared, data, best)
+
     def plane_panels(self) -> list[PlanePanel]:
         """Gas and dust, the template, the template through the detector, and where TS comes from along the plane."""
         template = self._posed().hypothesis.target
         if not isinstance(template, Template):
             raise TypeError(f"'{self.tested.hypothesis}' is no template")
         problem, sample = self._posed(), self._posed().samples[0]
-        best, data = fit_data(problem)
         seen = seen_by(sample.response, template, spectrum=problem.hypothesis.spectrum, width=TYPICAL_WIDTH)
-        density = ts_density(problem.prepared, data, best)
-        fitted = f"fit to {sample.label}: TS {best.ts:.1f}"
+        density = self.contributions()
+        fitted = f"fit to {sample.label}: TS {self.fitted.ts:.1f}"
         return [
             *gas_panels(),
             PlanePanel(

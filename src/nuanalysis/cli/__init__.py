@@ -30,6 +30,7 @@ VERBS = {
     "status": ("run.status", "Say where a run stands."),
     "doctor": ("run.doctor", "Check interpreter, packages, memory, disk and data, each with its remedy."),
     "compile": ("run.compile_kernels", "Compile every kernel now, so that the first question need not."),
+    "reproduce": ("reproduce.reproduce", "Make a published table or figure again; 'ls' lists them, 'all' makes all."),
     "official": ("run.official", "Repeat the published template fits on the official per-event file."),
 }
 
@@ -67,7 +68,8 @@ def build(arguments: list[str]) -> typer.Typer:
     app.callback()(_root)
     wanted = next((word for word in arguments if not word.startswith("-")), "")
     for name in QUESTIONS:
-        app.command(name, help=doc_of(name))(verb(name) if name == wanted else _later)
+        word = name.replace("_", "-")
+        app.command(word, help=doc_of(name))(verb(name) if word == wanted else _later)
     for name in READINGS:
         app.command(name, help=doc_of(name))(reading_verb(name) if name == wanted else _later)
     for name, (place, said) in VERBS.items():

@@ -18,9 +18,10 @@ from nuanalysis.errors import InputError
 from nuanalysis.records import Settings, made, said_of
 
 if TYPE_CHECKING:
-    from nuanalysis.answers import Answer
+    from nuanalysis.answers import Answer, Question
 
 _BEGINNINGS = ("template:", "stack:", "point:", "each:")
+_FIRST = "hypothesis"  # may be said without its flag
 
 
 def _type(field: FieldInfo) -> tuple[Any, Any]:
@@ -43,12 +44,13 @@ def _help(field: FieldInfo) -> str:
     return f"{field.description or ''}" + (f" [{more}]" if more else "")
 
 
-def option(name: str, field: FieldInfo) -> inspect.Parameter:
+def option(name: str, field: FieldInfo, *, required: bool | None = None) -> inspect.Parameter:
+    """The option of a field.    required : without: as the field says."""
     kind, _ = _type(field)
     flag = f"--{name.replace('_', '-')}"
     names = f"{flag}/--no-{flag[2:]}" if kind == bool | None else flag
-    required = ... if field.is_required() else None
-    return _keyword(name, kind, typer.Option(required, names, help=_help(field), show_default=False))
+    wanted = field.is_required() if required is None else required
+    return _keyword(name, kind, typer.Option(... if wanted else None, names, help=_help(field), show_default=False))
 
 
 def _keyword(name: str, kind: Any, option: Any) -> inspect.Parameter:
@@ -87,11 +89,16 @@ def given(model: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _parameters(question: type[Settings], sample: type[Settings], *, several: bool) -> Iterator[inspect.Parameter]:
-    named = typer.Option(..., "--sample", help=sample.model_fields["name"].description or "the sample")
-    yield _keyword("sample", list[str] if several else str, named)
+def _parameters(question: type[Question], sample: type[Settings]) -> Iterator[inspect.Parameter]:
+    if _FIRST in question.model_fields:
+        said = "The hypothesis, in place of --hypothesis; a name or FILE without a beginning is a template."
+        yield _keyword("first", str | None, typer.Argument(None, metavar=f"[{_FIRST.upper()}]", help=said))
+    told, usual = sample.model_fields["name"].description or "the sample", question.default_sample
+    named = typer.Option(usual or ..., "--sample", help=told)
+    yield _keyword("sample", list[str] if question.several else str, named)
     rest = {n: f for n, f in sample.model_fields.items() if n != "name" and n not in question.model_fields}
-    yield from (option(name, field) for name, field in (question.model_fields | rest).items())
+    for name, field in (question.model_fields | rest).items():
+        yield option(name, field, required=field.is_required() and name != _FIRST)
     seed = typer.Option(1, "--seed", min=0, max=2**63 - 1, help="Seed of the synthetic sample and of the trials.")
     yield _keyword("seed", int, seed)
     yield from (option(name, field) for name, field in EngineSettings.model_fields.items())
@@ -118,7 +125,7 @@ def verb(name: str) -> Callable[..., None]:
     def run(**values: Any) -> None:
         _run(name, values)
 
-    parameters = list(_parameters(asked, SampleSpec, several=asked.several))
+    parameters = list(_parameters(asked, SampleSpec))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__doc__ = asked.title()
@@ -171,6 +178,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     from nuanalysis.store import refuse_folder
 
     started, output, kind = time.monotonic(), values["output"], question(name)
+    values = {**values, _FIRST: _hypothesis(values)}
     wanted = [values["sample"]] if isinstance(values["sample"], str) else values["sample"]
     cuts = given(samples.SampleSpec, {k: v for k, v in values.items() if k != "name" and k not in kind.model_fields})
     asked, engine, specs, *_ = all_or_none(
@@ -190,6 +198,14 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
         bench = Bench(cache_root() / "ensembles", executor, progress.here())
         found = asked.ask(ready if kind.several else ready[0], bench)  # type: ignore[arg-type]
     _told(found, started, output, as_json=values["json"])
+
+
+def _hypothesis(values: Mapping[str, Any]) -> str | None:
+    """The hypothesis, with its flag or without.  Raises InputError where it was said twice."""
+    first, flagged = values.get("first"), values.get(_FIRST)
+    if first is not None and flagged is not None:
+        raise InputError(f"'{first}' and --{_FIRST} {flagged} were both given; leave one out")
+    return flagged if first is None else first if first.startswith(_BEGINNINGS) else f"{_BEGINNINGS[0]}{first}"
 
 
 def _told(found: Answer, started: float, output: Path | None, *, as_json: bool) -> None:

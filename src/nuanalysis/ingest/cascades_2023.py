@@ -11,12 +11,14 @@ import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.ingest._release import UpstreamRelease, files_of
-from nuanalysis.ingest._table import located, read_numbers, within
+from nuanalysis.ingest._table import is_number, located, read_bytes, read_numbers, spoiled, within
+from nuanalysis.schema import Floats
 
 LIVETIME_S = 304_047_105.07
 TEMPLATES = ("pi0", "kra5", "kra50")
 TERMS = ("SoB_space", "SoB_space_ss", "SoB_energy")
 CONTRIBUTIONS = "MainResult/event_contributions_gp.csv"
+STACKED = "Digitized_Tables/Table_S4.csv"
 
 # Not required: what was made from the authors' repository, or typed from the paper's tables.
 RELEASE = UpstreamRelease(
@@ -61,3 +63,19 @@ def read_event_contributions(folder: Path) -> xr.Dataset:
             "note": "per-event likelihood terms only: the release holds no directions and no times",
         },
     )
+
+
+def read_stacked_sources(folder: Path) -> dict[str, Floats]:
+    """Return the positions that table S4 prints, by catalogue: (source, 2) right ascension and declination in deg.
+
+    Raises DataError for a missing file and for a row that is no catalogue, source and position.
+    """
+    path = located(folder, RELEASE, STACKED)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for number, line in enumerate(read_bytes(path).decode(errors="replace").splitlines()[1:], start=2):
+        # The release prints one right ascension as 286.91.0.
+        words = [word.strip().replace("286.91.0", "286.91") for word in line.split(",")]
+        if len(words) != 4 or not (is_number(words[2]) and is_number(words[3])):
+            raise spoiled(f"{path}, line {number}: expected catalogue, source, right ascension and declination")
+        found.setdefault(words[0].lower(), []).append((float(words[2]), float(words[3])))
+    return {name: np.array(rows) for name, rows in found.items()}

@@ -152,7 +152,7 @@ class CAMPAIGN_2023:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Fit:
     """One published fit that the public release should give again.
 
     sample : of the release.    hypothesis : as it is asked for.    spot : the published numbers; ts : of the fit.
@@ -176,24 +176,37 @@ class Item:
 NGC_1068, TXS_0506 = "point:40.67,-0.01", "point:77.35,5.70"  # deg, as printed
 _TEN_YEARS = "IceCube Collaboration, PRL 124, 051103 (2020), arXiv:1910.08488, table of sources"
 _TUTORIAL = "tutorial of SkyLLH on the public ten-year release"
-REPRODUCED: tuple[Item, ...] = (
-    Item(
+REPRODUCED: tuple[Fit, ...] = (
+    Fit(
         "ngc-1068-ten-years", "tracks-dr1", NGC_1068, PublishedSpot(10**-4.74, 50.39, 3.16, 40.67, -0.01), 17.04,
         _TEN_YEARS, official=True,
     ),
-    Item(
+    Fit(
         "txs-0506-ten-years", "tracks-dr1", TXS_0506, PublishedSpot(10**-3.72, 12.32, 2.08, 77.35, 5.70), 13.05,
         _TEN_YEARS, official=True,
     ),
-    Item(
+    Fit(
         "txs-0506-release", "tracks-dr1", TXS_0506, PublishedSpot(NOT_PUBLISHED, 14.58, 2.17, 77.35, 5.70), 13.145,
         _TUTORIAL, official=False, relative_tolerance=0.1, index_tolerance=0.2,
     ),
-    Item(
+    Fit(
         "ngc-1068-fourteen-years", "tracks-dr2", NGC_1068, PublishedSpot(1.3e-7, 80.0, 3.2, 40.67, -0.01),
         NOT_PUBLISHED, "IceTracks-DR2; not confirmed here", official=False, relative_tolerance=0.1, index_tolerance=0.2,
     ),
 )  # fmt: skip
+
+
+# Sensitivity of the cascade analysis to point sources, E^2 dN/dE at 100 TeV per flavour in 1e-12 TeV cm^-2 s^-1, at
+# declinations in deg, and its 4 sigma discovery potential: figure S12 of SCIENCE_2023, release doi:10.21234/8v5d-rn16.
+DECLINATIONS_S12 = (-71.0, -51.0, -31.0, -11.0, 9.0, 29.0, 49.0, 71.0)
+SENSITIVITY_S12: dict[float, tuple[float, ...]] = {
+    2.0: (1.0318, 1.0442, 1.0785, 1.0920, 1.4579, 2.0636, 2.4298, 4.1208),
+    3.0: (0.5208, 0.5447, 0.6407, 0.8050, 0.8783, 0.6224, 0.5656, 0.6077),
+}
+POTENTIAL_S12: dict[float, tuple[float, ...]] = {
+    2.0: (3.3952, 3.2682, 3.2401, 3.5033, 4.2335, 6.9311, 7.5399, 13.3596),
+    3.0: (1.8049, 1.7542, 1.9440, 2.5101, 2.4761, 1.9756, 1.6773, 1.8653),
+}
 
 
 # Numbers that could not be traced to a printed source are left out: among them the diffuse gamma-ray fluxes of LHAASO

@@ -9,6 +9,7 @@ from __future__ import annotations
 from nuanalysis.plot import slug
 from nuanalysis.publish._campaign import campaign_rows, campaign_table, campaign_text
 from nuanalysis.publish._campaign_row import CampaignRow
+from nuanalysis.publish._campaign_rows import plain_rows
 from nuanalysis.publish._figures import draw
 from nuanalysis.publish._manifest import verify
 from nuanalysis.publish._release import build

@@ -291,14 +291,19 @@ def is_campaign(results: Results) -> bool:
     return any(type(one.answer) in _ROWS and not isinstance(one.answer, MeasureAnswer) for one in results.answers)
 
 
+def plain_rows(entry: Entry) -> Rows:
+    """The rows of one answer, origin and seed on each."""
+    about = {"origin": entry.origin, "seed": entry.answer.provenance.seed}
+    for row in _ROWS.get(type(entry.answer), _others)(entry, entry.answer):
+        yield row.model_copy(update=about)
+
+
 def rows_of(results: Results, entry: Entry) -> Rows:
-    """The rows of one answer: origin and seed on each, the cost on the first."""
+    """The rows of one answer, the cost on the first."""
     asked = (entry.section, entry.name, entry.sample)
     spent = [one.core_seconds / 3600.0 for one in results.costs if (one.section, one.name, one.sample) == asked]
-    about = {"origin": entry.origin, "seed": entry.answer.provenance.seed}
-    for k, row in enumerate(_ROWS.get(type(entry.answer), _others)(entry, entry.answer)):
-        cost = {"core_hours": spent[0]} if k == 0 and spent else {}
-        yield row.model_copy(update={**about, **cost})
+    for k, row in enumerate(plain_rows(entry)):
+        yield row.model_copy(update={"core_hours": spent[0]}) if k == 0 and spent else row
 
 
 def left_out_rows(results: Results) -> Rows:

@@ -1,0 +1,57 @@
+"""All items on one page: published, ours, errors, verdict; what cannot be made is listed with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nuanalysis.reproduce._records import Item, Reproduced, Row, counts, valued
+
+_HEAD = "| quantity | published | ours | pull | verdict |\n|---|---|---|---|---|"
+
+
+def page(items: Sequence[Item], made: Iterable[Reproduced]) -> str:
+    """The page as Markdown; items that were not made say why, or that they were not asked for."""
+    found = {one.item: one for one in made}
+    parts = [_summary(items, found)]
+    parts += [_section(one, found.get(one.name)) for one in items]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(items: Sequence[Item], found: dict[str, Reproduced]) -> str:
+    lines = ["| item | what it shows | events | verdicts | minutes |", "|---|---|---|---|---|"]
+    for one in items:
+        here = found.get(one.name)
+        said = _verdicts(here) if here else "cannot be made" if one.make is None else "not made here"
+        minutes = f"{here.minutes:.1f}" if here else "–"
+        lines.append(f"| [{one.name}](#{one.name}) | {one.title} | {_origin(one, here)} | {said} | {minutes} |")
+    return "\n".join(lines)
+
+
+def _origin(one: Item, here: Reproduced | None) -> str:
+    return here.provenance.stamp if here and here.provenance.n_events else one.origin
+
+
+def _verdicts(here: Reproduced) -> str:
+    return ", ".join(f"{n} {word}" for word, n in counts(here.compared).items() if n) or "a picture"
+
+
+def _section(one: Item, here: Reproduced | None) -> str:
+    lines = [f"## {one.name}", f"{one.title[:1].upper()}{one.title[1:]}. Source: {one.source}."]
+    if here and here.compared:
+        lines.append("\n".join([_HEAD, *map(_line, here.compared)]))
+    notes = dict.fromkeys(row.note for row in here.compared if row.note) if here else {}
+    if notes:
+        lines.append("\n".join(f"- {note}" for note in notes))
+    if one.left_out:
+        lines.append(f"Not made: {one.left_out}.")
+    return "\n\n".join(lines)
+
+
+def _line(one: Row) -> str:
+    published, ours = valued(one.published, one.published_error), valued(one.ours, one.error)
+    cells = (one.named, published, ours, _pull(one.pull), one.verdict)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _pull(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f}".replace("-", "−")
