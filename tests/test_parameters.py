@@ -42,7 +42,7 @@ cluster = ""
 
 def test_defaults_hold_for_every_notebook_and_satisfy_their_own_model() -> None:
     assert list(PARAMETERS) == [
-        "00_ask_the_sky", "01_event_store", "02_event_selection", "03_template_fits", "04_stacking",
+        "START_HERE", "00_ask_the_sky", "01_event_store", "02_event_selection", "03_template_fits", "04_stacking",
         "05_data_release", "06_templates", "07_sky_map", "08_extended_sources", "09_interpretation",
         "10_realtime",
     ]  # fmt: skip

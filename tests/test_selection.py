@@ -121,7 +121,7 @@ def test_range_is_closed_and_says_what_it_keeps():
     events = make_events(np.arange(5.0), log10_energy=[2.0, 2.5, 3.0, 3.5, 4.0])
     cut = Range("log10_energy", 2.5, 3.5)
     assert cut.keep(events).tolist() == [False, True, True, True, False]
-    assert cut.label == "2.5 <= log10_energy <= 3.5"
+    assert cut.label == "316.2 GeV <= E <= 3.162 TeV"
     assert Range("declination", low=-0.5).label == "-0.5 rad <= declination"
 
 

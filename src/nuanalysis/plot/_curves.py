@@ -21,7 +21,7 @@ def bias_figure(n_injected: Floats, fits: Floats, errors: Floats, curve: Floats,
     axes.errorbar(n_injected, fits, errors, fmt=SERIES[0].marker, color=SERIES[0].colour, label="median fit")
     axes.plot(n_injected, curve, **SERIES[0].lined, label="smooth curve")
     axes.plot(n_injected, n_injected, **SERIES[1].lined, label="no bias")
-    named(axes, _INJECTED, "fitted n_s")
+    named(axes, _INJECTED, "fitted nₛ")
     axes.legend(fontsize=SMALL, frameon=False)
     return finished(figure, label, origin)
 
@@ -85,7 +85,7 @@ def _norms(axes: Axes, norms: Floats) -> None:
             color=SERIES[k].colour, label=words,
         )  # fmt: skip
     axes.axvline(0.0, color="black", linewidth=0.8)
-    named(axes, "signal events n_s")
+    named(axes, "signal events nₛ")
 
 
 def _matrix(axes: Axes, correlation: Floats) -> None:

@@ -87,7 +87,7 @@ def leak_figure(panels: Sequence[LeakPanel], *, label: str, origin: str) -> Figu
         left.set_title(short(one.label, _LETTERS), fontsize=10, loc="left")
         named(left, y="skies")
         named(right, y="share of skies")
-    rows[-1][0].set_xlabel("fitted events n_s", fontsize=10)
+    rows[-1][0].set_xlabel("fitted events nₛ", fontsize=10)
     rows[-1][1].set_xlabel("local p-value, −log₁₀ p", fontsize=10)
     drawn = [pair for axes in rows[0] for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
     handles, names = zip(*drawn, strict=True)

@@ -162,7 +162,7 @@ def profile_figure(
         words = f"drop of {drop:g} ({name} if Gaussian)"
         axes.axhline(drop, color="#7a7b7d", linestyle=line, linewidth=1.0, label=words)
     axes.set_ylim(0.0, min(max(float((ts[best] - ts).max()), 4.0), 30.0))
-    named(axes, "number of signal events n_s", "−2 ln(L / L_best)")
+    named(axes, "number of signal events nₛ", "−2 ln(L / L_best)")
     axes.legend(fontsize=SMALL, frameon=False)
     finished(figure, f"{label}, {sample}", origin)
     held = "the index fitted anew at each" if free_index else "the index held"
@@ -233,7 +233,7 @@ def flux_comparison(results: Sequence[FluxRow], published: Mapping[str, Publishe
     return _beside(figure, axes, "Fluxes beside the published values" if compared else "Fluxes and limits", results, 1)
 
 
-_PANELS = (("signal events n_s", "n_signal"), ("spectral index", "index"), ("local\nsignificance (σ)", "sigma"))
+_PANELS = (("signal\nevents nₛ", "n_signal"), ("spectral\nindex", "index"), ("local signi-\nficance (σ)", "sigma"))
 
 
 def stacking(rows: Sequence[StackRow], published: Mapping[str, Published]) -> Figure:
@@ -249,7 +249,7 @@ def stacking(rows: Sequence[StackRow], published: Mapping[str, Published]) -> Fi
         for place, row in enumerate(rows):
             ours = getattr(row, attribute) if attribute != "index" or row.n_signal > 0 else math.nan
             axes.plot(ours, place - 0.12, SERIES[0].marker, color=SERIES[0].colour, markersize=6.5, label="this run")
-            if (theirs := published.get(row.hypothesis)) is not None:
+            if (theirs := published.get(row.hypothesis)) is not None and theirs.sample == row.sample:
                 axes.plot(
                     [getattr(theirs, attribute)], [place + 0.14], REFERENCE.marker, color=SERIES[1].colour,
                     markerfacecolor="white", markersize=6.5, label="published (cascades)",

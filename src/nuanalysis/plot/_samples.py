@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 
+from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
-from nuanalysis.plot.canvas import SERIES, SMALL, Figure, canvas, finished, log_ticks, named, single
+from nuanalysis.plot.canvas import SERIES, SMALL, Figure, canvas, finished, named, single
 from nuanalysis.schema import Floats
 
 
@@ -67,6 +69,9 @@ def marginals(
     return finished(figure, label, origin)
 
 
+_LABEL = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+
+
 def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -> Figure:
     """Events left after each cut, one series per season, in the order of the rows.
 
@@ -76,17 +81,19 @@ def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -
         raise InputError("the cut flow has no rows; expected at least one, from the selection step")
     cuts = list(dict.fromkeys(cut for _, cut, _ in rows))
     seasons = list(dict.fromkeys(season for season, _, _ in rows))
-    figure, axes = single(height=1.9 + 0.34 * len(cuts))
+    figure, axes = single(height=1.9 + 0.48 * len(cuts))
     for number, season in enumerate(seasons):
         mine = [(cuts.index(cut), events) for of, cut, events in rows if of == season]
         places, left = zip(*mine, strict=True)
         series = SERIES[number % len(SERIES)]
         axes.plot(left, places, **series.lined, marker=series.marker, markersize=6, linewidth=1.4, label=season)
-    axes.set_yticks(range(len(cuts)), cuts)
-    axes.set_ylim(len(cuts) - 0.5, -0.5)
-    axes.set_xscale("log")
-    positive = [events for *_, events in rows if events > 0] or [1]
-    axes.set_xlim(0.6 * min(positive), 1.6 * max(positive))
-    log_ticks(axes.xaxis)
-    named(axes, "events left after the cut", "cut, in order")
+    for place, cut in enumerate(cuts):  # inside: names of cuts are long
+        at = {"xycoords": ("axes fraction", "data"), "xytext": (4, -5), "textcoords": "offset points"}
+        axes.annotate(fill(cut, 62), (0.0, place), fontsize=SMALL, bbox=_LABEL, verticalalignment="top", **at)
+    axes.set_yticks([])
+    axes.set_ylim(len(cuts) - 0.2, -0.5)
+    axes.set_xlim(0.0, 1.1 * max([events for *_, events in rows if events > 0] or [1]))
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    named(axes, "events left after the cut", "cuts, from the first down")
     return finished(figure, label, origin, columns=min(len(seasons), 3), title="season")

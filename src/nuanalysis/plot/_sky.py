@@ -22,6 +22,7 @@ from nuanalysis.schema import Floats
 COLOURS = "cividis"
 FRAMES = ("icrs", "galactic")
 PLANE_LATITUDE = 15.0  # deg, of a strip of the plane
+_CROP_LATITUDE = 30.0  # deg: enough that a degree of b can be as long as one of l
 _ACROSS = 720  # pixels of a picture
 Scale = Callable[[Floats], "matplotlib.colors.Normalize"]
 """The scale of the colours, from the values that are seen."""
@@ -106,12 +107,14 @@ def latitude_ticks(axes: Axes, latitude_deg: float) -> None:
     axes.yaxis.set_major_formatter(lambda b, _: f"{b:g}°".replace("-", "−"))
 
 
-def plane_strip(axes: Axes, values: Floats, scale: Scale, *, frame: str = "icrs") -> tuple[Any, Any]:
+def plane_strip(
+    axes: Axes, values: Floats, scale: Scale, *, frame: str = "icrs", latitude: float = PLANE_LATITUDE
+) -> tuple[Any, Any]:
     """The Galactic plane, plate carree: what a colour bar belongs to, and (x, y, values), deg."""
-    edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-PLANE_LATITUDE, PLANE_LATITUDE, 121)
+    edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-latitude, latitude, 121)
     made = _drawn(axes, values, frame, scale, *edges)
     longitude_axis(axes)
-    latitude_ticks(axes, PLANE_LATITUDE)
+    latitude_ticks(axes, latitude)
     return made
 
 
@@ -173,12 +176,13 @@ def sky_map(
 
 
 def plane_crop(values: Floats, *, label: str, unit: str, frame: str, origin: str, low: float | None = None) -> Figure:
-    """The Galactic plane, plate carree in Galactic coordinates; the scale in b is stretched to fill the height.
+    """The Galactic plane up to 30 degrees of latitude, plate carree in Galactic coordinates, both scales the same.
 
     values, frame, low : as of ``sky_map``.
     """
-    figure, axes = single(height=2.9)
-    drawn, _ = plane_strip(axes, values, partial(linear_scale, low=low), frame=frame)
+    figure, axes = single(height=2.4)
+    drawn, _ = plane_strip(axes, values, partial(linear_scale, low=low), frame=frame, latitude=_CROP_LATITUDE)
+    axes.set_aspect("equal")
     axes.axhline(0.0, color="white", alpha=0.5, linewidth=0.6)
     axes.set_xlabel("Galactic longitude l", fontsize=10)
     axes.set_ylabel("Galactic\nlatitude b", fontsize=10)
@@ -209,7 +213,7 @@ def ts_maps(values: Floats, *, label: str, sample: str, origin: str, hypothesis:
     if not hypothesis.startswith("template:"):
         return (whole,)
     crop = plane_crop(values, label=short, unit=_UNIT, frame="icrs", origin=origin)
-    alone = f"{caption} The plane alone, |b| < 15°, plate carrée with b stretched."
+    alone = f"{caption} The plane alone, |b| < {_CROP_LATITUDE:g}°, plate carrée."
     return (
         whole,
         Drawn(crop, Sidecar(f"plane-{name}", f"The Galactic plane of this map. {alt}", alone, origin, "maps")),

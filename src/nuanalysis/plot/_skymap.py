@@ -299,7 +299,7 @@ def _layers(sky: xr.Dataset, origin: str) -> list[Layer]:
     said = {
         "log10_p": ("local p-value", "−log₁₀ p", "−log₁₀ of the local p-value"),
         "ts": ("TS", "TS", "TS of the fit"),
-        "n_signal": ("n_s", "events", "fitted signal events"),
+        "n_signal": ("nₛ", "events", "fitted signal events"),
     }
     what = "point-source fit in every direction, n_s and index free"
     return [

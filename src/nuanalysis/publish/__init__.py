@@ -13,7 +13,7 @@ from nuanalysis.publish._campaign_rows import plain_rows
 from nuanalysis.publish._figures import draw
 from nuanalysis.publish._manifest import verify
 from nuanalysis.publish._release import build
-from nuanalysis.publish._report import report
+from nuanalysis.publish._report import report, report_so_far
 from nuanalysis.publish._results import (
     Amount,
     CutRow,

@@ -96,10 +96,20 @@ def _flux_line(answer: MeasureAnswer, published: Published) -> Line:
 
 
 def _limit_line(answer: MeasureAnswer, published: Published) -> Line:
-    limit = value_of(answer.flux.upper_limit_90)
+    found = answer.flux.upper_limit_90
+    limit = value_of(found)
     comparable = published.flux_confirmed and math.isfinite(published.flux) and math.isfinite(limit)
     place = "above the published" if limit >= published.flux else "below the published"
-    return Line("limit", "90 % upper limit", shown(limit / UNIT), difference=place if comparable else ABSENT)
+    said = shown(limit / UNIT) if isinstance(found, Unknown) else measured_words(found, ".1f", per=UNIT)
+    return Line("limit", "90 % upper limit", said, difference=f"{place} flux" if comparable else ABSENT)
+
+
+def _ends_line(answer: MeasureAnswer) -> Line:
+    """The ends of the 68 % interval with the errors of their trials."""
+    varied = answer.flux.interval_systematics
+    ends = varied if isinstance(varied, Interval) else answer.flux.interval
+    found = ends.over(UNIT).cell(".3g") if isinstance(ends, Interval) else ABSENT
+    return Line("ends", "ends of that interval, with the errors of their trials", found.replace("+-", "±"))
 
 
 def _chance_lines(answer: MeasureAnswer, theirs: Published) -> tuple[Line, Line]:
@@ -137,6 +147,7 @@ def compare(answer: MeasureAnswer) -> tuple[Line, ...]:
         _quoted("index", f"spectral index ({'fitted' if free else 'fixed'})", _bare(index), theirs.index, ".2f"),
         *_chance_lines(answer, theirs),
         _flux_line(answer, sky),
+        _ends_line(answer),
         _limit_line(answer, sky),
         _reach_line("sensitivity", "sensitivity (90 %)", sensitivity, beside.sensitivity / UNIT),
         Line("discovery", "5σ discovery potential", _with_error(discovery, ".1f")),

@@ -19,7 +19,7 @@ from nuanalysis.publish._figures import load_figures
 from nuanalysis.publish._fits import events_ecsv_gz, events_fits, map_fits, trials_fits
 from nuanalysis.publish._gadf import response_fits
 from nuanalysis.publish._manifest import INDEX, json_text, release_files, write_sums
-from nuanalysis.publish._report import render
+from nuanalysis.publish._report import report_text
 from nuanalysis.publish._results import Product, Results, load_results, measured, products, schema_text
 from nuanalysis.publish._spec import SPEC, refuse_other_spec
 from nuanalysis.publish._texts import Recipe, media_type, origin_of_file, readme, recipe, recipe_text, text
@@ -254,7 +254,7 @@ def _add_run_files(draft: Draft) -> None:
         draft.copy(draft.spec, SPEC)
     draft.copy(draft.run_folder / "results.json", "results.json")
     draft.write("results.schema.json", schema_text().encode())
-    draft.write("report/index.html", render(draft.run_folder).encode())
+    draft.write("report/index.html", report_text(draft.run_folder).encode())
     draft.write_json("environment.json", _NEITHER, versions=draft.run.versions)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from nuanalysis.records import Record, Unknown, html
 from nuanalysis.store import atomic_write, sha256_file
 
 _LAID_OUT = (MeasureAnswer, TogetherAnswer, JointAnswer, ScanAnswer, SourcesAnswer)
+RESULTS = "results.json"
+_MAP = re.compile(r"(^|-)(map|plane|sky|scan|templates?|extended|event)(-|$)")
 _LISTED = 10  # sources with the smallest local p-values
 _NAMES = {
     "headline": "Headline numbers", "campaign": "Campaign", "sky": "Sky", "further": "Further questions",
@@ -41,6 +44,7 @@ class Picture:
     """A figure inside the page; the size in CSS pixels, so that nothing jumps while it loads.
 
     place : section of the report, or stem of the answer that it stands with.
+    lined : drawn in lines on white, which dark pages turn round; maps keep their colours.
     """
 
     alt: str
@@ -50,13 +54,15 @@ class Picture:
     data: str
     width: int
     height: int
+    lined: bool
 
 
 def _picture(one: Shown, entries: Iterable[Entry]) -> Picture:
     (data, width, height), about = picture(one), one.sidecar
     place = next((entry.stem for entry in entries if one.belongs_to(entry)), about.section)
     encoded = base64.b64encode(data).decode("ascii")
-    return Picture(plain(about.alt), plain(about.caption), about.origin, place, encoded, width // 2, height // 2)
+    size, lined = (width // 2, height // 2), about.section != "maps" and not _MAP.search(about.slug)
+    return Picture(plain(about.alt), plain(about.caption), about.origin, place, encoded, *size, lined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +73,47 @@ class Compared:
     by: dict[str, Line]
     remarks: tuple[str, ...]
 
+    @property
+    def beside(self) -> tuple[Line, ...]:
+        """Lines with a published number."""
+        return tuple(line for line in self.by.values() if line.published != ABSENT)
+
+    @property
+    def alone(self) -> tuple[Line, ...]:
+        """Lines of which nothing was published, or nothing that may be compared."""
+        return tuple(line for line in self.by.values() if line.published == ABSENT and line.ours != ABSENT)
+
 
 def _compared(answer: MeasureAnswer) -> Compared:
     return Compared(answer, {line.key: line for line in compare(answer)}, tuple(map(plain, remarks(answer))))
+
+
+def _notes(compared: Iterable[Compared]) -> tuple[str, ...]:
+    """What must be known to read the numbers, each once."""
+    return tuple(dict.fromkeys(note for one in compared for note in one.remarks))
+
+
+_TYPED = (
+    (re.compile(r"\bn_s\b"), "n<sub>s</sub>"), (re.compile(r"\bE\^2\b"), "E²"),
+    (re.compile(r"\bE\^-([0-9.]*[0-9])"), r"E<sup>−\1</sup>"), (re.compile(r"\bnu \+ nubar\b"), "ν + ν̄"),
+    (re.compile(r"\bcm\^?-2\b"), "cm⁻²"), (re.compile(r"\bs\^?-1\b"), "s⁻¹"), (re.compile(r"\bsr\^?-1\b"), "sr⁻¹"),
+    (re.compile(r"\bpi0\b(?! *[?=])"), "π⁰"),
+)  # fmt: skip
+
+
+def typeset(text: str) -> str:
+    """Text for HTML with symbols as they are printed; what is HTML in it is escaped first."""
+    from markupsafe import Markup, escape
+
+    out = str(escape(text))
+    for typed, printed in _TYPED:
+        out = typed.sub(printed, out)
+    return Markup(out)
+
+
+def _first(compared: Iterable[Compared]) -> Compared | None:
+    """What the first screen answers: the first hypothesis with a p-value."""
+    return next((one for one in compared if one.by["sigma"].ours != ABSENT), None)
 
 
 def _parts(answer: JointAnswer) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -194,9 +238,11 @@ def _any_synthetic(results: Results, pictures: list[Picture]) -> bool:
     return bool((origins | {one.origin for one in pictures}) - {"real"})
 
 
-def render(run_folder: Path) -> str:
-    """The report as text.  Raises StepMissing without results.json, DataError where run files are damaged."""
-    run = load_results(run_folder)
+def render(run_folder: Path, run: Results, left: Sequence[str] = (), sha256: str = "") -> str:
+    """The report as text.    left : what the run has still to do, in words.    sha256 : of results.json.
+
+    Raises DataError where figures are damaged.
+    """
     named = [one for one in run.answers if not isinstance(one.answer, MeasureAnswer)]
     pictures = [_picture(one, named) for one in load_figures(run_folder)]
     compared = [_compared(answer) for answer in run.of(MeasureAnswer)]
@@ -208,7 +254,7 @@ def render(run_folder: Path) -> str:
     filters: dict[str, Callable[..., Any]] = {
         "plain": plain, "doi": doi_text, "p": chance_words, "scientific": scientific, "record": _as_html,
         "parts": _parts, "spots": _spots, "published_spots": _published_spots, "cited_only": recipe().only_cites,
-        "asks": lambda name: question(name).title(),
+        "asks": lambda name: question(name).title(), "typeset": typeset,
     }  # fmt: skip
     return rendered(
         "report.html.j2",
@@ -217,6 +263,8 @@ def render(run_folder: Path) -> str:
         run=run,
         pictures=pictures,
         compared=compared,
+        first=_first(compared),
+        notes=_notes(compared),
         stacks=stacks,
         campaign=rows,
         scans=sky[0],
@@ -228,7 +276,8 @@ def render(run_folder: Path) -> str:
         sections=_sections({one.place for one in pictures}, there),
         any_synthetic=_any_synthetic(run, pictures),
         seeds=sorted({one.answer.provenance.seed for one in run.answers}),
-        results_sha256=sha256_file(run_folder / "results.json"),
+        left=left,
+        results_sha256=sha256,
     )
 
 
@@ -236,7 +285,22 @@ def report(run_folder: Path) -> Path:
     """Write ``report/index.html`` of the run and return its path: one file with no outside address at all.
 
     Shows the figures that lie in ``figures/`` with their sidecars; draw those first.
+    Raises StepMissing without results.json, DataError where run files are damaged.
     """
+    return _written(run_folder, report_text(run_folder))
+
+
+def report_text(run_folder: Path) -> str:
+    """The report of a finished run.  Raises StepMissing without results.json, DataError where files are damaged."""
+    return render(run_folder, load_results(run_folder), (), sha256_file(run_folder / RESULTS))
+
+
+def report_so_far(run_folder: Path, run: Results, left: Sequence[str]) -> Path:
+    """Write the report of a run that goes on, which a browser loads again by itself; left : what is still to do."""
+    return _written(run_folder, render(run_folder, run, left))
+
+
+def _written(run_folder: Path, text: str) -> Path:
     path = run_folder / "report" / "index.html"
-    atomic_write(path, render(run_folder).encode("utf-8"))
+    atomic_write(path, text.encode("utf-8"))
     return path

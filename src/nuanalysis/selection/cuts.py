@@ -35,10 +35,18 @@ class Range:
 
     @property
     def label(self) -> str:
-        unit = f" {EVENTS.columns[self.column].unit}".rstrip()
-        low = f"{self.low:.6g}{unit} <= " if np.isfinite(self.low) else ""
-        high = f" <= {self.high:.6g}{unit}" if np.isfinite(self.high) else ""
-        return f"{low}{self.column}{high}"
+        """As people say it: energies in GeV or TeV, angles in degrees."""
+        name = "E" if self.column == "log10_energy" else self.column.replace("_", " ")
+        low, high = (self._said(end) if np.isfinite(end) else "" for end in (self.low, self.high))
+        if low and high:
+            return f"{low} <= {name} <= {high}"
+        return f"{name} >= {low}" if low else f"{name} <= {high}" if high else f"any {name}"
+
+    def _said(self, value: float) -> str:
+        if self.column == "log10_energy":
+            return f"{10.0 ** (value - 3.0):.4g} TeV" if value >= 3.0 else f"{10.0**value:.4g} GeV"
+        unit = EVENTS.columns[self.column].unit
+        return f"{np.degrees(value):.6g} deg" if unit == "rad" else f"{value:.6g} {unit}".rstrip()
 
     def keep(self, events: xr.Dataset) -> Bools:
         if self.column not in events:

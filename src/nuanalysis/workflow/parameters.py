@@ -73,6 +73,10 @@ def _models() -> dict[str, type[BaseModel]]:
         "scheduler": (EngineSettings, "scheduler", ""), "cluster": (EngineSettings, "cluster", ""),
     }  # fmt: skip
     return {
+        "START_HERE": _with(
+            "START HERE: one question in three cells.",
+            template=_text("pi0", "map of the sky that is asked about", check_template),
+        ),
         "00_ask_the_sky": _with("00: one question, one answer.", injections=(fit, "injections", 600)),
         "01_event_store": _with("01: fill the event store."),
         "02_event_selection": _with(

@@ -20,7 +20,7 @@ from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
 from nuanalysis.engine.provenance import versions
 from nuanalysis.engine.settings import EngineSettings
-from nuanalysis.errors import DataError, refuse
+from nuanalysis.errors import DataError, StepMissing, refuse
 from nuanalysis.ingest import RELEASES, find, source_catalogues, verify
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of, read_hypothesis
@@ -89,6 +89,7 @@ def ask(spec: AnalysisSpec, folder: Path, asked: Asked, on: tuple[SampleSpec, ..
         write_zip(one.path, one.dataset)
     written = [one.path.relative_to(folder).as_posix() for one in made]
     write_json(path, {"key": key, "answer": found.to_dict(), "products": written, "cost": asdict(cost)})
+    _report_so_far(spec, folder)
     return entry
 
 
@@ -168,39 +169,67 @@ def _drop_stale_products(folder: Path, results: Results) -> None:
             path.unlink()
 
 
-def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[Spent, ...]]:
-    """The finished parts of a run and what they cost; StepMissing if one is not there."""
-    entries, costs = [], []
+def _each_part(spec: AnalysisSpec, folder: Path) -> Iterator[tuple[Asked, str, Path]]:
+    """Every question of the spec on every sample, and where its answer lies or will lie."""
     for asked in spec.questions():
         for on in _sampled(asked, held_samples(spec, folder)):
             sample = " + ".join(one.name for one in on)
-            path = part_path(folder, asked, sample)
-            held = read(Part, path, _ASK)
-            entries.append(_entry(asked, held, path, folder))
-            costs.append(Spent(section=asked.section, name=asked.name, sample=sample, **held.cost.to_dict()))
-    return tuple(entries), tuple(costs)
+            yield asked, sample, part_path(folder, asked, sample)
 
 
-def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
-    """Write results.json from the finished parts; raises StepMissing if one is not there."""
+def _part(asked: Asked, sample: str, path: Path, folder: Path) -> tuple[Entry, Spent]:
+    held = read(Part, path, _ASK)
+    spent = Spent(section=asked.section, name=asked.name, sample=sample, **held.cost.to_dict())
+    return _entry(asked, held, path, folder), spent
+
+
+def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[Spent, ...]]:
+    """The finished parts of a run and what they cost; StepMissing if one is not there."""
+    found = [_part(*one, folder) for one in _each_part(spec, folder)]
+    return tuple(entry for entry, _ in found), tuple(spent for _, spent in found)
+
+
+def _report_so_far(spec: AnalysisSpec, folder: Path) -> None:
+    """Write the report of what is there: a long run can be read while it goes on.
+
+    An answer of before, to a question that has changed since, may stand in it until it is asked anew.
+    """
+    here, left = [], []
+    for asked, sample, path in _each_part(spec, folder):
+        try:
+            here.append(_part(asked, sample, path, folder))
+        except (StepMissing, DataError):  # a damaged one is told when it is asked for
+            left.append(f"{asked.section} {asked.name} ({sample})")
+    entries, costs = tuple(entry for entry, _ in here), tuple(spent for _, spent in here)
+    publish.report_so_far(folder, _results(spec, folder, entries, costs, ()), left)
+
+
+def _results(
+    spec: AnalysisSpec, folder: Path, entries: tuple[Entry, ...], costs: tuple[Spent, ...], inputs: tuple[Input, ...]
+) -> Results:
+    """The results of these parts."""
     selection = read(Selection, folder / "selection.json", f"{_ASK}', or '02_event_selection")
-    book = stored(folder)
-    entries, costs = _parts(spec, folder)
-    path = folder / "results.json"
-    results = Results(
+    return Results(
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         name=spec.name,
         spec_fingerprint=spec.fingerprint(),
         seed=spec.seed,
         versions=versions(),
-        inputs=_inputs(_used(spec, book)),
-        left_out=book.left_out,
+        inputs=inputs,
+        left_out=stored(folder).left_out,
         left_out_questions=spec.left_out,
         samples=selection.samples,
         cut_flow=selection.cut_flow,
         answers=entries,
         costs=costs,
     )
+
+
+def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
+    """Write results.json from the finished parts; raises StepMissing if one is not there."""
+    entries, costs = _parts(spec, folder)
+    path = folder / "results.json"
+    results = _results(spec, folder, entries, costs, _inputs(_used(spec, stored(folder))))
     _drop_stale_products(folder, results)
     document = results.to_dict()
     with suppress(DataError):  # not there, or damaged: it is written anew
