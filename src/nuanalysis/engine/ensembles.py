@@ -103,7 +103,32 @@ class JointExperiments:
         return _trials_a_task(_shapes(problems, 16) * len(self.models), _INJECTIONS_PER_SECOND, least=5)
 
 
-Plan = Scrambles | Injections | JointExperiments
+@dataclass(frozen=True, slots=True)
+class FamilyExperiments:
+    """Pseudo-experiments with the signal of one member of a family of templates, all members fitted to each.
+
+    truth, n_mean, held : see ``trials.family_trials``.
+    """
+
+    seed: int
+    n_trials: int
+    truth: int
+    n_mean: float
+    held: tuple[float, ...]
+    kind = "family"
+    weights = ""
+
+    def columns(self, n_hypotheses: int) -> tuple[str, ...]:
+        return trials.family_columns(n_hypotheses)
+
+    def rows(self, problems: Problems, first: int, last: int) -> Floats:
+        return trials.family_trials(problems, self.seed, first, last, self.truth, self.n_mean, self.held)
+
+    def batch(self, problems: Problems) -> int:
+        return _trials_a_task(_shapes(problems, 1), _INJECTIONS_PER_SECOND, least=25)
+
+
+Plan = Scrambles | Injections | JointExperiments | FamilyExperiments
 
 
 def _shapes(problems: Problems, free: int) -> float:

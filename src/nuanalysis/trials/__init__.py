@@ -21,6 +21,17 @@ from nuanalysis.trials._extended import (
     layers,
     smaller_of_both,
 )
+from nuanalysis.trials._family import (
+    Critical,
+    Profile,
+    along,
+    family_accepts,
+    family_columns,
+    family_critical,
+    family_ends,
+    family_fits,
+    family_trials,
+)
 from nuanalysis.trials._injection import (
     INJECTION_COLUMNS,
     bias_factor,

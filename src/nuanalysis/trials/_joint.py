@@ -18,7 +18,7 @@ from nuanalysis.likelihood import (
     joint_maximum,
     joint_terms,
 )
-from nuanalysis.model import Prepared, terms
+from nuanalysis.model import Prepared, Terms, terms
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.schema import Floats
 from nuanalysis.trials._injection import backgrounds, emissions, signal_events, with_signal
@@ -63,23 +63,29 @@ def joint_injected(
     """
     drawn = _together(
         [
-            signal_events(problem, source, _generator(seed, trial, j), n_mean)
+            signal_events(problem, source, signal_generator(seed, trial, j), n_mean)
             for j, (problem, source, n_mean) in enumerate(zip(problems, sources, n_means, strict=True))
         ]
     )
+    data, added = on_one_sky(problems, seed, trial, drawn), tuple(map(len, drawn))
+    return joint_terms(problems, data, tuple(event_numbers(problem, added) for problem in problems))
+
+
+def on_one_sky(
+    problems: tuple[Prepared, ...], seed: int, trial: int, drawn: list[simulate.Drawn]
+) -> tuple[Terms, ...]:
+    """Terms of each hypothesis on one scrambled sky with these signal events, one entry a sample; see ``joint_injected``."""
     everywhere = [np.empty(part.n_events) for part in problems[0].parts]
     for stream, u in enumerate(everywhere):
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
-    estimates, added = backgrounds(problems[0], drawn), tuple(map(len, drawn))
-    data, numbers = [], []
+    estimates, data = backgrounds(problems[0], drawn), []
     for problem in problems:
         scrambled_at = [u[part.active] for u, part in zip(everywhere, problem.parts, strict=True)]
         data.append(with_signal(problem, scrambled_at, drawn, estimates))
-        numbers.append(event_numbers(problem, added))
-    return joint_terms(problems, tuple(data), tuple(numbers))
+    return tuple(data)
 
 
-def _generator(seed: int, trial: int, hypothesis: int) -> np.random.Generator:
+def signal_generator(seed: int, trial: int, hypothesis: int = 0) -> np.random.Generator:
     """Random numbers of the signal of one hypothesis: those of ``injected`` for the first."""
     counter = [0, 0, hypothesis + 1 if hypothesis else 0, 0]
     return np.random.Generator(np.random.Philox(key=[seed, trial], counter=counter))

@@ -65,6 +65,11 @@ LEAK_BEST_FIT = _joint(80)
 SEGMENT_STEPS = tuple(k * _JOINT for k in (90, 91, 92, 93))
 
 
+def family_member(k: int, *, held: bool) -> int:
+    """Of experiments with the signal of member k of a family of templates, from 0, n_s free or held."""
+    return (200_000 + 10 * k + 5 * held) * _JOINT
+
+
 def joint_null(j: int) -> JointStreams:
     """Of the null of hypothesis j of a joint fit, from 0."""
     return _joint(10 * (j + 1) if j < _MOST_NULLS else 100_000 + 10 * j)

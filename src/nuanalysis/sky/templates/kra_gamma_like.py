@@ -44,7 +44,7 @@ class Parameters:
     gas: str = parameter("bronfman-ferriere", "gas model", choices=tuple(GAS))
     sources: str = parameter("ferriere-2001", "where cosmic rays come from", choices=tuple(SOURCES))
     slope: float = parameter(0.035, "A of delta(R) = A R + B, per kpc; as at 11 kpc beyond", low=-0.05, high=0.1)
-    centre: float = parameter(0.21, "B of delta(R) = A R + B", low=0.0, high=1.0)
+    centre: float = parameter(0.21, "B of delta(R) = A R + B", low=-0.1, high=1.0)
     vertical_scale: float = parameter(
         4.0, "z_t in kpc of a diffusion that grows as exp(|z| / z_t); 0 = none", low=0.0, high=100.0
     )
