@@ -29,7 +29,7 @@ NAMES = [
     "Bench", "Chance", "Interval", "Measured", "Provenance", "Unknown", "__version__", "bias", "catalogue", "compare",
     "correlate", "curves", "desert", "errors", "expect", "extended", "fit", "followup", "hadronic", "hypothesis",
     "joint", "leak", "limit", "measure", "point", "run", "sample", "scan", "segments", "sensitivity", "significance",
-    "sources", "stack", "template", "together",
+    "sources", "stack", "template", "together", "transport",
 ]  # fmt: skip
 
 

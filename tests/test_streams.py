@@ -12,8 +12,17 @@ import pytest
 
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.trials import streams
-from nuanalysis.trials._joint import _generator
-from nuanalysis.trials.streams import JOINT_FIT, LEAK_BEST_FIT, JointStreams, Stream, joint_model, joint_null, seed_of
+from nuanalysis.trials._joint import signal_generator
+from nuanalysis.trials.streams import (
+    JOINT_FIT,
+    LEAK_BEST_FIT,
+    JointStreams,
+    Stream,
+    family_member,
+    joint_model,
+    joint_null,
+    seed_of,
+)
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nuanalysis"
 MOST_HYPOTHESES = 8
@@ -28,6 +37,7 @@ def every() -> dict[str, int]:
     joint |= {f"null {j}": joint_null(j) for j in range(MOST_HYPOTHESES)}
     joint |= {f"model {k}": joint_model(k) for k in (0, 1)}
     found: dict[str, int] = {name: int(member) for name, member in Stream.__members__.items()}
+    found |= {f"member {k}, held {held}": family_member(k, held=held) for k in range(24) for held in (False, True)}
     for name, one in joint.items():
         found |= {f"{name}, round {k}": stream for k, stream in enumerate(one.rounds)}
         if one is not LEAK_BEST_FIT:  # it has rounds only
@@ -93,7 +103,7 @@ def test_no_stream_of_a_twin_meets_another():
 
 
 def test_the_signals_of_the_hypotheses_of_one_trial_differ():
-    drawn = {_generator(5, 3, j).random(4).tobytes() for j in range(MOST_HYPOTHESES)}
+    drawn = {signal_generator(5, 3, j).random(4).tobytes() for j in range(MOST_HYPOTHESES)}
     assert len(drawn) == MOST_HYPOTHESES
 
 

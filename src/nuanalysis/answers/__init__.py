@@ -25,6 +25,7 @@ QUESTIONS = (
     "joint",
     "compare",
     "segments",
+    "transport",
     "scan",
     "sources",
     "stack",

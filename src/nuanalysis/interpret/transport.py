@@ -91,7 +91,9 @@ def _drawn(one: Intensity, normal: Floats) -> Floats:
 
 
 def measured_lhaaso() -> float:
-    """Inner over outer region of LHAASO in gamma rays at 25 TeV, known sources masked: power laws through the points."""
-    fits = [power_law(one.points(), systematic=False) for one in GAMMA_RAYS if one.name in ("lhaaso-inner", "lhaaso-outer")]
+    """Inner over outer region of LHAASO in gamma rays at 25 TeV, known sources masked: power laws through points."""
+    fits = [
+        power_law(one.points(), systematic=False) for one in GAMMA_RAYS if one.name in ("lhaaso-inner", "lhaaso-outer")
+    ]
     inner, outer = (fit.norm * (10.0 ** (LOG10_LHAASO - 3.0) / PIVOT) ** -fit.index for fit in fits)
     return inner / outer

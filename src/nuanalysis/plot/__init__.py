@@ -54,4 +54,5 @@ from nuanalysis.plot._templates import (
     region_figure,
     template_figure,
 )
+from nuanalysis.plot._transport import TransportCurve, TransportPanel, transport_figure
 from nuanalysis.plot.canvas import origin_of

@@ -71,10 +71,8 @@ def joint_injected(
     return joint_terms(problems, data, tuple(event_numbers(problem, added) for problem in problems))
 
 
-def on_one_sky(
-    problems: tuple[Prepared, ...], seed: int, trial: int, drawn: list[simulate.Drawn]
-) -> tuple[Terms, ...]:
-    """Terms of each hypothesis on one scrambled sky with these signal events, one entry a sample; see ``joint_injected``."""
+def on_one_sky(problems: tuple[Prepared, ...], seed: int, trial: int, drawn: list[simulate.Drawn]) -> tuple[Terms, ...]:
+    """Terms of each hypothesis on one scrambled sky with these signal events; drawn : one entry a sample."""
     everywhere = [np.empty(part.n_events) for part in problems[0].parts]
     for stream, u in enumerate(everywhere):
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
