@@ -99,5 +99,4 @@ def reading(slopes: Floats, ts: Floats, skies: tuple[Floats, ...]) -> Reading:
     if not all(np.isfinite(one).all() for one in (ts, *skies)):
         raise PrecisionError("the model's own flux is more than a density of the events allows")
     drawn = tuple(trials.along(slopes, one) for one in skies)
-    tau = tuple(one.tau_at(float(slope)) for slope, one in zip(slopes, drawn, strict=True))
-    return Reading(trials.along(slopes, ts[None]), drawn, trials.family_critical(slopes, tau, LEVEL))
+    return Reading(trials.along(slopes, ts[None]), drawn, trials.family_critical(drawn, LEVEL))

@@ -35,7 +35,8 @@ NOTES = (
     "intervals by Feldman and Cousins: A is in where the largest TS less TS at A is at most what 68 % of experiments "
     "of that A stay below; A ends at the outermost members of the family, where fits pile up and chi^2 does not hold",
     "experiments of a member hold the signal that it fits to the data, or with its norm held that of its own flux; "
-    "all members are fitted to each; TS is a cubic spline through the members, critical values are linear between them",
+    "all members are fitted to each; between the members TS is a cubic spline, and critical values go as those of a "
+    "normal fit with an end",
     "norm: fitted events, corrected for their bias, over those of the model itself; its error is the spread of fits",
     "a preference that is there only with the norm free, or only with it held, is no result: a larger A is also a "
     "brighter Galaxy, and every model without its norm lies below the measurements",

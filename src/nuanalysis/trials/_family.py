@@ -17,6 +17,7 @@ from nuanalysis.likelihood import maximise_and_scan
 from nuanalysis.model import Prepared, Terms
 from nuanalysis.schema import Floats
 from nuanalysis.trials._injection import emissions, signal_events
+from nuanalysis.trials._interval import bounded_critical
 from nuanalysis.trials._joint import exceeded_by, on_one_sky, signal_generator
 
 _FINE = 240  # steps along the parameter, in which intervals end
@@ -96,25 +97,41 @@ def along(members: Floats, ts: Floats) -> Profile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Critical:
-    """tau that ``level`` of the experiments at each member stay below, and its error: (member,) each."""
+    """tau that ``level`` of the experiments at each member stay below, and its error: (member,) each.
+
+    Towards an end of the family the critical value falls steeply, since fits pile up there.  That of a normal fit of
+    this width, bounded at the nearer end, falls almost alike: the curve is it times a factor, linear between members.
+    """
 
     members: Floats
     tau: Floats
     errors: Floats
     level: float
+    width: float
 
     def at(self, value: Floats, shift: float = 0.0) -> Floats:
-        """Linear between the members, any shape; shift : how many of its own errors are added."""
-        return np.interp(value, self.members, np.maximum(self.tau + shift * self.errors, 0.0))
+        """Critical tau, any shape; shift : how many of its own errors are added."""
+        factor = np.maximum(self.tau + shift * self.errors, 0.0) / self._normal(self.members)
+        return self._normal(value) * np.interp(value, self.members, factor)
+
+    def _normal(self, value: Floats) -> Floats:
+        nearer = np.minimum(value - self.members[0], self.members[-1] - value)
+        return bounded_critical(nearer / self.width, self.level)
 
 
-def family_critical(members: Floats, tau: tuple[Floats, ...], level: float) -> Critical:
-    """Critical values of experiments; tau[k] (trial,) : of those drawn from member k, at member k.
+def normal_width(profile: Profile) -> float:
+    """Width of a normal fit whose TS would fall as the mean of these does between the members; at most the family's."""
+    whole = float(profile.members[-1] - profile.members[0])
+    bend = float(np.polyfit(profile.at, profile.ts.mean(axis=0), 2)[0])
+    return min((-bend) ** -0.5, whole) if bend < 0.0 else whole
 
-    Near an end of the family fits pile up there and the critical value falls: that is what the experiments are for.
-    """
+
+def family_critical(drawn: tuple[Profile, ...], level: float) -> Critical:
+    """Critical values of experiments; drawn[k] : of those of member k."""
+    members = drawn[0].members
+    tau = [one.tau_at(float(member)) for member, one in zip(members, drawn, strict=True)]
     found = np.array([exceeded_by(one, 1.0 - level) for one in tau])
-    return Critical(members, found[:, 0], found[:, 1], level)
+    return Critical(members, found[:, 0], found[:, 1], level, normal_width(drawn[len(members) // 2]))
 
 
 def family_accepts(profile: Profile, critical: Critical, shift: float = 0.0) -> NDArray[np.bool_]:

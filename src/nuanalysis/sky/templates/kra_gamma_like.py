@@ -11,7 +11,7 @@ yields=kelner, the default; 0.35 of it with the default gas and yields=aafrag).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from importlib.resources import files
 
 import numpy as np
@@ -68,7 +68,7 @@ def make(parameters: Parameters, nside: int, *, cutoff: int) -> Template:
     that of the digitised figure; beyond its last point (1.6 and 9.2 PeV) the physical spectrum, scaled to join there.
     """
     p = parameters
-    lines = sight.trace(GAS[p.gas], halo_height=p.halo_height)
+    lines = _lines(p.gas, p.halo_height)
     values = lines.columns @ _emissivity(p, cutoff)
     flux = sight.sky_integral(lines, values)
     if p.spectrum == "published":
@@ -80,6 +80,11 @@ def make(parameters: Parameters, nside: int, *, cutoff: int) -> Template:
     made = built_in(name, label, maps, spectrum, reference(p, cutoff=cutoff), flux=at_pivot)
     published = f"published KRA-gamma-{cutoff} spectrum on our shape"
     return replace(made, model=published if p.spectrum == "published" else f"our {name}")
+
+
+@lru_cache(maxsize=1)  # dearer than all else of a template; a family on one gas model asks for the same
+def _lines(gas: str, halo_height: float) -> sight.Lines:
+    return sight.trace(GAS[gas], halo_height=halo_height)
 
 
 def to_published(inner: Floats, cutoff: int) -> Floats:
