@@ -65,7 +65,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say(slope, tmp_path_factory, 
     covered = float(np.mean(inside))
     error = float(np.hypot(np.sqrt(LEVEL * (1 - LEVEL) / N_TESTED), np.sqrt(LEVEL * (1 - LEVEL) / N_CRITICAL)))
     # The spline through the members, at the truth, beside a fit of the truth itself.
-    off = trials.along(one.slopes, ts).tau_at(slope) - (ts.max(axis=1) - found[f"ts_{n}"].values)
+    curve = trials.along(one.slopes, ts)
+    off = curve.ts[:, int(np.abs(curve.at - slope).argmin())] - found[f"ts_{n}"].values
     half = 0.5 * np.diff(np.array(ends), axis=1)
     with capsys.disabled():
         print(

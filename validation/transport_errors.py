@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from pathlib import Path
 
-import nuanalysis as nu
 from nuanalysis.answers._transport_family import column, experiments, family, reading
 from nuanalysis.answers.transport import SLOPES, expected
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.executors import Serial
+from nuanalysis.face import sample
 from nuanalysis.library.samples import Samples, joined
 from nuanalysis.sky.galaxy import GAS
 
@@ -26,9 +27,7 @@ def opened(text: str) -> Samples:
     """The sample that NAME,key=value,... stands for."""
     name, *pairs = text.split(",")
     words = dict(pair.split("=", 1) for pair in pairs)
-    return nu.sample(
-        name, **{key: word if key in ("signal", "statistic") else float(word) for key, word in words.items()}
-    )
+    return sample(name, **{key: word if key in ("signal", "statistic") else float(word) for key, word in words.items()})
 
 
 def main() -> None:
@@ -45,7 +44,7 @@ def main() -> None:
         started = time.process_time()
         one, every = family(gas, tuple(given.slopes), whole), range(len(given.slopes))
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(folder, Serial())
+            bench = Bench(Path(folder), Serial())
             drawn = tuple(experiments(one, k, given.trials, bench, held=False) for k in every)
         read = reading(one.slopes, one.ts, tuple(column(found, "ts", len(every)) for found in drawn))
         print(f"{gas} ({time.process_time() - started:.0f} CPU s): true A, events, median, rms, error, share above 0")

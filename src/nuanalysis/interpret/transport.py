@@ -96,4 +96,4 @@ def measured_lhaaso() -> float:
         power_law(one.points(), systematic=False) for one in GAMMA_RAYS if one.name in ("lhaaso-inner", "lhaaso-outer")
     ]
     inner, outer = (fit.norm * (10.0 ** (LOG10_LHAASO - 3.0) / PIVOT) ** -fit.index for fit in fits)
-    return inner / outer
+    return float(inner / outer)
