@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nuanalysis.errors import InputError
-from nuanalysis.ingest import source_catalogues
 from nuanalysis.library import catalogues as library
 from nuanalysis.library.catalogues import catalogue, open_catalogue
 from nuanalysis.library.hypotheses import read_hypotheses, read_hypothesis
@@ -15,7 +14,7 @@ from nuanalysis.sky.catalogues import CATALOGUES, listed
 
 def test_plug_ins_bear_the_name_they_are_listed_under():
     assert [one.name for one in CATALOGUES.values()] == list(CATALOGUES)
-    assert {*CATALOGUES, *source_catalogues.LAYOUTS} == set(library.names())
+    assert {*CATALOGUES, *library.RELEASED} == set(library.names())
     assert [known.name for known in library.known_catalogues()] == list(library.names())
 
 
@@ -53,9 +52,9 @@ def test_a_rule_can_be_asked_of_it(name):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", list(source_catalogues.LAYOUTS))
+@pytest.mark.parametrize("name", list(library.RELEASED))
 def test_a_released_catalogue_is_found_by_name(name, mirror, monkeypatch):
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
     found = catalogue(name, rule="ra is not None", duplicates="merge")
-    assert 0 < len(found.sources) <= source_catalogues.LAYOUTS[name].rows
+    assert 0 < len(found.sources) <= library.RELEASED[name].LAYOUTS[name].rows
     assert "sha256" in found.reference

@@ -20,6 +20,7 @@ from nuanalysis.ingest import (
     tracks_ic40,
     tracks_ic79,
     tracks_ic86_2011,
+    uhecr,
 )
 from nuanalysis.ingest._download import Patience
 from nuanalysis.ingest._fetch import fetch, import_files
@@ -53,6 +54,7 @@ RELEASES = (
     atmospheric_flux.RELEASE,
     icecube_pulse_samples.RELEASE,
     realtime_scans.RELEASE,
+    uhecr.RELEASE,
 )
 
 

@@ -253,15 +253,10 @@ LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _LAYOUTS}
 # ---- reading ------------------------------------------------------------------------------------------------------
 
 
-def holds(folder: Path, name: str) -> bool:
-    """Whether the folder of the release has the file of a catalogue."""
-    return lying(folder, name) is not None
-
-
-def lying(folder: Path, name: str) -> Path | None:
-    """Where the file of a catalogue lies in the folder of the release; None where it does not."""
+def lying(folder: Path, name: str) -> tuple[Path, ...]:
+    """Where the file of a catalogue lies in the folder of the release; empty where it does not."""
     files = [next(file for file in RELEASE.files if file.path == path) for path in LAYOUTS[name].files]
-    return next((path for file in files if (path := present(folder, file)) is not None), None)
+    return tuple(path for file in files if (path := present(folder, file)) is not None)[:1]
 
 
 def read_catalogue(folder: Path, name: str) -> Table:
@@ -272,7 +267,7 @@ def read_catalogue(folder: Path, name: str) -> Table:
     if name not in LAYOUTS:
         raise InputError(f"there is no released catalogue '{name}'.{did_you_mean(name, LAYOUTS)}")
     layout = LAYOUTS[name]
-    path = lying(folder, name) or located(folder, RELEASE, layout.files[0])
+    path = next(iter(lying(folder, name)), None) or located(folder, RELEASE, layout.files[0])
     try:
         table = read_table(path, layout.table)
     except InputError as error:

@@ -15,7 +15,7 @@ import numpy as np
 
 from nuanalysis.deferred import units as u
 from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
-from nuanalysis.ingest import find, source_catalogues
+from nuanalysis.ingest import find, source_catalogues, uhecr
 from nuanalysis.records import Record, shown
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.catalogues import Choice, Selection, SourceTable
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PREFIX = "stack:"
 CHOICE_KEYS = ("rule", "weight", "duplicates", "within")
 KEYS = (*CHOICE_KEYS, *catalogues.KEYS)
+#: Which release, by the module that reads it, holds a catalogue that is not typed into the package.
+RELEASED = {name: module for module in (source_catalogues, uhecr) for name in module.LAYOUTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Known(Record):
 
 def names() -> tuple[str, ...]:
     """Every catalogue that has a name."""
-    return (*catalogues.CATALOGUES, *source_catalogues.LAYOUTS)
+    return (*catalogues.CATALOGUES, *RELEASED)
 
 
 def known_catalogues() -> tuple[Known, ...]:
@@ -66,21 +68,25 @@ def known_catalogues() -> tuple[Known, ...]:
         Known.taken_from(one, name=name, title=one.label, sources=len(one.sources))
         for name, one in catalogues.CATALOGUES.items()
     ]
-    release = source_catalogues.RELEASE
-    folder = None
-    with suppress(DataError):
-        folder = find(release)
     released = [
         Known.taken_from(
-            layout,
+            module.LAYOUTS[name],
             name=name,
-            sources=layout.rows,
-            needs=release.name,
-            here=folder is not None and source_catalogues.holds(folder, name),
+            sources=module.LAYOUTS[name].rows,
+            needs=module.RELEASE.name,
+            here=bool(_files(name)),
         )
-        for name, layout in source_catalogues.LAYOUTS.items()
+        for name, module in RELEASED.items()
     ]
     return (*built_in, *released)
+
+
+def _files(name: str) -> tuple[Path, ...]:
+    """Where the files of a released catalogue lie; empty where they are not here."""
+    module = RELEASED[name]
+    with suppress(DataError):
+        return module.lying(find(module.RELEASE), name)
+    return ()
 
 
 def parse_catalogue(text: str, **more: str) -> Asked:
@@ -159,21 +165,21 @@ def content_of(text: str) -> str:
     Raises DataError for a release that is not here.
     """
     source = text.removeprefix(PREFIX).partition("?")[0]
-    path = Path(source) if is_own_file(source) else None
-    if source in source_catalogues.LAYOUTS:
-        path = source_catalogues.lying(find(source_catalogues.RELEASE), source)
-    if path is None:
+    if is_own_file(source):
+        return f"{sha256_file(Path(source))} {sorted(sidecar(Path(source)).items())}"
+    if source not in RELEASED:
         return "typed list"
-    return f"{sha256_file(path)} {sorted(sidecar(path).items()) if is_own_file(source) else ''}"
+    module = RELEASED[source]
+    return " ".join(map(sha256_file, module.lying(find(module.RELEASE), source))) + " "
 
 
 def open_table(asked: Asked) -> SourceTable:
     """All sources of a catalogue.  Raises InputError for a user's file, DataError for a release, with all faults."""
     if asked.source in catalogues.CATALOGUES:
         return catalogues.listed(asked.source)
-    if asked.source in source_catalogues.LAYOUTS:
-        table = source_catalogues.read_catalogue(find(source_catalogues.RELEASE), asked.source)
-        return catalogues.read_sources(table, asked.columns)
+    if asked.source in RELEASED:
+        module = RELEASED[asked.source]
+        return catalogues.read_sources(module.read_catalogue(find(module.RELEASE), asked.source), asked.columns)
     path = Path(asked.source)
     columns = {**sidecar(path), **asked.columns}
     return catalogues.read_sources(source_catalogues.read_table(path, columns.get("table", "")), columns)

@@ -23,6 +23,7 @@ from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import DataError, StepMissing, refuse
 from nuanalysis.ingest import RELEASES, find, source_catalogues, verify
 from nuanalysis.library import samples
+from nuanalysis.library.catalogues import RELEASED
 from nuanalysis.library.hypotheses import content_of, read_hypothesis
 from nuanalysis.library.samples import SampleSpec
 from nuanalysis.library.templates import PI0_MAP
@@ -138,7 +139,7 @@ def _used(spec: AnalysisSpec, book: Book) -> set[str]:
     lists = {n.partition(":")[2].partition("?")[0] for n in models if n.startswith(("stack:", EACH))}
     if lists & set(CATALOGUES) or "template:pi0" in models:
         used |= {"cascades-2023"}
-    return used | ({source_catalogues.RELEASE.name} if lists & set(source_catalogues.LAYOUTS) else set())
+    return used | {module.RELEASE.name for name, module in RELEASED.items() if name in lists}
 
 
 def _inputs(used: set[str]) -> tuple[Input, ...]:
