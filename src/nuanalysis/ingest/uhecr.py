@@ -69,7 +69,7 @@ def _read(folder: Path, file: str, rows: int, least: float) -> dict[str, np.ndar
     return table
 
 
-# --- as a list of sources ----------------------------------------------------------------------------------------------
+# --- as a list of sources ---------------------------------------------------------------------------------------------
 
 _LAYOUT = Layout(
     "uhecr",

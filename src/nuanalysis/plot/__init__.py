@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nuanalysis.plot._alert_list import alert_list_figure
 from nuanalysis.plot._alert_sky import AlertEvent, AlertSky, AlertSource, Levels, alert_sky_figure
+from nuanalysis.plot._correlate import BandSeries, multipole_figure, pairs_figure
 from nuanalysis.plot._curves import bias_figure, chances_figure, comparison_of_models, joint_figure, median_significance
 from nuanalysis.plot._declinations import DeclinationCurve, declination_figure
 from nuanalysis.plot._domain_gap import domain_gap_figure

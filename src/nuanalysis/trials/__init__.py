@@ -89,6 +89,7 @@ from nuanalysis.trials._pvalue import (
     best_of,
     global_p_value,
     p_value,
+    smallest_p,
 )
 from nuanalysis.trials._scrambles import (
     PLAIN,

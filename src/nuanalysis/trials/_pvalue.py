@@ -145,3 +145,21 @@ def global_p_value(ts: Floats, log_weight: Floats, observed: Floats, precision: 
     refuse_imprecise("the global p-value", ess, n, error / p, precision)
     p = min(p, 1.0)
     return GlobalPValue(best, local, p, error, *_sigma(p, error), p / local.p, n, ess)
+
+
+def smallest_p(observed: Floats, found: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Local p-values of several statistics, and the trials whose smallest one is as small: plain trials, ties counted.
+
+    observed (column,), found (trial, column), larger is more extreme.  Returns (column,) and (trial,).
+    The data are ranked as one of the experiments, so that ``tail`` of the second is exact for any number of trials and
+    for counts, of which many are equal (as ``as_extreme`` is not: it reads weighted, continuous ensembles).
+    """
+    rows = np.concatenate([observed[None], found])
+    p = np.stack([_tie_rank(column) for column in rows.T], axis=1)
+    smallest = p.min(axis=1)
+    return p[0], np.asarray(smallest[1:] <= smallest[0])
+
+
+def _tie_rank(values: Floats) -> Floats:
+    """Share of the values that are at least as large as each, (trial,)."""
+    return np.asarray(1.0 - np.searchsorted(np.sort(values), values, side="left") / len(values))
