@@ -14,7 +14,7 @@ from astropy.coordinates import SkyCoord
 
 import nuanalysis as nu
 from nuanalysis.answers import READINGS, Answer, answer_of, reading
-from nuanalysis.answers.correlate import areas
+from nuanalysis.answers._neutrinos import areas
 from nuanalysis.deferred import scipy
 from nuanalysis.errors import InputError
 from nuanalysis.ingest import icecat1
@@ -76,8 +76,8 @@ def alerts(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("alerts")
 def test_alerts_above_200_tev() -> None:
     found = nu.correlate(trials=20_000)
-    small, every = found.latitude
-    assert (small.n_alerts, every.n_alerts) == (75, 91)
+    small, every = found.correlations
+    assert (small.n_events, every.n_events) == (75, 91)
     assert small.chance.p == pytest.approx(0.22, abs=0.01)
     assert every.chance.p == pytest.approx(0.52, abs=0.015)
     assert found.provenance.n_events == icecat1.ROWS
@@ -99,7 +99,7 @@ def test_the_verb(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> 
     code, out, _ = call("correlate", "--trials", 200, "--json", "--output", tmp_path)
     assert code == 0
     document = json.loads(out)
-    assert document["latitude"][0]["n_alerts"] == 75
+    assert document["correlations"][0]["n_events"] == 75
     assert all(Path(path).is_file() for path in document["files"])
     code, _, err = call("correlate", "--min-energy", 50_000, "--trials", 200)
     assert code == 2

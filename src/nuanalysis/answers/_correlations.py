@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,12 +13,12 @@ from nuanalysis.answers._neutrinos import Neutrinos
 from nuanalysis.deferred import healpy as hp
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.interpret import cosmic_rays, harmonics, latitude
-from nuanalysis.library.hypotheses import hypothesis
-from nuanalysis.records import Chance, Record, shown
-from nuanalysis.schema import Floats
+from nuanalysis.model import Hypothesis
+from nuanalysis.records import Chance, Record, Scope, shown
+from nuanalysis.schema import Bools, Floats
 from nuanalysis.trials import smallest_p, tail
 
-SCRAMBLED, ISOTROPIC = "neutrinos moved", "isotropic rays"
+SCRAMBLED, ISOTROPIC = "moved", "isotropic"  # the neutrinos; the cosmic rays
 _NULLS = {
     SCRAMBLED: "skies with uniform right ascensions of the neutrinos",
     ISOTROPIC: "skies with isotropic cosmic rays as the observatories see them",
@@ -30,15 +30,15 @@ _QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 class Correlation(Record):
     """One test on one selection of events, against one kind of sky."""
 
-    against: str = shown("compared with", short="with")
     selection: str = shown("events")
-    n_events: int = shown("number", short="n")
-    null: str = shown("skies without correlation", short="skies")
+    null: str = shown("skies without correlation: neutrinos moved, or cosmic rays isotropic", short="skies")
     statistic: str = shown("what was found and expected", short="what")
     found: float = shown("found", form=".4g")
     expected: float = shown("mean of the skies", form=".4g", short="mean")
-    local: Chance = shown("chance of as much there", short="local p")
     chance: Chance = shown("chance of as much anywhere", short="p")
+    local: Chance = shown("chance of as much there", short="local p")
+    n_events: int = shown("number", short="n")
+    against: str = shown("compared with", short="with")
 
 
 class Curve(Record):
@@ -68,7 +68,7 @@ def near_plane(events: Neutrinos, selection: str, rng: np.random.Generator, n: i
     chance = counted(tail(medians <= found), "a median |b| as small", _NULLS[SCRAMBLED])
     row = Correlation(
         against="Galactic plane", selection=selection, n_events=len(events), null=SCRAMBLED,
-        statistic="median |b|, deg", found=found, expected=float(np.median(medians)), local=chance, chance=chance,
+        statistic="median |b| (deg)", found=found, expected=float(np.median(medians)), local=chance, chance=chance,
     )  # fmt: skip
     return row, medians
 
@@ -92,13 +92,15 @@ def pairs(events: Neutrinos, selection: str, rays: xr.Dataset, rng: np.random.Ge
     ], axis=1)  # fmt: skip
     turned = rng.uniform(0.0, 2.0 * np.pi, isotropic.shape)
     row = partial(Correlation, against=" + ".join(names.tolist()), selection=selection, n_events=len(events))
+    angles = np.degrees(cosmic_rays.ANGLES)
+    said = [f"pairs < {angle:.0f} deg" for angle in angles]
     for null, skies in (
         (SCRAMBLED, cosmic_rays.pair_counts(moved, np.broadcast_to(here[1], moved.shape), ra, dec)),
         (ISOTROPIC, cosmic_rays.pair_counts(*here, turned, isotropic)),
     ):
-        angles = np.degrees(cosmic_rays.ANGLES)
-        said = [f"pairs < {angle:.0f} deg" for angle in angles]
-        yield _best(row, found, skies, null, said, "as many pairs"), _curve(selection, null, angles, found, skies)
+        p, met = smallest_p(found, skies)
+        one = _best(partial(row, null=null), found, skies, said, (int(p.argmin()), met))
+        yield one, _curve(selection, null, angles, found, skies)
 
 
 # --- harmonics of maps ------------------------------------------------------------------------------------------------
@@ -106,63 +108,73 @@ def pairs(events: Neutrinos, selection: str, rays: xr.Dataset, rng: np.random.Ge
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
-    """C_l of one sky of events with several maps: rows and curves of each map, and the chance of the best of all."""
+    """Events against several maps: rows and curves of each map, and the chance of the largest sum over l of any."""
 
     rows: tuple[Correlation, ...]
     curves: tuple[Curve, ...]
     chance: Chance
 
 
-def spectra(events: Neutrinos, maps: tuple[object, ...], lmax: int, rng: np.random.Generator, n: int) -> Spectra:
-    """C_l from 1 to lmax with each map, in standard deviations of the skies; all maps on the same skies."""
-    asked = [hypothesis(one) for one in maps]
-    parts = [harmonics.multipoles(harmonics.coefficients(one.target, lmax), _NSIDE) for one in asked]
+def spectra(events: Neutrinos, maps: Sequence[Hypothesis], lmax: int, rng: np.random.Generator, n: int) -> Spectra:
+    """C_l from 1 to lmax with each map, in standard deviations of the skies; all maps on the same skies.
+
+    The last of the statistics is the sum of (2 l + 1) C_l, the integral of density times map: it weighs every l as
+    the map itself does.
+    """
+    parts = [harmonics.multipoles(harmonics.coefficients(one.target, lmax), _NSIDE) for one in maps]
     seen = (events.weight / events.weight.sum())[:, None] * harmonics.windows(events.error, lmax)
     pixel = hp.ang2pix(_NSIDE, np.pi / 2 - events.declination, events.right_ascension)
-    skies = harmonics.scrambled_spectra(parts, seen, events.declination, rng, n)
-    found = np.stack([harmonics.cross_spectrum(one, seen, pixel) for one in parts])
-    degrees, rows, curves = np.arange(1, lmax + 1), list[Correlation](), list[Curve]()
-    for one, mine, sky in zip(asked, found, np.swapaxes(skies, 0, 1), strict=True):
-        rms = sky.std(axis=0)
-        names = [f"C_{degree} / rms" for degree in degrees]
-        row = partial(Correlation, against=one.name, n_events=len(events))
-        every, total = partial(row, selection="each l"), partial(row, selection="sum over l")
-        rows += [
-            _best(every, mine / rms, sky / rms, SCRAMBLED, names, "as large a C_l"),
-            _summed(total, *((2 * degrees + 1) @ np.atleast_2d(some).T for some in (mine, sky))),
-        ]
-        curves.append(_curve(one.name, SCRAMBLED, degrees, mine / rms, sky / rms))
-    _, met = smallest_p(found.ravel(), skies.reshape(n, -1))
-    of = f"as large a C_l, of {len(maps)} maps and l = 1 to {lmax}"
+    skies = _with_sum(harmonics.scrambled_spectra(parts, seen, events.declination, rng, n))
+    rms = skies.std(axis=0)
+    found = _with_sum(np.stack([harmonics.cross_spectrum(one, seen, pixel) for one in parts])) / rms
+    skies /= rms
+    rows, curves = list[Correlation](), list[Curve]()
+    for k, one in enumerate(maps):
+        row = partial(Correlation, against=one.name, null=SCRAMBLED, n_events=len(events))
+        rows += _of_map(row, found[k], skies[:, k])
+        curves.append(_curve(one.name, SCRAMBLED, np.arange(1, lmax + 1), found[k, :-1], skies[:, k, :-1]))
+    met = skies[:, :, -1].max(axis=1) >= found[:, -1].max()
+    of = f"the largest sum over l of {len(maps)} maps"
     return Spectra(tuple(rows), tuple(curves), counted(tail(met), of, _NULLS[SCRAMBLED], scope="global"))
 
 
-def _summed(row: Callable[..., Correlation], found: Floats, skies: Floats) -> Correlation:
-    """The sum of (2 l + 1) C_l: the integral of density times map, which weighs every l as the map itself does.
+def _with_sum(spectrum: Floats) -> Floats:
+    """(..., l) from l = 1, with the sum of (2 l + 1) C_l at the end."""
+    degrees = np.arange(1, spectrum.shape[-1] + 1)
+    return np.concatenate([spectrum, (spectrum @ (2.0 * degrees + 1.0))[..., None]], axis=-1)
 
-    found (1,), skies (sky,).
+
+def _of_map(row: partial[Correlation], found: Floats, skies: Floats) -> Iterator[Correlation]:
+    """The largest of C_l, and their sum; found (l + 1,), skies (sky, l + 1) in standard deviations.
+
+    C_l are nearly Gaussian: in standard deviations they compare beyond what single trials reach.
     """
-    chance = counted(tail(skies >= found), "as large a sum over l", _NULLS[SCRAMBLED])
-    what = {"null": SCRAMBLED, "statistic": "sum / rms", "expected": float(skies.mean() / skies.std())}
-    return row(found=float(found[0] / skies.std()), local=chance, chance=chance, **what)
+    name, names = row.keywords["against"], [f"C_{k} / rms" for k in range(1, len(found))]
+    k, largest = int(found[:-1].argmax()), skies[:, :-1].max(axis=1)
+    every, total = (partial(row, selection=f"{which}: {name}") for which in ("each l", "sum"))
+    yield _best(every, found[:-1], skies[:, :-1], names, (k, largest >= found[k]))
+    yield _best(total, found[-1:], skies[:, -1:], ["sum / rms"], (0, skies[:, -1] >= found[-1]))
 
 
 # --- the best of many -------------------------------------------------------------------------------------------------
 
 
 def _best(
-    row: Callable[..., Correlation], found: Floats, skies: Floats, null: str, names: list[str], of: str
+    row: partial[Correlation], found: Floats, skies: Floats, names: list[str], looked: tuple[int, Bools]
 ) -> Correlation:
-    """Where the local p-value is smallest, corrected for having looked everywhere; found (k,), skies (sky, k).
+    """The best of several statistics, corrected for having looked at all; found (k,), skies (sky, k).
 
-    row : makes a Correlation of what is said here.    names (k,) of the statistics.
+    row : a Correlation but for what is said here.    names (k,) of the statistics.
+    looked : which of them is the best, and the skies whose best is as extreme.
     """
-    p, met = smallest_p(found, skies)
-    k = int(p.argmin())
-    local = counted(tail(skies[:, k] >= found[k]), f"{of} there", _NULLS[null])
-    chance = counted(tail(met), f"{of} anywhere", _NULLS[null], scope="global")
-    what = {"null": null, "statistic": names[k], "found": float(found[k]), "expected": float(skies[:, k].mean())}
-    return row(local=local, chance=chance, **what)
+    k, met = looked
+    method = _NULLS[row.keywords["null"]]
+    local = counted(tail(skies[:, k] >= found[k]), f"{names[k]} as large", method)
+    scope: Scope = "global" if len(names) > 1 else "local"
+    chance = counted(tail(met), f"as much, of {len(names)} looked at", method, scope)
+    return row(
+        statistic=names[k], found=float(found[k]), expected=float(skies[:, k].mean()), local=local, chance=chance
+    )
 
 
 def _curve(label: str, null: str, at: Floats, found: Floats, skies: Floats) -> Curve:

@@ -18,7 +18,7 @@ from nuanalysis.errors import did_you_mean
 from nuanalysis.ingest import find, uhecr
 from nuanalysis.interpret import cosmic_rays
 from nuanalysis.library import samples
-from nuanalysis.library.hypotheses import at_hand
+from nuanalysis.library.hypotheses import at_hand, hypothesis
 from nuanalysis.library.samples import Samples
 from nuanalysis.plot import (
     BandSeries,
@@ -47,6 +47,7 @@ PUBLISHED = {
 _LATITUDES = "latitudes of the observatories: the lists agree with them, no printed number was read"
 HOT_SPOT = (np.radians(146.7), np.radians(43.2), np.radians(20.0))  # right ascension, declination, radius
 _TRIALS = {PLANE: 20_000, "uhecr": 5_000, "maps": 1_000}
+_SKIES = {tests.SCRAMBLED: "neutrinos moved", tests.ISOTROPIC: "isotropic cosmic rays"}
 _BINS = 40
 
 
@@ -159,10 +160,11 @@ class Correlate(Reading):
         return self._answer(events, rows, curves=curves, hot_spot=spot, published=PUBLISHED["uhecr"])
 
     def _maps(self, sample: Samples | None, rng: np.random.Generator, n: int) -> CorrelateAnswer:
-        events = self._neutrinos(sample)
+        maps = [hypothesis(one) for one in self.against]
+        events = self._neutrinos(sample, *(one.target.reference for one in maps))
         events = neutrinos.weighed(events, sample, self.index) if sample else events
-        found = tests.spectra(self._energetic(events), self.against, self.max_multipole, rng, n)
-        family = found.chance if len(self.against) > 1 else None
+        found = tests.spectra(self._energetic(events), maps, self.max_multipole, rng, n)
+        family = found.chance if len(maps) > 1 else None
         return self._answer(events, found.rows, curves=found.curves, family=family)
 
     def _answer(self, events: Neutrinos, rows: tuple[Correlation, ...], **more: Any) -> CorrelateAnswer:
@@ -189,7 +191,7 @@ class CorrelateAnswer(Answer):
     kind: str = shown("kind of test", hidden=True)
     min_energy: float = shown("least energy", unit="TeV", form="g")
     correlations: tuple[Correlation, ...] = shown("tests")
-    family: Chance | None = shown("chance of as much in any of the maps", None)
+    family: Chance | None = shown("chance of as large a sum in any of the maps", None)
     hot_spot: HotSpot | None = shown("hot spot of Telescope Array", None)
     published: str = shown("published", "")
     curves: tuple[Curve, ...] = shown("found and skies against angle or l", (), hidden=True)
@@ -197,8 +199,8 @@ class CorrelateAnswer(Answer):
 
     def headline(self) -> tuple[str, ...]:
         return tuple(
-            f"{one.n_events:,} {self._events} with {one.against} ({one.selection}; {one.null}): {one.statistic} "
-            f"{one.found:.4g}, {one.expected:.4g} expected, p {one.chance.p:.2g}."
+            f"{one.n_events:,} {self._events} ({one.selection}): {one.statistic} {one.found:.4g}, {one.expected:.3g} "
+            f"expected with {_SKIES[one.null]}, p {one.chance.p:.2g}."
             for one in self.correlations
         )
 
@@ -241,13 +243,12 @@ class CorrelateAnswer(Answer):
         )
 
     def _series(self) -> list[BandSeries]:
-        said = {
-            (one.selection if self.kind == "uhecr" else one.against, one.null): one for one in self.correlations[::-1]
-        }
+        """The curves with the p-values of their rows: one a curve for pairs, the first of two for maps."""
+        rows = self.correlations if self.kind == "uhecr" else self.correlations[::2]
         return [
-            BandSeries(f"{curve.label}, {curve.null}", f"p {said[curve.label, curve.null].chance.p:.2g}",
-                       np.array(curve.at), np.array(curve.found), np.array(curve.skies))
-            for curve in self.curves
+            BandSeries(f"{curve.label}, {_SKIES[curve.null]}" if self.kind == "uhecr" else curve.label,
+                       f"p {row.chance.p:.2g}", *(np.array(one) for one in (curve.at, curve.found, curve.skies)))
+            for row, curve in zip(rows, self.curves, strict=True)
         ]  # fmt: skip
 
 

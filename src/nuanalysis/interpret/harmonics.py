@@ -16,7 +16,7 @@ from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import harmonics, point_harmonics, vmf_window
 
-_WIDTHS = np.radians(np.geomspace(0.05, 60.0, 60))  # angular errors at which windows are computed
+_WIDTHS = np.radians(np.geomspace(0.05, 60.0, 400))  # angular errors at which windows are computed
 _AT_ONCE = 50_000  # events whose rows are read together
 
 

@@ -68,11 +68,13 @@ def _panel(axes: Axes, one: BandSeries, *, level: float, bars: bool) -> None:
     style = {"linestyle": "none" if bars else "-", "marker": line.marker, "markersize": 3.5}
     axes.plot(one.at, one.found, color=line.colour, label="found", **style)
     # The first angles hold a handful of pairs: their bands would hide all others.
-    top = 1.15 * float(max(one.found[2:].max(initial=0.0), high[2:].max(initial=0.0), level + 0.5))
+    shown = slice(0 if bars else 2, None)
+    top = 1.3 * float(max(one.found[shown].max(initial=0.0), high[shown].max(initial=0.0), level + 0.5))
     bottom = 1.15 * float(min(one.found.min(), low.min())) if bars else 0.0
     axes.set_ylim(bottom, top)
     axes.set_title(short(one.label, 42), fontsize=10)
-    axes.text(0.97, 0.95, one.note, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL)
+    axes.text(0.97, 0.95, one.note, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL,
+              bbox={"facecolor": "white", "edgecolor": "none", "pad": 2.0})  # fmt: skip
 
 
 def _legend(figure: Figure) -> dict[str, list[object]]:
