@@ -110,7 +110,7 @@ def test_the_smallest_p_by_hand() -> None:
 
 
 def chances(found: np.ndarray, skies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Of each sky that is tested, ties divided at random: p-values of counts are discrete, and may be a little large."""
+    """Of each sky that is tested, ties divided at random: p-values of counts are discrete, a little large."""
     out = []
     for one in found:
         _, met = smallest_p(one, skies)
@@ -139,7 +139,7 @@ def test_neutrinos_at_cosmic_rays_are_found_by_both() -> None:
     ra, dec = sky(rng, 40, -0.2)
     ra[:25] = lists["right_ascension"].values[60:85]
     dec[:25] = np.clip(lists["declination"].values[60:85] + 0.015, -1.5, 1.5)
-    rows = [row for row, _ in tests.pairs(toy(ra, dec), "all", lists, rng, 400)]
+    rows = [row for row, _ in tests.pairs(toy(ra, dec), "all", lists, rng, 3000)]
     assert [row.null for row in rows] == [tests.SCRAMBLED, tests.ISOTROPIC]
     assert all(row.chance.p < 0.01 and row.chance.scope == "global" for row in rows)
     assert all(row.local.p <= row.chance.p and row.found > row.expected for row in rows)
@@ -172,7 +172,7 @@ def test_the_lists_agree_with_the_latitudes(here: Path, name: str) -> None:
     events, where = uhecr.read_events(here), OBSERVATORIES[name]
     mine = events.isel(event=events["observatory"].values == name)
     least = np.abs(mine["declination"].values - where.latitude)
-    assert (np.degrees(mine["zenith"].values - least) > -0.5).all()
+    assert (np.degrees(mine["zenith"].values - least) > -0.15).all()
     assert np.degrees(mine["zenith"].values.max()) <= np.degrees(where.most_zenith) + 0.1
 
 

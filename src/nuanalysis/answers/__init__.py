@@ -37,7 +37,7 @@ QUESTIONS = (
     "followup",
 )
 
-#: Questions that need no events: a file and a class likewise.
+#: Questions that are not asked of a sample: a file and a class likewise.
 READINGS = ("desert", "hadronic", "correlate")
 
 #: Settings of questions that name hypotheses.

@@ -1,4 +1,4 @@
-"""Questions that need no events: they read numbers that are printed, or an answer of ours."""
+"""Questions that are not asked of a sample: they read printed numbers, an answer of ours, or events they name."""
 
 from __future__ import annotations
 

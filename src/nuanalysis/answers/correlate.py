@@ -44,7 +44,7 @@ PUBLISHED = {
     "uhecr": "ANTARES, IceCube, Auger and TA, arXiv:2201.07313: no significant correlation; before, p ~ 0.01, "
     "arXiv:1905.03997",
 }
-_LATITUDES = "latitudes of the observatories: the lists agree with them, no printed number was read"
+_LATITUDES = "latitudes of the observatories follow from the lists; no printed number was read"
 HOT_SPOT = (np.radians(146.7), np.radians(43.2), np.radians(20.0))  # right ascension, declination, radius
 _TRIALS = {PLANE: 20_000, "uhecr": 5_000, "maps": 1_000}
 _SKIES = {tests.SCRAMBLED: "neutrinos moved", tests.ISOTROPIC: "isotropic cosmic rays"}
