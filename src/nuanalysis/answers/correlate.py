@@ -114,14 +114,16 @@ class Correlate(Reading):
 
     def _sample(self) -> Samples | None:
         """The sample; None for alerts.  Raises DataError where its releases are not here."""
-        if self.events == ALERTS or isinstance(self.events, Samples):
-            return None if isinstance(self.events, str) else self.events
+        if isinstance(self.events, Samples):
+            return self.events
+        if self.events == ALERTS:
+            return None
         spec = samples.sample_spec(name=self.events)
         samples.at_hand(spec)
         return samples.load(spec, self.seed)
 
     def _neutrinos(self, sample: Samples | None, *sources: str) -> Neutrinos:
-        return neutrinos.of_samples(sample, sources) if sample else neutrinos.of_alerts(sources, self.seed)
+        return neutrinos.of_samples(sample, sources) if sample is not None else neutrinos.of_alerts(sources, self.seed)
 
     @property
     def _least(self) -> float:
@@ -162,7 +164,7 @@ class Correlate(Reading):
     def _maps(self, sample: Samples | None, rng: np.random.Generator, n: int) -> CorrelateAnswer:
         maps = [hypothesis(one) for one in self.against]
         events = self._neutrinos(sample, *(one.target.reference for one in maps))
-        events = neutrinos.weighed(events, sample, self.index) if sample else events
+        events = neutrinos.weighed(events, sample, self.index) if sample is not None else events
         found = tests.spectra(self._energetic(events), maps, self.max_multipole, rng, n)
         family = found.chance if len(maps) > 1 else None
         return self._answer(events, found.rows, curves=found.curves, family=family)
@@ -178,7 +180,7 @@ class HotSpot(Record):
 
     n_events: int = shown("events of the list within 20 deg of RA 146.7, dec 43.2")
     expected: float = shown("expected of isotropic cosmic rays", form=".2f")
-    published: str = shown("published", "19 events, 4.5 expected (Telescope Array 2014, ApJ 790, L21)")
+    published: str = shown("published", "19 events, 4.5 expected (Telescope Array 2014, as quoted beside the list)")
 
     def words(self, form: str = "") -> str:
         return f"{self.n_events} events within 20 deg, {self.expected:.2f} expected if isotropic; {self.published}"

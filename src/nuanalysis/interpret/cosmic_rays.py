@@ -27,8 +27,8 @@ class Observatory:
     most_zenith: float
 
 
-#: Largest zenith angles are those of the lists.  Latitudes follow from the lists, decision 0049: 39.31 +- 0.01 from times
-#: and zenith angles of TA, -35.2 to -35.1 from the zenith angles of Auger, which gives days only.
+#: Largest zenith angles are those of the lists.  Latitudes follow from the lists, decision 0049: 39.31 +- 0.01 from
+#: times and zenith angles of TA, -35.2 to -35.1 from the zenith angles of Auger, which gives days only.
 OBSERVATORIES = {
     one.name: one
     for one in (

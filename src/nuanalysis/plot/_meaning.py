@@ -175,4 +175,4 @@ def latitude_figure(rows: Sequence[LatitudeSkies], *, origin: str) -> Figure:
         axes.axvline(one.median, color=style.colour, linestyle=style.line, linewidth=1.6)
     axes.set_xlim(10.0, 60.0)
     named(axes, "median |b| (deg)", "part of the skies")
-    return finished(figure, "Distance of energetic alerts from the Galactic plane", origin, columns=1)
+    return finished(figure, "Distance of energetic neutrinos from the Galactic plane", origin, columns=1)
