@@ -1,7 +1,8 @@
-"""The only maker of random events: injected signal, and the synthetic twin of the 2023 cascade sample."""
+"""The only maker of random events: injected signal, the twin of the 2023 cascade sample, and projections."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from nuanalysis.response import (
     Spectrum,
     Variation,
     acceptance,
+    arca230,
     band_acceptance,
     band_of,
     band_rates,
@@ -29,13 +31,18 @@ from nuanalysis.response import (
     draw_tabulated_energy,
     draw_true_energy,
     folded_atmosphere,
+    true_given_seen,
 )
 from nuanalysis.schema import EVENTS, Floats, Ints, dataset
 from nuanalysis.sky.records import Catalogue, PowerLaw, Template
 from nuanalysis.sphere import offset, pixel_directions
 
 ISOTROPIC_SPECTRUM = PowerLaw(2.53)
+ISOTROPIC_NORM = 1.66e-18  # GeV^-1 cm^-2 s^-1 sr^-1 per flavour at 100 TeV, cascades of six years (IceCube 2020)
+ATMOSPHERIC_SPECTRUM = PowerLaw(3.7)
 FIRST_MJD, LAST_MJD = 55694.0, 59357.0  # May 2011 to May 2021
+PROJECTED_MJD = 62502.0  # 1 January 2030: where a projection begins, for want of a date
+DAY, YEAR = 86400.0, 365.25 * 86400.0  # s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +198,9 @@ def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Float
     return joint
 
 
-def _atmospheric(n: int, astrophysical: Drawn, rng: np.random.Generator) -> tuple[Drawn, NDArray[np.int8]]:
+def _atmospheric(
+    n: int, astrophysical: Drawn, rng: np.random.Generator, exposure: float
+) -> tuple[Drawn, NDArray[np.int8]]:
     """Atmospheric neutrinos and muons that bring the sample to the released distributions of the data.
 
     The astrophysical events are subtracted from the released data distributions of sin(dec) and of the angular
@@ -201,7 +210,7 @@ def _atmospheric(n: int, astrophysical: Drawn, rng: np.random.Generator) -> tupl
     """
     response, table = cascades_2023.response(), cascades_2023.marginals()
     counted = np.histogram(np.sin(astrophysical.declination), table.sin_dec_edges)[0]
-    sin_dec_counts = np.maximum(table.sin_dec[:, 0] - counted, 0.0)
+    sin_dec_counts = np.maximum(exposure * table.sin_dec[:, 0] - counted, 0.0)
     low = np.maximum(table.log10_energy_edges, cascades_2023.THRESHOLD_LOG10)
     energy_counts = np.where(np.diff(low) > 0, table.energy[:, 0], 0.0)
     energy_counts *= sin_dec_counts.sum() / energy_counts.sum()
@@ -215,7 +224,7 @@ def _atmospheric(n: int, astrophysical: Drawn, rng: np.random.Generator) -> tupl
     middles = 0.5 * (response.array("log10_true_edges")[1:] + response.array("log10_true_edges")[:-1])
     muons = np.tensordot(muon_share, joint, axes=(0, 0)).sum(axis=1)
     neutrinos = joint.sum(axis=(0, 2)) - muons
-    laws = _background_errors(response, table, astrophysical.angular_error, (neutrinos, muons), middles)
+    laws = _background_errors(response, table, astrophysical.angular_error, (neutrinos, muons), middles, exposure)
     error = draw_error(
         cascades_2023.error_edges(), laws.reshape(-1, laws.shape[2]), component * len(middles) + true, rng
     )
@@ -228,6 +237,7 @@ def _background_errors(
     taken: Floats,
     energies: tuple[Floats, Floats],
     log10_true: Floats,
+    exposure: float,
 ) -> Floats:
     """P(error bin | true energy) of atmospheric neutrinos and of muons, (component, true energy, error bin).
 
@@ -239,7 +249,7 @@ def _background_errors(
     law, bins = response.errors.at(log10_true), np.arange(0, 2 * len(table.angular_error), 2)
     released = np.column_stack([table.angular_error.T, table.angular_error_overflow])[:, 1:]
     muons = released[2] / released[2].sum() * energies[1].sum()
-    left = released[0] - muons - np.histogram(taken, cascades_2023.error_edges()[::2])[0]
+    left = exposure * released[0] - muons - np.histogram(taken, cascades_2023.error_edges()[::2])[0]
     laws = []
     for wanted, many in ((left, energies[0]), (muons, energies[1])):
         shares = np.maximum(wanted, 0.0) / np.maximum(wanted, 0.0).sum()
@@ -252,46 +262,122 @@ def _background_errors(
     return np.array(laws)
 
 
+def _sample(
+    parts: Sequence[tuple[Drawn, NDArray[np.int8]]],
+    dates: tuple[float, float],
+    rng: np.random.Generator,
+    said: Mapping[str, object],
+) -> xr.Dataset:
+    """Events with their components as one dataset, at random times between two dates, MJD; said : its attributes."""
+    n = sum(len(drawn) for drawn, _ in parts)
+    mjd, order = np.sort(rng.uniform(*dates, n)), rng.permutation(n)
+    values: dict[str, NDArray[np.generic]] = {
+        name: np.concatenate([getattr(drawn, name) for drawn, _ in parts])[order] for name in Drawn.__slots__
+    }
+    component = np.concatenate([kind for _, kind in parts])[order]
+    return dataset(EVENTS, {"mjd": mjd, **values, "component": component}, {"origin": "synthetic", **said})
+
+
+def _of_kind(drawn: Drawn, component: int) -> tuple[Drawn, NDArray[np.int8]]:
+    return drawn, np.full(len(drawn), component, dtype=np.int8)
+
+
 def cascades(
-    seed: int, target: Template | Catalogue | None, n_signal: float, *, spectrum: Spectrum, label: str = ""
+    seed: int,
+    target: Template | Catalogue | None,
+    n_signal: float,
+    *,
+    spectrum: Spectrum,
+    label: str = "",
+    exposure: float = 1.0,
 ) -> xr.Dataset:
     """The synthetic twin of the cascade sample: exactly 59,592 events, schema EVENTS, origin 'synthetic'.
 
     n_signal : expected number of signal events of ``target`` (Poisson); 0 for none.
+    exposure : times that of the sample: its events, and its livetime, are as many times more.  Then it is a projection.
     Drawn from the released response and rate tables (IceCube 2023), conditional on the released total.
     """
-    if not 0 <= n_signal < cascades_2023.N_EVENTS / 4:
-        raise InputError(
-            f"n_signal is {n_signal:g}; expected 0 to {cascades_2023.N_EVENTS // 4} "
-            f"for a sample of {cascades_2023.N_EVENTS} events"
-        )
+    total = round(exposure * cascades_2023.N_EVENTS)
+    if not 0 <= n_signal < total / 4:
+        raise InputError(f"n_signal is {n_signal:g}; expected 0 to {total // 4} for a sample of {total} events")
     rng = np.random.Generator(np.random.Philox(seed))
     response = cascades_2023.response()
     n = int(rng.poisson(n_signal)) if target is not None else 0
-    parts = [_isotropic(response, int(rng.poisson(cascades_2023.EXPECTED_ASTROPHYSICAL)), rng)]
-    kinds = [np.full(len(parts[0]), 2, dtype=np.int8)]
+    isotropic = int(rng.poisson(exposure * cascades_2023.EXPECTED_ASTROPHYSICAL))
+    parts = [_of_kind(_isotropic(response, isotropic, rng), 2)]
     if target is not None:
-        parts.append(signal(emission(target, response, spectrum), n, rng))
-        kinds.append(np.full(n, 3, dtype=np.int8))
-    astro = Drawn(*(np.concatenate([getattr(p, f) for p in parts]) for f in Drawn.__slots__))
-    rest, kind = _atmospheric(cascades_2023.N_EVENTS - len(astro), astro, rng)
-    mjd = np.sort(rng.uniform(FIRST_MJD, LAST_MJD, cascades_2023.N_EVENTS))
-    order = rng.permutation(cascades_2023.N_EVENTS)
-    values: dict[str, NDArray[np.generic]] = {
-        name: np.concatenate([getattr(astro, name), getattr(rest, name)])[order] for name in Drawn.__slots__
+        parts.append(_of_kind(signal(emission(target, response, spectrum), n, rng), 3))
+    astro = Drawn(*(np.concatenate([getattr(p, f) for p, _ in parts]) for f in Drawn.__slots__))
+    parts.append(_atmospheric(total - len(astro), astro, rng, exposure))
+    note = "SYNTHETIC: drawn from the published response and rate tables; not IceCube events"
+    longer = f"; PROJECTION to {exposure:.3g} times the exposure, as if the detector and its selection never changed"
+    said = {
+        "sample": cascades_2023.NAME,
+        "livetime_s": exposure * cascades_2023.LIVETIME_S,
+        "reference": cascades_2023.REFERENCE,
+        "seed": seed,
+        "signal": label or "none",
+        "n_signal_expected": float(n_signal if target is not None else 0.0),
+        "n_signal_drawn": n,
+        "note": note if exposure == 1.0 else note + longer,
     }
-    return dataset(
-        EVENTS,
-        {"mjd": mjd, **values, "component": np.concatenate([*kinds, kind])[order]},
-        {
-            "sample": cascades_2023.NAME,
-            "origin": "synthetic",
-            "livetime_s": cascades_2023.LIVETIME_S,
-            "reference": cascades_2023.REFERENCE,
-            "seed": seed,
-            "signal": label or "none",
-            "n_signal_expected": float(n_signal if target is not None else 0.0),
-            "n_signal_drawn": n,
-            "note": "SYNTHETIC: drawn from the published response and rate tables; not IceCube events",
-        },
-    )
+    # An exposure may be one of area: dates end where the schema of events does.
+    last = min(FIRST_MJD + exposure * (LAST_MJD - FIRST_MJD), EVENTS.columns["mjd"].high)
+    return _sample(parts, (FIRST_MJD, last), rng, said)
+
+
+def _background(
+    response: Response, table: arca230.BackgroundRate, livetime_s: float, rng: np.random.Generator
+) -> Drawn:
+    """Atmospheric events of a table of rates, uniform in right ascension and flat inside each bin.
+
+    Their per-event errors are those of true energies that a falling flux has at the reconstructed one.
+    """
+    counts = rng.poisson(table.rate * livetime_s)
+    row, column = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
+    n, seen, bands = len(row), table.log10_energy_edges, table.sin_dec_edges
+    dec = np.arcsin(bands[row] + rng.random(n) * np.diff(bands)[row])
+    log10_energy = seen[column] + rng.random(n) * np.diff(seen)[column]
+    at = np.clip(band_of(log10_energy, response.array("migration_reco_edges")), 0, None)
+    share = true_given_seen(response, ATMOSPHERIC_SPECTRUM)
+    log10_true = draw_error(response.array("migration_true_edges"), share, at, rng)
+    _, error = draw_point_spread(response, log10_true, np.sin(dec), rng)
+    return Drawn(rng.uniform(0.0, 2 * np.pi, n), dec, log10_energy, error)
+
+
+def projected(
+    response: Response,
+    table: arca230.BackgroundRate,
+    seed: int,
+    livetime_s: float,
+    source: Emission | None = None,
+    n_signal: float = 0.0,
+    label: str = "",
+) -> xr.Dataset:
+    """Events that a detector would see: its background table, an isotropic astrophysical flux, and signal.
+
+    n_signal : expected signal events (Poisson) of ``source``.    label : of the signal, in words.
+    Schema EVENTS, origin 'synthetic'.
+    """
+    rng = np.random.Generator(np.random.Philox(seed))
+    bands = np.diff(response.array("sin_dec_edges")) * band_acceptance(response, ISOTROPIC_SPECTRUM)
+    isotropic = 2.0 * np.pi * ISOTROPIC_NORM * livetime_s * float(bands.sum())
+    n = int(rng.poisson(n_signal)) if source is not None else 0
+    parts = [
+        _of_kind(_background(response, table, livetime_s, rng), 0),
+        _of_kind(_isotropic(response, int(rng.poisson(isotropic)), rng), 2),
+    ]
+    if source is not None:
+        parts.append(_of_kind(signal(source, n, rng), 3))
+    said = {
+        "sample": response.name,
+        "livetime_s": livetime_s,
+        "reference": response.reference,
+        "seed": seed,
+        "signal": label or "none",
+        "n_signal_expected": float(n_signal if source is not None else 0.0),
+        "n_signal_drawn": n,
+        "note": f"SYNTHETIC PROJECTION: {response.label}, {livetime_s / YEAR:.3g} years drawn from simulated rate "
+        "tables, with an isotropic flux of 1.66e-18 (E/100 TeV)^-2.53; no event was ever seen",
+    }
+    return _sample(parts, (PROJECTED_MJD, PROJECTED_MJD + livetime_s / DAY), rng, said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import (
+    arca230,
     atmospheric_flux,
     cascades_2023,
     galactic_templates,
@@ -55,6 +56,7 @@ RELEASES = (
     icecube_pulse_samples.RELEASE,
     realtime_scans.RELEASE,
     uhecr.RELEASE,
+    arca230.RELEASE,
 )
 
 

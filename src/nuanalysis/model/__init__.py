@@ -12,6 +12,7 @@ from nuanalysis.model._prepare import (
     PreparedSample,
     binned,
     expected_events,
+    expected_rate,
     join,
     prepare,
     space_nodes,

@@ -12,7 +12,7 @@ from nuanalysis.model._densities import Densities, EnergyTerms, energy_column
 from nuanalysis.model._place import Place, Seen, in_reading_order, place
 from nuanalysis.model._records import Hypothesis, Sample, Terms
 from nuanalysis.model._space import Space, stack_space, template_space
-from nuanalysis.response import Spectrum, acceptance
+from nuanalysis.response import Response, Spectrum, acceptance
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue, Template
 from nuanalysis.sphere import pixel_directions
@@ -59,19 +59,24 @@ def space_nodes(hypothesis: Hypothesis) -> tuple[Floats, Floats]:
     return _SPACE_INDEX, mixing
 
 
-def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum) -> float:
-    """Expected events for dN/dE(100 TeV) = 1 GeV^-1 cm^-2 s^-1, per flavour, summed over the sky or the sources."""
+def expected_rate(hypothesis: Hypothesis, response: Response, spectrum: Spectrum) -> float:
+    """Expected events a second for dN/dE(100 TeV) = 1 GeV^-1 cm^-2 s^-1, per flavour, over the sky or the sources."""
     target = hypothesis.target
     if isinstance(target, Template):
         _, dec = pixel_directions(target.nside)
         pixel_area = 4 * np.pi / len(dec)
         parts = target.parts(spectrum)
-        mean = sum(float((m * acceptance(sample.response, s, np.sin(dec))).sum() * pixel_area) for m, s in parts)
+        mean = sum(float((m * acceptance(response, s, np.sin(dec))).sum() * pixel_area) for m, s in parts)
     else:
         dec = np.array([s.declination for s in target.sources])
         weight = np.array(target.weights) / sum(target.weights)
-        mean = float((weight * acceptance(sample.response, spectrum, np.sin(dec))).sum())
-    return mean * sample.livetime
+        mean = float((weight * acceptance(response, spectrum, np.sin(dec))).sum())
+    return mean
+
+
+def expected_events(hypothesis: Hypothesis, sample: Sample, spectrum: Spectrum) -> float:
+    """Expected events of a sample for dN/dE(100 TeV) = 1 GeV^-1 cm^-2 s^-1, see ``expected_rate``."""
+    return expected_rate(hypothesis, sample.response, spectrum) * sample.livetime
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """What a detector does to a flux: one file per detector sample; plain functions on a frozen Response."""
 
 from nuanalysis.response._errors import ONE_PART, Errors, ErrorTable, Kernel, LogNormalErrors, draw_error, errors_in
-from nuanalysis.response._folded import folded, folded_atmosphere
+from nuanalysis.response._folded import folded, folded_atmosphere, true_given_seen
 from nuanalysis.response._records import (
     NOMINAL,
     NONE,

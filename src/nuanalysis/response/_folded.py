@@ -6,8 +6,8 @@ import numpy as np
 
 from nuanalysis.response._atmosphere import vetoed_flux
 from nuanalysis.response._errors import ErrorTable
-from nuanalysis.response._records import Response, band_of, rebin, true_to_migration
-from nuanalysis.schema import Floats
+from nuanalysis.response._records import Response, band_of, detected, rebin, true_to_migration
+from nuanalysis.schema import Floats, Spectrum
 from nuanalysis.sphere import vmf_ra_mean
 
 _FINE = 8  # midpoint steps of sin(declination) inside a bin of what is seen
@@ -62,3 +62,17 @@ def folded_atmosphere(response: Response, sin_dec_edges: Floats, log10_edges: Fl
     area = share @ response.array("effective_area")
     true = area * vetoed_flux(middles, sin_dec) * 10.0**middles * np.diff(sin_dec_edges)[:, None]  # dE in bins of log E
     return folded(response, true, sin_dec_edges, log10_edges)
+
+
+def true_given_seen(response: Response, spectrum: Spectrum) -> Floats:
+    """P(true bin | reconstructed bin) of the migration for an isotropic flux, (reco, true); rows sum to 1.
+
+    A reconstructed energy that no true one reaches has the same true one.
+    """
+    share = np.diff(response.array("sin_dec_edges"))
+    events = share @ detected(response, spectrum) @ true_to_migration(response)
+    bands = np.diff(response.array("band_sin_dec_edges"))
+    joint = (np.tensordot(bands / bands.sum(), response.array("migration"), axes=1) * events[:, None]).T
+    edges, seen = response.array("migration_true_edges"), response.array("migration_reco_edges")
+    joint[joint.sum(axis=1) == 0.0] = rebin(seen, edges)[joint.sum(axis=1) == 0.0]
+    return np.asarray(joint / joint.sum(axis=1, keepdims=True))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from nuanalysis.deferred import units as u
 from nuanalysis.deferred import xarray as xr
@@ -18,7 +18,16 @@ from nuanalysis.errors import InputError, did_you_mean
 from nuanalysis.ingest import find, release
 from nuanalysis.library.hypotheses import at_hand as hypothesis_at_hand
 from nuanalysis.library.hypotheses import check_name, read_hypothesis
-from nuanalysis.library.samples import cascades_2023, hese75, open_detector, tracks, tracks_dr1, tracks_dr2
+from nuanalysis.library.samples import (
+    arca230,
+    cascades_2023,
+    gen2,
+    hese75,
+    open_detector,
+    tracks,
+    tracks_dr1,
+    tracks_dr2,
+)
 from nuanalysis.library.samples._own import Detector, EventTable, own_events, own_response
 from nuanalysis.library.samples._recipe import SampleRecipe, Samples, Season, joined, refuse_shared_events
 from nuanalysis.likelihood import statistics
@@ -39,8 +48,11 @@ SAMPLES: tuple[SampleRecipe, ...] = (
     tracks_dr2.SAMPLE,
     hese75.SAMPLE,
     open_detector.SAMPLE,
+    *arca230.SAMPLES,
+    gen2.SAMPLE,
 )
 
+MOST_YEARS = 40.0
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -65,7 +77,12 @@ class SampleSpec(Settings):
 
     name: str = setting(help="sample: " + ", ".join(f"{one.name} ({one.title})" for one in SAMPLES if not one.refusal))
     signal: str = setting("template:pi0", help="hypothesis injected into a synthetic sample, or 'none'")
-    n_signal: float = setting(671.1, low=0, high=10000, help="its expected events")
+    n_signal: float = setting(
+        671.1, low=0, high=10000, help="its expected events; of a projection: those in the cascades of 2023"
+    )
+    years: float = setting(
+        0.0, low=0, high=MOST_YEARS, unit="yr", help="livetime of a synthetic sample, drawn anew; 0: its own"
+    )
     min_log10_energy: float = setting(0.0, low=0, high=10, help="lowest log10 of the reconstructed energy in GeV")
     max_log10_energy: float = setting(10.0, low=0, high=10, help="highest log10 of the reconstructed energy in GeV")
     min_declination_deg: float = setting(-90.0, low=-90, high=90, help="lowest declination, in degrees")
@@ -94,6 +111,12 @@ class SampleSpec(Settings):
         with faults_of_a_setting():
             return statistics.statistic(name).name
 
+    @model_serializer(mode="wrap")
+    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Its own livetime goes without saying: a spec keeps the fingerprint it had before there were others."""
+        written: dict[str, Any] = handler(self)
+        return written if self.years else {key: value for key, value in written.items() if key != "years"}
+
     @model_validator(mode="after")
     def _ranges_hold_something(self) -> Self:
         faults = [
@@ -104,9 +127,17 @@ class SampleSpec(Settings):
             )
             if low >= high
         ]
+        if self.years and recipe(self.name).longer is None:
+            faults.append(f"years is {self.years:g}; expected 0, as '{self.name}' has the livetime it has")
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def recipe_of(spec: SampleSpec) -> SampleRecipe:
+    """How a sample with these settings is made, with the livetime that is asked for."""
+    sample = recipe(spec.name)
+    return sample.longer(spec.years) if spec.years and sample.longer is not None else sample
 
 
 def sample_spec(**values: object) -> SampleSpec:
@@ -129,14 +160,15 @@ def make_events(spec: SampleSpec, seed: int) -> dict[str, xr.Dataset]:
 
     Raises DataError that names the fetch command where a release is not here.
     """
-    sample = recipe(spec.name)
+    sample = recipe_of(spec)
     signal = None if sample.origin == "real" or spec.signal == "none" else read_hypothesis(spec.signal)
     return sample.events(seed, signal, spec.n_signal)
 
 
 def _ranges(spec: SampleSpec) -> tuple[Range, Range]:
     low, high = np.radians([spec.min_declination_deg, spec.max_declination_deg]).tolist()
-    return Range("log10_energy", spec.min_log10_energy, spec.max_log10_energy), Range("declination", low, high)
+    least = max(spec.min_log10_energy, recipe(spec.name).least_log10_energy)
+    return Range("log10_energy", least, spec.max_log10_energy), Range("declination", low, high)
 
 
 def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], dict[str, CutFlow]]:
@@ -153,7 +185,7 @@ def select(spec: SampleSpec, events: dict[str, xr.Dataset]) -> tuple[dict[str, x
 
 def assemble(events: dict[str, xr.Dataset], spec: SampleSpec, seed: int = 1) -> Samples:
     """The sample ready for analysis; the events, one dataset a season, have passed ``select``."""
-    sample, seasons = recipe(spec.name), []
+    sample, seasons = recipe_of(spec), []
     ranges = [(one.low, one.high) for one in _ranges(spec)]
     for name, dataset in events.items():
         response = sample.season(name).response()

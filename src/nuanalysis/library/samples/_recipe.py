@@ -49,6 +49,8 @@ class SampleRecipe:
     systematics : how far the detector may differ from its responses; NONE where no public numbers say.
     refusal : why it cannot be analysed; '' where it can.
     from_files : of a synthetic sample, whether it is drawn from files of its releases.
+    longer : the same sample with another livetime in years, background and signal drawn anew; None where there is none.
+    least_log10_energy : events below it in reconstructed energy are cut away, signal too.
     """
 
     name: str
@@ -64,6 +66,8 @@ class SampleRecipe:
     systematics: Systematics = NONE
     refusal: str = ""
     from_files: bool = False
+    longer: Callable[[float], SampleRecipe] | None = None
+    least_log10_energy: float = 0.0
 
     def season(self, name: str) -> Season:
         """A season by its name.  Raises InputError."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
 from nuanalysis import simulate
@@ -22,16 +25,33 @@ def shape_of(signal: Hypothesis) -> str:
     return "its own spectrum" if signal.index == OWN_SPECTRUM else f"E^-{signal.index:g}"
 
 
-def _events(seed: int, signal: Hypothesis | None, n_signal: float) -> dict[str, xr.Dataset]:
+def label_of(signal: Hypothesis) -> str:
+    """A signal with its spectrum, in words."""
+    return f"{signal.name} ({signal.target.label}), {shape_of(signal)}"
+
+
+def draw(seed: int, signal: Hypothesis | None, n_signal: float, exposure: float) -> xr.Dataset:
+    """Events of so many times the exposure, signal too; n_signal : expected in that of the sample."""
     if signal is None:
-        return {cascades_2023.NAME: simulate.cascades(seed, None, 0.0, spectrum=PowerLaw(2.7))}
-    label = f"{signal.name} ({signal.target.label}), {shape_of(signal)}"
-    events = simulate.cascades(seed, signal.target, n_signal, spectrum=signal.spectrum, label=label)
-    return {cascades_2023.NAME: events}
+        return simulate.cascades(seed, None, 0.0, spectrum=PowerLaw(2.7), exposure=exposure)
+    return simulate.cascades(
+        seed, signal.target, exposure * n_signal, spectrum=signal.spectrum, label=label_of(signal), exposure=exposure
+    )
+
+
+def _events(seed: int, signal: Hypothesis | None, n_signal: float, *, exposure: float = 1.0) -> dict[str, xr.Dataset]:
+    return {cascades_2023.NAME: draw(seed, signal, n_signal, exposure)}
 
 
 def _steps(earlier: Runs) -> tuple[Steps, Runs]:
     return CUTS, NO_RUNS
+
+
+def _longer(years: float) -> SampleRecipe:
+    exposure = years * simulate.YEAR / cascades_2023.LIVETIME_S
+    season = replace(SAMPLE.seasons[0], livetime=lambda: exposure * cascades_2023.LIVETIME_S)
+    label = f"{SAMPLE.label}, PROJECTION to {years:g} years"
+    return replace(SAMPLE, label=label, seasons=(season,), events=partial(_events, exposure=exposure))
 
 
 SAMPLE = SampleRecipe(
@@ -45,4 +65,5 @@ SAMPLE = SampleRecipe(
     seasons=(Season(cascades_2023.NAME, cascades_2023.response, lambda: cascades_2023.LIVETIME_S, _steps),),
     events=_events,
     systematics=cascades_2023.SYSTEMATICS,
+    longer=_longer,
 )
