@@ -13,13 +13,13 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.response import (
     NOMINAL,
+    BackgroundRate,
     ErrorTable,
     Response,
     Shifted,
     Spectrum,
     Variation,
     acceptance,
-    arca230,
     band_acceptance,
     band_of,
     band_rates,
@@ -30,7 +30,6 @@ from nuanalysis.response import (
     draw_reconstructed_energy,
     draw_tabulated_energy,
     draw_true_energy,
-    folded_atmosphere,
     true_given_seen,
 )
 from nuanalysis.schema import EVENTS, Floats, Ints, dataset
@@ -183,21 +182,6 @@ def _isotropic(response: Response, n: int, rng: np.random.Generator) -> Drawn:
     return _detected(response, log10_true, ra, dec, rng)
 
 
-def _energy_by_declination(table: cascades_2023.Marginals, sin_dec_counts: Floats, energy_counts: Floats) -> Floats:
-    """Atmospheric events per (sin dec, true energy, energy) bin, with the given sums over sin dec and over energy.
-
-    Starts from flux times self-veto times effective area, folded to seen energy and declination, and is brought to the
-    released sums by iterative proportional fitting: the sums are exact, the correlation is the model's.
-    """
-    response = cascades_2023.response()
-    start = folded_atmosphere(response, table.sin_dec_edges, table.log10_energy_edges)
-    joint = start * (energy_counts > 0)
-    for _ in range(50):
-        joint *= (energy_counts / np.maximum(joint.sum(axis=(0, 1)), 1e-300))[None, None, :]
-        joint *= (sin_dec_counts / np.maximum(joint.sum(axis=(1, 2)), 1e-300))[:, None, None]
-    return joint
-
-
 def _atmospheric(
     n: int, astrophysical: Drawn, rng: np.random.Generator, exposure: float
 ) -> tuple[Drawn, NDArray[np.int8]]:
@@ -210,11 +194,7 @@ def _atmospheric(
     """
     response, table = cascades_2023.response(), cascades_2023.marginals()
     counted = np.histogram(np.sin(astrophysical.declination), table.sin_dec_edges)[0]
-    sin_dec_counts = np.maximum(exposure * table.sin_dec[:, 0] - counted, 0.0)
-    low = np.maximum(table.log10_energy_edges, cascades_2023.THRESHOLD_LOG10)
-    energy_counts = np.where(np.diff(low) > 0, table.energy[:, 0], 0.0)
-    energy_counts *= sin_dec_counts.sum() / energy_counts.sum()
-    joint = _energy_by_declination(table, sin_dec_counts, energy_counts)
+    joint, low = cascades_2023.expected_atmosphere(table, counted, exposure)
     cell = rng.choice(joint.size, size=n, p=joint.ravel() / joint.sum())
     row, true, column = np.unravel_index(cell, joint.shape)
     sin_dec = rng.uniform(table.sin_dec_edges[row], table.sin_dec_edges[row + 1])
@@ -326,9 +306,7 @@ def cascades(
     return _sample(parts, (FIRST_MJD, last), rng, said)
 
 
-def _background(
-    response: Response, table: arca230.BackgroundRate, livetime_s: float, rng: np.random.Generator
-) -> Drawn:
+def _background(response: Response, table: BackgroundRate, livetime_s: float, rng: np.random.Generator) -> Drawn:
     """Atmospheric events of a table of rates, uniform in right ascension and flat inside each bin.
 
     Their per-event errors are those of true energies that a falling flux has at the reconstructed one.
@@ -347,7 +325,7 @@ def _background(
 
 def projected(
     response: Response,
-    table: arca230.BackgroundRate,
+    table: BackgroundRate,
     seed: int,
     livetime_s: float,
     source: Emission | None = None,

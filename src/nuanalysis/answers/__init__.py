@@ -38,7 +38,7 @@ QUESTIONS = (
 )
 
 #: Questions that are not asked of a sample: a file and a class likewise.
-READINGS = ("desert", "hadronic", "correlate")
+READINGS = ("desert", "hadronic", "correlate", "outlook")
 
 #: Settings of questions that name hypotheses.
 HYPOTHESES = ("hypothesis", "hypotheses", "models", "diffuse")

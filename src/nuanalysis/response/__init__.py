@@ -5,6 +5,7 @@ from nuanalysis.response._folded import folded, folded_atmosphere, true_given_se
 from nuanalysis.response._records import (
     NOMINAL,
     NONE,
+    BackgroundRate,
     Resolution,
     Response,
     Shifted,
@@ -26,6 +27,8 @@ from nuanalysis.response._records import (
     error_shares,
     fit_mixture,
     point_spread,
+    rebin,
     response_of,
+    true_to_migration,
 )
 from nuanalysis.schema import Spectrum

@@ -62,6 +62,15 @@ class Resolution:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BackgroundRate:
+    """Background rate, (sin_dec, energy) s^-1, on edges of sin(declination) and of log10 E/GeV as reconstructed."""
+
+    sin_dec_edges: Floats
+    log10_energy_edges: Floats
+    rate: Floats
+
+
 def response_of(
     name: str,
     label: str,
@@ -148,14 +157,18 @@ def energy_density(response: Response, spectrum: Spectrum, sin_dec_edges: Floats
 def energy_densities(
     response: Response, spectra: Sequence[Spectrum], sin_dec_edges: Floats, log10_edges: Floats
 ) -> list[Floats]:
-    """``energy_density`` of each spectrum; the migration is folded with the bins once for all."""
+    """``energy_density`` of each spectrum; the migration is folded with the bins once for all.
+
+    A row of declination that the detector never sees holds zeros.
+    """
     fine = np.linspace(sin_dec_edges[:-1], sin_dec_edges[1:], 9, axis=1)
     middles = 0.5 * (fine[:, 1:] + fine[:, :-1])  # (sin_dec, 8): bins may straddle bands
     area_band = band_of(middles, response.array("sin_dec_edges"))
     other_band = band_of(middles, response.array("band_sin_dec_edges"))
     spread = _to_reconstructed(response, log10_edges)[other_band]
     found = [np.einsum("djt,djtk->dk", detected(response, spectrum)[area_band], spread) for spectrum in spectra]
-    return [np.asarray(one / one.sum(axis=1, keepdims=True)) for one in found]
+    totals = [one.sum(axis=1, keepdims=True) for one in found]
+    return [np.asarray(one / np.where(total > 0.0, total, 1.0)) for one, total in zip(found, totals, strict=True)]
 
 
 def error_shares(

@@ -6,13 +6,11 @@ currents were not released, so that expected signal is too small.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.response._errors import LogNormalErrors
-from nuanalysis.response._records import Resolution, Response, band_of, fit_mixture, response_of
+from nuanalysis.response._records import BackgroundRate, Resolution, Response, band_of, fit_mixture, response_of
 from nuanalysis.schema import Floats
 
 LATITUDE = float(np.radians(36.29))  # KM3NeT-ARCA-irf
@@ -93,15 +91,6 @@ def point_spread_of(tables: xr.Dataset) -> tuple[Floats, Floats]:
         psi = np.interp(LEVELS, row, angle)
         rows.append(fit_mixture(psi, LEVELS, (fraction, narrow / psi[1] ** 2, broad / psi[1] ** 2)))
     return nodes, np.array(rows).T
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BackgroundRate:
-    """Background rate, (sin_dec, energy) s^-1, on edges of sin(declination) and of log10 E/GeV as reconstructed."""
-
-    sin_dec_edges: Floats
-    log10_energy_edges: Floats
-    rate: Floats
 
 
 def background_rate(tables: xr.Dataset) -> BackgroundRate:

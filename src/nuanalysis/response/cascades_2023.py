@@ -9,6 +9,7 @@ import numpy as np
 
 from nuanalysis.response._atmosphere import read_table
 from nuanalysis.response._errors import ErrorTable, Kernel
+from nuanalysis.response._folded import folded_atmosphere
 from nuanalysis.response._records import Resolution, Response, Systematics, band_of, fit_mixture, rebin, response_of
 from nuanalysis.response.earth import Flavours, arriving, column_depth, transmission
 from nuanalysis.schema import Floats
@@ -229,3 +230,29 @@ def marginals() -> Marginals:
         np.log10(np.append(energy[:, 0], energy[-1, 1])),
         energy[:, 2:],
     )
+
+
+def _energy_by_declination(table: Marginals, sin_dec_counts: Floats, energy_counts: Floats) -> Floats:
+    """Atmospheric events per (sin dec, true energy, energy) bin, with the given sums over sin dec and over energy.
+
+    Starts from flux times self-veto times effective area, folded to seen energy and declination, and is brought to the
+    released sums by iterative proportional fitting: the sums are exact, the correlation is the model's.
+    """
+    start = folded_atmosphere(response(), table.sin_dec_edges, table.log10_energy_edges)
+    joint = start * (energy_counts > 0)
+    for _ in range(50):
+        joint *= (energy_counts / np.maximum(joint.sum(axis=(0, 1)), 1e-300))[None, None, :]
+        joint *= (sin_dec_counts / np.maximum(joint.sum(axis=(1, 2)), 1e-300))[:, None, None]
+    return joint
+
+
+def expected_atmosphere(table: Marginals, astrophysical: Floats, exposure: float) -> tuple[Floats, Floats]:
+    """Atmospheric events by (sin dec, true energy, energy) besides those astrophysical ones, and edges of the energies.
+
+    astrophysical (sin dec,) : is subtracted from the released distribution of the data.
+    """
+    sin_dec_counts = np.maximum(exposure * table.sin_dec[:, 0] - astrophysical, 0.0)
+    low = np.maximum(table.log10_energy_edges, THRESHOLD_LOG10)
+    energy_counts = np.where(np.diff(low) > 0, table.energy[:, 0], 0.0)
+    energy_counts *= sin_dec_counts.sum() / energy_counts.sum()
+    return _energy_by_declination(table, sin_dec_counts, energy_counts), low

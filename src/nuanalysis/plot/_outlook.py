@@ -1,0 +1,75 @@
+"""What is expected of detectors against years: significance and error of the flux."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nuanalysis.plot.canvas import SERIES, SMALL, Figure, finished, named, single
+from nuanalysis.schema import Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutlookSeries:
+    """Expectations of a detector, (date,) each: live years, significance with its envelope, error of the flux."""
+
+    label: str
+    years: Floats
+    sigma: Floats
+    least: Floats
+    most: Floats
+    error: Floats
+    with_floor: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The same from experiments: median significance with 16 and 84 %, and the error of the flux."""
+
+    label: str
+    years: float
+    sigma: float
+    low: float
+    high: float
+    error: float
+
+
+def outlook_figure(
+    series: Sequence[OutlookSeries],
+    tried: Sequence[Tried],
+    *,
+    kind: Literal["significance", "error"],
+    floor: float,
+    label: str,
+    origin: str,
+) -> Figure:
+    """Lines with their envelopes, and points of experiments in the style of their line.
+
+    floor : systematic error of the flux over the flux, drawn with the errors.
+    """
+    figure, axes = single(4.6)
+    for style, one in zip(SERIES, series, strict=False):
+        points = [point for point in tried if point.label == one.label]
+        look = {"color": style.colour, "markeredgecolor": "black", "markersize": 6, "linestyle": "none"}
+        if kind == "significance":
+            axes.fill_between(one.years, one.least, one.most, color=style.colour, alpha=0.16, linewidth=0)
+            axes.plot(one.years, one.sigma, **style.lined, linewidth=1.8, label=one.label)
+            for point in points:
+                bars = [[point.sigma - point.low], [point.high - point.sigma]]
+                axes.errorbar([point.years], [point.sigma], yerr=bars, marker=style.marker, capsize=3, **look)
+        else:
+            axes.plot(one.years, one.with_floor, **style.lined, linewidth=1.8, label=one.label)
+            axes.plot([p.years for p in points], [(p.error**2 + floor**2) ** 0.5 for p in points], style.marker, **look)
+    axes.set_xlim(0.0, 20.0)
+    if kind == "significance":
+        axes.axhline(5.0, color="black", linewidth=0.9)
+        axes.text(19.8, 5.05, "5 sigma", fontsize=SMALL, va="bottom", ha="right")
+        axes.set_ylim(0.0, 16.0)
+    else:
+        axes.axhline(floor, color="black", linewidth=0.9)
+        axes.text(19.8, floor, "systematic errors", fontsize=SMALL, va="bottom", ha="right")
+        axes.set_ylim(0.0, 0.7)
+    y = "significance of the median experiment" if kind == "significance" else "error of the flux / flux"
+    named(axes, "live years of the detector", y)
+    return finished(figure, label, origin, columns=2)
