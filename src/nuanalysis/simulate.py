@@ -248,9 +248,13 @@ def _sample(
     rng: np.random.Generator,
     said: Mapping[str, object],
 ) -> xr.Dataset:
-    """Events with their components as one dataset, at random times between two dates, MJD; said : its attributes."""
+    """Events with their components as one dataset, at random times between two dates, MJD; said : its attributes.
+
+    An exposure may be one of area and not of time: dates end where those of the schema do.
+    """
     n = sum(len(drawn) for drawn, _ in parts)
-    mjd, order = np.sort(rng.uniform(*dates, n)), rng.permutation(n)
+    first, last = dates[0], min(dates[1], EVENTS.columns["mjd"].high)
+    mjd, order = np.sort(rng.uniform(first, last, n)), rng.permutation(n)
     values: dict[str, NDArray[np.generic]] = {
         name: np.concatenate([getattr(drawn, name) for drawn, _ in parts])[order] for name in Drawn.__slots__
     }
@@ -301,9 +305,7 @@ def cascades(
         "n_signal_drawn": n,
         "note": note if exposure == 1.0 else note + longer,
     }
-    # An exposure may be one of area: dates end where the schema of events does.
-    last = min(FIRST_MJD + exposure * (LAST_MJD - FIRST_MJD), EVENTS.columns["mjd"].high)
-    return _sample(parts, (FIRST_MJD, last), rng, said)
+    return _sample(parts, (FIRST_MJD, FIRST_MJD + exposure * (LAST_MJD - FIRST_MJD)), rng, said)
 
 
 def _background(response: Response, table: BackgroundRate, livetime_s: float, rng: np.random.Generator) -> Drawn:

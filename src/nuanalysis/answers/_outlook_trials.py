@@ -15,7 +15,7 @@ from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream, seed_of
 
 QUANTILES = (0.16, 0.5, 0.84)
-_MORE = 3  # scrambles, over injections: they give the tail
+_MORE = 6  # scrambles over injections: the tail needs them
 
 
 def projected_samples(names: tuple[str, ...], years: tuple[float, ...], seed: int) -> Samples:

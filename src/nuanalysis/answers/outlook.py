@@ -28,7 +28,7 @@ from nuanalysis.response import arca230, cascades_2023, gen2
 from nuanalysis.simulate import YEAR
 
 ICECUBE, TRACKS, SHOWERS, ARCA, BOTH, GEN2 = (
-    "IceCube cascades", "ARCA tracks", "ARCA showers", "ARCA", "IceCube + ARCA", "Gen2 cascades, assumed",
+    "IceCube cascades", "ARCA tracks", "ARCA showers", "ARCA", "IceCube to the end + ARCA", "Gen2 cascades, assumed",
 )  # fmt: skip
 BANDS = (-90.0, -30.0, -10.0, 10.0, 30.0, 90.0)  # of declination, deg
 GEN2_THRESHOLD = 10.0  # TeV, of the line
@@ -139,7 +139,7 @@ class Part:
 class Series:
     """Samples of one line: longest in years decides which rings take part; area and threshold (TeV) are those of Gen2.
 
-    variants : the same with other assumptions.
+    variants : the same with other assumptions; the first ``banded`` of them widen its envelope.
     """
 
     name: str
@@ -148,6 +148,7 @@ class Series:
     area: float = 1.0
     threshold: float = 0.0
     variants: tuple[Series, ...] = ()
+    banded: int = 0
 
     def at(self, years: float, flux: float) -> Asimov:
         """What it is expected to see of a flux in so many years."""
@@ -164,7 +165,7 @@ class Series:
         out = []
         for at in dict.fromkeys(years):
             best = self.at(at, strengths[1])
-            others = [one.at(at, flux).sigma for one in (self, *self.variants) for flux in strengths]
+            others = [one.at(at, flux).sigma for one in (self, *self.variants[: self.banded]) for flux in strengths]
             row = Date(
                 detector=self.name, years=at, sigma=best.sigma, least=min(others), most=max(others),
                 low=max(best.sigma - 1.0, 0.0), high=best.sigma + 1.0, error=best.relative_error,
@@ -181,7 +182,7 @@ def _series(tested: Hypothesis, icecube_years: float) -> tuple[Series, ...]:
     arca, longest = (Part(tracks), Part(showers)), 15.0
 
     def gen2_line(seen: Expected, area: float, threshold: float, variants: tuple[Series, ...] = ()) -> Series:
-        return Series(GEN2, (Part(seen),), longest, area, threshold, variants)
+        return Series(GEN2, (Part(seen),), longest, area, threshold, variants, len(variants) // 2)
 
     variants = tuple(
         gen2_line(seen, area, threshold)
@@ -345,11 +346,11 @@ class OutlookAnswer(Answer):
             and not any(isinstance(x, Unknown) for x in (one.low, one.high, one.error))
         ]
         words = (
-            f"{self.label} at {self.flux.best:.3g} ({self.flux.low:.3g} to {self.flux.high:.3g}) {fluxes.UNIT}. "
+            f"{self.hypothesis} at {self.flux.best:.3g} ({self.flux.low:.3g} to {self.flux.high:.3g}) {fluxes.UNIT}. "
             f"Lines: Asimov; {self.rule}. Bands: flux -1 to +1 sigma of its published fit, for Gen2 also thresholds of "
-            "5 to 30 TeV, 5 to 13 times the area, point spread once and half as wide. Points: pseudo-experiments, "
-            f"median and 16 to 84 %. IceCube until the end of {self.until} in 'IceCube + ARCA', whose years are those "
-            f"of ARCA. Sources and assumptions: {'; '.join(self.provenance.notes)}."
+            "5 to 30 TeV and 5 to 13 times the area. Points: pseudo-experiments, "
+            f"median and 16 to 84 %. IceCube until the end of {self.until} where ARCA is added, whose years are "
+            f"shown. Sources and assumptions: {'; '.join(self.provenance.notes)}."
         )
         out = []
         for kind, title in (("significance", "Expected significance"), ("error", "Expected error of the flux")):

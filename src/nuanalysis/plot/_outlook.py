@@ -53,7 +53,10 @@ def outlook_figure(
         points = [point for point in tried if point.label == one.label]
         look = {"color": style.colour, "markeredgecolor": "black", "markersize": 6, "linestyle": "none"}
         if kind == "significance":
-            axes.fill_between(one.years, one.least, one.most, color=style.colour, alpha=0.16, linewidth=0)
+            hatched = style is SERIES[3]  # the widest band, behind the others
+            look_of_band = {"facecolor": "none", "edgecolor": style.colour, "hatch": "..."} if hatched else {
+                "color": style.colour}  # fmt: skip
+            axes.fill_between(one.years, one.least, one.most, alpha=0.25, linewidth=0, **look_of_band)
             axes.plot(one.years, one.sigma, **style.lined, linewidth=1.8, label=one.label)
             for point in points:
                 bars = [[point.sigma - point.low], [point.high - point.sigma]]
@@ -64,12 +67,12 @@ def outlook_figure(
     axes.set_xlim(0.0, 20.0)
     if kind == "significance":
         axes.axhline(5.0, color="black", linewidth=0.9)
-        axes.text(19.8, 5.05, "5 sigma", fontsize=SMALL, va="bottom", ha="right")
-        axes.set_ylim(0.0, 16.0)
+        axes.text(0.2, 5.1, "5 sigma", fontsize=SMALL, va="bottom")
+        axes.set_ylim(0.0, max(12.0, 1.05 * max(float(one.most.max()) for one in series)))
     else:
         axes.axhline(floor, color="black", linewidth=0.9)
         axes.text(19.8, floor, "systematic errors", fontsize=SMALL, va="bottom", ha="right")
         axes.set_ylim(0.0, 0.7)
     y = "significance of the median experiment" if kind == "significance" else "error of the flux / flux"
-    named(axes, "live years of the detector", y)
+    named(axes, "live years (where ARCA is added to IceCube: those of ARCA)", y)
     return finished(figure, label, origin, columns=2)

@@ -10,6 +10,7 @@ heuristic).
 from nuanalysis.trials._agreement import Agreement, agreement
 from nuanalysis.trials._bias import BiasCurve, bias_curve, median_fit
 from nuanalysis.trials._comparison import Separation, as_large_given, separation
+from nuanalysis.trials._consistency import consistency_trials, split
 from nuanalysis.trials._deep import DEEP_COLUMNS, SkyTilts, deep_sky_trials, sky_tilts
 from nuanalysis.trials._extended import (
     Layer,
@@ -38,6 +39,7 @@ from nuanalysis.trials._injection import (
     conditional_limit,
     conditional_trials,
     emissions,
+    experiment,
     flux_node,
     injected,
     injection_grid,

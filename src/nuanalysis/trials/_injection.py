@@ -10,7 +10,7 @@ from nuanalysis.likelihood import maximise, maximise_and_scan, maximise_at
 from nuanalysis.model import Background, Prepared, Terms, join, place
 from nuanalysis.model.kernels import draw_uniform, trial_key
 from nuanalysis.response import NOMINAL, NONE, Systematics, Variation, draw_variation
-from nuanalysis.schema import Floats
+from nuanalysis.schema import Floats, Ints
 from nuanalysis.trials._mixture import uncertainty
 from nuanalysis.trials._scrambles import Tilt, scrambled
 from nuanalysis.trials.streams import OF_PROBLEMS
@@ -95,12 +95,25 @@ def injected(
     n_mean : mean signal events of the nominal detector.
     systematics : the signal is that of one varied detector; the analysis keeps the nominal response.
     """
+    return experiment(prepared, sources, seed, trial, n_mean, systematics)[0]
+
+
+def experiment(
+    prepared: Prepared,
+    sources: tuple[simulate.Emission, ...],
+    seed: int,
+    trial: int,
+    n_mean: float,
+    systematics: Systematics = NONE,
+) -> tuple[Terms, Ints]:
+    """``injected``, and the first event of each sample among the terms with their number behind, (sample + 1,)."""
     rng = np.random.Generator(np.random.Philox(key=[seed, trial]))
     drawn = signal_events(prepared, sources, rng, n_mean, variation_of(systematics, seed, trial))
     scrambled_at = [np.empty(len(part.active)) for part in prepared.parts]
     for stream, u in enumerate(scrambled_at):
         draw_uniform(np.uint64(trial_key(seed, trial, stream)), u)
-    return with_signal(prepared, scrambled_at, drawn, backgrounds(prepared, drawn))
+    sizes = [len(u) + len(new) for u, new in zip(scrambled_at, drawn, strict=True)]
+    return with_signal(prepared, scrambled_at, drawn, backgrounds(prepared, drawn)), np.cumsum([0, *sizes])
 
 
 def _row(terms: Terms, node: int, n_mean: float, stretch: float) -> tuple[float, ...]:

@@ -52,7 +52,7 @@ SAMPLES: tuple[SampleRecipe, ...] = (
     gen2.SAMPLE,
 )
 
-MOST_YEARS = 40.0
+MOST_YEARS = 100.0
 _WIDE = float(np.radians(3.0))  # the narrow part of the point spread of cascades is wider, that of tracks narrower
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
