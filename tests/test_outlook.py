@@ -11,6 +11,7 @@ from small_problem import sample, template_hypothesis
 import nuanalysis as nu
 from nuanalysis import trials
 from nuanalysis.answers import outlook as asked
+from nuanalysis.answers.outlook import OutlookAnswer
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.outlook import Expected, asimov, expected, split_at, together
 from nuanalysis.library import outlook as detectors
@@ -134,6 +135,10 @@ def test_the_question(mirror, tmp_path):
         assert "PROJECTION" in one.figure.get_suptitle()
         assert "PROJECTION" in one.sidecar.caption
         assert "2402.08363" in one.sidecar.caption
+    assert (
+        OutlookAnswer.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False))).to_dict() == found.to_dict()
+    )
+    assert max(map(len, str(found).splitlines())) <= 80
     paths = [path.name for path in found.write(tmp_path)]
     assert "outlook-projection-synthetic.json" in paths
     assert json.loads((tmp_path / "outlook-projection-synthetic.json").read_text())["rule"] == asked.RULE

@@ -41,11 +41,11 @@ def public(tmp_path_factory) -> Path:
 
 @pytest.fixture(params=USABLE)
 def opened(request, public, tmp_path_factory, monkeypatch):
-    """A sample with its recipe; the tracks need the public files."""
+    """A sample with its recipe; tracks and ARCA need the public files."""
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     if request.param in MADE:
         monkeypatch.setenv("NUANALYSIS_DATA", str(public))
-    elif request.param == "tracks":
+    elif request.param == "tracks" or request.param.startswith("arca230"):
         monkeypatch.setenv("NUANALYSIS_DATA", str(request.getfixturevalue("mirror")))
     return samples.recipe(request.param), samples.load(sample_spec(name=request.param, signal="none"), 1)
 
@@ -78,7 +78,10 @@ def test_it_is_found_by_name_or_says_why_not(recipe: SampleRecipe):
 def test_another_name_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="Did you mean 'tracks-dr1'"):
         samples.recipe("track-dr1")
-    with pytest.raises(InputError, match="Known: cascades-2023, hese75, open-detector, tracks, tracks-dr1, tracks-dr2"):
+    with pytest.raises(
+        InputError,
+        match="Known: arca230-showers, arca230-tracks, cascades-2023, gen2-cascades, hese75, open-detector, tracks, ",
+    ):
         samples.recipe("?")
 
 

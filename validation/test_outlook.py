@@ -60,8 +60,10 @@ def test_detectors_agree_and_their_information_adds(both, capsys):
         print(f"\nerrors of the flux: IceCube {icecube.std():.3f}, ARCA {arca.std():.3f}, joint {joint.std():.3f}, "
               f"from both {added:.3f}; median TS {np.median(rows[:, 3]):.2f} + {np.median(rows[:, 5]):.2f}, joint "
               f"{np.median(rows[:, 1]):.2f}")  # fmt: skip
-        print(f"separate TS over joint: mean {excess[free].mean():.2f} (1), above 3.84 in "
-              f"{np.mean(excess[free] > 3.84):.3f} (0.05), KS p {found.pvalue:.2f}; at a bound {1 - free.mean():.2f}")  # fmt: skip
+        print(
+            f"separate TS over joint: mean {excess[free].mean():.2f} (1), above 3.84 in "
+            f"{np.mean(excess[free] > 3.84):.3f} (0.05), KS p {found.pvalue:.2f}; at a bound {1 - free.mean():.2f}"
+        )
     assert excess.min() > -1e-6
     assert joint.std() < min(icecube.std(), arca.std())
     assert joint.std() == pytest.approx(added, rel=0.12)  # 4 per cent each, of 300

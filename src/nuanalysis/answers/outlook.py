@@ -165,7 +165,9 @@ class Series:
         out = []
         for at in dict.fromkeys(years):
             best = self.at(at, strengths[1])
-            others = [one.at(at, flux).sigma for one in (self, *self.variants[: self.banded]) for flux in strengths]
+            others = [
+                one.at(at, flux).sigma for one in (self, *self.variants[: self.banded]) for flux in set(strengths)
+            ]
             row = Date(
                 detector=self.name, years=at, sigma=best.sigma, least=min(others), most=max(others),
                 low=max(best.sigma - 1.0, 0.0), high=best.sigma + 1.0, error=best.relative_error,
