@@ -22,7 +22,7 @@ from nuanalysis.library import outlook as detectors
 from nuanalysis.library.hypotheses import check_name, hypothesis
 from nuanalysis.library.outlook import Until
 from nuanalysis.model import Hypothesis
-from nuanalysis.plot import Drawn, OutlookSeries, Sidecar, Tried, mark, outlook_figure
+from nuanalysis.plot import Drawn, Kind, OutlookSeries, Sidecar, Tried, mark, outlook_figure
 from nuanalysis.records import Measured, Record, Unknown, faults_of_a_setting, setting, shown
 from nuanalysis.response import arca230, cascades_2023, gen2
 from nuanalysis.simulate import YEAR
@@ -116,7 +116,9 @@ class Outlook(Reading):
         """Experiments of IceCube to its last date, and of ARCA and of both at the dates that are asked for."""
         last, found = Until(self.until).live_years, []
         channels = ("arca230-tracks", "arca230-showers")
-        plans = [(ICECUBE, (cascades_2023.NAME,), (last,), last)]
+        plans: list[tuple[str, tuple[str, ...], tuple[float, ...], float]] = [
+            (ICECUBE, (cascades_2023.NAME,), (last,), last)
+        ]
         for years in self.trial_years:
             plans.append((ARCA, channels, (years, years), years))
             plans.append((BOTH, (cascades_2023.NAME, *channels), (last, years, years), years))
@@ -342,10 +344,11 @@ class OutlookAnswer(Answer):
         origin, kinds = self.provenance.origin, (ICECUBE, ARCA, BOTH, GEN2)
         series = [_drawn_series(kind, [one for one in self.dates if one.detector == kind]) for kind in kinds]
         tried = [
-            Tried(one.detector, one.years, one.sigma.value, one.low, one.high, one.error)
+            Tried(
+                one.detector, one.years, one.sigma.value, _or(one.low, one.sigma), _or(one.high, one.sigma), one.error
+            )
             for one in self.experiments
-            if isinstance(one.sigma, Measured)
-            and not any(isinstance(x, Unknown) for x in (one.low, one.high, one.error))
+            if isinstance(one.sigma, Measured) and not isinstance(one.error, Unknown)
         ]
         words = (
             f"{self.hypothesis} at {self.flux.best:.3g} ({self.flux.low:.3g} to {self.flux.high:.3g}) {fluxes.UNIT}. "
@@ -354,8 +357,8 @@ class OutlookAnswer(Answer):
             f"median and 16 to 84 %. IceCube until the end of {self.until} where ARCA is added, whose years are "
             f"shown. Sources and assumptions: {'; '.join(self.provenance.notes)}."
         )
-        out = []
-        for kind, title in (("significance", "Expected significance"), ("error", "Expected error of the flux")):
+        out, titles = [], dict[Kind, str](significance="Expected significance", error="Expected error of the flux")
+        for kind, title in titles.items():
             figure = outlook_figure(
                 series, tried, kind=kind, floor=self.floor, label=f"PROJECTION: {self.label}", origin=origin
             )
@@ -363,6 +366,10 @@ class OutlookAnswer(Answer):
             name = f"outlook-{kind}{mark(origin)}"
             out.append(Drawn(figure, Sidecar(name, alt, f"PROJECTION. {title} of {words}", origin, "other")))
         return tuple(out)
+
+
+def _or(end: float | Unknown, middle: Measured) -> float:
+    return middle.value if isinstance(end, Unknown) else end
 
 
 def _drawn_series(name: str, rows: Sequence[Date]) -> OutlookSeries:

@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from nuanalysis.plot.canvas import SERIES, SMALL, Figure, finished, named, single
 from nuanalysis.schema import Floats
+
+Kind = Literal["significance", "error"]
+_WIDEST = SERIES[3]  # its band is only dotted, so that it hides no other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +30,8 @@ class OutlookSeries:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The same from experiments: median significance with 16 and 84 %, and the error of the flux."""
+    """The same from experiments: median significance with 16 and 84 % (the median itself where they are not known), and
+    the statistical error of the flux."""
 
     label: str
     years: float
@@ -39,7 +45,7 @@ def outlook_figure(
     series: Sequence[OutlookSeries],
     tried: Sequence[Tried],
     *,
-    kind: Literal["significance", "error"],
+    kind: Kind,
     floor: float,
     label: str,
     origin: str,
@@ -51,19 +57,21 @@ def outlook_figure(
     figure, axes = single(4.6)
     for style, one in zip(SERIES, series, strict=False):
         points = [point for point in tried if point.label == one.label]
-        look = {"color": style.colour, "markeredgecolor": "black", "markersize": 6, "linestyle": "none"}
+        values = one.sigma if kind == "significance" else one.with_floor
+        axes.plot(one.years, values, **style.lined, linewidth=1.8, label=one.label)
         if kind == "significance":
-            hatched = style is SERIES[3]  # the widest band, behind the others
-            look_of_band = {"facecolor": "none", "edgecolor": style.colour, "hatch": "..."} if hatched else {
-                "color": style.colour}  # fmt: skip
-            axes.fill_between(one.years, one.least, one.most, alpha=0.25, linewidth=0, **look_of_band)
-            axes.plot(one.years, one.sigma, **style.lined, linewidth=1.8, label=one.label)
-            for point in points:
-                bars = [[point.sigma - point.low], [point.high - point.sigma]]
-                axes.errorbar([point.years], [point.sigma], yerr=bars, marker=style.marker, capsize=3, **look)
-        else:
-            axes.plot(one.years, one.with_floor, **style.lined, linewidth=1.8, label=one.label)
-            axes.plot([p.years for p in points], [(p.error**2 + floor**2) ** 0.5 for p in points], style.marker, **look)
+            hatched = style is _WIDEST
+            axes.fill_between(
+                one.years, one.least, one.most, alpha=0.25, linewidth=0, edgecolor=style.colour,
+                facecolor="none" if hatched else style.colour, hatch="..." if hatched else None,
+            )  # fmt: skip
+        for point in points:
+            at = point.sigma if kind == "significance" else float(np.hypot(point.error, floor))
+            bars = [[point.sigma - point.low], [point.high - point.sigma]] if kind == "significance" else None
+            axes.errorbar(
+                [point.years], [at], yerr=bars, marker=style.marker, capsize=3, color=style.colour,
+                markeredgecolor="black", markersize=6, linestyle="none",
+            )  # fmt: skip
     axes.set_xlim(0.0, 20.0)
     if kind == "significance":
         axes.axhline(5.0, color="black", linewidth=0.9)

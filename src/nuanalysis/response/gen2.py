@@ -26,11 +26,11 @@ def response(area: float = AREA, width: float = 1.0) -> Response:
     """
     known = cascades_2023.response()
     data = known.dataset.copy()
-    data["effective_area"] = area * known.dataset["effective_area"].assign_attrs()
+    data["effective_area"] = area * known.dataset["effective_area"]
     for name, power in (("psf_kappa_narrow", -2), ("psf_kappa_broad", -2), ("error_edges", 1)):
         data[name] = data[name] * width**power
-    for name, variable in data.items():
-        variable.attrs.update(known.dataset[name].attrs)
+    for key, variable in data.items():
+        variable.attrs.update(known.dataset[key].attrs)
     data.attrs["name"] = NAME
     assert isinstance(known.errors, ErrorTable)
     errors = replace(known.errors, edges=known.errors.edges * width)

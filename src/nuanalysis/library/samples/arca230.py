@@ -13,7 +13,7 @@ from nuanalysis.ingest import find
 from nuanalysis.library.samples._recipe import SampleRecipe, Season, Steps
 from nuanalysis.library.samples.cascades_2023 import label_of
 from nuanalysis.model import Binning, Hypothesis, expected_rate
-from nuanalysis.response import Response, arca230, cascades_2023
+from nuanalysis.response import BackgroundRate, Response, arca230, cascades_2023
 from nuanalysis.selection import NO_RUNS, Runs
 from nuanalysis.simulate import YEAR
 
@@ -28,12 +28,12 @@ NSIDES = {"tracks": 128, "showers": 64}
 
 
 @cache
-def _tables(folder: str, channel: str) -> tuple[Response, arca230.BackgroundRate]:
+def _tables(folder: str, channel: str) -> tuple[Response, BackgroundRate]:
     tables = release.read_tables(find(release.RELEASE), channel)
     return arca230.response(tables, channel), arca230.background_rate(tables)
 
 
-def tables(channel: str) -> tuple[Response, arca230.BackgroundRate]:
+def tables(channel: str) -> tuple[Response, BackgroundRate]:
     """Response and background of 'tracks' or 'showers'.  Raises DataError where the release is not here."""
     return _tables(str(find(release.RELEASE)), channel)
 
