@@ -35,6 +35,7 @@ QUESTIONS = (
     "expect",
     "measure",
     "followup",
+    "model_card",
 )
 
 #: Questions that are not asked of a sample: a file and a class likewise.

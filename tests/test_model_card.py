@@ -1,0 +1,62 @@
+"""The page of a model: what is compared, what is refused, what is marked."""
+
+import numpy as np
+import pytest
+
+import nuanalysis as nu
+from nuanalysis.answers.model_card import _verdict
+from nuanalysis.errors import InputError
+from nuanalysis.library.samples import sample_spec
+from nuanalysis.records import Unknown
+
+
+@pytest.fixture(scope="module")
+def card(mirror, tmp_path_factory):
+    """A model of half the published pi0 flux, on events that hold none."""
+    events = nu.sample("cascades-2023", signal="none", min_log10_energy=3.5)
+    bench = nu.Bench(tmp_path_factory.mktemp("ensembles"))
+    return nu.model_card(events, "template:kra-gamma-like-5", injections=300, precision=0.3, bench=bench)
+
+
+def test_a_card_says_flux_limit_gamma_rays_and_what_comes(card):
+    assert card.in_models is not None
+    assert card.verdict.startswith(("excluded at 90 %", "allowed at 90 %"))
+    assert {(one.whose, one.data) for one in card.gamma_rays} >= {("model", "lhaaso-inner"), ("model", "tibet-inner")}
+    names = [one.detector for one in card.outlook]
+    assert len(names) == len(set(names)) == 5
+    sigma = {one.detector: one.model for one in card.outlook}
+    years = [sigma["IceCube cascades until May 2021"], sigma["IceCube cascades until the end of 2030"]]
+    assert years[1] / years[0] == pytest.approx(np.sqrt(18.87 / 9.635), rel=0.1)  # less rings drop out
+
+
+def test_the_verdict_follows_the_limit(card):
+    limit = card.in_models.upper_limit_90
+    assert not isinstance(limit, Unknown)
+    low = card.in_models.model_copy(update={"upper_limit_90": limit.model_copy(update={"value": 0.7})})
+    high = card.in_models.model_copy(update={"upper_limit_90": limit.model_copy(update={"value": 1.3})})
+    assert _verdict(low).startswith("excluded at 90 %: at most 0.70")
+    assert _verdict(high).startswith("allowed at 90 %: up to 1.30")
+    assert "no absolute flux" in _verdict(None)
+
+
+def test_the_page_is_one_file_that_asks_nothing_and_marks_what_is_not_measured(card, tmp_path):
+    paths = {path.name: path for path in card.write(tmp_path)}
+    page = paths["model-card-synthetic.html"].read_text(encoding="utf-8")
+    assert "http" not in page
+    assert "<script" not in page
+    assert "SYNTHETIC" in page
+    assert "PROJECTION" in page
+    assert "not what it found" in page
+    assert type(card).from_dict(card.to_dict()).outlook == card.outlook
+
+
+def test_only_maps_have_a_card():
+    events = nu.sample("cascades-2023", signal="none", min_log10_energy=4.0)
+    with pytest.raises(InputError, match=r"'stack:snr' is no map of the sky; a model card is of template:NAME or FILE"):
+        nu.model_card(events, "stack:snr", injections=300)
+
+
+def test_a_card_needs_no_sample_to_be_said():
+    from nuanalysis.answers.model_card import ModelCard
+
+    assert sample_spec(name=ModelCard.default_sample).name == "cascades-2023"
