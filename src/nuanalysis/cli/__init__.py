@@ -27,7 +27,9 @@ GROUPS = {
 #: Verbs that are no questions: where each is, and what it is for.
 VERBS = {
     "run": ("run.run", "Run a spec: notebooks in order into RUNS/NAME; what is finished is skipped."),
+    "resume": ("run.resume", "Go on with a run that was stopped, from the spec in its folder."),
     "status": ("run.status", "Say where a run stands."),
+    "logs": ("run.logs", "What a run said while it worked, each line with its time."),
     "doctor": ("run.doctor", "Check interpreter, packages, memory, disk and data, each with its remedy."),
     "compile": ("run.compile_kernels", "Compile every kernel now, so that the first question need not."),
     "reproduce": ("reproduce.reproduce", "Make a published table or figure again; 'ls' lists them, 'all' makes all."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from nuanalysis.engine import progress as engine_progress
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import cpu_seconds
 from nuanalysis.engine.settings import EngineSettings
+from nuanalysis.errors import StepMissing, printable
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import at_hand
 from nuanalysis.publish import CampaignRow
 from nuanalysis.records import Record, shown
-from nuanalysis.store import atomic_write, own_tree, refuse_folder
+from nuanalysis.store import atomic_write, own_tree, refuse_folder, text_of
 from nuanalysis.workflow import steps
 from nuanalysis.workflow.notebooks import MANIFEST, Outcome, check_all, notebook_folder, read_manifest, run_all
 from nuanalysis.workflow.spec import AnalysisSpec, read_spec
@@ -24,6 +26,7 @@ from nuanalysis.workflow.spec import AnalysisSpec, read_spec
 BEFORE = ("01_event_store", "02_event_selection", "03_template_fits", "04_stacking")
 AFTER = ("05_data_release",)  # collects what the questions that no notebook asks have given, too
 NOTEBOOKS = (*BEFORE, *AFTER)
+LOG, SPEC = "run.log", "spec.toml"
 _WITH_TRIALS = ("03_template_fits", "04_stacking")
 Parameters = Mapping[str, Mapping[str, Any]]  # of each notebook
 
@@ -83,8 +86,9 @@ def run(
     parameters = _parameters(spec, folder, engine)
     check_all(NOTEBOOKS, parameters, notebook_folder())
     folder.mkdir(parents=True, exist_ok=True)
+    progress = _kept_in(folder / LOG, progress)
     progress(f"run '{asked.name}' in {folder}")
-    atomic_write(folder / "spec.toml", spec.read_bytes())  # before the release is built: it holds a copy
+    atomic_write(folder / SPEC, spec.read_bytes())  # before the release is built: it holds a copy
     with engine_progress.compiling(progress):
         outcomes = _work(asked, folder, engine, parameters, progress, force=force)
     results = publish.load_results(folder)
@@ -100,6 +104,33 @@ def run(
         core_seconds=cpu_seconds(),
         seconds=time.monotonic() - started,
     )
+
+
+def _kept_in(log: Path, say: Callable[[str], None]) -> Callable[[str], None]:
+    """What is said is kept too, each line with its time; a call that goes on with a run adds to it."""
+
+    def said(line: str) -> None:
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {printable(line)}\n")
+        say(line)
+
+    return said
+
+
+def log_of(folder: Path, last: int) -> tuple[str, ...]:
+    """The last lines of the log of a run, oldest first.  Raises StepMissing where there is none."""
+    path = folder / LOG
+    if not path.is_file():
+        raise StepMissing(f"no log in {folder}; begin a run with 'nuanalysis run SPEC'")
+    return tuple(text_of(path, "the log of the run").splitlines()[-last:])
+
+
+def spec_of(folder: Path) -> Path:
+    """The spec that a run folder was made from.  Raises StepMissing where there is none."""
+    path = folder / SPEC
+    if not path.is_file():
+        raise StepMissing(f"no run in {folder} to go on with; begin one with 'nuanalysis run SPEC'")
+    return path
 
 
 def _parameters(spec: Path, folder: Path, engine: EngineSettings) -> Parameters:
