@@ -47,7 +47,7 @@ class ModelCard(OnHypothesis):
     example: ClassVar = {"hypothesis": "template:kra-gamma-like-5", "injections": 300, "precision": 0.3}
     default_sample: ClassVar[str] = "cascades-2023"
     precision: question.Precision = 0.2
-    injections: question.Injected = 800
+    injections: question.Injected = 1500
 
     def ask(self, samples: Samples, bench: Bench) -> ModelCardAnswer:
         problem = self.posed(samples)
