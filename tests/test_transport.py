@@ -117,8 +117,29 @@ def test_intervals_hold_68_percent_of_truths_at_members_and_between_them(truth):
 def test_what_cannot_be_read_is_refused():
     with pytest.raises(InputError, match="3 or more rising"):
         trials.along(np.array([0.0, 0.02, 0.01]), np.zeros((1, 3)))
+
+
+class Held:
+    """What ``reading_held`` takes of a family: the models grow brighter with A."""
+
+    slopes, model = MEMBERS, 200.0 * np.exp(30.0 * MEMBERS)
+    ts_held = 25.0 - ((model - 260.0) / 40.0) ** 2
+
+
+def test_a_held_norm_is_a_parabola_in_the_events_of_the_model():
+    """Its best A is where the model has the events that are there; far members do not pull the curve aside."""
+    skies = (np.tile(Held.ts_held, (20, 1)),) * 6
+    read = _transport_family.reading_held(Held, skies)
+    assert read.data.best[0] == pytest.approx(np.log(260.0 / 200.0) / 30.0, abs=2e-4)
+
+
+def test_models_brighter_than_the_events_allow_are_left_out():
+    def skies(n):
+        return (np.tile(np.where(np.arange(6) < n, Held.ts_held, -np.inf), (20, 1)),) * 6
+
+    assert _transport_family.reading_held(Held, skies(4)).critical.members.tolist() == MEMBERS[:4].tolist()
     with pytest.raises(PrecisionError, match="own flux"):
-        _transport_family.reading(MEMBERS, np.array([*range(5), -np.inf]), (np.zeros((5, 6)),) * 6)
+        _transport_family.reading_held(Held, skies(2))
 
 
 # --- shared skies against separate fits ---------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import family_member, seed_of
 
 LEVEL = 0.68
+TOO_BRIGHT = "the model's own flux is more than a density of the events allows"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,12 +92,20 @@ class Reading:
         return float(low[0]), float(high[0])
 
 
-def reading(slopes: Floats, ts: Floats, skies: tuple[Floats, ...]) -> Reading:
-    """From TS of the data, (member,), and of experiments of each member, (trial, member).
+def reading(slopes: Floats, ts: Floats, skies: tuple[Floats, ...], by: Floats | None = None) -> Reading:
+    """From TS of the data, (member,), and of experiments of each member, (trial, member); by : see ``trials.along``."""
+    drawn = tuple(trials.along(slopes, one, by) for one in skies)
+    return Reading(trials.along(slopes, ts[None], by), drawn, trials.family_critical(drawn, LEVEL))
 
-    Raises PrecisionError where a held n_s is more than the events allow.
+
+def reading_held(one: Family, skies: tuple[Floats, ...]) -> Reading:
+    """The same with each norm held at the model's own flux, where TS is close to a parabola in the events of the model.
+
+    Members whose own flux is more than a density of the events allows, which are the last ones, are left out: nothing
+    excludes a model more.  Raises PrecisionError where fewer than three are left.
     """
-    if not all(np.isfinite(one).all() for one in (ts, *skies)):
-        raise PrecisionError("the model's own flux is more than a density of the events allows")
-    drawn = tuple(trials.along(slopes, one) for one in skies)
-    return Reading(trials.along(slopes, ts[None]), drawn, trials.family_critical(drawn, LEVEL))
+    for n in range(len(one.slopes), 2, -1):
+        kept = tuple(sky[:, :n] for sky in skies[:n])
+        if all(np.isfinite(each).all() for each in (one.ts_held[:n], *kept)):
+            return reading(one.slopes[:n], one.ts_held[:n], kept, one.model[:n])
+    raise PrecisionError(TOO_BRIGHT)

@@ -13,7 +13,17 @@ from nuanalysis.answers import _experiments
 from nuanalysis.answers._ensembles import counted, or_reason
 from nuanalysis.answers._experiments import METHOD
 from nuanalysis.answers._question import Answer, Question, provenance_of, repeated
-from nuanalysis.answers._transport_family import LEVEL, Family, Reading, column, experiments, family, reading
+from nuanalysis.answers._transport_family import (
+    LEVEL,
+    TOO_BRIGHT,
+    Family,
+    Reading,
+    column,
+    experiments,
+    family,
+    reading,
+    reading_held,
+)
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import did_you_mean
 from nuanalysis.interpret import transport as family_of_models
@@ -21,7 +31,7 @@ from nuanalysis.interpret.hadronic import PIVOT
 from nuanalysis.interpret.published import Intensity
 from nuanalysis.library.samples import Samples, joined, refuse_shared_events
 from nuanalysis.plot import Drawn, Sidecar, TransportCurve, TransportPanel, slug, transport_figure
-from nuanalysis.records import Chance, Interval, Measured, Record, Unknown, setting, shown
+from nuanalysis.records import Chance, Interval, Measured, Record, Unknown, known, setting, shown
 from nuanalysis.schema import Floats
 from nuanalysis.sky.galaxy import GAS
 
@@ -37,6 +47,7 @@ NOTES = (
     "experiments of a member hold the signal that it fits to the data, or with its norm held that of its own flux; "
     "all members are fitted to each; between the members TS is a cubic spline, and critical values go as those of a "
     "normal fit with an end",
+    "with the norm held, models whose own flux is more than a density of the events allows are excluded and left out",
     "norm: fitted events, corrected for their bias, over those of the model itself; its error is the spread of fits",
     "a preference that is there only with the norm free, or only with it held, is no result: a larger A is also a "
     "brighter Galaxy, and every model without its norm lies below the measurements",
@@ -105,6 +116,7 @@ class Point(Record):
     ts: float = shown("test statistic TS, norm free", form=".2f", short="TS")
     n_signal: float = shown("fitted events n_s", form=".0f", short="n_s")
     norm: Measured = shown("norm, in units of the model")
+    model_events: float = shown("events of the model at its own flux", form=".0f", short="of model")
     ts_held: float | Unknown = shown("TS at the model's own flux", form=".2f", short="TS held")
     critical: Measured = shown("critical TS difference, norm free", short="critical")
     critical_held: Measured | Unknown = shown("critical TS difference, norm held", hidden=True)
@@ -212,10 +224,11 @@ def _panel(gases: tuple[OfGas, ...], *, held: bool) -> TransportPanel | None:
         said = one.held if held else one.free
         if isinstance(said, Unknown):
             continue
-        slopes = np.array([point.slope for point in one.points])
-        ts = np.array([point.ts_held if held else point.ts for point in one.points])
-        critical = np.array([_value(point.critical_held if held else point.critical) for point in one.points])
-        curve = trials.along(slopes, ts[None])
+        used = [point for point in one.points if not (held and isinstance(point.critical_held, Unknown))]
+        slopes, events = (np.array([getattr(point, key) for point in used]) for key in ("slope", "model_events"))
+        ts = np.array([point.ts_held if held else point.ts for point in used])
+        critical = np.array([_value(point.critical_held if held else point.critical) for point in used])
+        curve = trials.along(slopes, ts[None], events if held else None)
         curves.append(
             TransportCurve(one.gas, curve.at, -curve.tau[0], slopes, -critical, (said.interval.low, said.interval.high))
         )
@@ -271,17 +284,18 @@ def _point(one: Family, free: Reading, held: Reading | Unknown, spread: float, k
     """spread : standard deviation of n_s of the experiments of the member."""
     per_model = one.bias[k] * one.model[k]
     norm = Measured(value=float(one.n_signal[k] / per_model), error=float(spread / per_model))
-    at_held = Unknown(reason=held.reason) if isinstance(held, Unknown) else float(one.ts_held[k])
-    critical_held = held if isinstance(held, Unknown) else _critical(held, k)
+    left_out = isinstance(held, Unknown) or k >= len(held.critical.members)
+    at_held = known(float(one.ts_held[k]), TOO_BRIGHT)
     return Point(
         gas=one.gas,
         slope=float(one.slopes[k]),
         ts=float(one.ts[k]),
         n_signal=float(one.n_signal[k]),
         norm=norm,
+        model_events=float(one.model[k]),
         ts_held=at_held,
         critical=_critical(free, k),
-        critical_held=critical_held,
+        critical_held=Unknown(reason=TOO_BRIGHT) if left_out else _critical(held, k),
     )
 
 
@@ -294,7 +308,7 @@ def _of_gas(one: Family, n_trials: int, bench: Bench) -> OfGas:
     free, held = (tuple(experiments(one, k, n_trials, bench, held=way) for k in every) for way in (False, True))
     columns = partial(column, n_members=len(one.slopes))
     read = reading(one.slopes, one.ts, tuple(columns(found, "ts") for found in free))
-    read_held = or_reason(reading, one.slopes, one.ts_held, tuple(columns(found, "ts_held") for found in held))
+    read_held = or_reason(reading_held, one, tuple(columns(found, "ts_held") for found in held))
     without = next((k for k in every if one.slopes[k] == 0.0), None)
     spreads = [float(found[f"n_signal_{k}"].values.std(ddof=1)) for k, found in enumerate(free)]
     points = tuple(_point(one, read, read_held, spreads[k], k) for k in every)

@@ -84,15 +84,18 @@ class Profile:
         return np.asarray(self.tau[:, int(np.abs(self.at - value).argmin())])
 
 
-def along(members: Floats, ts: Floats) -> Profile:
+def along(members: Floats, ts: Floats, by: Floats | None = None) -> Profile:
     """TS (sky, member) at rising values of the parameter as a curve; the members are among its points.
 
-    Raises InputError for fewer than three members.
+    by (member,) : what TS is close to a parabola in, rising and positive, such as a held n_s; without: the parameter.
+    Raises InputError for fewer than three members, or for some that do not rise.
     """
-    if len(members) < _FEWEST or np.any(np.diff(members) <= 0.0):
+    measure = members if by is None else by
+    if len(members) < _FEWEST or np.any(np.diff(members) <= 0.0) or np.any(np.diff(measure) <= 0.0):
         raise InputError(f"the members are at {members.tolist()}; expected {_FEWEST} or more rising values")
     at = np.unique(np.concatenate([np.linspace(members[0], members[-1], _FINE + 1), members]))
-    return Profile(members, at, np.asarray(scipy.interpolate.CubicSpline(members, ts, axis=1)(at)))
+    where = at if by is None else np.exp(scipy.interpolate.CubicSpline(members, np.log(by))(at))
+    return Profile(members, at, np.asarray(scipy.interpolate.CubicSpline(measure, ts, axis=1)(where)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
