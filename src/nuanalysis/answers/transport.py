@@ -284,7 +284,7 @@ def _point(one: Family, free: Reading, held: Reading | Unknown, spread: float, k
     """spread : standard deviation of n_s of the experiments of the member."""
     per_model = one.bias[k] * one.model[k]
     norm = Measured(value=float(one.n_signal[k] / per_model), error=float(spread / per_model))
-    left_out = isinstance(held, Unknown) or k >= len(held.critical.members)
+    kept = None if isinstance(held, Unknown) or k >= len(held.critical.members) else held
     at_held = known(float(one.ts_held[k]), TOO_BRIGHT)
     return Point(
         gas=one.gas,
@@ -295,7 +295,7 @@ def _point(one: Family, free: Reading, held: Reading | Unknown, spread: float, k
         model_events=float(one.model[k]),
         ts_held=at_held,
         critical=_critical(free, k),
-        critical_held=Unknown(reason=TOO_BRIGHT) if left_out else _critical(held, k),
+        critical_held=Unknown(reason=TOO_BRIGHT) if kept is None else _critical(kept, k),
     )
 
 
