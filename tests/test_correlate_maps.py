@@ -121,7 +121,7 @@ def test_events_of_a_map_are_found_with_it() -> None:
     assert total.found > 3.0
     assert each.chance.p < 0.05
     assert found.chance.p < 0.01
-    assert [one.label for one in found.curves] == [one.name for one in maps]
+    assert [one.label for one in found.curves] == [one.target.name for one in maps]
 
 
 def test_weights_are_those_of_the_likelihood() -> None:

@@ -22,7 +22,7 @@ from nuanalysis.interpret import harmonics
 from nuanalysis.interpret.cosmic_rays import OBSERVATORIES, isotropic_declinations
 from nuanalysis.library.hypotheses import hypothesis
 
-SKIES, OTHERS = 400, 600
+SKIES, OTHERS = 200, 300
 
 
 def _isotropic(rays: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
@@ -64,7 +64,7 @@ def test_the_sum_over_l_is_close_to_what_the_fit_of_the_map_sees() -> None:
     parts = harmonics.multipoles(harmonics.coefficients(map_.target, 29), 64)
     seen = events.weight[:, None] * harmonics.windows(error, 29)
     slope, total = [], []
-    for trial in range(150):
+    for trial in range(80):
         u = np.random.default_rng(trial).random(len(dec))
         data = trials_terms(prepared, part, u)
         slope.append(data.x(0).sum())

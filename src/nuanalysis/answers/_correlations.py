@@ -130,9 +130,9 @@ def spectra(events: Neutrinos, maps: Sequence[Hypothesis], lmax: int, rng: np.ra
     skies /= rms
     rows, curves = list[Correlation](), list[Curve]()
     for k, one in enumerate(maps):
-        row = partial(Correlation, against=one.name, null=SCRAMBLED, n_events=len(events))
+        row = partial(Correlation, against=one.target.name, null=SCRAMBLED, n_events=len(events))
         rows += _of_map(row, found[k], skies[:, k])
-        curves.append(_curve(one.name, SCRAMBLED, np.arange(1, lmax + 1), found[k, :-1], skies[:, k, :-1]))
+        curves.append(_curve(one.target.name, SCRAMBLED, np.arange(1.0, lmax + 1), found[k, :-1], skies[:, k, :-1]))
     met = skies[:, :, -1].max(axis=1) >= found[:, -1].max()
     of = f"the largest sum over l of {len(maps)} maps"
     return Spectra(tuple(rows), tuple(curves), counted(tail(met), of, _NULLS[SCRAMBLED], scope="global"))

@@ -202,7 +202,7 @@ class CorrelateAnswer(Answer):
     def headline(self) -> tuple[str, ...]:
         return tuple(
             f"{one.n_events:,} {self._events} ({one.selection}): {one.statistic} {one.found:.4g}, {one.expected:.3g} "
-            f"expected with {_SKIES[one.null]}, p {one.chance.p:.2g}."
+            f"expected with {_SKIES[one.null]}, p {one.chance.cell()}."
             for one in self.correlations
         )
 
@@ -249,7 +249,7 @@ class CorrelateAnswer(Answer):
         rows = self.correlations if self.kind == "uhecr" else self.correlations[::2]
         return [
             BandSeries(f"{curve.label}, {_SKIES[curve.null]}" if self.kind == "uhecr" else curve.label,
-                       f"p {row.chance.p:.2g}", *(np.array(one) for one in (curve.at, curve.found, curve.skies)))
+                       f"p {row.chance.cell()}", *(np.array(one) for one in (curve.at, curve.found, curve.skies)))
             for row, curve in zip(rows, self.curves, strict=True)
         ]  # fmt: skip
 

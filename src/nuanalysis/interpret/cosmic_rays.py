@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuanalysis.schema import Floats, Ints
+from nuanalysis.schema import Floats
 from nuanalysis.sphere import cos_separation
 
 ANGLES = np.radians(np.arange(1.0, 31.0))  # within which pairs are counted
@@ -75,7 +75,7 @@ def share_within(where: Observatory, ra: float, dec: float, radius: float, nside
     return float(seen[inside].sum() / seen.sum())
 
 
-def pair_counts(ra: Floats, dec: Floats, other_ra: Floats, other_dec: Floats, angles: Floats = ANGLES) -> Ints:
+def pair_counts(ra: Floats, dec: Floats, other_ra: Floats, other_dec: Floats, angles: Floats = ANGLES) -> Floats:
     """Pairs nearer than each angle, (sky, angle): events (sky, event) with others (sky, other), all rad.
 
     One of the two may be the same in all skies, (1, event).    angles (angle,) rising.
@@ -97,11 +97,11 @@ def _vectors(ra: Floats, dec: Floats) -> Floats:
     return np.stack([across * np.cos(ra), across * np.sin(ra), np.sin(dec) * np.ones_like(ra)], axis=-1)
 
 
-def _counted(one: Floats, two: Floats, cosines: Floats) -> Ints:
+def _counted(one: Floats, two: Floats, cosines: Floats) -> Floats:
     """Pairs of unit vectors with a cosine above each of (angle,), which fall: (sky, angle)."""
     cosine = np.matmul(one, np.swapaxes(two, -1, -2))
     cosine = cosine.reshape(len(cosine), -1)
     sky, pair = np.nonzero(cosine > cosines[-1])
     smallest = np.searchsorted(-cosines, -cosine[sky, pair], side="right")  # the first angle that holds the pair
     bins = np.bincount(sky * len(cosines) + smallest, minlength=len(cosine) * len(cosines))
-    return np.asarray(bins.reshape(len(cosine), -1).cumsum(axis=1))
+    return bins.reshape(len(cosine), -1).cumsum(axis=1).astype(np.float64)

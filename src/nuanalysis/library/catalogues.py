@@ -83,10 +83,10 @@ def known_catalogues() -> tuple[Known, ...]:
 
 def _files(name: str) -> tuple[Path, ...]:
     """Where the files of a released catalogue lie; empty where they are not here."""
-    module = RELEASED[name]
+    module, files = RELEASED[name], tuple[Path, ...]()
     with suppress(DataError):
-        return module.lying(find(module.RELEASE), name)
-    return ()
+        files = module.lying(find(module.RELEASE), name)
+    return files
 
 
 def parse_catalogue(text: str, **more: str) -> Asked:

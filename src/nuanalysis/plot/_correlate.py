@@ -65,8 +65,8 @@ def _panel(axes: Axes, one: BandSeries, *, level: float, bars: bool) -> None:
     axes.fill_between(one.at, lower, upper, step=step, color=_NARROW, linewidth=0, label="68 % of skies")
     axes.axhline(level, color="black", linewidth=0.8)
     line = SERIES[0]
-    style = {"linestyle": "none" if bars else "-", "marker": line.marker, "markersize": 3.5}
-    axes.plot(one.at, one.found, color=line.colour, label="found", **style)
+    axes.plot(one.at, one.found, color=line.colour, linestyle="none" if bars else "-", marker=line.marker,
+              markersize=3.5, label="found")  # fmt: skip
     # The first angles hold a handful of pairs: their bands would hide all others.
     shown = slice(0 if bars else 2, None)
     top = 1.3 * float(max(one.found[shown].max(initial=0.0), high[shown].max(initial=0.0), level + 0.5))
