@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def _panels(series: Sequence[BandSeries], x: str, y: str, *, level: float, bars:
 
 def _panel(axes: Axes, one: BandSeries, *, level: float, bars: bool) -> None:
     low, lower, _, upper, high = one.skies
-    step = "mid" if bars else None
+    step: Literal["mid"] | None = "mid" if bars else None
     axes.fill_between(one.at, low, high, step=step, color=_WIDE, linewidth=0, label="95 % of skies")
     axes.fill_between(one.at, lower, upper, step=step, color=_NARROW, linewidth=0, label="68 % of skies")
     axes.axhline(level, color="black", linewidth=0.8)
