@@ -21,7 +21,7 @@ pytestmark = pytest.mark.real_data
 PI0 = "template:pi0"
 FLUX = PUBLISHED[PI0].flux
 OWN_YEARS = cascades_2023.LIVETIME_S / YEAR
-N_EXPERIMENTS, PER_STRENGTH = 500, 200
+N_EXPERIMENTS, PER_STRENGTH = 500, 600  # the critical value is known well enough not to count
 SAMPLES = ("cascades-2023", "arca230-tracks", "arca230-showers")
 ICECUBE, ARCA = (0,), (1, 2)
 
@@ -36,7 +36,7 @@ def both(mirror):
 def test_intervals_of_the_joint_flux_hold_it(both, capsys):
     prepared, truth = both
     grid = tuple(s * truth for s in (0.5, 0.75, 1.0, 1.25, 1.5))
-    pilot = trials.injection_trials(prepared, 50, 0, 60, (truth,))
+    pilot = trials.injection_trials(prepared, 50, 0, 300, (truth,))
     stretch = float(np.median(pilot[:, 2])) / truth
     rows = trials.injection_trials(prepared, 51, 0, PER_STRENGTH * len(grid), grid, stretch)
     spread = float(trials.uncertainty(prepared)[0])

@@ -357,7 +357,8 @@ class OutlookAnswer(Answer):
             f"median and 16 to 84 %. IceCube until the end of {self.until} where ARCA is added, whose years are "
             f"shown. Sources and assumptions: {'; '.join(self.provenance.notes)}."
         )
-        out, titles = [], dict[Kind, str](significance="Expected significance", error="Expected error of the flux")
+        titles: dict[Kind, str] = {"significance": "Expected significance", "error": "Expected error of the flux"}
+        out = []
         for kind, title in titles.items():
             figure = outlook_figure(
                 series, tried, kind=kind, floor=self.floor, label=f"PROJECTION: {self.label}", origin=origin

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -112,9 +112,9 @@ class SampleSpec(Settings):
             return statistics.statistic(name).name
 
     @model_serializer(mode="wrap")
-    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, str | float]:
         """Its own livetime goes without saying: a spec keeps the fingerprint it had before there were others."""
-        written: dict[str, Any] = handler(self)
+        written: dict[str, str | float] = handler(self)
         return written if self.years else {key: value for key, value in written.items() if key != "years"}
 
     @model_validator(mode="after")
