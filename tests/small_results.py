@@ -25,7 +25,7 @@ from nuanalysis.answers.sources import BinomialTest, Source, SourcesAnswer
 from nuanalysis.answers.together import Member, TogetherAnswer
 from nuanalysis.publish import CutRow, Entry, Input, InputFile, Results, SampleCard, Season
 from nuanalysis.records import Chance, Interval, Measured, Position, Provenance, Unknown
-from nuanalysis.schema import EVENTS, RESPONSE, TRIALS, dataset
+from nuanalysis.schema import EVENTS, LIKELIHOOD, RESPONSE, TRIALS, dataset
 from nuanalysis.store import write_zip
 from nuanalysis.store.sky_maps import sky_dataset
 
@@ -398,11 +398,31 @@ def write_results(folder: Path, found: Results) -> Path:
 
 
 def with_datasets(answer: MeasureAnswer, rng: np.random.Generator, *, nside: int = 8, n: int = 500) -> MeasureAnswer:
-    """The answer with trials and a map, as a run keeps them."""
+    """The answer with trials, a map and the terms of its events, as a run keeps them."""
     about, background = answer.provenance, trials(rng, n)
     sky = ts_map(nside, answer.fitted.ts, answer.tested.model_origin, about.origin)
     chance = chance_of(background, answer.fitted.ts)
-    return answer.model_copy(update={"trials": background, "map": sky, "chance": chance})
+    held = {"trials": background, "map": sky, "chance": chance, "likelihood": likelihood(answer, rng)}
+    return answer.model_copy(update=held)
+
+
+def likelihood(answer: MeasureAnswer, rng: np.random.Generator) -> xr.Dataset:
+    """Terms of a part of the events, of which the test statistic is the sum: the last of them makes it so."""
+    about, n = answer.provenance, 150
+    c = answer.fitted.n_signal / about.n_events
+    x = rng.uniform(-0.1, 0.3, n) / max(c, 1.0)
+    if c > 0.0:
+        x[-1] = np.expm1(0.5 * answer.fitted.ts - np.log1p(c * x[:-1]).sum()) / c
+    background, ratio, mean = rng.uniform(0.05, 0.1, n), rng.uniform(0.5, 2.0, n), rng.uniform(0.0, 0.1, n)
+    signal = mean + x * background / ratio
+    lift = max(0.0, -float(signal.min()))  # densities are not negative
+    values = {
+        "season": np.zeros(n, dtype=np.int64), "row": rng.permutation(about.n_events)[:n], "signal": signal + lift,
+        "signal_mean": mean + lift, "background": background, "ratio": ratio,
+    }  # fmt: skip
+    named = {"hypothesis": answer.tested.hypothesis, "model_origin": answer.tested.model_origin}
+    attrs = {"sample": about.sample, "origin": about.origin, "seasons": [about.sample], **named}
+    return dataset(LIKELIHOOD, values, attrs)
 
 
 def make_run(folder: Path, found: Results | None = None, *, number: int = 200) -> Path:

@@ -152,6 +152,29 @@ TRIALS = Schema(
     attrs=("fingerprint", "seed", "kind"),
 )
 
+LIKELIHOOD = Schema(
+    "likelihood",
+    "1",
+    {
+        "season": Column(("event",), "", 0.0, description="which of the seasons, from 0", ucd="meta.id"),
+        "row": Column(
+            ("event",), "", 0.0, description="row of the event in the table of its season, from 0", ucd="meta.id"
+        ),
+        "signal": Column(
+            ("event",), "sr-1", 0.0, description="S, signal density in the direction of the event", optional=True
+        ),
+        "signal_mean": Column(("event",), "sr-1", 0.0, description="<S>, its mean over right ascension", optional=True),
+        "background": Column(
+            ("event",), "sr-1", 0.0, description="B, background density in that direction", optional=True
+        ),
+        "ratio": Column(
+            ("event",), "", 0.0, description="W, signal over background in all else, energy first", optional=True
+        ),
+        "excess": Column(("event",), "", description="x = W (S - <S>) / B", optional=True),
+    },
+    attrs=("sample", "origin", "hypothesis", "seasons"),
+)
+
 TRUTH = Schema(
     "truth",
     "1",

@@ -18,14 +18,14 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.ensembles import Problem
 from nuanalysis.interpret import fluxes
-from nuanalysis.interpret.contributions import ts_density
+from nuanalysis.interpret.contributions import best_fit_terms, ts_density
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FitResult
 from nuanalysis.model import Terms
 from nuanalysis.plot import Drawn, FluxRow, StackRow, ts_maps
 from nuanalysis.records import Carried, Chance, Unknown, carried, setting, shown
 from nuanalysis.response import NONE
-from nuanalysis.schema import TRIALS, dataset
+from nuanalysis.schema import LIKELIHOOD, TRIALS, dataset
 
 
 class Measure(OnHypothesis):
@@ -66,6 +66,7 @@ class Measure(OnHypothesis):
             profile_ts=tuple(ts.tolist()),
             trials=_trials(problem, samples, background),
             map=_map(problem, samples, data, best),
+            likelihood=_likelihood(problem, samples, data, best),
         )
 
 
@@ -87,6 +88,7 @@ class MeasureAnswer(Answer):
     profile_ts: tuple[float, ...] = shown("TS along them, a free index fitted anew at each", hidden=True)
     trials: Carried[xr.Dataset] = carried()
     map: Carried[xr.Dataset] = carried()
+    likelihood: Carried[xr.Dataset] = carried()
 
     def headline(self) -> tuple[str, ...]:
         return (
@@ -142,3 +144,18 @@ def _map(problem: Problem, samples: Samples, data: Terms, best: FitResult) -> xr
             "ts": best.ts,
         },
     )
+
+
+def _likelihood(problem: Problem, samples: Samples, data: Terms, best: FitResult) -> xr.Dataset:
+    """What the likelihood is made of at the best fit, event by event: anybody can work out TS from it."""
+    found = best_fit_terms(problem.prepared, data, best)
+    values = {
+        "season": found.season, "row": found.row, "signal": found.signal, "signal_mean": found.mean,
+        "background": found.background, "ratio": found.ratio,
+    }  # fmt: skip
+    about = tested(problem)
+    attrs: dict[str, object] = {
+        "sample": samples.name, "origin": samples.origin, "seasons": [s.name for s in samples.seasons],
+        "hypothesis": about.hypothesis, "model_origin": about.model_origin,
+    }  # fmt: skip
+    return dataset(LIKELIHOOD, values, attrs)

@@ -23,7 +23,7 @@ from nuanalysis.ingest import (
     tracks_ic86_2011,
     uhecr,
 )
-from nuanalysis.ingest._download import Patience
+from nuanalysis.ingest._download import Patience, agent, certificates
 from nuanalysis.ingest._fetch import fetch, import_files
 from nuanalysis.ingest._find import (
     FileReport,

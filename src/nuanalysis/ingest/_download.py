@@ -36,6 +36,15 @@ class Patience:
     timeout_s: float = 30.0
     wait_s: float = 300.0
 
+    def asked(self, header: str) -> float:
+        """Seconds that a Retry-After asks for, a number or a date; 0 where it says nothing that can be read."""
+        from urllib3.exceptions import InvalidHeader
+        from urllib3.util import Retry
+
+        with suppress(InvalidHeader, ValueError, OverflowError):
+            return Retry().parse_retry_after(header) if header else 0.0
+        return 0.0
+
 
 class _TryAgain(Exception):
     """A fault of the line or the server that another attempt may cure; ``after``: what it says of Retry-After."""
@@ -101,11 +110,7 @@ def _again(retry: Retry, fault: _TryAgain, url: str, patience: Patience) -> Retr
 
 def _pause(retry: Retry, fault: _TryAgain, url: str, patience: Patience) -> float:
     """Seconds before the next attempt: what the server asks for, else twice as many each time."""
-    from urllib3.exceptions import InvalidHeader
-
-    asked = 0.0
-    with suppress(InvalidHeader, ValueError, OverflowError):
-        asked = retry.parse_retry_after(fault.after) if fault.after else 0.0
+    asked = patience.asked(fault.after)
     if asked > patience.wait_s:
         raise DownloadError(
             f"{url}: {fault} and asks to be left alone for {asked:.0f} s; call again after that (what has arrived is "
@@ -114,7 +119,7 @@ def _pause(retry: Retry, fault: _TryAgain, url: str, patience: Patience) -> floa
     return max(asked, retry.get_backoff_time(), patience.pause_s)
 
 
-def _agent() -> str:
+def agent() -> str:
     """Who asks: this package, its version and where it is at home, so that a server's owner can tell us."""
     from importlib.metadata import PackageNotFoundError, metadata
 
@@ -126,7 +131,7 @@ def _agent() -> str:
     return f"nuanalysis/{about['Version']}" + (f" (+{homes[0]})" if homes else "")
 
 
-def _certificates() -> bool | str:
+def certificates() -> bool | str:
     """What vouches for servers: the bundle that is named, as requests, OpenSSL or curl call it, or that of requests."""
     named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"))
     chosen = next(filter(None, named), "")
@@ -159,9 +164,9 @@ def _attempt(url: str, part: Path, *, most: int, retry: Retry, progress: Progres
 
     have = part.stat().st_size if part.exists() else 0
     # 'identity': a server that compresses on the way would make sizes and ranges mean something else.
-    headers = {"Accept-Encoding": "identity", "User-Agent": _agent()} | ({"Range": f"bytes={have}-"} if have else {})
+    headers = {"Accept-Encoding": "identity", "User-Agent": agent()} | ({"Range": f"bytes={have}-"} if have else {})
     try:
-        trusted = _certificates()
+        trusted = certificates()
         with requests.get(url, stream=True, timeout=patience.timeout_s, headers=headers, verify=trusted) as reply:
             start, total = _agreed(url, reply, part, have, retry)
             if total is not None and start == total:

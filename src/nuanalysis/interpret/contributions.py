@@ -1,6 +1,7 @@
-"""Where the test statistic and the events of a fit come from: the sky, and the sources of a stack."""
+"""Where the test statistic and the events of a fit come from: single events, the sky, and the sources of a stack."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +27,47 @@ def event_contributions(terms: Terms, best: FitResult) -> Floats:
     high = min(low + 1, len(terms.index) - 1)
     x = (low + 1 - position) * terms.x(low) + (position - low) * terms.x(high)
     return np.asarray(2.0 * np.log1p(best.n_signal / terms.n_events * x))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BestFitTerms:
+    """x = ratio (signal - mean) / background of every event that the signal can reach, at the best fit, (event,) each.
+
+    season : which of the samples, from 0.  row : of the event in its sample, from 0.
+    signal, mean : S in the direction of the event, sr^-1, and its mean over right ascension; background : B, sr^-1.
+    ratio : signal over background in all else, the share of the season in the signal with it.
+    """
+
+    season: Ints
+    row: Ints
+    signal: Floats
+    mean: Floats
+    background: Floats
+    ratio: Floats
+
+
+def best_fit_terms(prepared: Prepared, terms: Terms, best: FitResult) -> BestFitTerms:
+    """What the likelihood is made of at the best fit; TS = 2 sum ln(1 + (n_s / N) x), see BestFitTerms.
+
+    Between two spectral nodes, and of several spatial shapes, S and <S> are the means that give the same x.
+    """
+    slope = _weights(terms, best)  # (p, event)
+    ratio = slope.sum(axis=0)
+    mean = np.concatenate([part.lookup.mean for part in prepared.parts], axis=1)
+    return BestFitTerms(
+        season=np.repeat(np.arange(len(prepared.parts)), [len(part.active) for part in prepared.parts]),
+        row=np.concatenate([part.active for part in prepared.parts]),
+        signal=(slope * (terms.difference + mean)).sum(axis=0) / ratio,
+        mean=(slope * mean).sum(axis=0) / ratio,
+        background=1.0 / terms.scale,
+        ratio=ratio,
+    )
+
+
+def _weights(terms: Terms, best: FitResult) -> Floats:
+    """Weight of each spatial shape in x but for the background in direction, (p, event), between spectral nodes."""
+    nodes = np.array([np.interp(best.index, terms.index, row) for row in np.eye(len(terms.index))])
+    return np.asarray(((nodes[:, None] * terms.mixing).T @ terms.ratio)[:, terms.group])
 
 
 def _smeared(values: Floats, ra: Floats, dec: Floats, error: Floats, nside: int) -> Floats:
@@ -96,8 +138,7 @@ def source_terms(prepared: Prepared, data: Terms, best: FitResult) -> Floats:
     if c <= 0.0:
         return total
     # The fitted index lies between two nodes, and the signal is their mixture.
-    nodes = np.array([np.interp(best.index, data.index, row) for row in np.eye(len(data.index))])
-    slope = ((nodes[:, None] * data.mixing).T @ data.ratio)[:, data.group] * data.scale  # (p, event), x = sum_p slope d
+    slope = _weights(data, best) * data.scale  # (p, event), x = sum_p slope d
     x = (slope * data.difference).sum(axis=0)
     slope *= 2.0 * np.where(x != 0.0, np.log1p(c * x) / np.where(x != 0.0, x, 1.0), c)
     spectra = [prepared.hypothesis.spectrum_at(float(g)) for g in space_nodes(prepared.hypothesis)[0]]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nuanalysis.alerts import SIMULATION, Region, Revision, Standing, degrees, read_message, utc_text
-from nuanalysis.store import table_ecsv
+from nuanalysis.publish import _tables as tables
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -87,10 +86,7 @@ def _row(standing: Standing) -> list[tuple[str, str, str, Any]]:
 
 
 def forms_of(columns: Iterable[Column], head: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-    table = _table(columns, head)
-    yield ".ecsv", table_ecsv(table)
-    yield ".vot", _votable(table)
-    yield ".parquet", _parquet(columns, head)
+    return tables.forms_of(_table(columns, head))
 
 
 def _table(columns: Iterable[Column], head: Mapping[str, str]) -> Table:
@@ -106,30 +102,3 @@ def _table(columns: Iterable[Column], head: Mapping[str, str]) -> Table:
         masked = any(empty) and not words
         out[column.name] = MaskedColumn(filled, mask=empty, **about) if masked else Plain(filled, **about)
     return out
-
-
-def _votable(table: Table) -> bytes:
-    from astropy.io.votable import from_table
-    from astropy.io.votable.tree import Info
-
-    document = from_table(table)
-    for key, value in table.meta.items():
-        document.infos.append(Info(name=key, value=value))
-    buffer = io.BytesIO()
-    document.to_xml(buffer)
-    return buffer.getvalue()
-
-
-def _parquet(columns: Iterable[Column], head: Mapping[str, str]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    fields, arrays = [], []
-    for column in columns:
-        array = pa.array(list(column.values))
-        about = {"unit": column.unit, "description": column.meaning}
-        fields.append(pa.field(column.name, array.type, metadata=about))
-        arrays.append(array)
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=dict(head))), buffer)
-    return buffer.getvalue()

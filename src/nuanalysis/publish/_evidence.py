@@ -29,6 +29,7 @@ from nuanalysis.schema import Floats
 
 TOLERANCE = 1e-6  # relative
 SMOOTHED = 1e-2  # relative, of the integral of a map: each event is spread by a transform on the sphere
+EXACT = 1e-9  # relative above 1, of a sum over the packed terms of all events
 _DAY = 86400.0  # s
 _PARTS = " + "  # joins the names of samples that are analysed together
 
@@ -64,18 +65,34 @@ def _weighted(said: Chance | Unknown, ts: float, background: xr.Dataset | None) 
 def _same_model(answer: MeasureAnswer) -> Iterator[str]:
     """What a map says of its hypothesis: whether it may go out hangs on that."""
     said = {"hypothesis": answer.tested.hypothesis, "model_origin": answer.tested.model_origin}
-    for name, expected in said.items():
-        if answer.map is not None and (found := answer.map.attrs.get(name, expected)) != expected:
-            yield f"{name} of the packed map is {found!r}, expected {expected!r}"
+    packed = {"map": answer.map, "likelihood": answer.likelihood}
+    for what, dataset in packed.items():
+        for name, expected in said.items():
+            if dataset is not None and (found := dataset.attrs.get(name, expected)) != expected:
+                yield f"{name} of the packed {what} is {found!r}, expected {expected!r}"
     n_signal, ts = answer.profile_n_signal, answer.profile_ts
     if len(n_signal) != len(ts):
         yield f"its profile has {len(ts)} values at {len(n_signal)} numbers of events"
+
+
+def _summed(answer: MeasureAnswer) -> Iterator[str]:
+    """The test statistic against the terms of all events; a run of earlier versions has none."""
+    if answer.likelihood is None:
+        return
+    signal, mean, background, ratio = (
+        answer.likelihood[name].values for name in ("signal", "signal_mean", "background", "ratio")
+    )
+    x = ratio * (signal - mean) / background
+    found = 2.0 * math.fsum(np.log1p(answer.fitted.n_signal / answer.provenance.n_events * x))
+    if not abs(found - answer.fitted.ts) <= EXACT * max(1.0, answer.fitted.ts):
+        yield f"fitted.ts, of the packed likelihood, is {answer.fitted.ts:.12g}, expected {found:.12g}"
 
 
 def _measured(answer: MeasureAnswer) -> Iterator[str]:
     if answer.trials is None or answer.map is None:
         yield "its trials or its map are not among the products"
     yield from _weighted(answer.chance, answer.fitted.ts, answer.trials)
+    yield from _summed(answer)
     if answer.map is not None:
         if "ts" in answer.map.attrs:
             yield from _differ("fitted.ts, of the packed map,", answer.fitted.ts, float(answer.map.attrs["ts"]))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError
+from nuanalysis.schema import LIKELIHOOD
 from nuanalysis.store.fits import GADF, Field, Stamp, ecsv, hdu_file, map_hdu, table_hdu
 
 
@@ -106,6 +107,22 @@ def trials_fits(trials: xr.Dataset, stamp: Stamp, *, title: str) -> bytes:
         ("SEED", str(trials.attrs["seed"]), "of the random numbers"),
     ]
     return hdu_file([table_hdu("TRIALS", fields, cards)], stamp)
+
+
+def likelihood_fits(terms: xr.Dataset, stamp: Stamp, *, title: str, answer: int) -> bytes:
+    """A dataset of schema LIKELIHOOD as one binary table.    answer : where results.json has the fit, from 0."""
+    fields = [
+        Field(name.upper(), np.asarray(terms[name].values), column.unit, column.description, column.ucd)
+        for name, column in LIKELIHOOD.columns.items()
+        if name in terms
+    ]
+    cards: list[tuple[str, Any, str]] = [
+        ("TITLE", title, "sample and hypothesis"),
+        ("ANSWER", answer, "number of the fit in results.json, answers, from 0"),
+        *((f"SEASON{number}", name, "table of events") for number, name in enumerate(terms.attrs["seasons"])),
+        *([("WITHHELD", str(terms.attrs["note"]), "")] if "note" in terms.attrs else []),
+    ]
+    return hdu_file([table_hdu("LIKELIHOOD", fields, cards)], stamp)
 
 
 def events_ecsv_gz(events: xr.Dataset, meta: Mapping[str, Any]) -> bytes:

@@ -291,8 +291,9 @@ def with_products(entry: Entry, run_folder: Path) -> Entry:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A dataset of a run, for the release."""
+    """A dataset of a run, for the release.    number : of its answer among those of the run, from 0."""
 
+    number: int
     entry: Entry
     kind: str
     path: Path
@@ -301,6 +302,6 @@ class Product:
 
 def products(entries: Iterable[Entry], run_folder: Path) -> Iterator[Product]:
     """Every large dataset that answers have, and where a run folder keeps it."""
-    for entry in entries:
+    for number, entry in enumerate(entries):
         for kind, dataset in entry.answer.products().items():
-            yield Product(entry, kind, entry.product(run_folder, kind), dataset)
+            yield Product(number, entry, kind, entry.product(run_folder, kind), dataset)

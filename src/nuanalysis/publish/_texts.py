@@ -19,16 +19,23 @@ from nuanalysis.publish._results import Input, Results
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """``release.toml``; cite_only : DOIs of inputs whose files may be cited but not passed on."""
+    """``release.toml``; cite_only : DOIs of inputs whose files may be cited but not passed on.
+
+    licence, code_licence : names of SPDX.    software : name and description of the program.
+    """
 
     title: str
     description: str
     default_version: str
     licence: str
+    licence_title: str
+    licence_address: str
     code_licence: str
     authors: tuple[str, ...]
+    publisher: str
     keywords: tuple[str, ...]
     cite_only: tuple[str, ...]
+    software: Mapping[str, str]
     folders: Mapping[str, str]
     top: Mapping[str, str]
 
@@ -80,7 +87,7 @@ def origin_of_file(path: str, run: Results) -> str:
     if folder == "response":
         return "derived from published tables"
     of_one = folder == "fits" and not name.startswith(("fits.", "campaign."))  # the others show every sample
-    if of_one or folder in ("events", "maps", "trials", "products", "figures"):
+    if of_one or folder in ("events", "maps", "trials", "products", "figures", "likelihood"):
         return "real"
     if folder in ("fits", "cut-flow", "report", "notebooks", "results.json"):
         origins = sorted({sample.origin for sample in run.samples})
@@ -91,6 +98,7 @@ def origin_of_file(path: str, run: Results) -> str:
 _MEDIA = {
     ".bib": "text/x-bibtex", ".cff": "application/yaml", ".ecsv": "text/plain", ".fits": "application/fits",
     ".ipynb": "application/x-ipynb+json", ".md": "text/markdown", ".toml": "application/toml",
+    ".parquet": "application/vnd.apache.parquet", ".py": "text/x-python", ".vot": "application/x-votable+xml",
 }  # fmt: skip
 _OTHERS = mimetypes.MimeTypes(filenames=())  # not the tables of the machine: bytes of a release must not depend on it
 
