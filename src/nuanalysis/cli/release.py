@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nuanalysis.cli._face import JsonFlag, answer, say
+from nuanalysis.cli._face import JsonFlag, answer, say, told
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, runs/<name>.")]
@@ -27,17 +27,32 @@ def build(
         str,
         typer.Option("--version", help="DRn.m: n new data or selection, m correction; the recipe's where not given."),
     ] = "",
+    again: Annotated[
+        str, typer.Option("--again", help="Name of a published release: built again, with its version and date.")
+    ] = "",
+    alerts: Annotated[
+        str, typer.Option("--alerts", help="Folder alerts/ that 'nuanalysis realtime' wrote, to go into the release.")
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Build the data release of a run, with manifest and checksums, and verify it."""
     from nuanalysis import publish
-    from nuanalysis.errors import DataError
+    from nuanalysis.errors import DataError, InputError
     from nuanalysis.workflow.spec import fingerprint_of
+
+    dated = ""
+    if again:
+        one = publish.of_name(again)
+        if version not in ("", one.version):
+            raise InputError(f"--version {version} is not that of {again}; leave it out")
+        version, dated = one.version, one.created
 
     say(f"drawing figures of {run_folder}")
     _draw(run_folder)
     say("building the release")
-    folder = publish.build(run_folder, version, fingerprint=fingerprint_of)
+    folder = publish.build(
+        run_folder, version, fingerprint=fingerprint_of, dated=dated, alerts=Path(alerts) if alerts else None
+    )
     checked = publish.verify(folder)
     if not checked.ok:
         raise DataError(checked.message())
@@ -64,7 +79,80 @@ def verify(
     checked = publish.verify(folder)
     if not checked.ok:
         raise DataError(checked.message())
-    answer({**asdict(checked), "ok": checked.ok}, as_json=as_json, text=checked.message())
+    known = publish.published().get(checked.folder)
+    warning = known.warning if known else ""
+    text = "\n".join(filter(None, (checked.message(), warning)))
+    answer({**asdict(checked), "ok": checked.ok, "withdrawn": warning}, as_json=as_json, text=text)
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="The folder of the earlier release.")],
+    after: Annotated[Path, typer.Argument(help="The folder of the later release.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what changed from one release to another: counts, positions, numbers in standard errors, files."""
+    from nuanalysis import publish
+
+    found = publish.release_changes(before, after)
+    answer(found.to_dict(), as_json=as_json, text=found.prose().rstrip())
+
+
+@app.command()
+def rebuilt(
+    folder: Annotated[Path, typer.Argument(help="The folder of a release that was built again.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Hold a release against the published one of its name; exit code 3 where files differ that should not."""
+    from nuanalysis import publish
+    from nuanalysis.errors import DataError
+
+    found = publish.rebuilt(folder)
+    if not found.ok:
+        raise DataError(" ".join(found.headline()))
+    told(found, as_json=as_json)
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Argument(help="The folder of a release that is being published.")],
+    into: Annotated[Path, typer.Option(help="Folder of manifests.")] = Path("data_release/manifests"),
+    doi: Annotated[str, typer.Option(help="DOI of the release, where it has one.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Keep the manifest of a release that is being published, and list it."""
+    from nuanalysis import publish
+
+    told(publish.record(folder, into, doi), as_json=as_json)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="The folder of a release.")],
+    into: Annotated[Path, typer.Argument(help="Folder for what is sent; keep it to go on with an upload.")],
+    server: Annotated[str, typer.Option(help="Zenodo, or another InvenioRDM.")] = "https://zenodo.org",
+    send: Annotated[bool, typer.Option("--send", help="Send it as a draft; without: nothing leaves here.")] = False,
+    publish_it: Annotated[
+        bool, typer.Option("--publish", help="Publish the draft when all of it is there: for ever.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Pack a release for Zenodo, and send it where --send says so; the token is read from NUANALYSIS_EXPORT_TOKEN."""
+    import os
+
+    from nuanalysis import ingest, publish
+    from nuanalysis.errors import InputError
+
+    if publish_it and not send:
+        raise InputError("--publish needs --send")
+    found = publish.pack(folder, into)
+    if send:
+        token = os.environ.get("NUANALYSIS_EXPORT_TOKEN", "")
+        if not token:
+            raise InputError("NUANALYSIS_EXPORT_TOKEN is not set; put a token of your account there, nowhere else")
+        to = publish.Server(server, token, say, ingest.Patience())
+        found = publish.send(found, into, to, publish=publish_it)
+    answer(found.document(), as_json=as_json, text=found.message())
 
 
 @app.command()

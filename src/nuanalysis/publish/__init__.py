@@ -10,8 +10,12 @@ from nuanalysis.plot import slug
 from nuanalysis.publish._campaign import campaign_rows, campaign_table, campaign_text
 from nuanalysis.publish._campaign_row import CampaignRow
 from nuanalysis.publish._campaign_rows import plain_rows
+from nuanalysis.publish._changes import Change, FileChanges, ReleaseChanges, release_changes
+from nuanalysis.publish._export import Export, pack, send
 from nuanalysis.publish._figures import draw
+from nuanalysis.publish._invenio import Server
 from nuanalysis.publish._manifest import verify
+from nuanalysis.publish._published import PublishedRelease, Rebuilt, of_name, published, rebuilt, record
 from nuanalysis.publish._release import build
 from nuanalysis.publish._report import report, report_so_far
 from nuanalysis.publish._results import (

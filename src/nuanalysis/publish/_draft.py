@@ -26,13 +26,17 @@ SEE_INSIDE = "see column origin"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A release under construction: where it is written, and what goes into its headers."""
+    """A release under construction: where it is written, and what goes into its headers.
+
+    alerts : a finished folder of alerts that goes into it.
+    """
 
     run_folder: Path
     folder: Path
     run: Results
     recipe: Recipe
     version: str
+    alerts: Path | None = None
 
     @property
     def spec(self) -> Path:

@@ -20,6 +20,7 @@ from nuanalysis.errors import DataError, InputError
 from nuanalysis.publish._invenio import Server, ask, upload
 from nuanalysis.publish._manifest import read_sums, verify
 from nuanalysis.publish._metadata import DATACITE
+from nuanalysis.publish._published import published
 from nuanalysis.store import atomic_write, beside, own_tree, parsing, read_json, sweep
 
 STATE = "export.json"
@@ -49,6 +50,20 @@ class Export:
     address: str = ""
     published: bool = False
 
+    def document(self) -> dict[str, object]:
+        """All of it as JSON can hold it."""
+        files = [{"name": one.name, "bytes": one.size, "md5": one.md5} for one in self.parcels]
+        about = {"release": self.release, "digest": self.digest, "record": self.metadata, "files": files}
+        return {**about, "sent": bool(self.address), "published": self.published, "address": self.address}
+
+    def message(self) -> str:
+        """The same for people."""
+        total = sum(one.size for one in self.parcels)
+        lines = [f"  {one.name}  {one.size:,} bytes  md5 {one.md5}" for one in self.parcels]
+        done = "published" if self.published else "a draft: look at it there, and publish it"
+        last = f"{self.address} ({done})" if self.address else "Dry run: nothing was sent. --send sends it as a draft."
+        return "\n".join([f"{self.release}: {len(lines)} files, {total:,} bytes", *lines, last])
+
 
 def pack(folder: Path, into: Path) -> Export:
     """What would be sent of a release, written into a folder; nothing leaves the machine.
@@ -59,6 +74,9 @@ def pack(folder: Path, into: Path) -> Export:
     checked = verify(folder)
     if not checked.ok:
         raise DataError(checked.message())
+    known = published().get(folder.resolve().name)
+    if known is not None and known.withdrawn:
+        raise DataError(known.warning)
     own_tree(into, "the folder of an export")
     if into.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{into} lies inside the release {folder}; name a folder beside it")

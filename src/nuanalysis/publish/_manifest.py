@@ -118,7 +118,11 @@ def read_sums(folder: Path) -> dict[str, str]:
     path = folder / SUMS
     if not os.path.lexists(path):
         raise DataError(f"{folder} has no {SUMS}: it is no release, or was only half copied; fetch or build it again")
-    text = _text(folder, SUMS)
+    return parse_sums(_text(folder, SUMS), str(path))
+
+
+def parse_sums(text: str, source: str) -> dict[str, str]:
+    """{path: sha256} of the text of a manifest; see ``read_sums``."""
     lines = text.split("\n")
     matches = [_LINE.fullmatch(line.rstrip("\r")) for line in lines]
     sums = {match[2]: match[1] for match in matches if match is not None}
@@ -132,7 +136,7 @@ def read_sums(folder: Path) -> dict[str, str]:
     elif not faults and text != _sums_text(sums):
         faults.append("it is not written as a release writes it")
     expected = "expected one line '<sha256>  <path inside the release>' for each file, sorted, each with a line feed"
-    refuse(faults, f"{path} is damaged, {expected}", AGAIN, error=DataError)
+    refuse(faults, f"{source} is damaged, {expected}", AGAIN, error=DataError)
     return sums
 
 
@@ -211,6 +215,17 @@ def _found(folder: Path, name: str) -> str:
     if not path.exists():
         return ""
     return sha256_file(path) if path.is_file() else "not a file"
+
+
+def sealed(folder: Path) -> dict[str, bytes]:
+    """The files of a folder that its list of sums names, and that list, by path.
+
+    Raises DataError where one is missing, a link or not as the list says.
+    """
+    sums = read_sums(folder)
+    wrong = [name for name, digest in sums.items() if _found(folder, name) != digest]
+    refuse(wrong, f"files of {folder} are not as its {SUMS} says", AGAIN, error=DataError)
+    return {name: (folder / name).read_bytes() for name in (*sums, SUMS)}
 
 
 def verify(folder: Path) -> Verification:

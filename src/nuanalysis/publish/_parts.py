@@ -15,7 +15,7 @@ from nuanalysis.publish._evidence import season_faults
 from nuanalysis.publish._figures import load_figures
 from nuanalysis.publish._fits import events_ecsv_gz, events_fits, likelihood_fits, map_fits, trials_fits
 from nuanalysis.publish._gadf import response_fits
-from nuanalysis.publish._manifest import INDEX, json_text, release_files, write_sums
+from nuanalysis.publish._manifest import INDEX, json_text, release_files, sealed, write_sums
 from nuanalysis.publish._metadata import (
     CODEMETA,
     CRATE,
@@ -190,6 +190,14 @@ def _add_run_files(draft: Draft) -> None:
     draft.write_json("environment.json", _NEITHER, versions=draft.run.versions)
 
 
+def _add_alerts(draft: Draft) -> None:
+    """Alerts that stand, as another verb wrote them, with their own list of sums."""
+    if draft.alerts is None:
+        return
+    for name, data in sealed(draft.alerts).items():
+        draft.write(f"alerts/{name}", data)
+
+
 def _add_texts(draft: Draft) -> None:
     run, about = draft.run, draft.recipe
     for name in ("CHANGES.md", *((_CHECK,) if (draft.folder / "likelihood").is_dir() else ())):
@@ -262,5 +270,5 @@ def _write_manifest(draft: Draft) -> None:
 
 PARTS: tuple[Callable[[Draft], None], ...] = (
     _add_events, _add_responses, _add_products, _add_fits, _add_answers, _add_campaign, _add_cut_flow, _add_figures,
-    _add_run_files, _add_texts, _add_metadata, _refuse_foreign, _write_manifest,
+    _add_run_files, _add_alerts, _add_texts, _add_metadata, _refuse_foreign, _write_manifest,
 )  # fmt: skip

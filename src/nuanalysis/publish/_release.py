@@ -11,7 +11,7 @@ from nuanalysis.errors import DataError, EnvironmentFault, InputError, refuse
 from nuanalysis.publish._draft import Draft
 from nuanalysis.publish._evidence import answer_faults, sample_faults
 from nuanalysis.publish._parts import AGAIN, PARTS
-from nuanalysis.publish._results import load_results
+from nuanalysis.publish._results import Results, is_moment, load_results
 from nuanalysis.publish._spec import refuse_other_spec
 from nuanalysis.publish._texts import recipe
 from nuanalysis.store import locked, sweep, unlinked
@@ -68,11 +68,30 @@ def _build(draft: Draft, target: Path) -> None:
         shutil.rmtree(draft.folder, ignore_errors=True)
 
 
-def build(run_folder: Path, version: str = "", *, fingerprint: Callable[[Path], str] | None = None) -> Path:
+def _dated(run: Results, moment: str) -> Results:
+    """The results of another date, for headers."""
+    if not moment:
+        return run
+    try:
+        return run.model_copy(update={"created": is_moment(moment)})
+    except ValueError as error:
+        raise InputError(f"date {moment!r} of a release is not of the form 2026-01-31T12:00:00Z") from error
+
+
+def build(
+    run_folder: Path,
+    version: str = "",
+    *,
+    fingerprint: Callable[[Path], str] | None = None,
+    dated: str = "",
+    alerts: Path | None = None,
+) -> Path:
     """Build ``release/nuanalysis-<name>-<version>/`` of a run and return its path.
 
     version : DRn.m; the recipe's default where it is ''.  The same run folder gives the same bytes.
     fingerprint : that of a spec file, to compare with the one in results.json.
+    alerts : a folder that ``write_entry`` wrote, to go into the release as alerts/.
+    dated : date of all headers, YYYY-MM-DDThh:mm:ssZ, to build a published release again; else that of the results.
     Raises InputError (version), StepMissing (no results), StoreLocked (another build), EnvironmentFault (disk full),
     DataError: a product against its schema, a result against what is packed with it, another spec than that of the
     results, a link, or a file that may not be redistributed.  Nothing of a failed build stays behind.
@@ -81,11 +100,11 @@ def build(run_folder: Path, version: str = "", *, fingerprint: Callable[[Path], 
     version = version or about.default_version
     if not _VERSION.match(version):
         raise InputError(f"release version {version!r} is not of the form DRn.m, for instance DR0.3")
-    run = load_results(run_folder)
+    run = _dated(load_results(run_folder), dated)
     faults = [*sample_faults(run), *answer_faults(run.answers)]
     refuse(faults, f"results.json and the products of {run_folder} disagree", AGAIN, error=DataError)
     target = unlinked(run_folder, run_folder / "release" / f"nuanalysis-{run.name}-{version}")
-    draft = Draft(run_folder, target.with_name(f".{target.name}{_HALF}"), run, about, version)
+    draft = Draft(run_folder, target.with_name(f".{target.name}{_HALF}"), run, about, version, alerts)
     refuse_other_spec(draft.spec, run.spec_fingerprint, fingerprint)
     with locked(run_folder / ".release", _PATIENCE_S):
         _clear(run_folder)

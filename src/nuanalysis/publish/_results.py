@@ -34,12 +34,13 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 A = TypeVar("A", bound=Answer)
 
 
-def _is_moment(text: str) -> str:
+def is_moment(text: str) -> str:
+    """The text, if it is a moment as results.json writes it.  Raises ValueError for any other."""
     datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
     return text
 
 
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(_is_moment)]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(is_moment)]
 
 
 class InputFile(Record):
