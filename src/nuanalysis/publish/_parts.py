@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -82,7 +83,7 @@ def _likelihood(product: Product, stamp: Stamp) -> Published:
         note = "densities left out: they are made from a map that may be cited but not redistributed"
         terms = terms.drop_vars(_DENSITIES).assign(excess=x).assign_attrs(note=note)
     made = likelihood_fits(terms, stamp, title=_title(product), answer=product.number)
-    return "likelihood", terms, {".fits": made}
+    return "likelihood", terms, {".fits.gz": gzip.compress(made, compresslevel=6, mtime=0)}
 
 
 def _trials(product: Product, stamp: Stamp) -> Published:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 # What columns hold, in the words of the IVOA (UCD1+), by the first pattern that their names match.
 _NUMBERS = (
     (r"(error|errors|_plus|_minus)$", "stat.error"),
-    (r"_low$", "stat.min"),
-    (r"_high$", "stat.max"),
     (r"(^|_)ra(_deg)?$", "pos.eq.ra"),
     (r"(^|_)dec(_deg)?$", "pos.eq.dec"),
     (r"(^|_)l_deg$", "pos.galactic.lon"),
@@ -30,7 +28,7 @@ _NUMBERS = (
     (r"sigma$|significance$", "stat.snr"),
     (r"(^|_)(p|p_local|p_global|p_astro)$|chance", "stat.probability"),
     (r"(^|_)index$", "spect.index"),
-    (r"in_models$|share|ratio", "arith.ratio"),
+    (r"in_models$|share|ratio", "arith.factor"),
     (r"energy|log10_low|log10_high", "em.energy"),
     (r"livetime|exposure_d|seconds", "time.duration"),
     (r"^(time|mjd)$", "time.epoch"),
@@ -48,6 +46,9 @@ _WORDS = (
 
 def ucd_of(name: str, *, words: bool = False) -> str:
     """The UCD of a column, from its name; 'stat.value' or, of words, 'meta.note' where no name tells more."""
+    for ending, end in (("_low", ";stat.min"), ("_high", ";stat.max")):
+        if name.endswith(ending) and not (of_whole := ucd_of(name.removesuffix(ending))).startswith("stat."):
+            return of_whole + end
     known, otherwise = (_WORDS, "meta.note") if words else (_NUMBERS, "stat.value")
     return next((ucd for pattern, ucd in known if re.search(pattern, name)), otherwise)
 

@@ -2,7 +2,7 @@
 
     python check_likelihood.py          in the folder of the release, or with that folder as argument
 
-Every file likelihood/*.fits holds the terms of one hypothesis at its best fit, one row an event:
+Every file likelihood/*.fits.gz holds the terms of one hypothesis at its best fit, one row an event:
 
     TS = 2 sum_i ln(1 + (n_s / N) x_i),    x_i = W_i (S_i - <S_i>) / B_i
 
@@ -34,7 +34,7 @@ def excess(rows: fits.FITS_rec) -> np.ndarray:
 
 def main(folder: Path) -> int:
     answers = json.loads((folder / "results.json").read_text(encoding="utf-8"))["answers"]
-    files = sorted((folder / "likelihood").glob("*.fits"))
+    files = sorted((folder / "likelihood").glob("*.fits.gz"))
     wrong = 0
     for path in files:
         with fits.open(path) as units:
