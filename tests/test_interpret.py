@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from small_problem import BINNING, sample, stack_hypothesis, template_hypothesis, twin
+from small_problem import BINNING, SOURCES, sample, stack_hypothesis, template_hypothesis, twin
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest import cascades_2023 as release
 from nuanalysis.interpret import counts, fluxes, official
-from nuanalysis.interpret.contributions import event_contributions, ts_density
+from nuanalysis.interpret.contributions import best_fit_terms, event_contributions, ts_density
 from nuanalysis.likelihood import maximise, statistics
 from nuanalysis.model import Hypothesis, Sample, expected_events, prepare, terms
 from nuanalysis.response import cascades_2023
@@ -72,9 +72,35 @@ def test_the_map_of_the_test_statistic_integrates_to_it(kind):
             break
     assert best.ts > 1.5
     assert event_contributions(data, best).sum() == pytest.approx(best.ts, rel=1e-6)
+    found = best_fit_terms(prepared, data, best)
+    x = found.ratio * (found.signal - found.mean) / found.background
+    each = 2.0 * np.log1p(best.n_signal / prepared.n_events * x)
+    np.testing.assert_allclose(each, event_contributions(data, best), rtol=1e-9, atol=1e-12)
+    assert each.sum() == pytest.approx(best.ts, rel=1e-9)
     density = ts_density(prepared, data, best, nside=32)
     assert density.mean() * 4 * np.pi == pytest.approx(best.ts, rel=0.003)
     assert density.min() < 0.0 < density.max()
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_the_terms_of_events_are_the_kernels_of_the_sources_at_them(free):
+    """Beside the obvious twin: one source, a von Mises-Fisher kernel of the event's own error, and its ring mean."""
+    at = SOURCES[:1]
+    events = sample(800, seed=11)
+    prepared = prepare(stack_hypothesis(free=free, sources=at), (events,))
+    data = terms(prepared)
+    best = maximise(data)
+    found = best_fit_terms(prepared, data, best)
+    ra, dec, error = (events.array(name)[found.row] for name in ("right_ascension", "declination", "angular_error"))
+    kappa = 1.0 / error**2
+    away = np.cos(dec) * np.cos(at[0].declination) * np.cos(ra - at[0].right_ascension) + np.sin(dec) * np.sin(
+        at[0].declination
+    )
+    density = kappa / (2.0 * np.pi * -np.expm1(-2.0 * kappa)) * np.exp(kappa * (away - 1.0))
+    near = density > 1e-3 * density.max()
+    np.testing.assert_allclose(found.signal[near], density[near], rtol=1e-6)
+    assert (found.season == 0).all()
+    assert np.unique(found.row).size == found.row.size
 
 
 def test_without_an_excess_the_map_is_zero():

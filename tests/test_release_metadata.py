@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
+import yaml
 from astropy.io import fits
 from small_results import RESULTS, entry, make_run, results, scanned
 
@@ -140,6 +142,14 @@ def test_the_crate_speaks_in_terms_of_its_context_alone(release: Path) -> None:
     terms = {key for one in graph for key in one if not key.startswith("@")}
     kinds = {kind for one in graph for kind in (one["@type"] if isinstance(one["@type"], list) else [one["@type"]])}
     assert (terms | kinds) - context.keys() == set()
+
+
+def test_the_citation_keeps_the_schema_of_cff(release: Path) -> None:
+    """CFF 1.2.0, as cffconvert has it (CC-BY-4.0); cffconvert itself: ``validation/test_release_elsewhere.py``."""
+    schema = json.loads((Path(__file__).parent / "recorded" / "cff-1.2.0.schema.json").read_text(encoding="utf-8"))
+    said = yaml.load((release / "CITATION.cff").read_text(encoding="utf-8"), yaml.BaseLoader)  # dates as text
+    jsonschema.Draft7Validator(schema).validate(said)
+    assert said["version"] == "DR0.1"
 
 
 def test_codemeta_describes_the_program(release: Path) -> None:
