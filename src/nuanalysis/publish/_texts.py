@@ -172,6 +172,7 @@ def readme(run: Results, about: Recipe, name: str, version: str, listed: Sequenc
         run=run,
         words=_ORIGIN_WORDS,
         results=[(one, {line.key: line.ours for line in compare(one)}) for one in run.of(MeasureAnswer)],
+        listed=listed,
         further=sorted({one.section for one in run.answers} - {"measure"}),
         folders=_folders(run, about, listed),
         top=[(file, about.top.get(file, "")) for file in sorted([*listed, "MANIFEST.sha256"]) if "/" not in file],
