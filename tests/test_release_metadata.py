@@ -20,7 +20,7 @@ from small_results import RESULTS, entry, make_run, results, scanned
 
 from nuanalysis import publish
 from nuanalysis.errors import DataError
-from nuanalysis.publish._manifest import release_files
+from nuanalysis.publish._manifest import release_files, write_sums
 from nuanalysis.publish._metadata import METADATA
 from nuanalysis.store import read_zip, write_zip
 
@@ -256,3 +256,26 @@ def test_a_likelihood_that_does_not_give_the_result_is_not_packed(run: Path, tmp
     write_zip(path, read_zip(path).assign_attrs(model_origin="user file"))
     with pytest.raises(DataError, match="model_origin of the packed likelihood"):
         publish.build(copy)
+
+
+# --- alerts -----------------------------------------------------------------------------------------------------------
+
+
+def test_alerts_go_into_a_release_as_they_were_written(run: Path, tmp_path: Path) -> None:
+    copy, alerts = Path(shutil.copytree(run, tmp_path / "default")), tmp_path / "alerts"
+    (alerts / "notices").mkdir(parents=True)
+    (alerts / "notices" / "one.json").write_text("{}")
+    (alerts / "alerts-synthetic.ecsv").write_text(
+        "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: a, datatype: int64}\na\n1\n"
+    )
+    write_sums(alerts)
+    built = publish.build(copy, "DR0.1", alerts=alerts)
+    assert publish.verify(built).ok
+    for name in ("alerts-synthetic.ecsv", "notices/one.json", "MANIFEST.sha256"):
+        assert (built / "alerts" / name).read_bytes() == (alerts / name).read_bytes()
+    origin = {one["path"]: one["origin"] for one in document(built, "manifest.json")["files"]}
+    assert origin["alerts/alerts-synthetic.ecsv"] == "synthetic"
+    (alerts / "notices" / "one.json").write_text("{ }")
+    with pytest.raises(DataError, match=r"are not as its MANIFEST\.sha256 says:\n  - notices/one\.json"):
+        publish.build(copy, "DR0.2", alerts=alerts)
+    assert not list(copy.glob("release/*DR0.2*"))
