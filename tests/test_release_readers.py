@@ -19,7 +19,7 @@ from astropy.table import Table
 from small_results import RESULTS, entry, make_run, results, scanned
 
 from nuanalysis import publish
-from nuanalysis.store import read_zip, write_zip
+from nuanalysis.store import read_zip
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +101,3 @@ def test_plain_zarr_and_xarray_read_every_archive(release: Path) -> None:
                 if ours[name].dtype.kind in "fiub":
                     np.testing.assert_array_equal(np.asarray(group[str(name)]), ours[name].values)
                     np.testing.assert_array_equal(theirs[name].values, ours[name].values)
-
-
-def test_zeros_and_whole_numbers_are_no_gaps_to_xarray(tmp_path: Path) -> None:
-    held = xr.Dataset(
-        {
-            "f": ("x", np.array([0.0, np.nan, 1.0])),
-            "i": ("x", np.array([0, 1, 2])),
-            "b": ("x", np.array([False, True, False])),
-        }
-    )
-    path = write_zip(tmp_path / "a.zarr.zip", held)
-    with xr.open_zarr(zarr.storage.ZipStore(path, mode="r"), consolidated=False) as theirs:
-        for name in held:
-            np.testing.assert_array_equal(theirs[name].values, held[name].values)
-            assert theirs[name].dtype == held[name].dtype
