@@ -138,6 +138,8 @@ REFUSED = [
         (",template:pi0,,stack:snr,", ["template:pi0", "stack:snr"]),
         ("point:1,,2", ["point:1,,2"]),
         (",", []),
+        ("snr,pwn, unid", ["snr", "pwn", "unid"]),
+        ("snr,mine.ecsv?sure=unit,frame", ["snr", "mine.ecsv?sure=unit,frame"]),
     ],
 )
 def test_names_may_hold_commas(text, names):

@@ -60,7 +60,8 @@ def _keyword(name: str, kind: Any, option: Any) -> inspect.Parameter:
 def split(text: str, part: Any) -> list[Any]:
     """The parts of an option that takes several, commas between.
 
-    A name may hold commas (point:RA,DEC): a word that begins no hypothesis belongs to the name before it.
+    A name may hold commas (point:RA,DEC, FILE?sure=unit,frame): behind one with ':' or '?' a word that begins no
+    hypothesis belongs to it.
     """
     if part in (int, float):
         try:
@@ -71,7 +72,7 @@ def split(text: str, part: Any) -> list[Any]:
         return [text]
     names: list[str] = []
     for word in text.split(","):
-        if names and not word.strip().startswith(_BEGINNINGS):
+        if names and set(":?") & set(names[-1]) and not word.strip().startswith(_BEGINNINGS):
             names[-1] += f",{word}"
         elif word.strip():
             names.append(word)
