@@ -1,4 +1,4 @@
-"""Each plug-in comes in by one file and one line, tried in a copy; most files are those of docs/extending.md."""
+"""Each plug-in comes in by one file and one line, tried in a copy; the files are those that docs/howto prints."""
 
 from __future__ import annotations
 
@@ -15,89 +15,31 @@ import pytest
 import nuanalysis
 
 PACKAGE = Path(nuanalysis.__file__).parent
-PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+HOWTO = Path(__file__).parents[1] / "docs" / "howto"
+PAGES = "".join(page.read_text(encoding="utf-8") for page in sorted(HOWTO.glob("new-*.md")))
 
 
 def printed(path: str) -> str:
-    """The file that the page prints after its path."""
-    found = re.search(rf"`{re.escape(path)}`:\n\n```python\n(.*?)```", PAGE, re.DOTALL)
-    assert found, f"docs/extending.md prints no {path}"
+    """The file that a page prints after its path."""
+    found = re.search(rf"`{re.escape(path)}`:\n\n```python\n(.*?)```", PAGES, re.DOTALL)
+    assert found, f"no page of docs/howto prints {path}"
     return found[1]
 
 
-TEMPLATE = '''"""A band of latitude."""
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template, factorised
-from nuanalysis.sky.templates._healpix import normalised
-from nuanalysis.sky.templates._recipe import Recipe, index_parameter
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """Of the band."""
-
-    index: float = index_parameter(2.5)
-
-
-def make(parameters, nside):
-    density = np.zeros(12 * nside**2)
-    density[: len(density) // 2] = 1.0
-    density = normalised(density)
-    density.flags.writeable = False
-    maps = factorised(density)
-    return Template("half", "northern half", *maps, PowerLaw(parameters.index), "built-in", "by hand", "", 0.0)
-
-
-RECIPE = Recipe("half", "the northern half of the sky", "by hand", Parameters, make)
-'''
-SAMPLE = '''"""The northern half of the twin."""
-
-from dataclasses import replace
-
-from nuanalysis.library.samples import cascades_2023
-from nuanalysis.library.samples._recipe import Season
-from nuanalysis.selection import Range
-
-WHOLE = cascades_2023.SAMPLE
-
-
-def _events(seed, signal, n_signal):
-    [events] = WHOLE.events(seed, signal, n_signal).values()
-    return {"north": events.assign_attrs(sample="north")}
-
-
-def _steps(earlier):
-    return (Range("declination", low=0.0),), earlier
-
-
-SAMPLE = replace(
-    WHOLE,
-    name="north",
-    title="northern cascades, SYNTHETIC",
-    label="northern cascades",
-    seasons=(replace(WHOLE.seasons[0], name="north", steps=_steps),),
-    events=_events,
-)
-'''
-# The new file, its text, the file that gets the line, what the line follows, the line, and the import it needs.
+# The new file, the file that gets the line, what the line follows, the line, and the import it needs.
 PLUG_INS = (
-    ("sky/templates/half.py", TEMPLATE, "sky/templates/__init__.py", "BUILT_IN: dict[str, Recipe] = {",
+    ("sky/templates/half.py", "sky/templates/__init__.py", "BUILT_IN: dict[str, Recipe] = {",
      '    "half": half.RECIPE,', "from nuanalysis.sky.templates import half"),
-    ("sky/catalogues/pair.py", printed("sky/catalogues/pair.py"), "sky/catalogues/__init__.py",
-     "CATALOGUES: dict[str, Catalogue] = {", '    "pair": PAIR,', "from nuanalysis.sky.catalogues.pair import PAIR"),
-    ("ingest/mine.py", printed("ingest/mine.py"), "ingest/__init__.py", "RELEASES = (",
+    ("sky/catalogues/pair.py", "sky/catalogues/__init__.py", "CATALOGUES: dict[str, Catalogue] = {",
+     '    "pair": PAIR,', "from nuanalysis.sky.catalogues.pair import PAIR"),
+    ("ingest/mine.py", "ingest/__init__.py", "RELEASES = (",
      "    mine.RELEASE,", "from nuanalysis.ingest import mine"),
-    ("library/samples/north.py", SAMPLE, "library/samples/__init__.py", "SAMPLES: tuple[SampleRecipe, ...] = (",
+    ("library/samples/north.py", "library/samples/__init__.py", "SAMPLES: tuple[SampleRecipe, ...] = (",
      "    north.SAMPLE,", "from nuanalysis.library.samples import north"),
-    ("likelihood/statistics/coarse.py", printed("likelihood/statistics/coarse.py"),
-     "likelihood/statistics/__init__.py", "STATISTICS: tuple[Statistic, ...] = (\n    PUBLISHED,",
+    ("likelihood/statistics/coarse.py", "likelihood/statistics/__init__.py",
+     "STATISTICS: tuple[Statistic, ...] = (\n    PUBLISHED,",
      "    coarse.STATISTIC,", "from nuanalysis.likelihood.statistics import coarse"),
-    ("answers/above.py", printed("answers/above.py"), "answers/__init__.py", "QUESTIONS = (",
-     '    "above",', ""),
+    ("answers/above.py", "answers/__init__.py", "QUESTIONS = (", '    "above",', ""),
 )  # fmt: skip
 SPEC = """
 name = "scratch"
@@ -116,6 +58,7 @@ import json
 import sys
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import nuanalysis as nu
 from nuanalysis import ingest
@@ -128,6 +71,13 @@ for statistic in ("published", "coarse"):
     for name in ("template:half?nside=16", "stack:pair"):
         fits[f"{statistic} {name}"] = nu.fit(events, name, injections=0)
 above = nu.above(events, log10_energy=4.5)
+[season] = events.seasons
+table = {key: season.array(key) for key in ("right_ascension", "declination", "angular_error", "log10_energy", "mjd")}
+units = dict.fromkeys(("right_ascension", "declination", "angular_error"), "rad")
+from nuanalysis.response import ball
+seen = nu.sample(
+    table, units=units, response=ball.response(), livetime=10 * u.yr, origin="synthetic", name="seen-by-ball"
+)
 run = nu.run(sys.argv[1], runs=sys.argv[2])
 from nuanalysis.publish import report
 print(json.dumps({
@@ -142,6 +92,8 @@ print(json.dumps({
     "origin": events.origin,
     "fits": {name: [one.fitted.converged, one.fitted.ts, one.provenance.statistic] for name, one in fits.items()},
     "above": above.to_dict(),
+    "ball": nu.expect(seen, "point:83.6,22", flux=1e-11).n_expected,
+    "ball_fits": nu.fit(seen, "stack:pair", injections=0).fitted.converged,
     "table": above.to_table().colnames,
     "report": report(Path(run)).read_text(encoding="utf-8"),
 }))
@@ -154,9 +106,10 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     folder = tmp_path_factory.mktemp("scratch")
     copy = folder / "src" / "nuanalysis"
     shutil.copytree(PACKAGE, copy)  # with the machine code that numba keeps beside the sources
-    for path, text, tuple_file, after, line, needed in PLUG_INS:
+    (copy / "response" / "ball.py").write_text(printed("response/ball.py"))  # named by whoever uses it, in no tuple
+    for path, tuple_file, after, line, needed in PLUG_INS:
         assert not (copy / path).exists()
-        (copy / path).write_text(text)
+        (copy / path).write_text(printed(path))
         source = (copy / tuple_file).read_text()
         assert source.count(after) == 1, f"{tuple_file} has not one '{after}'"
         first_import = source.index("\nfrom nuanalysis")
@@ -186,6 +139,9 @@ def test_each_comes_in_by_one_file_and_one_line(scratch):
     assert values[:2] != values[2:], "the statistic decides the fit"
     assert found["above"]["n_events"] > 0
     assert found["table"]
+    # 10 yr times the integral of the area, constant in each bin, over E^-2.7: by hand, with the trapezoid rule
+    assert found["ball"] == pytest.approx(252.99, rel=1e-3)
+    assert found["ball_fits"]
     assert "log10(E/GeV) = 4.5" in found["report"]
     assert "statistic coarse" in found["report"] or "coarse" in found["report"]
 
