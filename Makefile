@@ -18,12 +18,13 @@ done; \
 echo "No Python from 3.11 to 3.14 found (tried: $$*). Install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1
 endef
 
-.PHONY: help env run test lab bench fuzz validate lock clean
+.PHONY: help env run test lab docs bench fuzz validate lock clean
 
 help:
 	@echo 'make run       environment from the lock, then the main job: $(SPEC) to release and report (SPEC=... for another)'
-	@echo 'make test      environment, lint, types, import floors, notebooks, the whole test suite'
+	@echo 'make test      environment, lint, types, import floors, notebooks, documentation, the whole test suite'
 	@echo 'make lab       JupyterLab on the notebooks'
+	@echo 'make docs      the documentation as a site, into build/docs; needs no network once the environment is there'
 	@echo 'make bench     speed and memory beside references, into docs/benchmarks.md; some minutes'
 	@echo 'make fuzz      damaged files of every kind, 600 for each reader (NUANALYSIS_FUZZ=N, NUANALYSIS_FUZZ_SEED=S)'
 	@echo 'make validate  slow comparisons with independent programs and published numbers; kills, a closed container'
@@ -43,7 +44,7 @@ run: env
 	@$(BIN)/nuanalysis run $(SPEC)
 
 test: env
-	@$(call ENVIRONMENT,--learn)
+	@$(call ENVIRONMENT,--learn --docs)
 	@echo '== ruff'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
@@ -60,6 +61,10 @@ lab: env
 	@$(call ENVIRONMENT,--lab)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
+docs: env
+	@$(call ENVIRONMENT,--docs)
+	@$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/docs && echo 'open build/docs/index.html'
+
 bench: env
 	@$(BIN)/python benchmarks/run.py --docs docs
 
@@ -75,6 +80,7 @@ lock: env
 	$(COMPILE) pyproject.toml --extra test -o requirements.lock
 	$(COMPILE) pyproject.toml --extra test --extra lab -c requirements.lock -o requirements-lab.lock
 	$(COMPILE) pyproject.toml --extra test --extra learn -c requirements.lock -o requirements-learn.lock
+	$(COMPILE) pyproject.toml --extra test --extra docs -c requirements-lab.lock -o requirements-docs.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
 	  >build/build.in
 	$(COMPILE) build/build.in -c requirements.lock -o tools/build.lock

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ LOCKS = (
     "requirements.lock",
     "requirements-lab.lock",
     "requirements-learn.lock",
+    "requirements-docs.lock",
     "tools/build.lock",
     "tools/bootstrap.lock",
 )
@@ -158,6 +160,7 @@ def test_lock_is_hashed_and_without_addresses(lock):
         ("requirements.lock", [*runtime(), *extra("test")]),
         ("requirements-lab.lock", [*runtime(), *extra("test"), *extra("lab")]),
         ("requirements-learn.lock", [*runtime(), *extra("test"), *extra("learn")]),
+        ("requirements-docs.lock", [*runtime(), *extra("test"), *extra("docs")]),
         ("tools/build.lock", build()),
     ],
 )
@@ -169,9 +172,12 @@ def test_lock_pins_every_dependency_within_its_bounds(lock, wanted):
         assert all(requirement.specifier.contains(version) for version in versions)
 
 
-@pytest.mark.parametrize("lock", ["requirements-lab.lock", "requirements-learn.lock", "tools/build.lock"])
-def test_locks_agree(lock):
-    ours, theirs = pins("requirements.lock"), pins(lock)
+@pytest.mark.parametrize(
+    ("one", "other"), list(combinations([lock for lock in LOCKS if lock != "tools/bootstrap.lock"], 2))
+)
+def test_locks_agree(one, other):
+    """They go into one environment, one after the other."""
+    ours, theirs = pins(one), pins(other)
     assert {
         name: (ours[name], theirs[name]) for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]
     } == {}
