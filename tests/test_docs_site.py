@@ -14,6 +14,8 @@ import astropy.units as u
 import pytest
 from astropy.coordinates import SkyCoord
 
+import nuanalysis as nu
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if DOCS / "notebooks" not in page.parents)
@@ -79,12 +81,49 @@ def test_no_word_is_taken_for_a_tag(page: Path) -> None:
     assert re.findall(r"<(?!!--|https?:)[A-Za-z/][^>\n]*>", prose(page)) == []
 
 
-def test_the_examples_of_the_reference_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
+@pytest.mark.usefixtures("stranger")
+def test_the_examples_of_the_reference_run() -> None:
     page = DOCS / "reference" / "api.md"
     found = doctest.testfile(str(page), module_relative=False, globs={"SkyCoord": SkyCoord, "u": u})
     assert found.attempted > 5
     assert found.failed == 0
+
+
+def blocks(page: str) -> list[str]:
+    """What a page prints as Python."""
+    return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
+    """A fresh clone: no files of others, and a cache of its own."""
+    monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(kept))
+
+
+@pytest.mark.usefixtures("stranger")
+@pytest.mark.parametrize("page", ["howto/own-map.md", "howto/own-catalogue.md", "howto/own-events.md"])
+def test_what_how_to_pages_print_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, object] = {}
+    for block in blocks(page):
+        exec(compile(block, page, "exec"), names)
+    assert re.search(r"TS \d+\.\d\d, n_s", capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("stranger")
+def test_numbers_of_the_tutorial_are_those_of_a_fresh_clone(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    for signal in ("template:pi0", "none"):
+        print(nu.fit(nu.sample("cascades-2023", signal=signal), "template:pi0", injections=0))
+    exec(compile(blocks("tutorial.md")[0], "tutorial.md", "exec"), {})
+    said = re.findall(r"TS \d+\.\d\d, n_s \d+\.\d", " ".join(capsys.readouterr().out.split()))
+    assert len(said) == 3
+    assert [words for words in said if words not in page] == []
 
 
 @pytest.fixture(scope="module")
