@@ -29,6 +29,7 @@ html_title = "nuanalysis"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_sidebars = {"tutorial": []}  # a page of its own has no neighbours to list
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "show_toc_level": 2,
