@@ -28,8 +28,8 @@ README = Path(__file__).parents[1] / "README.md"
 NAMES = [
     "Bench", "Chance", "Interval", "Measured", "Provenance", "Unknown", "__version__", "bias", "catalogue", "compare",
     "correlate", "curves", "desert", "errors", "expect", "extended", "fit", "followup", "hadronic", "hypothesis",
-    "joint", "leak", "limit", "measure", "model_card", "outlook", "point", "run", "sample", "scan", "segments", "sensitivity",
-    "significance", "sources", "stack", "template", "together", "transport",
+    "joint", "leak", "limit", "measure", "model_card", "outlook", "point", "run", "sample", "scan", "segments",
+    "sensitivity", "significance", "sources", "stack", "template", "together", "transport",
 ]  # fmt: skip
 
 

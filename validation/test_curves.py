@@ -66,8 +66,8 @@ def test_the_published_curves_of_the_cascade_analysis(curves, index):
         deep = found.discovery_potential(4.0).n_signal / found.per_flux
         theirs = np.array([SENSITIVITY_S12[index][node], POTENTIAL_S12[index][node]]) * 1e-12
         ratios.append(np.array([ours, deep]) / theirs)
-        print(f"E^-{index:g}, dec {DECLINATIONS_S12[node]:g}: sensitivity {ours:.3g}, published {theirs[0]:.3g}; 4 sigma "
-              f"{deep:.3g}, published {theirs[1]:.3g}; ratios {np.round(ratios[-1], 3)}")  # fmt: skip
+        print(f"E^-{index:g}, dec {DECLINATIONS_S12[node]:g}: sensitivity {ours:.3g}, published {theirs[0]:.3g}; "
+              f"4 sigma {deep:.3g}, published {theirs[1]:.3g}; ratios {np.round(ratios[-1], 3)}")  # fmt: skip
     print(f"E^-{index:g}: mean ratios {np.mean(ratios, axis=0)}")
     assert np.abs(np.log(ratios)).max() < np.log(SINGLE[index])
     assert np.mean(ratios, axis=0) == pytest.approx(1.0, abs=MEAN[index])
