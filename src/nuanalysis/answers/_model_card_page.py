@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nuanalysis.plot import plain
-from nuanalysis.records import Record, Unknown
+from nuanalysis.records import Chance, Interval, Measured, Unknown
 
 if TYPE_CHECKING:
     from nuanalysis.answers.model_card import ModelCardAnswer
@@ -42,11 +42,9 @@ _CAUTION = (
 )
 
 
-def _words(one: object, form: str = ".2f") -> str:
+def _words(one: Measured | Interval | Chance | Unknown) -> str:
     """A number for people; why there is none."""
-    if isinstance(one, float | int):
-        return f"{one:{form}}"
-    return html.escape(one.words() if isinstance(one, Record) else str(one)).replace("+-", "±")
+    return html.escape(one.words()).replace("+-", "±")
 
 
 def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
@@ -62,8 +60,8 @@ def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
 def _numbers(card: ModelCardAnswer) -> str:
     models = card.in_models
     lines = [
-        ("test statistic TS", _words(card.fitted.ts)),
-        ("signal events n<sub>s</sub>", _words(card.fitted.n_signal, ".1f")),
+        ("test statistic TS", f"{card.fitted.ts:.2f}"),
+        ("signal events n<sub>s</sub>", f"{card.fitted.n_signal:.1f}"),
         ("local p-value", _words(card.chance)),
         ("flux, E² dN/dE at 100 TeV, all sky", _words(card.flux)),
         ("68 % interval", _words(card.interval)),

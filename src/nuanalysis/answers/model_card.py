@@ -152,9 +152,10 @@ def _verdict(in_models: InModels | None) -> str:
         return f"not known: {limit.reason}"
     if limit.value < 1.0:
         return f"{_EXCLUDED} at 90 %: at most {limit.value:.2f} of its flux is there"
-    above = not isinstance(span, Unknown) and span.low > 1.0
-    more = f"; the fit asks for {span.low:.2f} to {span.high:.2f} times its flux" if above else ""
-    return f"{_ALLOWED} at 90 %: up to {limit.value:.2f} times its flux may be there{more}"
+    allowed = f"{_ALLOWED} at 90 %: up to {limit.value:.2f} times its flux may be there"
+    if isinstance(span, Unknown) or span.low <= 1.0:
+        return allowed
+    return f"{allowed}; the fit asks for {span.low:.2f} to {span.high:.2f} times its flux"
 
 
 def _gamma(
@@ -164,12 +165,13 @@ def _gamma(
     target, span = hypothesis.target, _part(found, "interval")
     assert isinstance(target, Template)
     known = whose != "model" and isinstance(span, Interval)
-    ends = (span.low / flux, span.high / flux) if known else (1.0, 1.0)
-    strengths = Strengths(*ends, np.empty(0), np.empty(0)).draws(rng, _DRAWS)
+    low, high = (span.low / flux, span.high / flux) if known else (1.0, 1.0)
+    spread = Strengths(low, high, np.empty(0), np.empty(0))
+    strengths = spread.draws(rng, _DRAWS)
     galactic = Galactic(
         name=hypothesis.name, label=target.label, template=hypothesis.name, source=target.reference,
         at=lambda energy: e2_flux(hypothesis.spectrum, flux, np.log10(energy) + 3.0),
-        strengths=Strengths(*ends, np.empty(0), np.empty(0)), origin=found.provenance.origin,
+        strengths=spread, origin=found.provenance.origin,
     )  # fmt: skip
     out = []
     for one in (one for one in GAMMA_RAYS if one.name in GAMMAS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def marginals(
     return finished(figure, label, origin)
 
 
-_LABEL = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+_LABEL: dict[str, Any] = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
 
 
 def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -> Figure:
@@ -88,8 +89,10 @@ def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -
         series = SERIES[number % len(SERIES)]
         axes.plot(left, places, **series.lined, marker=series.marker, markersize=6, linewidth=1.4, label=season)
     for place, cut in enumerate(cuts):  # inside: names of cuts are long
-        at = {"xycoords": ("axes fraction", "data"), "xytext": (4, -5), "textcoords": "offset points"}
-        axes.annotate(fill(cut, 62), (0.0, place), fontsize=SMALL, bbox=_LABEL, verticalalignment="top", **at)
+        axes.annotate(
+            fill(cut, 62), (0.0, place), xycoords=("axes fraction", "data"), xytext=(4, -5),
+            textcoords="offset points", fontsize=SMALL, bbox=_LABEL, verticalalignment="top",
+        )  # fmt: skip
     axes.set_yticks([])
     axes.set_ylim(len(cuts) - 0.2, -0.5)
     axes.set_xlim(0.0, 1.1 * max([events for *_, events in rows if events > 0] or [1]))
