@@ -28,7 +28,7 @@ KEPT = Path(__file__).parents[1] / "build" / "readers"
 NEEDED = {
     "cffconvert": ["cffconvert==2.0.0"],
     "roc-validator": ["roc-validator==0.13.0"],
-    "gammapy": ["gammapy==2.1", "regions==0.11"],
+    "gammapy": ["gammapy==2.1", "regions==0.11", "healpy"],
     "bare": ["numpy", "astropy"],
 }
 
