@@ -66,7 +66,7 @@ def test_the_sum_over_l_is_close_to_what_the_fit_of_the_map_sees() -> None:
     slope, total = [], []
     for trial in range(80):
         u = np.random.default_rng(trial).random(len(dec))
-        data = trials_terms(prepared, part, u)
+        data = terms_at(prepared, part, u)
         slope.append(data.x(0).sum())
         pixel = hp.ang2pix(64, np.pi / 2 - dec, 2 * np.pi * u)
         total.append(harmonics.cross_spectrum(parts, seen, pixel) @ (2 * np.arange(1, 30) + 1))
@@ -75,8 +75,8 @@ def test_the_sum_over_l_is_close_to_what_the_fit_of_the_map_sees() -> None:
     assert r > 0.9
 
 
-def trials_terms(prepared, part, u):  # type: ignore[no-untyped-def]
+def terms_at(prepared, part, u):  # type: ignore[no-untyped-def]
     """Terms of the sample with right ascensions 2 pi u, (event,)."""
     from nuanalysis.model import join
 
-    return join(prepared, [part.lookup.difference(u[part.active])], [part.energy])
+    return join(prepared, [part.lookup.difference(u)], [part.energy])
