@@ -314,7 +314,7 @@ def test_text_from_a_run_cannot_become_markup(spoilt: Path) -> None:
     noted = first.model_copy(update={"note": "<script src=http://evil.example/x.js></script>"})
     change(spoilt, samples=(noted, second))
     page = page_of(publish.report(spoilt))
-    assert "script" not in page.counts
+    assert page.counts["script"] == 1  # our own, which sorts tables
     assert page.fetched == []
     assert "<script src=evil.example/x.js>" in page.text
 
@@ -386,7 +386,7 @@ def test_numbers_of_one_sample_are_not_set_beside_another() -> None:
     assert line(lines, "signal events").published == "–"
     assert line(lines, "local significance").published == "–"
     assert line(lines, "best-fit flux").published.startswith("21.8")
-    assert line(lines, "90 % upper limit").difference == "below the published"
+    assert line(lines, "90 % upper limit").difference == "below the published flux"
 
 
 def test_unconfirmed_units_are_quoted_but_not_compared() -> None:

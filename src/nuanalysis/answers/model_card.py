@@ -126,7 +126,10 @@ class ModelCardAnswer(Answer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """A detector that runs for so many live years; threshold : least log10 E/GeV as reconstructed."""
+    """A detector that runs for so many live years; threshold : least log10 E/GeV as reconstructed.
+
+    longest : years of the longest plan with the same sample, so that both count the same rings of declination.
+    """
 
     name: str
     years: float
@@ -134,6 +137,7 @@ class Plan:
     note: str
     area: float = 1.0
     threshold: float = 0.0
+    longest: float = 0.0
 
 
 def _best(found: FitAnswer) -> float:
@@ -185,7 +189,7 @@ def _outlook(hypothesis: Hypothesis, of: Mapping[str, float]) -> tuple[Projected
     cascades, gen2 = (expected(outlook.cascades(), hypothesis),), (expected(outlook.gen2_cascades(), hypothesis),)
     now, then = cascades_2023.LIVETIME_S / YEAR, outlook.Until(_UNTIL).live_years
     plans = [
-        Plan("IceCube cascades until May 2021", now, cascades, "the published sample"),
+        Plan("IceCube cascades until May 2021", now, cascades, "the published sample", longest=then),
         Plan(f"IceCube cascades until the end of {_UNTIL}", then, cascades, "the same selection goes on"),
         Plan("KM3NeT/ARCA", _YEARS, _arca(hypothesis), "tracks and showers of ARCA230"),
         *(
@@ -211,7 +215,7 @@ def _projected(plan: Plan, of: Mapping[str, float]) -> Projected:
         if isinstance(plan.seen, Unknown) or not of[whose] > 0:
             found[whose] = plan.seen if isinstance(plan.seen, Unknown) else Unknown(reason=absent)
             continue
-        how = {"area": plan.area, "threshold": plan.threshold}
+        how = {"area": plan.area, "threshold": plan.threshold, "longest_s": plan.longest * YEAR}
         found[whose] = together(tuple(asimov(one, of[whose], plan.years * YEAR, **how) for one in plan.seen)).sigma
     return Projected(
         detector=plan.name, years=plan.years, model=found["model"], best_fit=found["best fit"], note=plan.note

@@ -271,5 +271,5 @@ def _write_manifest(draft: Draft) -> None:
 
 PARTS: tuple[Callable[[Draft], None], ...] = (
     _add_events, _add_responses, _add_products, _add_fits, _add_answers, _add_campaign, _add_cut_flow, _add_figures,
-    _add_run_files, _add_alerts, _add_texts, _add_metadata, _refuse_foreign, _write_manifest,
+    _add_run_files, _add_alerts, _add_texts, _refuse_foreign, _add_metadata, _write_manifest,
 )  # fmt: skip
