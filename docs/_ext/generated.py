@@ -115,7 +115,8 @@ def _options(command: Any, only: Collection[str] = ()) -> str:
 def _command(name: str) -> Any:
     from typer.main import get_command
 
-    return get_command(cli.build([name])).commands[name]  # type: ignore[attr-defined]
+    word = name.replace("_", "-")
+    return get_command(cli.build([word])).commands[word]  # type: ignore[attr-defined]
 
 
 def _asked(name: str) -> Any:

@@ -51,13 +51,20 @@ def _list(json: bool) -> None:
 
     rows = [item(name) for name in ITEMS]
     documents = [
-        {"item": one.name, "title": one.title, "origin": one.origin, "minutes": one.minutes, "source": one.source,
-         "can_be_made": one.make is not None, "left_out": one.left_out}
+        {
+            **{key: getattr(one, key) for key in ("title", "origin", "cpu_minutes", "source", "left_out")},
+            "item": one.name,
+            "can_be_made": one.make is not None,
+        }
         for one in rows
-    ]  # fmt: skip
-    words = ["cannot be made" if one.make is None else f"{one.minutes:g} min, {one.origin}" for one in rows]
-    lines = [f"{one.name:18s} {said:20s} {one.title}" for one, said in zip(rows, words, strict=True)]
+    ]
+    words = ["cannot be made" if one.make is None else f"{_cost(one.cpu_minutes)}, {one.origin}" for one in rows]
+    lines = [f"{one.name:18s} {said:23s} {one.title}" for one, said in zip(rows, words, strict=True)]
     answer({"items": documents}, as_json=json, text="\n".join(lines))
+
+
+def _cost(minutes: float | None) -> str:
+    return "not timed" if minutes is None else f"{minutes:g} CPU min"
 
 
 def _desk(seed: int, effort: float, run: Path | None, executor: str, workers: int) -> Desk:

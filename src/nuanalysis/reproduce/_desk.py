@@ -22,7 +22,7 @@ _LEAST = {"scrambles": 200, "injections": 300, "trials": 200, "skies": 20, "twin
 class Desk:
     """All that an item is made with.
 
-    effort : times the trials of an item; 1 is what its ``minutes`` were measured with.
+    effort : times the trials of an item; 1 is what its ``cpu_minutes`` were measured with.
     run : results of a finished run; an answer to the same question of the same sample is taken from there.
     """
 

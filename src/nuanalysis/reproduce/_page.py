@@ -18,11 +18,11 @@ def page(items: Sequence[Item], made: Iterable[Reproduced]) -> str:
 
 
 def _summary(items: Sequence[Item], found: dict[str, Reproduced]) -> str:
-    lines = ["| item | what it shows | events | verdicts | minutes |", "|---|---|---|---|---|"]
+    lines = ["| item | what it shows | events | verdicts | CPU minutes |", "|---|---|---|---|---|"]
     for one in items:
         here = found.get(one.name)
         said = _verdicts(here) if here else "cannot be made" if one.make is None else "not made here"
-        minutes = f"{here.minutes:.1f}" if here else "–"
+        minutes = "–" if one.cpu_minutes is None else f"{one.cpu_minutes:g}"
         lines.append(f"| [{one.name}](#{one.name}) | {one.title} | {_origin(one, here)} | {said} | {minutes} |")
     return "\n".join(lines)
 

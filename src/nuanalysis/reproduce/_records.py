@@ -93,7 +93,7 @@ class Item:
 
     make : makes it; None where public inputs do not allow it, which ``left_out`` then explains.
     origin : of the events ours is made from; 'printed' where there are none.
-    minutes : on two quiet cores, as measured.
+    cpu_minutes : minutes of one core, as measured once; None where that was not done.
     left_out : what of it is not made, and why.
     """
 
@@ -101,7 +101,7 @@ class Item:
     title: str
     source: str
     origin: Literal["synthetic", "real", "printed", "mixed", "none"]
-    minutes: float
+    cpu_minutes: float | None
     make: Callable[[Desk], Made] | None
     left_out: str = ""
 
@@ -110,7 +110,7 @@ def valued(value: float | None, error: float | None) -> str:
     """A number with its error, for people."""
     if value is None:
         return "–"
-    return f"{value:.4g}" + ("" if error is None else f" ± {error:.2g}")
+    return f"{value:.4g}" + ("" if error is None else f" ± {error:.0f}" if error >= 100 else f" ± {error:.2g}")
 
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
@@ -149,9 +149,12 @@ def exact(quantity: str, ours: float, published: float, tolerance: float, *, uni
 
 
 def of_campaign(found: CampaignRow, published_error: float = math.nan) -> Row:
-    """A row of the campaign table; its difference was formed there, with the intervals of both where there are any."""
+    """A row of the campaign table; its difference was formed there, with the intervals of both where there are any.
+
+    published_error : of a number whose error is known besides; the difference is then formed here.
+    """
     pull = found.difference
-    if pull is None and found.published is not None and found.ours is not None and math.isfinite(published_error):
+    if found.published is not None and found.ours is not None and math.isfinite(published_error):
         pull = (found.ours - found.published) / math.hypot(published_error, found.error or 0.0)
     return Row(
         quantity=found.quantity, unit=found.unit, published=found.published, published_error=published_error,

@@ -55,7 +55,7 @@ def tracks_item(name: str, title: str, *fits: str) -> Item:
         title=title,
         source="; ".join(dict.fromkeys(one.source for one in known)),
         origin="real",
-        minutes=0.0,
+        cpu_minutes=None,
         make=make,
         left_out=f"needs the whole release: 'nuanalysis data fetch {known[0].sample}'",
     )

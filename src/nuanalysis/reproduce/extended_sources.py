@@ -35,7 +35,7 @@ ITEM = Item(
     title="extended sources around 3HWC J1951+266, 1.7 deg",
     source=SOURCE,
     origin="real",
-    minutes=0.0,
+    cpu_minutes=None,
     make=make,
     left_out="the sample of the paper is not public; the tables of the paper were not found",
 )

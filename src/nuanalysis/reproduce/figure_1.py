@@ -29,7 +29,7 @@ ITEM = Item(
     title="five views of the Galactic plane",
     source=f"{SCIENCE_2023}, figure 1, and the press pictures after it",
     origin="mixed",
-    minutes=0.0,
+    cpu_minutes=0.1,
     make=make,
     left_out=(
         "the optical panel and the Fermi-LAT counts are not among the inputs: atomic gas and dust stand in their "

@@ -38,7 +38,7 @@ ITEM = Item(
     title="events of the southern sky",
     source=f"{SCIENCE_2023}, figure 2 and its data release",
     origin="printed",
-    minutes=0.0,
+    cpu_minutes=0.1,
     make=make,
     left_out="the selections of earlier cascades and of tracks (21.5 and 8.07 events a year): their areas are not ours",
 )

@@ -29,7 +29,7 @@ ITEM = Item(
     title="where the test statistic of the templates comes from",
     source=f"{SCIENCE_2023}, figure 3",
     origin="synthetic",
-    minutes=0.0,
+    cpu_minutes=0.3,
     make=make,
     left_out="the map of the data; of the synthetic sky the integral is checked: it must be the TS of the fit",
 )

@@ -8,7 +8,7 @@ ITEM = Item(
     title="the scan of the whole sky",
     source=f"{SCIENCE_2023}, figure 4",
     origin="none",
-    minutes=0.0,
+    cpu_minutes=None,
     make=None,
     left_out=(
         "it is a map of the data, and no directions of the events were released; table-s1 draws the same scan of a "

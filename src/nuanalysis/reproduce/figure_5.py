@@ -33,6 +33,6 @@ ITEM = Item(
     title="the Galactic flux beside the flux of the whole sky",
     source=f"{SCIENCE_2023}, figure 5 and text",
     origin="printed",
-    minutes=0.0,
+    cpu_minutes=0.1,
     make=make,
 )

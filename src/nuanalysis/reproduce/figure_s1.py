@@ -17,7 +17,7 @@ ITEM = Item(
     title="reconstructed energies of the events",
     source=f"{SCIENCE_2023}, figure S1 and its data release",
     origin="synthetic",
-    minutes=0.0,
+    cpu_minutes=0.1,
     make=make,
     left_out="muons have no published energies; atmospheric neutrinos are scaled so that the sum is that of the sample",
 )

@@ -53,6 +53,6 @@ ITEM = Item(
     title="declinations and angular errors of the events",
     source=f"{SCIENCE_2023}, figure S2 and its data release",
     origin="synthetic",
-    minutes=0.0,
+    cpu_minutes=0.1,
     make=make,
 )

@@ -8,7 +8,7 @@ ITEM = Item(
     title="distance of the events to the edge of the detector",
     source=f"{SCIENCE_2023}, figure S3",
     origin="none",
-    minutes=0.0,
+    cpu_minutes=None,
     make=None,
     left_out="vertices are in the file of event contributions alone, which is not among the public copies here",
 )

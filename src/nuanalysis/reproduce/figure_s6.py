@@ -38,6 +38,6 @@ ITEM = Item(
     title="reconstructed against true energy",
     source=f"{SCIENCE_2023}, figure S6a and its data release",
     origin="synthetic",
-    minutes=0.0,
+    cpu_minutes=0.1,
     make=make,
 )

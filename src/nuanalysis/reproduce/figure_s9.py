@@ -42,7 +42,7 @@ ITEM = Item(
     title="the templates as the detector sees them, not smeared and by 7 and 15 deg",
     source=f"{SCIENCE_2023}, figure S9",
     origin="printed",
-    minutes=0.0,
+    cpu_minutes=0.2,
     make=make,
     left_out="the released maps are not among the inputs here, so nothing is compared; KRA-gamma maps are our own",
 )

@@ -25,7 +25,7 @@ ITEM = Item(
     title="how much fainter the Milky Way is than the average galaxy",
     source=SOURCE,
     origin="printed",
-    minutes=0.0,
+    cpu_minutes=0.5,
     make=make,
     left_out="the derivation of the paper: only its abstract was read; the relation is the usual one",
 )

@@ -23,7 +23,7 @@ ITEM = Item(
     title="the template fits of the real events, from their released likelihood terms",
     source=f"{SCIENCE_2023}, table 1; file event_contributions_gp.csv of the data release",
     origin="real",
-    minutes=0.0,
+    cpu_minutes=None,
     make=make,
     left_out="needs the file of event contributions: 'nuanalysis data import cascades-2023 THE.zip'",
 )

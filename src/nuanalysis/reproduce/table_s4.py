@@ -37,6 +37,6 @@ ITEM = Item(
     title="the sources of the three stacks",
     source=f"{SCIENCE_2023}, table S4",
     origin="printed",
-    minutes=0.0,
+    cpu_minutes=0.1,
     make=make,
 )
