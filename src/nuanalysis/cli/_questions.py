@@ -179,7 +179,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     from nuanalysis.store import refuse_folder
 
     started, output, kind = time.monotonic(), values["output"], question(name)
-    values = {**values, _FIRST: _hypothesis(values)}
+    values = {**values, _FIRST: _hypothesis(kind, values)}
     wanted = [values["sample"]] if isinstance(values["sample"], str) else values["sample"]
     cuts = given(samples.SampleSpec, {k: v for k, v in values.items() if k != "name" and k not in kind.model_fields})
     asked, engine, specs, *_ = all_or_none(
@@ -201,11 +201,13 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     _told(found, started, output, as_json=values["json"])
 
 
-def _hypothesis(values: Mapping[str, Any]) -> str | None:
-    """The hypothesis, with its flag or without.  Raises InputError where it was said twice."""
+def _hypothesis(kind: type[Question], values: Mapping[str, Any]) -> str | None:
+    """The hypothesis, with its flag or without.  Raises InputError where it was said twice, or is missing."""
     first, flagged = values.get("first"), values.get(_FIRST)
     if first is not None and flagged is not None:
         raise InputError(f"'{first}' and --{_FIRST} {flagged} were both given; leave one out")
+    if first is None and flagged is None and _FIRST in kind.model_fields and kind.model_fields[_FIRST].is_required():
+        raise InputError("no hypothesis was given; say one, for example template:pi0, with or without '--hypothesis'")
     return flagged if first is None else first if first.startswith(_BEGINNINGS) else f"{_BEGINNINGS[0]}{first}"
 
 
