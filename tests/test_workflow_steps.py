@@ -118,7 +118,11 @@ def test_the_run_folder_holds_what_was_promised(finished: Run) -> None:
     assert stems == {
         "events-cascades-2023",
         "response-cascades-2023",
-        *(f"{kind}-cascades-2023-{slug}" for kind in ("trials", "map") for slug in ("template-pi0", "stack-snr")),
+        *(
+            f"{kind}-cascades-2023-{slug}"
+            for kind in ("trials", "map", "likelihood")
+            for slug in ("template-pi0", "stack-snr")
+        ),
     }
 
 

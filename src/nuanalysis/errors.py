@@ -6,7 +6,7 @@ command line returns when the error ends a command.
 
 import unicodedata
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # controls, directions of writing, halves of letters, separators
 
@@ -94,6 +94,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint at the name that was meant: one that differs in capitals, a close one, or the first twenty there are."""
     known = sorted(known)
     same = [one for one in known if one.lower() == name.lower()]
-    if close := same or get_close_matches(name, known, n=1) or get_close_matches(name.lower(), known, n=1):
-        return f" Did you mean '{close[0]}'?"
+    if close := same or get_close_matches(name, known) or get_close_matches(name.lower(), known):
+        # Of names that are as close, one that begins alike.
+        best = max(close, key=lambda one: (SequenceMatcher(None, one, name).ratio(), one[:1] == name[:1]))
+        return f" Did you mean '{best}'?"
     return f" Known: {', '.join(known[:20])}" + (f" and {len(known) - 20} more." if len(known) > 20 else ".")

@@ -49,6 +49,7 @@ from nuanalysis.workflow._events import stored_events as stored_events
 from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked, fingerprint_of
 
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
+SELECTED = "selection.json"
 _ASK = "nuanalysis run SPEC"
 
 
@@ -190,11 +191,18 @@ def _parts(spec: AnalysisSpec, folder: Path) -> tuple[tuple[Entry, ...], tuple[S
     return tuple(entry for entry, _ in found), tuple(spent for _, spent in found)
 
 
+def _selected(folder: Path) -> Selection:
+    """What was selected.  Raises StepMissing, which names the notebook that does it."""
+    return read(Selection, folder / SELECTED, f"{_ASK}', or '02_event_selection")
+
+
 def _report_so_far(spec: AnalysisSpec, folder: Path) -> None:
     """Write the report of what is there: a long run can be read while it goes on.
 
     An answer of before, to a question that has changed since, may stand in it until it is asked anew.
     """
+    if not (folder / SELECTED).is_file():  # a notebook that was opened first
+        return
     here, left = [], []
     for asked, sample, path in _each_part(spec, folder):
         try:
@@ -209,7 +217,7 @@ def _results(
     spec: AnalysisSpec, folder: Path, entries: tuple[Entry, ...], costs: tuple[Spent, ...], inputs: tuple[Input, ...]
 ) -> Results:
     """The results of these parts."""
-    selection = read(Selection, folder / "selection.json", f"{_ASK}', or '02_event_selection")
+    selection = _selected(folder)
     return Results(
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         name=spec.name,
@@ -228,6 +236,7 @@ def _results(
 
 def collect_results(spec: AnalysisSpec, folder: Path) -> Path:
     """Write results.json from the finished parts; raises StepMissing if one is not there."""
+    _selected(folder)  # first of all: it says which notebook to run
     entries, costs = _parts(spec, folder)
     path = folder / "results.json"
     results = _results(spec, folder, entries, costs, _inputs(_used(spec, stored(folder))))
