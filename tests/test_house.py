@@ -29,7 +29,7 @@ EXEMPT = {
     "nuanalysis.plot._skymap._table": "JSON that the script of the page reads",
     "nuanalysis.publish._crate.crate": "JSON-LD of others: RO-Crate 1.1",
     "nuanalysis.publish._export.document": "JSON that the verb prints, metadata of InvenioRDM with it",
-    "nuanalysis.publish._export.record": "JSON of others: metadata of InvenioRDM",
+    "nuanalysis.publish._export.metadata_of": "JSON of others: metadata of InvenioRDM",
     "nuanalysis.publish._invenio._content": "answers of InvenioRDM",
     "nuanalysis.publish._invenio._patiently": "answers of InvenioRDM",
     "nuanalysis.publish._invenio._request": "answers of InvenioRDM",

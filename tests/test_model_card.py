@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import nuanalysis as nu
-from nuanalysis.answers.model_card import _verdict
 from nuanalysis.errors import InputError
 from nuanalysis.library.samples import sample_spec
 from nuanalysis.records import Unknown
@@ -19,7 +18,7 @@ def card(mirror, tmp_path_factory):
 
 
 def test_a_card_says_flux_limit_gamma_rays_and_what_comes(card):
-    assert card.in_models is not None
+    assert card.flux.in_models is not None
     assert card.verdict.startswith(("excluded at 90 %", "allowed at 90 %"))
     assert {(one.whose, one.data) for one in card.gamma_rays} >= {("model", "lhaaso-inner"), ("model", "tibet-inner")}
     names = [one.detector for one in card.outlook]
@@ -30,13 +29,18 @@ def test_a_card_says_flux_limit_gamma_rays_and_what_comes(card):
 
 
 def test_the_verdict_follows_the_limit(card):
-    limit = card.in_models.upper_limit_90
-    assert not isinstance(limit, Unknown)
-    low = card.in_models.model_copy(update={"upper_limit_90": limit.model_copy(update={"value": 0.7})})
-    high = card.in_models.model_copy(update={"upper_limit_90": limit.model_copy(update={"value": 1.3})})
-    assert _verdict(low).startswith("excluded at 90 %: at most 0.70")
-    assert _verdict(high).startswith("allowed at 90 %: up to 1.30")
-    assert "no absolute flux" in _verdict(None)
+    known = card.flux.in_models
+
+    def said(value):
+        limit = known.upper_limit_90.model_copy(update={"value": value})
+        flux = card.flux.model_copy(update={"in_models": known.model_copy(update={"upper_limit_90": limit})})
+        return card.model_copy(update={"flux": flux}).verdict
+
+    assert said(0.7).startswith("excluded at 90 %: at most 0.70")
+    assert said(1.3).startswith("allowed at 90 %: up to 1.30")
+    relative = card.model_copy(update={"flux": card.flux.model_copy(update={"in_models": None})})
+    assert "no absolute flux" in relative.verdict
+    assert "not known" in card.model_copy(update={"flux": Unknown(reason="asked without injections")}).verdict
 
 
 def test_the_page_is_one_file_that_asks_nothing_and_marks_what_is_not_measured(card, tmp_path):

@@ -16,7 +16,6 @@ from nuanalysis.errors import InputError
 from nuanalysis.interpret.outlook import Expected, asimov, expected, split_at, together
 from nuanalysis.library import outlook as detectors
 from nuanalysis.library.hypotheses import read_hypothesis
-from nuanalysis.library.outlook import Until
 from nuanalysis.model import expected_rate, prepare
 from nuanalysis.response import cascades_2023
 from nuanalysis.simulate import YEAR
@@ -107,9 +106,9 @@ def test_the_table_of_arca(mirror):
     for years, sigma in ((1, 1.54), (3, 2.80), (5, 3.65), (10, 5.26), (15, 6.45)):
         found = together(tuple(asimov(one, BEST_FIT, years * YEAR) for one in parts))
         assert found.sigma == pytest.approx(sigma, abs=0.15)
-    cascades = asimov(expected(detectors.cascades(), pi0), BEST_FIT, Until(2030).live_years * YEAR)
+    cascades = asimov(expected(detectors.cascades(), pi0), BEST_FIT, detectors.live_years(2030) * YEAR)
     assert 5.6 < cascades.sigma < 6.6, "never 7 to 8 from cascades alone"
-    assert Until(2030).live_years == pytest.approx(18.9, abs=0.05)
+    assert detectors.live_years(2030) == pytest.approx(18.9, abs=0.05)
 
 
 @pytest.mark.real_data
@@ -120,7 +119,7 @@ def test_the_question(mirror, tmp_path):
     rows = {(one.detector, one.years): one for one in found.dates}
     ten, one = rows[asked.ARCA, 10.0], rows[asked.ARCA, 1.0]
     assert ten.sigma == pytest.approx(np.sqrt(10.0) * one.sigma), "the same rings at all dates"
-    alone = rows[asked.ICECUBE, Until(2030).live_years]
+    alone = rows[asked.ICECUBE, detectors.live_years(2030)]
     assert rows[asked.BOTH, 10.0].sigma == pytest.approx(np.hypot(alone.sigma, ten.sigma))
     assert ten.with_floor == pytest.approx(np.hypot(ten.error, found.floor))
     assert found.floor == pytest.approx(np.hypot(0.05, 1.7 * np.log(1.05)), rel=1e-6)

@@ -190,7 +190,7 @@ def test_per_event_errors_cover_as_released(log10_true, column):
     n = 100_000
     psi, error = draw_point_spread(cascades(), np.full(n, log10_true), np.zeros(n), np.random.default_rng(4))
     inside = -np.expm1(-0.5 * (psi / error) ** 2)  # quantile of a circular Gaussian at which each event lies
-    table = cascades_2023._table("coverage")
+    table = cascades_2023.released_coverage()
     found = np.array([(inside < q).mean() for q in table[:, 0]])
     # Measured: at most 0.010, 0.012 and 0.018 off.
     assert np.abs(found - table[:, column]).max() < 0.025

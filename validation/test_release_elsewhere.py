@@ -42,7 +42,7 @@ def environment(name: str) -> Path:
         for command in commands:
             done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
             if done.returncode:
-                pytest.skip(f"no environment for {name}: {done.stderr.strip().splitlines()[-1:]}")
+                pytest.fail(f"no environment for {name}: {done.stderr.strip().splitlines()[-1:]}")
         ready.touch()
     return python
 

@@ -74,4 +74,4 @@ def test_intervals_hold_the_truth_as_often_as_they_say(slope, tmp_path_factory, 
             f"{np.median(half):.4f}; TS of the spline off by {np.median(np.abs(off)):.3f} (median), "
             f"{np.quantile(np.abs(off), 0.95):.3f} (95 %)"
         )
-    assert covered == pytest.approx(LEVEL, abs=0.04 + 3 * error)
+    assert covered == pytest.approx(LEVEL, abs=3 * error)

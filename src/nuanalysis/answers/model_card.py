@@ -2,78 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from importlib.resources import files
+from typing import ClassVar
 
 import numpy as np
 
 from nuanalysis.answers import _ensembles as ensembles
 from nuanalysis.answers import _hadronic_rows as rows
 from nuanalysis.answers import _question as question
-from nuanalysis.answers._flux import InModels
+from nuanalysis.answers._flux import Flux
 from nuanalysis.answers._hadronic_rows import SetRow
-from nuanalysis.answers._model_card_page import card_page
+from nuanalysis.answers._outlook_lines import Line, arca, gen2_line, icecube
 from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested
-from nuanalysis.answers.fit import FitAnswer, fit
+from nuanalysis.answers.fit import fit
 from nuanalysis.answers.hadronic import beside
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.interpret import fluxes
-from nuanalysis.interpret.outlook import Expected, asimov, expected, together
+from nuanalysis.interpret.outlook import expected
 from nuanalysis.interpret.regions import e2_flux
 from nuanalysis.interpret.spectra import GAMMA_RAYS, Galactic, Strengths
 from nuanalysis.library import outlook
 from nuanalysis.library.samples import Samples
 from nuanalysis.model import Hypothesis
-from nuanalysis.plot import Drawn, mark
-from nuanalysis.records import Chance, Interval, Measured, Record, Unknown, shown
-from nuanalysis.response import cascades_2023
+from nuanalysis.plot import mark, plain
+from nuanalysis.records import Chance, Interval, Record, Unknown, shown
+from nuanalysis.response import cascades_2023, gen2
+from nuanalysis.schema import Floats
 from nuanalysis.simulate import YEAR
 from nuanalysis.sky.records import Template
 from nuanalysis.trials.streams import Stream, seed_of
 
 GAMMAS = ("lhaaso-inner", "lhaaso-outer", "tibet-inner", "tibet-outer")
+MODEL, BEST_FIT = "model", "best fit"
+_UNTIL, _YEARS = 2030, 10.0  # IceCube's cascades; ARCA and Gen2
 _DRAWS = 4000
-_UNTIL, _YEARS = 2030, 10.0
-_AREA, _THRESHOLDS = 8.0, (5.0, 30.0)  # of Gen2; TeV
-_EXCLUDED, _ALLOWED = "excluded", "allowed"
 _RELATIVE = "the model says no absolute flux: only its shape can be asked"
+_CAUTION = (
+    "The directions of the real events are not public: what is fitted, excluded or allowed here is so in these drawn "
+    "events, and says what an analysis of the real ones can reach, not what it found."
+)
 
 
 class ModelCard(OnHypothesis):
     """What neutrinos and gamma rays say of a model, and when the next detectors will see it."""
 
     example: ClassVar = {"hypothesis": "template:kra-gamma-like-5", "injections": 300, "precision": 0.3}
-    default_sample: ClassVar[str] = "cascades-2023"
+    default_sample: ClassVar[str] = cascades_2023.NAME
     precision: question.Precision = 0.2
     injections: question.Injected = 1500
 
     def ask(self, samples: Samples, bench: Bench) -> ModelCardAnswer:
         problem = self.posed(samples)
-        hypothesis, template = problem.hypothesis, problem.hypothesis.target
-        if not isinstance(template, Template):
-            raise InputError(f"'{hypothesis.name}' is no map of the sky; a model card is of template:NAME or FILE")
+        if not isinstance(problem.hypothesis.target, Template):
+            raise InputError(f"'{self.hypothesis}' is no map of the sky; a model card is of template:NAME or FILE")
         found = fit(problem, samples, ensembles.Wanted(precision=self.precision), self.injections, bench)
         bench.progress("fitted; gamma rays and projections")
-        model = fluxes.model_flux(hypothesis)
-        fluxes_of = {"model": model, "best fit": _best(found)}
+        sizes = tuple(_sizes(problem.hypothesis, found.flux))
         rng = np.random.default_rng(seed_of(samples.seed, Stream.READINGS))
-        gammas = [row for whose, at in fluxes_of.items() if at > 0 for row in _gamma(whose, at, found, hypothesis, rng)]
-        in_models = None if isinstance(found.flux, Unknown) else found.flux.in_models
         return ModelCardAnswer(
             provenance=found.provenance,
             tested=found.tested,
             fitted=found.fitted,
             chance=found.chance,
-            flux=_part(found, "best"),
-            interval=_part(found, "interval"),
-            upper_limit_90=_part(found, "upper_limit_90"),
-            in_models=in_models,
-            verdict=_verdict(in_models),
-            gamma_rays=tuple(gammas),
-            outlook=_outlook(hypothesis, fluxes_of),
+            flux=found.flux,
+            gamma_rays=tuple(_gamma_rays(problem.hypothesis, sizes, rng)),
+            outlook=tuple(_outlook(problem.hypothesis, sizes)),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Size:
+    """A flux of the template: that of the model itself, or of its fit.
+
+    flux : E^2 dN/dE at 100 TeV, TeV cm^-2 s^-1.    strengths : what is known of it, in units of itself.
+    """
+
+    whose: str
+    flux: float
+    strengths: Strengths
+
+
+def _sizes(hypothesis: Hypothesis, fitted: Flux | Unknown) -> Iterator[Size]:
+    """The flux of the model, which has no error, and that of the fit; without those that are not known or zero."""
+    model = fluxes.model_flux(hypothesis)
+    if model > 0:
+        yield Size(MODEL, model, Strengths(1.0, 1.0, np.empty(0), np.empty(0)))
+    if not isinstance(fitted, Unknown) and fitted.best.value > 0:
+        best, span = fitted.best.value, fitted.interval
+        low, high = (span.low / best, span.high / best) if isinstance(span, Interval) else (1.0, 1.0)
+        yield Size(BEST_FIT, best, Strengths(low, high, np.empty(0), np.empty(0)))
 
 
 class GammaBeside(Record):
@@ -91,7 +112,6 @@ class Projected(Record):
     years: float = shown("live years", form=".1f")
     model: float | Unknown = shown("sigma if nature is the model", form=".1f")
     best_fit: float | Unknown = shown("sigma if nature is the best fit", form=".1f")
-    note: str = shown("what is assumed", hidden=True)
 
 
 class ModelCardAnswer(Answer):
@@ -101,122 +121,85 @@ class ModelCardAnswer(Answer):
     tested: Tested = shown("model")
     fitted: Fitted = shown("fit")
     chance: Chance | Unknown = shown("chance")
-    flux: Measured | Unknown = shown("flux")
-    interval: Interval | Unknown = shown("68 % interval")
-    upper_limit_90: Measured | Unknown = shown("90 % upper limit")
-    in_models: InModels | None = shown("in units of the model", None)
-    verdict: str = shown("is the model excluded at 90 %?")
-    gamma_rays: tuple[GammaBeside, ...] = shown(
-        "R = neutrinos at E/2 over half of the gamma rays; R > 1 is no fraction"
-    )
+    flux: Flux | Unknown = shown("flux")
+    gamma_rays: tuple[GammaBeside, ...] = shown("R, neutrinos over what gamma rays allow; R > 1 is no fraction")
     outlook: tuple[Projected, ...] = shown("PROJECTION: expected local significance, Asimov")
 
-    def headline(self) -> tuple[str, ...]:
-        return (
-            f"{self.tested.hypothesis}: TS {self.fitted.ts:.2f}; {ensembles.said(self.chance)}; {self.verdict}."
-            f"{self.fitted.warning}",
-        )
+    @property
+    def verdict(self) -> str:
+        """Whether the flux of the model is excluded."""
+        if isinstance(self.flux, Unknown):
+            return f"excluded or not is not known: {self.flux.reason}"
+        if self.flux.in_models is None:
+            return _RELATIVE
+        limit, span = self.flux.in_models.upper_limit_90, self.flux.in_models.interval
+        if isinstance(limit, Unknown):
+            return f"excluded or not is not known: {limit.reason}"
+        if limit.value < 1.0:
+            return f"excluded at 90 %: at most {limit.value:.2f} of its flux is there"
+        allowed = f"allowed at 90 %: up to {limit.value:.2f} times its flux may be there"
+        if isinstance(span, Unknown) or span.low <= 1.0:
+            return allowed
+        return f"{allowed}; the fit asks for {span.low:.2f} to {span.high:.2f} times its flux"
 
-    def drawn(self) -> tuple[Drawn, ...]:
-        return ()
+    def headline(self) -> tuple[str, ...]:
+        found = f"TS {self.fitted.ts:.2f}; {ensembles.said(self.chance)}"
+        return (f"{self.tested.hypothesis}: {found}; {self.verdict}.{self.fitted.warning}",)
 
     def files(self) -> Mapping[str, bytes]:
-        return {f"model-card{mark(self.provenance.origin)}.html": card_page(self).encode()}
+        return {f"model-card{mark(self.provenance.origin)}.html": self._page().encode()}
+
+    def _page(self) -> str:
+        """One HTML file that needs nothing else."""
+        from jinja2 import Environment, StrictUndefined
+
+        environment = Environment(autoescape=True, undefined=StrictUndefined)
+        environment.filters["plain"] = lambda text: plain(str(text)).replace("+-", "±")
+        template = (files("nuanalysis.answers") / "model_card.html.j2").read_text(encoding="utf-8")
+        return environment.from_string(template).render(card=self, caution=_CAUTION, area=f"{gen2.AREA:g}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """A detector that runs for so many live years; threshold : least log10 E/GeV as reconstructed.
-
-    longest : years of the longest plan with the same sample, so that both count the same rings of declination.
-    """
-
-    name: str
-    years: float
-    seen: tuple[Expected, ...] | Unknown
-    note: str
-    area: float = 1.0
-    threshold: float = 0.0
-    longest: float = 0.0
-
-
-def _best(found: FitAnswer) -> float:
-    return 0.0 if isinstance(found.flux, Unknown) else found.flux.best.value
-
-
-def _part(found: FitAnswer, name: str) -> Any:
-    return found.flux if isinstance(found.flux, Unknown) else getattr(found.flux, name)
-
-
-def _verdict(in_models: InModels | None) -> str:
-    if in_models is None:
-        return _RELATIVE
-    limit, span = in_models.upper_limit_90, in_models.interval
-    if isinstance(limit, Unknown):
-        return f"not known: {limit.reason}"
-    if limit.value < 1.0:
-        return f"{_EXCLUDED} at 90 %: at most {limit.value:.2f} of its flux is there"
-    allowed = f"{_ALLOWED} at 90 %: up to {limit.value:.2f} times its flux may be there"
-    if isinstance(span, Unknown) or span.low <= 1.0:
-        return allowed
-    return f"{allowed}; the fit asks for {span.low:.2f} to {span.high:.2f} times its flux"
-
-
-def _gamma(
-    whose: str, flux: float, found: FitAnswer, hypothesis: Hypothesis, rng: np.random.Generator
-) -> list[GammaBeside]:
-    """The hadronic ratio of a flux beside LHAASO and Tibet; the model has no error, the fit that of its interval."""
-    target, span = hypothesis.target, _part(found, "interval")
+def _gamma_rays(hypothesis: Hypothesis, sizes: tuple[Size, ...], rng: np.random.Generator) -> Iterator[GammaBeside]:
+    """The hadronic ratio of each flux beside LHAASO and Tibet."""
+    target = hypothesis.target
     assert isinstance(target, Template)
-    known = whose != "model" and isinstance(span, Interval)
-    low, high = (span.low / flux, span.high / flux) if known else (1.0, 1.0)
-    spread = Strengths(low, high, np.empty(0), np.empty(0))
-    strengths = spread.draws(rng, _DRAWS)
-    galactic = Galactic(
-        name=hypothesis.name, label=target.label, template=hypothesis.name, source=target.reference,
-        at=lambda energy: e2_flux(hypothesis.spectrum, flux, np.log10(energy) + 3.0),
-        strengths=spread, origin=found.provenance.origin,
-    )  # fmt: skip
-    out = []
-    for one in (one for one in GAMMA_RAYS if one.name in GAMMAS):
-        asked = rows.Asked(one, beside(galactic, target, one), "kelner", None)
-        out += [GammaBeside(whose=whose, data=one.name, ratio=mean) for mean in rows.compared(asked, strengths, rng)[1]]
-    return out
+    for size in sizes:
+        galactic = Galactic(
+            name=hypothesis.name, label=target.label, template=hypothesis.name, source=target.reference,
+            at=partial(_at, hypothesis, size.flux), strengths=size.strengths,
+        )  # fmt: skip
+        strengths = size.strengths.draws(rng, _DRAWS)
+        for one in (one for one in GAMMA_RAYS if one.name in GAMMAS):
+            asked = rows.Asked(one, beside(galactic, target, one), "kelner", None)
+            _, means = rows.compared(asked, strengths, rng)
+            yield from (GammaBeside(whose=size.whose, data=one.name, ratio=mean) for mean in means)
 
 
-def _outlook(hypothesis: Hypothesis, of: Mapping[str, float]) -> tuple[Projected, ...]:
-    """Expected significances of what there is and what will come, for the flux of the model and that of the fit."""
-    cascades, gen2 = (expected(outlook.cascades(), hypothesis),), (expected(outlook.gen2_cascades(), hypothesis),)
-    now, then = cascades_2023.LIVETIME_S / YEAR, outlook.Until(_UNTIL).live_years
-    plans = [
-        Plan("IceCube cascades until May 2021", now, cascades, "the published sample", longest=then),
-        Plan(f"IceCube cascades until the end of {_UNTIL}", then, cascades, "the same selection goes on"),
-        Plan("KM3NeT/ARCA", _YEARS, _arca(hypothesis), "tracks and showers of ARCA230"),
-        *(
-            Plan(f"IceCube-Gen2 above {low:g} TeV", _YEARS, gen2, f"assumed: {_AREA:g} times the area of the cascades",
-                 _AREA, float(np.log10(1e3 * low)))
-            for low in _THRESHOLDS
-        ),
-    ]  # fmt: skip
-    return tuple(_projected(one, of) for one in plans)
+def _at(hypothesis: Hypothesis, flux: float, energy: Floats) -> Floats:
+    return e2_flux(hypothesis.spectrum, flux, np.log10(energy) + 3.0)
 
 
-def _arca(hypothesis: Hypothesis) -> tuple[Expected, ...] | Unknown:
+def _outlook(hypothesis: Hypothesis, sizes: tuple[Size, ...]) -> Iterator[Projected]:
+    """Expected significances of what there is and what will come."""
+    then = outlook.live_years(_UNTIL)
+    cascades, seen = icecube(hypothesis, then), expected(outlook.gen2_cascades(), hypothesis)
+    yield _projected("IceCube cascades until May 2021", cascades, cascades_2023.LIVETIME_S / YEAR, sizes)
+    yield _projected(f"IceCube cascades until the end of {_UNTIL}", cascades, then, sizes)
     try:
-        return tuple(expected(outlook.arca(channel), hypothesis) for channel in ("tracks", "showers"))
+        yield _projected("KM3NeT/ARCA", arca(hypothesis), _YEARS, sizes)
     except DataError as error:
-        return Unknown(reason=str(error))
+        absent = Unknown(reason=str(error))
+        yield Projected(detector="KM3NeT/ARCA", years=_YEARS, model=absent, best_fit=absent)
+    for threshold in (gen2.THRESHOLDS_TEV[0], gen2.THRESHOLDS_TEV[-1]):
+        name = f"IceCube-Gen2, assumed, above {threshold:g} TeV"
+        yield _projected(name, gen2_line(seen, threshold), _YEARS, sizes)
 
 
-def _projected(plan: Plan, of: Mapping[str, float]) -> Projected:
-    """The expected significance at each flux, or why there is none."""
-    found: dict[str, float | Unknown] = {}
-    for whose, absent in (("model", _RELATIVE), ("best fit", "nothing was fitted")):
-        if isinstance(plan.seen, Unknown) or not of[whose] > 0:
-            found[whose] = plan.seen if isinstance(plan.seen, Unknown) else Unknown(reason=absent)
-            continue
-        how = {"area": plan.area, "threshold": plan.threshold, "longest_s": plan.longest * YEAR}
-        found[whose] = together(tuple(asimov(one, of[whose], plan.years * YEAR, **how) for one in plan.seen)).sigma
+def _projected(name: str, line: Line, years: float, sizes: tuple[Size, ...]) -> Projected:
+    sigma = {size.whose: line.at(years, size.flux).sigma for size in sizes}
     return Projected(
-        detector=plan.name, years=plan.years, model=found["model"], best_fit=found["best fit"], note=plan.note
+        detector=name,
+        years=years,
+        model=sigma.get(MODEL, Unknown(reason=_RELATIVE)),
+        best_fit=sigma.get(BEST_FIT, Unknown(reason="nothing was fitted")),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -11,25 +11,23 @@ from pydantic import AfterValidator
 
 from nuanalysis import trials as ensembles
 from nuanalysis.answers._ensembles import or_reason
+from nuanalysis.answers._outlook_lines import ARCA, GEN2, ICECUBE, Line, Part, arca, gen2_line, icecube
 from nuanalysis.answers._outlook_trials import QUANTILES, Experiments, experiments, problem_of
 from nuanalysis.answers._question import Answer
 from nuanalysis.answers._reading import Reading, read_from
 from nuanalysis.errors import InputError
 from nuanalysis.interpret import fluxes
-from nuanalysis.interpret.outlook import LEAST, Asimov, Expected, asimov, expected, together
+from nuanalysis.interpret.outlook import LEAST, Asimov, expected
 from nuanalysis.interpret.published import PUBLISHED, SCIENCE_2023
 from nuanalysis.library import outlook as detectors
 from nuanalysis.library.hypotheses import check_name, hypothesis
-from nuanalysis.library.outlook import Until
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, Kind, OutlookSeries, Sidecar, Tried, mark, outlook_figure
 from nuanalysis.records import Measured, Record, Unknown, faults_of_a_setting, setting, shown
 from nuanalysis.response import arca230, cascades_2023, gen2
 from nuanalysis.simulate import YEAR
 
-ICECUBE, TRACKS, SHOWERS, ARCA, BOTH, GEN2 = (
-    "IceCube cascades", "ARCA tracks", "ARCA showers", "ARCA", "IceCube to the end + ARCA", "Gen2 cascades, assumed",
-)  # fmt: skip
+TRACKS, SHOWERS, BOTH = "ARCA tracks", "ARCA showers", "IceCube to the end + ARCA"
 BANDS = (-90.0, -30.0, -10.0, 10.0, 30.0, 90.0)  # of declination, deg
 GEN2_THRESHOLD = 10.0  # TeV, of the line
 GEN2_YEARS = 10.0  # of the table over assumptions
@@ -88,9 +86,11 @@ class Outlook(Reading):
     def ask(self) -> OutlookAnswer:
         tested = hypothesis(self.hypothesis)
         strengths = _fluxes(tested, self.flux)
-        series = _series(tested, Until(self.until).live_years)
-        floor = systematic_error(tested)
-        tried = tuple(self._tried(tested, series, strengths[1])) if self.trials else ()
+        lines, assumed, floor = _lines(tested, self._last), _assumed(tested), systematic_error(tested)
+        plain = tuple(one.line for one in assumed if one.width == 1.0)
+        usual = next(one for one in plain if (one.threshold, one.area) == (GEN2_THRESHOLD, gen2.AREA))
+        dates = [_rows(one, self._years(one), strengths, floor) for one in lines.values()]
+        tried = tuple(self._tried(tested, lines, strengths[1])) if self.trials else ()
         sources = (SCIENCE_2023, arca230.REFERENCE, "arXiv:2308.09427, arXiv:2008.04323 (Gen2, abstracts)", *CAUTIONS)
         return OutlookAnswer(
             provenance=read_from(sources, self.seed, origin="synthetic", of="projection"),
@@ -99,23 +99,31 @@ class Outlook(Reading):
             convention=fluxes.convention(tested),
             flux=Flux3(low=strengths[0], best=strengths[1], high=strengths[2]),
             floor=floor,
-            dates=tuple(row for one in series for row in one.rows(self._years(one), strengths, floor)),
+            dates=(*(row for rows in dates for row in rows), *_rows(usual, self.years, strengths, floor, plain)),
             experiments=tried,
-            declinations=tuple(_by_declination(one, strengths[1]) for one in series if one.name != GEN2),
-            gen2=_gen2_table(series[-1], strengths[1]),
+            declinations=tuple(_by_declination(one, strengths[1]) for one in lines.values()),
+            gen2=tuple(
+                Gen2Row(threshold=one.line.threshold, area=one.line.area, width=one.width, years=GEN2_YEARS,
+                        sigma=one.line.at(GEN2_YEARS, strengths[1]).sigma)
+                for one in assumed
+            ),
             until=self.until,
-        )
+        )  # fmt: skip
 
-    def _years(self, one: Series) -> tuple[float, ...]:
+    @property
+    def _last(self) -> float:
+        """Live years of IceCube's cascades at their end."""
+        return detectors.live_years(self.until)
+
+    def _years(self, one: Line) -> tuple[float, ...]:
         if one.name != ICECUBE:
             return self.years
-        now = cascades_2023.LIVETIME_S / YEAR
-        return (now, *(Until(year).live_years for year in range(2022, self.until + 1, 2)), Until(self.until).live_years)
+        between = map(detectors.live_years, range(2022, self.until + 1, 2))
+        return (cascades_2023.LIVETIME_S / YEAR, *between, self._last)
 
-    def _tried(self, tested: Hypothesis, series: Sequence[Series], flux: float) -> Sequence[Trial]:
+    def _tried(self, tested: Hypothesis, lines: Mapping[str, Line], flux: float) -> Iterator[Trial]:
         """Experiments of IceCube to its last date, and of ARCA and of both at the dates that are asked for."""
-        last, found = Until(self.until).live_years, []
-        channels = ("arca230-tracks", "arca230-showers")
+        last, channels = self._last, ("arca230-tracks", "arca230-showers")
         plans: list[tuple[str, tuple[str, ...], tuple[float, ...], float]] = [
             (ICECUBE, (cascades_2023.NAME,), (last,), last)
         ]
@@ -124,83 +132,56 @@ class Outlook(Reading):
             plans.append((BOTH, (cascades_2023.NAME, *channels), (last, years, years), years))
         for name, samples, livetimes, at in plans:
             made = experiments(problem_of(tested, samples, livetimes, self.seed), flux, self.trials)
-            line = next(one for one in series if one.name == name)
-            found.append(trial_of(name, at, made, line.at(at, flux)))
-        return found
+            yield trial_of(name, at, made, lines[name].at(at, flux))
+
+
+def _rows(
+    line: Line, years: Sequence[float], strengths: tuple[float, ...], floor: float, others: Sequence[Line] = ()
+) -> tuple[Date, ...]:
+    """A row for each date: the best flux, and the envelope over fluxes and over the line with other assumptions."""
+    out = []
+    for at in dict.fromkeys(years):
+        best = line.at(at, strengths[1])
+        band = [one.at(at, flux).sigma for one in (line, *others) for flux in set(strengths)]
+        row = Date(
+            detector=line.name, years=at, sigma=best.sigma, least=min(band), most=max(band),
+            low=max(best.sigma - 1.0, 0.0), high=best.sigma + 1.0, error=best.relative_error,
+            with_floor=float(np.hypot(best.relative_error, floor)),
+        )  # fmt: skip
+        out.append(row)
+    return tuple(out)
+
+
+def _lines(tested: Hypothesis, icecube_years: float) -> dict[str, Line]:
+    cascades, both = icecube(tested, icecube_years), arca(tested)
+    return {
+        one.name: one
+        for one in (
+            cascades,
+            replace(both, name=TRACKS, parts=both.parts[:1]),
+            replace(both, name=SHOWERS, parts=both.parts[1:]),
+            both,
+            replace(both, name=BOTH, parts=(Part(cascades.parts[0].seen, icecube_years), *both.parts)),
+        )
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """One sample of a series: its expectation, and its livetime in years where that does not grow (0: it grows)."""
+class Assumed:
+    """Gen2 with one set of assumptions; width : of its point spread over that of the cascades."""
 
-    seen: Expected
-    fixed: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Series:
-    """Samples of one line: longest in years decides which rings take part; area and threshold (TeV) are those of Gen2.
-
-    variants : the same with other assumptions; the first ``banded`` of them widen its envelope.
-    """
-
-    name: str
-    parts: tuple[Part, ...]
-    longest: float
-    area: float = 1.0
-    threshold: float = 0.0
-    variants: tuple[Series, ...] = ()
-    banded: int = 0
-
-    def at(self, years: float, flux: float) -> Asimov:
-        """What it is expected to see of a flux in so many years."""
-        lowest = np.log10(1e3 * self.threshold) if self.threshold else 0.0
-        found = []
-        for part in self.parts:
-            longest = max(part.fixed or self.longest, part.fixed or years)
-            how = {"longest_s": longest * YEAR, "threshold": float(lowest), "area": self.area}
-            found.append(asimov(part.seen, flux, (part.fixed or years) * YEAR, **how))
-        return together(tuple(found))
-
-    def rows(self, years: Sequence[float], strengths: tuple[float, ...], floor: float) -> tuple[Date, ...]:
-        """A row for each date: the best flux, and the envelope over fluxes and assumptions."""
-        out = []
-        for at in dict.fromkeys(years):
-            best = self.at(at, strengths[1])
-            others = [
-                one.at(at, flux).sigma for one in (self, *self.variants[: self.banded]) for flux in set(strengths)
-            ]
-            row = Date(
-                detector=self.name, years=at, sigma=best.sigma, least=min(others), most=max(others),
-                low=max(best.sigma - 1.0, 0.0), high=best.sigma + 1.0, error=best.relative_error,
-                with_floor=float(np.hypot(best.relative_error, floor)),
-            )  # fmt: skip
-            out.append(row)
-        return tuple(out)
+    line: Line
+    width: float
 
 
-def _series(tested: Hypothesis, icecube_years: float) -> tuple[Series, ...]:
-    cascades = expected(detectors.cascades(), tested)
-    tracks, showers = (expected(detectors.arca(channel), tested) for channel in ("tracks", "showers"))
-    sharp, plain = (expected(detectors.gen2_cascades(width), tested) for width in gen2.WIDTHS)
-    arca, longest = (Part(tracks), Part(showers)), 15.0
-
-    def gen2_line(seen: Expected, area: float, threshold: float, variants: tuple[Series, ...] = ()) -> Series:
-        return Series(GEN2, (Part(seen),), longest, area, threshold, variants, len(variants) // 2)
-
-    variants = tuple(
-        gen2_line(seen, area, threshold)
-        for seen in (plain, sharp)
+def _assumed(tested: Hypothesis) -> tuple[Assumed, ...]:
+    """Every threshold and area, with the point spread of the cascades and a sharper one."""
+    return tuple(
+        Assumed(gen2_line(seen, threshold, area), width)
+        for width in sorted(gen2.WIDTHS, reverse=True)
+        for seen in (expected(detectors.gen2_cascades(width), tested),)
         for threshold in gen2.THRESHOLDS_TEV
         for area in (gen2.AREAS[0], gen2.AREA, gen2.AREAS[1])
-    )
-    return (
-        Series(ICECUBE, (Part(cascades),), icecube_years),
-        Series(TRACKS, arca[:1], longest),
-        Series(SHOWERS, arca[1:], longest),
-        Series(ARCA, arca, longest),
-        Series(BOTH, (Part(cascades, icecube_years), *arca), longest),
-        gen2_line(plain, gen2.AREA, GEN2_THRESHOLD, variants),
     )
 
 
@@ -247,18 +228,9 @@ def trial_of(name: str, years: float, made: Experiments, seen: Asimov) -> Trial:
     )
 
 
-def _by_declination(one: Series, flux: float) -> ByDeclination:
+def _by_declination(one: Line, flux: float) -> ByDeclination:
     found = one.at(10.0, flux).share_between(np.sin(np.radians(BANDS)))
     return ByDeclination(detector=one.name, edges=BANDS, shares=tuple(found.tolist()))
-
-
-def _gen2_table(line: Series, flux: float) -> tuple[Gen2Row, ...]:
-    widths = [width for width in (1.0, 0.5) for _ in range(len(line.variants) // 2)]
-    return tuple(
-        Gen2Row(threshold=one.threshold, area=one.area, width=width, years=GEN2_YEARS,
-                sigma=one.at(GEN2_YEARS, flux).sigma)
-        for width, one in zip(widths, line.variants, strict=True)
-    )  # fmt: skip
 
 
 class Flux3(Record):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuanalysis.schema import Floats
-from nuanalysis.sphere import cos_separation
+from nuanalysis.sphere import cos_separation, pixel_directions
 
 ANGLES = np.radians(np.arange(1.0, 31.0))  # within which pairs are counted
 _STEPS = 20_001  # of sin(declination) of a table
@@ -67,8 +67,6 @@ def isotropic_declinations(where: Observatory, shape: tuple[int, ...], rng: np.r
 
 def share_within(where: Observatory, ra: float, dec: float, radius: float, nside: int = 256) -> float:
     """Share of isotropic cosmic rays that an observatory sees within a radius of a direction, rad."""
-    from nuanalysis.sphere import pixel_directions
-
     right_ascension, declination = pixel_directions(nside)
     seen = exposure(declination, where)
     inside = cos_separation(ra, dec, right_ascension, declination) >= np.cos(radius)

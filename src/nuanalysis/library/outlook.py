@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,16 +26,9 @@ SAMPLE_ENDS = 2021.41  # calendar year
 NSIDES = {"cascades": 32, "tracks": 64, "showers": 32}  # of Asimov maps, as the point spread needs them
 
 
-@dataclass(frozen=True, slots=True)
-class Until:
-    """A calendar year at whose end a date lies, and live years of the cascades until then."""
-
-    year: int
-
-    @property
-    def live_years(self) -> float:
-        """Of the sample of 2023, going on as it did."""
-        return cascades_2023.LIVETIME_S / simulate.YEAR + LIVE_SHARE * (self.year + 1 - SAMPLE_ENDS)
+def live_years(until: int) -> float:
+    """Live years of the cascades of 2023 at the end of a calendar year, going on as they did."""
+    return cascades_2023.LIVETIME_S / simulate.YEAR + LIVE_SHARE * (until + 1 - SAMPLE_ENDS)
 
 
 def cascade_rate() -> BackgroundRate:

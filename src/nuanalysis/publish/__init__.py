@@ -35,3 +35,4 @@ from nuanalysis.publish._results import (
     schema_text,
     with_products,
 )
+from nuanalysis.publish._spec import SPEC

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from nuanalysis.plot import slug
 from nuanalysis.publish._manifest import INDEX, SUMS
 from nuanalysis.publish._metadata import CRATE, Release, doi_address
 from nuanalysis.publish._results import Input
@@ -25,10 +26,6 @@ def _to(*names: str) -> list[dict[str, str]] | dict[str, str]:
     """References to entities; to one, as the specification recommends, without a list around it."""
     named = [{"@id": name} for name in names]
     return named[0] if len(named) == 1 else named
-
-
-def _slug(text: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in text.lower()).strip("-")
 
 
 def crate(release: Release, notebooks: Sequence[NotebookRun]) -> dict[str, Any]:
@@ -65,16 +62,17 @@ def _root(release: Release, files: Sequence[str], notebooks: Sequence[NotebookRu
         "keywords": ", ".join(about.keywords),
         "isBasedOn": _to(*map(_input_name, release.run.inputs)),
         "mentions": _to(_RUN, *(f"#run-{one.name}" for one in notebooks)),
-        "hasPart": _to(*(f"{folder}/" for folder in _folder_names(files)), *top),
+        "hasPart": _to(*(f"{folder}/" for folder in folder_names(files)), *top),
     }
 
 
-def _folder_names(files: Iterable[str]) -> list[str]:
+def folder_names(files: Iterable[str]) -> list[str]:
+    """Folders at the top, sorted."""
     return sorted({path.partition("/")[0] for path in files if "/" in path})
 
 
 def _folders(release: Release, files: Sequence[str]) -> Iterator[Entity]:
-    for folder in _folder_names(files):
+    for folder in folder_names(files):
         inside = [path for path in files if path.startswith(f"{folder}/")]
         meaning = release.about.folders.get(folder, folder)
         yield {"@id": f"{folder}/", "@type": "Dataset", "name": folder, "description": meaning, "hasPart": _to(*inside)}
@@ -91,7 +89,7 @@ def _file(release: Release, path: str) -> Entity:
 
 
 def _person(author: str) -> str:
-    return f"#{_slug(author)}"
+    return f"#{slug(author)}"
 
 
 def _people(release: Release) -> Iterator[Entity]:
@@ -117,7 +115,7 @@ def _software(release: Release) -> Iterator[Entity]:
 
 
 def _input_name(item: Input) -> str:
-    return doi_address(item) or f"#input-{_slug(item.name)}"
+    return doi_address(item) or f"#input-{slug(item.name)}"
 
 
 def _input(item: Input) -> Entity:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nuanalysis.errors import DataError, InputError
+from nuanalysis.publish._crate import folder_names
 from nuanalysis.publish._invenio import Server, ask, upload
 from nuanalysis.publish._manifest import read_sums, verify
 from nuanalysis.publish._metadata import DATACITE
@@ -83,13 +84,9 @@ def pack(folder: Path, into: Path) -> Export:
     sweep(into)
     name = folder.resolve().name
     paths = [*read_sums(folder), "MANIFEST.sha256"]
-    parcels = [_zipped(folder, one, paths, into / f"{name}-{one}.zip") for one in _folders(paths)]
+    parcels = [_zipped(folder, one, paths, into / f"{name}-{one}.zip") for one in folder_names(paths)]
     parcels += [_copied(folder / path, into / path) for path in paths if "/" not in path]
-    return Export(name, checked.digest, record(folder), tuple(sorted(parcels, key=lambda one: one.name)))
-
-
-def _folders(paths: list[str]) -> list[str]:
-    return sorted({path.partition("/")[0] for path in paths if "/" in path})
+    return Export(name, checked.digest, metadata_of(folder), tuple(sorted(parcels, key=lambda one: one.name)))
 
 
 def _parcel(path: Path) -> Parcel:
@@ -114,7 +111,7 @@ def _copied(source: Path, target: Path) -> Parcel:
     return _parcel(target)
 
 
-def record(folder: Path) -> dict[str, Any]:
+def metadata_of(folder: Path) -> dict[str, Any]:
     """Metadata in the words of InvenioRDM, from datacite.json of a release."""
     path = folder / DATACITE
     if not path.is_file():

@@ -97,7 +97,7 @@ _TYPED = (
     (re.compile(r"\bn_s\b"), "n<sub>s</sub>"), (re.compile(r"\bE\^2\b"), "E²"),
     (re.compile(r"\bE\^-([0-9.]*[0-9])"), r"E<sup>−\1</sup>"), (re.compile(r"\bnu \+ nubar\b"), "ν + ν̄"),
     (re.compile(r"\bcm\^?-2\b"), "cm⁻²"), (re.compile(r"\bs\^?-1\b"), "s⁻¹"), (re.compile(r"\bsr\^?-1\b"), "sr⁻¹"),
-    (re.compile(r"\bpi0\b(?! *[?=])"), "π⁰"),
+    (re.compile(r"(?<![:\w-])pi0\b(?! *[?=])"), "π⁰"),
 )  # fmt: skip
 
 

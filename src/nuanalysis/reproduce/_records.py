@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nuanalysis.reproduce._desk import Desk
 
 AGREES, TENSION = 2.0, 3.0  # standard errors
-SCIENCE_2023 = "IceCube Collaboration, Science 380, 1338 (2023), doi:10.1126/science.adc9818"
 
 #: A number, or None; NaN, which constants of published tables hold for "not published", becomes None.
 Number = Annotated[float | None, BeforeValidator(lambda one: one if one is None or math.isfinite(one) else None)]

@@ -12,14 +12,14 @@ from nuanalysis.schema import Floats
 from nuanalysis.trials.streams import Stream, seed_of
 
 ENERGIES = (1e3, 1e4, 1e5, 1e6)
-_DRAWN = 20_000
+DRAWN = 20_000
 _QUANTILES = (0.2, 0.5, 0.8)
 
 
 def _rows(energy: float, table: Floats, rng: np.random.Generator) -> list[Row]:
     """Opening angles that hold 20, 50 and 80 per cent, deg, with their standard errors."""
-    at = np.full(_DRAWN, np.log10(energy))
-    found = np.degrees(draw_point_spread(cascades_2023.response(), at, np.zeros(_DRAWN), rng)[0])
+    at = np.full(DRAWN, np.log10(energy))
+    found = np.degrees(draw_point_spread(cascades_2023.response(), at, np.zeros(DRAWN), rng)[0])
     parts = np.quantile(found.reshape(20, -1), _QUANTILES, axis=1)
     errors = parts.std(axis=1, ddof=1) / np.sqrt(20)
     theirs = [np.exp(np.interp(at[0], np.log10(table[:, 0]), np.log(table[:, k]))) for k in (1, 2, 3)]

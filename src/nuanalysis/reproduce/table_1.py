@@ -12,18 +12,18 @@ from nuanalysis.reproduce._records import Item, Made, Row, of_campaign
 TEMPLATES = {"template:pi0": 12_000, f"template:{KRA_5}": 6_000, f"template:{KRA_50}": 6_000}  # injections
 STACKS = ("stack:snr", "stack:pwn", "stack:unid")
 CUTOFFS = (*(f"{BUBBLES}?cutoff={one}" for one in (50, 100, 500)), BUBBLES)
-_SCRAMBLES, _OF_STACKS = 20_000, (10_000, 4_000)
+SCRAMBLES, OF_STACKS = 20_000, (10_000, 4_000)
 
 
 def _found(desk: Desk) -> Iterator[CampaignRow]:
     held = desk.sample()
     for name, injections in TEMPLATES.items():
-        many = {"scrambles": desk.trials(_SCRAMBLES, "scrambles"), "injections": desk.trials(injections, "injections")}
+        many = {"scrambles": desk.trials(SCRAMBLES, "scrambles"), "injections": desk.trials(injections, "injections")}
         yield from desk.rows("measure", name, held, hypothesis=name, **many)
         yield from desk.rows("significance", name, held, hypothesis=name, ts=PUBLISHED[name].ts)
         yield from desk.rows("bias", name, held, hypothesis=name, trials=desk.trials(injections))
     for name in STACKS:
-        scrambles, injections = desk.trials(_OF_STACKS[0], "scrambles"), desk.trials(_OF_STACKS[1], "injections")
+        scrambles, injections = desk.trials(OF_STACKS[0], "scrambles"), desk.trials(OF_STACKS[1], "injections")
         yield from desk.rows("measure", name, held, hypothesis=name, scrambles=scrambles, injections=injections)
     yield from desk.rows("together", "templates", held, hypotheses=tuple(TEMPLATES), precision=0.05)
     yield from desk.rows("together", "fermi-bubbles", held, hypotheses=CUTOFFS, precision=0.1)

@@ -44,6 +44,7 @@ MATCHED = (
     "per-event errors and point spread a law fitted to all that was released of them; effective area inside the five "
     "released bands by absorption in the Earth and a smooth efficiency, and energies of what the Earth hands on"
 )
+_MIGRATION_EDGES = np.linspace(2.7, 6.7, 30)
 _PSF_NODES = np.arange(2.7, 6.71, 0.2)
 _MIGRATION_BANDS = np.array([-1.0, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])  # sin(declination)
 _AREA_EDGES = np.linspace(*_AREA_LOG10, 121)
@@ -151,7 +152,7 @@ def _area_within_bands(area: Floats) -> Floats:
 
 def response() -> Response:
     """Effective area that changes within its bands, migration S6a (axis 0 is truth) matched to S1, two-part spread."""
-    area, energy_edges = _area_within_bands(_table("effective_area")), np.linspace(2.7, 6.7, 30)
+    area, energy_edges = _area_within_bands(_table("effective_area")), _MIGRATION_EDGES
     tables = {"effective_area": area, "sin_dec_edges": _SIN_DEC_STEPS[::_STEPS], "log10_true_edges": _AREA_EDGES}
     spread = np.repeat(_point_spread()[:, None], len(_MIGRATION_BANDS) - 1, axis=1)
     resolution = Resolution(
@@ -179,6 +180,24 @@ def released_area() -> ReleasedArea:
 def released_opening_angle() -> Floats:
     """Energy in GeV and the opening angles in deg that hold 20, 50 and 80 per cent of the events, (row, 4)."""
     return _table("opening_angle")[:, :4]
+
+
+def released_coverage() -> Floats:
+    """Nominal level of a region of the per-event error, and the part of events in it at 1, 10 and 500 TeV, (row, 4)."""
+    return _table("coverage")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReleasedMigration:
+    """Matrix S6a as it was released: (true, reconstructed), rows sum to 1, both on log10_edges, E/GeV."""
+
+    log10_edges: Floats
+    matrix: Floats
+
+
+def released_migration() -> ReleasedMigration:
+    """Reconstructed against neutrino energy, averaged over the sky and the flavours."""
+    return ReleasedMigration(_MIGRATION_EDGES, _table("energy_migration"))
 
 
 def _errors() -> ErrorTable:

@@ -24,6 +24,9 @@ class Book(Record):
     complete: bool = shown("whether all events are stored", False)
 
 
+SELECTED = "selection.json"
+
+
 class Selection(Record):
     """selection.json: the samples after their cuts."""
 

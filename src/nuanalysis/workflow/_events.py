@@ -21,7 +21,7 @@ from nuanalysis.library.samples import Samples, SampleSpec
 from nuanalysis.library.templates import published_pi0
 from nuanalysis.publish import CutRow, SampleCard, Season
 from nuanalysis.store import EventStore, atomic_write, sha256_file, write_zip
-from nuanalysis.workflow._documents import Book, Selection, read
+from nuanalysis.workflow._documents import SELECTED, Book, Selection, read
 from nuanalysis.workflow.spec import AnalysisSpec
 
 Progress = Callable[[str], None]
@@ -186,7 +186,7 @@ def select_samples(
             progress(f"{season.name}: {season.events.sizes['event']:,} events in {season.livetime / 86400:.2f} d")
         cards.append(_card(ready))
     made = Selection(samples=tuple(cards), cut_flow=tuple(flows))
-    write_json(folder / "selection.json", made.to_dict())
+    write_json(folder / SELECTED, made.to_dict())
     return made.samples, made.cut_flow
 
 

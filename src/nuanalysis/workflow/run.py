@@ -16,7 +16,7 @@ from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.errors import StepMissing, printable
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import at_hand
-from nuanalysis.publish import CampaignRow
+from nuanalysis.publish import SPEC, CampaignRow
 from nuanalysis.records import Record, shown
 from nuanalysis.store import atomic_write, own_tree, refuse_folder, text_of
 from nuanalysis.workflow import steps
@@ -26,7 +26,7 @@ from nuanalysis.workflow.spec import AnalysisSpec, read_spec
 BEFORE = ("01_event_store", "02_event_selection", "03_template_fits", "04_stacking")
 AFTER = ("05_data_release",)  # collects what the questions that no notebook asks have given, too
 NOTEBOOKS = (*BEFORE, *AFTER)
-LOG, SPEC = "run.log", "spec.toml"
+LOG = "run.log"
 _WITH_TRIALS = ("03_template_fits", "04_stacking")
 Parameters = Mapping[str, Mapping[str, Any]]  # of each notebook
 

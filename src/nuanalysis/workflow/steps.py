@@ -30,7 +30,7 @@ from nuanalysis.library.templates import PI0_MAP
 from nuanalysis.publish import Entry, Input, InputFile, Results, Spent
 from nuanalysis.sky.catalogues import CATALOGUES
 from nuanalysis.store import atomic_write, parsing, read_json, write_zip
-from nuanalysis.workflow._documents import Book, Part, Selection, read
+from nuanalysis.workflow._documents import SELECTED, Book, Part, Selection, read
 from nuanalysis.workflow._events import STORE_TAG as STORE_TAG
 from nuanalysis.workflow._events import cards_of as cards_of
 from nuanalysis.workflow._events import data_fingerprint as data_fingerprint
@@ -49,7 +49,6 @@ from nuanalysis.workflow._events import stored_events as stored_events
 from nuanalysis.workflow.spec import EACH, AnalysisSpec, Asked, fingerprint_of
 
 _OPENED = ("events", "uptime", "effective area", "smearing", "resolution", "template")
-SELECTED = "selection.json"
 _ASK = "nuanalysis run SPEC"
 
 
