@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 import socket
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
+
+from small_server import Served
 
 _ROUTES = (
     ("POST", r"/api/records", "create"),
@@ -25,7 +26,7 @@ _ROUTES = (
 )
 
 
-class Invenio:
+class Invenio(Served):
     """script : {what is asked: faults of the next such requests}: a status, 'drop', 'half' or 'flip'."""
 
     def __init__(self, token: str) -> None:
@@ -137,13 +138,3 @@ class Invenio:
             return {"key": key, "status": "pending"}
         digest = hashlib.md5(held["data"], usedforsecurity=False).hexdigest()
         return {"key": key, "status": "completed", "checksum": f"md5:{digest}", "size": float(len(held["data"]))}
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-        self._thread.join()

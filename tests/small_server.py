@@ -8,7 +8,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 
-class Server:
+class Served:
+    """A server of HTTP that runs while it is entered; ``http`` is the server itself."""
+
+    http: ThreadingHTTPServer
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+        self._thread.join()
+
+
+class Server(Served):
     """Serves bytes by path; ``script`` holds what to do wrong with the next requests, in order."""
 
     def __init__(self) -> None:
@@ -64,13 +80,3 @@ class Server:
             part = part[:100] + bytes([part[100] ^ 1]) + part[101:]
         # 'half': the length is promised, half is sent, the line goes dead
         handler.wfile.write(part[: len(part) // 2] if action == "half" else part)
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-        self._thread.join()

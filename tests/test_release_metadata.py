@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def _references(one: Mapping[str, Any]) -> set[str]:
 
 def test_the_crate_speaks_in_terms_of_its_context_alone(release: Path) -> None:
     """The context comes with rocrate; a term that it does not hold would mean nothing."""
-    data = pytest.importorskip("importlib.resources").files("rocrate")
+    data = files("rocrate")
     context = json.loads((data / "data" / "ro-crate.jsonld").read_text(encoding="utf-8"))["@context"]
     graph = document(release, "ro-crate-metadata.json")["@graph"]
     terms = {key for one in graph for key in one if not key.startswith("@")}
@@ -145,10 +146,10 @@ def test_the_crate_speaks_in_terms_of_its_context_alone(release: Path) -> None:
 
 
 def test_the_citation_keeps_the_schema_of_cff(release: Path) -> None:
-    """CFF 1.2.0, as cffconvert has it (CC-BY-4.0); cffconvert itself: ``validation/test_release_elsewhere.py``."""
-    schema = json.loads((Path(__file__).parent / "recorded" / "cff-1.2.0.schema.json").read_text(encoding="utf-8"))
+    """CFF 1.2.0, as check-jsonschema ships it; cffconvert itself: ``validation/test_release_elsewhere.py``."""
+    shipped = files("check_jsonschema") / "builtin_schemas" / "vendor" / "citation-file-format.json"
     said = yaml.load((release / "CITATION.cff").read_text(encoding="utf-8"), yaml.BaseLoader)  # dates as text
-    jsonschema.Draft7Validator(schema).validate(said)
+    jsonschema.Draft7Validator(json.loads(shipped.read_text(encoding="utf-8"))).validate(said)
     assert said["version"] == "DR0.1"
 
 

@@ -122,7 +122,7 @@ def test_range_is_closed_and_says_what_it_keeps():
     cut = Range("log10_energy", 2.5, 3.5)
     assert cut.keep(events).tolist() == [False, True, True, True, False]
     assert cut.label == "316.2 GeV <= E <= 3.162 TeV"
-    assert Range("declination", low=-0.5).label == "-0.5 rad <= declination"
+    assert Range("declination", low=-0.5).label == "declination >= -28.6479 deg"
 
 
 def test_quality_drops_what_is_not_finite_or_badly_measured():

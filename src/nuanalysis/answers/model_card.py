@@ -20,7 +20,7 @@ from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested
 from nuanalysis.answers.fit import fit
 from nuanalysis.answers.hadronic import beside
 from nuanalysis.engine.bench import Bench
-from nuanalysis.errors import DataError, InputError
+from nuanalysis.errors import DataError
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.outlook import expected
 from nuanalysis.interpret.regions import e2_flux
@@ -55,10 +55,15 @@ class ModelCard(OnHypothesis):
     precision: question.Precision = 0.2
     injections: question.Injected = 1500
 
+    def model_post_init(self, context: object) -> None:
+        target = getattr(self.hypothesis, "target", None)  # of one that Python holds
+        if not (isinstance(target, Template) or str(self.hypothesis).startswith("template:")):
+            raise ValueError(
+                f"'{question.name_of(self.hypothesis)}' is no map of the sky; a model card is of template:NAME or FILE"
+            )
+
     def ask(self, samples: Samples, bench: Bench) -> ModelCardAnswer:
         problem = self.posed(samples)
-        if not isinstance(problem.hypothesis.target, Template):
-            raise InputError(f"'{self.hypothesis}' is no map of the sky; a model card is of template:NAME or FILE")
         found = fit(problem, samples, ensembles.Wanted(precision=self.precision), self.injections, bench)
         bench.progress("fitted; gamma rays and projections")
         sizes = tuple(_sizes(problem.hypothesis, found.flux))
