@@ -44,7 +44,7 @@ run: env
 	@$(BIN)/nuanalysis run $(SPEC)
 
 test: env
-	@$(call ENVIRONMENT,--learn --docs)
+	@$(call ENVIRONMENT,--learn --docs --browser)
 	@echo '== ruff'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
@@ -72,6 +72,7 @@ fuzz: env
 	@NUANALYSIS_FUZZ=$${NUANALYSIS_FUZZ:-600} $(BIN)/python -m pytest -q -n 2 tests/test_fuzz.py
 
 validate: env
+	@$(call ENVIRONMENT,--lab --browser)
 	@$(BIN)/python -m pytest validation -q
 
 COMPILE = PATH="$$PATH:build/uv/bin" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -81,6 +82,7 @@ lock: env
 	$(COMPILE) pyproject.toml --extra test --extra lab -c requirements.lock -o requirements-lab.lock
 	$(COMPILE) pyproject.toml --extra test --extra learn -c requirements.lock -o requirements-learn.lock
 	$(COMPILE) pyproject.toml --extra test --extra docs -c requirements-lab.lock -o requirements-docs.lock
+	$(COMPILE) pyproject.toml --extra test --extra browser -c requirements-docs.lock -o requirements-browser.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
 	  >build/build.in
 	$(COMPILE) build/build.in -c requirements.lock -o tools/build.lock

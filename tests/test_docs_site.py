@@ -8,13 +8,19 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import pytest
 from astropy.coordinates import SkyCoord
+from small_browser import SCREENS, chromium, look
 
 import nuanalysis as nu
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -127,6 +133,12 @@ def test_numbers_of_the_tutorial_are_those_of_a_fresh_clone(capsys: pytest.Captu
 
 
 @pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built with every warning an error and without a network."""
     absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -179,3 +191,15 @@ def test_formulas_and_generated_pages_are_there(site: Path) -> None:
     }.items():
         text = re.sub(r"<[^>]*>", "", (site / page).read_text(encoding="utf-8"))
         assert [word for word in words if word not in text] == [], page
+
+
+@pytest.mark.parametrize(("width", "theme"), SCREENS)
+@pytest.mark.parametrize(
+    "name",
+    ["index", "tutorial", "explain/statistics", "results/reproduced", "reference/cli", "notebooks/START_HERE"],
+)
+def test_pages_of_the_site_fit_and_ask_for_nothing(
+    site: Path, browser: Browser, name: str, width: int, theme: str
+) -> None:
+    seen = look(browser, site / f"{name}.html", f"docs-{name.rpartition('/')[2]}", width, theme)
+    assert (seen.faults, seen.outside, seen.wider, seen.empty) == ((), (), (), ())

@@ -22,6 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = (
     "requirements.lock",
     "requirements-lab.lock",
+    "requirements-browser.lock",
     "requirements-learn.lock",
     "requirements-docs.lock",
     "tools/build.lock",
@@ -161,6 +162,7 @@ def test_lock_is_hashed_and_without_addresses(lock):
         ("requirements-lab.lock", [*runtime(), *extra("test"), *extra("lab")]),
         ("requirements-learn.lock", [*runtime(), *extra("test"), *extra("learn")]),
         ("requirements-docs.lock", [*runtime(), *extra("test"), *extra("docs")]),
+        ("requirements-browser.lock", [*runtime(), *extra("test"), *extra("browser")]),
         ("tools/build.lock", build()),
     ],
 )

@@ -4,6 +4,7 @@
     python3 tools/environment.py --lab    the same, with JupyterLab added
     python3 tools/environment.py --learn  the same, with what trains networks added (JAX, optax, scikit-learn)
     python3 tools/environment.py --docs   the same, with what builds the documentation added (Sphinx)
+    python3 tools/environment.py --browser  the same, with what opens pages in Chromium added (Playwright)
 
 uv does it where it is found, or can be had from the package registry; else venv and pip do. What has been installed
 is recorded in .venv after the fact, so an environment that was interrupted, moved, or made from another lock is
@@ -41,6 +42,7 @@ EXTRAS = {
     "lab": ("requirements-lab.lock", "JupyterLab"),
     "learn": ("requirements-learn.lock", "JAX, optax and scikit-learn"),
     "docs": ("requirements-docs.lock", "Sphinx"),
+    "browser": ("requirements-browser.lock", "Playwright"),
 }
 
 FAILED = """\

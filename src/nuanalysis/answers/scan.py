@@ -176,12 +176,16 @@ class ScanAnswer(Answer):
             figures.append(Drawn(crop, Sidecar(f"sky-plane-{stem}", words, words, whose.origin, "maps")))
         return tuple(figures)
 
+    def page(self) -> str:
+        """The map to turn and to ask, as one HTML page; '' without maps."""
+        return "" if self.sky is None else sky_page(self.sky, self.provenance, [one.on_page() for one in self.hottest])
+
     def files(self) -> Mapping[str, bytes]:
         if self.sky is None:
             return {}
-        page = sky_page(self.sky, self.provenance, [spot.on_page() for spot in self.hottest])
         maps = {"skymap.fits": map_fits(self.sky), "skymap.multiorder.fits": multi_order_fits(self.sky)}
-        return {**maps, "sky.html": page.encode(), **({"plane.fits": plane_fits(self.sky)} if self.plane else {})}
+        plane = {"plane.fits": plane_fits(self.sky)} if self.plane else {}
+        return {**maps, **plane, "sky.html": self.page().encode()}
 
 
 def _fit_pixels(kept: Kept, data: Turned, nside: int, pixels: Ints) -> Floats:

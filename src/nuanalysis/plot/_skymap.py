@@ -297,7 +297,7 @@ class HotSpot:
 
 def _layers(sky: xr.Dataset, origin: str) -> list[Layer]:
     said = {
-        "log10_p": ("local p-value", "−log₁₀ p", "−log₁₀ of the local p-value"),
+        "log10_p": ("local p-value", "−log₁₀ p", "−log₁₀ of the local p-value: 2.87 is 3σ, 4.50 is 4σ, 6.54 is 5σ"),
         "ts": ("TS", "TS", "TS of the fit"),
         "n_signal": ("nₛ", "events", "fitted signal events"),
     }
@@ -337,7 +337,8 @@ def sky_page(sky: xr.Dataset, whose: Provenance, spots: Sequence[HotSpot]) -> st
     nside = int(sky.attrs["nside"])
     caption = (
         f"Point-source scan of {whose.n_events:,} events of {whose.sample} at nside {nside}. "
-        "Significances are local unless called global. What is said of a listed source is the fit of the pixel that "
+        "Significances are local unless called global. The hottest spots are those south and north of the celestial "
+        "equator, on the Galactic map too. What is said of a listed source is the fit of the pixel that "
         f"holds it, {np.degrees(hp.nside2resol(nside)):.2g}° wide, not a fit at its position."
     )
     return sky_map_page(
@@ -347,4 +348,32 @@ def sky_page(sky: xr.Dataset, whose: Provenance, spots: Sequence[HotSpot]) -> st
         origin=whose.origin,
         caption=caption,
         meta={"seed": str(whose.seed), "injected": whose.injected or "nothing", "notes": "; ".join(whose.notes)},
+    )
+
+
+# ---- of fits --------------------------------------------------------------------------------------------------------
+
+
+def ts_page(maps: Mapping[str, tuple[str, Floats]], sample: str, origin: str) -> str:
+    """The page of where the test statistics of hypotheses come from.
+
+    maps : label and TS per steradian, (pixel,) RING ICRS, of each hypothesis by its name; sources of stacks are marked.
+    """
+    layers = [
+        Layer(name, values, "TS sr⁻¹", f"{label}: contribution to TS", "signed", origin, f"The fit of {name}.")
+        for name, (label, values) in maps.items()
+    ]
+    stacks = [name.removeprefix("stack:") for name in maps if name.startswith("stack:")]
+    marked = [
+        Marker(one.name, one.right_ascension, one.declination, name.upper(), extension=one.extension)
+        for name in stacks
+        if name in CATALOGUES
+        for one in CATALOGUES[name].sources
+    ]
+    caption = (
+        "Positive where the events look like the hypothesis, negative where they do not; the integral over the sphere "
+        "is the TS of the fit. Choose the hypothesis in the list of maps."
+    )
+    return sky_map_page(
+        layers, marked, title=f"Test statistics of {sample}", origin=origin, caption=caption, meta={"sample": sample}
     )

@@ -98,7 +98,7 @@ def _sky(product: Product, stamp: Stamp) -> Published:
         ".fits": sky_maps.map_fits(sky, stamp),
         ".multiorder.fits": sky_maps.multi_order_fits(sky, stamp),
         ".plane.fits": sky_maps.plane_fits(sky, stamp),
-        ".html": product.entry.answer.files()["sky.html"],
+        ".html": product.entry.answer.page().encode(),
     }
     return "maps", sky, forms
 

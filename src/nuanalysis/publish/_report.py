@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nuanalysis.answers.scan import ScanAnswer, Spot
 from nuanalysis.answers.sources import Source, SourcesAnswer
 from nuanalysis.answers.together import TogetherAnswer
 from nuanalysis.interpret.published import CAMPAIGN_2023, PublishedSpot
-from nuanalysis.plot import plain
+from nuanalysis.plot import plain, ts_page
 from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._campaign_rows import published_list
 from nuanalysis.publish._compare import Line, compare, remarks, sources
@@ -26,11 +27,12 @@ from nuanalysis.publish._numbers import ABSENT, UNIT, chance_words, measured_wor
 from nuanalysis.publish._results import Entry, Results, load_results
 from nuanalysis.publish._texts import doi_text, recipe, rendered
 from nuanalysis.records import Record, Unknown, html
+from nuanalysis.schema import Floats
 from nuanalysis.store import atomic_write, sha256_file
 
 _LAID_OUT = (MeasureAnswer, TogetherAnswer, JointAnswer, ScanAnswer, SourcesAnswer)
 RESULTS = "results.json"
-_MAP = re.compile(r"(^|-)(map|plane|sky|scan|templates?|extended|event)(-|$)")
+_MAP = re.compile(r"(map|plane|sky|scan|templates?|extended|event)(-|$)")
 _LISTED = 10  # sources with the smallest local p-values
 _NAMES = {
     "headline": "Headline numbers", "campaign": "Campaign", "sky": "Sky", "further": "Further questions",
@@ -61,7 +63,7 @@ def _picture(one: Shown, entries: Iterable[Entry]) -> Picture:
     (data, width, height), about = picture(one), one.sidecar
     place = next((entry.stem for entry in entries if one.belongs_to(entry)), about.section)
     encoded = base64.b64encode(data).decode("ascii")
-    size, lined = (width // 2, height // 2), about.section != "maps" and not _MAP.search(about.slug)
+    size, lined = (width // 2, height // 2), about.section != "maps" and not _MAP.match(about.slug)
     return Picture(plain(about.alt), plain(about.caption), about.origin, place, encoded, *size, lined)
 
 
@@ -98,6 +100,7 @@ _TYPED = (
     (re.compile(r"\bE\^-([0-9.]*[0-9])"), r"E<sup>−\1</sup>"), (re.compile(r"\bnu \+ nubar\b"), "ν + ν̄"),
     (re.compile(r"\bcm\^?-2\b"), "cm⁻²"), (re.compile(r"\bs\^?-1\b"), "s⁻¹"), (re.compile(r"\bsr\^?-1\b"), "sr⁻¹"),
     (re.compile(r"(?<![:\w-])pi0\b(?! *[?=])"), "π⁰"),
+    (re.compile(r"&gt;="), "≥"), (re.compile(r"&lt;="), "≤"),
 )  # fmt: skip
 
 
@@ -227,6 +230,20 @@ def _as_html(record: Record) -> str:
     return Markup(plain(html(record)))
 
 
+_TURNED = 20  # hypotheses whose maps one page holds
+
+
+def _ts_pages(answers: Iterable[MeasureAnswer]) -> Iterator[tuple[str, str]]:
+    """Sample and page of where its test statistics come from, for each sample with maps."""
+    held: dict[tuple[str, str], dict[str, tuple[str, Floats]]] = {}
+    for one in answers:
+        if one.map is not None:
+            maps = held.setdefault((one.provenance.sample, one.provenance.origin), {})
+            maps[one.tested.hypothesis] = one.tested.label, one.map["ts_density"].values
+    for (sample, origin), maps in held.items():
+        yield sample, ts_page(dict(islice(maps.items(), _TURNED)), sample, origin)
+
+
 def _sections(places: set[str], there: dict[str, bool]) -> list[tuple[str, str]]:
     """Anchor and name of every section there is; there : those that hang on results, not on figures."""
     always = {"headline", "samples", "inputs", "provenance"} | {anchor for anchor, held in there.items() if held}
@@ -268,6 +285,7 @@ def render(run_folder: Path, run: Results, left: Sequence[str] = (), sha256: str
         stacks=stacks,
         campaign=rows,
         scans=sky[0],
+        ts_pages=tuple(_ts_pages(run.of(MeasureAnswer))),
         lists=sky[1],
         further=further,
         published=CAMPAIGN_2023,

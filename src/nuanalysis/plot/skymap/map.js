@@ -373,6 +373,7 @@
     return [x, 2, width, 22];
   }
   function draw() {
+    if (!size.width) return;  // inside a page that has not laid it out yet
     pen.setTransform(size.ratio, 0, 0, size.ratio, 0, 0);
     pen.clearRect(0, 0, size.width, size.height);
     const boxes = [];

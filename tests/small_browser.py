@@ -1,0 +1,94 @@
+"""Pages opened in headless Chromium: what went wrong, what they asked for, what does not fit, and a picture.
+
+Pictures go to build/screenshots/, for a person to look at.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PICTURES = Path(__file__).resolve().parents[1] / "build" / "screenshots"
+#: Width and height of a screen, and its theme.
+SCREENS = tuple((width, theme) for width in (400, 1400) for theme in ("light", "dark"))
+
+# What sticks out of the screen, unless it scrolls by itself or is only there for screen readers.
+_WIDER = """() => {
+  const inside = (one) => { for (let up = one.parentElement; up; up = up.parentElement) {
+    const style = getComputedStyle(up);
+    if (style.overflowX !== 'visible' || style.position === 'fixed') return true; } return false; };
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const right = (one) => Math.round(one.getBoundingClientRect().right);
+  return [...document.body.querySelectorAll('*')].filter((one) => right(one) > width + 1 && !inside(one))
+    .map((one) => `${one.tagName} to ${right(one)} px: ${one.textContent.trim().slice(0, 60)}`);
+}"""
+_EMPTY = """() => [...document.images].filter((one) => one.checkVisibility() && !(one.complete && one.naturalWidth > 8))
+  .map((one) => one.alt || one.src.slice(0, 80))"""
+_WORDLESS = "() => [...document.images].filter((one) => !one.alt.trim()).map((one) => one.src.slice(0, 80))"
+_ASKED = (_WIDER, _EMPTY, _WORDLESS)
+_TALLEST = 16_000  # pixels of a screen that Chromium still draws
+_REST_MS = 400  # until maps are drawn sharply
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A page as it was on one screen.
+
+    faults  : errors that it threw or wrote to the console.    outside : addresses it asked for, its own file apart.
+    wider   : what sticks out to the right.    empty : pictures without pixels.    wordless : pictures without words.
+    """
+
+    faults: tuple[str, ...]
+    outside: tuple[str, ...]
+    wider: tuple[str, ...]
+    empty: tuple[str, ...]
+    wordless: tuple[str, ...]
+    height: int
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser; the test is skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright not installed: 'make test' brings it")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: pages cannot be opened")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def look(browser: Browser, page: Path, name: str, width: int, theme: str) -> Seen:
+    """Open a file on a screen of this width and theme, go through all of it, and keep a picture of it."""
+    faults: list[str] = []
+    asked: list[str] = []
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
+    )
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(page.as_uri())
+    height = int(opened.evaluate("document.documentElement.scrollHeight"))
+    opened.set_viewport_size({"width": width, "height": min(height, _TALLEST)})  # what comes into view later is loaded
+    opened.wait_for_timeout(_REST_MS)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    opened.screenshot(path=PICTURES / f"{name}-{width}-{theme}.png", full_page=True)
+    found = [[one for frame in opened.frames for one in frame.evaluate(script)] for script in _ASKED]
+    context.close()
+    outside = tuple(url for url in asked if url.partition(":")[0] not in ("file", "data", "blob", "about"))
+    return Seen(tuple(faults), outside, *map(tuple, found), height)

@@ -1,0 +1,107 @@
+"""Report and sky page in headless Chromium, on a phone and on a desk, light and dark.
+
+The site of the documentation is looked at where it is built. The pictures are in build/screenshots/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from small_browser import SCREENS, chromium, look
+from small_results import galactic_map, make_run
+
+from nuanalysis import publish
+from nuanalysis.plot import ts_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BROKEN = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,"></head><body>
+<img src="nothing.png" alt="A picture that is not there"><img src="data:,"><div style="width: 3000px">A wide line</div>
+<img src="http://127.0.0.1:9/outside.png" alt="outside"><script>throw new Error("it broke")</script></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = make_run(tmp_path_factory.mktemp("run"))
+    found = publish.load_results(run)
+    publish.draw(found, run)
+    return publish.report(run)
+
+
+@pytest.fixture(scope="module")
+def turning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    values = galactic_map(32, 9.0)
+    maps = {"template:pi0": ("Galactic π⁰ template", values - values.mean()), "stack:snr": ("SNR", values - 0.1)}
+    path = tmp_path_factory.mktemp("sky") / "sky.html"
+    path.write_text(ts_page(maps, "cascades-2023", "synthetic"), encoding="utf-8")
+    return path
+
+
+def test_what_is_wrong_with_a_page_is_seen(browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "broken.html"
+    page.write_text(BROKEN, encoding="utf-8")
+    seen = look(browser, page, "broken", 400, "light")
+    assert any("it broke" in fault for fault in seen.faults)
+    assert seen.outside == ("http://127.0.0.1:9/outside.png",)
+    assert any("A wide line" in one for one in seen.wider)
+    assert seen.empty == ("A picture that is not there", "data:,", "outside")
+    assert seen.wordless == ("data:,",)
+
+
+@pytest.mark.parametrize(("width", "theme"), SCREENS)
+def test_the_report_fits_and_asks_for_nothing(browser: Browser, report: Path, width: int, theme: str) -> None:
+    seen = look(browser, report, "report", width, theme)
+    assert (seen.faults, seen.outside, seen.wider, seen.empty, seen.wordless) == ((), (), (), (), ())
+
+
+@pytest.mark.parametrize(("width", "theme"), SCREENS)
+def test_the_sky_page_fits_and_asks_for_nothing(browser: Browser, turning: Path, width: int, theme: str) -> None:
+    seen = look(browser, turning, "sky", width, theme)
+    assert (seen.faults, seen.outside, seen.wider, seen.empty, seen.wordless) == ((), (), (), (), ())
+
+
+def test_the_map_inside_the_report_is_drawn_and_turns(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(report.as_uri())
+    frame = page.frame_locator("iframe").first
+    page.locator("iframe").first.scroll_into_view_if_needed()
+    sky = frame.locator("#sky")
+    before = sky.get_attribute("data-view")
+    assert before is not None
+    colours = sky.evaluate(
+        "async (sky) => { await new Promise((r) => setTimeout(r, 500)); const to = sky.getContext('2d'); "
+        "return [...new Uint32Array(to.getImageData(0, 0, sky.width, sky.height).data.buffer)]; }"
+    )
+    assert len(np.unique(colours)) > 100
+    sky.press("ArrowLeft")
+    assert sky.get_attribute("data-view") != before
+    frame.locator("#layer").select_option(label="stack:snr")
+    assert "stack%3Asnr" in (sky.get_attribute("data-view") or "")
+    page.close()
+
+
+def test_tables_of_the_report_sort(browser: Browser, report: Path) -> None:
+    page = browser.new_page()
+    page.goto(report.as_uri())
+    table = page.locator("table.sortable").first
+    column = table.locator("thead th").count() - 1
+    last = table.locator("thead th").nth(column)
+    last.click()
+    assert last.get_attribute("aria-sort") == "ascending"
+    up = table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+    last.click()
+    down = table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+    assert up != down
+    assert sorted(up) == sorted(down)
+    page.close()
