@@ -51,6 +51,21 @@ def verify(
         raise typer.Exit(DataError.exit_code)
 
 
+@app.command("check")
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="Releases; all of them if none is named.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask the registry of DOIs (DataCite) whether a release has a newer version, or was replaced.  Needs a network."""
+    from nuanalysis import ingest
+
+    releases = [ingest.release(name) for name in names] if names else list(ingest.RELEASES)
+    found = [ingest.registered(release) for release in releases]
+    newer = [one.name for one in found if one.status == "newer"]
+    closing = [f"Newer: {', '.join(newer)}. Numbers of ours are of the version that we read."] if newer else []
+    listed(found, *closing, as_json=as_json, under="releases", newer=newer)
+
+
 @app.command("import")
 def import_(
     name: Name,

@@ -36,6 +36,7 @@ from nuanalysis.ingest._find import (
     verify,
 )
 from nuanalysis.ingest._gcn_table import read_gcn_table
+from nuanalysis.ingest._registry import REGISTRY, Upstream, registered
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 
 RELEASES = (

@@ -46,6 +46,10 @@ class Patience:
         return 0.0
 
 
+class NotFoundError(DownloadError):
+    """The server knows no such address."""
+
+
 class _TryAgain(Exception):
     """A fault of the line or the server that another attempt may cure; ``after``: what it says of Retry-After."""
 
@@ -226,7 +230,7 @@ def _agreed(url: str, reply: requests.Response, part: Path, have: int, retry: Re
         raise _TryAgain(f"the server answers {said}", after=reply.headers.get("Retry-After", ""))
     if status == 407:
         raise DownloadError(f"{url}: the proxy answers {said}; put name and password into HTTPS_PROXY and HTTP_PROXY")
-    raise DownloadError(
+    raise (NotFoundError if status == 404 else DownloadError)(
         f"{url} answers {said}, expected the file. The address may have moved: look for the release "
         "by its DOI ('nuanalysis data ls') and bring the files by hand with 'nuanalysis data import'."
     )

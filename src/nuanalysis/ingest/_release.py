@@ -71,6 +71,7 @@ class UpstreamRelease:
 
     folder       name of its folder in a mirror and in the cache (releases may share one)
     archive_url  address of one zip with all files, or None
+    version      what its publisher calls the version that is read here; '' where that is not known
     """
 
     name: str
@@ -82,6 +83,7 @@ class UpstreamRelease:
     doi: str = ""
     doi_confirmed: bool = False
     archive_url: str | None = None
+    version: str = ""
     notes: str = ""
 
     @property

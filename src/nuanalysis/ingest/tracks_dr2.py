@@ -33,6 +33,7 @@ RELEASE = UpstreamRelease(
         *(UpstreamFile(f"irfs/{season}_effectiveArea.csv", kind="effective area") for season in RESPONSES),
         *(UpstreamFile(f"irfs/{season}_smearing.csv", kind="smearing", required=False) for season in RESPONSES),
     ),
+    version="3.1",
     archive_url="https://dataverse.harvard.edu/api/access/dataset/:persistentId/"
     "?persistentId=doi:10.7910/DVN/MMIIZA&format=original",
     notes="1,643,355 events in all. Seasons overlap by weeks: read them together with read_seasons. Use version 2 or "
