@@ -97,6 +97,15 @@ def test_nothing_that_a_link_leads_to_is_packed_or_believed(run: Path, name: str
     assert not list(run.glob("release/*DR0.2*"))
 
 
+def test_a_released_notebook_names_no_place_of_this_machine(run: Path) -> None:
+    (run / "notebooks").mkdir()
+    said = {"run_folder": str(run), "store": f"{run}/events.zarr", "cache": f"{Path.home()}/.cache/nuanalysis"}
+    (run / "notebooks" / "01.ipynb").write_text(json.dumps(said))
+    released = json.loads((publish.build(run, "DR0.2") / "notebooks" / "01.ipynb").read_text())
+    here = f"runs/{run.name}"
+    assert released == {"run_folder": here, "store": f"{here}/events.zarr", "cache": "~/.cache/nuanalysis"}
+
+
 @pytest.mark.parametrize("name", ["spec.toml", "results.json", SUMS, INDEX, "events/events-tracks.fits", "events"])
 def test_a_release_with_a_link_does_not_verify(run: Path, name: str) -> None:
     release = release_of(run)

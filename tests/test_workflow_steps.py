@@ -266,6 +266,15 @@ def test_a_sample_that_was_left_out_cannot_be_analysed(finished: Run) -> None:
         steps.selected_samples(SampleSpec(name="tracks"), finished.folder, 3)
 
 
+@pytest.mark.parametrize("name", ["samples.json", "results.json"])
+def test_why_a_sample_was_left_out_names_no_folder(finished: Run, name: str) -> None:
+    """It is published: a release that is built again elsewhere would differ."""
+    said = (finished.folder / name).read_text(encoding="utf-8")
+    assert "nuanalysis data fetch tracks-ic40" in said
+    assert "Looked in" not in said
+    assert str(Path.home()) not in said
+
+
 def test_a_spec_of_which_no_sample_is_here_is_refused(tmp_path: Path) -> None:
     alone = 'name = "t"\n[[sample]]\nname = "tracks"\n[[hypothesis]]\nname = "stack:snr"\n'
     with pytest.raises(DataError, match="data fetch tracks-ic40"):

@@ -56,6 +56,17 @@ class DataError(NuanalysisError):
     exit_code = 3
 
 
+class NotHereError(DataError):
+    """A public release is not on this machine.
+
+    reason : that, and how to bring it, without a folder of this machine: it may stand in what is published.
+    """
+
+    def __init__(self, reason: str, looked: str = "") -> None:
+        super().__init__(f"{reason} {looked}".rstrip())
+        self.reason = reason
+
+
 class DownloadError(DataError):
     """A download failed for good: check the network or bring the file by hand."""
 

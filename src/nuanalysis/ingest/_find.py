@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from nuanalysis.errors import DataError, EnvironmentFault
+from nuanalysis.errors import DataError, EnvironmentFault, NotHereError
 from nuanalysis.ingest._release import UpstreamFile, UpstreamRelease
 from nuanalysis.ingest._table import bounded, count_rows, open_bytes, present
 from nuanalysis.records import Record, shown
@@ -144,15 +144,16 @@ def find(release: UpstreamRelease) -> Path:
     """Return the folder of a release: a complete one where there is one, the mirror before the cache.
 
     A partial copy is returned too: the reader then names the file that it lacks.
-    Raises DataError that says how to get the release.
+    Raises NotHereError that says how to get the release.
     """
     folder, _ = holdings(release)
     if folder is None:
         looked = ", ".join(str(place) for place in places(release)) or "no folder, since this user has no home"
         mirror = "" if os.environ.get(MIRROR) else f" ({MIRROR} is not set)"
-        raise DataError(
-            f"release '{release.name}' is not here: looked in {looked}{mirror}. Run 'nuanalysis data fetch "
-            f"{release.name}', or bring it by hand with 'nuanalysis data import {release.name} FOLDER'."
+        raise NotHereError(
+            f"release '{release.name}' is not here: run 'nuanalysis data fetch {release.name}', or bring it by hand "
+            f"with 'nuanalysis data import {release.name} FOLDER'.",
+            f"Looked in {looked}{mirror}.",
         )
     return folder
 

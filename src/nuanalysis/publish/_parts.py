@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import DataError, refuse
@@ -34,7 +35,7 @@ from nuanalysis.publish._spec import SPEC, notebook_run
 from nuanalysis.publish._texts import media_type, origin_of_file, readme, recipe_text, text
 from nuanalysis.records import table
 from nuanalysis.schema import EVENTS, LIKELIHOOD, RESPONSE, TRIALS, check
-from nuanalysis.store import read_zip, sha256_file, sky_maps, write_zip
+from nuanalysis.store import TABLE, content, read_zip, sha256_file, sky_maps, unlinked, write_zip
 from nuanalysis.store.fits import Stamp
 
 _BUILDER = "05_data_release.ipynb"
@@ -181,7 +182,8 @@ def _add_run_files(draft: Draft) -> None:
     # Not the notebook that builds releases: it is not finished while it builds one, so two builds would differ.
     done = (draft.run_folder / "notebooks").glob("*.ipynb")
     for notebook in sorted(p for p in done if p.name != _BUILDER and not p.stem.endswith((".partial", ".failed"))):
-        draft.copy(notebook, f"notebooks/{notebook.name}")
+        said = content(unlinked(draft.run_folder, notebook), "the notebook", most=TABLE, error=DataError)
+        draft.write(f"notebooks/{notebook.name}", _placeless(said, draft.run_folder))
     if os.path.lexists(draft.spec):  # a run through notebooks alone has none
         draft.copy(draft.spec, SPEC)
     draft.write("results.json", json_text(draft.run.model_copy(update={"costs": ()}).to_dict()).encode())
@@ -189,6 +191,14 @@ def _add_run_files(draft: Draft) -> None:
     draft.write("results.schema.json", schema_text().encode())
     draft.write("report/index.html", report_text(draft.run_folder).encode())
     draft.write_json("environment.json", _NEITHER, versions=draft.run.versions)
+
+
+def _placeless(text: bytes, run_folder: Path) -> bytes:
+    """What a notebook says, without where the run lay on this machine and whose home that is."""
+    places = {str(run_folder.absolute()), str(run_folder.resolve())}
+    for place in sorted(places, key=len, reverse=True):
+        text = text.replace(place.encode(), f"runs/{run_folder.name}".encode())
+    return text.replace(f"{Path.home()}/".encode(), b"~/")
 
 
 def _add_alerts(draft: Draft) -> None:

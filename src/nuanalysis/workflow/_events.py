@@ -13,7 +13,7 @@ from typing import Any
 
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.provenance import code_fingerprint
-from nuanalysis.errors import DataError, InputError, StepMissing, did_you_mean
+from nuanalysis.errors import DataError, InputError, NotHereError, StepMissing, did_you_mean
 from nuanalysis.ingest import RELEASES, holdings, verify
 from nuanalysis.library import samples
 from nuanalysis.library.hypotheses import content_of
@@ -103,10 +103,10 @@ def fill_event_store(spec: AnalysisSpec, folder: Path, progress: Progress) -> Pa
     for sample in spec.sample:
         try:
             events = samples.make_events(sample, spec.seed)
-        except DataError as error:
-            if samples.recipe(sample.name).origin == "synthetic" or "is not here" not in str(error):
+        except NotHereError as error:
+            if samples.recipe(sample.name).origin == "synthetic":
                 raise
-            left_out[sample.name] = str(error)
+            left_out[sample.name] = error.reason
             progress(f"{sample.name}: left out, {error}")
             continue
         seasons[sample.name] = list(events)
