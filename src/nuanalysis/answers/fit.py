@@ -138,7 +138,7 @@ def gas_panels() -> list[PlanePanel]:
         except DataError:
             continue
         values = to_equatorial(np.asarray(column["density"].values, dtype=np.float64))
-        panels.append(PlanePanel(title, values, label, unit, log=True))
+        panels.append(PlanePanel(title, values, label, unit, log=True, origin="real"))
     return panels
 
 

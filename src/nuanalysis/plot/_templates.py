@@ -51,7 +51,8 @@ class PlanePanel:
 
     values : (pixel,) HEALPix RING in ICRS; NaN is left white.    label, unit : quantity and unit of its colour scale.
     signed : the scale is symmetric about zero, and a line is drawn where the sign changes.
-    log : the scale is logarithmic, over ``DECADES`` decades.    origin : of its events, real or synthetic.
+    log : the scale is logarithmic, over ``DECADES`` decades.
+    origin : of what was measured, real or synthetic; '' for a model.
     """
 
     title: str
@@ -60,7 +61,7 @@ class PlanePanel:
     unit: str = ""
     signed: bool = False
     log: bool = False
-    origin: str = "real"
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,13 +259,14 @@ def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic pla
         drawn, (x, y, seen) = plane_strip(axes, panel.values, partial(_panel_scale, panel=panel))
         if panel.signed and np.nanmin(seen) < 0 < np.nanmax(seen):
             axes.contour(x, y, seen, levels=[0.0], colors="white", linewidths=0.6)
-        axes.set_title(f"{letter}  {marked(panel.title, panel.origin)}", fontsize=10, loc="left")
+        axes.set_title(f"{letter}  {marked(panel.title, panel.origin or 'real')}", fontsize=10, loc="left")
         axes.set_ylabel("b", fontsize=10)
         bar = colour_bar(figure, axes, drawn, panel.label + (f" ({panel.unit})" if panel.unit else ""), upright=True)
         if not panel.log:
             bar.formatter.set_powerlimits((-2, 3))
     slots[-1].set_xlabel("Galactic longitude l", fontsize=10)
-    return finished(figure, label, origin_of(panel.origin for panel in panels))
+    measured = [panel.origin for panel in panels if panel.origin]
+    return finished(figure, label, origin_of(measured or ["real"]))
 
 
 def _panel_scale(seen: Floats, panel: PlanePanel) -> matplotlib.colors.Normalize:
