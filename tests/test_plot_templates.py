@@ -50,7 +50,7 @@ def figures() -> dict[str, Figure]:
         Fitted("second fit", region_fluxes(other, flux=2e-11, log10_energy=ENERGIES), 0.8, 1.2, "synthetic"),
     ]
     panels = [
-        PlanePanel("Template", one.density, "flux share", "sr⁻¹", log=True),
+        PlanePanel("Gas", one.density, "column", "cm⁻²", log=True, origin="real"),
         PlanePanel("Scan", np.sin(galactic()[0]), "significance", "σ", signed=True, origin="synthetic"),
     ]
     drawn = {
@@ -178,3 +178,10 @@ def test_figures_that_would_show_nothing_are_refused() -> None:
     few = Fitted("fit", region_fluxes(one, flux=1e-11, regions=(region("b2"),)), 0.9, 1.1)
     with pytest.raises(InputError, match="0 regions"):
         plot.region_figure([few], published.INTENSITIES)
+
+
+def test_a_model_beside_synthetic_events_is_no_real_data() -> None:
+    model = PlanePanel("Template", sky().density, "flux share", "sr⁻¹", log=True)
+    events = PlanePanel("Fit", np.sin(galactic()[0]), "TS", "sr⁻¹", signed=True, origin="synthetic")
+    assert plot.plane_panels([model, events]).get_suptitle().startswith("SYNTHETIC ·")
+    assert "SYNTHETIC" not in plot.plane_panels([model]).get_suptitle()
