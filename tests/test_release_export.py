@@ -286,6 +286,7 @@ def test_an_address_that_is_no_invenio(packed: publish.Export, tmp_path: Path, i
 
 def test_a_published_release_is_kept_by_its_manifest(release: Path, tmp_path: Path) -> None:
     one = publish.record(release, tmp_path, "10.5281/zenodo.1")
+    assert one.code == json.loads((release / "results.json").read_text())["versions"]["nuanalysis"]
     assert publish.published(tmp_path) == {release.name: one}
     assert (tmp_path / f"{release.name}.sha256").read_bytes() == (release / SUMS).read_bytes()
     assert publish.record(release, tmp_path).digest == one.digest

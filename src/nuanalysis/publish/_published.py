@@ -31,6 +31,7 @@ class PublishedRelease(Record):
     name: str = shown("name")
     created: str = shown("when its results were made, UTC")
     digest: str = shown("sha256 of its manifest")
+    code: str = shown("version of nuanalysis that made it", "")
     doi: str = shown("DOI", "")
     withdrawn: str = shown("why it was withdrawn; empty where it stands", "")
     successor: str = shown("what to use instead of a withdrawn one", "")
@@ -158,7 +159,9 @@ def record(release: Path, folder: Path, doi: str = "") -> PublishedRelease:
     if not checked.ok:
         raise DataError(checked.message())
     index = read_json(release / INDEX, "the manifest", "build it again")
-    one = PublishedRelease(name=release.resolve().name, created=str(index["created"]), digest=checked.digest, doi=doi)
+    code = read_json(release / "environment.json", "the versions", "build it again")["versions"]["nuanalysis"]
+    name, created = release.resolve().name, str(index["created"])
+    one = PublishedRelease(name=name, created=created, digest=checked.digest, code=str(code), doi=doi)
     known = published(folder)
     if one.name in known and known[one.name].digest != one.digest:
         raise InputError(f"{one.name} was published with other bytes; raise m of DRn.m")
