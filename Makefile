@@ -18,11 +18,12 @@ done; \
 echo "No Python from 3.11 to 3.14 found (tried: $$*). Install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1
 endef
 
-.PHONY: help env run test lab docs bench fuzz validate lock clean
+.PHONY: help env run test slow lab docs bench fuzz validate lock clean
 
 help:
 	@echo 'make run       environment from the lock, then the main job: $(SPEC) to release and report (SPEC=... for another)'
-	@echo 'make test      environment, lint, types, import floors, notebooks, documentation, the whole test suite'
+	@echo 'make test      environment, lint, types, import floors, notebooks, and the tests that are not slow'
+	@echo 'make slow      the tests that are slow: whole chains, many trials, notebooks, the documentation as a site'
 	@echo 'make lab       JupyterLab on the notebooks'
 	@echo 'make docs      the documentation as a site, into build/docs; needs no network once the environment is there'
 	@echo 'make bench     speed and memory beside references, into docs/benchmarks.md; some minutes'
@@ -55,7 +56,11 @@ test: env
 	@echo '== notebooks'
 	@$(BIN)/nuanalysis notebooks check
 	@echo '== pytest'
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow'
+
+slow: env
+	@$(call ENVIRONMENT,--learn --docs --browser)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
 
 lab: env
 	@$(call ENVIRONMENT,--lab)
