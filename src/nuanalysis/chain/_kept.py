@@ -27,8 +27,13 @@ def place_of(folder: Path, task: str) -> Path:
 
 def trained_as(kind: type[Kept], folder: Path, task: str) -> Kept:
     """What a run has trained for a task, else what comes with the package.  Raises DataError where there is neither."""
+    return opened_as(kind, trained_at(folder, task))
+
+
+def trained_at(folder: Path, task: str) -> Path:
+    """The file of what a run has trained for a task, else of what comes with the package.  Raises as ``trained_as``."""
     own = place_of(folder, task)
     path = own if own.exists() else Path(str(files("nuanalysis.learn") / "weights" / own.name))
     if not path.exists():
         raise DataError(f"nothing is trained for {task} in {own.parent}; nuanalysis detector train --task {task}")
-    return opened_as(kind, path)
+    return path

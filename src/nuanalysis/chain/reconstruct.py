@@ -24,6 +24,7 @@ from nuanalysis.chain._hybrid import (
 from nuanalysis.chain._judge import Judgement, judge
 from nuanalysis.chain._light import Medium
 from nuanalysis.chain._networks import trained
+from nuanalysis.chain._resolution import EDGES, FEWEST, azimuth, zenith
 from nuanalysis.chain._step import Step
 from nuanalysis.chain.train import CASCADES_ALONE
 from nuanalysis.deferred import units as u
@@ -40,8 +41,7 @@ from nuanalysis.trials.streams import Purpose, seed_for
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-EDGES = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)  # of log10 E/GeV deposited
-_FEWEST, _FEWEST_DRAWN = 20, 10  # events of a row, and of a point of the figure
+_FEWEST_DRAWN = 10  # events of a point of the figure
 
 
 class ResolutionRow(Record):
@@ -171,13 +171,13 @@ def _rows(seen: Seen, judged: Judgement, medium: Medium) -> Iterator[ResolutionR
 
     for low, high in pairwise(EDGES):
         of = (log_energy >= low) & (log_energy < high)
-        if of.sum() >= _FEWEST:
+        if of.sum() >= FEWEST:
             yield ResolutionRow(
                 low=low,
                 high=high,
                 events=int(of.sum()),
                 angle=middle(np.degrees(psi), of),
-                contained=middle(np.degrees(psi), of & contained) if (of & contained).sum() >= _FEWEST else None,
+                contained=middle(np.degrees(psi), of & contained) if (of & contained).sum() >= FEWEST else None,
                 pull=middle(psi / (MEDIAN_PULL * judged.sigma), of),
                 vertex=middle(away, of),
             )
@@ -199,14 +199,14 @@ def _hybrid_rows(seen: Seen, judged: Judgement, own: _Fitted, medium: Medium) ->
 
     for low, high in pairwise(EDGES):
         of = (log_energy >= low) & (log_energy < high)
-        if of.sum() >= _FEWEST:
+        if of.sum() >= FEWEST:
             yield HybridRow(
                 low=low,
                 high=high,
                 events=int(of.sum()),
                 network=middle(np.degrees(network), of),
                 hybrid=middle(np.degrees(psi), of),
-                contained=middle(np.degrees(psi), of & within) if (of & within).sum() >= _FEWEST else None,
+                contained=middle(np.degrees(psi), of & within) if (of & within).sum() >= FEWEST else None,
                 vertex=middle(away, of),
             )
 
@@ -218,7 +218,7 @@ def _holds_rows(seen: Seen, judged: Judgement, own: _Fitted) -> Iterator[HoldsRo
     log_energy = np.log10(np.maximum(truth.deposited, 1.0))
     for low, high in pairwise(EDGES):
         of = (log_energy >= low) & (log_energy < high)
-        if of.sum() >= _FEWEST:
+        if of.sum() >= FEWEST:
             yield HoldsRow(
                 low=low,
                 high=high,
@@ -267,10 +267,10 @@ def _table(seen: Seen, judged: Judgement, own: _Fitted | None, seed: int) -> QTa
         "log10_energy_true": np.log10(truth.energy),
         "log10_deposited_true": np.log10(np.maximum(truth.deposited, 1.0)),
         "log10_deposited": said.log10_energy,
-        "zenith_true": _zenith(truth.direction) * u.rad,
-        "azimuth_true": _azimuth(truth.direction) * u.rad,
-        "zenith": _zenith(said.direction) * u.rad,
-        "azimuth": _azimuth(said.direction) * u.rad,
+        "zenith_true": zenith(truth.direction) * u.rad,
+        "azimuth_true": azimuth(truth.direction) * u.rad,
+        "zenith": zenith(said.direction) * u.rad,
+        "azimuth": azimuth(said.direction) * u.rad,
         "angular_error": judged.sigma * u.rad,
         "vertex_true": truth.vertex * u.m,
         "vertex": said.vertex * u.m,
@@ -289,18 +289,9 @@ def _hybrid_columns(own: _Fitted, n: int) -> tuple[tuple[str, object], ...]:
     fits = own.fits
     return (
         ("hybrid_log10_deposited", filled(fits.log10_energy)),
-        ("hybrid_zenith", filled(_zenith(fits.direction)) * u.rad),
-        ("hybrid_azimuth", filled(_azimuth(fits.direction)) * u.rad),
+        ("hybrid_zenith", filled(zenith(fits.direction)) * u.rad),
+        ("hybrid_azimuth", filled(azimuth(fits.direction)) * u.rad),
         ("hybrid_angular_error", filled(own.sigma) * u.rad),
         ("hybrid_vertex", filled(fits.vertex) * u.m),
         ("hybrid_converged", filled(fits.converged.astype(np.float64))),
     )
-
-
-def _zenith(direction: Floats) -> Floats:
-    """Where what moves along directions (event, 3) comes from, rad."""
-    return np.asarray(np.arccos(np.clip(-direction[:, 2], -1.0, 1.0)))
-
-
-def _azimuth(direction: Floats) -> Floats:
-    return np.asarray(np.arctan2(-direction[:, 1], -direction[:, 0]) % (2 * np.pi))

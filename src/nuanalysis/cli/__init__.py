@@ -18,7 +18,7 @@ from nuanalysis.errors import NuanalysisError
 GROUPS = {
     "catalogues": "Catalogues of sources: list, show, select with a rule, check, match.",
     "data": "Public data releases: list, fetch, verify, import.",
-    "detector": "Open detector, a parametric simulation: simulate, train, reconstruct, select.",
+    "detector": "Open detector, a parametric simulation: simulate, train, reconstruct, select, benchmark, score.",
     "notebooks": "Notebooks: list, parameters, run one, strict check without running.",
     "realtime": "Alerts of single events: replay, check, scan, follow up, find counterparts, serve, watch.",
     "release": "Build, check and describe data releases.",

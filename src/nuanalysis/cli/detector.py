@@ -1,4 +1,4 @@
-"""``nuanalysis detector``: the open detector, from light in the ice to a sample, a verb for each step."""
+"""``nuanalysis detector``: the open detector, from light in the ice to a sample, a verb for each step; and scores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from nuanalysis.engine.settings import EngineSettings
 from nuanalysis.records import made
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+RUN = Path("runs/open-detector")
 
 
 def _verb(name: str) -> Callable[..., None]:
@@ -39,7 +40,7 @@ def _verb(name: str) -> Callable[..., None]:
             found = asked.take(Bench(folder, executor, progress.here()))
         told(found, as_json=values["json"])
 
-    place = typer.Option(Path("runs/open-detector"), "--folder", help="Folder of events, networks and results.")
+    place = typer.Option(RUN, "--folder", help="Folder of events, networks and results.")
     folder = inspect.Parameter("folder", inspect.Parameter.KEYWORD_ONLY, default=place, annotation=Path)
     flag = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonFlag)
     fields = step.model_fields | EngineSettings.model_fields
@@ -48,6 +49,21 @@ def _verb(name: str) -> Callable[..., None]:
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__doc__ = inspect.getdoc(step)
     return run
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(help="Table of predictions, .ecsv or .csv.")],
+    folder: Annotated[Path, typer.Option("--folder", help="Folder of the run whose benchmark it is.")] = RUN,
+    benchmark: Annotated[
+        Path | None, typer.Option("--benchmark", help="Folder of the benchmark itself, in place of --folder.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Score predictions of anybody on the benchmark: separation, angles, pulls, vertices, calibration."""
+    from nuanalysis.chain import score as scoring
+
+    told(scoring.score(predictions, folder / "benchmark" if benchmark is None else benchmark), as_json=as_json)
 
 
 for _name in STEPS:

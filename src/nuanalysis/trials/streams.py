@@ -39,6 +39,7 @@ class Stream(IntEnum):
     SIMULATED_ALERTS = 217_645_199  # which events a simulated stream of alerts makes
     ENERGIES = 2**50
     THINNING = 2**51  # which simulated events of a selection are fitted, where not all are
+    SPLIT = 2**52  # which simulated events of a benchmark are kept to test on
     PILOT = 2**40
 
 
