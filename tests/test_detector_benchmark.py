@@ -24,7 +24,7 @@ from nuanalysis.errors import DataError, InputError
 from nuanalysis.store import sha256_file
 
 pytestmark = pytest.mark.real_data
-STEP = Benchmark(seed=3, events=1500, photons=20_000)
+STEP = Benchmark(seed=3, events=1200, photons=20_000)
 
 
 @pytest.fixture(scope="module")

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from nuanalysis.chain._events import Recipe, opened
-from nuanalysis.chain._judge import Judgement, judge
+from nuanalysis.chain._events import Recipe, opened, stacked
+from nuanalysis.chain._inputs import CHARGE, MODULES, MOST
+from nuanalysis.chain._judge import WIDEST, Judgement, judge
 from nuanalysis.chain._kept import opened_as, trained_at
 from nuanalysis.chain._light import Medium
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.provenance import room_fingerprint
 from nuanalysis.engine.shards import Shards, fill_shards
-from nuanalysis.learn import Regression, Scores
 from nuanalysis.store import sha256_file, write_object
 
-Rows = TypeVar("Rows", Scores, Regression)
 NETWORKS = ("classes", "direction")
 
 
@@ -35,8 +33,9 @@ class _Piece:
 
 def judged_files(recipe: Recipe, files: Sequence[Path], bench: Bench) -> Judgement:
     """The judgement of the events of all files of a recipe, as if they were one sample; what is missing is made."""
-    said = [recipe.key, room_fingerprint("learn"), *(sha256_file(trained_at(bench.folder, one)) for one in NETWORKS)]
-    key = hashlib.sha256(" ".join(said).encode()).hexdigest()
+    networks = [sha256_file(trained_at(bench.folder, one)) for one in NETWORKS]
+    said = (recipe.key, room_fingerprint("learn"), MODULES, CHARGE, MOST, WIDEST, *networks)
+    key = hashlib.sha256(" ".join(map(str, said)).encode()).hexdigest()
     make = partial(_piece, tuple(files), bench.folder, recipe.medium)
     kept = fill_shards(bench, Shards("predictions", key, len(files), make, write_object))
     return _joined([opened_as(_Piece, path) for path in kept])
@@ -53,12 +52,8 @@ def _joined(pieces: Sequence[_Piece]) -> Judgement:
     before = np.cumsum([0, *(piece.events for piece in pieces)])
     return Judgement(
         events=np.concatenate([one.events + first for one, first in zip(every, before, strict=False)]),
-        scores=_stacked([one.scores for one in every]),
+        scores=stacked([one.scores for one in every]),
         probability=np.concatenate([one.probability for one in every]),
-        said=_stacked([one.said for one in every]),
+        said=stacked([one.said for one in every]),
         sigma=np.concatenate([one.sigma for one in every]),
     )
-
-
-def _stacked(parts: Sequence[Rows]) -> Rows:
-    return type(parts[0])(*(np.concatenate([getattr(p, one.name) for p in parts]) for one in fields(parts[0])))

@@ -120,7 +120,7 @@ def predictions_table(seen: Seen, judged: Judgement, rows: Bools) -> QTable:
     return _described(QTable(columns), {name: column.description for name, column in PREDICTIONS.columns.items()})
 
 
-def _places(vertex: Floats) -> dict[str, object]:
+def _places(vertex: Floats) -> dict[str, u.Quantity]:
     return {f"vertex_{axis}": values * u.m for axis, values in zip(AXES, vertex.T, strict=True)}
 
 

@@ -33,11 +33,12 @@ from nuanalysis.detector import (
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.provenance import room_fingerprint
 from nuanalysis.engine.shards import Shards, fill_shards
+from nuanalysis.learn import Regression, Scores
 from nuanalysis.library.detectors import detector
 from nuanalysis.schema import Bools, Ints
 from nuanalysis.store import write_object
 
-Rows = TypeVar("Rows", Truth, EventVariables)
+Rows = TypeVar("Rows", Truth, EventVariables, Scores, Regression)
 BATCH = 500  # events of a piece; values do not depend on it
 
 
@@ -121,14 +122,15 @@ def joined(parts: Sequence[Seen]) -> Seen:
         np.concatenate([getattr(one, name) for one in hits]) for name in ("module", "values", "saturated", "window")
     )
     return Seen(
-        truth=_stacked([part.truth for part in parts]),
+        truth=stacked([part.truth for part in parts]),
         hits=Hits(module, values, saturated, start.astype(np.int64), window),
-        variables=_stacked([part.variables for part in parts]),
+        variables=stacked([part.variables for part in parts]),
         made=np.sum([part.made for part in parts], axis=0),
     )
 
 
-def _stacked(parts: Sequence[Rows]) -> Rows:
+def stacked(parts: Sequence[Rows]) -> Rows:
+    """Records of arrays (event, ...), one after the other."""
     return type(parts[0])(*(np.concatenate([getattr(p, one.name) for p in parts]) for one in fields(parts[0])))
 
 

@@ -67,7 +67,7 @@ class BenchmarkAnswer(Record):
 class Benchmark(Step):
     """Write a benchmark for anybody: truth, features, predictions, networks, a scorer and our own score."""
 
-    events: int = setting(100_000, low=200, high=10_000_000, help="events made, of all kinds together")
+    events: int = setting(100_000, low=200, high=1_000_000, help="events made, of all kinds together")
     version: str = setting("DR0.1", help="version of the product, DRn.m: n new events, m corrections")
 
     def model_post_init(self, context: object) -> None:
@@ -140,17 +140,10 @@ class Benchmark(Step):
 
     def _simulate(self) -> str:
         """The command that keeps all pulses of the same events."""
-        usual = type(self)()
-        own = [
-            f"--{k} {getattr(self, k)}"
-            for k in ("ice", "efficiency", "photons")
-            if getattr(self, k) != getattr(usual, k)
-        ]
-        words = [
-            "nuanalysis detector simulate --purpose testing --pulses",
-            f"--seed {self.seed} --events {self.events}",
-        ]
-        return " ".join([*words, *own])
+        usual, names = type(self)(), ("ice", "efficiency", "photons")
+        own = [f" --{k} {getattr(self, k)}" for k in names if getattr(self, k) != getattr(usual, k)]
+        said = f"--purpose testing --pulses --seed {self.seed} --events {self.events}"
+        return f"nuanalysis detector simulate {said}{''.join(own)}"
 
 
 def held_out(seed: int, events: int) -> Bools:

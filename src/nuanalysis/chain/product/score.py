@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 PROBABILITIES = [f"probability_{name}" for name in ("cascade", "starting_track", "through_going", "bundle")]
+Figures = dict[str, object]  # as JSON holds them
 VERTEX = ["vertex_x", "vertex_y", "vertex_z"]
-# Columns that are handed in: unit, lowest, highest.
-COLUMNS = {
+COLUMNS = {  # that are handed in: unit, lowest, highest
     "event": ("", 0, math.inf), **dict.fromkeys(PROBABILITIES, ("", 0, 1)), "zenith": ("rad", 0, math.pi),
     "azimuth": ("rad", 0, 2 * math.pi), "angular_error": ("rad", 1e-5, math.pi), "log10_deposited": ("", -1, 9),
     **dict.fromkeys(VERTEX, ("m", -5000, 5000)),
@@ -24,8 +24,8 @@ COLUMNS = {
 
 
 def read(path: Path) -> tuple[pd.DataFrame, str]:
-    sep = " " if path.suffix.lower() == ".ecsv" else ","
-    return pd.read_csv(path, comment="#", sep=sep, encoding="utf-8-sig"), path.read_text(encoding="utf-8-sig")
+    table = pd.read_csv(path, comment="#", sep=" " if path.suffix.lower() == ".ecsv" else ",", encoding="utf-8-sig")
+    return table, path.read_text(encoding="utf-8-sig")
 
 
 def faults(table: pd.DataFrame, text: str, wanted: np.ndarray) -> list[str]:
@@ -47,7 +47,7 @@ def faults(table: pd.DataFrame, text: str, wanted: np.ndarray) -> list[str]:
     return found + [f"{len(e)} events {said}, such as {e[0]}" for said, e in bad.items() if len(e)]
 
 
-def measured(value: float, error: float, unit: str = "") -> dict[str, object]:
+def measured(value: float, error: float, unit: str = "") -> Figures:
     return {"value": float(value), "error": float(error), "unit": unit}
 
 
@@ -63,7 +63,7 @@ def below(at: np.ndarray, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return 0.5 * sum(sums[np.searchsorted(x[order], at, side=side)] for side in ("left", "right")) / sums[-1]
 
 
-def auc(x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> dict[str, object]:
+def auc(x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> Figures:
     ws, wb = w[signal], w[~signal]
     placed = below(x[signal], x[~signal], wb), 1.0 - below(x[~signal], x[signal], ws)
     value = np.average(placed[0], weights=ws)
@@ -82,7 +82,7 @@ def limit(n: float) -> float:
     return 0.5 * (low + high)
 
 
-def separation(name: str, x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> dict[str, object]:
+def separation(name: str, x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> Figures:
     order = np.argsort(-x[signal], kind="stable")
     kept, wb = np.cumsum(w[signal][order]), w[~signal]
     cut = x[signal][order][min(int(np.searchsorted(kept, 0.9 * kept[-1] * (1.0 - 1e-12))), len(order) - 1)]
@@ -90,11 +90,11 @@ def separation(name: str, x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> d
     total, squares = wb[passed].sum(), (wb[passed] ** 2).sum()
     n, one = (total**2 / squares, squares / total) if squares > 0.0 else (0.0, wb.max())
     upper = min(one * limit(n) / wb.sum(), 1.0) if n < 10.0 else None
-    found = {"auc": auc(x, signal, w), "passing": measured(*share(passed, wb)), "upper": upper, "effective": float(n)}
-    return {"weighting": name, **found}
+    left = {"passing": measured(*share(passed, wb)), "upper": upper, "effective": float(n)}
+    return {"weighting": name, "auc": auc(x, signal, w), **left}
 
 
-def calibration(p: np.ndarray, true: np.ndarray) -> dict[str, object]:
+def calibration(p: np.ndarray, true: np.ndarray) -> Figures:
     which, gaps, errors = np.minimum((p * 20).astype(int), 19), [], []
     for here in (which == k for k in np.unique(which)):
         f, error = share(true[here], np.ones(here.sum()))
@@ -103,12 +103,12 @@ def calibration(p: np.ndarray, true: np.ndarray) -> dict[str, object]:
     return measured(sum(gaps), math.hypot(*errors))
 
 
-def median(x: np.ndarray, unit: str = "") -> dict[str, object]:
+def median(x: np.ndarray, unit: str = "") -> Figures:
     picks, at = np.random.default_rng(0).integers(0, len(x), (200, len(x))), (np.arange(len(x)) + 0.5) / len(x)
     return measured(np.interp(0.5, at, np.sort(x)), np.std([np.interp(0.5, at, np.sort(x[p])) for p in picks]), unit)
 
 
-def medians(true: pd.DataFrame, said: pd.DataFrame, cascade: np.ndarray) -> list[dict[str, object]]:
+def medians(true: pd.DataFrame, said: pd.DataFrame, cascade: np.ndarray) -> list[Figures]:
     angles = (t[["zenith", "azimuth"]].to_numpy().T for t in (said, true))
     one, other = (np.stack([np.sin(z) * np.cos(a), np.sin(z) * np.sin(a), np.cos(z)], axis=1) for z, a in angles)
     psi = 2.0 * np.arcsin(np.minimum(0.5 * np.sqrt(((one - other) ** 2).sum(axis=1)), 1.0))
