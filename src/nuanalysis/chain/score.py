@@ -19,12 +19,13 @@ from nuanalysis.store import sha256_file
 
 EFFICIENCY = 0.9  # of cascades, where the background is counted
 _TRUSTED = 10.0  # effective events of a share that is more than a limit, as in ``detector.rate``
+Weighting = Literal["generated", "rate"]
 
 
 class Separation(Record):
     """How well cascades are told from through-going muons and bundles."""
 
-    weighting: Literal["generated", "rate"] = shown("every generated event alike, or by its rate", short="weights")
+    weighting: Weighting = shown("every generated event alike, or by its rate", short="weights")
     auc: Measured = shown("area under the curve", short="AUC")
     passing: Measured = shown("background that passes at 90 % of cascades", short="passes")
     upper: float | None = shown("upper limit of it, 90 %, where fewer than 10 effective events pass", None, form=".2g")
@@ -89,7 +90,8 @@ def separations(known: Known, said: Said) -> Iterator[Separation]:
     of = muon | (known.label == Class.CASCADE)
     against = said.probability[:, Class.THROUGH_GOING] + said.probability[:, Class.BUNDLE]
     odds = (said.probability[:, Class.CASCADE] / np.maximum(against, 1e-300))[of]
-    for name, weight in (("generated", np.ones(int(of.sum()))), ("rate", known.rate[of])):
+    weights: dict[Weighting, Floats] = {"generated": np.ones(int(of.sum())), "rate": known.rate[of]}
+    for name, weight in weights.items():
         auc = area_under_curve(odds, ~muon[of], weight)
         left = passing(odds, ~muon[of], weight, EFFICIENCY)
         found = left.fraction

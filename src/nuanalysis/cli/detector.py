@@ -51,6 +51,10 @@ def _verb(name: str) -> Callable[..., None]:
     return run
 
 
+for _name in STEPS:
+    app.command(_name)(_verb(_name))
+
+
 @app.command()
 def score(
     predictions: Annotated[Path, typer.Argument(help="Table of predictions, .ecsv or .csv.")],
@@ -64,7 +68,3 @@ def score(
     from nuanalysis.chain import score as scoring
 
     told(scoring.score(predictions, folder / "benchmark" if benchmark is None else benchmark), as_json=as_json)
-
-
-for _name in STEPS:
-    app.command(_name)(_verb(_name))

@@ -24,8 +24,8 @@ COLUMNS = {  # that are handed in: unit, lowest, highest
 
 
 def read(path: Path) -> tuple[pd.DataFrame, str]:
-    table = pd.read_csv(path, comment="#", sep=" " if path.suffix.lower() == ".ecsv" else ",", encoding="utf-8-sig")
-    return table, path.read_text(encoding="utf-8-sig")
+    sep = " " if path.suffix.lower() == ".ecsv" else ","
+    return pd.read_csv(path, comment="#", sep=sep, encoding="utf-8-sig"), path.read_text(encoding="utf-8-sig")
 
 
 def faults(table: pd.DataFrame, text: str, wanted: np.ndarray) -> list[str]:
@@ -60,15 +60,15 @@ def below(at: np.ndarray, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Weighted share of x below each of at, ties counted half."""
     order = np.argsort(x, kind="stable")
     sums = np.concatenate([[0.0], np.cumsum(w[order])])
-    return 0.5 * sum(sums[np.searchsorted(x[order], at, side=side)] for side in ("left", "right")) / sums[-1]
+    left, right = (np.searchsorted(x[order], at, side=side) for side in ("left", "right"))
+    return np.asarray(0.5 * (sums[left] + sums[right]) / sums[-1])
 
 
 def auc(x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> Figures:
     ws, wb = w[signal], w[~signal]
-    placed = below(x[signal], x[~signal], wb), 1.0 - below(x[~signal], x[signal], ws)
-    value = np.average(placed[0], weights=ws)
-    parts = [(v**2 * (p - value) ** 2).sum() / v.sum() ** 2 for p, v in zip(placed, (ws, wb), strict=True)]
-    return measured(value, math.sqrt(sum(parts)))
+    sides = (below(x[signal], x[~signal], wb), ws), (1.0 - below(x[~signal], x[signal], ws), wb)
+    value = np.average(sides[0][0], weights=ws)
+    return measured(value, math.sqrt(sum((v**2 * (p - value) ** 2).sum() / v.sum() ** 2 for p, v in sides)))
 
 
 def limit(n: float) -> float:
@@ -137,7 +137,7 @@ def main(path: Path) -> int:
     of, odds = label != "starting_track", p[:, 0] / np.maximum(p[:, 2] + p[:, 3], 1e-300)
     rates = true[["rate_astrophysical", "rate_atmospheric", "rate_muons"]].to_numpy()
     weights = {"generated": np.ones(of.sum()), "rate": np.where(cascade, rates[:, 0], rates.sum(axis=1))[of]}
-    name, seed = (re.search(rf"\W{key}: '?([^,'}}\n]+)", head)[1] for key in ("benchmark", "seed"))
+    name, seed = (re.findall(rf"\W{key}: '?([^,'}}\n]+)", head)[0] for key in ("benchmark", "seed"))
     answer = {"benchmark": f"{name}, seed {seed}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
               "events": len(true), "separation": [separation(k, odds[of], cascade[of], w) for k, w in weights.items()],
               "calibration_error": calibration(p[:, 0], cascade), "rows": medians(true, said, cascade),
