@@ -15,12 +15,14 @@ from astropy.table import Table
 from scipy.special import gammaincinv
 
 from nuanalysis.chain._benchmark_tables import CLASSES, PREDICTIONS
-from nuanalysis.chain._events import hits_of, joined, opened, simulated
+from nuanalysis.chain._events import array, hits_of, joined, opened, simulated, taken
+from nuanalysis.chain._resolution import motion
 from nuanalysis.chain.benchmark import FILES, Benchmark, held_out
 from nuanalysis.chain.score import score
-from nuanalysis.detector import SUMMARY
+from nuanalysis.detector import SUMMARY, hull, inside
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import DataError, InputError
+from nuanalysis.learn import labels_of
 from nuanalysis.store import sha256_file
 
 pytestmark = pytest.mark.real_data
@@ -193,6 +195,33 @@ def test_an_unfinished_or_changed_benchmark_is_refused(product, tmp_path):
     (copy / "SHA256SUMS").unlink()
     with pytest.raises(DataError, match="nuanalysis detector benchmark"):
         score(copy / "predictions-synthetic.ecsv", copy)
+
+
+def test_the_truth_is_that_of_the_events(product, bench, answer):
+    table = Table.read(product / "truth-synthetic.ecsv", format="ascii.ecsv")
+    seen = joined([opened(path) for path in simulated(STEP.recipe(), bench, "testing")])
+    truth = taken(seen.truth, np.searchsorted(seen.truth.number, table["event"]))
+    came_from = np.stack(
+        [np.sin(table["zenith"]) * np.cos(table["azimuth"]), np.sin(table["zenith"]) * np.sin(table["azimuth"]),
+         np.cos(table["zenith"])], axis=1,
+    )  # fmt: skip
+    assert np.allclose(-came_from, truth.direction, atol=1e-9)
+    assert np.allclose(motion(np.asarray(table["zenith"]), np.asarray(table["azimuth"])), truth.direction, atol=1e-9)
+    assert [CLASSES[k] for k in labels_of(truth)] == list(table["class"])
+    assert (np.asarray(table["contained"]) == inside(hull(array(STEP.medium)), truth.vertex)).all()
+    assert (np.asarray(table["split"]) == np.where(held_out(3, 1200)[truth.number], "test", "train")).all()
+    neutrino = np.asarray(table["pdg"]) != 0
+    flux = 0.5 * 1.66e-14 * (truth.energy / 1e5) ** -2.53  # of nu and nubar apart, per m2 s sr GeV
+    assert np.allclose(table["rate_astrophysical"], np.where(neutrino, flux * truth.weight, 0.0), rtol=1e-6)
+    assert np.allclose(table["rate_muons"], np.where(neutrino, 0.0, truth.weight * answer.muon_factor.value))
+    assert (np.asarray(table["rate_atmospheric"])[neutrino & (np.abs(truth.pdg) == 14)] > 0.0).all()
+
+
+def test_our_networks_are_far_better_than_guesses(answer):
+    assert answer.score.separation[0].auc.value > 0.95
+    assert answer.score.rows[-1].angle.value < 30.0
+    assert answer.score.rows[-1].energy.value < 0.1
+    assert 0.7 < answer.score.rows[-1].pull.value < 1.3
 
 
 def test_the_split_is_fixed_by_the_seed_alone():
