@@ -174,8 +174,12 @@ def test_all_faults_are_told_at_once_and_other_files_are_refused(product, predic
     table = predictions.copy()
     table.remove_row(0)
     table["probability_bundle"][0] = 1.0 if table["probability_bundle"][0] < 0.5 else 0.0
+    table["zenith"][1] = np.nan
+    table.remove_column("vertex_z")
     table.write(tmp_path / "bad.ecsv", format="ascii.ecsv")
-    with pytest.raises(InputError, match=r"(?s)do not sum to 1.*are missing"):
+    with pytest.raises(
+        InputError, match=r"(?s)'zenith' has 1 values.*'vertex_z' is missing.*do not sum to 1.*are missing"
+    ):
         score(tmp_path / "bad.ecsv", product)
     for name, content in (("bad.txt", b"event\n"), ("bad.ecsv", b"\xff\x00"), ("bad.csv", b"")):
         (tmp_path / name).write_bytes(content)

@@ -20,6 +20,7 @@ from nuanalysis.store import TABLE, content, parsing, sha256_file, text_of
 
 TRUTH_FILE, SUMS = "truth-synthetic.ecsv", "SHA256SUMS"
 _ORIGINS = ("atmospheric", "astrophysical", "muons")
+_PROBABILITIES = tuple(f"probability_{name}" for name in CLASSES)
 _CLOSE = 1e-6  # of the sum of probabilities to 1
 _REMEDY = (
     "Hand in one row for each event of the test split, with the columns and units of predictions-synthetic.ecsv: "
@@ -77,7 +78,8 @@ def read_known(folder: Path) -> Known:
     path = folder / TRUTH_FILE
     table = _table(path, "the truth", DataError)
     test = table[np.asarray(table["split"]) == "test"]
-    held = _held(test, KNOWN, "the truth", DataError)
+    held, found = _held(test, KNOWN)
+    refuse(found, f"{path} is damaged", "Make or fetch the benchmark again.", error=DataError)
     beyond, every = held["rate_astrophysical"], sum(held[f"rate_{one}"] for one in _ORIGINS)
     return Known(
         name=f"{table.meta['benchmark']}, seed {table.meta['seed']}",
@@ -98,10 +100,9 @@ def read_said(path: Path, known: Known) -> Said:
     """
     if path.suffix.lower() not in (".ecsv", ".csv"):
         raise InputError(f"the predictions are in {path.name}; expected a table that ends in .ecsv or .csv")
-    held = _held(_table(path, "the predictions", InputError), PREDICTIONS, "the predictions", InputError)
-    probability = np.stack([held[f"probability_{name}"] for name in CLASSES], axis=1)
-    found = [*_sums(probability), *_events(held["event"], known.event)]
-    refuse(found, f"{path.name} cannot be scored", _REMEDY)
+    held, found = _held(_table(path, "the predictions", InputError), PREDICTIONS)
+    refuse([*found, *_sums(held), *_events(held, known.event)], f"{path.name} cannot be scored", _REMEDY)
+    probability = np.stack([held[name] for name in _PROBABILITIES], axis=1)
     order = np.argsort(held["event"], kind="stable")
     return Said(
         probability=probability[order],
@@ -123,15 +124,15 @@ def _table(path: Path, what: str, error: type[NuanalysisError]) -> Any:
         return Table.read(held.decode("utf-8-sig") + "\n", format=kind)
 
 
-def _held(table: Any, schema: Schema, what: str, error: type[NuanalysisError]) -> dict[str, Floats]:
-    """The columns of a schema as numbers; a unit that is not said counts as the right one."""
+def _held(table: Any, schema: Schema) -> tuple[dict[str, Floats], list[str]]:
+    """The columns of a schema that are numbers, and all that is wrong; a unit that is not said counts as right."""
     named = [name for name in schema.columns if name in table.colnames]
     data = {}
     for name in named:
         unit = schema.columns[name].unit if table[name].unit is None else str(table[name].unit)
         data[name] = (("event",), _values(table[name]), {"units": unit})
-    refuse(faults(xr.Dataset(data), schema), f"{what} cannot be used", _REMEDY, error=error)
-    return {name: np.asarray(data[name][1]) for name in named}
+    numbers = {name: values for name, (_, values, _) in data.items() if values.dtype.kind == "f"}
+    return numbers, faults(xr.Dataset(data), schema)
 
 
 def _values(column: Any) -> Any:
@@ -140,15 +141,20 @@ def _values(column: Any) -> Any:
     return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan) if numbers else np.asarray(column)
 
 
-def _sums(probability: Floats) -> Iterator[str]:
-    off = np.abs(probability.sum(axis=1) - 1.0)
+def _sums(held: dict[str, Floats]) -> Iterator[str]:
+    if not held.keys() >= set(_PROBABILITIES):
+        return
+    off = np.abs(np.sum([held[name] for name in _PROBABILITIES], axis=0) - 1.0)
     if (wrong := int((off > _CLOSE).sum())) > 0:
-        yield f"the probabilities of {wrong:,} events do not sum to 1, by up to {off.max():.2g}; expected {_CLOSE:g}"
+        most = np.nanmax(off)
+        yield f"the probabilities of {wrong:,} events do not sum to 1, off by up to {most:.2g}; expected {_CLOSE:g}"
 
 
-def _events(event: Floats, wanted: Ints) -> Iterator[str]:
+def _events(held: dict[str, Floats], wanted: Ints) -> Iterator[str]:
     """What of the events handed in is not the test split."""
-    found, times = np.unique(event, return_counts=True)
+    if "event" not in held:
+        return
+    found, times = np.unique(held["event"], return_counts=True)
     for words, these in (
         ("are missing", np.setdiff1d(wanted, found)),
         ("come more than once", found[times > 1]),
