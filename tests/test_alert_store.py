@@ -168,6 +168,7 @@ for number, alert in enumerate(many(1000)):
 """
 
 
+@pytest.mark.slow
 def test_a_stream_of_a_thousand_alerts_leaves_memory_flat(store: AlertStore) -> None:
     """In a process of its own: what pytest keeps is not ours."""
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(nuanalysis.__file__).parents[1])])

@@ -104,6 +104,7 @@ def test_an_answer_says_not_searched_and_never_none(mirror, no_network, monkeypa
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 def test_the_section_runs_with_sockets_blocked(mirror, no_network, call, monkeypatch, tmp_path):
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))

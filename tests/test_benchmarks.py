@@ -67,6 +67,7 @@ CASES = {  # hypothesis, number of samples, nside, relative precision of TS
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_twin_has_our_ts(case):
     hypothesis, n, nside, precision = CASES[case]
     found = []
@@ -188,6 +189,7 @@ def test_growth_is_a_power():
     assert replace(CURVES[0], first=1).exponent == pytest.approx(np.log10(100 / 9))
 
 
+@pytest.mark.slow
 def test_the_commands_that_are_timed_give_what_their_rows_say(monkeypatch):
     """A little of each, on the twin."""
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)

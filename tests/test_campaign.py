@@ -264,6 +264,7 @@ def test_the_product_of_a_scan_is_its_map(finished: Run) -> None:
         "results/sources-cascades-2023-few.json",
     ],
 )
+@pytest.mark.slow
 def test_what_was_lost_is_made_again_from_the_trials_that_are_there(
     finished: Run, spoilt: Path, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,7 +372,8 @@ def test_the_report_names_local_and_global_and_marks_what_is_synthetic(finished:
     assert "σ global, one-sided" in section
     assert "local p " in section
     assert "not in this version" in section
-    assert "http" not in section
+    assert "http:" not in section
+    assert "https:" not in section
 
 
 def test_a_joint_fit_of_the_spec_is_in_the_results_and_in_the_report(finished: Run) -> None:
@@ -452,6 +454,7 @@ def test_a_chance_beyond_the_trials_says_so() -> None:
     assert (local.error, local.note) == (None, "extrapolated beyond the trials")
 
 
+@pytest.mark.slow
 def test_no_skies_no_global_p_value_anywhere(finished: Run, spoilt: Path) -> None:
     why = unknown("asked without background skies")
 
@@ -493,7 +496,8 @@ def test_the_report_shows_the_sky_with_local_and_global_and_published(finished: 
         assert words in section, words
     for row in few.sources:
         assert f'<th scope="row">{row.name}</th>' in section
-    assert "http" not in section
+    assert "http:" not in section
+    assert "https:" not in section
     assert section.count("SYNTHETIC") >= 4
     assert 'href="#sky"' in (finished.folder / "report" / "index.html").read_text()
 

@@ -76,6 +76,7 @@ def asked(capsys, *words):
     return json.loads(out.out)
 
 
+@pytest.mark.slow
 def test_from_light_to_a_sample(tmp_path, capsys, monkeypatch):
     pytest.importorskip("jax")
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path / "cache"))

@@ -47,6 +47,7 @@ def both(tmp_path_factory):
     return tmp_path_factory.mktemp("both")
 
 
+@pytest.mark.slow
 def test_two_samples_give_curves_of_each_and_of_both(call, both):
     arguments = (*CALL, "--sample", "tracks", "--declinations", "30", "--output", both, "--json")
     code, out, err = call(*arguments)

@@ -118,6 +118,7 @@ def test_a_reader_that_has_gone_is_no_fault() -> None:
 # --- SIGTERM ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sigterm_is_a_sentence_and_143(tmp_path: Path) -> None:
     command = [*NUANALYSIS, "significance", "--sample", "cascades-2023", "--signal", "none", "--hypothesis",
                "point:83,22", "--ts", "4", "--trials", "20000", "--json"]  # fmt: skip
@@ -192,6 +193,7 @@ NAMED = f"a{ESCAPE}{TURNED}b"
     ids=lambda words: f"{words[0]}-{len(words)}",
 )
 @pytest.mark.parametrize("flag", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.slow
 def test_no_refusal_carries_an_escape(
     call: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], flag: tuple[str, ...]
 ) -> None:
@@ -247,6 +249,7 @@ def test_what_libraries_say_is_cleaned(capfd: pytest.CaptureFixture[str]) -> Non
 ASCII = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
 
 
+@pytest.mark.slow
 def test_a_terminal_of_ascii_is_told_every_name_and_reads_every_file(tmp_path: Path) -> None:
     text = 'name = "größe"\nseed = 1  # \u03b3\n[[sample]]\nname = "cascades-2023"\n'
     (tmp_path / "spec.toml").write_text(text, encoding="utf-8")

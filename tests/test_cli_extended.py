@@ -47,6 +47,7 @@ def timeless(document):
     return {key: value for key, value in document.items() if key not in ("seconds", "files")}
 
 
+@pytest.mark.slow
 def test_one_document_tables_and_a_figure_and_nothing_done_twice(call, tmp_path, monkeypatch):
     code, out, err = call(*ASKED, "--skies", "30", "--output", tmp_path, "--json")
     assert code == 0, err

@@ -50,6 +50,7 @@ def timeless(document):
     return {key: value for key, value in document.items() if key != "seconds"}
 
 
+@pytest.mark.slow
 def test_scan_writes_maps_and_one_document_and_resumes(call, tmp_path, monkeypatch):
     asked = (*SCAN, "--skies", "4", "--plane", "--output", tmp_path, "--json")
     code, out, err = call(*asked)
@@ -86,6 +87,7 @@ def test_scan_writes_maps_and_one_document_and_resumes(call, tmp_path, monkeypat
     assert timeless(json.loads(call(*asked)[1])) == timeless(document)
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_first_version(call):
     """Of the SYNTHETIC cascades as they are drawn now; the last digits may differ."""
     found = json.loads(call(*SCAN, "--skies", "4", "--deep", "50", "--json")[1])
@@ -205,6 +207,7 @@ def test_wrong_input_is_refused_before_work_starts(call, monkeypatch, arguments,
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_tilted_skies_give_global_p_values_that_plain_ones_do_not_reach(call, tmp_path):
     code, out, _ = call(*SCAN, "--skies", "60", "--deep", "60", "--json")
     document = json.loads(out)

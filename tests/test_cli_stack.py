@@ -78,6 +78,7 @@ def answered(cache, *, samples=None, **settings):
 # --- the answer ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_catalogues_come_with_their_sources_files_and_a_global_p_value(call, mine, tmp_path):
     rule = f"{mine}?rule=kind == 'SNR' and flux_tev > 2&weight=flux_tev"
     output = tmp_path / "out"
@@ -248,7 +249,7 @@ def test_data_that_are_not_here_are_a_data_error_that_names_the_release(call, mo
     code, out, err = call(*STACK, "--catalogues", "hgps", "--json")
     assert code == 3
     assert "source-catalogues" in err
-    assert json.loads(out)["error"]["kind"] == "DataError"
+    assert json.loads(out)["error"]["kind"] == "NotHereError"
 
 
 def test_without_injections_the_headlines_say_what_is_not_known(cache):

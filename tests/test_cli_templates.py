@@ -137,6 +137,7 @@ def test_the_hybrid_without_its_column_says_how_to_get_it() -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 def test_the_hybrid_follows_the_measured_column(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
     hybrid = open_template("pi0-hybrid?nside=16")
@@ -211,6 +212,7 @@ def _not_a_cache(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_cut, _flip, _other_content, _other_name, _empty, _not_a_cache])
+@pytest.mark.slow
 def test_a_broken_file_of_the_cache_is_built_again(spoil: Callable[[Path], None]) -> None:
     sound = open_template(QUICK)
     path = cache_path(recipe_of(QUICK))
@@ -243,6 +245,7 @@ def test_ls_names_every_template_and_what_it_needs(call: Call) -> None:
     assert all(ending in out for ending in (".fits", ".npy", ".h5", ".csv", ".ecsv"))
 
 
+@pytest.mark.slow
 def test_show_says_what_it_is_made_of(call: Call, tmp_path: Path) -> None:
     picture = tmp_path / "box.png"
     document = answered(call("show", QUICK, "--flux", "2e-11", "--figure", str(picture), "--json"))
@@ -267,6 +270,7 @@ def test_show_leaves_out_intensities_where_no_flux_is_known(call: Call) -> None:
     assert (code, "at 5 TeV" in out, "share" in out) == (0, False, True)
 
 
+@pytest.mark.slow
 def test_show_of_a_model_that_changes_with_energy(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built_in(monkeypatch, made(CutOffPowerLaw(2.4, 6.0), nodes=(3.0, 5.0, 6.0), flux=1.3e-11))
     document = answered(call("show", "made?nside=16", "--figure", str(tmp_path / "x.png"), "--json"))
@@ -415,6 +419,7 @@ def events(sky: Template) -> np.ndarray[Any, np.dtype[np.float64]]:
     ["kra-gamma-like-5?nside=16", "pi0-like?nside=16&spectrum=physical", "fermi-bubbles?nside=16&cutoff=50",
      "fermi-bubbles?nside=16&cutoff=1000", QUICK],
 )  # fmt: skip
+@pytest.mark.slow
 def test_built_and_read_back_it_gives_the_same_events(tmp_path: Path, name: str) -> None:
     sky = open_template(name)
     path = tmp_path / "built.fits"
@@ -459,6 +464,7 @@ def test_one_map_with_a_flux_keeps_it(tmp_path: Path) -> None:
 # --- compare -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_compare_in_one_document(call: Call, tmp_path: Path) -> None:
     picture = tmp_path / "both.png"
     document = answered(call("compare", QUICK, "isotropic?nside=32", "--figure", str(picture), "--json"))
@@ -474,6 +480,7 @@ def test_compare_in_one_document(call: Call, tmp_path: Path) -> None:
     assert all(len(one["share_per_degree"]) == 2 for one in along)
 
 
+@pytest.mark.slow
 def test_compare_says_where_maps_and_tables_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     table = TabulatedSpectrum(np.array([3.0, 5.0, 6.0]), np.array([5.4, 0.0, -2.7]))
     built_in(monkeypatch, made(table, nodes=(4.0, 5.0, 6.0), flux=1e-11))

@@ -89,6 +89,7 @@ def the_error(answer: tuple[int, str, str]) -> tuple[int, str, str]:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fit_answers_with_one_document_and_progress_elsewhere() -> None:
     code, out, err = elsewhere("fit", "--sample", "cascades-2023", "--signal", "stack:snr", "--n-signal", "400",
                                "--hypothesis", "stack:snr", "--no-index-free", "--seed", "2", "--injections", "0",
@@ -105,6 +106,7 @@ def test_fit_answers_with_one_document_and_progress_elsewhere() -> None:
     assert "SYNTHETIC events, signal stack:snr (supernova remnants), E^-2.7, seed 2" in err
 
 
+@pytest.mark.slow
 def test_a_map_of_ones_own_gets_ts_p_value_flux_and_limit(call: Call, tmp_path: Path) -> None:
     nside = 32
     theta, phi = hp.pix2ang(nside, np.arange(12 * nside**2))
@@ -130,6 +132,7 @@ def test_a_map_of_ones_own_gets_ts_p_value_flux_and_limit(call: Call, tmp_path: 
     assert (flux["n_trials"], best["unit"], limit["unit"]) == (300, "TeV cm-2 s-1", "TeV cm-2 s-1")
 
 
+@pytest.mark.slow
 def test_pvalue_of_a_given_test_statistic(call: Call) -> None:
     arguments = ("significance", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--no-index-free", "--ts", "1.0",
                  "--trials", "1000", "--executor", "serial", "--json")  # fmt: skip
@@ -147,6 +150,7 @@ def test_pvalue_of_a_given_test_statistic(call: Call) -> None:
     assert {**again, "seconds": 0} == {**answer, "seconds": 0}
 
 
+@pytest.mark.slow
 def test_a_test_statistic_of_zero_has_p_one(call: Call) -> None:
     code, out, err = call("significance", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--no-index-free",
                           "--ts", "0", "--trials", "200", "--executor", "serial", "--json")  # fmt: skip
@@ -155,6 +159,7 @@ def test_a_test_statistic_of_zero_has_p_one(call: Call) -> None:
     assert (chance["p"], chance["sigma"]) == (1.0, None)
 
 
+@pytest.mark.slow
 def test_too_few_trials_for_a_p_value_are_refused_not_guessed(call: Call) -> None:
     arguments = ("significance", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--no-index-free", "--ts", "60",
                  "--trials", "200", "--executor", "serial", "--json")  # fmt: skip
@@ -163,6 +168,7 @@ def test_too_few_trials_for_a_p_value_are_refused_not_guessed(call: Call) -> Non
     assert "trials of this mixture would do" in message
 
 
+@pytest.mark.slow
 def test_the_trials_named_in_a_refusal_do(call: Call) -> None:
     question = ("significance", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--no-index-free", "--ts", "16",
                 "--precision", "0.1", "--executor", "serial", "--json")  # fmt: skip
@@ -175,6 +181,7 @@ def test_the_trials_named_in_a_refusal_do(call: Call) -> None:
     assert chance["error"] <= 0.11 * chance["p"]
 
 
+@pytest.mark.slow
 def test_the_trials_of_a_p_value_are_as_many_as_its_precision_takes(call: Call) -> None:
     question = ("significance", *ON_CASCADES, "--hypothesis", "point:83.63,22.01", "--no-index-free", "--ts", "12",
                 "--executor", "threads", "--json")  # fmt: skip
@@ -186,6 +193,7 @@ def test_the_trials_of_a_p_value_are_as_many_as_its_precision_takes(call: Call) 
     assert found[1]["n_trials"] > found[0]["n_trials"]
 
 
+@pytest.mark.slow
 def test_the_global_p_value_is_at_least_the_best_local_one(call: Call) -> None:
     places = "point:83.63,22.01,point:266.4,-29.0,point:83.63,22.02"
     question = ("together", *ON_CASCADES, "--hypotheses", places, "--no-index-free", "--ts", "6,7,5",
@@ -211,6 +219,7 @@ def test_the_global_p_value_is_at_least_the_best_local_one(call: Call) -> None:
         ("each:list-19", "", "there is no catalogue 'list-19'. Did you mean 'list-109'?"),
     ],
 )
+@pytest.mark.slow
 def test_a_set_of_hypotheses_that_makes_no_sense_is_refused(
     call: Call, hypotheses: str, ts: str, expected: str
 ) -> None:
@@ -220,6 +229,7 @@ def test_a_set_of_hypotheses_that_makes_no_sense_is_refused(
     assert expected in message
 
 
+@pytest.mark.slow
 def test_the_bias_curve_turns_a_fit_back(call: Call) -> None:
     code, out, err = call("bias", *ON_CASCADES, "--hypothesis", "point:266.4,-29.0", "--no-index-free",
                           "--trials", "400", "--n-signal-fitted", "40", "--executor", "serial", "--json")  # fmt: skip
@@ -231,6 +241,7 @@ def test_the_bias_curve_turns_a_fit_back(call: Call) -> None:
     assert all(node["n_injected"] >= 0 and node["curve"]["error"] >= 0 for node in answer["curve"])
 
 
+@pytest.mark.slow
 def test_sensitivity_gives_events_and_flux_for_both_definitions(call: Call) -> None:
     code, out, err = call("sensitivity", *ON_CASCADES, "--hypothesis", "point:266.4,-29.0", "--no-index-free",
                           "--trials", "400", "--executor", "serial", "--json")  # fmt: skip
@@ -244,6 +255,7 @@ def test_sensitivity_gives_events_and_flux_for_both_definitions(call: Call) -> N
     assert reached["reason"] if "reason" in reached else reached["flux"]["value"] > found["flux"]["value"]
 
 
+@pytest.mark.slow
 def test_expected_events_are_those_of_the_paper(call: Call) -> None:
     arguments = ("expect", "--sample", "cascades-2023", "--json", "--hypothesis", "isotropic")
     code, out, _ = call(*arguments, "--flux", "1.66e-18", "--index", "2.53")
@@ -264,6 +276,7 @@ def test_expected_events_of_the_published_map(call: Call, mirror: Path, monkeypa
 # Published counts of KRA-gamma at one model (physics notes A4: 441.6 and 499.5), with the published spectra on our map.
 @pytest.mark.parametrize("shape", ["like-{}?spectrum=published&nside=64", "compact-proxy-{}?nside=64"])
 @pytest.mark.parametrize(("cutoff", "published"), [(5, 441.6), (50, 499.5)])
+@pytest.mark.slow
 def test_a_model_has_an_expectation_of_its_own(call: Call, cutoff: int, published: float, shape: str) -> None:
     name = "template:kra-gamma-" + shape.format(cutoff)
     code, out, err = call("expect", "--sample", "cascades-2023", "--hypothesis", name, "--json")
@@ -277,6 +290,7 @@ def test_a_model_has_an_expectation_of_its_own(call: Call, cutoff: int, publishe
     assert "say one with flux" in message
 
 
+@pytest.mark.slow
 def test_without_json_the_answer_is_for_people(call: Call) -> None:
     code, out, _ = call("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic", "--flux", "1.66e-18")
     assert code == 0
@@ -292,6 +306,7 @@ def test_without_json_the_answer_is_for_people(call: Call) -> None:
         (("doctor",), {"python", "versions", "cores", "memory_gb", "disk_free_gb", "data", "remedies"}),
     ],
 )
+@pytest.mark.slow
 def test_the_small_verbs_answer_with_one_document_and_nothing_else(arguments: tuple[str, ...], keys: set[str]) -> None:
     code, out, err = elsewhere(*arguments, "--json")
     assert (code, err) == (0, "")
@@ -309,6 +324,7 @@ def test_status_of_a_run_and_of_none(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("data", "--help"), ("run", "--help")])
+@pytest.mark.slow
 def test_help_and_version_cost_next_to_nothing(arguments: tuple[str, ...]) -> None:
     assert elsewhere(*arguments)[0] == 0  # compiled by now, whatever ran before
 
@@ -370,6 +386,7 @@ EXPECT = ("expect", "--sample", "cascades-2023", "--hypothesis", "isotropic")
         (("data", "fetch", "tracks-ic97"), "Did you mean 'tracks-ic79'?"),
     ],
 )
+@pytest.mark.slow
 def test_what_was_typed_wrong_is_exit_code_2_with_a_hint(call: Call, arguments: tuple[str, ...], said: str) -> None:
     code, _, message = the_error(call(*arguments, "--json"))
     assert (code, said in message) == (2, True), message
@@ -389,6 +406,7 @@ def test_what_is_missing_has_a_code_of_its_own(call: Call, arguments: tuple[str,
     assert (found, said in message) == (code, True), message
 
 
+@pytest.mark.slow
 def test_a_refusal_without_json_leaves_stdout_empty() -> None:
     code, out, err = elsewhere("fit", "--sample", "cascade-2023", "--hypothesis", "stack:snr")
     assert (code, out) == (2, "")
@@ -502,6 +520,7 @@ def test_a_disk_that_cannot_be_written_is_an_error_of_the_machine(call: Call, mo
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("damage", ["cut", "column", "coordinate"])
+@pytest.mark.slow
 def test_a_damaged_release_of_events_ends_in_an_error_of_ours(
     call: Call, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
@@ -541,6 +560,7 @@ def spoil(path: Path, damage: str) -> None:
 # --- interrupted ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_at_once_with_130_and_the_finished_trials_are_kept(tmp_path: Path) -> None:
     command = [*NUANALYSIS, *SIGNIFICANCE, "--ts", "4", "--trials", "20000", "--workers", "2", "--json"]
     process = subprocess.Popen(

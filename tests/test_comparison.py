@@ -98,6 +98,7 @@ def fits(true, n_signal, seed, n):
 
 
 @pytest.mark.parametrize(("true", "strength"), [(0, 120.0), (1, 60.0)])
+@pytest.mark.slow
 def test_p_values_of_the_true_model_are_uniform(true, strength):
     """At a fixed true strength, each compared with experiments whose median fit is the nearest; plain counts are not.
 

@@ -97,6 +97,7 @@ def apart(a, b):
 
 
 @pytest.mark.parametrize("free", [True, False])
+@pytest.mark.slow
 def test_a_point_of_the_curve_is_what_one_question_says(curves, bench, free):
     """Background trials: the very same.  Strengths: other injections, so within 3 of their errors."""
     question = asked(20.0, indices=(2.4,), index_free=free)
@@ -184,6 +185,7 @@ def test_north_and_south_of_a_symmetric_problem_agree(curves):
     assert flux(curve)[1] < 0.12 * flux(curve)[0]  # an error that says nothing would pass
 
 
+@pytest.mark.slow
 def test_two_halves_jointly_are_the_whole_and_better_than_one(curves):
     question = asked(-20.0, indices=(3.0,))
     (joint,), (one,), (all_of,) = (curves(question, *parts) for parts in (halves(), halves()[:1], (whole(),)))
@@ -262,6 +264,7 @@ def test_between_nodes_samples_together_follow_their_own_sensitivities():
     assert quadrature(0.0) > 1.2 * np.mean([quadrature(d) for d in edges])
 
 
+@pytest.mark.slow
 def test_limits_of_a_list_are_those_of_the_curve(bench):
     points = (PointSource("a", 1.0, 0.3), PointSource("b", 2.0, -0.5), PointSource("beyond", 2.0, 1.2))
     listed = Catalogue("three", "three", points, (1.0,) * 3, "by hand")
@@ -384,6 +387,7 @@ def test_a_sample_that_is_given_twice_is_refused(bench):
         work.Curves(sources="").ask((alone(whole()), alone(whole())), bench)
 
 
+@pytest.mark.slow
 def test_numbers_of_the_full_sample_are_those_of_earlier_versions(mirror, bench):
     """Of the SYNTHETIC cascades with seed 1; background trials, fits of sources and energies, to rounding."""
     events = samples.load(samples.sample_spec(name="cascades-2023"), 1)

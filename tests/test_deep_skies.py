@@ -76,6 +76,7 @@ def test_tilted_right_ascensions_follow_one_plus_c_x(kind):
 
 
 @pytest.mark.parametrize("kind", ["cascades", "narrow"])
+@pytest.mark.slow
 def test_the_mean_weight_of_tilted_skies_is_one_and_their_tails_are_those_of_plain_skies(kind):
     events, search = seen(kind), trials.Search(4, 4)
     tilts = trials.sky_tilts(events, 4, 12.0)
@@ -92,6 +93,7 @@ def test_the_mean_weight_of_tilted_skies_is_one_and_their_tails_are_those_of_pla
             assert met.mean() == pytest.approx(share, abs=4 * error)
 
 
+@pytest.mark.slow
 def test_tails_that_no_plain_sky_reaches_do_not_depend_on_the_tilts():
     """The chance of a spot with TS 22, of the order of one in a thousand, from skies tilted for less and for more."""
     events, search, found = seen("cascades", free=False), trials.Search(4, 4), []

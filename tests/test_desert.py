@@ -91,6 +91,7 @@ def test_the_segments_of_2026() -> None:
 
 
 @pytest.mark.parametrize("gas", ["bronfman-ferriere", "nakanishi-sofue"])
+@pytest.mark.slow
 def test_how_far_the_emission_is(gas: str) -> None:
     """Computed apart from the package, with a diffusion that does not grow with height; that of our templates does."""
     even = transport.Diffusion(slope=0.035, centre=0.21, halo_height=4.0)

@@ -88,6 +88,7 @@ def test_no_word_is_taken_for_a_tag(page: Path) -> None:
 
 
 @pytest.mark.usefixtures("stranger")
+@pytest.mark.slow
 def test_the_examples_of_the_reference_run() -> None:
     page = DOCS / "reference" / "api.md"
     found = doctest.testfile(str(page), module_relative=False, globs={"SkyCoord": SkyCoord, "u": u})
@@ -114,6 +115,7 @@ def stranger(monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
 
 @pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize("page", ["howto/own-map.md", "howto/own-catalogue.md", "howto/own-events.md"])
+@pytest.mark.slow
 def test_what_how_to_pages_print_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     for block in blocks(page):
@@ -122,6 +124,7 @@ def test_what_how_to_pages_print_runs(page: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("stranger")
+@pytest.mark.slow
 def test_numbers_of_the_tutorial_are_those_of_a_fresh_clone(capsys: pytest.CaptureFixture[str]) -> None:
     page = (DOCS / "tutorial.md").read_text(encoding="utf-8")
     for signal in ("template:pi0", "none"):
@@ -198,6 +201,7 @@ def test_formulas_and_generated_pages_are_there(site: Path) -> None:
     "name",
     ["index", "tutorial", "explain/statistics", "results/reproduced", "reference/cli", "notebooks/START_HERE"],
 )
+@pytest.mark.slow
 def test_pages_of_the_site_fit_and_ask_for_nothing(
     site: Path, browser: Browser, name: str, width: int, theme: str
 ) -> None:

@@ -198,6 +198,7 @@ def test_pulses_are_summed_up_over_all_that_is_read_out():
     assert none.start.tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_within_6_us_it_is_what_summarise_says(array):
     rng = np.random.default_rng(1)
     event, module = rng.integers(0, 5, 400), rng.integers(0, 40, 400)

@@ -106,6 +106,7 @@ def test_acceptance_by_energy_sums_to_the_acceptance_and_is_the_energy_density_i
 # --- what the likelihood sees ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_x_is_that_of_the_slow_twin(few):
     template = changing()
     problem = prepare(hypothesis(template), (few,))

@@ -126,6 +126,7 @@ def undisturbed(
         ("dask", 2, 0),
     ],
 )
+@pytest.mark.slow
 def test_every_executor_gives_the_same_bytes(
     executor: str,
     workers: int,
@@ -303,6 +304,7 @@ def gone(leader: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_killed_workers_cost_nothing(
     runner: subprocess.Popen[bytes], reference: str, long_plan: Plan, tmp_path: Path
 ) -> None:
@@ -315,6 +317,7 @@ def test_killed_workers_cost_nothing(
 
 
 @pytest.mark.parametrize(("victim", "seed"), [("runner", 1), ("group", 3)])
+@pytest.mark.slow
 def test_killed_and_run_again_it_ends_with_the_same_bytes(
     victim: str,
     seed: int,
@@ -345,6 +348,7 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(
 # --- the problem file -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_problem_file_that_lies_in_the_folder_is_not_used(
     problems: dict[str, Problem], plans: dict[tuple[str, str], Plan], tmp_path: Path
 ) -> None:

@@ -207,6 +207,7 @@ def test_items_are_taken_as_needed_so_memory_stays_bounded(executor: Executor) -
 
 
 @in_workers
+@pytest.mark.slow
 def test_killed_workers_cost_no_result(executor: Executor, tmp_path: Path) -> None:
     assert dict(executor.map(partial(die_once, str(tmp_path)), range(8))) == {item: item**2 for item in range(8)}
     assert {path.name for path in tmp_path.iterdir()} == {"2", "5"}
@@ -279,6 +280,7 @@ def test_threads_take_a_source_of_items_that_fails() -> None:
     assert workers_here() == []
 
 
+@pytest.mark.slow
 def test_a_worker_killed_from_outside_in_the_middle_of_its_task_is_replaced() -> None:
     others = {child.pid for child in children()}
     with Processes(2) as executor:
@@ -290,6 +292,7 @@ def test_a_worker_killed_from_outside_in_the_middle_of_its_task_is_replaced() ->
         assert dict([first, *results]) == {item: item for item in range(30)}
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_it_sends_a_large_result_does_not_hang_the_others(tmp_path: Path) -> None:
     with Processes(2) as executor:
         found = dict(executor.map(partial(torn_result, str(tmp_path)), range(10)))
@@ -320,6 +323,7 @@ def test_dask_gives_up_an_item_that_always_kills_its_process() -> None:
 
 
 @everywhere
+@pytest.mark.slow
 def test_an_exception_in_a_task_surfaces_as_itself(executor: Executor) -> None:
     with pytest.raises(FileNotFoundError, match="there-is-no-such-file"):
         list(executor.map(missing_file, range(3)))
@@ -344,6 +348,7 @@ def test_a_function_that_no_worker_can_import_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["processes", "dask"])
+@pytest.mark.slow
 def test_leaving_early_stops_the_work_and_leaves_no_process(name: str) -> None:
     names = (*ONE_THREAD, "PYTHONHASHSEED")
     before = {name: os.environ.get(name) for name in names}
@@ -626,6 +631,7 @@ def batch_system(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["slurm", "htcondor"])
+@pytest.mark.slow
 def test_jobs_do_the_work_and_are_cancelled_in_the_end(name: str, batch_system: FakeBatchSystem, folder: Path) -> None:
     executor = open_executor(name, workers=2, cluster=cluster_file('memory = "1 GB"\ncores = 2'))
     with executor:
@@ -644,6 +650,7 @@ def test_jobs_do_the_work_and_are_cancelled_in_the_end(name: str, batch_system: 
     assert [path.name for path in folder.iterdir()] == ["cluster.toml"]  # the key is gone
 
 
+@pytest.mark.slow
 def test_a_lost_job_is_followed_by_another_and_costs_no_result(
     batch_system: FakeBatchSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -739,6 +746,7 @@ def seconds_until_gone(process: subprocess.Popen[str]) -> float:
 
 
 @pytest.mark.parametrize("name", ["threads", "processes", "dask"])
+@pytest.mark.slow
 def test_ctrl_c_ends_everything_within_five_seconds_and_quietly(name: str, tmp_path: Path) -> None:
     process = coordinator(name, tmp_path)
     os.killpg(process.pid, signal.SIGINT)
@@ -748,6 +756,7 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_quietly(name: str, tmp_p
     assert errors.count("Traceback") == 1, errors
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_the_jobs(batch_system: FakeBatchSystem, tmp_path: Path, folder: Path) -> None:
     cluster_file('memory = "1 GB"')
     process = coordinator("slurm", tmp_path)
@@ -762,6 +771,7 @@ def test_ctrl_c_cancels_the_jobs(batch_system: FakeBatchSystem, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["processes", "dask"])
+@pytest.mark.slow
 def test_no_worker_outlives_a_killed_coordinator(name: str, tmp_path: Path) -> None:
     process = coordinator(name, tmp_path)
     process.kill()

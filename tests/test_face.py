@@ -48,6 +48,7 @@ def test_readme_and_help_say_the_same_lines() -> None:
     assert textwrap.indent(lines_of_readme(), "    ").strip() in (nu.__doc__ or "")
 
 
+@pytest.mark.slow
 def test_the_lines_of_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
     plt.switch_backend("agg")
@@ -98,6 +99,7 @@ nu.fit(events, "point:83.6,22", injections=0)
 """
 
 
+@pytest.mark.slow
 def test_the_first_call_that_compiles_says_so_and_how_long_it_took(tmp_path):
     here = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUANALYSIS_CACHE": str(tmp_path / "cache")}
     said = [

@@ -83,6 +83,7 @@ def test_a_server_is_told_who_asks(server):
 
 @pytest.mark.parametrize("status", ["429", "503", "408"])
 @pytest.mark.parametrize("form", ["seconds", "date"])
+@pytest.mark.slow
 def test_a_busy_server_is_left_alone_as_long_as_it_asks(server, status, form):
     later = email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=2.0), usegmt=True)
     server.script, server.headers = [status], {"Retry-After": "1" if form == "seconds" else later}

@@ -232,6 +232,7 @@ def test_what_bursts_cannot_exceed_has_no_limit():
         trials.excluded_mean(rows_of(SEEN), 8.0)
 
 
+@pytest.mark.slow
 def test_limits_hold_the_bursts_that_were_injected():
     one = problem()
     limits, tests = trials.burst_trials(one, 1, 0, 1500), trials.burst_trials(one, 2, 0, 300)

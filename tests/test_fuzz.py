@@ -163,6 +163,7 @@ def test_a_sound_file_is_read(name: str, corpus: dict[str, Reader], tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_damaged_file_ends_in_our_words_or_in_finite_numbers(
     name: str, corpus: dict[str, Reader], tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def mass(gas, *, end, n=(1200, 36, 601)):
         ("ferriere", "HII", 25.0, 2.0e9),
     ],
 )
+@pytest.mark.slow
 def test_gas_masses_are_those_of_the_models(model, phase, end, wanted):
     gas = GAS[model].phase(phase)
     angles = 36 if any(part.bound for part in gas.parts) else 1
@@ -332,6 +333,7 @@ def test_integrals_over_the_sky_and_over_a_box(lines):
     assert mean == pytest.approx([1.0, np.sin(np.radians(4)) ** 2 / 3], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_bounded_part_counts_as_much_as_the_same_part_unbounded():
     def ball(x, y, z):
         return np.exp(-(x**2 + y**2 + z**2) / 0.5) * (np.hypot(x, y) < 3.0)

@@ -76,6 +76,7 @@ def test_hypotheses_that_look_alike_are_correlated():
     assert abs(np.corrcoef(ts[:, 0], ts[:, 3])[0, 1]) < 0.25
 
 
+@pytest.mark.slow
 def test_the_mean_weight_is_one_whichever_hypothesis_is_tilted_or_read():
     n, tilts = 3000, (Tilt(0.0, 0, 0.25), tilt_of(0, 4.0, 0.25), tilt_of(2, 4.0, 0.25), tilt_of(3, 4.0, 0.25, node=8))
     fits, ratios = trials.correlated_trials(problems(), 10, 0, n, tilts)

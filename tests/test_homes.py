@@ -70,6 +70,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("where", ["closed", "open to all"])
+@pytest.mark.slow
 def test_kernels_are_compiled_into_a_private_folder_where_no_other_is_ours(closed_package, where):
     """Caches are pickles: a folder in which others can write is not read, so a home that is /tmp is none."""
     folder = closed_package / "anybody"
@@ -94,6 +95,7 @@ def test_kernels_are_compiled_into_a_private_folder_where_no_other_is_ours(close
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_kernels_of_the_package_are_among_them(tmp_path):
     """numba asks for the folder while it decorates: the whole package could not be imported."""
     bare = shutil.ignore_patterns("__pycache__")
@@ -142,6 +144,7 @@ def test_without_any_folder_the_fault_says_which_to_set(closed_package):
     assert "NUMBA_CACHE_DIR" in err
 
 
+@pytest.mark.slow
 def test_eight_first_calls_at_once_on_a_cold_cache(tmp_path):
     (tmp_path / "kernels.py").write_text(KERNELS)
     running = [python("import kernels; print(kernels.double(4))", cwd=tmp_path, HOME=CLOSED) for _ in range(8)]
@@ -211,6 +214,7 @@ NO_USER = """
 
 
 @pytest.mark.parametrize("verb", ["data ls", "templates ls", "doctor", "data fetch hese75"])
+@pytest.mark.slow
 def test_a_user_without_name_and_home(tmp_path, verb):
     code, out, err = answer(python(NO_USER + f"    cli.main({verb.split()!r})", cwd=tmp_path))
     assert "Traceback" not in err

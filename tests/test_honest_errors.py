@@ -94,6 +94,7 @@ def test_the_message_about_few_trials_does_not_speak_of_a_precision_that_is_met(
 # --- strengths --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_error_of_a_strength_holds_that_of_a_rough_median():
     """Few plain scrambles, many experiments: by hand, Gaussian experiments of unit width."""
     rng, found = np.random.default_rng(13), []
@@ -149,6 +150,7 @@ def spread_over_quoted(found):
     return float(np.std([one.value for one in found], ddof=1) / np.sqrt(np.mean(errors**2)))
 
 
+@pytest.mark.slow
 def test_quoted_errors_cover_what_repeated_calls_differ_by(tmp_path_factory):
     answers = repeated(tmp_path_factory.mktemp("repeated"))
     # Twenty answers know their spread to 16 per cent; three such errors, and an error that is twice too small fails.
@@ -195,6 +197,7 @@ def test_twins_are_refused_where_there_is_one_sky():
         Sensitivity.of(hypothesis="stack:snr", twins=1)
 
 
+@pytest.mark.slow
 def test_the_mean_over_twins_is_that_of_the_same_question_asked_of_each(tmp_path):
     """Each twin alone gives the same number; mean, rms and error of the mean by hand."""
     events, bench = samples.load(CUT, 3), Bench(tmp_path)

@@ -109,6 +109,7 @@ def some_event(array, light, seed, energy=20e3):
 # --- light
 
 
+@pytest.mark.slow
 def test_table_light_is_the_detectors_look_up(light):
     rng = np.random.default_rng(1)
     of = some_pairs(rng, 2000)

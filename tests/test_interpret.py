@@ -56,6 +56,7 @@ def test_the_convention_says_over_what_a_flux_is_summed():
 
 
 @pytest.mark.parametrize("kind", ["template", "stack", "two samples"])
+@pytest.mark.slow
 def test_the_map_of_the_test_statistic_integrates_to_it(kind):
     # ts_density reads the directions of the sample itself, so the sample must be the data that is fitted.
     hypothesis = stack_hypothesis(free=True) if kind == "stack" else template_hypothesis()

@@ -199,6 +199,7 @@ def test_the_bounded_step_is_the_best_of_all_faces():
 
 @pytest.mark.parametrize("samples", [1, 2])
 @pytest.mark.parametrize("name", ["plane", "stack", "point", "stack free", "point free"])
+@pytest.mark.slow
 def test_one_hypothesis_is_the_single_fit(name, samples):
     for seed in (3, 4):
         data = experiment((name,), seed=seed, samples=samples)
@@ -373,6 +374,7 @@ def columns_at(data, nodes):
     return np.array([data.row(0, node) for node in nodes])
 
 
+@pytest.mark.slow
 def test_errors_with_free_indices_hold_the_truth_as_often_as_they_say():
     """With the indices held the same fits have 0.56 and 0.59, below the bounds here by their binomial error.
 
@@ -617,6 +619,7 @@ class Refusing:
         return iter(())
 
 
+@pytest.mark.slow
 def test_trials_are_the_same_for_any_executor_and_are_kept(tmp_path):
     plan = JointExperiments(3, 25, (30.0, 10.0), (2.7, 2.7), ((0, 1), (0,)))
     found = [
@@ -736,6 +739,7 @@ def test_one_hypothesis_under_two_names_is_refused(tmp_path):
     experiments.check_apart((one, index))
 
 
+@pytest.mark.slow
 def test_fluxes_are_given_in_units_of_a_model_that_has_one(tmp_path):
     model, parts = replace(plane(), flux=2e-11), tuple(one.sample for one in problem("plane").parts)
     held, free = (
@@ -806,6 +810,7 @@ def test_experiments_of_a_model_are_those_of_its_stream(tmp_path):
     np.testing.assert_array_equal(one.q[:3], q)
 
 
+@pytest.mark.slow
 def test_figures_say_what_they_show_and_need_their_experiments(tmp_path):
     answer = compare(posed(("plane", "point")), part(), 100, Bench(tmp_path))
     (drawn,) = answer.drawn()
@@ -817,6 +822,7 @@ def test_figures_say_what_they_show_and_need_their_experiments(tmp_path):
     assert "corrected for their bias" in drawn.sidecar.caption
 
 
+@pytest.mark.slow
 def test_a_corrected_signal_has_the_median_fit_of_the_data(tmp_path):
     """Experiments with it, of another seed, are fitted as the data are; those with the fit itself are not."""
     fitted, index, streams = np.array([300.0, 40.0]), np.array([2.7, 2.7]), joint_model(0).rounds
@@ -874,6 +880,7 @@ def test_half_of_the_weight_within_15_degrees_of_a_pole_is_near_it(dec, near):
     assert not experiments.near_pole(posed(("plane",))[0])
 
 
+@pytest.mark.slow
 def test_an_interval_of_experiments_holds_their_signal_as_often_as_their_fits_scatter():
     """Numbers of events, fitted a fifth too large: the interval holds a truth in 68 per cent, a weaker one too."""
     rng = np.random.default_rng(1)
@@ -891,6 +898,7 @@ def test_an_interval_of_experiments_holds_their_signal_as_often_as_their_fits_sc
 
 
 @pytest.mark.parametrize(("verb", "rows"), [(joint, "hypotheses"), (compare, "models")])
+@pytest.mark.slow
 def test_no_curvature_error_is_quoted_near_a_pole(tmp_path, verb, rows):
     near, far = polar(-78.0), polar(10.0)
     answer = verb((near, far), part(), 100, Bench(tmp_path))

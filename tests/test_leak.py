@@ -171,6 +171,7 @@ def test_empty_skies_hold_no_signal(held, drawn):
 # --- the verb --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_leak_gives_one_document_and_its_files(call, tmp_path):
     code, out, err = call(*CALL, *TWO, "--n-diffuse", "60", "--output", tmp_path, "--workers", "1", "--json")
     assert code == 0

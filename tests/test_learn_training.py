@@ -109,6 +109,7 @@ def untrained(task, inputs):
 
 
 @pytest.mark.parametrize("task", ["direction", "image"])  # classes are the former with another last layer
+@pytest.mark.slow
 def test_numpy_says_what_jax_says(task):
     """200 events to 1e-5 of the largest value of each output."""
     detector = toy_detector()
@@ -121,6 +122,7 @@ def test_numpy_says_what_jax_says(task):
     assert (np.abs(ours - theirs).max(axis=0) / np.abs(theirs).max(axis=0)).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_at_most_three_compilations_and_events_of_weight_0_are_not_there(events, caplog):
     """Three buckets of modules; the labels of the events without weight are wrong."""
     detector, hits, truth = events
@@ -137,6 +139,7 @@ def test_at_most_three_compilations_and_events_of_weight_0_are_not_there(events,
 
 
 @pytest.mark.parametrize("task", ["direction", "image"])
+@pytest.mark.slow
 def test_gradients_are_finite_where_nothing_was_seen(events, task):
     from nuanalysis.learn._training_steps import _total
 

@@ -259,6 +259,7 @@ def test_a_detector_that_catches_everything_has_the_geometric_limit():
     assert detector.above(more, limit)[:, ~resonance].mean() > 0.5
 
 
+@pytest.mark.slow
 def test_all_simulated_interactions_within_a_volume_have_the_geometric_limit_of_it():
     """The weights of the generator, every kind of charged and neutral current, entering muons beyond the hull too."""
     corner = 400.0 * np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])

@@ -54,6 +54,7 @@ def few():
     return sample(300, nside=NSIDE, seed=21)
 
 
+@pytest.mark.slow
 def test_the_fit_of_a_template_on_events_is_that_of_the_slow_twin(few):
     x = slow_twin.template_x(few, regrade(plane().density, NSIDE), 2.7)
     wanted, c = best_c(x)
@@ -63,6 +64,7 @@ def test_the_fit_of_a_template_on_events_is_that_of_the_slow_twin(few):
     assert fit.n_signal == pytest.approx(c * len(x), rel=1e-3, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_joint_fit_of_two_samples_is_that_of_the_slow_twin(few):
     other = sample(200, nside=NSIDE, seed=22)
     other = replace(other, events=other.events.assign_attrs(livetime_s=2 * other.livetime))
@@ -77,6 +79,7 @@ def test_a_joint_fit_of_two_samples_is_that_of_the_slow_twin(few):
 
 
 @pytest.mark.parametrize("seed", [21, 24])
+@pytest.mark.slow
 def test_the_fit_of_a_stack_with_free_index_is_that_of_the_slow_twin(seed):
     events = sample(250, nside=NSIDE, seed=seed)
     mixtures = {}
@@ -208,6 +211,7 @@ def test_the_mixture_is_concave_along_any_line():
         assert plain_ts((a1 + a2) / 2 * x + (b1 + b2) / 2 * y, 1.0) >= np.mean(ends) - 1e-9
 
 
+@pytest.mark.slow
 def test_the_free_fit_finds_the_best_node_and_mixture_of_a_full_search():
     missed = 0
     for seed in range(60):
@@ -220,6 +224,7 @@ def test_the_free_fit_finds_the_best_node_and_mixture_of_a_full_search():
     assert missed <= 2
 
 
+@pytest.mark.slow
 def test_the_free_fit_of_scrambles_finds_the_maximum_over_all_nodes():
     prepared = prepare(stack_hypothesis(free=True), (sample(2000),))
     for trial in range(60):
@@ -244,6 +249,7 @@ def test_nodes_that_are_not_worth_a_fit_never_hold_the_best_one(sources, monkeyp
 
 
 @pytest.mark.parametrize("sources", [SOURCES, SOURCES[:1]])
+@pytest.mark.slow
 def test_a_proposed_index_is_that_of_the_fit(sources):
     """From power sums, over the density of another component too; a stack has four shapes, a source one."""
     problem = prepare(stack_hypothesis(free=True, sources=sources), (sample(6000),))

@@ -469,6 +469,7 @@ def test_what_is_no_file_is_refused_at_once() -> None:
     assert "the column map list.toml is a device, pipe" in refusal(lambda: asked("list.csv"))
 
 
+@pytest.mark.slow
 def test_sizes_and_rows_are_bounded_and_the_bound_is_raised_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     write("bomb.csv.gz", gzip.compress(b"name,ra,dec\n" + bytes(257 << 20), 1))
     assert "unpacks to more than 268,435,456 bytes" in refusal(lambda: asked("bomb.csv.gz"))

@@ -72,6 +72,7 @@ def test_of_two_disjoint_tails_each_gets_its_own_tilt():
 
 
 @pytest.mark.parametrize(("kind", "questions"), [("template", (9.0,)), ("template", (1.0, 4.0, 9.0)), ("free", (9.0,))])
+@pytest.mark.slow
 def test_the_variance_predicted_is_the_variance_found(kind, questions):
     run = long_pilot(kind, 4000 if kind == "template" else 3000)
     tilts, predicted = trials.mixture(run, meets(run, questions))

@@ -49,6 +49,7 @@ def close(found, wanted, rel=2e-4):
 # --- the slow twin -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_x_of_a_template_is_that_of_the_slow_twin(few):
     wanted = slow_twin.template_x(few, regrade(plane().density, NSIDE), 2.7)
     prepared = prepare(template_hypothesis(), (few,))
@@ -58,6 +59,7 @@ def test_x_of_a_template_is_that_of_the_slow_twin(few):
     assert close(terms(prepared).x(0), wanted[prepared.parts[0].active])
 
 
+@pytest.mark.slow
 def test_x_of_a_stack_is_that_of_the_slow_twin_at_a_fixed_and_at_free_indices(few):
     mixtures = {1.0: {1.0: 1.0}, 2.6: {2.0: 0.4, 3.0: 0.6}, 2.7: {2.7: 1.0}}
     wanted = slow_twin.stack_x(few, SOURCES, mixtures)
@@ -71,6 +73,7 @@ def test_x_of_a_stack_is_that_of_the_slow_twin_at_a_fixed_and_at_free_indices(fe
     assert close(terms(free).x(0), wanted[1.0][free.parts[0].active])
 
 
+@pytest.mark.slow
 def test_x_of_two_samples_carries_the_share_of_the_signal_in_each(few, others):
     joint = prepare(template_hypothesis(), (few, others))
     both = [slow_twin.template_x(s, regrade(plane().density, NSIDE), 2.7) for s in (few, others)]

@@ -370,6 +370,7 @@ def is_gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_a_signal_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(
     folder: Path, number: signal.Signals
 ) -> None:
@@ -387,6 +388,7 @@ def test_a_signal_ends_runner_and_kernel_within_five_seconds_and_says_interrupte
     assert go(folder)["02_second"] == "finished: last run was interrupted in cell 3"
 
 
+@pytest.mark.slow
 def test_a_killed_runner_is_called_interrupted_by_the_next_which_goes_on(folder: Path) -> None:
     process = started_runner(folder)
     process.kill()

@@ -125,6 +125,7 @@ def _run(scratch: tuple[Path, dict[str, str]], *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_each_comes_in_by_one_file_and_one_line(scratch):
     folder = scratch[0]
     (folder / "spec.toml").write_text(SPEC)
@@ -153,6 +154,7 @@ def test_a_new_question_and_a_new_statistic_have_options(scratch):
     assert found["provenance"]["statistic"] == "coarse"
 
 
+@pytest.mark.slow
 def test_plug_ins_keep_the_promises_of_their_kind(scratch):
     """The kits, run in the copy on the newcomers alone."""
     tests = Path(__file__).parent

@@ -112,6 +112,7 @@ def test_the_table_of_arca(mirror):
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 def test_the_question(mirror, tmp_path):
     found = nu.outlook(hypothesis="template:pi0-like", flux=2e-11, trials=0, years=(1.0, 10.0))
     assert found.provenance.origin == "synthetic"

@@ -157,6 +157,7 @@ HOSTILE = ("$\\frac{$", "$x^{2$", "a $ and a $", "\\$ $\\input{x}$", "<script>",
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.slow
 def test_a_name_is_no_formula(name: str) -> None:
     p = [(0.1, 0.01), (0.2, 0.02)]
     figures = [
@@ -192,6 +193,7 @@ def test_pyplot_learns_of_nothing() -> None:
     assert module is None or module.get_fignums() == []
 
 
+@pytest.mark.slow
 def test_the_same_figure_gives_the_same_bytes() -> None:
     first, second = every_figure("synthetic"), every_figure("synthetic")
     for name in ("sky_map", "marked_map", "ts_distribution", "flux_comparison"):

@@ -41,6 +41,7 @@ def by_hand(data: Terms, n_signal: float) -> float:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("free", [True, False])
+@pytest.mark.slow
 def test_the_peak_is_the_fit_and_the_fit_is_a_point(seed: int, free: bool) -> None:
     data, best = fitted(seed, free=free)
     n, ts = published(data, best, SPREAD)

@@ -102,6 +102,7 @@ def test_it_selects_says_its_origin_and_has_livetime(opened):
     assert max(map(len, str(events).splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_it_fits_and_takes_injected_signal(opened):
     _, events = opened
     # A thousand events of each season are enough to see that its parts go together.
@@ -189,6 +190,7 @@ def test_a_matrix_with_gaps_is_refused(public):
 
 
 @pytest.mark.parametrize("name", TRACKS)
+@pytest.mark.slow
 def test_the_matrix_of_the_season_is_used_and_kept(name, public, monkeypatch, tmp_path):
     monkeypatch.setenv("NUANALYSIS_DATA", str(public))
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))

@@ -86,6 +86,7 @@ def test_a_pseudo_experiment_without_signal_at_the_places_of_the_data_is_the_dat
     assert maximise(made) == maximise(terms(problem))
 
 
+@pytest.mark.slow
 def test_weights_of_tilted_scrambles_are_exact(problem):
     """The mean weight of a mixture of tilts is one, and each tilt's ratio to the mixture too: all are densities."""
     tilts = trials.choose_tilts(problem, 16.0)
@@ -105,6 +106,7 @@ def test_a_pseudo_experiment_estimates_its_own_background(problem):
     assert moved.direction.mean() * 4 * np.pi == pytest.approx(1.0, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_injected_signal_comes_back(problem):
     """A strength that is plain to see is fitted within a third, and lifts TS above the scrambles."""
     strength = 6.0 * float(problem.spread[0])
@@ -115,6 +117,7 @@ def test_injected_signal_comes_back(problem):
     assert np.median(ts) > np.quantile(null, 0.95)
 
 
+@pytest.mark.slow
 def test_free_indices_are_fitted_too(few):
     fit = maximise(terms(prepare(stack_hypothesis(free=True), (few,))))
     assert fit.converged
@@ -133,6 +136,7 @@ def test_answers_say_which_statistic_they_used(few):
     assert (few.statistic.name in said.words()) == (few.statistic is not PUBLISHED)
 
 
+@pytest.mark.slow
 def test_a_point_spread_of_parts_is_the_sum_of_its_parts(few):
     """Density and mean of one and of several sources, each with its part of the kernel, by the kernels themselves."""
     parts = few.kernel

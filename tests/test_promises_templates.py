@@ -25,6 +25,7 @@ def test_plug_ins_bear_the_name_they_are_listed_under():
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
+@pytest.mark.slow
 def test_it_is_a_density_with_a_spectrum_and_cited(name):
     found = parse_recipe(f"{name}?nside=32", BUILT_IN).make()
     assert (found.name, found.origin, found.nside) == (name, "built-in", 32)
@@ -42,6 +43,7 @@ def test_it_is_a_density_with_a_spectrum_and_cited(name):
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
+@pytest.mark.slow
 def test_its_content_has_a_checksum_that_parameters_change(name):
     coarse, fine = (parse_recipe(f"{name}?nside={nside}", BUILT_IN) for nside in (32, 64))
     assert isinstance(coarse, Built)
@@ -49,6 +51,7 @@ def test_its_content_has_a_checksum_that_parameters_change(name):
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
+@pytest.mark.slow
 def test_it_is_found_by_name_and_kept(name, monkeypatch, tmp_path):
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
     text = f"{name}?nside=16"
@@ -87,6 +90,7 @@ def test_what_stands_in_for_a_published_map_says_so(name, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("name", list(templates.OF_FILES))
+@pytest.mark.slow
 def test_what_is_made_from_a_file_says_what_it_needs(name, monkeypatch, tmp_path):
     monkeypatch.delenv("NUANALYSIS_DATA", raising=False)
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))

@@ -118,6 +118,7 @@ def everything() -> Results:
     return results(more=more)
 
 
+@pytest.mark.slow
 def test_the_schema_is_one_and_accepts_what_answers_hold(finished: Path) -> None:
     schema = json.loads(recipe_text("results.schema.json"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -151,6 +152,7 @@ def test_results_come_back_as_they_were(finished: Path) -> None:
         (("more",), 1),
     ],
 )
+@pytest.mark.slow
 def test_an_answer_with_an_impossible_value_breaks_the_schema(key: tuple[str, ...], value: object) -> None:
     document = results(more=[entry("together", "stacks", together())]).to_dict()
     schema = publish.results_schema()
@@ -194,6 +196,7 @@ def test_the_campaign_table_shows_published_rows_of_their_own_sample_only() -> N
     assert "not measured" in rows[-1].note
 
 
+@pytest.mark.slow
 def test_a_question_without_a_line_of_its_own_is_in_report_and_release(tmp_path: Path) -> None:
     """Its headline, its fields and its figures; nothing of it becomes markup or an address."""
     significance, _ = at_published_ts()
@@ -216,6 +219,7 @@ def test_a_question_without_a_line_of_its_own_is_in_report_and_release(tmp_path:
     assert table.meta["RELEASE"] == release.name
 
 
+@pytest.mark.slow
 def test_figures_of_an_answer_are_called_as_its_entry_and_stand_with_it(tmp_path: Path) -> None:
     more = [entry("scan", name, scanned(plane=True)) for name in ("sky", "sky-2")]
     run = make_run(tmp_path / "default", results((), more))
@@ -344,6 +348,7 @@ def test_a_figure_without_its_picture_is_refused_and_one_without_sidecar_left_ou
         publish.report(spoilt)
 
 
+@pytest.mark.slow
 def test_figures_of_results_that_are_gone_go_too(spoilt: Path) -> None:
     own = plot.Sidecar("of-a-notebook", "alt", "caption", "real")
     line = plot.bias_figure(*[np.arange(3.0)] * 4, label="x", origin="real")
@@ -403,6 +408,7 @@ def test_the_bias_corrected_number_stands_beside_the_published_one() -> None:
     assert (found.ours, found.published, found.difference) == ("671.1", "671.1", "+0.0σ of our error")
 
 
+@pytest.mark.slow
 def test_a_number_that_is_not_there_has_its_reason(spoilt: Path) -> None:
     first, *rest = publish.load_results(spoilt).answers
     short = unknown("range too short")
@@ -692,6 +698,7 @@ def invoke(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[s
     return document
 
 
+@pytest.mark.slow
 def test_the_verbs_answer_with_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "default", results(RESULTS[-1:]))
     built = invoke(capsys, "build", run, "--version", "DR1.2", "--json")

@@ -51,6 +51,7 @@ def by_hand(detector, source):
     return photons * fluence * MODULE_AREA * acceptance(line[:, 2] / d, 1.0 - r / 30.0) * detector.efficiency
 
 
+@pytest.mark.slow
 def test_expected_charge_in_uniform_ice_is_the_closed_form():
     detector = small_array(bright=(3, 70))
     tilted = np.array([0.48, 0.6, 0.64])
@@ -89,6 +90,7 @@ def test_charge_is_linear_in_energy_and_a_sum_over_sources():
     np.testing.assert_allclose(both, one + two, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_mean_of_drawn_charge_is_the_expected_one_with_afterpulses():
     """One event is bright (weighted hits), the other dim (single photoelectrons).  Saturation is undone by distance."""
     detector = small_array()
@@ -175,6 +177,7 @@ def test_poisson_numbers(mean):
         assert scipy.stats.chi2(usable.sum()).sf(chi2) > 1e-4
 
 
+@pytest.mark.slow
 def test_later_light_makes_later_pulses():
     detector = small_array()
     now, later = cascade(2e4), cascade(2e4, time=1000.0)

@@ -55,6 +55,7 @@ def expected(event, folder):
     return undisturbed(a_slow_scan(event, 0.0), folder)
 
 
+@pytest.mark.slow
 def test_a_scan_survives_the_kill_of_its_worker_and_of_the_service(tmp_path):
     rng = random.Random(20261130)
     with running(tmp_path / "service", "--scans", "3") as service:
@@ -95,6 +96,7 @@ def test_a_scan_survives_the_kill_of_its_worker_and_of_the_service(tmp_path):
         assert any("the service was stopped" in cause for cause in causes)
 
 
+@pytest.mark.slow
 def test_a_running_service_under_wishes_hanging_clients_and_load(tmp_path):
     folder = tmp_path / "service"
     options = ("--client-s", "1.5", "--lease-s", "3", "--reap-s", "1", "--scans", "1")
@@ -161,6 +163,7 @@ def test_a_running_service_under_wishes_hanging_clients_and_load(tmp_path):
         assert Path(folder / "scans.sqlite").exists()
 
 
+@pytest.mark.slow
 def test_a_scan_that_cannot_be_done_fails_and_says_why(tmp_path):
     with running(tmp_path / "service", "--scans", "3", "--runner", "small_service:Deadly") as service:
         ends = {"dies": "5 workers in a row", "disk": "no space left", "breaks": "ZeroDivisionError: a fault"}

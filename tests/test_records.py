@@ -208,6 +208,7 @@ TYPED = (
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "1e300", "9" * 30, "9" * 5000])
 @pytest.mark.parametrize("words", TYPED, ids=lambda words: f"{words[0]} {words[-1]}")
+@pytest.mark.slow
 def test_no_verb_takes_a_number_that_is_none(
     words: tuple[str, ...], value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,7 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
     ],
     ids=lambda one: "-".join(one[-2:])[:40] if isinstance(one, tuple) else "",
 )
+@pytest.mark.slow
 def test_a_fit(call: Call, arguments: tuple[str, ...], code: int, said: str) -> None:
     found, message = call("fit", *CASCADES, *arguments)
     assert (found, said in message) == (code, True), message
@@ -104,6 +105,7 @@ def test_a_fit(call: Call, arguments: tuple[str, ...], code: int, said: str) -> 
     ],
     ids=lambda one: "-".join(one[:1] + one[-1:])[:40] if isinstance(one, tuple) else "",
 )
+@pytest.mark.slow
 def test_other_verbs(call: Call, arguments: tuple[str, ...], code: int, said: str) -> None:
     found, message = call(*arguments)
     assert (found, said in message) == (code, True), message
@@ -137,6 +139,7 @@ HYPOTHESIS = '[[hypothesis]]\nname = "stack:snr"'
     ],
     ids=lambda one: one.replace("\n", " ")[:40],
 )
+@pytest.mark.slow
 def test_a_spec(call: Call, tmp_path: Path, sample: str, more: str, said: str) -> None:
     (tmp_path / "spec.toml").write_text(SPEC.format(sample=sample, more=more))
     found, message = call("run", "spec.toml")
@@ -176,6 +179,7 @@ def test_documents_without_end(call: Call, tmp_path: Path, content: str, said: s
 
 
 @pytest.mark.parametrize("value", ["[" * 100_000, "[1," * 100_000, "9" * 5000, "1e999", "NaN", "nan,1", "{}", "true"])
+@pytest.mark.slow
 def test_parameters_without_end(call: Call, value: str) -> None:
     for notebook, name in (("08_extended_sources", "width"), ("08_extended_sources", "extensions"),
                            ("07_sky_map", "skies")):  # fmt: skip

@@ -483,6 +483,7 @@ def test_whatever_killed_builds_left_is_cleared_away(run: Path) -> None:
     assert not list(run.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_changes_no_byte_of_the_next(
     built: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,6 +510,7 @@ def test_a_build_that_is_killed_changes_no_byte_of_the_next(
     assert [path.name for path in (run / "release").iterdir()] == ["nuanalysis-default-DR0.1"]
 
 
+@pytest.mark.slow
 def test_another_build_of_the_same_run_is_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_release, "_PATIENCE_S", 0.1)
     with locked(run / ".release", 1.0), pytest.raises(StoreLocked):

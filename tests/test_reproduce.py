@@ -133,6 +133,7 @@ def test_without_its_release_an_item_says_what_to_fetch(tmp_path, desk, monkeypa
         reproduce("tracks-txs-0506", desk)
 
 
+@pytest.mark.slow
 def test_with_its_release_a_published_fit_is_repeated_and_compared(tmp_path, desk, monkeypatch):
     made_releases.dr1(tmp_path / tracks_dr1.RELEASE.folder)
     monkeypatch.setenv("NUANALYSIS_DATA", str(tmp_path))

@@ -114,6 +114,7 @@ def seen(kind, free=True):
 
 @pytest.mark.parametrize("kind", READY)
 @pytest.mark.parametrize("few", [0, 20])
+@pytest.mark.slow
 def test_directions_are_stand_alone_fits(kind, few, monkeypatch):
     """With events sorted by right ascension (few = 0), as in scans, and without, as for a few directions."""
     monkeypatch.setattr(room, "FEW", few)
@@ -321,6 +322,7 @@ def test_smeared_skies_are_those_of_the_engine():
     ("kind", "search", "n", "decades"),
     [("cascades", trials.Search(8, 16, 0.2), 6, 0.02), ("narrow", trials.Search(16, 64, 0.02, 0.02), 3, 0.5)],
 )
+@pytest.mark.slow
 def test_the_search_finds_the_hottest_pixel_of_the_whole_grid(kind, search, n, decades):
     """A few skies: the same pixel in each hemisphere but one, and there little less in log10 p."""
     events = seen(kind)

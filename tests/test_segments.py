@@ -56,6 +56,7 @@ def test_neyman_at_the_bound_gives_an_interval_from_zero():
     assert found.high == pytest.approx(ENDS, abs=2e-3)  # where 16 % of the fits are 0
 
 
+@pytest.mark.slow
 def test_neyman_covers_68_percent_of_truths_between_the_steps():
     """Fits whose spread grows with the truth, as that of signal on a background does."""
     rng = np.random.default_rng(3)
@@ -127,6 +128,7 @@ def _fits(n, index):
     return xr.Dataset({f"{name}_0_{j}": ("trial", values) for j in (0, 1) for name, values in alike.items()})
 
 
+@pytest.mark.slow
 def test_the_question_measures_what_lies_in_a_segment(small, tmp_path):
     answer = Segments.of(cut="lhaaso", trials=100).ask(small, Bench(tmp_path, Serial(), Silent()))
     assert [one.tested.hypothesis for one in answer.segments] == ["template:lhaaso-inner", "template:lhaaso-outer"]

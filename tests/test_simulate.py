@@ -126,6 +126,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
     assert first["declination"].values.tobytes() != other["declination"].values.tobytes()
 
 
+@pytest.mark.slow
 def test_the_number_of_signal_events_is_poisson_and_the_total_stays():
     drawn = []
     for seed in range(12):

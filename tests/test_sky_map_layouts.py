@@ -161,6 +161,7 @@ EQUAL: dict[str, tuple[Callable[[Path], Path], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", EQUAL)
+@pytest.mark.slow
 def test_equal_cubes_in_every_layout_are_one_template(tmp_path, name):
     make, said = EQUAL[name]
     template, record = understood(MapFile(make(tmp_path), **said))
@@ -607,6 +608,7 @@ def follow(refusal: InputError) -> None:
 
 
 @pytest.mark.parametrize("beside", ["PRIMARY_BANDS", "EBOUNDS", "GTI"])
+@pytest.mark.slow
 def test_a_cube_of_images_keeps_all_its_planes_whatever_lies_beside_it(tmp_path, beside):
     # As gammapy (BANDS), the Fermi tools (EBOUNDS, GTI) and old GALPROP write them; names of files may be anything.
     wcs = WCS(naxis=2)
@@ -630,6 +632,7 @@ def test_a_cube_of_images_keeps_all_its_planes_whatever_lies_beside_it(tmp_path,
 
 
 @pytest.mark.parametrize("axes", [("GLON-CAR", "GLAT-CAR"), ("RA---CAR", "DEC--CAR")])
+@pytest.mark.slow
 def test_an_image_is_refused_with_the_command_that_turns_it_into_a_map(tmp_path, axes):
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crpix, wcs.wcs.cdelt = axes, [180.5, 20.5], [-1.0, 1.0]

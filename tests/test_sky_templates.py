@@ -123,6 +123,7 @@ def ring(longitude, latitude, width):
     ("gas", "plain", "smeared"),
     [("bronfman-ferriere", 0.92, 0.97), ("nakanishi-sofue", 0.94, 0.97), ("ferriere", 0.91, 0.97)],
 )
+@pytest.mark.slow
 def test_pi0_like_resembles_the_published_map(published, gas, plain, smeared):
     density = built(f"pi0-like?gas={gas}").density
     assert cosine(density, published.density) > plain
@@ -168,6 +169,7 @@ def test_pixels_hold_what_the_grid_of_lines_integrates_to():
     assert _milky_way.maps(lines, values, 16)[0] == pytest.approx(means / integral(means), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_pi0_like_has_a_power_law_or_the_physical_spectrum_and_flux(like):
     assert (like.spectrum, like.flux) == (PowerLaw(2.7), 0.0)
     physical = built("pi0-like?nside=16&spectrum=physical&yields=aafrag")
@@ -200,6 +202,7 @@ def test_indices_that_no_fit_holds_are_refused(name, index):
         parse_recipe(f"{name}?index={index}", BUILT_IN)
 
 
+@pytest.mark.slow
 def test_physical_flux_over_the_extrapolated_gamma_rays_with_both_yields():
     # As the docstring of pi0_like.make has it.
     for yields, expected in (("kelner", 1.60), ("aafrag", 1.42)):
@@ -207,6 +210,7 @@ def test_physical_flux_over_the_extrapolated_gamma_rays_with_both_yields():
         assert found / 4.53e-12 == pytest.approx(expected, abs=0.006)
 
 
+@pytest.mark.slow
 def test_pi0_like_bends_as_asked(like):
     l, b = galactic(64)  # noqa: E741
     far = (np.abs(b) > np.radians(10)) & (np.abs(b) < np.radians(50)) & (np.abs(l) > np.radians(10))
@@ -243,6 +247,7 @@ def test_kra_gamma_like_cut_offs_differ_only_above_them(kra):
 @pytest.mark.parametrize(
     ("cutoff", "wanted"), [(5, {5.0: 2.88e-11}), (50, {4.0: 9.592e-11, 5.0: 4.176e-11})], ids=["5", "50"]
 )
+@pytest.mark.slow
 def test_published_spectrum_gives_the_published_flux_of_the_sky(cutoff, wanted):
     """The inner plane is made to agree; that the whole sky then does tests the morphology.  physics.md A4."""
     template = built(f"kra-gamma-like-{cutoff}?nside=16&spectrum=published")
@@ -342,6 +347,7 @@ def model_column(nside):
     return sight.read(lines, lines.columns.sum(axis=1)[:, None], longitude, np.pi / 2 - theta)[:, 0]
 
 
+@pytest.mark.slow
 def test_the_hybrid_on_the_column_of_the_model_is_the_model(like):
     hybrid = pi0_hybrid.make(model_column(256), "the model itself", 64)
     b = galactic(64)[1]
@@ -350,6 +356,7 @@ def test_the_hybrid_on_the_column_of_the_model_is_the_model(like):
     assert hybrid.density.sum() == pytest.approx(like.density.sum())
 
 
+@pytest.mark.slow
 def test_the_hybrid_follows_its_column(like):
     column = model_column(64)
     theta, phi = hp.pix2ang(64, np.arange(len(column)))
@@ -371,6 +378,7 @@ def test_the_hybrid_refuses_a_damaged_column():
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 def test_the_hybrid_resembles_the_published_map_more_than_the_model_does(published, mirror):
     column = read_gas_map(mirror / "galactic_templates", "hi4pi_nh")
     hybrid = pi0_hybrid.make(np.asarray(column["density"].values), column.attrs["reference"], 128)

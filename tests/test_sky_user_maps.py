@@ -322,6 +322,7 @@ def looks_wrong(path, **words):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "frame"), [(PI0, "equatorial"), (FERMI, "galactic"), *((g, "galactic") for g in GAS)])
+@pytest.mark.slow
 def test_real_maps_are_doubted_when_and_only_when_misstated(tmp_path, mirror, name, frame):
     """Measured: pixels differ 2.4 to 8 times less in the right order; 62 to 76 % within 10 deg of the plane."""
     other = {"equatorial": "galactic", "galactic": "equatorial"}[frame]

@@ -475,6 +475,7 @@ def test_the_address_sets_the_view_and_keeps_it(page: str, tmp_path: Path) -> No
 @needs_browser
 @pytest.mark.parametrize("frame", ["galactic", "equatorial"])
 @pytest.mark.parametrize("projection", ["hammer", "gnomonic"])
+@pytest.mark.slow
 def test_the_picture_shows_the_map_where_the_pointer_reads_it(
     frame: str, projection: str, page: str, tmp_path: Path
 ) -> None:

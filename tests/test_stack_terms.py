@@ -68,6 +68,7 @@ def two():
 @pytest.mark.parametrize("free", [True, False])
 @pytest.mark.parametrize("number", [1, 3])
 @pytest.mark.parametrize("space", SPACES)
+@pytest.mark.slow
 def test_terms_sum_to_the_test_statistic(space, number, free):
     prepared, data, best = fitted((lit(space),), SOURCES[-number:], WEIGHTS[:number], free=free)
     assert isinstance(prepared.parts[0].space, SPACES[space][2] if number > 1 else StackSpace)

@@ -103,6 +103,7 @@ def prepared(name, kind, otherwise="", free=False):
 
 @pytest.mark.parametrize("otherwise", SAID_OTHERWISE)
 @pytest.mark.parametrize(("name", "kind", "free"), LOOKED_UP)
+@pytest.mark.slow
 def test_a_list_said_otherwise_has_the_same_fits(name, kind, free, otherwise):
     """On the data, and on scrambles that hold a signal: the same events, so the same TS, n_s and index."""
     one, other = prepared(name, kind, "", free), prepared(name, kind, otherwise, free)
@@ -194,6 +195,7 @@ def test_expected_events_are_the_sum_over_sources(name, index):
     assert fluxes.events_per_flux(stacked, (few,)) == pytest.approx(wanted, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_maps_and_exact_kernels_of_a_thousand_sources_agree():
     """On the same tilted scrambles: 1 per cent of TS on average, 0.1 in the root of TS, as for three sources."""
     one, other = prepared("thousand", "exact"), prepared("thousand", "maps")
@@ -248,6 +250,7 @@ def seasons():
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.slow
 def test_samples_share_the_signal_by_what_each_expects(name, number):
     asked, chosen_seasons = hypothesis(listed(name)), seasons()[:number]
     found = prepare(asked, chosen_seasons)
@@ -258,6 +261,7 @@ def test_samples_share_the_signal_by_what_each_expects(name, number):
 
 
 @pytest.mark.parametrize("name", LISTS)
+@pytest.mark.slow
 def test_the_order_of_samples_does_not_matter(name):
     asked, one = hypothesis(listed(name), free=name == "snr"), seasons()
     first, second = (maximise(terms(prepare(asked, order))) for order in (one, one[::-1]))

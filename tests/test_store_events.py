@@ -407,6 +407,7 @@ KILLS = NURSERY + textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_kill_at_random_moments_tears_nothing_and_loses_no_acknowledged_commit(tmp_path: Path) -> None:
     rng = np.random.default_rng(20230629)
     fresh = [tmp_path / f"fresh{i}" for i in range(5)]

@@ -78,6 +78,7 @@ def inside(data):
     return bool(_kernels.maximise_free_sums(data.near, data.power, data.cross, data.largest)[4])
 
 
+@pytest.mark.slow
 def test_the_problems_have_the_look_ups_and_shapes_that_they_are_here_for():
     places = {kind: [type(p.lookup) for p in problem(kind).parts] for kind in KINDS}
     assert places["template"] == places["maps"] == [TemplatePlace]
@@ -302,6 +303,7 @@ def tiny(kind):
 
 
 @pytest.mark.parametrize(("kind", "node", "strength"), [("template", 0, 40.0), ("free", 0, 20.0), ("free", 8, 30.0)])
+@pytest.mark.slow
 def test_the_mean_weight_of_saturated_tilts_is_one(kind, node, strength):
     prepared, n = tiny(kind), 8000
     part, tilt = prepared.parts[0], Tilt(strength, node, 0.5)

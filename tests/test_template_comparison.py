@@ -235,6 +235,7 @@ def test_resolutions_may_differ(width_deg: float) -> None:
     assert cosine(coarse, fine, np.radians(width_deg)) == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_comparison_by_region_and_flux() -> None:
     narrow, wide = plane(width_deg=3.0, flux=2e-11), plane(width_deg=9.0, flux=1e-11)
     found = compare(narrow, wide)
@@ -248,12 +249,14 @@ def test_a_comparison_by_region_and_flux() -> None:
     assert np.isnan(compare(narrow, replace(wide, flux=0.0)).flux_ratio).all()
 
 
+@pytest.mark.slow
 def test_the_flux_ratio_follows_the_spectra() -> None:
     soft, hard = plane(flux=1e-11), replace(plane(flux=1e-11), spectrum=PowerLaw(2.2))
     assert compare(soft, hard, 3.0).flux_ratio == pytest.approx(10.0 ** (0.5 * 2))
     assert compare(soft, hard, 3.0).share_ratio == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_beyond_a_table_there_is_no_ratio_of_fluxes() -> None:
     table = TabulatedSpectrum(np.array([4.0, 5.0, 6.0]), np.array([2.7, 0.0, -2.7]))
     ended = replace(plane(flux=1e-11), spectrum=table)

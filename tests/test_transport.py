@@ -54,6 +54,7 @@ def small_name(gas: str, slope: float) -> str:
 
 
 @pytest.mark.parametrize(("gas", "slope"), TABLE)
+@pytest.mark.slow
 def test_the_family_sends_what_an_independent_code_found(gas, slope):
     found = transport.member(open_template(small_name(gas, slope)))
     seen = (found.inner * 1e11, found.outer * 1e11, found.ratio, found.inner_index, found.outer_index, found.lhaaso)

@@ -128,6 +128,7 @@ def test_tilted_right_ascensions_of_a_stack_follow_the_signal():
     ("kind", "samples", "node"),
     [("template", 1, 0), ("template", 3, 0), ("stack", 1, 0), ("stack", 3, 0), ("free", 1, 5), ("free", 3, 9)],
 )
+@pytest.mark.slow
 def test_the_mean_weight_of_a_tilt_is_one(kind, samples, node):
     prepared, n = problem(kind, samples), 1200
     tilt = Tilt(float(prepared.strength_at(3.0)[node]), node, 0.5)
@@ -188,6 +189,7 @@ def test_chosen_tilts_serve_every_test_statistic_up_to_the_one_asked_for(kind):
 
 
 @pytest.mark.parametrize(("kind", "n"), [("template", 2500), ("free", 1000)])
+@pytest.mark.slow
 def test_p_values_of_different_tilts_agree_with_plain_scrambles(kind, n):
     prepared, background = problem(kind), plain(kind, 6000 if kind == "template" else 2500)
     node = 0 if kind == "template" else 8
@@ -211,6 +213,7 @@ def test_p_values_of_different_tilts_agree_with_plain_scrambles(kind, n):
     assert abs(deep[0].p - deep[1].p) < 3.5 * np.hypot(deep[0].p_error, deep[1].p_error)
 
 
+@pytest.mark.slow
 def test_stated_errors_of_p_values_cover():
     prepared = problem()
     tilts = trials.choose_tilts(prepared, 9.0)
@@ -334,6 +337,7 @@ def test_all_hypotheses_of_a_trial_see_the_same_smeared_declinations():
 
 
 @pytest.mark.parametrize("kind", ["template", "stack", "free"])
+@pytest.mark.slow
 def test_a_smeared_trial_is_the_trial_of_a_sample_with_these_declinations(kind):
     # Few wide bins: none is merged, before or after.
     bins = Binning(np.linspace(-1, 1, 6), np.array([2.0, 3.2, 3.6, 8.0]), BINNING.dec_smoothing, 1)
@@ -350,6 +354,7 @@ def test_a_smeared_trial_is_the_trial_of_a_sample_with_these_declinations(kind):
 
 
 @pytest.mark.parametrize(("kind", "node"), [("template", 0), ("stack", 0), ("free", 8)])
+@pytest.mark.slow
 def test_the_mean_weight_of_smeared_tilts_is_one(kind, node):
     prepared, n = problem(kind), 800
     tilt = Tilt(float(prepared.strength_at(6.0)[node]), node, 0.5)
@@ -363,6 +368,7 @@ def test_the_mean_weight_of_smeared_tilts_is_one(kind, node):
 
 
 @pytest.mark.parametrize("kind", ["template", "stack"])
+@pytest.mark.slow
 def test_p_values_of_smeared_scrambles_are_of_the_order_of_plain_ones(kind):
     tilts = trials.choose_tilts(problem(kind), 9.0)
     plain, smeared = (trials.scramble_trials(problem(kind), 7, 0, 1000, tilts, w) for w in (0.0, WIDTH))
@@ -375,6 +381,7 @@ def test_p_values_of_smeared_scrambles_are_of_the_order_of_plain_ones(kind):
 # --- injection ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_median_fit_follows_the_injected_signal():
     rows = injections()
     strengths, medians = trials.median_fit(rows[:, 0], rows[:, 2])

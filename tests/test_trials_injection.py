@@ -194,6 +194,7 @@ def test_stated_errors_of_corrected_fits_cover():
     assert ((np.std(pulls, axis=0) > 0.75) & (np.std(pulls, axis=0) < 1.3)).all()
 
 
+@pytest.mark.slow
 def test_the_bias_curve_holds_at_strengths_that_were_not_injected():
     rows = injections()
     curve = trials.bias_curve(rows[:, 0], rows[:, 2])
@@ -218,6 +219,7 @@ def tilted_background(rng, n=4000):
     return np.maximum(z, 0.0) ** 2, weight
 
 
+@pytest.mark.slow
 def test_discovery_potentials_of_gaussian_experiments_are_their_sigma_and_errors_cover():
     rng, pulls = np.random.default_rng(11), []
     strengths = np.tile(np.arange(0.0, 9.1, 0.5), 60)
@@ -381,6 +383,7 @@ def test_a_likelihood_that_ends_too_early_gives_no_interval():
         trials.likelihood_interval(data, FitResult(best.ts, best.n_signal, 2.7, True), stretch=1.0, level=1 - 1e-15)
 
 
+@pytest.mark.slow
 def test_the_errors_of_the_ends_of_an_interval_cover():
     """Against the spread over independent trials; the quoted errors hold what smoothing may take away too."""
     rng, found = np.random.default_rng(31), {z: [] for z in (2.2, 0.9, -0.5)}
@@ -413,6 +416,7 @@ def test_an_end_whose_trials_do_not_tell_its_error_says_why():
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.25, 0.6, 2.2])
+@pytest.mark.slow
 def test_an_interval_holds_the_truth_as_often_as_it_says(strength):
     rows, n, truth = injections(), 900, strength * deviation()
     curve = trials.critical_curve(rows[:, 0], rows[:, 4], 0.68, deviation())
@@ -463,6 +467,7 @@ def generator(seed, trial):
 
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("kind", ["template", "stack", "free"])
+@pytest.mark.slow
 def test_an_injected_trial_is_that_of_all_its_events_one_by_one_to_the_last_bit(kind, samples):
     prepared = problem(kind, samples)
     for trial, n_mean in enumerate((0.0, 60.0)):
@@ -635,6 +640,7 @@ def test_potentials_and_medians_say_why_a_number_is_missing():
     assert reach_strength(7.0) > 7.0
 
 
+@pytest.mark.slow
 def test_the_verb_prints_one_document_with_the_curve(tmp_path, monkeypatch, call):
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
     words = "bias --sample cascades-2023 --hypothesis template:pi0-like --trials 200 --executor serial"
