@@ -36,6 +36,8 @@ from nuanalysis.store import read_zip, write_zip
 from nuanalysis.workflow import steps
 from nuanalysis.workflow.spec import AnalysisSpec, Asked, parse_spec, read_spec
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 name = "small"
 seed = 3
@@ -264,7 +266,6 @@ def test_the_product_of_a_scan_is_its_map(finished: Run) -> None:
         "results/sources-cascades-2023-few.json",
     ],
 )
-@pytest.mark.slow
 def test_what_was_lost_is_made_again_from_the_trials_that_are_there(
     finished: Run, spoilt: Path, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,7 +455,6 @@ def test_a_chance_beyond_the_trials_says_so() -> None:
     assert (local.error, local.note) == (None, "extrapolated beyond the trials")
 
 
-@pytest.mark.slow
 def test_no_skies_no_global_p_value_anywhere(finished: Run, spoilt: Path) -> None:
     why = unknown("asked without background skies")
 

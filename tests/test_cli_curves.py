@@ -18,6 +18,8 @@ from nuanalysis.library import samples
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue, PointSource
 
+pytestmark = pytest.mark.slow
+
 POINTS = (PointSource("a", 1.0, 0.2), PointSource("b", 4.0, -0.3))
 TWO = Catalogue("two", "two sources", POINTS, (1.0, 1.0), "by hand")
 WIDE = Catalogue("wide", "", (PointSource("a", 1.0, 0.2, 0.1),), (1.0,), "")
@@ -47,7 +49,6 @@ def both(tmp_path_factory):
     return tmp_path_factory.mktemp("both")
 
 
-@pytest.mark.slow
 def test_two_samples_give_curves_of_each_and_of_both(call, both):
     arguments = (*CALL, "--sample", "tracks", "--declinations", "30", "--output", both, "--json")
     code, out, err = call(*arguments)

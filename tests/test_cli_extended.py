@@ -15,6 +15,8 @@ from nuanalysis.library import samples
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue, PointSource
 
+pytestmark = pytest.mark.slow
+
 THREE = Catalogue(
     "three",
     "three sources",
@@ -47,7 +49,6 @@ def timeless(document):
     return {key: value for key, value in document.items() if key not in ("seconds", "files")}
 
 
-@pytest.mark.slow
 def test_one_document_tables_and_a_figure_and_nothing_done_twice(call, tmp_path, monkeypatch):
     code, out, err = call(*ASKED, "--skies", "30", "--output", tmp_path, "--json")
     assert code == 0, err

@@ -166,6 +166,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
+@pytest.mark.slow
 def test_the_site_asks_for_nothing_from_elsewhere(site: Path) -> None:
     """Scripts, styles, pictures and fonts are its own; addresses in links are for people."""
     asked = re.compile(
@@ -182,6 +183,7 @@ def test_the_site_asks_for_nothing_from_elsewhere(site: Path) -> None:
     assert re.findall(r"url\([\"']?(?:https?:)?//[^)]*|@import[^;]*//[^;]*", styles) == []
 
 
+@pytest.mark.slow
 def test_formulas_and_generated_pages_are_there(site: Path) -> None:
     statistics = (site / "explain" / "statistics.html").read_text(encoding="utf-8")
     assert "_static/mathjax/tex-chtml.js" in statistics

@@ -90,6 +90,7 @@ def test_the_mean_weight_is_one_whichever_hypothesis_is_tilted_or_read():
             assert met.mean() == pytest.approx(direct.mean(), abs=3.5 * error)
 
 
+@pytest.mark.slow
 def test_reading_one_hypothesis_under_the_tilt_of_another_is_unbiased():
     n, tilts = 3000, (tilt_of(1, 2.0),)
     fits, ratios = trials.correlated_trials(problems()[:2], 12, 0, n, tilts)
@@ -175,6 +176,7 @@ def test_trials_as_extreme_by_hand():
     assert trials.as_extreme(ts, np.ones(5), 0, 0.5).tolist() == [True, True, True, False, False]
 
 
+@pytest.mark.slow
 def test_stated_errors_of_global_p_values_cover():
     rng, k, observed, pulls = np.random.default_rng(5), 4, 4.0, []
     truth = 1 - (1 - norm.sf(2.0)) ** k

@@ -27,6 +27,8 @@ from nuanalysis.likelihood import TS_TOLERANCE, FitResult, joint_maximum
 from nuanalysis.records import Unknown
 from nuanalysis.trials.streams import LEAK_BEST_FIT, Stream
 
+pytestmark = pytest.mark.slow
+
 CALL = ("leak", "--sample", "cascades-2023", "--diffuse", "template:pi0-like?nside=32", "--skies", "100")
 TWO = ("--catalogues", "snr", "--catalogues", "pwn")
 
@@ -171,7 +173,6 @@ def test_empty_skies_hold_no_signal(held, drawn):
 # --- the verb --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_leak_gives_one_document_and_its_files(call, tmp_path):
     code, out, err = call(*CALL, *TWO, "--n-diffuse", "60", "--output", tmp_path, "--workers", "1", "--json")
     assert code == 0

@@ -8,6 +8,8 @@ from nuanalysis.errors import InputError
 from nuanalysis.library.samples import sample_spec
 from nuanalysis.records import Unknown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def card(mirror, tmp_path_factory):

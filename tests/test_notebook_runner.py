@@ -32,6 +32,8 @@ from nuanalysis.workflow.notebooks import (
 )
 from nuanalysis.workflow.parameters import PARAMETERS
 
+pytestmark = pytest.mark.slow
+
 
 class Tiny(BaseModel):
     """The parameters of the test notebooks."""
@@ -217,7 +219,6 @@ def test_worker_processes_can_be_used_in_a_notebook_and_none_is_left(folder: Pat
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_notebooks_run_in_order_once_and_again_only_for_a_reason(folder: Path) -> None:
     assert set(go(folder).values()) == {"finished: never run"}
     assert log(folder) == list(MODELS)
@@ -299,7 +300,6 @@ trials = { scrambles = 200, injections = 100 }
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["02_event_selection", "03_template_fits", "04_stacking"])
 def test_a_notebook_opened_first_makes_what_it_needs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -370,7 +370,6 @@ def is_gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.slow
 def test_a_signal_ends_runner_and_kernel_within_five_seconds_and_says_interrupted(
     folder: Path, number: signal.Signals
 ) -> None:
@@ -388,7 +387,6 @@ def test_a_signal_ends_runner_and_kernel_within_five_seconds_and_says_interrupte
     assert go(folder)["02_second"] == "finished: last run was interrupted in cell 3"
 
 
-@pytest.mark.slow
 def test_a_killed_runner_is_called_interrupted_by_the_next_which_goes_on(folder: Path) -> None:
     process = started_runner(folder)
     process.kill()

@@ -20,6 +20,8 @@ from nuanalysis.plot import ts_page
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.slow
+
 BROKEN = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,"></head><body>
 <img src="nothing.png" alt="A picture that is not there"><img src="data:,"><div style="width: 3000px">A wide line</div>
 <img src="http://127.0.0.1:9/outside.png" alt="outside"><script>throw new Error("it broke")</script></body></html>"""
@@ -60,7 +62,6 @@ def test_what_is_wrong_with_a_page_is_seen(browser: Browser, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("width", "theme"), SCREENS)
-@pytest.mark.slow
 def test_the_report_fits_and_asks_for_nothing(browser: Browser, report: Path, width: int, theme: str) -> None:
     seen = look(browser, report, "report", width, theme)
     assert (seen.faults, seen.outside, seen.wider, seen.empty, seen.wordless) == ((), (), (), (), ())
@@ -72,7 +73,6 @@ def test_the_sky_page_fits_and_asks_for_nothing(browser: Browser, turning: Path,
     assert (seen.faults, seen.outside, seen.wider, seen.empty, seen.wordless) == ((), (), (), (), ())
 
 
-@pytest.mark.slow
 def test_the_map_inside_the_report_is_drawn_and_turns(browser: Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(report.as_uri())

@@ -21,6 +21,8 @@ from nuanalysis.library import samples
 from nuanalysis.library.samples import Samples
 from nuanalysis.records import html, text
 
+pytestmark = pytest.mark.slow
+
 SPEC = samples.sample_spec(name="cascades-2023", signal="stack:snr", n_signal=300.0, min_log10_energy=4.0)
 
 
@@ -87,7 +89,6 @@ def test_a_question_refuses_what_cannot_be_asked_at_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-@pytest.mark.slow
 def test_an_answer_is_the_same_for_any_executor_and_resumes(
     name: str, answers: dict[str, tuple[Answer, Path]], tmp_path: Path
 ) -> None:
@@ -128,7 +129,6 @@ def test_an_answer_comes_back_from_its_json(name: str, answers: dict[str, tuple[
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-@pytest.mark.slow
 def test_an_answer_draws_itself_stamped(name: str, answers: dict[str, tuple[Answer, Path]]) -> None:
     answer, _ = answers[name]
     if not answer.drawn():  # a question without a figure says so
@@ -142,7 +142,6 @@ def test_an_answer_draws_itself_stamped(name: str, answers: dict[str, tuple[Answ
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-@pytest.mark.slow
 def test_an_answer_writes_itself(name: str, answers: dict[str, tuple[Answer, Path]], tmp_path: Path) -> None:
     answer, _ = answers[name]
     paths = answer.write(tmp_path / "out")

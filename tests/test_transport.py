@@ -205,6 +205,7 @@ def answer(tmp_path_factory) -> TransportAnswer:
         return asked.ask(both, Bench(tmp_path_factory.mktemp("bench"), Serial(), Silent()))
 
 
+@pytest.mark.slow
 def test_the_answer_says_norm_interval_and_envelope(answer):
     [one] = answer.gases
     assert answer.provenance.sample == "small + other"
@@ -227,6 +228,7 @@ def _model(point, row) -> float:
     return row.n_injected / point.norm.value if point.norm.value else 0.0
 
 
+@pytest.mark.slow
 def test_the_answer_speaks_of_the_gradient_of_delta_alone(answer):
     said = str(answer) + " ".join(one.sidecar.caption + one.sidecar.alt for one in answer.drawn())
     assert "radient of delta" in said
@@ -235,6 +237,7 @@ def test_the_answer_speaks_of_the_gradient_of_delta_alone(answer):
     assert TransportAnswer.from_dict(answer.to_dict()).to_dict() == answer.to_dict()
 
 
+@pytest.mark.slow
 def test_a_preference_that_hangs_on_the_norm_is_no_result(answer):
     [one] = answer.gases
     with_gradient, without = (

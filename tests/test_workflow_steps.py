@@ -30,6 +30,8 @@ from nuanalysis.store import EventStore, read_zip
 from nuanalysis.workflow import steps
 from nuanalysis.workflow.spec import AnalysisSpec, parse_spec
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 name = "tiny"
 seed = 3
@@ -181,7 +183,6 @@ def test_events_are_stored_once_under_a_tag_and_cut_as_asked(finished: Run) -> N
     assert kept["log10_energy"].values.min() >= 3.5
 
 
-@pytest.mark.slow
 def test_called_again_the_finished_parts_are_kept(finished: Run) -> None:
     watched = [
         *(finished.folder / "results").glob("*.json"),
@@ -207,7 +208,6 @@ def test_called_again_the_finished_parts_are_kept(finished: Run) -> None:
     assert len(list((finished.folder / "events.zarr").rglob("*"))) == snapshots
 
 
-@pytest.mark.slow
 def test_built_twice_the_release_is_the_same_bytes_and_verifies(finished: Run) -> None:
     first = tree(finished.release)
     assert publish.verify(finished.release).ok
@@ -439,7 +439,6 @@ def test_the_run_names_a_report_and_a_release_that_verifies(survivor: dict[str, 
 
 
 @pytest.mark.real_data
-@pytest.mark.slow
 def test_real_tracks_are_held_whole_and_give_an_upper_limit(
     mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
