@@ -1,16 +1,21 @@
-"""Pages opened in headless Chromium: what went wrong, what they asked for, what does not fit, and a picture.
+"""Pages and their scripts in headless Chromium: what went wrong, what they asked for, what does not fit, a picture.
 
-Pictures go to build/screenshots/, for a person to look at.
+Pictures go to build/screenshots/, for a person to look at.  Without Chromium the tests are skipped; ``.ci/run``
+installs it where it can.
 """
 
 from __future__ import annotations
 
+import html
+import json
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NODE = shutil.which("node")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: pages cannot be opened")
 PICTURES = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 #: Width and height of a screen, and its theme.
 SCREENS = tuple((width, theme) for width in (400, 1400) for theme in ("light", "dark"))
@@ -92,3 +99,39 @@ def look(browser: Browser, page: Path, name: str, width: int, theme: str) -> See
     context.close()
     outside = tuple(url for url in asked if url.partition(":")[0] not in ("file", "data", "blob", "about"))
     return Seen(tuple(faults), outside, *map(tuple, found), height)
+
+
+# ---- scripts ---------------------------------------------------------------------------------------------------------
+
+#: JavaScript that leaves a value in the document for ``probed`` to find.
+TELL = "const pre = document.createElement('pre'); pre.id = 'probe'; pre.textContent = JSON.stringify(%s); "
+TELL += "document.body.append(pre);"
+
+
+def document(address: str, *options: str, budget_ms: int = 20_000) -> str:
+    """The document of an address as it is after its scripts ran; skips where there is no browser."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: pages cannot be opened")
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000", *options]
+    command += [f"--virtual-time-budget={budget_ms}", "--dump-dom", address]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def probed(dom: str) -> Any:
+    """What a script left in the document with ``TELL``."""
+    found = re.search(r'<pre id="probe">(.*?)</pre>', dom, re.DOTALL)
+    assert found, dom[-2000:]
+    return json.loads(html.unescape(found[1]))
+
+
+def computed(modules: str, expression: str, inputs: Any, folder: Path) -> Any:
+    """The value of a JavaScript expression of ``inputs`` and of modules, as text; by node, else by Chromium."""
+    code = f"{modules}\nconst inputs = {json.dumps(inputs)};\nconst answer = JSON.stringify({expression});\n"
+    if NODE is not None:
+        path = folder / "probe.js"
+        path.write_text(code + "console.log(answer);")
+        run = subprocess.run([NODE, str(path)], capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(run.stdout)
+    path = folder / "probe.html"
+    path.write_text(f'<!DOCTYPE html><meta charset="utf-8"><body><script>{code}{TELL % "JSON.parse(answer)"}</script>')
+    return probed(document(path.as_uri()))

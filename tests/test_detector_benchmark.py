@@ -98,7 +98,7 @@ def test_the_scorer_needs_nothing_of_ours_and_gives_our_numbers(product, answer,
     assert set(re.findall(r"^(?:import|from) (\w+)", source, re.MULTILINE)) <= {
         "hashlib", "io", "itertools", "json", "math", "numpy", "pandas", "pathlib", "re", "sys",
     }  # fmt: skip
-    assert source.count("\n") <= 150
+    assert source.count("\n") <= 160
     command = [sys.executable, "-I", product / "score.py", product / "predictions-synthetic.ecsv"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     theirs, ours = json.loads(done.stdout), answer.score.to_dict()
@@ -118,6 +118,14 @@ def test_both_agree_on_guesses_with_ties_in_any_order_as_csv(product, prediction
     assert abs(found.separation[0].auc.value - 0.5) < 5 * found.separation[0].auc.error
     row = found.rows[0]
     assert abs(row.angle.value - 90.0) < 5 * row.angle.error
+
+
+@pytest.mark.parametrize("name", ["absent.ecsv", "empty.csv", "bytes.csv"])
+def test_what_is_no_table_is_said_by_the_scorer(name, scorer, tmp_path, capsys):
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "bytes.csv").write_bytes(bytes(range(256)))
+    assert scorer.main(tmp_path / name) == 2
+    assert f"{name} is no table of predictions" in capsys.readouterr().err
 
 
 def test_the_truth_itself_scores_as_well_as_can_be(product, predictions, tmp_path):

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
-import shutil
-import subprocess
 from importlib.resources import files
 
 import healpy as hp
 import numpy as np
 import pytest
+from small_browser import computed, document, needs_browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NODE = shutil.which("node")
 SCRIPT = (files("nuanalysis.realtime.service") / "page" / "page.js").read_text()
 GEOMETRY = SCRIPT.partition("// ---- what the service says")[0]
-
-
-def chromium(address, *options):
-    """The document after its scripts ran; skips where there is no browser."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: the page cannot be used")
-    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000", *options]
-    command += ["--virtual-time-budget=8000", "--dump-dom", address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
-def computed(expression, inputs, folder):
-    """The value of an expression of ``inputs``; by node, else by chromium."""
-    code = f"{GEOMETRY}\nconst inputs = {json.dumps(inputs)};\nconst answer = JSON.stringify({expression});\n"
-    if NODE is not None:
-        path = folder / "probe.js"
-        path.write_text(code + "console.log(answer);")
-        return json.loads(subprocess.run([NODE, path], capture_output=True, text=True, check=True).stdout)
-    path = folder / "probe.html"
-    tell = 'const pre = document.createElement("pre"); pre.id = "probe"; pre.append(answer); document.body.append(pre);'
-    path.write_text(f'<!DOCTYPE html><meta charset="utf-8"><body><script>{code}{tell}</script>')
-    found = re.search(r'<pre id="probe">(.*?)</pre>', chromium(path.as_uri()), re.DOTALL)
-    assert found
-    return json.loads(html.unescape(found[1]))
 
 
 def test_corners_of_leaves_are_those_of_healpy(tmp_path):
     asked = [(order, int(p)) for order in (0, 1, 3, 10) for p in np.linspace(0, 12 * 4**order - 1, 48).astype(int)]
     corners = [(1, 1), (0, 1), (0, 0), (1, 0)]  # north, west, south, east: the order of hp.boundaries
     expression = f"inputs.map(([k, p]) => {json.dumps(corners)}.map(([u, v]) => Nested.point(k, p, u, v)))"
-    got = np.array(computed(expression, asked, tmp_path))
+    got = np.array(computed(GEOMETRY, expression, asked, tmp_path))
     wanted = np.array([hp.boundaries(2**order, pixel, nest=True).T for order, pixel in asked])
     assert got == pytest.approx(wanted, abs=1e-7)  # hp.boundaries itself is off by some 1e-8 near a pole
 
@@ -55,7 +27,7 @@ def test_corners_of_leaves_are_those_of_healpy(tmp_path):
 def test_the_view_is_equal_in_area_with_east_to_the_left(tmp_path):
     places = [(10.0, 60.0), (10.5, 60.0), (10.0, 60.5), (200.0, -60.0)]
     expression = "inputs.map(([ra, dec]) => viewAround(10 * RAD, 60 * RAD)(unit(ra * RAD, dec * RAD)))"
-    middle, east, north, far = computed(expression, places, tmp_path)
+    middle, east, north, far = computed(GEOMETRY, expression, places, tmp_path)
     assert middle[:2] == pytest.approx([0.0, 0.0], abs=1e-12)
     assert east[0] == pytest.approx(-np.radians(0.5) * 0.5, rel=1e-3)
     assert north[1] == pytest.approx(-np.radians(0.5), rel=1e-3)  # the axis of a drawing points down
@@ -64,7 +36,7 @@ def test_the_view_is_equal_in_area_with_east_to_the_left(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: the page cannot be used")
+@needs_browser
 def test_the_page_shows_queue_maps_and_marks(tmp_path):
     pytest.importorskip("dbos")
     from small_service import asked, running
@@ -75,7 +47,7 @@ def test_the_page_shows_queue_maps_and_marks(tmp_path):
         slow = service.post(asked(2, classifiers={"round_s": 1.0, "width_deg": 4.0}), "k2").json()["id"]
         service.post(asked(3), "k3")
         service.until(slow, "partial")
-        dom = chromium(service.address + "/")
+        dom = document(service.address + "/", budget_ms=8_000)
         leaves = json.loads(service.http.get(f"/v1/scans/{done}/result/leaves.json").content)
     assert 'data-ready="yes"' in dom
     maps = re.findall(r'<svg[^>]*class="map".*?</svg>', dom, re.DOTALL)

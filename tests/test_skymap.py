@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import html
-import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -16,14 +13,12 @@ import healpy as hp
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_browser import TELL, computed, document, needs_browser, probed
 
 from nuanalysis import plot
 from nuanalysis.errors import InputError
 from nuanalysis.plot import Layer, Marker, _layers, _skymap, sky_map_page
 
-NODE = shutil.which("node")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: the page cannot be used")
 RECIPE = files("nuanalysis.plot") / "skymap"
 NASTY = "<script>alert('x')</script> & \"co\""
 NPIX = hp.nside2npix(64)
@@ -288,36 +283,10 @@ def test_the_records_are_public() -> None:
 # ---- the script against healpy and the textbook ---------------------------------------------------------------------
 
 
-def _chromium(address: str, *options: str) -> str:
-    """The document as it is after its scripts ran; skips where there is no browser."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: the page cannot be used")
-    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000", *options]
-    command += ["--virtual-time-budget=20000", "--dump-dom", address]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return run.stdout
-
-
-def _probe(dom: str) -> Any:
-    found = re.search(r'<pre id="probe">(.*?)</pre>', dom, re.DOTALL)
-    assert found, dom[-2000:]
-    return json.loads(html.unescape(found[1]))
-
-
 def _computed(expression: str, inputs: Any, folder: Path) -> Any:
-    """The value of a JavaScript expression of ``inputs`` and the page's modules; by node, else by chromium."""
+    """The value of a JavaScript expression of ``inputs`` and the page's modules."""
     modules = "\n".join((RECIPE / name).read_text() for name in ("healpix.js", "projection.js"))
-    code = f"{modules}\nconst inputs = {json.dumps(inputs)};\nconst answer = JSON.stringify({expression});\n"
-    if NODE is not None:
-        path = folder / "probe.js"
-        path.write_text(code + "console.log(answer);")
-        run = subprocess.run([NODE, str(path)], capture_output=True, text=True, timeout=60, check=True)
-        return json.loads(run.stdout)
-    if CHROMIUM is None:
-        pytest.skip("neither node nor chromium on this machine: the page's JavaScript cannot run")
-    path = folder / "probe.html"
-    path.write_text(f"<!DOCTYPE html><body><script>{code}{_TELL % 'JSON.parse(answer)'}</script>")
-    return _probe(_chromium(path.as_uri()))
+    return computed(modules, expression, inputs, folder)
 
 
 def _directions(number: int, seed: int) -> NDArray[np.float64]:
@@ -369,8 +338,6 @@ def test_projections_are_those_of_the_textbook_and_turn_back(name: str, tmp_path
 _WATCH = """<script>const faults = [];
 addEventListener("error", (e) => faults.push(e.message));
 window.requestAnimationFrame = (draw) => setTimeout(draw, 0);</script>"""
-_TELL = "const pre = document.createElement('pre'); pre.id = 'probe'; pre.textContent = JSON.stringify(%s); "
-_TELL += "document.body.append(pre);"
 _TOOLS = """
 const q = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)], sky = q("#sky");
 const rest = () => new Promise((r) => setTimeout(r, 400));
@@ -405,11 +372,11 @@ const step = (name) => out.steps.push([name, state(), q("#said").textContent]);
 
 def _used(page: str, script: str, folder: Path, fragment: str = "") -> Any:
     """What the script collected in ``out`` while it used the page in a browser."""
-    body = f"{_TOOLS}\ntry {{ {script} }} catch (e) {{ faults.push(String(e)); }}\n{_TELL % 'out'}"
+    body = f"{_TOOLS}\ntry {{ {script} }} catch (e) {{ faults.push(String(e)); }}\n{TELL % 'out'}"
     use = f"<script>(async () => {{ {body} }})();</script>"
     path = folder / "used.html"
     path.write_text(page.replace("<body>", f"<body>{_WATCH}", 1).replace("</body>", f"{use}</body>"))
-    return _probe(_chromium(path.as_uri() + fragment))
+    return probed(document(path.as_uri() + fragment))
 
 
 def _text(digits: str) -> float:
@@ -615,10 +582,10 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(page: str, scheme: tuple[st
     (tmp_path / "inner.html").write_text(inner)
     (tmp_path / "outer.html").write_text(
         '<!DOCTYPE html><meta name="color-scheme" content="light dark"><body>'
-        f"<script>onmessage = (e) => {{ {_TELL % 'e.data'} }};</script>"
+        f"<script>onmessage = (e) => {{ {TELL % 'e.data'} }};</script>"
         '<iframe src="inner.html#open=Twin" style="border:0;width:400px;height:2000px"></iframe>'
     )
-    out = _probe(_chromium((tmp_path / "outer.html").as_uri(), *scheme))
+    out = probed(document((tmp_path / "outer.html").as_uri(), *scheme))
     assert out["faults"] == []
     assert out["inner"] == 400
     assert out["needed"] <= 400

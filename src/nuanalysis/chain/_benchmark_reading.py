@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nuanalysis.chain._benchmark_tables import AXES, CLASSES, KNOWN, PREDICTIONS
 from nuanalysis.chain._resolution import motion
@@ -17,6 +18,9 @@ from nuanalysis.errors import DataError, InputError, NuanalysisError, refuse
 from nuanalysis.learn import Class
 from nuanalysis.schema import Bools, Floats, Ints, Schema, faults
 from nuanalysis.store import TABLE, content, parsing, sha256_file, text_of
+
+if TYPE_CHECKING:
+    from astropy.table import Column, Table
 
 TRUTH_FILE, SUMS = "truth-synthetic.ecsv", "SHA256SUMS"
 _ORIGINS = ("atmospheric", "astrophysical", "muons")
@@ -113,7 +117,7 @@ def read_said(path: Path, known: Known) -> Said:
     )
 
 
-def _table(path: Path, what: str, error: type[NuanalysisError]) -> Any:
+def _table(path: Path, what: str, error: type[NuanalysisError]) -> Table:
     from astropy.table import Table
     from astropy.utils.exceptions import AstropyWarning
 
@@ -124,7 +128,7 @@ def _table(path: Path, what: str, error: type[NuanalysisError]) -> Any:
         return Table.read(held.decode("utf-8-sig") + "\n", format=kind)
 
 
-def _held(table: Any, schema: Schema) -> tuple[dict[str, Floats], list[str]]:
+def _held(table: Table, schema: Schema) -> tuple[dict[str, Floats], list[str]]:
     """The columns of a schema that are numbers, and all that is wrong; a unit that is not said counts as right."""
     named = [name for name in schema.columns if name in table.colnames]
     data = {}
@@ -135,7 +139,7 @@ def _held(table: Any, schema: Schema) -> tuple[dict[str, Floats], list[str]]:
     return numbers, faults(xr.Dataset(data), schema)
 
 
-def _values(column: Any) -> Any:
+def _values(column: Column) -> NDArray[Any]:
     """Numbers as float64, NaN where one is missing; words as they are."""
     numbers = column.dtype.kind in "fiub"
     return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan) if numbers else np.asarray(column)

@@ -11,14 +11,13 @@ import numpy as np
 
 from nuanalysis.chain._benchmark_reading import Known, Said, read_known, read_said, refuse_unfinished
 from nuanalysis.chain._resolution import EDGES, FEWEST
-from nuanalysis.detector import MEDIAN_PULL, TRUTH
+from nuanalysis.detector import MEDIAN_PULL, TRUSTED, TRUTH
 from nuanalysis.learn import Class, angle, area_under_curve, median, passing, reliability
 from nuanalysis.records import Measured, Record, shown
 from nuanalysis.schema import Bools, Floats
 from nuanalysis.store import sha256_file
 
 EFFICIENCY = 0.9  # of cascades, where the background is counted
-_TRUSTED = 10.0  # effective events of a share that is more than a limit, as in ``detector.rate``
 Weighting = Literal["generated", "rate"]
 
 
@@ -99,7 +98,7 @@ def separations(known: Known, said: Said) -> Iterator[Separation]:
             weighting=name,
             auc=Measured(value=auc.value, error=auc.error),
             passing=Measured(value=found.value, error=found.error),
-            upper=left.upper if found.events < _TRUSTED else None,
+            upper=left.upper if found.events < TRUSTED else None,
             effective=found.events,
         )
 

@@ -16,6 +16,7 @@ from nuanalysis.detector._area import (
     within_bands,
 )
 from nuanalysis.detector._bundles import (
+    TRUSTED,
     Rate,
     bundle_flux,
     effective_number,

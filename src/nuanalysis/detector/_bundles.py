@@ -153,7 +153,7 @@ class Rate:
     """A rate of weighted events, in the unit of their weights.
 
     effective : number of events it rests on.  bound : an upper limit at 90 %, to be printed in place of the value where
-    fewer than ``FEWEST`` effective events stand behind it; None where the value can be trusted.
+    fewer than ``TRUSTED`` effective events stand behind it; None where the value can be trusted.
     """
 
     value: float
@@ -162,7 +162,7 @@ class Rate:
     bound: float | None
 
 
-FEWEST = 10.0  # effective events of a rate that is more than a limit
+TRUSTED = 10.0  # effective events of a rate that is more than a limit
 _LEVEL = 0.9
 
 
@@ -174,7 +174,7 @@ def rate(weights: Floats, *, of: Floats) -> Rate:
     """
     value, squares = float(np.sum(weights)), float(np.sum(np.square(weights)))
     effective = effective_number(weights)
-    if effective >= FEWEST:
+    if effective >= TRUSTED:
         return Rate(value, squares**0.5, effective, None)
     one = squares / value if value > 0.0 else float(np.max(of, initial=0.0))
     return Rate(value, squares**0.5, effective, one * float(scipy.special.gammaincinv(effective + 1.0, _LEVEL)))

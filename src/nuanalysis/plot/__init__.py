@@ -45,7 +45,7 @@ from nuanalysis.plot._results import FluxRow, StackRow, flux_comparison, profile
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._segments import SegmentRow, segments_figure
 from nuanalysis.plot._sky import plane_crop, sky_map, ts_maps
-from nuanalysis.plot._skymap import HotSpot, sky_map_page, sky_page, ts_page
+from nuanalysis.plot._skymap import MOST_MAPS, HotSpot, sky_map_page, sky_page, ts_page
 from nuanalysis.plot._stack import SourceBar, stack_figure, stack_words
 from nuanalysis.plot._templates import (
     Fitted,

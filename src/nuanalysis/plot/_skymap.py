@@ -29,6 +29,7 @@ from nuanalysis.sky.records import PointSource
 
 FINEST = 64  # nside of what the page holds: pixels of 0.9 deg, finer than the point spread of most events
 MAP_BYTES = 1_400_000  # of all maps together, as text; the whole page stays below 2 MB with the tables of a source list
+MOST_MAPS = int(MAP_BYTES / (4 / 3 * 12 * FINEST**2))  # of the finest, in 8 bits
 DECADES = 4.0  # of a logarithmic colour scale below its top, as in the figures
 _SCRIPTS = ("healpix.js", "projection.js", "map.js")
 _COLOURS = {"sequential": "cividis", "diverging": "RdBu_r"}  # perceptually ordered; both safe for the colour-blind

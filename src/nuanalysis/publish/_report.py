@@ -18,7 +18,7 @@ from nuanalysis.answers.scan import ScanAnswer, Spot
 from nuanalysis.answers.sources import Source, SourcesAnswer
 from nuanalysis.answers.together import TogetherAnswer
 from nuanalysis.interpret.published import CAMPAIGN_2023, PublishedSpot
-from nuanalysis.plot import plain, ts_page
+from nuanalysis.plot import MOST_MAPS, plain, ts_page
 from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._campaign_rows import published_list
 from nuanalysis.publish._compare import Line, compare, remarks, sources
@@ -230,18 +230,15 @@ def _as_html(record: Record) -> str:
     return Markup(plain(html(record)))
 
 
-_TURNED = 20  # hypotheses whose maps one page holds
-
-
 def _ts_pages(answers: Iterable[MeasureAnswer]) -> Iterator[tuple[str, str]]:
-    """Sample and page of where its test statistics come from, for each sample with maps."""
+    """Sample, and page of where its test statistics come from: of as many fits as one page holds."""
     held: dict[tuple[str, str], dict[str, tuple[str, Floats]]] = {}
     for one in answers:
         if one.map is not None:
             maps = held.setdefault((one.provenance.sample, one.provenance.origin), {})
             maps[one.tested.hypothesis] = one.tested.label, one.map["ts_density"].values
     for (sample, origin), maps in held.items():
-        yield sample, ts_page(dict(islice(maps.items(), _TURNED)), sample, origin)
+        yield sample, ts_page(dict(islice(maps.items(), MOST_MAPS)), sample, origin)
 
 
 def _sections(places: set[str], there: dict[str, bool]) -> list[tuple[str, str]]:

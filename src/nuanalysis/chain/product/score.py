@@ -128,7 +128,12 @@ def medians(true: pd.DataFrame, said: pd.DataFrame, cascade: np.ndarray) -> list
 
 def main(path: Path) -> int:
     true, head = read(Path(__file__).resolve().parent / "truth-synthetic.ecsv")
-    true, (said, text) = true[true["split"] == "test"].sort_values("event"), read(path)
+    true = true[true["split"] == "test"].sort_values("event")
+    try:
+        said, text = read(path)
+    except (OSError, ValueError) as error:
+        print(f"{path.name} is no table of predictions, .ecsv or .csv (see README.md): {error}", file=sys.stderr)
+        return 2
     if found := faults(said, text, true["event"].to_numpy()):
         print(f"{path.name} cannot be scored; README.md says what is handed in:", *found, sep="\n  - ", file=sys.stderr)
         return 2
