@@ -34,7 +34,6 @@ FluxOption = Annotated[
 EnergyOption = Annotated[
     float, typer.Option("--energy", min=1e-2, max=1e6, callback=finite, help="Where to compare, TeV.")
 ]
-SHOWN_LOG10_ENERGIES = (3.0, 5.0, 6.0)  # GeV, of the maps of a template that changes with energy
 
 
 @app.command("ls")
@@ -151,10 +150,9 @@ def _finish(
 ) -> None:
     if figure is not None:
         from nuanalysis import plot
-        from nuanalysis.interpret.template_comparison import profiles
+        from nuanalysis.interpret.template_comparison import shown_profiles
 
-        at = SHOWN_LOG10_ENERGIES if len(template.maps) > 1 else SHOWN_LOG10_ENERGIES[1:2]
-        _draw(figure, plot.template_figure(template, [profiles(template, energy) for energy in at]))
+        _draw(figure, plot.template_figure(template, shown_profiles(template)))
     told(card, as_json=as_json, since=started, asked=name, figure=figure and str(figure))
 
 

@@ -26,6 +26,7 @@ PROFILE_BINS = (
     *(Region("l-bin", "", (one,), (PLANE,)) for one in pairwise(LONGITUDE_EDGES.tolist())),
     *(Region("b-bin", "", (part,), (one,)) for part in (INNER, OUTER) for one in pairwise(LATITUDE_EDGES.tolist())),
 )
+SHOWN_LOG10_ENERGIES = (3.0, GEV_PIVOT_LOG10, 6.0)  # GeV, of the maps of a template that changes with energy
 REACH = 6.0  # harmonics up to REACH / width: beyond, a Gaussian leaves less than exp(-18) of them
 
 
@@ -83,6 +84,12 @@ class Comparison:
 def profiles(template: Template, log10_energy: float = GEV_PIVOT_LOG10) -> Profiles:
     """Longitude and latitude profiles of a template at log10(E/GeV)."""
     return _profiles(log10_energy, shares(template.density_at(log10_energy)[None], PROFILE_BINS)[0])
+
+
+def shown_profiles(template: Template) -> tuple[Profiles, ...]:
+    """Profiles at 1 TeV, 100 TeV and 1 PeV of a template that changes with energy; of others at 100 TeV alone."""
+    energies = SHOWN_LOG10_ENERGIES if len(template.maps) > 1 else (GEV_PIVOT_LOG10,)
+    return tuple(profiles(template, energy) for energy in energies)
 
 
 def _profiles(log10_energy: float, of_bins: Floats) -> Profiles:
