@@ -9,8 +9,9 @@ from test_scan import READY, bare, point, seen, table
 
 from nuanalysis import trials
 from nuanalysis.errors import InputError
-from nuanalysis.likelihood import circle, largest_tilt, tilt_ratios, tilted, turned
+from nuanalysis.likelihood import _scan, circle, largest_tilt, tilt_ratios, tilted, turned
 from nuanalysis.model import terms
+from nuanalysis.sphere import vmf_ra_mean
 from nuanalysis.trials import _deep
 
 N_SKIES = 200
@@ -21,7 +22,7 @@ def one_circle(kind, dec):
     return circle(events, dec, events.shares(np.array([dec]))[0])
 
 
-@pytest.mark.parametrize("kind", ["cascades", "narrow", "three samples"])
+@pytest.mark.parametrize("kind", ["cascades", "narrow", "three samples", "several parts"])
 @pytest.mark.parametrize("dec", [-0.7, 0.1, 1.2])
 def test_the_ratio_of_a_tilt_is_the_plain_sum_over_all_events(kind, dec):
     """ln L(n_s) / L(0) of the stand-alone problem, every event by itself, its share of signal at most 0.9."""
@@ -73,6 +74,25 @@ def test_tilted_right_ascensions_follow_one_plus_c_x(kind):
     assert pull[quiet].mean() == pytest.approx(0.0, abs=4 / np.sqrt(quiet.sum()))
     assert pull[quiet].std() == pytest.approx(1.0, abs=0.1)
     assert np.abs(pull[~quiet]).max() < 5.0
+
+
+def test_an_event_of_several_parts_is_drawn_from_each_as_they_share_its_mean():
+    """Shares of the concentrations that are drawn against weights times densities averaged over right ascension."""
+    dec, draws, rng = 0.3, 4000, np.random.default_rng(6)
+    where, events = one_circle("several parts", dec), seen("several parts")
+    first = np.flatnonzero(where.wide_number < len(events.error[0]))  # of the sample with three parts
+    number, kernel = where.wide_number[first], events.kernels[0]
+    assert len(kernel.weight) == 3
+    kappa = 1.0 / (events.error[0][number] * kernel.scale[:, None]) ** 2
+    line = kappa * events.cos_dec[0][number] * np.cos(dec)
+    mean = kernel.weight[:, None] * vmf_ra_mean(np.arcsin(events.sin_dec[0][number]), dec, kappa)
+    drawn = np.stack([_scan._concentration(where.wide[:, first], rng) for _ in range(draws)])
+    nearest = np.argmin(np.abs(np.log(drawn[:, None] / line[None])), axis=1)  # (draw, event)
+    for part in range(3):
+        share, wanted = (nearest == part).mean(axis=0), (mean / mean.sum(axis=0))[part]
+        error = np.sqrt(np.maximum(wanted * (1.0 - wanted), 1e-4) / draws)
+        assert np.abs((share - wanted) / error).max() < 5.5
+        assert wanted.max() - wanted.min() > 0.1  # else nothing was compared
 
 
 @pytest.mark.parametrize("kind", ["cascades", "narrow"])

@@ -30,6 +30,7 @@ from nuanalysis.likelihood import (
 )
 from nuanalysis.likelihood import _scan as room
 from nuanalysis.likelihood import _scan_kernels as kernels
+from nuanalysis.likelihood.statistics import statistic
 from nuanalysis.model import Hypothesis, _prepare, prepare, terms
 from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.trials import _skies
@@ -101,7 +102,17 @@ def two():
     return (*cascades(), sample(1500, seed=43, name="second", declination=(-0.5, np.pi / 2)), *narrow())
 
 
-READY = {"cascades": cascades, "narrow": narrow, "pile": pile, "three samples": two}
+@lru_cache
+def spread():
+    """Events whose point spread has several parts, beside such with one; the errors of some are those of tracks."""
+    return (
+        replace(cascades()[0], statistic=statistic("complete")),
+        sample(1500, seed=43, name="second", declination=(-0.5, np.pi / 2)),
+        replace(narrow()[0], statistic=statistic("point-spread")),
+    )
+
+
+READY = {"cascades": cascades, "narrow": narrow, "pile": pile, "three samples": two, "several parts": spread}
 
 
 @lru_cache
@@ -155,7 +166,7 @@ def test_the_poles_hold_no_signal(kind):
     assert found[:, 3].all()
 
 
-@pytest.mark.parametrize("kind", ["narrow", "three samples"])
+@pytest.mark.parametrize("kind", ["narrow", "three samples", "several parts"])
 def test_sorting_changes_nothing(kind):
     """Bins of right ascension are a way to read fewer events: all along a circle, across right ascension 0 too."""
     events = seen(kind)
@@ -199,6 +210,16 @@ def test_a_handful_of_events():
     assert found[:, 0] == pytest.approx(alone, abs=SAME_TS)
 
 
+@pytest.mark.parametrize("extension", [0.0, np.radians(2.0)])
+def test_extended_sources_of_several_parts(extension):
+    """An extension adds in quadrature to the width of each part."""
+    ra, dec = directions(4, 6)
+    events = seen("several parts")
+    found = fit_directions(events, turned(events.right_ascension()), ra, dec, extension)
+    alone = [stand_alone(spread(), a, d, extension).ts for a, d in zip(ra, dec, strict=True)]
+    assert found[:, 0] == pytest.approx(alone, abs=SAME_TS)
+
+
 def test_a_template_or_a_stack_is_refused():
     sources = (PointSource("a", 1.0, 0.0), PointSource("b", 2.0, 0.0))
     stack = Hypothesis("stack:two", Catalogue("two", "two", sources, (1.0, 1.0), ""), 2.7, True)
@@ -229,12 +250,15 @@ def twin_e(where: Circle, sky, at):
     shape = np.concatenate([where.wide, where.narrow], axis=1)
     number = np.concatenate([where.wide_number, where.narrow_number])
     exponent = shape[0] * np.cos(sky.right_ascension[number] - at) + shape[1]
-    return shape[2] * np.where(exponent > -40.0, np.exp(exponent), 0.0) - shape[3]
+    parts = [(shape[2], 1.0), *zip(shape[4::2], shape[5::2], strict=True)]
+    signal = [height * np.exp(sharper * exponent) for height, sharper in parts]
+    return np.where(exponent > -40.0, np.sum(signal, axis=0), 0.0) - shape[3]
 
 
-def test_power_sums_are_those_of_the_events():
+@pytest.mark.parametrize("kind", ["three samples", "several parts"])
+def test_power_sums_are_those_of_the_events(kind):
     """Moments of far events and the list of near ones against plain sums, for wide and for sorted events."""
-    events = seen("three samples")
+    events = seen(kind)
     sky, dec = turned(events.right_ascension()), 0.4
     where = circle(events, dec, events.shares(np.array([dec]))[0])
     placed = room._placed(where, sky)
@@ -243,20 +267,24 @@ def test_power_sums_are_those_of_the_events():
         limit = where.limit[0]
         kernels.fill(where.wide, *placed[2:4], np.cos(at), np.sin(at), e)
         size = len(where.narrow_group)
-        kernel, found = np.empty(size + 1), np.empty(size + 1, dtype=np.int64)
+        signal, found = np.empty(size + 1), np.empty(size + 1, dtype=np.int64)
         shape, group, cosine, sine = placed[4:8]
-        n = kernels.find_narrow(shape, cosine, sine, *placed[8:], at, np.empty(size + 1), kernel, found)
+        n = kernels.find_narrow(shape, cosine, sine, *placed[8:], at, np.empty(size + 1), signal, found)
         moments = where.base.copy()
         near_e, near_group = np.empty(len(e) + size + 1), np.empty(len(e) + size + 1, dtype=np.int64)
         m = kernels.sum_wide(e, where.first, limit, moments, near_e, near_group)
-        m = kernels.sum_narrow(kernel[:n], found[:n], shape, group, limit, moments, near_e, near_group, m)
+        m = kernels.sum_narrow(signal[:n], found[:n], shape, group, limit, moments, near_e, near_group, m)
         expected = twin_e(where, sky, at)
         groups = np.concatenate([where.wide_group, where.narrow_group])
         far = np.abs(expected) <= limit[groups]
+        floor = np.exp(-40.0) * np.concatenate([where.wide, where.narrow], axis=1)[2::2].sum(axis=0)  # heights
         for k in range(kernels.ORDERS):
             plain = np.bincount(groups[far], weights=expected[far] ** (k + 1), minlength=len(limit))
             size_of = np.bincount(groups[far], weights=np.abs(expected[far]) ** (k + 1), minlength=len(limit))
-            assert np.all(np.abs(moments[k] - plain) <= 1e-7 * size_of + 1e-300)  # exp to 1e-9, to the sixth power
+            # exp to 1e-9, to the sixth power; a kernel that ends below exp(-40) still adds that
+            held = (k + 1) * (np.abs(expected) + floor) ** k * floor
+            left = np.bincount(groups[far], weights=held[far], minlength=len(limit))
+            assert np.all(np.abs(moments[k] - plain) <= 1e-7 * size_of + 2.0 * left + 1e-300)
         assert m == (~far).sum()
         assert np.sort(near_e[:m]) == pytest.approx(np.sort(expected[~far]), rel=1e-8)
 

@@ -17,7 +17,7 @@ from nuanalysis.likelihood import _scan_kernels
 from nuanalysis.likelihood._fit import FitResult, maximise
 from nuanalysis.model import EnergyTerms, Prepared, Terms
 from nuanalysis.model.kernels import SATURATION
-from nuanalysis.response import acceptance
+from nuanalysis.response import Kernel, acceptance
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.sky.records import Catalogue
 from nuanalysis.sphere import vmf_norm
@@ -56,6 +56,11 @@ class SkyEvents:
         return self.problem.index
 
     @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """Point spread at a given error, one of each sample."""
+        return tuple(part.sample.kernel for part in self.problem.parts)
+
+    @property
     def n_events(self) -> int:
         """Events of all samples."""
         return sum(map(len, self.error))
@@ -77,15 +82,9 @@ def sky_events(prepared: Prepared, declinations: tuple[Floats, ...] | None = Non
 
     declinations : (event,) rad for each sample, where they are not those of the data (smeared skies): background and
         energy terms are then estimated anew.
-    Raises InputError for a template, and for a statistic whose point spread has several parts.
+    Raises InputError for a template.
     """
     target = prepared.hypothesis.target
-    several = [p.sample.statistic.name for p in prepared.parts if len(p.sample.kernel.weight) > 1]
-    if several:
-        raise InputError(
-            f"a scan of the sky takes one kernel for an event, but the point spread of '{several[0]}' has "
-            "several parts; use 'angular-error' or 'smooth-energies'"
-        )
     if not isinstance(target, Catalogue) or len(target.sources) != 1:
         raise InputError(f"'{prepared.hypothesis.name}' is not a single source; a scan asks for point:RA,DEC")
     at = declinations or tuple(p.sample.array("declination") for p in prepared.parts)
@@ -116,7 +115,8 @@ def turned(right_ascension: Floats) -> Turned:
 class Circle:
     """What all directions of one declination share.
 
-    wide, narrow (4, event): line, offset, height, mean of ``_scan_kernels.fill``, wide events sorted by group.
+    wide, narrow (row, event): line, offset, height, mean and further parts of ``_scan_kernels.fill``; wide events are
+        sorted by group.
     .._number (event,): which events of SkyEvents they are; .._group (event,); first (group + 1,): where the wide events
         of a group begin.
     klass (narrow,) of width in right ascension; bins, reach (class,) and first_bin (class + 1,): bins of a class.
@@ -157,15 +157,25 @@ class _Seen:
 def _seen(events: SkyEvents, declination: float, extension: float) -> _Seen:
     shapes, numbers, groups, halves = [], [], [], []
     first_event = first_group = 0
-    columns = zip(events.sin_dec, events.cos_dec, events.error, events.energy, strict=True)
-    for sin_dec, cos_dec, error, energy in columns:
-        variance, product = error**2 + extension**2, cos_dec * np.cos(declination)
+    rows = 4 + 2 * (max(len(one.weight) for one in events.kernels) - 1)
+    columns = zip(events.sin_dec, events.cos_dec, events.error, events.energy, events.kernels, strict=True)
+    for sin_dec, cos_dec, error, energy, kernel in columns:
+        wide, *others = np.argsort(-kernel.scale, kind="stable")
+        variance, product = (error * kernel.scale[wide]) ** 2 + extension**2, cos_dec * np.cos(declination)
         outwards = 1.0 - sin_dec * np.sin(declination)  # less ``product``: 1 - cos of the gap in declination
         active = np.flatnonzero(outwards - product < _REACH * variance)
         kappa, product, outwards = 1.0 / variance[active], product[active], outwards[active]
-        height = vmf_norm(kappa) * energy.scale[active]
-        mean = height * np.exp(-kappa * (outwards - product)) * scipy.special.i0e(kappa * product)  # vmf_ra_mean
-        shapes.append(np.stack([kappa * product, -kappa * outwards, height, mean]))
+        shape = np.zeros((rows, len(active)))
+        shape[0], shape[1] = kappa * product, -kappa * outwards
+        for row, part in zip((2, *range(4, rows, 2)), (wide, *others), strict=False):
+            own = 1.0 / ((error[active] * kernel.scale[part]) ** 2 + extension**2)
+            shape[row] = kernel.weight[part] * vmf_norm(own) * energy.scale[active]
+            shape[3] += (
+                shape[row] * np.exp(-own * (outwards - product)) * scipy.special.i0e(own * product)
+            )  # vmf_ra_mean
+            if row > 2:
+                shape[row + 1] = own / kappa
+        shapes.append(shape)
         left = _REACH / kappa - (outwards - product)
         halves.append(np.arccos(np.clip(1.0 - left / np.maximum(product, 1e-300), -1.0, 1.0)))
         numbers.append(active + first_event)
@@ -311,17 +321,28 @@ def tilted(where: Circle, at: float, node: int, n_signal: float, ra: Floats, rng
     """Right ascensions of a sky tilted towards one direction of a circle, from those of a plain one, (event,) rad.
 
     An event's density 1 + c x is that of the plain draw, less the share c w <S>, plus this share of its kernel: a von
-    Mises density about the direction.  So each event is, with this probability, at most 0.9, drawn anew from that;
-    exact up to kernels below exp(-40).
+    Mises density about the direction for each part.  So each event is, with this probability, at most 0.9, drawn anew
+    from that of one of its parts; exact up to kernels below exp(-40).
     """
     number = np.concatenate([where.wide_number, where.narrow_number])
     group = np.concatenate([where.wide_group, where.narrow_group])
-    line, mean = (np.concatenate([where.wide[k], where.narrow[k]]) for k in (0, 3))
-    share = np.minimum(n_signal / where.n_events * where.ratio[node, group] * mean, SATURATION)
+    shape = np.concatenate([where.wide, where.narrow], axis=1)
+    share = np.minimum(n_signal / where.n_events * where.ratio[node, group] * shape[3], SATURATION)
     drawn = np.flatnonzero(rng.random(len(number)) < share)
     out = ra.copy()
-    out[number[drawn]] = (at + rng.vonmises(0.0, line[drawn])) % _TURN
+    out[number[drawn]] = (at + rng.vonmises(0.0, _concentration(shape[:, drawn], rng))) % _TURN
     return out
+
+
+def _concentration(shape: Floats, rng: np.random.Generator) -> Floats:
+    """Concentration in right ascension of one part of each event, drawn as the parts share the mean, (event,)."""
+    line, most, height = shape[0], shape[0] + shape[1], shape[2]
+    if len(shape) == 4:
+        return np.asarray(line)
+    sharpness, heights = np.stack([np.ones_like(line), *shape[5::2]]), np.stack([height, *shape[4::2]])
+    means = np.cumsum(heights * np.exp(sharpness * most) * scipy.special.i0e(sharpness * line), axis=0)
+    part = (rng.random(len(line)) * means[-1] >= means).sum(axis=0)
+    return np.asarray(line * np.take_along_axis(sharpness, np.minimum(part, len(means) - 1)[None], axis=0)[0])
 
 
 def fit_directions(

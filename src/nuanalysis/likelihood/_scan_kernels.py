@@ -1,8 +1,9 @@
 """Compiled loops of the sky scan: the fit of one direction after the other, all at one declination.
 
-An event adds x = ratio[node, group] e with e = scale (S - <S>).  Of e only S changes from direction to direction of a
-declination, so a pass fills e and sums its powers group by group; every spectral node, every Newton step and every
-mixture of two nodes follows from these sums and from the few events whose |e| is too large for them.
+An event adds x = ratio[node, group] e with e = scale (S - <S>), S one or several von Mises-Fisher parts.  Of e only S
+changes from direction to direction of a declination, so a pass fills e and sums its powers group by group; every
+spectral node, every Newton step and every mixture of two nodes follows from these sums and from the few events whose
+|e| is too large for them.
 
 Events come in two kinds.  Wide ones, sorted by group, are evaluated for every direction.  Narrow ones lie in bins of
 right ascension, and only bins that can reach the direction are read: elsewhere e = -scale <S>, whose sums are known.
@@ -39,11 +40,17 @@ def fill(shape, cos_ra, sin_ra, cos_at, sin_at, out):  # type: ignore[no-untyped
     """e of each event at one right ascension, (event,), from the rows line, offset, height, mean of ``shape``.
 
     e = height exp(line cos(gap in right ascension) + offset) - mean; a kernel below exp(-40) adds 4e-18 of its height.
+    Rows in pairs behind these, height and sharpness, are further parts: their exponent is so many times the first.
     """
     line, offset, height, mean = shape[0], shape[1], shape[2], shape[3]
     for i in range(out.shape[0]):
         exponent = line[i] * (cos_ra[i] * cos_at + sin_ra[i] * sin_at) + offset[i]
         out[i] = height[i] * exp_smooth(min(max(exponent, -40.0), 0.0)) - mean[i]
+    for p in range(4, shape.shape[0], 2):
+        height, sharpness = shape[p], shape[p + 1]
+        for i in range(out.shape[0]):
+            exponent = line[i] * (cos_ra[i] * cos_at + sin_ra[i] * sin_at) + offset[i]
+            out[i] += height[i] * exp_smooth(min(max(sharpness[i] * exponent, -40.0), 0.0))
 
 
 @nb.njit("(float64[::1], int64, int64, float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -127,10 +134,23 @@ def _exponents(shape, cos_ra, sin_ra, cos_at, sin_at, start, out):  # type: igno
         out[i] = line[start + i] * (cos_ra[start + i] * cos_at + sin_ra[start + i] * sin_at) + offset[start + i]
 
 
-@nb.njit("(float64[::1],)", cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _to_kernel(exponent):  # type: ignore[no-untyped-def]
-    for i in range(exponent.shape[0]):
-        exponent[i] = exp_smooth(min(max(exponent[i], -40.0), 0.0))
+@nb.njit(
+    "(float64[:, ::1], int64[::1], float64[::1], float64[::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=True,
+)
+def _signals(shape, found, exponent, signal):  # type: ignore[no-untyped-def]
+    """S of the events ``found`` from the exponents of their first parts, (found,)."""
+    for j in range(found.shape[0]):
+        signal[j] = exp_smooth(min(max(exponent[j], -40.0), 0.0))
+    for j in range(found.shape[0]):
+        signal[j] *= shape[2, found[j]]
+    for p in range(4, shape.shape[0], 2):
+        for j in range(found.shape[0]):
+            sharper = shape[p + 1, found[j]] * exponent[j]
+            signal[j] += shape[p, found[j]] * exp_smooth(min(max(sharper, -40.0), 0.0))
 
 
 @nb.njit(
@@ -140,13 +160,14 @@ def _to_kernel(exponent):  # type: ignore[no-untyped-def]
     nogil=True,
     error_model="numpy",
 )
-def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratch, kernel, found):  # type: ignore[no-untyped-def]
-    """Numbers and kernels, relative to their peaks, of the narrow events that reach right ascension ``at``; how many.
+def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratch, signal, found):  # type: ignore[no-untyped-def]
+    """Numbers and S of the narrow events whose first, widest part reaches right ascension ``at``; how many.
 
     Events in the order of the bins; reach (class,) is the largest gap in right ascension that a class bridges, and bins
     are finer, so that a run of bins, in two pieces where it passes right ascension 0, holds all that matter.
     """
     m = 0
+    exponent = np.empty(found.shape[0])
     cos_at, sin_at = np.cos(at), np.sin(at)
     for k in range(bins.shape[0]):
         n, first = bins[k], first_bin[k]
@@ -159,10 +180,10 @@ def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratc
                 continue
             _exponents(shape, cos_ra, sin_ra, cos_at, sin_at, begin, scratch[:size])
             for i in range(size):
-                kernel[m] = scratch[i]
+                exponent[m] = scratch[i]
                 found[m] = begin + i
                 m += 1 if scratch[i] > -40.0 else 0
-    _to_kernel(kernel[:m])
+    _signals(shape, found[:m], exponent[:m], signal[:m])
     return m
 
 
@@ -173,12 +194,12 @@ def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratc
     nogil=True,
     error_model="numpy",
 )
-def sum_narrow(kernel, found, shape, group, limit, moments, near_e, near_group, m):  # type: ignore[no-untyped-def]
+def sum_narrow(signal, found, shape, group, limit, moments, near_e, near_group, m):  # type: ignore[no-untyped-def]
     """Replace the powers of -mean by those of e in moments; the e beyond the limit follow the m near ones there are."""
     for j in range(found.shape[0]):
         i = found[j]
         k, b = group[i], -shape[3, i]
-        x = shape[2, i] * kernel[j] + b
+        x = signal[j] + b
         near_e[m] = x
         near_group[m] = k
         if abs(x) > limit[k]:
@@ -346,19 +367,19 @@ def fit_circle(events, base, ratio, limit, largest, at, out):  # type: ignore[no
     narrow, narrow_group, narrow_cos, narrow_sin = events[4:8]
     start, bins, first_bin, reach = events[8:]
     n, m, nodes = first[-1], narrow_group.shape[0], ratio.shape[0]
-    e, scratch, kernel, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
+    e, scratch, signal, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
     near_e, near_group = np.empty(n + m + 1), np.empty(n + m + 1, dtype=np.int64)
     moments = np.empty(base.shape)
     x = np.empty((nodes, 256))
     for d in range(at.shape[0]):
         fill(wide, wide_cos, wide_sin, np.cos(at[d]), np.sin(at[d]), e)
-        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, kernel, found)
+        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, signal, found)
         out[d, 4] = -1.0
         for level in range(limit.shape[0]):
             moments[:] = base
             k = sum_wide(e, first, limit[level], moments, near_e, near_group)
             k = sum_narrow(
-                kernel[:seen], found[:seen], narrow, narrow_group, limit[level], moments, near_e, near_group, k
+                signal[:seen], found[:seen], narrow, narrow_group, limit[level], moments, near_e, near_group, k
             )
             if k >= x.shape[1]:
                 x = np.empty((nodes, 2 * k))
@@ -387,7 +408,7 @@ def ratio_circle(events, base, ratio, limit, saturating, node, strength, at, out
     narrow, narrow_group, narrow_cos, narrow_sin = events[4:8]
     start, bins, first_bin, reach = events[8:]
     n, m = first[-1], narrow_group.shape[0]
-    e, scratch, kernel, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
+    e, scratch, signal, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
     near_e, near_group = np.empty(n + m + 1), np.empty(n + m + 1, dtype=np.int64)
     moments, x, strong = np.empty(base.shape), np.empty(n + m + 1), np.empty(saturating.shape[0])
     group = np.empty(saturating.shape[0], dtype=np.int64)
@@ -398,10 +419,10 @@ def ratio_circle(events, base, ratio, limit, saturating, node, strength, at, out
         for j in range(saturating.shape[0]):
             strong[j] = e[saturating[j]]
             e[saturating[j]] = 0.0
-        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, kernel, found)
+        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, signal, found)
         moments[:] = base
         k = sum_wide(e, first, limit, moments, near_e, near_group)
-        k = sum_narrow(kernel[:seen], found[:seen], narrow, narrow_group, limit, moments, near_e, near_group, k)
+        k = sum_narrow(signal[:seen], found[:seen], narrow, narrow_group, limit, moments, near_e, near_group, k)
         for t in range(node.shape[0]):
             g, c = node[t], strength[t]
             for i in range(k):
@@ -425,9 +446,9 @@ def fill_all(events, at, out):  # type: ignore[no-untyped-def]
     start, bins, first_bin, reach = events[8:]
     n, m = wide.shape[1], narrow.shape[1]
     fill(wide, wide_cos, wide_sin, np.cos(at), np.sin(at), out[:n])
-    scratch, kernel, found = np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
-    seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at, scratch, kernel, found)
+    scratch, signal, found = np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
+    seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at, scratch, signal, found)
     for i in range(m):
         out[n + i] = -narrow[3, i]
     for j in range(seen):
-        out[n + found[j]] += narrow[2, found[j]] * kernel[j]
+        out[n + found[j]] += signal[j]

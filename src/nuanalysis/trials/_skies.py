@@ -173,8 +173,12 @@ class Search:
 
 
 def search_for(events: SkyEvents, nside: int) -> Search:
-    """A coarse grid with pixels half as wide as the error that 9 in 10 events exceed; scores where that were finer."""
-    error = float(np.quantile(np.concatenate(events.error), _SHARPEST))
+    """A coarse grid with pixels half as wide as the error that 9 in 10 events exceed; scores where that were finer.
+
+    Of a point spread with several parts the width is that of one part with the same peak.
+    """
+    widths = [e * np.sum(k.weight / k.scale**2) ** -0.5 for e, k in zip(events.error, events.kernels, strict=True)]
+    error = float(np.quantile(np.concatenate(widths), _SHARPEST))
     coarse = int(2 ** np.ceil(np.log2(np.sqrt(np.pi / 3) / (_COARSEST * error))))
     if coarse <= nside or nside <= _SMALL:
         return Search(min(coarse, nside), nside)
@@ -225,9 +229,14 @@ def loudness(events: SkyEvents, nside: int) -> Floats:
     nodes = np.unique([int(np.argmin(np.abs(events.index - g))) for g in _SCORE_INDEX])
     shares = events.shares(np.arcsin(np.linspace(-1.0, 1.0, 2 * _BANDS + 1)[1::2]))[:, :, nodes]
     said = []
-    for k, (sin_dec, error, energy) in enumerate(zip(events.sin_dec, events.error, events.energy, strict=True)):
+    columns = zip(events.sin_dec, events.error, events.kernels, events.energy, strict=True)
+    for k, (sin_dec, error, kernel, energy) in enumerate(columns):
         band = np.clip((0.5 * (sin_dec + 1.0) * _BANDS).astype(np.int64), 0, _BANDS - 1)
-        peak = energy.scale * vmf_norm(1.0 / np.maximum(error, width) ** 2) / len(error)
+        parts = [
+            w * vmf_norm(1.0 / np.maximum(error * s, width) ** 2)
+            for w, s in zip(kernel.weight, kernel.scale, strict=True)
+        ]
+        peak = energy.scale * np.sum(parts, axis=0) / len(error)
         said.append(np.log1p(_SCORE_EVENTS * energy.ratio[nodes][:, energy.group] * shares[band, k].T * peak))
     return np.concatenate(said, axis=1)
 
