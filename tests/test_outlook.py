@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,11 +24,18 @@ from nuanalysis.sphere import rings
 
 BEST_FIT = 2.18e-11
 NSIDE = 4
+TILT = np.linspace(-2.0, 1.0, 12 * NSIDE**2)
 
 
 def toy(signal: np.ndarray, background: float) -> Expected:
     """One part and one bin, background in each pixel a second."""
-    return Expected(signal[None, None], np.full((1, 1, 4 * NSIDE - 1), background), np.array([3.0, 4.0]), NSIDE)
+    return Expected(
+        signal[None, None],
+        TILT * signal[None, None],
+        np.full((1, 1, 4 * NSIDE - 1), background),
+        np.array([3.0, 4.0]),
+        NSIDE,
+    )
 
 
 def ring_signal(rng: np.random.Generator) -> np.ndarray:
@@ -76,6 +84,27 @@ def test_samples_add_in_quadrature_and_split_by_declination():
     assert both.share_between(np.array([-1.0, 0.0, 1.0])).sum() == pytest.approx(1.0)
 
 
+def test_the_error_of_the_index_is_that_of_the_inverse_matrix():
+    signal, b, flux, seconds = ring_signal(np.random.default_rng(5)), 3.0, 2.0, 7.0
+    grid = rings(NSIDE)
+    excess = [one - np.repeat(grid.mean(one), grid.count) for one in (flux * signal, flux * TILT * signal)]
+    matrix = [[seconds * (a * c / (b + flux * signal)).sum() for a in excess] for c in excess]
+    found = asimov(toy(signal, b), flux, seconds)
+    assert found.index_error == pytest.approx(np.linalg.inv(matrix)[1, 1] ** 0.5)
+    assert found.relative_error == pytest.approx(matrix[0][0] ** -0.5)
+    assert together((found, found)).index_error == pytest.approx(found.index_error / np.sqrt(2.0))
+
+
+def test_the_change_with_the_index_is_that_of_another_index():
+    """Signal of the cascades with the index 2.65 and 2.75: bins of true energy are taken at their middles."""
+    detector, pi0 = detectors.cascades(), read_hypothesis("template:pi0-like")
+    low, high = (expected(detector, replace(pi0, index=index)).signal for index in (2.65, 2.75))
+    tilt = expected(detector, pi0).tilt
+    assert tilt.sum(axis=2) == pytest.approx(
+        (high - low).sum(axis=2) / 0.1, rel=0.02, abs=0.01 * tilt.sum(axis=2).max()
+    )
+
+
 def test_the_cascades_are_expected_as_they_are_drawn():
     detector = detectors.cascades()
     assert detector.background.rate.sum() * cascades_2023.LIVETIME_S == pytest.approx(cascades_2023.N_EVENTS)
@@ -122,6 +151,7 @@ def test_the_question(mirror, tmp_path):
     assert ten.sigma == pytest.approx(np.sqrt(10.0) * one.sigma), "the same rings at all dates"
     alone = rows[asked.ICECUBE, detectors.live_years(2030)]
     assert rows[asked.BOTH, 10.0].sigma == pytest.approx(np.hypot(alone.sigma, ten.sigma))
+    assert ten.index_error == pytest.approx(one.index_error / np.sqrt(10.0))
     assert ten.with_floor == pytest.approx(np.hypot(ten.error, found.floor))
     assert found.floor == pytest.approx(np.hypot(0.05, 1.7 * np.log(1.05)), rel=1e-6)
     assert ten.least == ten.most == ten.sigma, "a flux that was said has no error"

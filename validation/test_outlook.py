@@ -11,11 +11,15 @@ import pytest
 from scipy import stats
 
 from nuanalysis import trials
-from nuanalysis.answers._outlook_trials import problem_of
+from nuanalysis.answers._outlook_lines import icecube
+from nuanalysis.answers._outlook_trials import experiments, problem_of, projected_samples
+from nuanalysis.answers._question import pose
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.published import PUBLISHED
+from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.response import cascades_2023
 from nuanalysis.simulate import YEAR
+from nuanalysis.trials import median_significance
 
 pytestmark = pytest.mark.real_data
 PI0 = "template:pi0"
@@ -68,6 +72,37 @@ def test_detectors_agree_and_their_information_adds(both, capsys):
     assert joint.std() < min(icecube.std(), arca.std())
     assert joint.std() == pytest.approx(added, rel=0.12)  # 4 per cent each, of 300
     assert found.pvalue > 0.01
+
+
+def test_significances_of_both_add_in_quadrature(capsys):
+    """Median experiments of the cascades as they are, of three years of ARCA, and of both with one flux."""
+    found = {}
+    for name, samples, years in (
+        ("IceCube", SAMPLES[:1], (OWN_YEARS,)),
+        ("ARCA", SAMPLES[1:], (3.0, 3.0)),
+        ("both", SAMPLES, (OWN_YEARS, 3.0, 3.0)),
+    ):
+        made = experiments(problem_of(PI0, samples, years, 13), FLUX, 200)
+        found[name] = median_significance(made.ts, (made.null_ts, made.log_weight))
+    icecube, arca, both = (found[name].sigma for name in ("IceCube", "ARCA", "both"))
+    error = np.sqrt(sum(one.error**2 for one in found.values()))
+    with capsys.disabled():
+        print(f"\nsigma: {', '.join(f'{name} {one.sigma:.2f}({one.error:.2f})' for name, one in found.items())}; "
+              f"in quadrature {np.hypot(icecube, arca):.2f}")  # fmt: skip
+    assert both == pytest.approx(np.hypot(icecube, arca), abs=3.0 * error)
+
+
+def test_the_error_of_a_free_index_is_the_expected_one(capsys):
+    """Fits of flux and index to the cascades as they are, twice the published flux; Asimov within 15 per cent."""
+    problem = pose(PI0, projected_samples(SAMPLES[:1], (OWN_YEARS,), 14), index_free=True)
+    truth = fluxes.prepared_events_per_flux(problem.prepared) * 2.0 * FLUX
+    rows = trials.injection_trials(problem.prepared, 56, 0, 300, (truth,))
+    index = dict(zip(trials.INJECTION_COLUMNS, rows.T, strict=True))["index"]
+    low, high = np.quantile(index, [0.16, 0.84])
+    wanted = icecube(read_hypothesis(PI0), OWN_YEARS).at(OWN_YEARS, 2.0 * FLUX).index_error
+    with capsys.disabled():
+        print(f"\nindex: median {np.median(index):.2f}, half width of 68 % {(high - low) / 2:.3f}, Asimov {wanted:.3f}")
+    assert (high - low) / 2 == pytest.approx(wanted, rel=0.15)
 
 
 def test_p_values_at_ten_times_the_exposure_are_uniform(mirror, capsys):

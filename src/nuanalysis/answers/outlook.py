@@ -146,7 +146,7 @@ def _rows(
         row = Date(
             detector=line.name, years=at, sigma=best.sigma, least=min(band), most=max(band),
             low=max(best.sigma - 1.0, 0.0), high=best.sigma + 1.0, error=best.relative_error,
-            with_floor=float(np.hypot(best.relative_error, floor)),
+            with_floor=float(np.hypot(best.relative_error, floor)), index_error=best.index_error,
         )  # fmt: skip
         out.append(row)
     return tuple(out)
@@ -253,6 +253,7 @@ class Date(Record):
     most: float = shown("most over fluxes and assumptions", form=".2f", short="most")
     error: float = shown("statistical error of the flux over the flux", form=".3f", short="error")
     with_floor: float = shown("the same with systematic errors", form=".3f", short="with floor")
+    index_error: float = shown("statistical error of the index, the flux free", form=".3f", short="of index")
 
 
 class Trial(Record):
@@ -329,7 +330,11 @@ class OutlookAnswer(Answer):
             f"median and 16 to 84 %. IceCube until the end of {self.until} where ARCA is added, whose years are "
             f"shown. Sources and assumptions: {'; '.join(self.provenance.notes)}."
         )
-        titles: dict[Kind, str] = {"significance": "Expected significance", "error": "Expected error of the flux"}
+        titles: dict[Kind, str] = {
+            "significance": "Expected significance",
+            "error": "Expected error of the flux",
+            "index": "Expected error of the index, the flux free,",
+        }
         out = []
         for kind, title in titles.items():
             figure = outlook_figure(
@@ -346,5 +351,5 @@ def _or(end: float | Unknown, middle: Measured) -> float:
 
 
 def _drawn_series(name: str, rows: Sequence[Date]) -> OutlookSeries:
-    columns = ("years", "sigma", "least", "most", "error", "with_floor")
+    columns = ("years", "sigma", "least", "most", "error", "with_floor", "index_error")
     return OutlookSeries(name, *(np.array([getattr(one, column) for one in rows]) for column in columns))

@@ -1,4 +1,4 @@
-"""What is expected of detectors against years: significance and error of the flux."""
+"""What is expected of detectors against years: significance, error of the flux, error of the index."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import numpy as np
 from nuanalysis.plot.canvas import SERIES, SMALL, Figure, finished, named, single
 from nuanalysis.schema import Floats
 
-Kind = Literal["significance", "error"]
+Kind = Literal["significance", "error", "index"]
+_NAMES: dict[Kind, str] = {
+    "significance": "significance of the median experiment",
+    "error": "error of the flux / flux",
+    "index": "error of the spectral index, flux free",
+}
 _WIDEST = SERIES[3]  # its band is only dotted, so that it hides no other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutlookSeries:
-    """Expectations of a detector, (date,) each: live years, significance with its envelope, error of the flux."""
+    """Expectations of a detector, (date,) each: live years, significance and its envelope, errors of flux and index."""
 
     label: str
     years: Floats
@@ -26,6 +31,7 @@ class OutlookSeries:
     most: Floats
     error: Floats
     with_floor: Floats
+    index_error: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,14 @@ def outlook_figure(
     label: str,
     origin: str,
 ) -> Figure:
-    """Lines with their envelopes, and points of experiments in the style of their line.
+    """Lines with their envelopes, and points of experiments (none of the index) in the style of their line.
 
-    floor : systematic error of the flux over the flux, drawn with the errors.
+    floor : systematic error of the flux over the flux, drawn with its errors.
     """
     figure, axes = single(4.6)
     for style, one in zip(SERIES, series, strict=False):
-        points = [point for point in tried if point.label == one.label]
-        values = one.sigma if kind == "significance" else one.with_floor
+        points = [point for point in tried if point.label == one.label and kind != "index"]
+        values = {"significance": one.sigma, "error": one.with_floor, "index": one.index_error}[kind]
         axes.plot(one.years, values, **style.lined, linewidth=1.8, label=one.label)
         if kind == "significance":
             hatched = style is _WIDEST
@@ -77,10 +83,11 @@ def outlook_figure(
         axes.axhline(5.0, color="black", linewidth=0.9)
         axes.text(0.2, 5.1, "5 sigma", fontsize=SMALL, va="bottom")
         axes.set_ylim(0.0, max(12.0, 1.05 * max(float(one.most.max()) for one in series)))
-    else:
+    elif kind == "error":
         axes.axhline(floor, color="black", linewidth=0.9)
         axes.text(19.8, floor, "systematic errors", fontsize=SMALL, va="bottom", ha="right")
         axes.set_ylim(0.0, 0.7)
-    y = "significance of the median experiment" if kind == "significance" else "error of the flux / flux"
-    named(axes, "live years (where ARCA is added to IceCube: those of ARCA)", y)
+    else:
+        axes.set_ylim(0.0, 0.5)
+    named(axes, "live years (where ARCA is added to IceCube: those of ARCA)", _NAMES[kind])
     return finished(figure, label, origin, columns=2)
