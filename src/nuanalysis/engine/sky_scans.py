@@ -30,6 +30,7 @@ from nuanalysis.store import read_object, sweep, unlinked, write_object
 
 _SECONDS = 1.0  # of a batch, about
 _FIRST, _MOST = 16, 1000  # pixels of the batches before any was timed, and of any
+_PARTS, _LEAST = 8, 8  # of a round, so that no worker waits for the end of another's; pixels of such a part, at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,9 +145,9 @@ class _Pace:
 
     def batches(self, wanted: Wanted, missing: Ints) -> Iterator[Wanted]:
         """The missing pixels of a round, in parts whose size is set when each is taken."""
-        first = 0
+        first, most = 0, max(math.ceil(len(missing) / _PARTS), _LEAST)
         while first < len(missing):
-            part = missing[first : first + self.size]
+            part = missing[first : first + min(self.size, most)]
             first += len(part)
             yield Wanted(wanted.pixels.take(part), wanted.starts[part], wanted.again)
 
