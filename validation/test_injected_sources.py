@@ -32,7 +32,7 @@ from nuanalysis.trials._injection import signal_events
 
 N_TRIALS, SEED = 240, 5
 SIGMAS = 6.0  # injected strength in standard deviations of n_s under the null
-SAMPLES = ("cascades-2023", "tracks")
+SAMPLES = (("cascades-2023", "published"), ("cascades-2023", "complete"), ("tracks", "published"))
 PLACES = {"north": (40.0, 0.0), "south": (-40.0, 0.0), "north pole": (78.0, 0.0), "south pole": (-78.0, 0.0),
           "extended north": (40.0, 1.5), "extended south": (-40.0, 1.5)}  # fmt: skip
 INDICES = (3.2, 2.0)
@@ -43,9 +43,9 @@ WIDEST, EXCEPTIONS = 1.45, {("cascades-2023", "south pole", 2.0): 2.1}
 
 
 @lru_cache
-def ready(name, mirror):
+def ready(name, mirror, statistic="published"):
     """The samples; tracks are read from the public files."""
-    return samples.load(sample_spec(name=name, signal="none"), 1).seasons
+    return samples.load(sample_spec(name=name, signal="none", statistic=statistic), 1).seasons
 
 
 def source(where, index):
@@ -64,9 +64,9 @@ def mean_and_error(values):
 
 @pytest.mark.parametrize("index", INDICES)
 @pytest.mark.parametrize("where", PLACES)
-@pytest.mark.parametrize("name", SAMPLES)
-def test_sources_come_back(name, where, index, mirror, capsys):
-    problem = prepare(source(where, index), ready(name, mirror))
+@pytest.mark.parametrize(("name", "statistic"), SAMPLES)
+def test_sources_come_back(name, statistic, where, index, mirror, capsys):
+    problem = prepare(source(where, index), ready(name, mirror, statistic))
     n = strength(problem, SIGMAS)
     rows = trials.joint_trials((problem,), SEED, 0, N_TRIALS, (n,), ((0,),))
     found = dict(zip(trials.joint_columns(((0,),)), rows.T, strict=True))
@@ -83,8 +83,8 @@ def test_sources_come_back(name, where, index, mirror, capsys):
         "index": (fit[sure] - bias - index) / fit_error[sure],
     }
     said = [
-        f"{name} {where} E^-{index:g}: {n:.1f} events injected; mean fit / injected {ratio:.3f} +- {ratio_error:.3f}, "
-        f"median {factor:.3f}, spread {np.std(n_fit / n):.3f}; index {shift:+.3f} +- {shift_error:.3f}, "
+        f"{name} ({statistic}) {where} E^-{index:g}: {n:.1f} events injected; mean fit / injected {ratio:.3f} +- "
+        f"{ratio_error:.3f}, median {factor:.3f}, spread {np.std(n_fit / n):.3f}; index {shift:+.3f} +- {shift_error:.3f}, "
         f"median {bias:+.3f}, spread {fit.std():.3f}",
         "  corrected, pulls: "
         + "; ".join(
