@@ -84,8 +84,8 @@ def test_sources_come_back(name, statistic, where, index, mirror, capsys):
     }
     said = [
         f"{name} ({statistic}) {where} E^-{index:g}: {n:.1f} events injected; mean fit / injected {ratio:.3f} +- "
-        f"{ratio_error:.3f}, median {factor:.3f}, spread {np.std(n_fit / n):.3f}; index {shift:+.3f} +- {shift_error:.3f}, "
-        f"median {bias:+.3f}, spread {fit.std():.3f}",
+        f"{ratio_error:.3f}, median {factor:.3f}, spread {np.std(n_fit / n):.3f}; index {shift:+.3f} +- "
+        f"{shift_error:.3f}, median {bias:+.3f}, spread {fit.std():.3f}",
         "  corrected, pulls: "
         + "; ".join(
             f"{what} {p.mean():+.2f} +- {p.std() / np.sqrt(len(p)):.2f}, width {p.std(ddof=1):.2f}"
