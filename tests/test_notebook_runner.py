@@ -413,16 +413,22 @@ def test_a_clean_notebook_passes_the_check(folder: Path) -> None:
 
 def test_outputs_long_cells_and_absolute_paths_are_faults(folder: Path) -> None:
     path = write(
-        folder, "01_first", "x = 1\n" * 31, f"open('/{'home'}/me/data')", "open('a/b'); 'http://x/y'; '/events'"
+        folder,
+        "01_first",
+        "x = 1\n" * 31,
+        f"open('/{'home'}/me/data')",
+        "open('a/b'); 'http://x/y'; '/events'",
+        "x = 1" + " + 1" * 30,
     )
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
     nbformat.write(notebook, path)
     faults = lint_notebook(path)
-    assert len(faults) == 3
+    assert len(faults) == 4
     assert "cell 2: has outputs" in faults[0]
     assert "cell 3: has 31 lines, at most 30" in faults[1]
     assert "cell 4: names an absolute path" in faults[2]
+    assert "cell 6: has a line of 125 letters, at most 110" in faults[3]
 
 
 def test_the_command_line_lists_shows_and_checks(tmp_path: Path) -> None:

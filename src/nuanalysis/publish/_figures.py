@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from nuanalysis.errors import DataError, InputError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import Drawn, Sidecar
 from nuanalysis.publish._numbers import UNIT, shown, value_of
-from nuanalysis.publish._results import Entry, Results, SampleCard, measured
+from nuanalysis.publish._results import CutRow, Entry, Results, SampleCard, measured
 from nuanalysis.records import Chance, table
 from nuanalysis.store import TABLE, content, parsing, read_json, unlinked
 
@@ -54,16 +54,18 @@ def _stack_words(answer: MeasureAnswer) -> str:
     return f"{_said(answer)}: n_s {answer.fitted.n_signal:.1f}, local significance {shown(sigma, '.2f')}"
 
 
-def _overview(entries: tuple[Entry, ...]) -> Iterator[Drawn]:
-    """Fluxes and stacks of all hypotheses beside the published values."""
-    answers = [one.answer for one in entries]
-    stacks = [one for one in answers if one.tested.hypothesis.startswith("stack:")]
-    if answers:
+def fluxes_beside_published(entries: tuple[Entry, ...]) -> Iterator[Drawn]:
+    """Fluxes of all measured hypotheses beside the published values; nothing where there is none."""
+    if answers := [one.answer for one in entries]:
         alt = f"Fluxes in 10^-12 TeV cm^-2 s^-1: {'; '.join(map(_flux_words, answers))}"
         origin = plot.origin_of(one.provenance.origin for one in answers)
         sidecar = Sidecar(f"fluxes{plot.mark(origin)}", alt, _FLUXES, origin, "headline")
         yield Drawn(plot.flux_comparison([one.flux_row() for one in answers], PUBLISHED), sidecar, measured(entries))
-    if stacks:
+
+
+def stacks_beside_published(entries: tuple[Entry, ...]) -> Iterator[Drawn]:
+    """Measured stacks beside the published ones; nothing where there is none."""
+    if stacks := [one.answer for one in entries if one.answer.tested.hypothesis.startswith("stack:")]:
         alt = f"Stacking results: {'; '.join(map(_stack_words, stacks))}"
         origin = plot.origin_of(one.provenance.origin for one in stacks)
         sidecar = Sidecar(f"stacking{plot.mark(origin)}", alt, _STACKS, origin, "stacking")
@@ -81,9 +83,9 @@ def _of_answers(results: Results) -> Iterator[Drawn]:
             yield replace(one, sidecar=replace(one.sidecar, slug=slug))
 
 
-def _cut_flow(results: Results, sample: SampleCard) -> Iterator[Drawn]:
-    rows = [row for row in results.cut_flow if row.sample == sample.sample]
-    if rows:
+def cut_flow_picture(cut_flow: Sequence[CutRow], sample: SampleCard) -> Iterator[Drawn]:
+    """Events left after each cut of a sample, with the table of it; nothing where no row is of this sample."""
+    if rows := [row for row in cut_flow if row.sample == sample.sample]:
         words = "; ".join(f"{row.season} after {row.cut}: {row.events}" for row in rows)
         caption = f"Events left after each cut, {sample.origin} sample {sample.sample}."
         slug = f"cut-flow-{sample.sample}{plot.mark(sample.origin)}"
@@ -99,8 +101,10 @@ def draw(results: Results, run_folder: Path) -> list[Path]:
     Figures of answers that are gone go too; those of notebooks (rank 0) stay.
     """
     folder, paths = run_folder / "figures", []
-    of_samples = (one for sample in results.samples for one in _cut_flow(results, sample))
-    drawn = chain(_overview(results.entries("measure")), _of_answers(results), of_samples)
+    of_samples = (one for sample in results.samples for one in cut_flow_picture(results.cut_flow, sample))
+    measures = results.entries("measure")
+    overview = chain(fluxes_beside_published(measures), stacks_beside_published(measures))
+    drawn = chain(overview, _of_answers(results), of_samples)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a matplotlibrc of the user, or in the working directory, would change their bytes
         for rank, one in enumerate(drawn, start=1):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from nuanalysis.answers.pictures import marginal_picture
 from nuanalysis.interpret.counts import Marginal, published_marginals
 from nuanalysis.interpret.published import SCIENCE_2023
-from nuanalysis.plot import Drawn, Sidecar, marginals, mark
 from nuanalysis.reproduce._desk import Desk
 from nuanalysis.reproduce._records import Item, Made, Row, row
 
@@ -19,20 +19,6 @@ def _row(one: Marginal) -> Row:
     )  # fmt: skip
 
 
-def _drawn(one: Marginal, origin: str) -> Drawn:
-    figure = marginals(
-        one.edges, one.counts, one.published, one.published_error, quantity=one.quantity, origin=origin,
-        label=f"Cascades of 2023: {one.name}", published_label=one.published_label, log_x=one.log_x, log_y=one.log_y,
-    )  # fmt: skip
-    caption = (
-        f"Events per bin of the SYNTHETIC sample (points) and of the {one.published_label} (line), pulls below. "
-        f"chi-square {one.chi2:.1f} of {one.bins} bins. {SCIENCE_2023}, data release doi:10.21234/8v5d-rn16."
-    )
-    alt = f"Distribution of the {one.name} beside the published one, chi-square {one.chi2:.1f} of {one.bins} bins"
-    name = f"marginal-{one.name.replace(' ', '-').replace('(', '-').replace(')', '')}{mark(origin)}"
-    return Drawn(figure, Sidecar(name, alt, caption, origin, "samples"))
-
-
 def of_marginals(desk: Desk, *names: str) -> Made:
     """Rows and pictures of some distributions of the synthetic sample without Galactic signal.
 
@@ -40,7 +26,7 @@ def of_marginals(desk: Desk, *names: str) -> Made:
     """
     held = desk.sample(signal="none")
     chosen = [one for one in published_marginals(held.seasons[0]) if one.name in names]
-    pictures = tuple(_drawn(one, held.origin) for one in chosen)
+    pictures = tuple(marginal_picture(one, held.origin) for one in chosen)
     return Made(desk.provenance(held), tuple(_row(one) for one in chosen), pictures)
 
 

@@ -337,18 +337,19 @@ def _sha256(content: bytes) -> str:
 
 # --- fit to run and to commit -----------------------------------------------------------------------------------------
 
-MAX_CELL_LINES = 30
+MAX_CELL_LINES, MAX_WIDTH = 30, 110  # wider lines are cut off on a laptop's screen
 _ABSOLUTE = re.compile(r"""["'](?:/[\w.~-]+/|/(?:tmp|home|root)\b|~/|[A-Za-z]:[\\/])""")
 
 
 def lint_notebook(path: Path) -> list[str]:
-    """Return what is wrong with a committed notebook: parameters cell, outputs, long cells, absolute paths."""
+    """Return what is wrong with a committed notebook: parameters cell, outputs, long or wide cells, absolute paths."""
     faults = check_notebook(path)
     for cell in code_cells(path):
-        lines = len(cell.source.splitlines())
+        lines, width = len(cell.source.splitlines()), max(map(len, cell.source.splitlines()), default=0)
         for wrong, fault in (
             (cell.has_output, "has outputs or a number; clear them before committing"),
             (lines > MAX_CELL_LINES, f"has {lines} lines, at most {MAX_CELL_LINES}: move logic into the package"),
+            (width > MAX_WIDTH, f"has a line of {width} letters, at most {MAX_WIDTH}: break it"),
             (_ABSOLUTE.search(cell.source), "names an absolute path; paths are relative to the working directory"),
         ):
             if wrong:
