@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -353,5 +354,9 @@ def test_the_manifests_of_the_package_are_whole_and_those_of_data_release() -> N
     listed = publish.published()
     folder = Path(__file__).parents[1] / "data_release" / "manifests"
     assert {path.stem for path in folder.glob("*.sha256")} == set(listed)
+    assert all("+g" in one.code for one in listed.values())
+    # The code of each release reads this list when it builds its release again: a further field would stop it.
+    rows = tomllib.loads((folder / "published.toml").read_text())["release"]
+    assert {key for row in rows for key in row} == {"name", "created", "digest", "doi", "withdrawn", "successor"}
     with pytest.raises(InputError, match="was published"):
         publish.of_name("nuanalysis-nothing-DR9.9")

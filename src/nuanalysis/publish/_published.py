@@ -19,6 +19,9 @@ from nuanalysis.records import Record, shown
 from nuanalysis.store import atomic_write, parsing, read_json, read_toml
 
 LIST = "published.toml"
+#: Versions of the code by release, apart: the code that made a release reads the list to build it again, and knows only
+#: the fields that there were.
+CODES = "code.toml"
 #: What tells of circumstances, and the lists that hold its checksums.
 _CIRCUMSTANCES = (
     "notebooks/", "report/", "fits/campaign", "costs.json", "datapackage.json", "ro-crate-metadata.json", INDEX,
@@ -86,9 +89,19 @@ def published(folder: Path | None = None) -> dict[str, PublishedRelease]:
     what, remedy = "the list of published releases", "restore it"
     rows = read_toml(listed, what, remedy, error=DataError).get("release", [])
     with parsing(listed, what, remedy, error=DataError):
-        found = {row["name"]: PublishedRelease.from_dict(row) for row in rows}
+        codes = _codes(place)
+        found = {row["name"]: PublishedRelease.from_dict({**row, "code": codes.get(row["name"], "")}) for row in rows}
     refuse(_faults(place, found.values(), len(rows)), f"{listed} is not so", error=DataError)
     return found
+
+
+def _codes(place: Path) -> dict[str, str]:
+    listed = place / CODES
+    return (
+        read_toml(listed, "the versions of published releases", "restore it", error=DataError)
+        if listed.is_file()
+        else {}
+    )
 
 
 def _faults(place: Path, listed: Iterable[PublishedRelease], rows: int) -> Iterable[str]:
@@ -166,7 +179,9 @@ def record(release: Path, folder: Path, doi: str = "") -> PublishedRelease:
     if one.name in known and known[one.name].digest != one.digest:
         raise InputError(f"{one.name} was published with other bytes; raise m of DRn.m")
     atomic_write(folder / f"{one.name}.sha256", (release / SUMS).read_bytes())
-    atomic_write(folder / LIST, _list_text({**known, one.name: one}.values()).encode())
+    listed = sorted({**known, one.name: one}.values(), key=lambda each: each.name)
+    atomic_write(folder / LIST, _list_text(listed).encode())
+    atomic_write(folder / CODES, _codes_text(listed).encode())
     return one
 
 
@@ -175,7 +190,16 @@ def _list_text(listed: Iterable[PublishedRelease]) -> str:
     head = "# Releases that were published.  A withdrawn one stays: say why in `withdrawn`, and its `successor`.\n"
     tables = (
         "\n[[release]]\n"
-        + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in one.to_dict().items())
-        for one in sorted(listed, key=lambda one: one.name)
+        + "".join(f"{key} = {_quoted(value)}\n" for key, value in one.to_dict().items() if key != "code")
+        for one in listed
     )
     return head + "".join(tables)
+
+
+def _codes_text(listed: Iterable[PublishedRelease]) -> str:
+    head = "# Version of nuanalysis that made each release; what follows the g is the commit.\n\n"
+    return head + "".join(f"{_quoted(one.name)} = {_quoted(one.code)}\n" for one in listed)
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
