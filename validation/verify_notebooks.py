@@ -5,7 +5,7 @@
 Every notebook runs alone: in a copy of notebooks and specs with a home, a cache and a run folder of its own, as in a
 fresh clone whose environment stands; data are found where NUANALYSIS_DATA says.  05 collects what 03 and 04 answered,
 so those two run before it in the same folder, unmeasured.  Time of the first figure is when the cell that shows it has
-ended; memory is the most that all processes hold together, shared pages counted once (Linux) or each time (elsewhere).
+ended; memory is the most that all processes hold together, pages that they may share counted once.
 Cells of more than ``LONG_S`` that nothing announces are named.  ``--write`` puts the line into the headers.
 """
 
@@ -34,7 +34,7 @@ LONG_S = 15.0
 BEFORE = {"05_data_release": ("03_template_fits", "04_stacking")}
 LEAD = "**Last verified** "
 _ANNOUNCED = re.compile(r"\b(seconds?|minutes?|hours?)\b|\d s\b")
-_EVERY_S = 0.1
+_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,10 @@ class Verified:
         first = "" if self.first_figure != self.first_figure else f"first figure after {_said(self.first_figure)}, "
         took = f"{first}all cells after {_said(self.seconds)}, {self.megabytes / 1000:.1f} GB at most"
         return f"{LEAD}{day} with version {__version__.partition('+')[0]} on {cores}: {took}."
+
+
+def _is_figure(shown: dict[str, object]) -> bool:
+    return "image/png" in shown or "<img" in "".join(map(str, shown.get("text/html", [])))
 
 
 def _said(seconds: float) -> str:
@@ -86,7 +90,7 @@ def measured(name: str, cores: int) -> Verified:
             took = (end - start).total_seconds()
             if took > LONG_S and not _ANNOUNCED.search(text):
                 unannounced.append((number, took))
-            if first != first and any("image/png" in out.get("data", {}) for out in cell["outputs"]):
+            if first != first and any(_is_figure(out.get("data", {})) for out in cell["outputs"]):
                 first = (end - begun).total_seconds()
             text = ""
     return Verified(name, cores, first, seconds, megabytes, tuple(unannounced))
@@ -104,7 +108,7 @@ def _run(name: str, folder: Path, cores: int) -> tuple[float, float]:
         with told.open("wb") as log:
             running = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
             while running.poll() is None:
-                most = max(most, sum(map(_held, [running, *_children(running)])))
+                most = max(most, _held([running, *_children(running)]))
                 time.sleep(_EVERY_S)
     finally:
         os.sched_setaffinity(0, mine)
@@ -120,12 +124,16 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _held(process: psutil.Process) -> int:
-    try:
-        held = process.memory_full_info()
-    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-        return 0
-    return int(getattr(held, "pss", held.rss))
+def _held(processes: list[psutil.Process]) -> int:
+    """Bytes of some processes together; pages that they may share are counted once, as those of the one with most."""
+    own, shared = 0, 0
+    for process in processes:
+        try:
+            held = process.memory_info()
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+        own, shared = own + held.rss - getattr(held, "shared", 0), max(shared, getattr(held, "shared", 0))
+    return own + shared
 
 
 def write_header(found: Verified) -> None:
