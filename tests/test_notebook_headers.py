@@ -5,6 +5,8 @@ The line is written by ``python validation/verify_notebooks.py --write``, which 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from datetime import date
 from pathlib import Path
@@ -17,7 +19,7 @@ from nuanalysis.workflow.parameters import PARAMETERS
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIME = r"([\d.]+) (s|min)"
 VERIFIED = re.compile(
-    rf"\*\*Last verified\*\* (?P<day>\S+) with version \S+ on (?P<cores>one core|\d+ cores): "
+    rf"\*\*Last verified\*\* (?P<day>\S+) with version \S+ \(cells (?P<cells>\w+)\) on (?P<cores>one core|\d+ cores): "
     rf"(first figure after (?P<first>{TIME}), )?all cells after (?P<all>{TIME}), (?P<memory>[\d.]+) GB at most\."
 )
 FIRST_FIGURE_S, START_HERE_S, START_HERE_GB = 30.0, 60.0, 1.0
@@ -25,6 +27,13 @@ FIRST_FIGURE_S, START_HERE_S, START_HERE_GB = 30.0, 60.0, 1.0
 
 def header(name: str) -> list[str]:
     return "".join(read_json(NOTEBOOKS / f"{name}.ipynb", "the notebook", "")["cells"][0]["source"]).splitlines()
+
+
+def fingerprint(path: Path) -> str:
+    """Of all cells but the header, as the program writes it."""
+    cells = read_json(path, "the notebook", "")["cells"][1:]
+    said = json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells])
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
 
 
 def verified(name: str) -> re.Match[str]:
@@ -42,7 +51,8 @@ def seconds(said: str) -> float:
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_header_says_level_and_when_it_was_verified(name):
     found = verified(name)
-    assert date.fromisoformat(found["day"]) >= date(2026, 11, 30)
+    assert date.fromisoformat(found["day"])
+    assert found["cells"] == fingerprint(NOTEBOOKS / f"{name}.ipynb"), "changed since: verify it again"
     (level,) = re.findall(r"\*\*Level\*\* (\d+)\.", "\n".join(header(name)))
     assert level in {"100", "200", "300", "400"}
 

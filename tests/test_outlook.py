@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from nuanalysis import trials
 from nuanalysis.answers import outlook as asked
 from nuanalysis.answers.outlook import OutlookAnswer
 from nuanalysis.errors import InputError
-from nuanalysis.interpret.outlook import Expected, asimov, expected, split_at, together
+from nuanalysis.interpret.outlook import Asimov, Expected, asimov, expected, split_at, together
 from nuanalysis.library import outlook as detectors
 from nuanalysis.library.hypotheses import read_hypothesis
 from nuanalysis.model import expected_rate, prepare
@@ -25,6 +25,20 @@ from nuanalysis.sphere import rings
 BEST_FIT = 2.18e-11
 NSIDE = 4
 TILT = np.linspace(-2.0, 1.0, 12 * NSIDE**2)
+
+
+@dataclass(frozen=True)
+class Blind:
+    """A line of a detector that sees the same at all dates."""
+
+    name: str = "blind"
+    seen: Asimov | None = None
+
+    def at(self, years: float, flux: float) -> Asimov | None:
+        return self.seen
+
+
+BLIND = Blind()
 
 
 def toy(signal: np.ndarray, background: float) -> Expected:
@@ -93,6 +107,17 @@ def test_the_error_of_the_index_is_that_of_the_inverse_matrix():
     assert found.index_error == pytest.approx(np.linalg.inv(matrix)[1, 1] ** 0.5)
     assert found.relative_error == pytest.approx(matrix[0][0] ** -0.5)
     assert together((found, found)).index_error == pytest.approx(found.index_error / np.sqrt(2.0))
+
+
+def test_what_is_not_told_apart_has_no_error():
+    """A change with the index that is the flux over again; a signal without structure."""
+    signal = ring_signal(np.random.default_rng(6))
+    alike = Expected(signal[None, None], 0.3 * signal[None, None], *astuple(toy(signal, 3.0))[2:])
+    assert asimov(alike, 2.0, 7.0).index_error == np.inf
+    nothing = asimov(toy(np.zeros(12 * NSIDE**2), 3.0), 2.0, 7.0)
+    assert (nothing.relative_error, nothing.index_error) == (np.inf, np.inf)
+    with pytest.raises(InputError, match="no structure in right ascension"):
+        asked._rows(replace(BLIND, seen=nothing), (1.0,), (2.0,) * 3, 0.1)
 
 
 def test_the_change_with_the_index_is_that_of_another_index():

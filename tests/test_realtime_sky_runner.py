@@ -74,7 +74,7 @@ def test_a_published_scan_comes_in_rounds_and_gives_the_same_bytes_when_broken_o
     assert not whole.synthetic
     assert whole.area_90_deg2 == pytest.approx(7.462, abs=1e-3)  # published: 7.4618
     assert [one.round for one in partial] == list(range(1, whole.round))
-    assert AdaptiveScan().run(asked, tmp_path / "broken", partial.append, Free(3)).round < whole.round
+    assert AdaptiveScan().run(asked, tmp_path / "broken", partial.append, Free(20)).round < whole.round
     assert AdaptiveScan().run(asked, tmp_path / "at once", partial.append, Free(0)) is None
     loose = request(PUBLISHED, "real", max_order=9, stop={"area_tolerance": 0.4})
     assert AdaptiveScan().run(loose, tmp_path / "loose", partial.append, Free()).pixels_done < whole.pixels_done

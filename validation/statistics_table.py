@@ -134,7 +134,8 @@ def _show_strengths(name: str, which: str, of_twin: dict[str, Held], base: dict[
         pairs = [[measured(one[t], np.random.default_rng(k), best) for one in (of_twin, base)] for t in both]
         a, b = np.array(pairs).transpose(1, 0, 2)
         again.append(compared(a, b))
-    values, errors = compared(mine, theirs), np.nanstd(again, axis=0)
+    values = compared(mine, theirs)
+    errors = np.array([np.nanstd(one) if np.isfinite(one).any() else np.nan for one in np.transpose(again)])
     low = mine[np.isfinite(mine[:, 0]), 0]
     mean, spread = (low.mean(), low.std(ddof=1)) if len(low) > 1 else (np.nan, np.nan)
     print(f"{name:44} {which:16} {len(low):5}  {mean:9.1f} +- {spread:4.1f} "

@@ -74,7 +74,7 @@ def test_detectors_agree_and_their_information_adds(both, capsys):
     assert found.pvalue > 0.01
 
 
-def test_significances_of_both_add_in_quadrature(capsys):
+def test_significances_of_both_add_in_quadrature(mirror, capsys):
     """Median experiments of the cascades as they are, of three years of ARCA, and of both with one flux."""
     found = {}
     for name, samples, years in (
@@ -92,7 +92,7 @@ def test_significances_of_both_add_in_quadrature(capsys):
     assert both == pytest.approx(np.hypot(icecube, arca), abs=3.0 * error)
 
 
-def test_the_error_of_a_free_index_is_the_expected_one(capsys):
+def test_the_error_of_a_free_index_is_the_expected_one(mirror, capsys):
     """Fits of flux and index to the cascades as they are, twice the published flux; Asimov within 15 per cent."""
     problem = pose(PI0, projected_samples(SAMPLES[:1], (OWN_YEARS,), 14), index_free=True)
     truth = fluxes.prepared_events_per_flux(problem.prepared) * 2.0 * FLUX

@@ -3,8 +3,8 @@
     python validation/verify_notebooks.py [NAME ...] [--cores 2] [--write]
 
 Every notebook runs alone: in a copy of notebooks and specs with a home, a cache and a run folder of its own, as in a
-fresh clone whose environment stands; data are found where NUANALYSIS_DATA says.  05 collects what 03 and 04 answered,
-so those two run before it in the same folder, unmeasured.  Time of the first figure is when the cell that shows it has
+fresh clone whose environment stands; data are found where NUANALYSIS_DATA says.  05 collects what 02, 03 and 04 made,
+so these run before it in the same folder, unmeasured.  Time of the first figure is when the cell that shows it has
 ended; memory is the most that all processes hold together, pages that they may share counted once.
 Cells of more than ``LONG_S`` that nothing announces are named.  ``--write`` puts the line into the headers.
 """
@@ -12,6 +12,7 @@ Cells of more than ``LONG_S`` that nothing announces are named.  ``--write`` put
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -31,7 +32,7 @@ from nuanalysis.workflow.parameters import PARAMETERS
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 LONG_S = 15.0
-BEFORE = {"05_data_release": ("03_template_fits", "04_stacking")}
+BEFORE = {"05_data_release": ("02_event_selection", "03_template_fits", "04_stacking")}
 LEAD = "**Last verified** "
 _ANNOUNCED = re.compile(r"\b(seconds?|minutes?|hours?)\b|\d s\b")
 _EVERY_S = 0.2
@@ -41,10 +42,12 @@ _EVERY_S = 0.2
 class Verified:
     """What a notebook took, in s of wall clock and MB.
 
+    cells : what was run, see ``fingerprint``.
     first_figure : NaN where it shows none.  unannounced : (number of the cell in the file from 1, seconds).
     """
 
     name: str
+    cells: str
     cores: int
     first_figure: float
     seconds: float
@@ -56,7 +59,8 @@ class Verified:
         day, cores = datetime.now(UTC).strftime("%Y-%m-%d"), "one core" if self.cores == 1 else f"{self.cores} cores"
         first = "" if self.first_figure != self.first_figure else f"first figure after {_said(self.first_figure)}, "
         took = f"{first}all cells after {_said(self.seconds)}, {self.megabytes / 1000:.1f} GB at most"
-        return f"{LEAD}{day} with version {__version__.partition('+')[0]} on {cores}: {took}."
+        version = __version__.partition("+")[0]
+        return f"{LEAD}{day} with version {version} (cells {self.cells}) on {cores}: {took}."
 
 
 def _is_figure(shown: dict[str, object]) -> bool:
@@ -67,6 +71,13 @@ def _said(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
+def fingerprint(path: Path) -> str:
+    """Of all cells of a notebook file but its header, without outputs."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"][1:]
+    said = json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells])
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
 def measured(name: str, cores: int) -> Verified:
     """Run a notebook alone and say what it took.  Raises RuntimeError with its last words where it fails."""
     with tempfile.TemporaryDirectory(prefix="verify-") as place:
@@ -75,10 +86,12 @@ def measured(name: str, cores: int) -> Verified:
             shutil.copytree(ROOT / part, folder / part)
         for before in BEFORE.get(name, ()):
             _run(before, folder, cores)
+        ran = fingerprint(folder / "notebooks" / f"{name}.ipynb")
         seconds, megabytes = _run(name, folder, cores)
         copy = json.loads((folder / "runs/default/notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         begun, first, unannounced, text = None, float("nan"), [], ""
-        for number, cell in enumerate(copy["cells"], 1):
+        kept = (cell for cell in copy["cells"] if "injected-parameters" not in cell["metadata"].get("tags", []))
+        for number, cell in enumerate(kept, 1):
             if cell["cell_type"] != "code":
                 text += "".join(cell["source"])
                 continue
@@ -93,7 +106,7 @@ def measured(name: str, cores: int) -> Verified:
             if first != first and any(_is_figure(out.get("data", {})) for out in cell["outputs"]):
                 first = (end - begun).total_seconds()
             text = ""
-    return Verified(name, cores, first, seconds, megabytes, tuple(unannounced))
+    return Verified(name, ran, cores, first, seconds, megabytes, tuple(unannounced))
 
 
 def _run(name: str, folder: Path, cores: int) -> tuple[float, float]:
@@ -154,13 +167,21 @@ def main() -> None:
     asked.add_argument("--cores", type=int, default=2)
     asked.add_argument("--write", action="store_true", help="into the headers")
     given = asked.parse_args()
+    failed = False
     for name in given.names or PARAMETERS:
-        found = measured(name, given.cores)
+        try:
+            found = measured(name, given.cores)
+        except RuntimeError as fault:
+            print(fault, flush=True)
+            failed = True
+            continue
         print(f"{name}: {found.line().removeprefix(LEAD)}", flush=True)
         for number, took in found.unannounced:
             print(f"  cell {number} took {took:.0f} s and nothing above it says so", flush=True)
         if given.write:
             write_header(found)
+    if failed:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

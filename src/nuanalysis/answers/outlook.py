@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator
 
 from nuanalysis import trials as ensembles
-from nuanalysis.answers._ensembles import or_reason
+from nuanalysis.answers._ensembles import or_nan, or_reason
 from nuanalysis.answers._outlook_lines import ARCA, GEN2, ICECUBE, Line, Part, arca, gen2_line, icecube
 from nuanalysis.answers._outlook_trials import QUANTILES, Experiments, experiments, problem_of
 from nuanalysis.answers._question import Answer
@@ -23,7 +23,7 @@ from nuanalysis.library import outlook as detectors
 from nuanalysis.library.hypotheses import check_name, hypothesis
 from nuanalysis.model import Hypothesis
 from nuanalysis.plot import Drawn, Kind, OutlookSeries, Sidecar, Tried, mark, outlook_figure
-from nuanalysis.records import Measured, Record, Unknown, faults_of_a_setting, setting, shown
+from nuanalysis.records import Measured, Record, Unknown, faults_of_a_setting, known, setting, shown
 from nuanalysis.response import arca230, cascades_2023, gen2
 from nuanalysis.simulate import YEAR
 
@@ -78,8 +78,8 @@ class Outlook(Reading):
 
     def model_post_init(self, context: object) -> None:
         if self.flux is None and self.hypothesis not in PUBLISHED:
-            known = ", ".join(name for name in PUBLISHED if name.startswith("template:"))
-            raise ValueError(f"no best fit of '{self.hypothesis}' was published; say a flux, or take one of {known}")
+            names = ", ".join(name for name in PUBLISHED if name.startswith("template:"))
+            raise ValueError(f"no best fit of '{self.hypothesis}' was published; say a flux, or take one of {names}")
         if 0 < self.trials < 30:
             raise ValueError(f"trials is {self.trials}; expected 30 or more, or 0 for Asimov alone")
 
@@ -142,11 +142,16 @@ def _rows(
     out = []
     for at in dict.fromkeys(years):
         best = line.at(at, strengths[1])
+        if not np.isfinite(best.relative_error):
+            raise InputError(
+                f"{line.name} cannot see it: the map has no structure in right ascension, or no ring has enough events"
+            )
         band = [one.at(at, flux).sigma for one in (line, *others) for flux in set(strengths)]
         row = Date(
             detector=line.name, years=at, sigma=best.sigma, least=min(band), most=max(band),
             low=max(best.sigma - 1.0, 0.0), high=best.sigma + 1.0, error=best.relative_error,
-            with_floor=float(np.hypot(best.relative_error, floor)), index_error=best.index_error,
+            with_floor=float(np.hypot(best.relative_error, floor)),
+            index_error=known(best.index_error, "nothing tells its flux and index apart"),
         )  # fmt: skip
         out.append(row)
     return tuple(out)
@@ -189,18 +194,18 @@ def _fluxes(tested: Hypothesis, flux: float | None) -> tuple[float, float, float
     """The flux at -1, 0 and +1 sigma of its published fit, TeV cm^-2 s^-1; a flux that was said has no error."""
     if flux is not None:
         return (flux,) * 3
-    known = PUBLISHED[tested.name]
-    if np.isfinite(known.flux):
-        return known.flux_low, known.flux, known.flux_high
+    fit = PUBLISHED[tested.name]
+    if np.isfinite(fit.flux):
+        return fit.flux_low, fit.flux, fit.flux_high
     model = fluxes.model_flux(tested)
-    return known.low_in_models * model, known.in_models * model, known.high_in_models * model
+    return fit.low_in_models * model, fit.in_models * model, fit.high_in_models * model
 
 
 def systematic_error(tested: Hypothesis) -> float:
     """Relative systematic error of a flux: acceptance and energy scale of the cascades; for its index, else for 2.7."""
-    known = cascades_2023.SYSTEMATICS
-    scale = np.log(10.0) * known.energy_shift * ((tested.index or 2.7) - 1.0)
-    return float(np.hypot(known.acceptance, scale))
+    errors = cascades_2023.SYSTEMATICS
+    scale = np.log(10.0) * errors.energy_shift * ((tested.index or 2.7) - 1.0)
+    return float(np.hypot(errors.acceptance, scale))
 
 
 def trial_of(name: str, years: float, made: Experiments, seen: Asimov) -> Trial:
@@ -253,7 +258,9 @@ class Date(Record):
     most: float = shown("most over fluxes and assumptions", form=".2f", short="most")
     error: float = shown("statistical error of the flux over the flux", form=".3f", short="error")
     with_floor: float = shown("the same with systematic errors", form=".3f", short="with floor")
-    index_error: float = shown("statistical error of the index, the flux free", form=".3f", short="of index")
+    index_error: float | Unknown = shown(
+        "statistical error of the index, or of a tilt of its own spectrum, the flux free", form=".3f", short="of index"
+    )
 
 
 class Trial(Record):
@@ -325,11 +332,18 @@ class OutlookAnswer(Answer):
         ]
         words = (
             f"{self.hypothesis} at {self.flux.best:.3g} ({self.flux.low:.3g} to {self.flux.high:.3g}) {fluxes.UNIT}. "
-            f"Lines: Asimov; {self.rule}. Bands: flux -1 to +1 sigma of its published fit, for Gen2 also thresholds of "
-            "5 to 30 TeV and 5 to 13 times the area. Points: pseudo-experiments, "
-            f"median and 16 to 84 %. IceCube until the end of {self.until} where ARCA is added, whose years are "
-            f"shown. Sources and assumptions: {'; '.join(self.provenance.notes)}."
+            f"Lines: Asimov; {self.rule}. "
         )
+        rest = (
+            f" IceCube until the end of {self.until} where ARCA is added, whose years are shown. Sources and "
+            f"assumptions: {'; '.join(self.provenance.notes)}."
+        )
+        shows: dict[Kind, str] = {
+            "significance": "Bands: flux -1 to +1 sigma of its published fit, for Gen2 also thresholds of 5 to 30 TeV "
+            "and 5 to 13 times the area. Points: pseudo-experiments, median and 16 to 84 %.",
+            "error": "Points: pseudo-experiments. Both include the systematic error of the flux.",
+            "index": "Statistical errors alone; flux at 100 TeV and index (or a tilt of its own spectrum) are fitted.",
+        }
         titles: dict[Kind, str] = {
             "significance": "Expected significance",
             "error": "Expected error of the flux",
@@ -342,7 +356,9 @@ class OutlookAnswer(Answer):
             )
             alt = f"{title} against live years, a projection. {' '.join(self.headline())}"
             name = f"outlook-{kind}{mark(origin)}"
-            out.append(Drawn(figure, Sidecar(name, alt, f"PROJECTION. {title} of {words}", origin, "other")))
+            out.append(
+                Drawn(figure, Sidecar(name, alt, f"PROJECTION. {title} of {words}{shows[kind]}{rest}", origin, "other"))
+            )
         return tuple(out)
 
 
@@ -352,4 +368,5 @@ def _or(end: float | Unknown, middle: Measured) -> float:
 
 def _drawn_series(name: str, rows: Sequence[Date]) -> OutlookSeries:
     columns = ("years", "sigma", "least", "most", "error", "with_floor", "index_error")
-    return OutlookSeries(name, *(np.array([getattr(one, column) for one in rows]) for column in columns))
+    found = (np.array([or_nan(getattr(one, column)) for one in rows]) for column in columns)
+    return OutlookSeries(name, *found)

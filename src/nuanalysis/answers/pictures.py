@@ -11,6 +11,7 @@ import numpy as np
 
 from nuanalysis.answers.fit import FitAnswer
 from nuanalysis.deferred import xarray as xr
+from nuanalysis.errors import InputError
 from nuanalysis.interpret.counts import Marginal, event_density
 from nuanalysis.interpret.published import INTENSITIES, SCIENCE_2023
 from nuanalysis.interpret.template_comparison import compare, shown_profiles
@@ -59,7 +60,8 @@ def likeness_picture(first: Template, other: Template) -> Drawn:
 
 def events_picture(sample: str, seasons: Sequence[xr.Dataset]) -> Drawn:
     """Events of all seasons of a sample per square degree."""
-    origin, total = str(seasons[0].attrs["origin"]), sum(one.sizes["event"] for one in seasons)
+    origin = origin_of(str(one.attrs["origin"]) for one in seasons)
+    total = sum(one.sizes["event"] for one in seasons)
     density = event_density(tuple(seasons), nside=_NSIDE)
     figure = sky_map(density, label=f"Events, {sample}", unit="events per square degree", frame="icrs", origin=origin)
     words = f"{total:,} {origin} events of {sample} per square degree, HEALPix nside {_NSIDE}, Galactic coordinates, "
@@ -74,8 +76,9 @@ def marginal_picture(one: Marginal, origin: str) -> Drawn:
         one.edges, one.counts, one.published, one.published_error, quantity=one.quantity, origin=origin,
         label=f"Cascades of 2023: {one.name}", published_label=one.published_label, log_x=one.log_x, log_y=one.log_y,
     )  # fmt: skip
+    stamp = {"synthetic": "SYNTHETIC"}.get(origin, origin)
     caption = (
-        f"Events per bin of the SYNTHETIC sample (points) and of the {one.published_label} (line), pulls below. "
+        f"Events per bin of the {stamp} sample (points) and of the {one.published_label} (line), pulls below. "
         f"chi-square {one.chi2:.1f} of {one.bins} bins. {SCIENCE_2023}, data release doi:10.21234/8v5d-rn16."
     )
     alt = f"Distribution of the {one.name} beside the published one, chi-square {one.chi2:.1f} of {one.bins} bins"
@@ -84,9 +87,14 @@ def marginal_picture(one: Marginal, origin: str) -> Drawn:
 
 
 def region_picture(fits: Sequence[FitAnswer]) -> Drawn:
-    """Best fits of templates by region beside measurements by others; those without a flux are left out."""
+    """Best fits of templates by region beside measurements by others; those without a flux are left out.
+
+    Raises InputError where none has one.
+    """
     fitted = [one for one in (answer.regions() for answer in fits) if one is not None]
-    origin = origin_of(answer.provenance.origin for answer in fits)
+    if not fitted:
+        raise InputError("none of the fits has a flux with an interval; ask 'fit' with injections")
+    origin = origin_of(one.origin for one in fitted)
     words = (
         f"E² dN/dE per steradian of the best fits ({origin}) by region with 68 % bands, beside measurements by others."
     )

@@ -91,6 +91,7 @@ def of_milky_way(flux: Floats, distance: Floats) -> Floats:
 
 
 HALO_HEIGHT = 4.0  # kpc
+_NEAR_STEPS = 60  # of the first kpc; what is bounded to the inner Galaxy does not reach it
 _CONSTANT = transport.Diffusion(halo_height=HALO_HEIGHT)
 _KRA = transport.Diffusion(slope=0.035, centre=0.21, vertical_scale=4.0, halo_height=HALO_HEIGHT)
 
@@ -141,7 +142,7 @@ def geometries(gas: str, cosmic_rays: tuple[CosmicRays, ...] = COSMIC_RAYS) -> t
     """
     model = GAS[gas]
     lines = sight.trace(model, halo_height=HALO_HEIGHT)
-    near = sight.trace(model, halo_height=HALO_HEIGHT, end=1.0)
+    near = sight.trace(sight.unbounded(model), halo_height=HALO_HEIGHT, end=1.0, n_steps=_NEAR_STEPS)
     relative = np.stack([one.relative(sight.KNOTS) for one in cosmic_rays], axis=1)
     seen, close = (sight.sky_integral(one, one.columns @ relative) for one in (lines, near))
     made = volume.contents(model, halo_height=HALO_HEIGHT) @ relative

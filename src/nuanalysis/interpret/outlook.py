@@ -5,8 +5,8 @@ mean over right ascension and b the background without signal,
 
     TS_A = 2 sum (b + s) ln[1 + (s - s_m) / (b + s_m)],  sigma = TS_A^(1/2),  1 / error^2 = sum (s - s_m)^2 / (b + s).
 
-With the index free too, s changes by -ln(E / 100 TeV) s of each true energy, and the errors are those of the matrix of
-such sums (Fisher information).
+With the index free too, s changes by -ln(E / 100 TeV) s of each true energy, and the error of the index is that of the
+inverse of the matrix of such sums (Fisher information).
 A ring of a bin takes part where it holds ``LEAST`` background events or more at the longest exposure that is asked of:
 what takes part is then the same at all dates, and TS_A is proportional to the livetime.  Each event counts as known to
 belong to its part of the point spread, as the per-event errors tell in the likelihood.
@@ -36,6 +36,7 @@ from nuanalysis.sky.records import GEV_PIVOT_LOG10, PowerLaw, Template
 from nuanalysis.sphere import harmonics, pixel_directions, regrade, rings, smoothed
 
 LEAST = 0.5  # background events of a ring
+_TOLD_APART = 1e-9  # of a matrix: what is left below is rounding
 ATMOSPHERIC = PowerLaw(3.7)  # whose true energies tell how background is divided between the parts
 
 
@@ -87,14 +88,16 @@ class Asimov:
 
     @property
     def relative_error(self) -> float:
-        """Statistical error of the flux over the flux, the index held."""
-        return float(self.precision.sum() ** -0.5)
+        """Statistical error of the flux over the flux, the index held; infinite where nothing is seen of it."""
+        found = self.precision.sum()
+        return float(found**-0.5) if found > 0.0 else np.inf
 
     @property
     def index_error(self) -> float:
-        """Statistical error of the index, the flux at 100 TeV fitted too."""
+        """Statistical error of the index, the flux at 100 TeV fitted too; infinite where nothing tells them apart."""
         flux, index, mixed = self.precision.sum(), self.bend.sum(), self.cross.sum()
-        return float((index - mixed**2 / flux) ** -0.5)
+        left = flux * index - mixed**2
+        return float(np.sqrt(flux / left)) if left > _TOLD_APART * flux * index else np.inf
 
     def share_between(self, sin_dec_edges: Floats) -> Floats:
         """Share of TS in bands of sin(declination), (band,)."""

@@ -88,6 +88,7 @@ def outlook_figure(
         axes.text(19.8, floor, "systematic errors", fontsize=SMALL, va="bottom", ha="right")
         axes.set_ylim(0.0, 0.7)
     else:
-        axes.set_ylim(0.0, 0.5)
+        most = max(float(np.nanmax(one.index_error, initial=0.0)) for one in series)
+        axes.set_ylim(0.0, min(max(0.5, 1.05 * most), 1.5))
     named(axes, "live years (where ARCA is added to IceCube: those of ARCA)", _NAMES[kind])
     return finished(figure, label, origin, columns=2)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from nuanalysis.errors import DataError, InputError, did_you_mean, refuse
 from nuanalysis.publish._manifest import INDEX, SUMS, parse_sums, read_sums, verify
 from nuanalysis.records import Record, shown
@@ -96,12 +98,13 @@ def published(folder: Path | None = None) -> dict[str, PublishedRelease]:
 
 
 def _codes(place: Path) -> dict[str, str]:
-    listed = place / CODES
-    return (
-        read_toml(listed, "the versions of published releases", "restore it", error=DataError)
-        if listed.is_file()
-        else {}
-    )
+    """Version of the code by release.  Raises DataError where a version is no word."""
+    listed, what, remedy = place / CODES, "the versions of published releases", "restore it"
+    if not listed.is_file():
+        return {}
+    codes = read_toml(listed, what, remedy, error=DataError)
+    with parsing(listed, what, remedy, error=DataError):
+        return TypeAdapter(dict[str, str]).validate_python(codes, strict=True)
 
 
 def _faults(place: Path, listed: Iterable[PublishedRelease], rows: int) -> Iterable[str]:
@@ -115,6 +118,8 @@ def _faults(place: Path, listed: Iterable[PublishedRelease], rows: int) -> Itera
         one, digest = named[name], hashlib.sha256((place / f"{name}.sha256").read_bytes()).hexdigest()
         if digest != one.digest:
             yield f"the manifest of {name} has sha256 {digest}, expected {one.digest}"
+        if not one.code:
+            yield f"{name} has no version of the code in {CODES}"
         if bool(one.withdrawn) != bool(one.successor):
             yield f"{name} is withdrawn without reason or successor"
 
@@ -174,14 +179,15 @@ def record(release: Path, folder: Path, doi: str = "") -> PublishedRelease:
     index = read_json(release / INDEX, "the manifest", "build it again")
     code = read_json(release / "environment.json", "the versions", "build it again")["versions"]["nuanalysis"]
     name, created = release.resolve().name, str(index["created"])
-    one = PublishedRelease(name=name, created=created, digest=checked.digest, code=str(code), doi=doi)
     known = published(folder)
-    if one.name in known and known[one.name].digest != one.digest:
+    one = known.get(name) or PublishedRelease(name=name, created=created, digest=checked.digest, code=str(code))
+    if one.digest != checked.digest:
         raise InputError(f"{one.name} was published with other bytes; raise m of DRn.m")
-    atomic_write(folder / f"{one.name}.sha256", (release / SUMS).read_bytes())
+    one = one.model_copy(update={"doi": doi or one.doi})
     listed = sorted({**known, one.name: one}.values(), key=lambda each: each.name)
-    atomic_write(folder / LIST, _list_text(listed).encode())
     atomic_write(folder / CODES, _codes_text(listed).encode())
+    atomic_write(folder / f"{one.name}.sha256", (release / SUMS).read_bytes())
+    atomic_write(folder / LIST, _list_text(listed).encode())
     return one
 
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from nuanalysis.answers.pictures import plane_picture
 from nuanalysis.interpret.published import SCIENCE_2023
-from nuanalysis.plot import Drawn, Sidecar, mark, plane_panels
+from nuanalysis.plot import mark
 from nuanalysis.reproduce._desk import Desk
 from nuanalysis.reproduce._records import Item, Made
-
-_CAPTION = (
-    "The Galactic plane, |b| < 15 deg, Galactic coordinates, longitude grows to the left: gas and dust where their "
-    "maps are here, the pi0 template at 100 TeV, its detected events smeared by 7 deg, and where the test statistic "
-    "of the fit comes from. The last panel is of SYNTHETIC events. Maps: HI4PI, Planck 2013, Fermi-LAT."
-)
 
 
 def make(desk: Desk) -> Made:
     held = desk.sample()
     answer = desk.ask("fit", "five-views", held, hypothesis="template:pi0", injections=0, precision=0.3).answer
-    figure = plane_panels(answer.plane_panels(), label="The Galactic plane in gas, model and neutrinos")
-    alt = f"Five strips of the Galactic plane. {answer.headline()[0]}"
-    return Made(
-        answer.provenance, (), (Drawn(figure, Sidecar(f"figure-1{mark('mixed')}", alt, _CAPTION, "mixed", "maps")),)
-    )
+    drawn = plane_picture(answer)
+    named = replace(drawn, sidecar=replace(drawn.sidecar, slug=f"figure-1{mark(drawn.sidecar.origin)}"))
+    return Made(answer.provenance, (), (named,))
 
 
 ITEM = Item(

@@ -100,18 +100,23 @@ def by_distance(
     return sums
 
 
-def trace(gas: Gas, *, halo_height: float, weighted: bool = True, end: float = END) -> Lines:
+def unbounded(gas: Gas) -> Gas:
+    """The parts of a gas model that are not bounded to the inner Galaxy."""
+    return Gas(tuple(part for part in gas.parts if not part.bound), gas.reference)
+
+
+def trace(gas: Gas, *, halo_height: float, weighted: bool = True, end: float = END, n_steps: int = N_STEPS) -> Lines:
     """Lines through a gas model, on a grid that is finest at the Galactic Centre and at the plane.
 
-    See ``columns`` for the settings.
+    n_steps : along a line through parts that are not bounded.  See ``columns`` for the other settings.
     """
     longitudes = _nodes(np.pi, N_LONGITUDES, FINEST_LONGITUDE)
     latitudes = _nodes(np.pi / 2, N_LATITUDES, FINEST_LATITUDE)
     through = partial(columns, halo_height=halo_height, weighted=weighted, end=end)
-    around = Gas(tuple(part for part in gas.parts if not part.bound), gas.reference)
+    around = unbounded(gas)
     table = np.empty((len(longitudes), len(latitudes), len(KNOTS)))
     for row, longitude in zip(table, longitudes, strict=True):
-        row[:] = through(around.density, np.full(len(latitudes), longitude), latitudes)
+        row[:] = through(around.density, np.full(len(latitudes), longitude), latitudes, n_steps=n_steps)
     bounded = [part for part in gas.parts if part.bound]
     if bounded:
         longitudes, latitudes, table = _unfolded(longitudes, latitudes, table)
