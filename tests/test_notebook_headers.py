@@ -25,7 +25,7 @@ VERIFIED = re.compile(
 #: Not run whole since it was changed last; its header says nothing.  Run the program above, then take it out of here.
 NOT_YET = frozenset({"08_extended_sources"})
 HELD = [name for name in PARAMETERS if name not in NOT_YET]
-#: Measured beside other work, where half a minute was missed; in a run on quiet cores its first figure stood after 13 s.
+#: Measured beside other work, where half a minute was missed; on quiet cores its first figure stood after 13 s.
 LATE = frozenset({"04_stacking"})
 FIRST_FIGURE_S, START_HERE_S, START_HERE_GB = 30.0, 60.0, 1.0
 
