@@ -362,10 +362,9 @@ def test_a_figure_without_words_is_refused(alt: str, caption: str) -> None:
         plot.figure_html(small(), alt=alt, caption=caption)
 
 
-def test_show_displays_and_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_figure_has_its_words_and_its_table(tmp_path: Path) -> None:
     table = Table({"n": [1.0, 2.0]})
-    plot.show(small(), alt="a line", caption="c", origin="real", slug="scan", folder=tmp_path, table=table)
-    assert "HTML" in capsys.readouterr().out
+    plot.save(small(), tmp_path, plot.Sidecar("scan", "a line", "c", "real"), table=table)
     said = json.loads((tmp_path / "scan.json").read_text())
     assert said == {"slug": "scan", "alt": "a line", "caption": "c", "origin": "real", "section": "other", "rank": 0}
     assert (tmp_path / "scan.png").read_bytes().startswith(b"\x89PNG")

@@ -30,8 +30,9 @@ from nuanalysis.likelihood import (
 )
 from nuanalysis.likelihood import _scan as room
 from nuanalysis.likelihood import _scan_kernels as kernels
-from nuanalysis.likelihood.statistics import statistic
+from nuanalysis.likelihood.statistics import PUBLISHED, statistic
 from nuanalysis.model import Hypothesis, _prepare, prepare, terms
+from nuanalysis.response import Kernel
 from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.trials import _skies
 
@@ -210,6 +211,31 @@ def test_a_handful_of_events():
     assert found[:, 0] == pytest.approx(alone, abs=SAME_TS)
 
 
+def test_parts_of_one_width_are_one_part():
+    """Fits, widths, loudness and the grid of the search: the sum over parts is what one part gives."""
+    same = replace(PUBLISHED, kernel=lambda response: Kernel(np.array([0.2, 0.3, 0.5]), np.ones(3)))
+    one, three = seen("narrow"), sky_events(bare(point(0.0, 0.0), (replace(narrow()[0], statistic=same),)))
+    ra, dec = directions(4, 7)
+    rows = [fit_directions(events, turned(events.right_ascension()), ra, dec) for events in (one, three)]
+    assert rows[1] == pytest.approx(rows[0], rel=1e-6, abs=1e-7)
+    assert rows[0][:, 0].max() > 1.0
+    assert three.widths == pytest.approx(one.widths, rel=1e-12)
+    assert _skies.loudness(three, 16) == pytest.approx(_skies.loudness(one, 16), rel=1e-9)
+    assert trials.search_for(three, 64) == trials.search_for(one, 64)
+
+
+def test_the_width_of_several_parts_is_that_of_one_with_their_peak():
+    events, kernel = seen("several parts"), spread()[0].kernel
+    error = events.error[0]
+    peak = (kernel.weight / (2 * np.pi * (error[:, None] * kernel.scale) ** 2)).sum(axis=1)
+    assert 1 / (2 * np.pi * events.widths[: len(error)] ** 2) == pytest.approx(peak)
+    loud = _skies.loudness(events, 256)[:, : len(error)]
+    plain = sky_events(
+        bare(point(0.0, 0.0), (replace(spread()[0], statistic=statistic("angular-error")), *spread()[1:]))
+    )
+    assert (loud > _skies.loudness(plain, 256)[:, : len(error)]).all()  # the same events, their peaks higher
+
+
 @pytest.mark.parametrize("extension", [0.0, np.radians(2.0)])
 def test_extended_sources_of_several_parts(extension):
     """An extension adds in quadrature to the width of each part."""
@@ -218,6 +244,7 @@ def test_extended_sources_of_several_parts(extension):
     found = fit_directions(events, turned(events.right_ascension()), ra, dec, extension)
     alone = [stand_alone(spread(), a, d, extension).ts for a, d in zip(ra, dec, strict=True)]
     assert found[:, 0] == pytest.approx(alone, abs=SAME_TS)
+    assert found[:, 0].max() > 1.0  # else nothing was compared
 
 
 def test_a_template_or_a_stack_is_refused():
@@ -348,7 +375,11 @@ def test_smeared_skies_are_those_of_the_engine():
 
 @pytest.mark.parametrize(
     ("kind", "search", "n", "decades"),
-    [("cascades", trials.Search(8, 16, 0.2), 6, 0.02), ("narrow", trials.Search(16, 64, 0.02, 0.02), 3, 0.5)],
+    [
+        ("cascades", trials.Search(8, 16, 0.2), 6, 0.02),
+        ("several parts", trials.Search(16, 32, 0.2, 0.02), 3, 0.5),
+        ("narrow", trials.Search(16, 64, 0.02, 0.02), 3, 0.5),
+    ],
 )
 @pytest.mark.slow
 def test_the_search_finds_the_hottest_pixel_of_the_whole_grid(kind, search, n, decades):

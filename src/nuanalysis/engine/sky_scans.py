@@ -30,7 +30,7 @@ from nuanalysis.store import read_object, sweep, unlinked, write_object
 
 _SECONDS = 1.0  # of a batch, about
 _FIRST, _MOST = 16, 1000  # pixels of the batches before any was timed, and of any
-_PARTS, _LEAST = 8, 8  # of a round, so that no worker waits for the end of another's; pixels of such a part, at least
+_PARTS, _LEAST = 8, 8  # of a round, at least, so that a few workers share it; pixels of such a part, at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)

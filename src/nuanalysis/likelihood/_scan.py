@@ -61,6 +61,12 @@ class SkyEvents:
         return tuple(part.sample.kernel for part in self.problem.parts)
 
     @property
+    def widths(self) -> Floats:
+        """Angular errors, rad, of all samples; of a point spread with several parts that of one with the same peak."""
+        pairs = zip(self.error, self.kernels, strict=True)
+        return np.concatenate([error * np.sum(k.weight / k.scale**2) ** -0.5 for error, k in pairs])
+
+    @property
     def n_events(self) -> int:
         """Events of all samples."""
         return sum(map(len, self.error))

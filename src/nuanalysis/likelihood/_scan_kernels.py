@@ -167,7 +167,6 @@ def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratc
     are finer, so that a run of bins, in two pieces where it passes right ascension 0, holds all that matter.
     """
     m = 0
-    exponent = np.empty(found.shape[0])
     cos_at, sin_at = np.cos(at), np.sin(at)
     for k in range(bins.shape[0]):
         n, first = bins[k], first_bin[k]
@@ -180,10 +179,11 @@ def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratc
                 continue
             _exponents(shape, cos_ra, sin_ra, cos_at, sin_at, begin, scratch[:size])
             for i in range(size):
-                exponent[m] = scratch[i]
+                signal[m] = scratch[i]
                 found[m] = begin + i
                 m += 1 if scratch[i] > -40.0 else 0
-    _signals(shape, found[:m], exponent[:m], signal[:m])
+    scratch[:m] = signal[:m]
+    _signals(shape, found[:m], scratch[:m], signal[:m])
     return m
 
 

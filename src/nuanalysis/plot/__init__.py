@@ -40,7 +40,7 @@ from nuanalysis.plot._open_detector import (
     score_figure,
 )
 from nuanalysis.plot._outlook import Kind, OutlookSeries, Tried, outlook_figure
-from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, show, slug
+from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png, save, slug
 from nuanalysis.plot._results import FluxRow, StackRow, flux_comparison, profile_figure, stacking, ts_figure
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._segments import SegmentRow, segments_figure

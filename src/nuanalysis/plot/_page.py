@@ -122,25 +122,3 @@ def save(figure: Figure, folder: Path, sidecar: Sidecar, *, table: object | None
     record = json.dumps(asdict(sidecar), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     atomic_write(path.with_suffix(".json"), record.encode())
     return path
-
-
-def show(
-    figure: Figure,
-    *,
-    alt: str,
-    caption: str,
-    origin: str,
-    slug: str = "",
-    folder: Path | None = None,
-    section: str = "other",
-    table: object | None = None,
-) -> None:
-    """Display the figure in a notebook, with alt text; with a folder also keep PNG, sidecar and table there.
-
-    slug : file name in the folder, needed with it; see ``save`` and ``Sidecar`` for the rest.
-    """
-    from IPython.display import HTML, display
-
-    display(HTML(figure_html(figure, alt=alt, caption=caption)))  # type: ignore[no-untyped-call]
-    if folder is not None:
-        save(figure, folder, Sidecar(slug, alt, caption, origin, section), table=table)

@@ -57,9 +57,9 @@ def _circles(events: SkyEvents, declination: Floats) -> Iterator[Circle]:
 def sky_tilts(events: SkyEvents, nside: int, ts: float) -> SkyTilts:
     """Tilts for hottest spots with a test statistic of about ``ts``.
 
-    Directions are as far apart as the error that 9 in 10 events exceed is wide, pixels of at most ``nside``.
+    Directions are as far apart as the width that 9 in 10 events exceed, pixels of at most ``nside``.
     """
-    error = float(np.quantile(np.concatenate(events.error), 0.1))
+    error = float(np.quantile(events.widths, 0.1))
     coarse = int(np.clip(2 ** np.ceil(np.log2(np.sqrt(np.pi / 3) / error)), 4, nside))
     grid = rings(coarse)
     theta, _ = hp.pix2ang(coarse, grid.start)
