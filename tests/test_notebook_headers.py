@@ -5,13 +5,12 @@ The line is written by ``python validation/verify_notebooks.py --write``, which 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from datetime import date
 from pathlib import Path
 
 import pytest
+from small_headers import LEAD, fingerprint
 
 from nuanalysis.store import read_json
 from nuanalysis.workflow.parameters import PARAMETERS
@@ -19,7 +18,7 @@ from nuanalysis.workflow.parameters import PARAMETERS
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIME = r"([\d.]+) (s|min)"
 VERIFIED = re.compile(
-    rf"\*\*Last verified\*\* (?P<day>\S+) with version \S+ \(cells (?P<cells>\w+)\) on (?P<cores>one core|\d+ cores): "
+    rf"\*\*Last verified\*\* (?P<day>\S+) with the code of \w+ \(cells (?P<cells>\w+)\) on (?P<cores>one core|\d+ cores): "
     rf"(first figure after (?P<first>{TIME}), )?all cells after (?P<all>{TIME}), (?P<memory>[\d.]+) GB at most\."
 )
 #: Not run whole since it was changed last; its header says nothing.  Run the program above, then take it out of here.
@@ -34,15 +33,8 @@ def header(name: str) -> list[str]:
     return "".join(read_json(NOTEBOOKS / f"{name}.ipynb", "the notebook", "")["cells"][0]["source"]).splitlines()
 
 
-def fingerprint(path: Path) -> str:
-    """Of all cells but the header, as the program writes it."""
-    cells = read_json(path, "the notebook", "")["cells"][1:]
-    said = json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells])
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
-
-
 def verified(name: str) -> re.Match[str]:
-    (line,) = [line for line in header(name) if line.startswith("**Last verified**")]
+    (line,) = [line for line in header(name) if line.startswith(LEAD)]
     found = VERIFIED.fullmatch(line)
     assert found, line
     return found

@@ -277,8 +277,8 @@ def twin_e(where: Circle, sky, at):
     shape = np.concatenate([where.wide, where.narrow], axis=1)
     number = np.concatenate([where.wide_number, where.narrow_number])
     exponent = shape[0] * np.cos(sky.right_ascension[number] - at) + shape[1]
-    parts = [(shape[2], 1.0), *zip(shape[4::2], shape[5::2], strict=True)]
-    signal = [height * np.exp(sharper * exponent) for height, sharper in parts]
+    parts = [(1.0, 1.0), *zip(shape[4::2], shape[5::2], strict=True)]
+    signal = [shape[2] * relative * np.exp(sharper * exponent) for relative, sharper in parts]
     return np.where(exponent > -40.0, np.sum(signal, axis=0), 0.0) - shape[3]
 
 
@@ -294,17 +294,18 @@ def test_power_sums_are_those_of_the_events(kind):
         limit = where.limit[0]
         kernels.fill(where.wide, *placed[2:4], np.cos(at), np.sin(at), e)
         size = len(where.narrow_group)
-        signal, found = np.empty(size + 1), np.empty(size + 1, dtype=np.int64)
+        kernel, found = np.empty(size + 1), np.empty(size + 1, dtype=np.int64)
         shape, group, cosine, sine = placed[4:8]
-        n = kernels.find_narrow(shape, cosine, sine, *placed[8:], at, np.empty(size + 1), signal, found)
+        n = kernels.find_narrow(shape, cosine, sine, *placed[8:], at, np.empty(size + 1), kernel, found)
         moments = where.base.copy()
         near_e, near_group = np.empty(len(e) + size + 1), np.empty(len(e) + size + 1, dtype=np.int64)
         m = kernels.sum_wide(e, where.first, limit, moments, near_e, near_group)
-        m = kernels.sum_narrow(signal[:n], found[:n], shape, group, limit, moments, near_e, near_group, m)
+        m = kernels.sum_narrow(kernel[:n], found[:n], shape, group, limit, moments, near_e, near_group, m)
         expected = twin_e(where, sky, at)
         groups = np.concatenate([where.wide_group, where.narrow_group])
         far = np.abs(expected) <= limit[groups]
-        floor = np.exp(-40.0) * np.concatenate([where.wide, where.narrow], axis=1)[2::2].sum(axis=0)  # heights
+        rows = np.concatenate([where.wide, where.narrow], axis=1)
+        floor = np.exp(-40.0) * rows[2] * (1.0 + rows[4::2].sum(axis=0))
         for k in range(kernels.ORDERS):
             plain = np.bincount(groups[far], weights=expected[far] ** (k + 1), minlength=len(limit))
             size_of = np.bincount(groups[far], weights=np.abs(expected[far]) ** (k + 1), minlength=len(limit))

@@ -12,28 +12,32 @@ Cells of more than ``LONG_S`` that nothing announces are named.  ``--write`` put
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
+import math
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from nuanalysis import __version__
 from nuanalysis.workflow.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from small_headers import LEAD, fingerprint  # noqa: E402
+
 NOTEBOOKS = ROOT / "notebooks"
 LONG_S = 15.0
 BEFORE = {"05_data_release": ("02_event_selection", "03_template_fits", "04_stacking")}
-LEAD = "**Last verified** "
 _ANNOUNCED = re.compile(r"\b(seconds?|minutes?|hours?)\b|\d s\b")
 _EVERY_S = 0.2
 
@@ -42,11 +46,12 @@ _EVERY_S = 0.2
 class Verified:
     """What a notebook took, in s of wall clock and MB.
 
-    cells : what was run, see ``fingerprint``.
+    code : commit of the package.  cells : what was run, see ``fingerprint``.
     first_figure : NaN where it shows none.  unannounced : (number of the cell in the file from 1, seconds).
     """
 
     name: str
+    code: str
     cells: str
     cores: int
     first_figure: float
@@ -57,10 +62,9 @@ class Verified:
     def line(self) -> str:
         """The line of the header."""
         day, cores = datetime.now(UTC).strftime("%Y-%m-%d"), "one core" if self.cores == 1 else f"{self.cores} cores"
-        first = "" if self.first_figure != self.first_figure else f"first figure after {_said(self.first_figure)}, "
+        first = "" if math.isnan(self.first_figure) else f"first figure after {_said(self.first_figure)}, "
         took = f"{first}all cells after {_said(self.seconds)}, {self.megabytes / 1000:.1f} GB at most"
-        version = __version__.partition("+")[0]
-        return f"{LEAD}{day} with version {version} (cells {self.cells}) on {cores}: {took}."
+        return f"{LEAD}{day} with the code of {self.code} (cells {self.cells}) on {cores}: {took}."
 
 
 def _is_figure(shown: dict[str, object]) -> bool:
@@ -71,11 +75,12 @@ def _said(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
-def fingerprint(path: Path) -> str:
-    """Of all cells of a notebook file but its header, without outputs."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"][1:]
-    said = json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells])
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
+def commit() -> str:
+    """That of the checkout.  Raises RuntimeError where the package is not as it is there."""
+    git = partial(subprocess.run, cwd=ROOT, check=True, capture_output=True, text=True)
+    if changed := git(["git", "status", "--porcelain", "--", "src", "specs"]).stdout:
+        raise RuntimeError(f"commit first, the line would name other code: {changed.strip()}")
+    return git(["git", "rev-parse", "--short=8", "HEAD"]).stdout.strip()
 
 
 def measured(name: str, cores: int) -> Verified:
@@ -103,10 +108,10 @@ def measured(name: str, cores: int) -> Verified:
             took = (end - start).total_seconds()
             if took > LONG_S and not _ANNOUNCED.search(text):
                 unannounced.append((number, took))
-            if first != first and any(_is_figure(out.get("data", {})) for out in cell["outputs"]):
+            if math.isnan(first) and any(_is_figure(out.get("data", {})) for out in cell["outputs"]):
                 first = (end - begun).total_seconds()
             text = ""
-    return Verified(name, ran, cores, first, seconds, megabytes, tuple(unannounced))
+    return Verified(name, commit(), ran, cores, first, seconds, megabytes, tuple(unannounced))
 
 
 def _run(name: str, folder: Path, cores: int) -> tuple[float, float]:

@@ -175,12 +175,12 @@ def _seen(events: SkyEvents, declination: float, extension: float) -> _Seen:
         shape[0], shape[1] = kappa * product, -kappa * outwards
         for row, part in zip((2, *range(4, rows, 2)), (wide, *others), strict=False):
             own = 1.0 / ((error[active] * kernel.scale[part]) ** 2 + extension**2)
-            shape[row] = kernel.weight[part] * vmf_norm(own) * energy.scale[active]
-            shape[3] += (
-                shape[row] * np.exp(-own * (outwards - product)) * scipy.special.i0e(own * product)
-            )  # vmf_ra_mean
-            if row > 2:
-                shape[row + 1] = own / kappa
+            height = kernel.weight[part] * vmf_norm(own) * energy.scale[active]
+            shape[3] += height * np.exp(-own * (outwards - product)) * scipy.special.i0e(own * product)  # vmf_ra_mean
+            if part == wide:
+                shape[row] = height
+            else:
+                shape[row], shape[row + 1] = height / shape[2], own / kappa
         shapes.append(shape)
         left = _REACH / kappa - (outwards - product)
         halves.append(np.arccos(np.clip(1.0 - left / np.maximum(product, 1e-300), -1.0, 1.0)))
@@ -342,10 +342,10 @@ def tilted(where: Circle, at: float, node: int, n_signal: float, ra: Floats, rng
 
 def _concentration(shape: Floats, rng: np.random.Generator) -> Floats:
     """Concentration in right ascension of one part of each event, drawn as the parts share the mean, (event,)."""
-    line, most, height = shape[0], shape[0] + shape[1], shape[2]
+    line, most = shape[0], shape[0] + shape[1]
     if len(shape) == 4:
         return np.asarray(line)
-    sharpness, heights = np.stack([np.ones_like(line), *shape[5::2]]), np.stack([height, *shape[4::2]])
+    sharpness, heights = (np.stack([np.ones_like(line), *shape[row::2]]) for row in (5, 4))
     means = np.cumsum(heights * np.exp(sharpness * most) * scipy.special.i0e(sharpness * line), axis=0)
     part = (rng.random(len(line)) * means[-1] >= means).sum(axis=0)
     return np.asarray(line * np.take_along_axis(sharpness, np.minimum(part, len(means) - 1)[None], axis=0)[0])

@@ -36,21 +36,35 @@ ORDERS = 6
     error_model="numpy",
     fastmath=True,
 )
+def _add_parts(shape, cos_ra, sin_ra, cos_at, sin_at, out):  # type: ignore[no-untyped-def]
+    """Add what the parts behind the first bring to e."""
+    line, offset, height = shape[0], shape[1], shape[2]
+    for p in range(4, shape.shape[0], 2):
+        relative, sharpness = shape[p], shape[p + 1]
+        for i in range(out.shape[0]):
+            exponent = line[i] * (cos_ra[i] * cos_at + sin_ra[i] * sin_at) + offset[i]
+            out[i] += height[i] * relative[i] * exp_smooth(min(max(sharpness[i] * exponent, -40.0), 0.0))
+
+
+@nb.njit(
+    "(float64[:, ::1], float64[::1], float64[::1], float64, float64, float64[::1])",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=True,
+)
 def fill(shape, cos_ra, sin_ra, cos_at, sin_at, out):  # type: ignore[no-untyped-def]
     """e of each event at one right ascension, (event,), from the rows line, offset, height, mean of ``shape``.
 
     e = height exp(line cos(gap in right ascension) + offset) - mean; a kernel below exp(-40) adds 4e-18 of its height.
-    Rows in pairs behind these, height and sharpness, are further parts: their exponent is so many times the first.
+    Rows in pairs behind these are further parts: height over that of the first, and exponent over that of the first.
     """
     line, offset, height, mean = shape[0], shape[1], shape[2], shape[3]
     for i in range(out.shape[0]):
         exponent = line[i] * (cos_ra[i] * cos_at + sin_ra[i] * sin_at) + offset[i]
         out[i] = height[i] * exp_smooth(min(max(exponent, -40.0), 0.0)) - mean[i]
-    for p in range(4, shape.shape[0], 2):
-        height, sharpness = shape[p], shape[p + 1]
-        for i in range(out.shape[0]):
-            exponent = line[i] * (cos_ra[i] * cos_at + sin_ra[i] * sin_at) + offset[i]
-            out[i] += height[i] * exp_smooth(min(max(sharpness[i] * exponent, -40.0), 0.0))
+    if shape.shape[0] > 4:
+        _add_parts(shape, cos_ra, sin_ra, cos_at, sin_at, out)
 
 
 @nb.njit("(float64[::1], int64, int64, float64)", cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -134,6 +148,12 @@ def _exponents(shape, cos_ra, sin_ra, cos_at, sin_at, start, out):  # type: igno
         out[i] = line[start + i] * (cos_ra[start + i] * cos_at + sin_ra[start + i] * sin_at) + offset[start + i]
 
 
+@nb.njit("(float64[::1],)", cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _to_kernel(exponent):  # type: ignore[no-untyped-def]
+    for i in range(exponent.shape[0]):
+        exponent[i] = exp_smooth(min(max(exponent[i], -40.0), 0.0))
+
+
 @nb.njit(
     "(float64[:, ::1], int64[::1], float64[::1], float64[::1])",
     cache=True,
@@ -141,16 +161,12 @@ def _exponents(shape, cos_ra, sin_ra, cos_at, sin_at, start, out):  # type: igno
     error_model="numpy",
     fastmath=True,
 )
-def _signals(shape, found, exponent, signal):  # type: ignore[no-untyped-def]
-    """S of the events ``found`` from the exponents of their first parts, (found,)."""
-    for j in range(found.shape[0]):
-        signal[j] = exp_smooth(min(max(exponent[j], -40.0), 0.0))
-    for j in range(found.shape[0]):
-        signal[j] *= shape[2, found[j]]
+def _add_kernels(shape, found, exponent, kernel):  # type: ignore[no-untyped-def]
+    """Add the parts behind the first to the kernels of the events ``found``; exponent (found,) of their first parts."""
     for p in range(4, shape.shape[0], 2):
         for j in range(found.shape[0]):
             sharper = shape[p + 1, found[j]] * exponent[j]
-            signal[j] += shape[p, found[j]] * exp_smooth(min(max(sharper, -40.0), 0.0))
+            kernel[j] += shape[p, found[j]] * exp_smooth(min(max(sharper, -40.0), 0.0))
 
 
 @nb.njit(
@@ -160,8 +176,9 @@ def _signals(shape, found, exponent, signal):  # type: ignore[no-untyped-def]
     nogil=True,
     error_model="numpy",
 )
-def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratch, signal, found):  # type: ignore[no-untyped-def]
-    """Numbers and S of the narrow events whose first, widest part reaches right ascension ``at``; how many.
+def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratch, kernel, found):  # type: ignore[no-untyped-def]
+    """Numbers and kernels, relative to the peak of their first, widest part, of the narrow events that this brings to
+    right ascension ``at``; how many.
 
     Events in the order of the bins; reach (class,) is the largest gap in right ascension that a class bridges, and bins
     are finer, so that a run of bins, in two pieces where it passes right ascension 0, holds all that matter.
@@ -179,11 +196,15 @@ def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratc
                 continue
             _exponents(shape, cos_ra, sin_ra, cos_at, sin_at, begin, scratch[:size])
             for i in range(size):
-                signal[m] = scratch[i]
+                kernel[m] = scratch[i]
                 found[m] = begin + i
                 m += 1 if scratch[i] > -40.0 else 0
-    scratch[:m] = signal[:m]
-    _signals(shape, found[:m], scratch[:m], signal[:m])
+    several = shape.shape[0] > 4
+    if several:
+        scratch[:m] = kernel[:m]
+    _to_kernel(kernel[:m])
+    if several:
+        _add_kernels(shape, found[:m], scratch[:m], kernel[:m])
     return m
 
 
@@ -194,12 +215,12 @@ def find_narrow(shape, cos_ra, sin_ra, start, bins, first_bin, reach, at, scratc
     nogil=True,
     error_model="numpy",
 )
-def sum_narrow(signal, found, shape, group, limit, moments, near_e, near_group, m):  # type: ignore[no-untyped-def]
+def sum_narrow(kernel, found, shape, group, limit, moments, near_e, near_group, m):  # type: ignore[no-untyped-def]
     """Replace the powers of -mean by those of e in moments; the e beyond the limit follow the m near ones there are."""
     for j in range(found.shape[0]):
         i = found[j]
         k, b = group[i], -shape[3, i]
-        x = signal[j] + b
+        x = shape[2, i] * kernel[j] + b
         near_e[m] = x
         near_group[m] = k
         if abs(x) > limit[k]:
@@ -367,19 +388,19 @@ def fit_circle(events, base, ratio, limit, largest, at, out):  # type: ignore[no
     narrow, narrow_group, narrow_cos, narrow_sin = events[4:8]
     start, bins, first_bin, reach = events[8:]
     n, m, nodes = first[-1], narrow_group.shape[0], ratio.shape[0]
-    e, scratch, signal, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
+    e, scratch, kernel, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
     near_e, near_group = np.empty(n + m + 1), np.empty(n + m + 1, dtype=np.int64)
     moments = np.empty(base.shape)
     x = np.empty((nodes, 256))
     for d in range(at.shape[0]):
         fill(wide, wide_cos, wide_sin, np.cos(at[d]), np.sin(at[d]), e)
-        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, signal, found)
+        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, kernel, found)
         out[d, 4] = -1.0
         for level in range(limit.shape[0]):
             moments[:] = base
             k = sum_wide(e, first, limit[level], moments, near_e, near_group)
             k = sum_narrow(
-                signal[:seen], found[:seen], narrow, narrow_group, limit[level], moments, near_e, near_group, k
+                kernel[:seen], found[:seen], narrow, narrow_group, limit[level], moments, near_e, near_group, k
             )
             if k >= x.shape[1]:
                 x = np.empty((nodes, 2 * k))
@@ -408,7 +429,7 @@ def ratio_circle(events, base, ratio, limit, saturating, node, strength, at, out
     narrow, narrow_group, narrow_cos, narrow_sin = events[4:8]
     start, bins, first_bin, reach = events[8:]
     n, m = first[-1], narrow_group.shape[0]
-    e, scratch, signal, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
+    e, scratch, kernel, found = np.empty(n), np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
     near_e, near_group = np.empty(n + m + 1), np.empty(n + m + 1, dtype=np.int64)
     moments, x, strong = np.empty(base.shape), np.empty(n + m + 1), np.empty(saturating.shape[0])
     group = np.empty(saturating.shape[0], dtype=np.int64)
@@ -419,10 +440,10 @@ def ratio_circle(events, base, ratio, limit, saturating, node, strength, at, out
         for j in range(saturating.shape[0]):
             strong[j] = e[saturating[j]]
             e[saturating[j]] = 0.0
-        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, signal, found)
+        seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at[d], scratch, kernel, found)
         moments[:] = base
         k = sum_wide(e, first, limit, moments, near_e, near_group)
-        k = sum_narrow(signal[:seen], found[:seen], narrow, narrow_group, limit, moments, near_e, near_group, k)
+        k = sum_narrow(kernel[:seen], found[:seen], narrow, narrow_group, limit, moments, near_e, near_group, k)
         for t in range(node.shape[0]):
             g, c = node[t], strength[t]
             for i in range(k):
@@ -446,9 +467,9 @@ def fill_all(events, at, out):  # type: ignore[no-untyped-def]
     start, bins, first_bin, reach = events[8:]
     n, m = wide.shape[1], narrow.shape[1]
     fill(wide, wide_cos, wide_sin, np.cos(at), np.sin(at), out[:n])
-    scratch, signal, found = np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
-    seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at, scratch, signal, found)
+    scratch, kernel, found = np.empty(m + 1), np.empty(m + 1), np.empty(m + 1, dtype=np.int64)
+    seen = find_narrow(narrow, narrow_cos, narrow_sin, start, bins, first_bin, reach, at, scratch, kernel, found)
     for i in range(m):
         out[n + i] = -narrow[3, i]
     for j in range(seen):
-        out[n + found[j]] += signal[j]
+        out[n + found[j]] += narrow[2, found[j]] * kernel[j]
