@@ -18,7 +18,8 @@ from nuanalysis.workflow.parameters import PARAMETERS
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIME = r"([\d.]+) (s|min)"
 VERIFIED = re.compile(
-    rf"\*\*Last verified\*\* (?P<day>\S+) with the code of \w+ \(cells (?P<cells>\w+)\) on (?P<cores>one core|\d+ cores): "
+    rf"\*\*Last verified\*\* (?P<day>\S+) with the code of \w+ \(cells (?P<cells>\w+)\) on "
+    r"(?P<cores>one core|\d+ cores): "
     rf"(first figure after (?P<first>{TIME}), )?all cells after (?P<all>{TIME}), (?P<memory>[\d.]+) GB at most\."
 )
 #: Not run whole since it was changed last; its header says nothing.  Run the program above, then take it out of here.
