@@ -22,11 +22,6 @@ VERIFIED = re.compile(
     r"(?P<cores>one core|\d+ cores): "
     rf"(first figure after (?P<first>{TIME}), )?all cells after (?P<all>{TIME}), (?P<memory>[\d.]+) GB at most\."
 )
-#: Not run whole since it was changed last; its header says nothing.  Run the program above, then take it out of here.
-NOT_YET = frozenset({"08_extended_sources"})
-HELD = [name for name in PARAMETERS if name not in NOT_YET]
-#: Measured beside other work, where half a minute was missed; on quiet cores its first figure stood after 13 s.
-LATE = frozenset({"04_stacking"})
 FIRST_FIGURE_S, START_HERE_S, START_HERE_GB = 30.0, 60.0, 1.0
 
 
@@ -46,7 +41,7 @@ def seconds(said: str) -> float:
     return float(number) * (60.0 if unit == "min" else 1.0)
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_header_says_level_and_when_it_was_verified(name):
     found = verified(name)
     assert date.fromisoformat(found["day"])
@@ -55,11 +50,11 @@ def test_header_says_level_and_when_it_was_verified(name):
     assert level in {"100", "200", "300", "400"}
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_first_figure_stands_within_half_a_minute(name):
     found = verified(name)
     assert found["first"], "no figure was seen"
-    assert seconds(found["first"]) <= FIRST_FIGURE_S or name in LATE
+    assert seconds(found["first"]) <= FIRST_FIGURE_S
 
 
 def test_start_here_fits_a_small_machine():
