@@ -58,15 +58,26 @@ def ratios(rows: tuple[Row, ...]) -> Figure:
     axes.barh(place, [row.ratio - 1.0 for row in shown], left=1.0, color=colours, height=0.6)
     for k, row in zip(place, shown, strict=True):
         axes.annotate(
-            f"{row.ratio:.3g} ×", (row.ratio, k), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9
+            _times(row.ratio),
+            (max(row.ratio, 1.0), k),  # beside the bar, also where it points to the left
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
         )
     axes.set_yticks(place, [f"{row.name}\nbeside {row.reference_name}" for row in shown], fontsize=9)
     axes.set_xscale("log")
-    axes.set_xlim(min(0.9, *(0.7 * row.ratio for row in shown)), 4.0 * max(row.ratio for row in shown))
+    low, high = min(0.9, *(0.7 * row.ratio for row in shown)), max(row.ratio for row in shown)
+    axes.set_xlim(low, high * (high / low) ** 0.5)  # room for the longest number
+    axes.set_ylim(-0.8, len(shown) - 0.2)
     axes.axvline(1.0, color="#7a7b7d", linewidth=1.0)
-    axes.set_xlabel("times faster than the reference, same run, one core")
+    axes.set_xlabel("time of the reference over ours")
     grid(axes)
     return figure
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} ×" if ratio >= 100.0 else f"{ratio:.3g} ×"
 
 
 def draw(report: Report, folder: Path) -> dict[str, str]:
