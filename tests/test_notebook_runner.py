@@ -15,8 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nbformat
+import papermill
 import psutil
 import pytest
+from papermill.exceptions import PapermillExecutionError
 from pydantic import BaseModel, ConfigDict, Field
 from typer.testing import CliRunner
 
@@ -445,6 +447,26 @@ def test_the_command_line_lists_shows_and_checks(tmp_path: Path) -> None:
     checked = command.invoke(app, ["check", str(bad), "--json"])
     assert checked.exit_code == 2
     assert json.loads(checked.stdout)["faults"] == ["03_template_fits.ipynb: 0 cells tagged 'parameters', expected 1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"templat": "pi0"}, "START_HERE has no parameter 'templat'. Did you mean 'template'"),
+        ({"template": "pi00"}, "START_HERE: 'template'"),
+    ],
+)
+def test_papermill_by_itself_is_refused_what_the_runner_is(
+    given: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """papermill only warns of a name that the notebook does not have."""
+    monkeypatch.chdir(tmp_path)
+    written = tmp_path / "copy.ipynb"
+    with pytest.raises(PapermillExecutionError, match="Nothing was run") as caught:
+        papermill.execute_notebook(notebook_folder() / "START_HERE.ipynb", written, given, progress_bar=False)
+    assert said in str(caught.value)
+    ran = [cell for cell in nbformat.read(written, as_version=4).cells if cell.get("execution_count")]
+    assert len(ran) == 3  # parameters, those injected, and the check
 
 
 def test_the_notebook_folder_is_that_of_the_checkout() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from nuanalysis.errors import InputError
-from nuanalysis.workflow.parameters import PARAMETERS, check_notebook, describe, read_values, validate
+from nuanalysis.workflow.parameters import PARAMETERS, check_notebook, describe, injected, read_values, validate
 
 
 def notebook(
@@ -67,6 +67,18 @@ def test_several_numbers_stand_with_commas_between_and_come_back_from_papermill_
     chosen = validate("08_extended_sources", said).model_dump()
     assert (chosen["declination"], chosen["extensions"]) == ((-5.0, 82.0), (1.0, 2.5))
     assert validate("08_extended_sources", {"declination": [-5, 82]}).model_dump()["declination"] == (-5.0, 82.0)
+
+
+def test_names_that_papermill_injected_are_read_from_its_last_cell() -> None:
+    cells = [
+        "import this",
+        "# Parameters\nold = 1\n",
+        "x = 2",
+        "# Parameters\nwrkers = 3\nwidth = float('inf')\n",
+        "y = 1",
+    ]
+    assert injected(cells) == ("wrkers", "width")
+    assert injected(cells[:1]) == ()
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:

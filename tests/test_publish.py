@@ -647,6 +647,24 @@ def test_a_flipped_byte_is_found_and_named(spoilt: Path) -> None:
     assert expected in checked.message()
 
 
+@pytest.mark.slow
+def test_a_byte_flipped_in_any_file_is_named(spoilt: Path) -> None:
+    """Every file that the manifest lists, in turn; and the manifest itself, whose line then fits no file."""
+    release = release_of(spoilt)
+    listed = [line.partition("  ")[2] for line in (release / "MANIFEST.sha256").read_text().splitlines()]
+    assert len(listed) > 40
+    for name in listed:
+        kept = (release / name).read_bytes()
+        (release / name).write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+        assert publish.verify(release).first_bad == name
+        (release / name).write_bytes(kept)
+    assert publish.verify(release).ok
+    manifest = bytearray((release / "MANIFEST.sha256").read_bytes())
+    manifest[0] ^= 1  # a digit of the first sum
+    (release / "MANIFEST.sha256").write_bytes(manifest)
+    assert publish.verify(release).first_bad == listed[0]
+
+
 def test_missing_and_unexpected_files_are_named(spoilt: Path) -> None:
     (release_of(spoilt) / "README.md").unlink()
     (release_of(spoilt) / "events" / "extra.fits").write_text("x")

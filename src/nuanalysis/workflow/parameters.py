@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
@@ -169,11 +170,29 @@ def _read_as(default: Any, name: str, text: str) -> Any:
     return tuple(found) if isinstance(found, list) else found
 
 
+def injected(cells: Iterable[str]) -> tuple[str, ...]:
+    """Names that papermill assigned, from the cells that a kernel has run; () where none is papermill's."""
+    *_, last = "", *(cell for cell in cells if cell.startswith("# Parameters\n"))
+    assigned = (statement for statement in ast.parse(last).body if isinstance(statement, ast.Assign))
+    return tuple(target.id for one in assigned for target in one.targets if isinstance(target, ast.Name))
+
+
+def _cells_run() -> list[str]:
+    """Cells that this kernel has run; [] outside one."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return [] if shell is None else list(shell.user_ns.get("In", ()))
+
+
 def validate(notebook: str, values: Mapping[str, Any]) -> BaseModel:
-    """Return the full set of parameters, or raise one InputError that names every fault.  Lists serve as tuples."""
+    """Return the full set of parameters, or raise one InputError that names every fault.  Lists serve as tuples.
+
+    In a notebook that papermill runs, a name that it injected and the notebook does not have is a fault too: papermill
+    itself only warns of it, and the run would go on with the default.
+    """
     model = model_of(notebook)
+    asked = dict.fromkeys(injected(_cells_run())) | dict(values)
     try:
-        return model.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        return model.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in asked.items()})
     except ValidationError as error:
         faults = [_fault(notebook, model, dict(detail)) for detail in error.errors()]
     raise InputError("\n".join(f"parameter error: {fault}" for fault in faults) + " Nothing was run.")
