@@ -96,3 +96,11 @@ def test_verb_lists_what_is_newer(server, call, monkeypatch):
     assert (code, document["newer"]) == (0, ["tracks-dr2"])
     assert [one["status"] for one in document["releases"]] == ["newer", "not registered"]
     assert "Newer: tracks-dr2." in call("data", "check", "tracks-dr2")[1]
+
+
+def test_errors_that_were_calibrated_for_another_spectrum_are_named(server, call, monkeypatch):
+    monkeypatch.setattr(registered, "__defaults__", (server.url, AT_ONCE))
+    assert "per-event errors: calibrated on simulated events to cover for a power law E^-2" in (
+        call("data", "check", "tracks-ic40")[1]  # a season of tracks-dr1
+    )
+    assert "per-event errors" not in call("data", "check", "cascades-2023")[1]

@@ -73,6 +73,7 @@ class ReleaseCard(Record):
     citation: str = shown("citation")
     archive_url: str | None = shown("address of one archive", None)
     notes: str = shown("notes", "")
+    calibrated: str = shown("what per-event errors were calibrated for; empty where it is not said", "")
 
     def words(self, form: str = "") -> str:
         """Name, status and DOI; below them licence and folder."""
@@ -135,7 +136,7 @@ def holdings(release: UpstreamRelease) -> tuple[Path | None, str]:
 def release_card(release: UpstreamRelease) -> ReleaseCard:
     """What a release is, and whether it is here."""
     folder, status = holdings(release)
-    keys = ("name", "title", "doi", "doi_confirmed", "licence", "citation", "archive_url", "notes")
+    keys = ("name", "title", "doi", "doi_confirmed", "licence", "citation", "archive_url", "notes", "calibrated")
     said = {key: getattr(release, key) for key in keys}
     return ReleaseCard(status=status, folder=str(folder or ""), **said)
 

@@ -35,13 +35,15 @@ class Upstream(Record):
     there: str = shown("version in the registry; empty where none is named", "")
     updated: str = shown("when the entry was last changed", "")
     replaced_by: tuple[str, ...] = shown("DOIs that replace it", ())
+    calibrated: str = shown("what per-event errors were calibrated for; empty where it is not said", "")
 
     def words(self, form: str = "") -> str:
-        """One line: what is known here, what there."""
+        """One line: what is known here, what there; below it what its errors were calibrated for."""
         known = [f"version {self.ours}" if self.ours else "", f"registered: {self.there}" if self.there else ""]
         known += [f"replaced by {', '.join(self.replaced_by)}" if self.replaced_by else ""]
         known += [f"entry of {self.updated[:10]}" if self.updated else ""]
-        return f"{self.name:<24} {self.status:<15} {self.doi:<22} {', '.join(filter(None, known))}".rstrip()
+        more = f"\n{'':<24} per-event errors: {self.calibrated}" if self.calibrated else ""
+        return f"{self.name:<24} {self.status:<15} {self.doi:<22} {', '.join(filter(None, known))}".rstrip() + more
 
 
 def registered(release: UpstreamRelease, registry: str = REGISTRY, patience: Patience = _PATIENCE) -> Upstream:
@@ -49,7 +51,9 @@ def registered(release: UpstreamRelease, registry: str = REGISTRY, patience: Pat
 
     Raises DownloadError where the registry cannot be reached or says what cannot be read.
     """
-    asked = Upstream(name=release.name, status="no DOI", doi=release.doi, ours=release.version)
+    asked = Upstream(
+        name=release.name, status="no DOI", doi=release.doi, ours=release.version, calibrated=release.calibrated
+    )
     if not release.doi:
         return asked
     url = f"{registry}/dois/{quote(release.doi, safe='')}"

@@ -72,6 +72,7 @@ class UpstreamRelease:
     folder       name of its folder in a mirror and in the cache (releases may share one)
     archive_url  address of one zip with all files, or None
     version      what its publisher calls the version that is read here; '' where that is not known
+    calibrated   what per-event errors were calibrated for; '' where its publisher does not say
     """
 
     name: str
@@ -85,6 +86,7 @@ class UpstreamRelease:
     archive_url: str | None = None
     version: str = ""
     notes: str = ""
+    calibrated: str = ""
 
     @property
     def doi_text(self) -> str:

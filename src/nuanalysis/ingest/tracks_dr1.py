@@ -32,6 +32,8 @@ RELEASE = UpstreamRelease(
     notes="Row counts of seasons other than IC40 and IC79 are those of the paper, not counted by us; they sum to the "
     "published 1,134,450. Good runs of neighbouring seasons may overlap. One event of IC86_IV (2015) is known to be "
     "duplicated. " + NOTES,
+    calibrated="calibrated on simulated events to cover for a power law E^-2 (readme of the release); for another "
+    "spectrum, such as E^-2.7 of the Galactic plane, their coverage is not stated",
 )
 
 
