@@ -100,7 +100,6 @@ def test_verb_lists_what_is_newer(server, call, monkeypatch):
 
 def test_errors_that_were_calibrated_for_another_spectrum_are_named(server, call, monkeypatch):
     monkeypatch.setattr(registered, "__defaults__", (server.url, AT_ONCE))
-    assert "per-event errors: calibrated on simulated events to cover for a power law E^-2" in (
-        call("data", "check", "tracks-ic40")[1]  # a season of tracks-dr1
-    )
+    said = call("data", "check", "tracks-ic40")[1]  # a season of tracks-dr1
+    assert "per-event errors: calibrated on simulated events to cover for a power law E^-2" in said
     assert "per-event errors" not in call("data", "check", "cascades-2023")[1]
