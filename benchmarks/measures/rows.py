@@ -360,7 +360,7 @@ ELSEWHERE = (
     ),
     NotMeasured("main-job", "main job on the embedded default", "s", 180.0, "'make run' prints its seconds at the end"),
     NotMeasured("test-suite", "test suite", "s", 600.0, "'make test' prints its seconds at the end"),
-    NotMeasured("binder", "memory of a Binder session", "MB", 2000.0, "needs a Binder session"),
+    NotMeasured("binder", "memory of a Binder session", "MB", 1000.0, "START_HERE on one core stands in the header of the notebook"),
 )
 
 

@@ -17,13 +17,14 @@ _NOTE = "mean and scatter of {} synthetic skies that hold the pi0 best fit and n
 
 
 def _of(name: str, held: Samples, desk: Desk) -> tuple[Row, ...]:
-    """The fit of a stack over synthetic skies without a source: median and scatter of TS, n_s and index."""
+    """The fit of a stack over synthetic skies without a source: mean and scatter of n_s, index and significance."""
     fits = []
     for k in range(desk.trials(_SKIES, "twins")):
         sky = samples.twin(held, k)
-        answer = desk.ask("fit", name, sky, hypothesis=name, injections=0, precision=0.3).answer
-        sigma = None if isinstance(answer.chance, Unknown) else answer.chance.sigma
-        fits.append((answer.fitted.n_signal, answer.fitted.index or np.nan, np.nan if sigma is None else sigma))
+        fitted = desk.ask("fit", name, sky, hypothesis=name, injections=0).answer.fitted
+        chance = desk.ask("significance", name, sky, hypothesis=name, precision=0.3).answer.chance
+        sigma = None if isinstance(chance, Unknown) else chance.sigma
+        fits.append((fitted.n_signal, fitted.index or np.nan, np.nan if sigma is None else sigma))
     theirs, note = PUBLISHED[name], _NOTE.format(len(fits))
     columns = (("n_s", theirs.n_signal), ("index", theirs.index), ("local significance (sigma)", theirs.sigma))
     found = np.array(fits)
