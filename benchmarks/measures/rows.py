@@ -360,7 +360,9 @@ ELSEWHERE = (
     ),
     NotMeasured("main-job", "main job on the embedded default", "s", 180.0, "'make run' prints its seconds at the end"),
     NotMeasured("test-suite", "test suite", "s", 600.0, "'make test' prints its seconds at the end"),
-    NotMeasured("binder", "memory of a Binder session", "MB", 1000.0, "START_HERE on one core stands in the header of the notebook"),
+    NotMeasured(
+        "binder", "memory of a Binder session", "MB", 1000.0, "the header of START_HERE has what it took on one core"
+    ),
 )
 
 
