@@ -126,6 +126,27 @@ def test_the_page_hides_nothing(desk):
         assert f"| {one.quantity} |" in text
 
 
+def test_the_page_of_the_documentation_says_of_each_item_what_the_item_says():
+    """Its numbers were measured; its words are these, so that a change of an item is not forgotten there."""
+    there = (Path(__file__).resolve().parents[1] / "docs" / "results" / "reproduced.md").read_text(encoding="utf-8")
+    for line in page([item(name) for name in ITEMS], []).splitlines():
+        if line.startswith("| ["):
+            name, title, *_, minutes = line.strip("| ").split(" | ")
+            assert any(
+                row.startswith(f"| {name} | {title} |") and row.endswith(f"| {minutes} |") for row in there.splitlines()
+            )
+        elif not line.startswith("|"):
+            assert line in there.splitlines(), line
+
+
+def test_a_picture_stands_on_the_page_with_its_words(desk, mirror):
+    made = reproduce("figure-1", desk)
+    text = page([item("figure-1")], [made])
+    (drawn,) = made.drawn()
+    assert f"![{drawn.sidecar.alt}]({drawn.sidecar.slug}.png)" in text
+    assert "diffuse emission alone? Source:" in page([item("table-s3")], [])
+
+
 def test_without_its_release_an_item_says_what_to_fetch(tmp_path, desk, monkeypatch):
     monkeypatch.setenv("NUANALYSIS_DATA", str(tmp_path))
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))

@@ -349,9 +349,11 @@ class Called:
         return self.process.returncode, out
 
 
-def call_run(folder: Path) -> Called:
+def call_run(folder: Path, *verb: str) -> Called:
+    """``nuanalysis run tiny.toml``, or another verb, as a process of its own."""
     (folder / "tiny.toml").write_text(SPEC)
-    command = [sys.executable, "-m", "nuanalysis", "run", "tiny.toml", "--executor", "serial", "--json"]
+    asked = verb or ("run", "tiny.toml")
+    command = [sys.executable, "-m", "nuanalysis", *asked, "--executor", "serial", "--json"]
     return Called(subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
 
 
@@ -364,7 +366,7 @@ def numbers(document: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def survivor(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A run that was killed in notebook 03, called again, and met by a third call while it went on."""
+    """A run that was killed in notebook 03, resumed, and met by a third call while it went on."""
     folder = tmp_path_factory.mktemp("survivor")
     killed = call_run(folder)
     killed.wait_for("03_template_fits: cell 4/")
@@ -372,7 +374,7 @@ def survivor(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     os.kill(killed.process.pid, signal.SIGKILL)
     first = killed.end()
     seen = json.loads((folder / "runs/tiny/run.json").read_text())["notebooks"]
-    again = call_run(folder)
+    again = call_run(folder, "resume", "runs/tiny")
     again.wait_for("03_template_fits: runs (last run was interrupted")
     third = call_run(folder)
     second = again.end()
@@ -422,6 +424,21 @@ def test_a_second_run_skips_everything_and_says_why(survivor: dict[str, Any]) ->
     assert all(row["reason"].startswith("unchanged since 20") for row in document["notebooks"])
     assert sum("skipped: unchanged since" in line for line in called.lines) == 5
     assert (survivor["folder"] / "runs/tiny/results.json").read_bytes() == before
+
+
+def test_several_specs_run_one_after_the_other_each_into_its_folder(survivor: dict[str, Any]) -> None:
+    folder = survivor["folder"]
+    (folder / "next.toml").write_text(
+        'name = "next"\n[[sample]]\nname = "cascades-2023"\n[[hypothesis]]\nname = "template:pi0-like"\n'
+        "[trials]\nscrambles = 200\ninjections = 100\n"
+    )
+    code, out = call_run(folder, "run", "tiny.toml", "next.toml").end()
+    assert code == 0
+    tiny, following = json.loads(out)["runs"]
+    assert {row["status"] for row in tiny["notebooks"]} == {"skipped"}
+    assert [row["status"] for row in following["notebooks"]] == ["finished"] * 5
+    assert publish.verify(folder / following["releases"][0]).ok
+    assert [one.name for one in publish.load_results(folder / "runs/next").entries("fit")] == ["template:pi0-like"]
 
 
 def test_the_run_names_a_report_and_a_release_that_verifies(survivor: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ ITEM = Item(
     title="stacks of sources: do their fits follow from the diffuse emission alone?",
     source=f"{SCIENCE_2023}, tables 1 and S3",
     origin="synthetic",
-    cpu_minutes=1.3,
+    cpu_minutes=5.5,
     make=make,
     left_out="the flux, whose unit the release does not state beyond doubt",
 )
