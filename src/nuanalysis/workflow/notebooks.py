@@ -114,8 +114,8 @@ def _checked(notebook: Path, parameters: Mapping[str, Any], after: str) -> tuple
         raise InputError("\n".join(faults) + " Nothing was run.")
     return chosen, Inputs(
         notebook=_sha256(notebook.read_bytes()),
+        spec=_spec_hash(values.pop("spec")),  # by what it says: 'resume' reads the copy in the run folder
         parameters=_sha256(json.dumps(values, sort_keys=True).encode()),
-        spec=_spec_hash(values["spec"]),
         version=code_fingerprint(),
         after=after,
     )
