@@ -1,5 +1,8 @@
 """The page of a model: what is compared, what is refused, what is marked."""
 
+import json
+
+import healpy as hp
 import numpy as np
 import pytest
 
@@ -7,6 +10,8 @@ import nuanalysis as nu
 from nuanalysis.errors import InputError
 from nuanalysis.library.samples import sample_spec
 from nuanalysis.records import Unknown
+from nuanalysis.response import cascades_2023
+from nuanalysis.simulate import YEAR
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +71,46 @@ def test_a_card_needs_no_sample_to_be_said():
     from nuanalysis.answers.model_card import ModelCard
 
     assert sample_spec(name=ModelCard.default_sample).name == "cascades-2023"
+
+
+FLUX = 1e-11  # E^2 dN/dE of the cube at 100 TeV, TeV cm^-2 s^-1 per flavour, whole sky
+CUBE_NSIDE = 64
+
+
+def theorists_cube(path):
+    """E^-2.6 of all flavours at 28 energies; the disc is narrower towards the centre of the Galaxy at high energies."""
+    from astropy.io import fits
+
+    energies = np.logspace(2.0, 6.5, 28)  # GeV
+    longitude, latitude = hp.pix2ang(CUBE_NSIDE, np.arange(12 * CUBE_NSIDE**2), lonlat=True)
+    longitude = (longitude + 180.0) % 360.0 - 180.0
+    columns = []
+    for k, energy in enumerate(energies):
+        shape = np.exp(-np.abs(latitude) / 4.0) * (0.2 + np.exp(-np.abs(longitude) / (60.0 - 2.0 * k)))
+        shape /= shape.sum() * hp.nside2pixarea(CUBE_NSIDE)
+        at = 3.0 * FLUX * 1e3 / 1e10 * (energy / 1e5) ** -2.6  # GeV^-1 cm^-2 s^-1, three flavours
+        columns.append(fits.Column(f"E{k}", "E", unit="GeV-1 cm-2 s-1 sr-1", array=shape * at))
+    maps = fits.BinTableHDU.from_columns(columns, name="SKYMAP")
+    maps.header.update({"PIXTYPE": "HEALPIX", "ORDERING": "RING", "NSIDE": CUBE_NSIDE, "COORDSYS": "G"})
+    table = fits.BinTableHDU.from_columns([fits.Column("energy", "D", array=energies, unit="GeV")], name="ENERGIES")
+    fits.HDUList([fits.PrimaryHDU(), maps, table]).writeto(path)
+    return path
+
+
+def test_the_cube_of_a_theorist_has_a_card(mirror, call, tmp_path):
+    """The command with an absolute cube: its own flux is the unit, and more exposure sees more of it."""
+    path = theorists_cube(tmp_path / "cube.fits")
+    code, out, err = call(
+        "model-card", f"{path}?flavour=all&bins=centres", "--signal", "none", "--min-log10-energy", "3.5",
+        "--injections", "300", "--precision", "0.3", "--json", "--output", tmp_path / "card",
+    )  # fmt: skip
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["flux"]["in_models"]["model_flux"] == pytest.approx(FLUX, rel=2e-3)
+    assert {one["whose"] for one in document["gamma_rays"]} >= {"model"}
+    sigma = {one["detector"]: one["model"] for one in document["outlook"]}
+    growth = sigma["IceCube cascades until the end of 2030"] / sigma["IceCube cascades until May 2021"]
+    assert growth == pytest.approx(np.sqrt(18.87 * YEAR / cascades_2023.LIVETIME_S), rel=0.1)  # less rings drop out
+    page = (tmp_path / "card" / "model-card-synthetic.html").read_text(encoding="utf-8")
+    assert "cube" in page
+    assert ("excluded at 90 %" in page) or ("allowed at 90 %" in page)

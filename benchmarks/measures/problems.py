@@ -51,6 +51,13 @@ def map_file(folder: Path) -> Path:
     return path
 
 
+def cube_file(folder: Path) -> Path:
+    """A model as a theorist sends it: absolute dN/dE at many energies, nside 64."""
+    path = folder / "mycube.fits"
+    path.write_bytes(fits_bytes(open_template("kra-gamma-like-5?nside=64")))
+    return path
+
+
 def supernova_remnants() -> Hypothesis:
     """The published stack of twelve supernova remnants, index free."""
     return read_hypothesis("stack:snr")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from measures.commands import pvalue, user_map
+from measures.commands import model_card, pvalue, user_map
 from measures.detector_rows import ROWS as DETECTOR_ROWS
 from measures.records import Machine, Report
 from measures.rows import ELSEWHERE, FULL, FULL_ROWS, QUICK, QUICK_ROWS, Progress, measure, memory
@@ -52,6 +52,7 @@ def run(*, quick: bool, say: Progress) -> Report:
         return Report(here, tuple(rows), (*missing, *ELSEWHERE))
     say("  a user's map")
     rows.append(user_map(effort))
+    more, absent = measure((model_card,), effort, say)
     say("  memory")
     rows.append(memory())
-    return Report(here, tuple(rows), (*missing, *ELSEWHERE), curves(effort, say))
+    return Report(here, (*rows, *more), (*missing, *absent, *ELSEWHERE), curves(effort, say))
