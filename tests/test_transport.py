@@ -23,6 +23,7 @@ from nuanalysis.interpret import transport
 from nuanalysis.library.templates import open_template
 from nuanalysis.likelihood import ts_at
 from nuanalysis.model import prepare, terms
+from nuanalysis.sky.galaxy import GAS
 
 SIGMA = 0.012
 MEMBERS = np.array([0.0, 0.01, 0.02, 0.035, 0.05, 0.06])
@@ -233,7 +234,9 @@ def test_the_answer_speaks_of_the_gradient_of_delta_alone(answer):
     said = str(answer) + " ".join(one.sidecar.caption + one.sidecar.alt for one in answer.drawn())
     assert "radient of delta" in said
     assert "diffusion coefficient" not in said
-    assert "arXiv:1504.00227" in answer.drawn()[0].sidecar.caption
+    caption = answer.drawn()[0].sidecar.caption
+    assert "arXiv:1504.00227" in caption
+    assert GAS["nakanishi-sofue"].reference in caption
     assert TransportAnswer.from_dict(answer.to_dict()).to_dict() == answer.to_dict()
 
 

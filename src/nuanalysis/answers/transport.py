@@ -209,11 +209,12 @@ class TransportAnswer(Answer):
         panels = tuple(_panel(self.gases, held=held) for held in (False, True))
         figure = transport_figure(tuple(filter(None, panels)), label=f"Gradient of δ, {whose.sample}", origin=origin)
         words = f"TS along the gradient of delta, {whose.sample} ({whose.origin}). {' '.join(self.headline())}"
+        gas = "; ".join(f"{one.gas}: {GAS[one.gas].reference}" for one in self.gases)
         caption = (
             f"{words} Lines: TS below its largest value; dotted: critical values from {self.n_trials} experiments of "
             "each member; bars: 68 % intervals of Feldman and Cousins. Left the norm of every model is free, right it "
-            "is the model's own. Templates: analytic KRA-gamma-like (idea of Gaggero et al., arXiv:1504.00227), gas of "
-            f"{', '.join(one.gas for one in self.gases)}; not the published maps."
+            "is the model's own. Templates: analytic KRA-gamma-like (idea of Gaggero et al., arXiv:1504.00227), not "
+            f"the published maps. {gas}."
         )
         return (Drawn(figure, Sidecar(f"transport-{slug(whose.sample)}", words, caption, origin)),)
 
