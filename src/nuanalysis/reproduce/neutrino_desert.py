@@ -1,4 +1,4 @@
-"""The Milky Way as a neutrino desert: how much fainter it is than the average galaxy."""
+"""The Milky Way as a neutrino desert: our estimate beside the published statement, whose derivation was not read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def make(desk: Desk) -> Made:
 
 ITEM = Item(
     name="neutrino-desert",
-    title="how much fainter the Milky Way is than the average galaxy",
+    title="how much fainter the Milky Way is than the average galaxy, beside the published statement",
     source=SOURCE,
     origin="printed",
     cpu_minutes=0.5,
