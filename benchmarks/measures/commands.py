@@ -30,7 +30,9 @@ def _asked(verb: str, hypothesis: str, *options: str, cache: Path) -> Answer:
     """The answer of one call of the command line, in a fresh process with a cache of its own."""
     command = [sys.executable, "-m", "nuanalysis", verb, "--sample", "cascades-2023", "--hypothesis", hypothesis]
     document = json.loads(call([*command, *options, "--json"], {**os.environ, "NUANALYSIS_CACHE": str(cache)}))
-    return answer_of(verb.replace("-", "_")).from_dict({key: value for key, value in document.items() if key not in ("files", "seconds")})
+    return answer_of(verb.replace("-", "_")).from_dict(
+        {key: value for key, value in document.items() if key not in ("files", "seconds")}
+    )
 
 
 @dataclass(frozen=True, slots=True)
