@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -267,3 +268,21 @@ def test_bad_settings_are_refused_at_once():
         Transport.of(gas=("ferriere", "ferriere"))
     with pytest.raises(InputError, match=r"expected -0\.05 to 0\.07"):
         Transport.of(slopes=(0.0, 0.05, 0.1))
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_the_command_answers_in_json(mirror, call, monkeypatch):
+    """Ten years of ARCA's showers, three members of one gas model."""
+    monkeypatch.setattr(_transport_family, "template_name", small_name)
+    code, out, err = call(
+        "transport", "--sample", "arca230-showers", "--years", 10, "--gas", "nakanishi-sofue",
+        "--slopes", "0,0.035,0.06", "--trials", 100, "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    document = json.loads(out)
+    [one] = document["gases"]
+    assert document["provenance"]["origin"] == "synthetic"
+    assert [point["slope"] for point in one["points"]] == [0.0, 0.035, 0.06]
+    assert document["envelope"]["low"] <= one["free"]["best"] <= document["envelope"]["high"]
+    assert one["sends"][1]["inner"] == pytest.approx(17.7e-11, rel=0.03)
