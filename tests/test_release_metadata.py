@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import yaml
@@ -21,6 +22,7 @@ from small_results import RESULTS, entry, make_run, results, scanned
 
 from nuanalysis import publish
 from nuanalysis.errors import DataError
+from nuanalysis.plot import Sidecar, mark, save
 from nuanalysis.publish._manifest import release_files, write_sums
 from nuanalysis.publish._metadata import METADATA
 from nuanalysis.store import read_zip, write_zip
@@ -280,3 +282,41 @@ def test_alerts_go_into_a_release_as_they_were_written(run: Path, tmp_path: Path
     with pytest.raises(DataError, match=r"are not as its MANIFEST\.sha256 says:\n  - notices/one\.json"):
         publish.build(copy, "DR0.2", alerts=alerts)
     assert not list(copy.glob("release/*DR0.2*"))
+
+
+# --- interpretation ---------------------------------------------------------------------------------------------------
+
+
+def test_what_the_neutrinos_mean_goes_into_a_release_with_its_page(run: Path, tmp_path: Path, call) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "default"))
+    folder, alone = copy / "interpretation", tmp_path / "alone"
+    alone.mkdir()
+    code, _, err = call("release", "interpretation", alone, "--json")
+    assert (code, "no figures in" in err) == (6, True), err
+    captions = {}
+    for kind, origin in (("outlook-error", "synthetic"), ("hadronic", "real")):
+        figure, axes = plt.subplots()
+        axes.plot([1.0, 2.0])
+        slug, captions[kind] = f"{kind}{mark(origin)}", f"Lines of {kind} & arXiv:2306.17275"
+        save(figure, folder, Sidecar(slug, f"A line of {kind}", captions[kind], origin))
+        plt.close(figure)
+    (folder / "desert.json").write_text(json.dumps({"at": str(copy)}))
+    (folder / "half.tmp").write_text("not whole")
+    code, out, err = call("release", "interpretation", folder, "--json")
+    assert code == 0, err
+    page = Path(json.loads(out)["page"]).read_text(encoding="utf-8")
+    for caption in captions.values():
+        assert caption.replace("&", "&amp;") in page
+    assert page.count("<img ") == page.count(' alt="A line of') == 2
+    assert page.count('<span class="stamp">SYNTHETIC</span> Lines of outlook-error') == 1
+    assert "http" not in page
+    built = publish.build(copy, "DR0.1")
+    assert publish.verify(built).ok
+    names = {path.name for path in (built / "interpretation").iterdir()}
+    stems = {"hadronic", "outlook-error-synthetic"}
+    assert names == {"desert.json", "index.html", *(f"{one}{end}" for one in stems for end in (".png", ".json"))}
+    assert str(copy) not in (built / "interpretation" / "desert.json").read_text()
+    assert "### interpretation/" in (built / "README.md").read_text()
+    (folder / "linked.json").symlink_to(copy / "results.json")
+    with pytest.raises(DataError, match="link"):
+        publish.build(copy, "DR0.2")

@@ -167,6 +167,18 @@ def report(run_folder: RunFolder, as_json: JsonFlag = False) -> None:
 
 
 @app.command()
+def interpretation(
+    folder: Annotated[Path, typer.Argument(help="Folder where desert, hadronic, outlook, transport wrote figures.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Write index.html of the figures in a folder, with captions and sources: one file with no outside address."""
+    from nuanalysis import publish
+
+    path = publish.interpretation_page(folder)
+    answer({"page": str(path)}, as_json=as_json, text=str(path))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of results.json, made from the records of all answers."""
     from nuanalysis import publish

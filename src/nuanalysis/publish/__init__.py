@@ -13,6 +13,7 @@ from nuanalysis.publish._campaign_rows import plain_rows
 from nuanalysis.publish._changes import Change, FileChanges, ReleaseChanges, release_changes
 from nuanalysis.publish._export import Export, pack, send
 from nuanalysis.publish._figures import cut_flow_picture, draw, fluxes_beside_published, stacks_beside_published
+from nuanalysis.publish._interpretation import interpretation_page
 from nuanalysis.publish._invenio import Server
 from nuanalysis.publish._manifest import verify
 from nuanalysis.publish._published import PublishedRelease, Rebuilt, of_name, published, rebuilt, record

@@ -111,7 +111,7 @@ def draw(results: Results, run_folder: Path) -> list[Path]:
             paths.append(plot.save(one.figure, folder, replace(one.sidecar, rank=rank), table=one.table))
     stems = {path.stem for path in paths}
     for sidecar in sorted(folder.glob("*.json")):
-        if sidecar.stem not in stems and _sidecar(sidecar).rank > 0:
+        if sidecar.stem not in stems and sidecar_of(sidecar).rank > 0:
             for ending in (".json", ".ecsv", ".png"):  # the sidecar first: a picture without one is not published
                 sidecar.with_suffix(ending).unlink(missing_ok=True)
     return paths
@@ -141,7 +141,7 @@ def load_figures(run_folder: Path) -> tuple[Shown, ...]:
     """
     found = []
     for path in sorted((run_folder / "figures").glob("*.json")):
-        one = Shown(path.with_suffix(".png"), _sidecar(unlinked(run_folder, path)))
+        one = Shown(path.with_suffix(".png"), sidecar_of(unlinked(run_folder, path)))
         if not os.path.lexists(one.path):
             raise DataError(f"{path} has no picture beside it; {_DRAW}")
         unlinked(run_folder, one.path)
@@ -151,7 +151,7 @@ def load_figures(run_folder: Path) -> tuple[Shown, ...]:
     return tuple(sorted(found, key=lambda one: (one.sidecar.rank, one.sidecar.slug)))
 
 
-def _sidecar(path: Path) -> Sidecar:
+def sidecar_of(path: Path) -> Sidecar:
     """What stands beside a figure.  Raises DataError where that is damaged."""
     said = read_json(path, "the description of a figure", _DRAW)
     kinds = {field.name: int if field.name == "rank" else str for field in fields(Sidecar)}

@@ -17,6 +17,7 @@ from nuanalysis.publish._evidence import season_faults
 from nuanalysis.publish._figures import load_figures
 from nuanalysis.publish._fits import events_ecsv_gz, events_fits, likelihood_fits, map_fits, trials_fits
 from nuanalysis.publish._gadf import response_fits
+from nuanalysis.publish._interpretation import FOLDER, PAGE, documents, page_text
 from nuanalysis.publish._manifest import INDEX, json_text, release_files, sealed, write_sums
 from nuanalysis.publish._metadata import (
     CODEMETA,
@@ -209,6 +210,19 @@ def _add_alerts(draft: Draft) -> None:
         draft.write(f"alerts/{name}", data)
 
 
+def _add_interpretation(draft: Draft) -> None:
+    """What readings and model cards left in ``interpretation/`` of the run, and the page of their figures."""
+    folder = draft.run_folder / FOLDER
+    if not folder.is_dir():
+        return
+    unlinked(draft.run_folder, folder)
+    for path in documents(folder):
+        said = content(path, "the file", most=TABLE, error=DataError)
+        draft.write(f"{FOLDER}/{path.name}", said if path.suffix == ".png" else _placeless(said, draft.run_folder))
+    if any(path.suffix == ".png" for path in documents(folder)):
+        draft.write(f"{FOLDER}/{PAGE}", _placeless(page_text(folder).encode(), draft.run_folder))
+
+
 def _add_texts(draft: Draft) -> None:
     run, about = draft.run, draft.recipe
     for name in ("CHANGES.md", *((_CHECK,) if (draft.folder / "likelihood").is_dir() else ())):
@@ -281,5 +295,5 @@ def _write_manifest(draft: Draft) -> None:
 
 PARTS: tuple[Callable[[Draft], None], ...] = (
     _add_events, _add_responses, _add_products, _add_fits, _add_answers, _add_campaign, _add_cut_flow, _add_figures,
-    _add_run_files, _add_alerts, _add_texts, _refuse_foreign, _add_metadata, _write_manifest,
+    _add_run_files, _add_alerts, _add_interpretation, _add_texts, _refuse_foreign, _add_metadata, _write_manifest,
 )  # fmt: skip

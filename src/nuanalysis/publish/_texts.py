@@ -86,6 +86,8 @@ def origin_of_file(path: str, run: Results) -> str:
         return "synthetic"
     if folder == "alerts":
         return "see the column origin of its table"
+    if folder == "interpretation":
+        return "see what it says itself"
     if folder == "response":
         return "derived from published tables"
     of_one = folder == "fits" and not name.startswith(("fits.", "campaign."))  # the others show every sample
@@ -113,6 +115,7 @@ def media_type(path: str) -> str:
 _ORIGIN_WORDS = {
     "real": "REAL", "synthetic": "SYNTHETIC", "mixed": "REAL and SYNTHETIC, marked inside",
     "see the column origin of its table": "see the column origin of its table",
+    "see what it says itself": "see what it says itself",
     "derived from published tables": "derived from published tables: see NOTES", "not applicable": "–",
 }  # fmt: skip
 
