@@ -16,20 +16,23 @@ import numpy as np
 import pytest
 from astropy.io import fits as fits_files
 from astropy.table import Table
-from small_results import change, entry, listed, results, scanned, together, unknown
+from small_results import change, entry, listed, measured, results, scanned, together, unknown
 
 from nuanalysis import publish, trials
 from nuanalysis.answers import Answer, _ensembles, _sky
 from nuanalysis.answers._ensembles import Wanted
+from nuanalysis.answers._flux import InModels
 from nuanalysis.answers._question import open_all
+from nuanalysis.answers.model_card import ModelCardAnswer
 from nuanalysis.answers.together import together as of_problems
+from nuanalysis.answers.transport import OfGas, Preference, TransportAnswer, _measured
 from nuanalysis.engine.bench import Bench
 from nuanalysis.engine.cost import costing
 from nuanalysis.engine.executors import Executor, Processes, Serial, Threads
 from nuanalysis.errors import DataError, StepMissing
 from nuanalysis.publish import Results
 from nuanalysis.publish._campaign_rows import published_list
-from nuanalysis.records import Chance
+from nuanalysis.records import Chance, Interval, Measured
 from nuanalysis.sky import catalogues
 from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.store import read_zip, write_zip
@@ -625,3 +628,31 @@ def test_the_spec_of_the_campaign_is_good_and_holds_what_the_paper_tested() -> N
     assert (sky.nside, sky.skies) == (64, 1000)
     assert (all_sources.catalogue, all_sources.skies) == ("list-109", 3000)
     assert not spec.left_out
+
+
+def test_a_gradient_and_a_model_of_somebody_have_rows_of_their_own() -> None:
+    [one] = [measured("cascades-2023", "synthetic", "template:mine", "mine", "user file", 9.0, 300.0, 2e-11)]
+    best = Measured(value=1.6, error=0.1, unit="x model")
+    limit = best.model_copy(update={"value": 2.4})
+    absolute = InModels(model="mine", model_flux=1e-11, model_events=200.0, best=best, interval=unknown("none"),
+                        upper_limit_90=limit)  # fmt: skip
+    flux = one.flux.model_copy(update={"in_models": absolute})
+    card = ModelCardAnswer(provenance=one.provenance, tested=one.tested, fitted=one.fitted, chance=one.chance,
+                           flux=flux, gamma_rays=(), outlook=())  # fmt: skip
+    ends = Interval(low=0.0, low_error=0.0, high=0.018, high_error=0.001, level=0.68, unit="kpc-1")
+    free = Preference(best=0.004, interval=ends, gain=0.3, chance=one.chance)
+    gas = OfGas(gas="ferriere", norm=best, free=free, held=unknown("too bright"), points=(), expected=(), sends=())
+    gradient = TransportAnswer(
+        provenance=one.provenance, envelope=ends, gases=(gas,), measured=_measured(), n_trials=200
+    )
+    found = publish.campaign_rows(results((), [entry("model_card", "mine", card), entry("transport", "a", gradient)]))
+    rows = {row.quantity: row for row in found}
+    assert rows["template:mine: flux over that of the model"].ours == 1.6
+    limited = rows["template:mine: 90 % upper limit over the model"]
+    assert (limited.ours, limited.unit) == (2.4, "x model")
+    assert limited.note.startswith("allowed at 90 %: up to 2.40 times its flux")
+    row = rows["a: gradient of delta, ferriere"]
+    assert (row.ours, row.error, row.unit, row.trials) == (0.004, 0.009, "per kpc", 200)
+    assert "no gradient asked for" in row.note
+    assert rows["a: gradient of delta, ferriere: local p-value of no gradient"].kind == "local"
+    assert all(row.origin == "synthetic" for row in rows.values() if row.ours is not None)

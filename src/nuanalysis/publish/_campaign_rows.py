@@ -10,11 +10,13 @@ from nuanalysis.answers import QUESTIONS, Answer
 from nuanalysis.answers.bias import BiasAnswer
 from nuanalysis.answers.joint import JointAnswer
 from nuanalysis.answers.measure import MeasureAnswer
+from nuanalysis.answers.model_card import ModelCardAnswer
 from nuanalysis.answers.scan import ScanAnswer
 from nuanalysis.answers.sensitivity import SensitivityAnswer
 from nuanalysis.answers.significance import SignificanceAnswer
 from nuanalysis.answers.sources import SourcesAnswer
 from nuanalysis.answers.together import TogetherAnswer
+from nuanalysis.answers.transport import TransportAnswer
 from nuanalysis.interpret.published import (
     BUBBLES,
     CAMPAIGN_2023,
@@ -157,6 +159,27 @@ def _sensitivity(entry: Entry, answer: SensitivityAnswer) -> Rows:
     yield row_of(many, mean, note, unit=_FLUX, published=published, **apart)
 
 
+def _model_card(entry: Entry, answer: ModelCardAnswer) -> Rows:
+    """The fit of a model of somebody, and its flux and limit in units of that model where it has an absolute one."""
+    name, flux, own = answer.tested.hypothesis, answer.flux, _whose(answer)
+    yield row_of(f"{name}: local p-value of the fit, TS {answer.fitted.ts:.2f}", answer.chance, own, kind="local")
+    if isinstance(flux, Unknown) or flux.in_models is None:
+        return
+    models, about = flux.in_models, {"unit": "x model", "trials": flux.n_trials}
+    yield row_of(f"{name}: flux over that of the model", models.best, own, **about)
+    yield row_of(f"{name}: 90 % upper limit over the model", models.upper_limit_90, answer.verdict, **about)
+
+
+def _transport(entry: Entry, answer: TransportAnswer) -> Rows:
+    """The gradient of delta with each gas model, norm free; nothing of the kind was published."""
+    for one in answer.gases:
+        what, ends = f"{entry.name}: gradient of delta, {one.gas}", one.free.interval
+        note = f"norm free, 68 % from {ends.cell('.3f')}; {one.verdict}"
+        best = Measured(value=one.free.best, error=0.5 * (ends.high - ends.low), unit=ends.unit)
+        yield row_of(what, best, note, unit="per kpc", trials=answer.n_trials)
+        yield row_of(f"{what}: local p-value of no gradient", one.free.chance, _whose(answer), kind="local")
+
+
 # --- several hypotheses -----------------------------------------------------------------------------------------------
 
 
@@ -278,6 +301,8 @@ _ROWS: dict[type[Answer], Callable[[Entry, Any], Rows]] = {
     MeasureAnswer: _measure,
     SignificanceAnswer: _significance,
     SensitivityAnswer: _sensitivity,
+    ModelCardAnswer: _model_card,
+    TransportAnswer: _transport,
     BiasAnswer: _bias,
     TogetherAnswer: _together,
     JointAnswer: _joint,
