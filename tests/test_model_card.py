@@ -61,6 +61,21 @@ def test_the_page_is_one_file_that_asks_nothing_and_marks_what_is_not_measured(c
     assert type(card).from_dict(card.to_dict()).outlook == card.outlook
 
 
+def test_a_map_with_a_spectrum_of_ones_own_has_a_card(mirror, tmp_path):
+    """The same fit as with the spectrum of the map, where both are the same; the flux of the table is the unit."""
+    energies = np.logspace(2.0, 7.0, 51)
+    path = tmp_path / "mine.csv"
+    path.write_text("".join(f"{e},{1e-18 * (e / 1e5) ** -2.7}\n" for e in energies))
+    events = nu.sample("cascades-2023", min_log10_energy=3.5)
+    bench = nu.Bench(tmp_path / "ensembles")
+    found = nu.model_card(events, "template:pi0-like", spectrum=str(path), injections=300, precision=0.3, bench=bench)
+    assert found.fitted.ts == pytest.approx(nu.fit(events, "template:pi0-like", injections=0).fitted.ts, rel=0.01)
+    assert found.flux.in_models.model_flux == pytest.approx(1e-11)
+    assert found.flux.in_models.model == "map of pi0-like with the spectrum of mine.csv"
+    with pytest.raises(InputError, match="a spectrum was given and an index too"):
+        nu.model_card(events, "template:pi0-like", spectrum=str(path), index=2.5)
+
+
 def test_only_maps_have_a_card():
     events = nu.sample("cascades-2023", signal="none", min_log10_energy=4.0)
     with pytest.raises(InputError, match=r"'stack:snr' is no map of the sky; a model card is of template:NAME or FILE"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -20,16 +21,19 @@ from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested
 from nuanalysis.answers.fit import fit
 from nuanalysis.answers.hadronic import beside
 from nuanalysis.engine.bench import Bench
+from nuanalysis.engine.ensembles import Problem
 from nuanalysis.errors import DataError
 from nuanalysis.interpret import fluxes
 from nuanalysis.interpret.outlook import expected
 from nuanalysis.interpret.regions import e2_flux
 from nuanalysis.interpret.spectra import GAMMA_RAYS, Galactic, Strengths
 from nuanalysis.library import outlook
+from nuanalysis.library.hypotheses import hypothesis
 from nuanalysis.library.samples import Samples
-from nuanalysis.model import Hypothesis
+from nuanalysis.library.spectrum_files import with_spectrum
+from nuanalysis.model import OWN_SPECTRUM, Hypothesis
 from nuanalysis.plot import mark, plain
-from nuanalysis.records import Chance, Interval, Record, Unknown, shown
+from nuanalysis.records import Chance, Interval, Record, Unknown, setting, shown
 from nuanalysis.response import cascades_2023, gen2
 from nuanalysis.schema import Floats
 from nuanalysis.simulate import YEAR
@@ -54,6 +58,9 @@ class ModelCard(OnHypothesis):
     default_sample: ClassVar[str] = cascades_2023.NAME
     precision: question.Precision = 0.2
     injections: question.Injected = 1500
+    spectrum: str = setting(
+        "", help="CSV of E in GeV and dN/dE per flavour over the sky in GeV-1 cm-2 s-1, in place of the map's own"
+    )
 
     def model_post_init(self, context: object) -> None:
         target = getattr(self.hypothesis, "target", None)  # of one that Python holds
@@ -61,9 +68,11 @@ class ModelCard(OnHypothesis):
             raise ValueError(
                 f"'{question.name_of(self.hypothesis)}' is no map of the sky; a model card is of template:NAME or FILE"
             )
+        if self.spectrum and (self.index is not None or self.index_free):
+            raise ValueError("a spectrum was given and an index too; leave one out")
 
     def ask(self, samples: Samples, bench: Bench) -> ModelCardAnswer:
-        problem = self.posed(samples)
+        problem = self._with_spectrum(samples) if self.spectrum else self.posed(samples)
         found = fit(problem, samples, ensembles.Wanted(precision=self.precision), self.injections, bench)
         bench.progress("fitted; gamma rays and projections")
         sizes = tuple(_sizes(problem.hypothesis, found.flux))
@@ -77,6 +86,13 @@ class ModelCard(OnHypothesis):
             gamma_rays=tuple(_gamma_rays(problem.hypothesis, sizes, rng)),
             outlook=tuple(_outlook(problem.hypothesis, sizes)),
         )
+
+    def _with_spectrum(self, samples: Samples) -> Problem:
+        """The map with the spectrum of a table, which is held.  Raises InputError for a table that cannot be used."""
+        posed = hypothesis(self.hypothesis)
+        assert isinstance(posed.target, Template)
+        target = with_spectrum(posed.target, Path(self.spectrum))
+        return question.prepared_on(Hypothesis(posed.name, target, OWN_SPECTRUM, False), samples)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
