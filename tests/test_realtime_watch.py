@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -147,7 +148,7 @@ def test_a_step_waits_for_its_moment(tmp_path):
 
 
 def test_what_waited_is_done_while_a_source_has_nothing(tmp_path):
-    late, clock = Write(wait_d=1.0), iter((60310.5, 60310.5, 60311.5, 60311.5, 60311.5))
+    late, clock = Write(wait_d=1.0), iter((60310.5, 60310.5, *[60311.5] * 9))
 
     def source():
         yield from many(1)
@@ -155,6 +156,67 @@ def test_what_waited_is_done_while_a_source_has_nothing(tmp_path):
 
     watch.watch(source(), tmp_path, (late,), now=lambda: next(clock))
     assert late.made == ["SIM-1-0"]
+
+
+def entered(folder: Path) -> int:
+    """Alerts in the release entry as it lies there; 0 without one."""
+    path = folder / watch.ENTRY / "revisions.jsonl"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_a_source_that_never_ends_has_its_entry_whenever_it_is_silent(tmp_path):
+    class Enough(BaseException):
+        pass
+
+    def endless():
+        for k in range(3):
+            yield from ReplaySource([alert(k)])
+            assert entered(tmp_path) == k  # not with each message, which may come by the thousand
+            yield None
+            assert entered(tmp_path) == k + 1
+            before = (tmp_path / watch.ENTRY).stat().st_ino
+            yield None
+            assert (tmp_path / watch.ENTRY).stat().st_ino == before  # nothing new, nothing written
+        yield from ReplaySource([alert(3)])
+        raise Enough
+
+    with pytest.raises(Enough):
+        run(endless(), tmp_path, Write())
+    assert entered(tmp_path) == 4
+    assert len(list((tmp_path / watch.ENTRY / "followup").iterdir())) == 4
+
+
+def test_a_watch_that_was_killed_gives_its_entry_at_the_first_silence(tmp_path):
+    run(many(2), tmp_path, Write())
+    shutil.rmtree(tmp_path / watch.ENTRY)
+
+    def silent():
+        yield None
+        assert entered(tmp_path) == 2
+
+    run(silent(), tmp_path, Write())
+
+
+def test_an_entry_that_cannot_be_written_is_said_tried_again_after_a_minute_and_ends_nothing(tmp_path, monkeypatch):
+    lines: list[str] = []
+    tries, clock = 0, iter([60400.0 + 20.0 * k / 86_400.0 for k in range(1000)])
+
+    def full(*_: object, **__: object) -> watch.Entry:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def source():
+        yield from many(1)
+        yield from [None] * 12
+        assert 2 <= tries <= 8
+        monkeypatch.undo()
+        yield from [None] * 4
+        assert entered(tmp_path) == 1
+
+    monkeypatch.setattr(watch, "write_entry", full)
+    watch.watch(source(), tmp_path, (Write(),), now=lambda: next(clock), said=lines.append)
+    assert "No space left" in next(line for line in lines if line.startswith("release entry: failed"))
 
 
 def test_two_watches_do_not_share_a_folder(tmp_path):
@@ -260,6 +322,14 @@ def test_gcn_is_read_without_committing_before_it_is_stored():
     heard.confirm()
     assert broker.committed[-1] == ("gcn.x", False)
     assert next(stream) is None
+
+
+def test_heartbeats_alone_are_silence():
+    """The broker sends one every second: waiting steps and the release entry have their turn all the same."""
+    broker = Broker(*[[Message(sources.HEARTBEAT)] for _ in range(3)])
+    stream = iter(KafkaSource(consumer=broker, clock=lambda: 0.0))
+    assert [next(stream) for _ in range(3)] == [None] * 3
+    assert len(broker.committed) == 3
 
 
 def test_a_connection_that_is_silent_for_a_minute_is_made_anew():

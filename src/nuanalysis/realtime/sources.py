@@ -117,7 +117,11 @@ class KafkaSource:
     clock: Callable[[], float] = time.monotonic
 
     def __iter__(self) -> Iterator[Heard | None]:
-        """Messages as they come, None after a second without; connects anew where nothing was heard for a minute."""
+        """Messages as they come, None where a second brought none; connects anew where nothing at all was heard for a
+        minute.
+
+        The heartbeat comes every second, so a silent stream is one with heartbeats only.
+        """
         reader, last = self._connected(), self.clock()
         try:
             while True:
@@ -127,9 +131,7 @@ class KafkaSource:
                 elif self.clock() - last > SILENCE_S:
                     reader.close()
                     reader, last = self._connected(), self.clock()
-                else:
-                    yield None
-                yield from self._heard(reader, found)
+                yield from tuple(self._heard(reader, found)) or (None,)
         finally:
             reader.close()
 

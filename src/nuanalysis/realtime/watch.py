@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 
 from nuanalysis.alerts import AlertStore, Revision, mjd_of
 from nuanalysis.errors import DataError, NuanalysisError
-from nuanalysis.publish.alerts import write_entry
+from nuanalysis.publish.alerts import Entry, write_entry
 from nuanalysis.realtime.latencies import Latency, latency
 from nuanalysis.realtime.sources import AlertSource, Heard
 from nuanalysis.records import Record, shown
@@ -28,6 +28,7 @@ from nuanalysis.store import atomic_write, locked, read_json
 ATTEMPTS = 3
 STORE, STEPS, ENTRY = "store", "steps", "alerts"  # folders of a watch
 _PATIENCE_S = 1.0
+_AGAIN_D = 60.0 / 86_400.0  # a release entry that could not be written is tried again
 State = Literal["done", "not possible", "failed"]
 
 
@@ -120,12 +121,18 @@ class WatchAnswer(Record):
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts of one call.  wake : when the first of the steps that wait is due, MJD."""
+    """Counts of one call.
+
+    wake : when the first of the steps that wait is due, MJD.  enter : from when the release entry, which is behind the
+    store, is to be written, MJD; infinite where it is not behind.  entry : the last that was written.
+    """
 
     receipts: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
     since: dict[str, list[float]] = field(default_factory=dict)
     wake: float = math.inf
+    enter: float = -math.inf  # a watch that was killed may have left an older one
+    entry: Entry | None = None
 
 
 def watch(
@@ -139,24 +146,20 @@ def watch(
 ) -> WatchAnswer:
     """Take what a source gives, and do every step for every event, until the source ends or is to stop.
 
-    What was not done in earlier calls is done first.  ``said`` is told a line for each message and step.
-    Raises StoreLocked where another watch has the folder.
+    What was not done in earlier calls is done first.  The release entry is written whenever the source has nothing more
+    for the moment, and at the end, whatever ends it: a stream need never end.
+    ``said`` is told a line for each message and step.  Raises StoreLocked where another watch has the folder.
     """
     with locked(folder / "watch", _PATIENCE_S):
         store, tally = AlertStore(folder / STORE), _Tally()
-        for event in store.events():
-            _work(store, event, folder, steps, now(), None, tally, said)
-        for heard in source:
-            if stop():
-                break
-            if heard is None:
-                if now() >= tally.wake:
-                    tally.wake = math.inf
-                    for event in store.events():
-                        _work(store, event, folder, steps, now(), None, tally, said)
-            else:
-                _take(heard, store, folder, steps, now, tally, said)
-        entries = write_entry(store, folder / ENTRY) if tuple(store.events()) else None
+        try:
+            _listen(source, store, folder, steps, now, stop, tally, said)
+        except BaseException:
+            _enter(store, folder, now(), tally, said)  # a fault here must not hide what ended the watch
+            raise
+        if tally.enter < math.inf and any(store.events()):
+            tally.entry = write_entry(store, folder / ENTRY)
+        entries = tally.entry
         waiting = sum(1 for _ in _waiting(store, folder, steps, now()))
     return WatchAnswer(
         heard=sum(tally.receipts.values()),
@@ -173,6 +176,40 @@ def watch(
     )
 
 
+def _listen(
+    source: AlertSource, store: AlertStore, folder: Path, steps: Sequence[Step], now: Callable[[], float],
+    stop: Callable[[], bool], tally: _Tally, said: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Do what is left of earlier calls, then take what comes."""
+    for event in store.events():
+        _work(store, event, folder, steps, now(), None, tally, said)
+    for heard in source:
+        if stop():
+            break
+        if heard is not None:
+            _take(heard, store, folder, steps, now, tally, said)
+            continue
+        if now() >= tally.wake:
+            tally.wake = math.inf
+            for event in store.events():
+                _work(store, event, folder, steps, now(), None, tally, said)
+        if now() >= tally.enter:
+            _enter(store, folder, now(), tally, said)
+
+
+def _enter(store: AlertStore, folder: Path, now: float, tally: _Tally, said: Callable[[str], None]) -> None:
+    """Write the release entry where it is behind; where that fails, say so and try again later."""
+    if tally.enter == math.inf:
+        return
+    try:
+        if any(store.events()):
+            tally.entry = write_entry(store, folder / ENTRY)
+        tally.enter = math.inf
+    except (NuanalysisError, OSError) as fault:
+        tally.enter = now + _AGAIN_D
+        said(f"release entry: failed: {fault}")
+
+
 def _take(
     heard: Heard, store: AlertStore, folder: Path, steps: Sequence[Step], now: Callable[[], float], tally: _Tally,
     said: Callable[[str], None],
@@ -184,6 +221,7 @@ def _take(
     tally.receipts[receipt.outcome] += 1
     said(f"{heard.place}: {receipt.outcome}{': ' + receipt.reason if receipt.reason else ''}")
     if receipt.outcome in ("stored", "conflict"):
+        tally.enter = -math.inf
         tally.since.setdefault("stored", []).append(time.monotonic() - began)
     if receipt.outcome != "refused":
         _work(store, receipt.event, folder, steps, now(), began, tally, said)
@@ -205,6 +243,7 @@ def _work(
         done = _made(step, case, began, before.attempts if before else 0)
         atomic_write(_record(case, step), (json.dumps(asdict(done), indent=1) + "\n").encode())
         tally.steps[done.state] += 1
+        tally.enter = -math.inf  # of its products
         if done.state == "done" and done.since_heard_s is not None:
             tally.since.setdefault(step.name, []).append(done.since_heard_s)
         said(f"{case.latest.name} {step.name}: {done.state}: {done.said}")
