@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import functools
 import json
+import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from nuanalysis.alerts import Alert, AlertStore, Region, _store, notice_json, notice_of
+from nuanalysis.alerts import Alert, AlertStore, Region, notice_json, notice_of
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import EnvironmentFault, InputError, StoreLocked
 from nuanalysis.plot import alert_list_figure
@@ -88,31 +89,114 @@ def test_every_alert_is_stored_worked_on_and_entered_once(tmp_path):
     assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("moment", range(1, 13))
-def test_killed_at_any_write_and_called_again_leaves_the_same(tmp_path, monkeypatch, moment):
-    """Twelve writes lie in a watch of three alerts: of the store, of the product, of the record, and of the entry."""
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run(many(3), whole, Write())
-    count, whole_write = 0, atomic_write
+class Killed(BaseException):
+    """Ends a watch as a kill does: nothing in the package catches it."""
 
-    class Killed(BaseException):
-        pass
 
-    def breaking(path: Path, data: bytes) -> None:
-        nonlocal count
-        count += 1
-        if count == moment:
-            raise Killed
-        whole_write(path, data)
+WRITES = ("replace", "rename", "write_bytes", "write_text")
+MOMENTS = 14  # writes and renames in a watch of two alerts: of the store, products, records, and the entry
 
-    for module in (watch, _store):
-        monkeypatch.setattr(module, "atomic_write", breaking)
-    monkeypatch.setitem(globals(), "atomic_write", breaking)
-    with contextlib.suppress(Killed):
-        run(many(3), broken, Write())
+
+def dying(monkeypatch: pytest.MonkeyPatch, moment: float) -> list[str]:
+    """From the ``moment``-th write or rename on, none is done; the names of those that were begun."""
+    begun: list[str] = []
+
+    def deadly(name: str) -> object:
+        whole = getattr(Path, name)
+
+        def call(path: Path, *arguments: object, **keywords: object) -> object:
+            begun.append(f"{name} {path.name}")
+            if len(begun) >= moment:
+                raise Killed
+            return whole(path, *arguments, **keywords)
+
+        return call
+
+    for name in WRITES:
+        monkeypatch.setattr(Path, name, deadly(name))
+    return begun
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A watch of two alerts that nobody killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        begun = dying(monkeypatch, float("inf"))
+        run(many(2), folder, Write())
+    assert len(begun) == MOMENTS, begun
+    return folder
+
+
+@pytest.mark.parametrize("moment", range(1, MOMENTS + 1))
+def test_killed_at_any_write_and_called_again_leaves_the_same(tmp_path, monkeypatch, moment, undisturbed):
+    begun = dying(monkeypatch, moment)
+    with pytest.raises(Killed):
+        run(many(2), tmp_path, Write())
+    assert len(begun) >= moment  # the release entry is begun on the way out, and dies too
     monkeypatch.undo()
-    run(many(3), broken, Write())
-    assert content(broken) == content(whole)
+    run(many(2), tmp_path, Write())
+    assert content(tmp_path) == content(undisturbed)
+
+
+# ---- a full disk --------------------------------------------------------------------------------------------------
+
+
+def filling(monkeypatch: pytest.MonkeyPatch, moment: int) -> list[int]:
+    """The ``moment``-th file that is to be safe on disk is cut in half, for want of room; the sizes of all."""
+    sizes: list[int] = []
+
+    def full(handle: int) -> None:
+        sizes.append(os.fstat(handle).st_size)
+        if len(sizes) == moment:
+            os.ftruncate(handle, sizes[-1] // 2)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    return sizes
+
+
+def confirming(n: int, confirmed: list[str]) -> list[Heard]:
+    found = [next(iter(ReplaySource([alert(k)]))) for k in range(n)]
+    return [replace(one, confirm=functools.partial(confirmed.append, one.place)) for one in found]
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4, 5, 6])
+def test_a_full_disk_loses_and_doubles_nothing(tmp_path, monkeypatch, moment, undisturbed):
+    """Of two alerts, each with three files: its message, a product, and the record of the step."""
+    confirmed: list[str] = []
+    sizes = filling(monkeypatch, moment)
+    if moment in (2, 5):  # a step that fails for it is told and tried again, as for any other reason
+        assert run(confirming(2, confirmed), tmp_path, Write()).failed == 1
+    else:
+        with pytest.raises(EnvironmentFault, match=r"cannot write .*No space left.*make room"):
+            run(confirming(2, confirmed), tmp_path, Write())
+    assert len(sizes) >= moment
+    assert len(confirmed) == {1: 0, 2: 2, 3: 1, 4: 1, 5: 2, 6: 2}[moment]
+    stored = [one.latest.name for one in AlertStore(tmp_path / "store").standings()]  # reads and checks every file
+    assert len(stored) == len(confirmed)
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".partial")]
+    monkeypatch.undo()
+    again = run(confirming(2, confirmed), tmp_path, Write())
+    assert (again.stored, again.known, again.failed) == (2 - len(stored), len(stored), 0)
+    assert content(tmp_path) == content(undisturbed)
+
+
+@pytest.mark.parametrize("name", ["write_bytes", "write_text"])
+def test_a_disk_that_is_full_at_the_entry_leaves_the_older_one(tmp_path, monkeypatch, name, undisturbed):
+    run(many(1), tmp_path, Write())
+    before = content(tmp_path / watch.ENTRY)
+
+    def full(path: Path, *_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, name, full)
+    with pytest.raises(EnvironmentFault, match=r"cannot write .*alerts.*No space left"):
+        run(many(2), tmp_path, Write())
+    assert content(tmp_path / watch.ENTRY) == before
+    monkeypatch.undo()
+    run(many(2), tmp_path, Write())
+    assert content(tmp_path) == content(undisturbed)
 
 
 def test_a_failing_step_is_tried_again_and_holds_up_nothing(tmp_path):

@@ -145,7 +145,8 @@ class AlertStore:
 
     def standings(self) -> list[Standing]:
         """What stands of all events, in order of their times."""
-        found = [_standing(("", folder.name), self._of(folder)) for folder in self._folders()]
+        known = ((folder, self._of(folder)) for folder in self._folders())  # a kill or a full disk may leave one empty
+        found = [_standing(("", folder.name), revisions) for folder, revisions in known if revisions]
         return sorted(found, key=lambda one: (one.latest.time, one.latest.event))
 
     def refused(self) -> list[Path]:

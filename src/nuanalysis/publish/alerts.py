@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuanalysis.alerts import SIMULATION, AlertStore, Standing, utc_text
-from nuanalysis.errors import InputError, StepMissing
+from nuanalysis.errors import EnvironmentFault, InputError, StepMissing
 from nuanalysis.publish._alert_changes import REVISIONS, changes, line_of
 from nuanalysis.publish._alert_tables import columns_of, forms_of, notice_path
 from nuanalysis.publish._manifest import write_sums
@@ -38,7 +38,7 @@ def write_entry(store: AlertStore, folder: Path, *, release: str = "", since: Pa
 
     release : its name, for headers.  since : the folder of the release before, to tell what changed.
     Raises StepMissing where the store is empty, InputError where it holds real and synthetic alerts, or both have one
-    folder, DataError where it is damaged.
+    folder, DataError where it is damaged, EnvironmentFault where the disk is full.
     """
     standings = store.standings()
     if not standings:
@@ -56,6 +56,11 @@ def write_entry(store: AlertStore, folder: Path, *, release: str = "", since: Pa
             count = _write(store, draft, standings, origin, release, since)
             digest = sha256_file(write_sums(draft))
             _put_in_place(draft, folder)
+        except OSError as fault:
+            raise EnvironmentFault(
+                f"cannot write {folder}: {fault.strerror or fault}. What was there before is intact; make room on that "
+                "disk (or allow writing there) and call again."
+            ) from fault
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return Entry(folder, len(standings), count, sum(one.retracted for one in standings), digest)
