@@ -17,7 +17,9 @@ from nuanalysis.answers.followup_text import follow_up_text
 from nuanalysis.engine.bench import Bench
 from nuanalysis.errors import InputError, PrecisionError
 from nuanalysis.interpret import time_windows
+from nuanalysis.interpret.alert_regions import alert_region, places_of
 from nuanalysis.library import samples
+from nuanalysis.library.icecat import known_alert
 from nuanalysis.library.observing import NO_GOOD_RUNS, good_runs, season_at
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import Places, burst_of, window_fit, yardstick
@@ -391,20 +393,60 @@ def test_rate_of_ic79_around_a_moment(tracks):
     assert found.n_off / found.off_live_s == pytest.approx(3.411e-3, rel=0.05)  # design: 3.411 mHz over the season
 
 
-@pytest.mark.real_data
-def test_limits_without_events_against_circulars(mirror):
-    """ln 10 events, effective area of IC86-II, at the best positions: published within 20 %."""
+FAR_OFF = 0.2  # what can be asked, as the online sample is not the public one (design)
+
+
+@pytest.fixture(scope="module")
+def per_event(mirror):
+    """Fluence of one event by index and declination, effective area of IC86-II."""
     from nuanalysis.ingest import find, tracks_dr1
-    from nuanalysis.library.icecat import known_alert
 
     area = tracks_dr1.read_effective_area(find(tracks_dr1.RELEASE), "IC86_II")
     response = _AreaOnly({str(name): np.asarray(values.values) for name, values in area.items()})
-    for name, ours, published in (("IC201007A", 3.42e-5, 3.2e-5), ("IC201222A", 3.80e-5, 4.1e-5),
-                                  ("IC190922A", 3.89e-4, 3.3e-4)):  # fmt: skip
-        dec = np.array([known_alert(name).region.declination])
-        limit = float(np.log(10.0) * time_windows.fluence_per_event(response, 2.0, dec)[0]) / 1e3  # type: ignore[arg-type]
-        assert limit == pytest.approx(ours, rel=0.005)
-        assert limit == pytest.approx(published, rel=0.2)
+    return lambda index, dec: time_windows.fluence_per_event(response, index, np.asarray(dec))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "ours", "published"),
+    [("IC201007A", 3.42e-5, 3.2e-5), ("IC201222A", 3.80e-5, 4.1e-5), ("IC190922A", 3.89e-4, 3.3e-4)],
+)
+def test_limits_of_ln_ten_events_against_circulars(per_event, name, ours, published):
+    """E^-2, TeV cm^-2, at the best position.
+
+    IC201222A had a coincident event, whose TS no circular tells: the comparison asked for there is not this one, and
+    is not met (see the next test).
+    """
+    limit = float(np.log(10.0) * per_event(2.0, [known_alert(name).region.declination])[0]) / 1e3
+    assert limit == pytest.approx(ours, rel=0.005)
+    assert limit == pytest.approx(published, rel=FAR_OFF)
+
+
+@pytest.mark.real_data
+def test_the_limit_of_ic201222a_with_its_event_is_not_met(per_event):
+    """6.32e-5 against 4.1e-5 TeV cm^-2 if the TS of its event is the median one: not within 20 %, and documented so.
+
+    3.83 events: the limit from trials for that TS (``validation/followup_circulars.py``).
+    """
+    limit = 3.83 * float(per_event(2.0, [known_alert("IC201222A").region.declination])[0]) / 1e3
+    assert limit == pytest.approx(6.32e-5, rel=0.01)
+    assert limit > (1.0 + FAR_OFF) * 4.1e-5
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "ours", "published"),
+    [("IC211123A", (0.147, 0.148), (0.13, 0.14)), ("IC211116A", (0.158, 0.179), (0.14, 0.15))],
+)
+def test_sensitivities_over_regions_against_circulars(per_event, name, ours, published):
+    """E^-2.5, 1000 s, GeV cm^-2: lowest and highest of ln 10 events over the 90 % region."""
+    region = alert_region(known_alert(name).region)
+    places, _ = places_of(region, 0.99, 256)
+    inside = region.level(places.right_ascension, places.declination) <= 0.9
+    each = np.log(10.0) * per_event(2.5, places.declination[inside])
+    ends = float(each.min()), float(each.max())
+    assert ends == pytest.approx(ours, abs=6e-4)
+    assert ends == pytest.approx(published, rel=FAR_OFF)
 
 
 class _AreaOnly:

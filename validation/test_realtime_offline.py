@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 UP = 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh", b"lo", 0x41))'
 ROOMS = (
     "realtime_service", "realtime_processes", "realtime_book", "realtime_sky_runner", "realtime_watch", "event_scan",
-    "event_scan_files", "alert_store", "astro_colibri",
+    "event_scan_files", "alerts", "alert_store", "alert_notices", "followup", "counterparts", "astro_colibri",
+    "realtime_page",
 )  # fmt: skip
 CLOSED = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)"  # of TEST-NET-1
 
