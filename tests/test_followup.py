@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -341,8 +343,6 @@ def test_a_burst_in_the_events_is_found(tmp_path):
     mjd[near] = centre + np.linspace(-1.0, 1.0, 8)
     order = np.argsort(mjd, kind="stable")
     events = season.events.assign(mjd=("event", mjd, season.events["mjd"].attrs)).isel(event=order)
-    from dataclasses import replace
-
     burst = replace(base, seasons=(replace(season, events=events),))
     ra, dec = np.degrees([1.4, 0.35])
     found = Followup.of(ra_deg=float(ra), dec_deg=float(dec), mjd=centre, windows_s=(259_200.0,), off_days=100.0,
@@ -391,6 +391,45 @@ def test_rate_of_ic79_around_a_moment(tracks):
     assert (season.name, said) == ("tracks-ic79", "")
     found = window(season.array("mjd"), runs, centre=55464.9, length_s=1000.0, off_d=10.0, own=NOBODY)
     assert found.n_off / found.off_live_s == pytest.approx(3.411e-3, rel=0.05)  # design: 3.411 mHz over the season
+
+
+@pytest.mark.real_data
+def test_a_follow_up_by_name(mirror, monkeypatch, call, cache):
+    """A stand-in for the season of tracks-dr2 that holds the moment: its files are not public here.
+
+    The event that lies nearest is moved to the place and moment of the alert, and is left out as the alert itself.
+    """
+    alert, base = known_alert("IC170922A"), synthetic()
+    season = base.seasons[0]
+    mjd = alert.time + 0.1 * (season.array("mjd") - np.median(season.array("mjd")))  # dense enough for 10 d to a side
+    ra, dec = season.array("right_ascension").copy(), season.array("declination").copy()
+    own = int(np.argmin(np.abs(mjd - alert.time)))
+    mjd[own], ra[own], dec[own] = alert.time, alert.region.right_ascension, alert.region.declination
+    columns = {"mjd": mjd, "right_ascension": ra, "declination": dec}
+    values = {name: ("event", value, season.events[name].attrs) for name, value in columns.items()}
+    events = season.events.assign(values).isel(event=np.argsort(mjd, kind="stable"))
+    stand_in = replace(base, seasons=(replace(season, events=events),))
+    monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(cache))
+    monkeypatch.setattr(samples, "at_hand", lambda spec: None)
+    monkeypatch.setattr(samples, "load", lambda spec, seed: stand_in)
+    asked = ("realtime", "followup", "IC170922A", "--sample", "tracks-dr2", "--trials", 1000, "--bursts", 400)
+    code, out, _ = call(*asked, "--json")
+    found = json.loads(out)
+    assert code == 0, found
+    assert found["alert"] == "IC170922A"
+    assert found["mjd"] == pytest.approx(alert.time)
+    assert found["box_deg"] == pytest.approx(np.degrees(alert.region.box.sides).tolist())
+    assert [one["length_s"] for one in found["windows"]] == [1000.0, 172_800.0]
+    assert found["own_events"] == 1
+    assert "IC170922A" in found["text"]
+
+
+@pytest.mark.real_data
+def test_a_follow_up_by_name_with_the_default_sample_says_which_holds_the_moment(mirror, monkeypatch, call):
+    monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    code, _, err = call("realtime", "followup", "IC170922A")
+    assert (code, "Ask a sample that holds the moment, such as tracks-dr2" in " ".join(err.split())) == (2, True)
 
 
 FAR_OFF = 0.2  # what can be asked, as the online sample is not the public one (design)
