@@ -22,6 +22,7 @@ import nuanalysis
 from nuanalysis.alerts import Alert, AlertStore, notice_json, notice_of, read_message, voevent
 from nuanalysis.errors import DataError, InputError, StepMissing, StoreLocked
 from nuanalysis.publish.alerts import write_entry
+from nuanalysis.realtime import replay as replay_room
 from nuanalysis.realtime.replay import replayed
 from nuanalysis.realtime.signalness import signalness
 from nuanalysis.store import locked
@@ -341,12 +342,37 @@ def test_the_catalogue_replayed_twice_without_a_network(
     counts = ("alerts", "sound", "stored", "refused", "gold", "bronze", "doubtful", "entries", "revisions")
     assert [found[key] for key in counts] == [348, 348, 348, 0, 126, 222, 8, 348, 348]
     assert round(found["p_astro_sum"], 2) == 156.13
-    assert {step["step"] for step in found["latencies"]} == {"notice", "check", "store", "entry (all)"}
+    steps = {"notice", "check", "store", "counterparts", "circular", "entry (all)"}
+    assert {step["step"] for step in found["latencies"]} == steps
+    assert (found["reports"], found["no_sources"]) == (348, "")
+    reports = sorted(path.name for path in (tmp_path / "one/alerts/followup").iterdir())
+    assert [sum(name.endswith(end) for name in reports) for end in ("-counterparts.json", "-draft.txt")] == [348, 348]
+    report = json.loads((tmp_path / "one/alerts/followup/IC170922A-counterparts.json").read_text())
+    assert [one["name"] for one in report["catalogues"][0]["matches"]] == ["4FGL J0509.4+0542"]
+    draft = (tmp_path / "one/alerts/followup/IC170922A-circular-draft.txt").read_text()
+    assert "4fgl-dr2: 1 in the 90 % region" in draft
     again = json.loads(call("realtime", "replay", "--output", tmp_path / "one", "--json")[1])
     assert (again["stored"], again["kept"], again["digest"]) == (0, 348, found["digest"])
     lines = (tmp_path / "one/alerts/revisions.jsonl").read_text().splitlines()
     times = [json.loads(line)["time"] for line in lines]
     assert times == sorted(times)
+
+
+@pytest.mark.real_data
+def test_a_replay_without_lists_of_sources_says_so_and_drafts_all_the_same(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> NoReturn:
+        raise DataError("no source_catalogues here")
+
+    monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    monkeypatch.setattr(replay_room, "open_catalogues", missing)
+    monkeypatch.setattr(replay_room, "alerts_of", lambda rows: many(2))
+    found = replay_room.replay(tmp_path)
+    assert (found.reports, found.no_sources) == (2, "no source_catalogues here")
+    names = sorted(path.name for path in (tmp_path / "alerts/followup").iterdir())
+    assert [name.endswith("-circular-draft.txt") for name in names] == [True, True]
+    assert "not searched" in (tmp_path / "alerts/followup" / names[0]).read_text()
 
 
 # ---- the command line ------------------------------------------------------------------------------------------------

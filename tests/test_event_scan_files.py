@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.table import QTable, Table
+from small_alerts import CASCADE, REAL
 
 from nuanalysis import reconstruct as r
 from nuanalysis.chain._cascade_likelihood import motion_of, sky_of
@@ -232,6 +233,25 @@ def test_the_map_reads_in_plain_astropy_with_integral_one_and_the_area_of_the_co
     region = area[densest][: np.searchsorted(held, 0.9 * (1.0 - 1e-9)) + 1].sum()
     assert region == pytest.approx(contours_of(event, leaves)[1].area, rel=1e-9)
     assert table.meta["AREA90"] == pytest.approx(np.degrees(np.degrees(region)), rel=1e-9)
+
+
+@pytest.mark.parametrize(("alert", "sender"), [(REAL, "IceCube"), (CASCADE, "nuanalysis-simulation")])
+def test_the_header_names_the_sender_and_the_stream_of_the_alert(products, tmp_path, alert, sender):
+    event, leaves, without, _ = products
+    assert "SENDER" not in Table.read(without[0], hdu=1).meta
+    files = write_products(replace(event, alert=alert), leaves, tmp_path)
+    for file in (files[0], files[2]):
+        meta = Table.read(file, hdu=1).meta
+        assert (meta["SENDER"], meta["ALERT-STREAM"]) == (sender, alert.stream)
+
+
+@pytest.mark.real_data
+def test_a_published_scan_carries_the_alert_of_the_catalogue(mirror, monkeypatch, tmp_path):
+    monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    event = event_to_scan("IC220624A", Bench(tmp_path))
+    assert event.alert is not None
+    assert (event.alert.name, event.alert.stream) == ("IC220624A", "gfu-gold")
+    assert (event.run, event.event_id) == (event.alert.run, event.alert.event_id)
 
 
 def test_mocpy_reads_the_map_and_the_region(products):

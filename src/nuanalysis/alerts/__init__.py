@@ -21,7 +21,7 @@ from nuanalysis.alerts._messages import (
     short_name,
     utc_text,
 )
-from nuanalysis.alerts._notice import SIMULATION, Km3netNotice, Notice
+from nuanalysis.alerts._notice import ICECUBE, SIMULATION, Km3netNotice, Notice
 from nuanalysis.alerts._reading import read_message
 from nuanalysis.alerts._records import JULIAN_YEAR_S, TIERS, Alert, Box, Origin, Region, Tense, Tier, Topology
 from nuanalysis.alerts._signalness import (

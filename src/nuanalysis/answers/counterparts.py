@@ -27,6 +27,7 @@ from nuanalysis.sky.catalogues import SourceTable
 from nuanalysis.trials.streams import Stream, seed_of
 
 CATALOGUES = ("4fgl-dr2", "3fhl")
+OpenCatalogues = tuple[tuple[str, SourceTable], ...]  # by name
 LEVEL = 0.9
 DEG2 = float(np.degrees(1.0) ** 2)
 _MOVED = "the region moved in right ascension; declination kept"
@@ -111,22 +112,28 @@ class CounterpartsAnswer(Answer):
         return AlertSky(self.alert, ra, dec, region, (), 0.0, sources, "", self.provenance.origin)
 
 
+def open_catalogues(names: Sequence[str] = CATALOGUES) -> OpenCatalogues:
+    """Catalogues by their names, for many alerts.  Raises as ``counterparts``."""
+    return tuple((name, open_table(parse_catalogue(name))) for name in names)
+
+
 def counterparts(
     alert: Alert, *, catalogues: Sequence[str] = CATALOGUES, region: AlertRegion | None = None, moved: int = 2000,
-    seed: int = 1, transport: astro_colibri.Transport | None = None,
+    seed: int = 1, transport: astro_colibri.Transport | None = None, opened: OpenCatalogues = (),
 ) -> CounterpartsAnswer:  # fmt: skip
     """Sources in the 90 % region of an alert, with the chance of each.
 
     catalogues : names as ``nuanalysis catalogues ls`` lists them.    region : a calibrated map; without: its ellipse.
     moved : regions moved in right ascension, of the ellipse.
     transport : of Astro-COLIBRI; None: it is not asked, and the answer says so.
+    opened : of ``open_catalogues``, instead of names: to open takes far longer than to search.
     Raises InputError for an unknown catalogue, DataError for one that is not here.
     """
     ellipse = alert_region(alert.region)
     used: AlertRegion = ellipse if region is None else region
     rng = np.random.Generator(np.random.Philox(key=[seed, int(Stream.MOVED_ALERTS)]))
     turn = rng.uniform(0.0, 2.0 * np.pi, moved)
-    tables = [(name, open_table(parse_catalogue(name))) for name in catalogues]
+    tables = opened or open_catalogues(catalogues)
     box = alert.region.box
     sides = () if box is None else box.sides
     return CounterpartsAnswer(

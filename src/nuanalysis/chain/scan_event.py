@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from nuanalysis import plot
+from nuanalysis.alerts import Alert
 from nuanalysis.chain.scan_products import (
     contours_json,
     degrees,
@@ -99,14 +101,21 @@ class ScanEvent(Settings):
         return made(cls, values, "the event cannot be scanned so")
 
     def take(
-        self, bench: Bench, watch: Watch = lambda event, state: None, stop: Callable[[], bool] = lambda: False
+        self,
+        bench: Bench,
+        watch: Watch = lambda event, state: None,
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        alert: Alert | None = None,
     ) -> EventScanAnswer:
         """Scan, and write the files of the event under the folder of the bench.
 
         watch : called after each whole round, with what ``partial_result`` takes.  stop : True ends the scan early with
-        what whole rounds have found.  Raises StepMissing where it was stopped before the first.
+        what whole rounds have found.  alert : that announced the event, for the headers.  Raises StepMissing where it
+        was stopped before the first round.
         """
         event = event_to_scan(self.event, bench, max_order=self.max_order, most=self.most_pixels)
+        event = replace(event, alert=alert or event.alert)
         cpu_s, state, stopped = 0.0, None, False
         for at in scan_rounds(event.scan, bench, stop):
             cpu_s, stopped = at.cpu_s, at.stopped

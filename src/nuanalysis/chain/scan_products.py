@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nuanalysis.alerts import ICECUBE, SIMULATION
 from nuanalysis.chain.scanned_events import EventToScan
 from nuanalysis.deferred import units as u
 from nuanalysis.reconstruct import RADIUS, Contour, Leaves, Pixels, probability_density
@@ -47,6 +48,7 @@ def cards_of(event: EventToScan, leaves: Leaves, contours: tuple[Contour, ...]) 
         ("RUNID", event.run, "run, 0 where there is none"),
         ("EVENTID", event.event_id, "event"),
         ("HIERARCH EVENT-TYPE", event.topology, "track or shower"),
+        *_alert(event),
         ("RA", degrees(best.right_ascension), "[deg] best fit"),
         ("DEC", degrees(best.declination), "[deg] best fit"),
         ("LEVELS", levels.name, "whose critical values"),
@@ -68,6 +70,15 @@ def cards_of(event: EventToScan, leaves: Leaves, contours: tuple[Contour, ...]) 
             )
             cards += [(f"HIERARCH {key}_{share}", degrees(side), "[deg] side of the box") for key, side in sides]
     return [*cards, *_date(event)]
+
+
+def _alert(event: EventToScan) -> list[Card]:
+    if event.alert is None:
+        return []
+    return [
+        ("SENDER", ICECUBE if event.alert.origin == "real" else SIMULATION, "of the alert; nobody sent this map"),
+        ("HIERARCH ALERT-STREAM", event.alert.stream, "selection that announced it"),
+    ]
 
 
 def _date(event: EventToScan) -> list[Card]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from nuanalysis.alerts import Alert
 from nuanalysis.chain._cascade_likelihood import FittedCascade, fitted, light_of, likelihood_of, sky_of
 from nuanalysis.chain._events import array
 from nuanalysis.chain._light import Medium, light
@@ -21,10 +22,11 @@ from nuanalysis.detector import TRUTH, hull, inside
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.engine.provenance import room_fingerprint
 from nuanalysis.engine.sky_scans import SkyScan
-from nuanalysis.errors import InputError, did_you_mean
+from nuanalysis.errors import DataError, InputError, did_you_mean
 from nuanalysis.ingest import find, realtime_scans
 from nuanalysis.ingest.realtime_scans import PublishedScan
 from nuanalysis.learn import EventPulses
+from nuanalysis.library.icecat import known_alert
 from nuanalysis.reconstruct import PUBLISHED, WILKS, EventLikelihood, Levels, Plan, TableLikelihood
 from nuanalysis.trials.streams import Purpose, seed_for
 
@@ -48,6 +50,7 @@ class EventToScan:
     are shown beside them.  note : why these, '' where that needs no words.  truth : right ascension and declination of
     a simulated event, rad.  energy_tev : fitted, mjd, and
     sigma : error of the direction by the curvature of ln L, rad: NaN where unknown.
+    alert : that announced it; None where none did.
     """
 
     name: str
@@ -63,6 +66,7 @@ class EventToScan:
     energy_tev: float = float("nan")
     mjd: float = float("nan")
     sigma: float = float("nan")
+    alert: Alert | None = None
 
 
 def event_to_scan(text: str, bench: Bench, *, max_order: int = 0, most: int = 5000) -> EventToScan:
@@ -77,7 +81,8 @@ def event_to_scan(text: str, bench: Bench, *, max_order: int = 0, most: int = 50
     path, _, options = text.partition("?")
     if path in realtime_scans.EVENTS and not options:
         found = realtime_scans.read_scan(find(realtime_scans.RELEASE), path)
-        return _published(path, found, max_order, most, Path(realtime_scans.EVENTS[path]).name)
+        event = _published(path, found, max_order, most, Path(realtime_scans.EVENTS[path]).name)
+        return replace(event, alert=_announced(path))
     if path.endswith(".npz"):
         return _published(Path(path).stem, _file(Path(path), options), max_order, most, Path(path).name)
     known = [*realtime_scans.EVENTS, SIMULATED]
@@ -122,6 +127,14 @@ def _published(name: str, found: PublishedScan, max_order: int, most: int, file:
         event_id=event_id,
         energy_tev=float(found.energy_inside[np.argmin(found.minus_log_likelihood)]) * 1e-3,
     )
+
+
+def _announced(name: str) -> Alert | None:
+    """The alert of the catalogue; None where the catalogue is not here."""
+    try:
+        return known_alert(name)
+    except DataError:
+        return None
 
 
 def _same(table: EventLikelihood) -> EventLikelihood:

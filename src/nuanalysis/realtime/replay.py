@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from nuanalysis.alerts import Alert, AlertStore, Receipt, alerts_of, notice_json, notice_of, read_message
-from nuanalysis.errors import InputError
+from nuanalysis.answers.counterparts import open_catalogues
+from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest import find, icecat1
 from nuanalysis.publish.alerts import write_entry
 from nuanalysis.realtime.latencies import Latency, latency
+from nuanalysis.realtime.steps import Counterparts, Draft
+from nuanalysis.realtime.watch import Case, Step
 from nuanalysis.records import Record, shown
 from nuanalysis.store import refuse_folder, sha256_file
 
@@ -31,6 +35,8 @@ class ReplayAnswer(Record):
     refused: int = shown("refused")
     gold: int = shown("Gold")
     bronze: int = shown("Bronze")
+    reports: int = shown("reports: known sources and the draft of a circular")
+    no_sources: str = shown("why no known sources were searched for")
     doubtful: int = shown("may be taken back (vetoed)")
     p_astro_sum: float = shown("sum of p_astro", form=".2f")
     entries: int = shown("alerts in the release entry")
@@ -61,14 +67,24 @@ def replay(folder: Path) -> ReplayAnswer:
     """Bring the 348 alerts of ICECAT-1 in the order of their times through the chain, into a folder.
 
     Called again it goes on where it was killed; the folder then holds the same bytes as one that was never killed.
-    The notices are archival and dated as their events: when they were sent is not in the catalogue.
-    Raises DataError where the catalogue is not here, StoreLocked where another replay writes there.
+    The notices are archival and dated as their events: when they were sent is not in the catalogue.  Each alert has its
+    known sources (without network) and the draft of a circular; where the lists of sources are not here, the draft
+    alone.  Raises DataError where the catalogue is not here, StoreLocked where another replay writes there.
     """
     refuse_folder(folder)
     release = find(icecat1.RELEASE)
     alerts = alerts_of(icecat1.read_events(release))
     source = (f"{icecat1.RELEASE.name}/{icecat1.TABLE}", _digest(release))
-    return replayed(alerts, folder, sample=icecat1.RELEASE.title, inputs=(source,))
+    steps, lacking = _steps()
+    return replayed(alerts, folder, sample=icecat1.RELEASE.title, inputs=(source,), steps=steps, no_sources=lacking)
+
+
+def _steps() -> tuple[tuple[Step, ...], str]:
+    """What is done with each alert once it is stored, and why that is not all of it ('' where it is)."""
+    try:
+        return (Counterparts(opened=open_catalogues()), Draft()), ""
+    except DataError as lacking:
+        return (Draft(),), str(lacking)
 
 
 def _digest(release: Path) -> str:
@@ -78,12 +94,19 @@ def _digest(release: Path) -> str:
 
 
 def replayed(
-    alerts: Sequence[Alert], folder: Path, *, sample: str, inputs: Iterable[tuple[str, str]] = ()
-) -> ReplayAnswer:
-    """Bring alerts, in their order, through the chain: see ``replay``."""
+    alerts: Sequence[Alert], folder: Path, *, sample: str, inputs: Iterable[tuple[str, str]] = (),
+    steps: Sequence[Step] = (), no_sources: str = "",
+) -> ReplayAnswer:  # fmt: skip
+    """Bring alerts, in their order, through the chain, and do the steps for each: see ``replay``.
+
+    The steps are done again in a further call, to the same bytes.
+    """
     clock, store = _Clock(), AlertStore(folder / STORE)
     known = tuple(inputs)
     receipts = [_through(alert, store, known, clock) for alert in alerts]
+    for receipt in receipts if steps else ():
+        if receipt:
+            _reported(receipt, store, folder, steps, clock)
     entry = clock("entry (all)", lambda: write_entry(store, folder / ENTRY))
     outcomes = Counter(receipt.outcome for receipt in receipts if receipt)
     return ReplayAnswer(
@@ -95,6 +118,8 @@ def replayed(
         refused=len(alerts) - outcomes["stored"] - outcomes["duplicate"],
         gold=sum(alert.tier == "gold" for alert in alerts),
         bronze=sum(alert.tier == "bronze" for alert in alerts),
+        reports=sum(outcomes.values()) if steps else 0,
+        no_sources=no_sources,
         doubtful=sum(bool(alert.doubt) for alert in alerts),
         p_astro_sum=sum(alert.p_astro for alert in alerts),
         entries=entry.alerts,
@@ -113,3 +138,10 @@ def _through(alert: Alert, store: AlertStore, inputs: tuple[tuple[str, str], ...
     except InputError:
         return None
     return clock("store", lambda: store.append(message, alert=alert, inputs=inputs))
+
+
+def _reported(receipt: Receipt, store: AlertStore, folder: Path, steps: Sequence[Step], clock: _Clock) -> None:
+    revisions = tuple(store.revisions(receipt.event))
+    case = Case(revisions, folder, revisions[-1].time)
+    for step in steps:
+        clock(step.name, functools.partial(step.make, case))

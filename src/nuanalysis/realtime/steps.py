@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nuanalysis.alerts import Alert, Box, Region, circular, notice_json, notice_of, read_message
-from nuanalysis.answers.counterparts import CounterpartsAnswer, counterparts
+from nuanalysis.answers.counterparts import CounterpartsAnswer, OpenCatalogues, counterparts
 from nuanalysis.answers.followup import Followup
 from nuanalysis.answers.followup_text import follow_up_text
 from nuanalysis.chain.scan_event import EventScanAnswer, ScanEvent
@@ -68,7 +68,8 @@ class Scan:
     def make(self, case: Case) -> str:
         event = self.event_of(case)
         assert event is not None
-        found = ScanEvent.of(event=event).take(replace(self.bench, folder=case.folder / SCANS))
+        known = next((one.alert for one in case.revisions if one.alert is not None), None)
+        found = ScanEvent.of(event=event).take(replace(self.bench, folder=case.folder / SCANS), alert=known)
         for file in map(Path, found.files):
             if file.name.endswith(".fits.gz"):
                 _copied(file, case.store.path / MAPS / _map_name(case))
@@ -133,6 +134,7 @@ class Counterparts:
     """Known sources in the region, with the chance of each."""
 
     transport: astro_colibri.Transport | None = None
+    opened: OpenCatalogues = ()  # opened before, for many events; without: for each
     name: str = "counterparts"
 
     def due(self, case: Case) -> float | None:
@@ -140,7 +142,7 @@ class Counterparts:
 
     def make(self, case: Case) -> str:
         alert = _alert(case)
-        found = counterparts(alert, transport=self.transport)
+        found = counterparts(alert, transport=self.transport, opened=self.opened)
         _kept(case, "counterparts.json", _json(found).decode())
         return f"{sum(len(one.matches) for one in found.catalogues)} sources in {len(found.catalogues)} catalogues"
 
