@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import healpy as hp
 import numpy as np
 import pytest
@@ -238,3 +241,31 @@ def test_the_whole_catalogue_has_no_excess(mirror):
 def test_an_unknown_alert_is_named_with_its_neighbour(mirror):
     with pytest.raises(InputError, match="Did you mean 'IC170922A'"):
         known_alert("IC170922")
+
+
+@pytest.mark.real_data
+def test_all_alerts_are_asked_by_a_verb(mirror, call, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    code, out, _ = call("realtime", "counterparts", "--all", "--output", tmp_path, "--json")
+    found = json.loads(out)
+    assert code == 0, found
+    assert [one["found"] for one in found["counts"]] == [820, 169]
+    assert {Path(path).suffix for path in found["files"]} == {".json", ".ecsv"}
+    assert call("realtime", "counterparts")[0] == 2
+    assert "not both" in call("realtime", "counterparts", "IC170922A", "--all")[2]
+
+
+@pytest.mark.real_data
+def test_the_figures_of_the_catalogue_are_asked_by_a_verb(mirror, call, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    code, out, _ = call("realtime", "catalogue", "--output", tmp_path, "--json")
+    found = json.loads(out)
+    assert code == 0, found
+    rounded = {key: round(found[key], 2) for key in ("gold_per_year", "bronze_per_year", "p_sum", "expected_per_year")}
+    assert rounded == {"gold_per_year": 10.14, "bronze_per_year": 17.87, "p_sum": 156.13, "expected_per_year": 12.38}
+    assert (found["n_alerts"], found["in_tracks"], found["found_again"], found["shared_dates"]) == (348, 23, 20, 42)
+    assert sum(one["alerts"] for one in found["streams"]) == 348
+    assert all(Path(path).is_file() for path in found["files"])
+    assert any(path.endswith((".png", ".svg", ".pdf")) for path in found["files"])
+    text = call("realtime", "catalogue")[1]
+    assert "348 alerts, 10.14 Gold and 17.87 Bronze per year" in text

@@ -52,6 +52,26 @@ def replay(
     told(replay_catalogue(output), as_json=as_json, since=started)
 
 
+def catalogue(
+    output: Annotated[Path | None, typer.Option("--output", help="Folder for JSON, table and figure.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """What ICECAT-1 holds: rates, probabilities, gaps, what was expected, and what public tracks have of it."""
+    from nuanalysis import plot
+    from nuanalysis.answers.alert_catalogue import alert_catalogue
+    from nuanalysis.library.icecat import known_alerts
+    from nuanalysis.store import refuse_folder
+
+    if output is not None:
+        refuse_folder(output, "--output")
+    alerts = known_alerts()
+    found, files = alert_catalogue(alerts), list[Path]()
+    if output is not None:
+        drawn = plot.alert_list_figure(alerts, sample="ICECAT-1", origin="real")
+        files = [*found.write(output), plot.save(drawn.figure, output, drawn.sidecar, table=drawn.table)]
+    told(found, *(f"wrote {path}" for path in files), as_json=as_json, files=[str(path) for path in files])
+
+
 def signalness(
     dec: Annotated[float, typer.Option("--dec", callback=finite, help="Declination, ICRS, deg.")],
     energy: Annotated[

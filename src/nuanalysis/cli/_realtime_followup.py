@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nuanalysis.cli._face import JsonFlag, answer, finite, say
 
-Name = Annotated[str, typer.Argument(help="An alert of ICECAT-1, such as IC170922A.")]
+if TYPE_CHECKING:
+    from nuanalysis.answers import Answer
+
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for JSON, table and figures.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the trials.")]
 
@@ -104,25 +106,37 @@ def _of_options(ra: float | None, dec: float | None, moment: str, box: list[floa
 
 
 def counterparts(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="An alert of ICECAT-1, such as IC170922A; or --all.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All alerts against one catalogue: is there an excess?")] = False,
     catalogues: Annotated[str, typer.Option("--catalogues", help="Names with commas between.")] = "4fgl-dr2,3fhl",
     colibri: Annotated[bool, typer.Option("--colibri/--no-colibri", help="Ask Astro-COLIBRI for transients.")] = True,
     seed: Seed = 1,
     output: Output = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List known sources in the region of an alert, with the chance of each."""
+    """List known sources in the region of an alert, with the chance of each; with --all, count them over all alerts.
+
+    --all takes the first of the catalogues, moves every alert 1,000 times in right ascension, and asks nobody else.
+    """
+    from nuanalysis.answers.counterparts import all_counterparts
     from nuanalysis.answers.counterparts import counterparts as ask
+    from nuanalysis.errors import InputError
     from nuanalysis.ingest import astro_colibri
-    from nuanalysis.library.icecat import known_alert
+    from nuanalysis.library.icecat import known_alert, known_alerts
     from nuanalysis.store import refuse_folder
+
+    if every == bool(name):
+        raise InputError("name an alert of ICECAT-1, or say --all; not both")
 
     started = time.monotonic()
     if output is not None:
         refuse_folder(output, "--output")
     words = tuple(word.strip() for word in catalogues.split(",") if word.strip())
     transport = astro_colibri.over_network if colibri else None
-    found = ask(known_alert(name), catalogues=words, seed=seed, transport=transport)
+    if every:
+        found: Answer = all_counterparts(known_alerts(), catalogue=words[0] if words else "", seed=seed)
+    else:
+        found = ask(known_alert(name), catalogues=words, seed=seed, transport=transport)
     files = found.write(output) if output is not None else ()
     document = {**found.to_dict(), "files": [str(path) for path in files], "seconds": time.monotonic() - started}
     answer(document, as_json=as_json, text="\n".join([str(found), *(f"wrote {path}" for path in files)]))

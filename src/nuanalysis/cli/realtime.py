@@ -17,6 +17,7 @@ VERBS = {
     "scan": "_realtime_scan.scan",
     "followup": "_realtime_followup.followup",
     "counterparts": "_realtime_followup.counterparts",
+    "catalogue": "_alerts.catalogue",
     "serve": "_realtime_serve.serve",
     "token": "_realtime_serve.token",
 }
