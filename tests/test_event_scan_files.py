@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import healpy as hp
 import numpy as np
 import pytest
 from astropy.table import QTable, Table
@@ -13,6 +14,7 @@ from small_alerts import CASCADE, REAL
 
 from nuanalysis import reconstruct as r
 from nuanalysis.chain._cascade_likelihood import motion_of, sky_of
+from nuanalysis.chain._plane import near_plane
 from nuanalysis.chain._scan_levels import own_levels
 from nuanalysis.chain.scan_event import ScanEvent, contours_of, write_products
 from nuanalysis.chain.scanned_events import event_to_scan, finest_order
@@ -252,6 +254,30 @@ def test_a_published_scan_carries_the_alert_of_the_catalogue(mirror, monkeypatch
     assert event.alert is not None
     assert (event.alert.name, event.alert.stream) == ("IC220624A", "gfu-gold")
     assert (event.run, event.event_id) == (event.alert.run, event.alert.event_id)
+
+
+@pytest.mark.parametrize("orders", [(2,), (2, 5), (6, 7), (7, 8)])
+def test_the_probability_near_the_plane_of_an_even_sky_is_the_area_of_the_band(orders):
+    """Of some leaves divided; sin 5 deg of the sky lies within 5 deg of the plane."""
+    first = np.arange(12 * 4 ** orders[0])
+    cut = first % 3 == 0 if len(orders) > 1 else np.zeros(len(first), dtype=bool)
+    parts = 4 ** (orders[-1] - orders[0])
+    finer = (first[cut][:, None] * parts + np.arange(parts)).ravel()
+    order = np.concatenate([np.full((~cut).sum(), orders[0]), np.full(len(finer) if cut.any() else 0, orders[-1])])
+    pixels = r.Pixels(order, np.concatenate([first[~cut], finer if cut.any() else []]).astype(np.int64))
+    assert pixels.area.sum() == pytest.approx(4.0 * np.pi)
+    even = np.full(len(order), 1.0 / (4.0 * np.pi))
+    assert near_plane(pixels, even) == pytest.approx(np.sin(np.radians(5.0)), abs=2e-3)
+
+
+def test_a_point_in_the_plane_is_near_it_and_one_at_the_pole_is_not():
+    """The Galactic centre and the northern Galactic pole, J2000."""
+    for ra, dec, share in ((266.405, -28.936, 1.0), (192.859, 27.128, 0.0)):
+        index = np.arange(12 * 4**6)
+        pixels = r.Pixels(np.full(len(index), 6), index)
+        density = np.zeros(len(index))
+        density[hp.ang2pix(64, ra, dec, nest=True, lonlat=True)] = 1.0 / pixels.area[0]
+        assert near_plane(pixels, density) == pytest.approx(share)
 
 
 def test_mocpy_reads_the_map_and_the_region(products):

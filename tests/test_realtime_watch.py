@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nuanalysis.alerts import Alert, AlertStore, Region, notice_json, notice_of
+from nuanalysis.alerts import Alert, AlertStore, Region, circular, notice_json, notice_of
 from nuanalysis.engine.bench import Bench
-from nuanalysis.errors import EnvironmentFault, InputError, StoreLocked
+from nuanalysis.errors import DataError, EnvironmentFault, InputError, StoreLocked
 from nuanalysis.plot import alert_list_figure
 from nuanalysis.realtime import sources, watch
 from nuanalysis.realtime.sources import FolderSource, Heard, KafkaSource, ReplaySource
@@ -443,6 +443,14 @@ def test_a_draft_of_a_synthetic_alert_says_so(tmp_path):
     text = (tmp_path / "store" / "followup" / "SIM-1-0-circular-draft.txt").read_text()
     assert "SIMULATED" in text
     assert "not searched" in text
+
+
+def test_a_draft_says_how_much_lies_near_the_plane_once_there_is_a_map():
+    line = "within 5 deg of the plane, by the map of the scan: 0.37"
+    assert line in circular(alert(0, near_plane=0.368))
+    assert "of the plane" not in circular(alert(0))
+    with pytest.raises(DataError, match=r"near_plane is 1\.5; expected 0 to 1"):
+        alert(0, near_plane=1.5)
 
 
 def test_steps_are_chosen_by_name():

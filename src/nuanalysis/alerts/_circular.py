@@ -47,6 +47,7 @@ def circular(alert: Alert, *, notice_url: str = "", sources: tuple[str, ...] | N
         systematic="with" if region.systematic else "without",
         ra=_axis(region.right_ascension, region.box, region.radius, region.containment, across=True),
         dec=_axis(region.declination, region.box, region.radius, region.containment, across=False),
+        near_plane="" if alert.near_plane is None else f"{alert.near_plane:.2f}",
         sources=sources,
     )  # fmt: skip
     return printable(text)

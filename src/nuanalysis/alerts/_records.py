@@ -64,6 +64,7 @@ class Alert:
     p_astro : probability to be astrophysical.  method : how it was found.  far_per_yr : false alarms like it per year.
     revision : 0 is the first.  retracted : with the reason, '' where it stands.
     doubt : why it may be withdrawn, such as a cosmic-ray veto that fired; '' where nothing is known against it.
+    near_plane : probability of |b| < 5 deg by the map of its scan; None before there is one.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Alert:
     revision: int = 0
     retracted: str = ""
     doubt: str = ""
+    near_plane: float | None = None
 
     def __post_init__(self) -> None:
         """Raises DataError with every fault in one message."""
@@ -119,6 +121,8 @@ class Alert:
             faults.append(
                 f"tier '{self.tier}' with topology '{self.topology}'; showers are cascade alerts, and only they"
             )
+        if self.near_plane is not None and not 0.0 <= self.near_plane <= 1.0:
+            faults.append(f"near_plane is {self.near_plane:g}; expected 0 to 1")
         if self.revision < 0:
             faults.append(f"revision is {self.revision}; expected 0 or more")
         if self.origin == "synthetic" and self.tense not in ("test", "injection"):

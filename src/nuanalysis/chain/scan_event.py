@@ -10,6 +10,7 @@ import numpy as np
 
 from nuanalysis import plot
 from nuanalysis.alerts import Alert
+from nuanalysis.chain._plane import near_plane
 from nuanalysis.chain.scan_products import (
     contours_json,
     degrees,
@@ -34,6 +35,7 @@ from nuanalysis.reconstruct import (
     covering,
     leaves_of,
     outlines,
+    probability_density,
 )
 from nuanalysis.records import Measured, Record, Settings, Unknown, made, setting, shown
 from nuanalysis.store import atomic_write
@@ -78,6 +80,7 @@ class EventScanAnswer(Record):
     dec_deg: float = shown("best fit, declination, ICRS", unit="deg", form=".3f")
     true_distance_deg: float | None = shown("true direction, distance from the best fit", None, unit="deg")
     contours: tuple[ContourRow, ...] = shown("contours, those of the files first")
+    near_plane: float | None = shown("probability of |b| < 5 deg", None, form=".3f")
     note: str = shown("on the levels", "")
     complete: bool = shown("no leaf at the contour is left to divide")
     ended: str = shown("why the scan ended")
@@ -152,6 +155,7 @@ def answer_of(
         dec_deg=degrees(best.declination),
         true_distance_deg=away,
         contours=_rows(event, leaves),
+        near_plane=near_plane(leaves.pixels, probability_density(leaves.ts, leaves.pixels.area, event.levels[0])),
         note=event.note,
         complete=leaves.complete,
         ended=ended or state.ended or "not yet",

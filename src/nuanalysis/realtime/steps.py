@@ -122,7 +122,7 @@ class Revise:
             map=f"{MAPS}/{_map_name(case)}",
             systematic=False,
         )
-        alert = replace(first, region=region, revision=1)
+        alert = replace(first, region=region, revision=1, near_plane=found.near_plane)
         content = (case.store.path / MAPS / _map_name(case)).read_bytes()
         data = notice_json(notice_of(alert, sent=max(case.now, first.time), map_file=content))
         receipt = case.store.append(read_message(data), alert=alert, inputs=case.latest.inputs)
