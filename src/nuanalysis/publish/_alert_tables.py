@@ -71,7 +71,6 @@ def _row(standing: Standing) -> list[tuple[str, str, str, Any]]:
         ("energy", "TeV", "see energy_kind", alert and alert.energy_tev),
         ("energy_kind", "", "what the energy is", alert and alert.energy_kind),
         ("p_astro", "", "probability to be astrophysical, of events at least as energetic", alert and alert.p_astro),
-        ("near_plane", "", "probability of |b| < 5 deg by the map of its scan", alert and alert.near_plane),
         ("method", "", "how p_astro was found", alert and alert.method),
         ("far", "yr-1", "false alarms per year like it", alert and alert.far_per_yr),
         ("revision", "", "of the numbers in this row", last.revision),
