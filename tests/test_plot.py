@@ -25,6 +25,7 @@ from scipy.stats import chi2
 from small_results import local, of_all, scanned, unknown
 
 from nuanalysis import plot
+from nuanalysis.answers._ensembles import chance_of
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import FluxRow, StackRow, _page, _results, _samples, _sky, canvas
@@ -56,8 +57,10 @@ def flux(hypothesis: str = "template:pi0", origin: str = "synthetic", best: floa
     return FluxRow(hypothesis, "Galactic π⁰ template", sample_of(origin), origin, best=best, **ends)
 
 
-def stack(origin: str) -> StackRow:
-    return StackRow("stack:snr", "Supernova remnants", sample_of(origin), origin, n_signal=200.0, index=2.7, sigma=3.2)
+def stack(origin: str, index: float = 2.7) -> StackRow:
+    return StackRow(
+        "stack:snr", "Supernova remnants", sample_of(origin), origin, n_signal=200.0, index=index, sigma=3.2
+    )
 
 
 X: dict[str, Any] = {"label": "x", "sample": "s", "origin": "real", "hypothesis": "point:1,2", "free_index": False}
@@ -82,7 +85,7 @@ def every_figure(origin: str) -> dict[str, Figure]:
         "cut_flow": plot.cut_flow(cuts, **named),
         "likelihood_profile": plot.profile_figure(np.arange(9.0), 4.0 - (np.arange(9.0) - 3.0) ** 2, **fitted).figure,
         "flux_comparison": plot.flux_comparison([flux(origin=origin), flux("stack:snr", origin, best=0.0)], PUBLISHED),
-        "stacking": plot.stacking([stack(origin)], PUBLISHED),
+        "stacking": plot.stacking([stack(origin, index) for index in (3.28, 2.70, 2.76)], PUBLISHED),
     }
 
 
@@ -144,7 +147,7 @@ def test_tick_labels_do_not_overlap(synthetic: dict[str, Figure]) -> None:
             boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.x0)
             inside = [box for box in boxes if axes.bbox.x0 - 2 <= 0.5 * (box.x0 + box.x1) <= axes.bbox.x1 + 2]
             for left, right in pairwise(inside):
-                assert left.x1 <= right.x0, name
+                assert right.x0 - left.x1 >= 0.5 * left.height, name
 
 
 def test_series_differ_in_grey_or_in_marker_and_line() -> None:
@@ -288,10 +291,14 @@ def test_what_is_no_map_is_refused(values: NDArray[np.float64]) -> None:
 
 
 def test_survival_by_hand() -> None:
-    """The mean over all four trials; the weights add up to 3, not 4, so that dividing by their sum would show."""
+    """The mean over all four trials; the weights add up to 3, not 4, so that dividing by their sum would show.
+
+    At 0 it is 1 by definition, without an error: every TS is at least 0, whatever the weights add up to.
+    """
     ts, weight = np.array([3.0, 0.0, 1.0, 2.0]), np.array([0.5, 1.0, 1.0, 0.5])
     probability, error = _results.survival(ts, np.log(weight), np.array([0.0, 1.0, 2.5, 9.0]))
-    np.testing.assert_allclose(probability, [0.75, 0.5, 0.125, 0.0])
+    np.testing.assert_allclose(probability, [1.0, 0.5, 0.125, 0.0])
+    assert error[0] == 0.0
     np.testing.assert_allclose(error[2], np.sqrt((0.25 / 4 - 0.125**2) / 4))
 
 
@@ -302,6 +309,13 @@ def test_survival_of_a_tilted_ensemble_is_that_of_the_null() -> None:
     at = np.array([4.0, 16.0, 25.0])
     probability, error = _results.survival(tilted, log_weight, at)
     assert np.all(np.abs(probability - chi2.sf(at, 1)) < 4 * error)
+
+
+def test_the_figure_and_the_answer_give_the_same_p_of_no_signal() -> None:
+    """0.972 used to stand in the words of a figure whose table said 1: the mean of weights that scatter about 1."""
+    trials = ensemble(np.array([0.0, 0.0, 1.0]), np.log([0.9, 0.95, 1.066]))
+    assert "local p = 1 at the observed 0.00" in plot.ts_figure(trials, observed_ts=0.0, **X).sidecar.caption
+    assert chance_of(trials, 0.0).p == 1.0
 
 
 def test_half_chi2() -> None:
@@ -392,3 +406,59 @@ def test_a_sidecar_that_says_nothing_is_refused(wrong: dict[str, str]) -> None:
 )
 def test_slugs(hypothesis: str, name: str) -> None:
     assert plot.slug(hypothesis) == name
+
+
+# ------------------------------------------------------------------------------------------------------ symbols
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("best fit n_s = 3", "best fit nₛ = 3"),
+        ("E >= 500 GeV", "E ≥ 500 GeV"),
+        ("analytic pi0-like, local p = 5.46e-05", "analytic π⁰-like, local p = 5.46 × 10⁻⁵"),
+        ("chi2 = 28.2 for 34 bins", "χ² = 28.2 for 34 bins"),
+        ("E^2 dN/dE, nu + nubar, 10^-12 TeV cm^-2 s^-1", "E² dN/dE, ν + ν̄, 10⁻¹² TeV cm⁻² s⁻¹"),
+        ("a spectrum E^-2.7", "a spectrum E⁻²·⁷"),
+        ("template:pi0 and pi0?nside=64", "template:pi0 and pi0?nside=64"),
+        ("9e+03 trials", "9 × 10³ trials"),
+        ("p (6.20 +- 0.50)e-04, 3 sigma", "p (6.20 ± 0.50) × 10⁻⁴, 3 sigma"),
+        ("name_s, bundle3e-05x, 1e5ab", "name_s, bundle3e-05x, 1e5ab"),
+    ],
+)
+def test_symbols_are_typeset_and_names_left_alone(typed: str, printed: str) -> None:
+    assert plot.typeset(typed) == printed
+
+
+def test_figures_hold_no_symbol_in_ascii() -> None:
+    said = {"label": "pi0-like n_s", "sample": "s", "origin": "real", "hypothesis": "template:pi0", "free_index": False}
+    profile = plot.profile_figure(np.arange(5.0), np.arange(5.0), **said).figure  # type: ignore[arg-type]
+    cuts = plot.cut_flow([("IC86", "E >= 500 GeV", 3)], label="pi0-like", origin="real")
+    for figure in (profile, cuts):
+        said_there = " ".join(text.get_text() for text in texts(figure))
+        for ascii_ in ("n_s", "L_best", ">=", "pi0"):
+            assert ascii_ not in said_there
+
+
+# ------------------------------------------------------------------------------------------------------ maps, cuts
+
+
+def test_a_map_with_both_signs_is_white_at_zero_and_says_what_its_line_is() -> None:
+    values = np.where(np.arange(12 * NSIDE**2) % 2, -1.0, 3.0)
+    whole, plane = (one.figure for one in plot.ts_maps(values, **{k: X[k] for k in ("label", "sample", "origin")},
+                                                       hypothesis="template:pi0"))  # fmt: skip
+    for figure in (whole, plane):
+        [mesh] = [one for one in figure.axes[0].collections if hasattr(one, "get_coordinates")]
+        assert (mesh.norm.vmin, mesh.norm.vmax) == (-3.0, 3.0)
+        np.testing.assert_allclose(mesh.cmap(mesh.norm(0.0))[:3], 1.0, atol=0.05)
+        assert "line: zero" in figure.axes[1].get_xlabel()
+    assert plane.axes[0].get_aspect() == 1.0
+
+
+def test_the_cut_flow_shows_what_each_cut_takes() -> None:
+    """Of 900 events 200 go, then 350 of 700; the bar of the first row is empty."""
+    rows = [("IC86", "all", 900), ("IC86", "good runs", 700), ("IC86", "energy", 350)]
+    figure = plot.cut_flow(rows, label="x", origin="real")
+    widths = [one.get_width() for one in figure.axes[0].patches]
+    np.testing.assert_allclose(widths, [0.0, 100 * 200 / 900, 50.0])
+    assert "50 % lost, 350 left" in [text.get_text() for text in texts(figure)]

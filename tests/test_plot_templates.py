@@ -185,3 +185,10 @@ def test_a_model_beside_synthetic_events_is_no_real_data() -> None:
     events = PlanePanel("Fit", np.sin(galactic()[0]), "TS", "sr⁻¹", signed=True, origin="synthetic")
     assert plot.plane_panels([model, events]).get_suptitle().startswith("SYNTHETIC ·")
     assert "SYNTHETIC" not in plot.plane_panels([model]).get_suptitle()
+
+
+def test_a_degree_of_latitude_is_as_long_as_one_of_longitude() -> None:
+    """Stretched, a smear in latitude looks like structure."""
+    figure = plot.plane_panels([PlanePanel("Model", np.arange(12.0 * NSIDE**2), "flux", signed=True)])
+    assert figure.axes[0].get_aspect() == 1.0
+    assert figure.get_supylabel() == "Galactic latitude b (deg)"

@@ -32,6 +32,7 @@ from nuanalysis.sky.templates import to_equatorial
 
 _NULL_TRIALS = 400
 _LEAST_REACH = 4.0  # standard deviations of n_s that injections reach, more where more was fitted
+_FIRST_STEP = 0.5 ** np.arange(1, 7)  # where the first step of a profile is divided
 TYPICAL_WIDTH = float(np.radians(7.0))
 _SURVEYS = (
     ("hi4pi_nh", "atomic hydrogen, 21 cm (HI4PI)", "N(HI)", "cm⁻²"),
@@ -145,9 +146,11 @@ def gas_panels() -> list[PlanePanel]:
 def profile(data: Terms, best: FitResult, spread: float) -> tuple[Floats, Floats]:
     """TS against the number of signal events, from 0 to beyond the fit; (point,) both, where a density is positive.
 
-    The fit is one of the points; a free index is fitted anew at each.
+    The fit is one of the points; a free index is fitted anew at each.  The first step is divided: a few energetic
+    events near sources are fitted best with the hardest spectrum, so with a free index TS rises steeply from 0.
     """
-    grid = np.union1d(np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121), best.n_signal)
+    even = np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121)
+    grid = np.union1d(even, [best.n_signal, *(even[1] * _FIRST_STEP)])
     values = profile_of(data, grid, best)
     known = np.isfinite(values)
     return grid[known], values[known]

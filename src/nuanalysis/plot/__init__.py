@@ -57,4 +57,5 @@ from nuanalysis.plot._templates import (
     template_figure,
 )
 from nuanalysis.plot._transport import TransportCurve, TransportPanel, transport_figure
+from nuanalysis.plot._typeset import typeset
 from nuanalysis.plot.canvas import origin_of

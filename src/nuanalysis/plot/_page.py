@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nuanalysis.errors import InputError
+from nuanalysis.plot._typeset import typeset
 from nuanalysis.plot.canvas import Figure
 from nuanalysis.schema import ORIGINS as SAMPLE_ORIGINS
 
@@ -103,8 +104,8 @@ def figure_html(figure: Figure, *, alt: str, caption: str) -> str:
         raise InputError("a figure was shown without alt text or caption; say in words what it shows")
     picture = base64.b64encode(png(figure)).decode("ascii")
     return (
-        f'<figure><img alt="{html.escape(alt)}" src="data:image/png;base64,{picture}" style="max-width:100%">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        f'<figure><img alt="{html.escape(typeset(alt))}" src="data:image/png;base64,{picture}" style="max-width:100%">'
+        f"<figcaption>{html.escape(typeset(caption))}</figcaption></figure>"
     )
 
 

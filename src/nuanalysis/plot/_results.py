@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuanalysis.deferred import scipy
+from nuanalysis.deferred import matplotlib, scipy
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import Published
 from nuanalysis.plot._page import Drawn, Sidecar, mark, slug
+from nuanalysis.plot._typeset import typeset
 from nuanalysis.plot.canvas import (
     LONGEST,
     MARKED,
@@ -67,14 +68,18 @@ class StackRow:
 def survival(ts: Floats, log_weight: Floats, threshold: Floats) -> tuple[Floats, Floats]:
     """P(TS >= threshold) of weighted trials and its statistical error; both (threshold,).
 
-    The mean of the weights above the threshold over *all* trials, as the tilted ensembles of trials.py want it.
+    The mean of the weights above the threshold over *all* trials, as the tilted ensembles of trials.py want it; no
+    TS is negative, so at 0 it is 1 by definition, where the mean of the weights of a finite ensemble only scatters
+    about 1.
     """
     order = np.argsort(ts)
     weight = np.exp(np.asarray(log_weight, dtype=np.float64))[order]
     start = np.searchsorted(np.asarray(ts)[order], threshold, side="left")
     above = np.append(np.cumsum(weight[::-1])[::-1], 0.0)[start] / len(ts)
     square = np.append(np.cumsum((weight**2)[::-1])[::-1], 0.0)[start] / len(ts)
-    return above, np.sqrt(np.maximum(square - above**2, 0.0) / len(ts))
+    error = np.sqrt(np.maximum(square - above**2, 0.0) / len(ts))
+    every = np.asarray(threshold) <= 0.0
+    return np.where(every, 1.0, np.minimum(above, 1.0)), np.where(every, 0.0, error)
 
 
 def half_chi2(threshold: Floats) -> Floats:
@@ -125,10 +130,10 @@ def ts_figure(
     axes.tick_params(labelsize=SMALL)
     finished(figure, f"{label}, {sample}", origin, columns=2)
     failed = int(np.count_nonzero(trials["converged"].values == 0))
-    here, _ = survival(trials["ts"].values, trials["log_weight"].values, np.array([observed_ts]))
+    [here], _ = survival(trials["ts"].values, trials["log_weight"].values, np.array([observed_ts]))
     said = (
         f"{label}, {origin} sample {sample}: {trials.sizes['trial']:,} background trials, {failed} of them not "
-        f"converged; local p = {here[0]:.3g} at the observed {observed_ts:.2f}"
+        f"converged; local p = {here:.3g} at the observed {observed_ts:.2f}"
     )
     columns = {"ts": at, "probability": probability, "probability_error": error, "half_chi2": half_chi2(at)}
     meta = {"ORIGIN": origin, "DESCRIPTION": f"P(TS >= ts | background), {label}, {sample}"}
@@ -156,16 +161,17 @@ def profile_figure(
     best = int(np.argmax(ts))
     figure, axes = single()
     axes.plot(n_signal, ts[best] - ts, **SERIES[0].lined, linewidth=1.6)
-    words = f"best fit n_s = {n_signal[best]:.1f}"
+    words = f"best fit nₛ = {n_signal[best]:.1f}"
     axes.plot(n_signal[best], 0.0, SERIES[1].marker, color=SERIES[1].colour, markersize=8, clip_on=False, label=words)
     for drop, name, line in ((1.0, "68 %", "--"), (2.706, "90 %", ":")):
         words = f"drop of {drop:g} ({name} if Gaussian)"
         axes.axhline(drop, color="#7a7b7d", linestyle=line, linewidth=1.0, label=words)
     axes.set_ylim(0.0, min(max(float((ts[best] - ts).max()), 4.0), 30.0))
-    named(axes, "number of signal events nₛ", "−2 ln(L / L_best)")
+    named(axes, "number of signal events nₛ", "−2 ln(L / L at best fit)")
     axes.legend(fontsize=SMALL, frameon=False)
     finished(figure, f"{label}, {sample}", origin)
-    held = "the index fitted anew at each" if free_index else "the index held"
+    free = "the index fitted anew at each; near nₛ = 0 a few energetic events choose the hardest index, and it is steep"
+    held = free if free_index else "the index held"
     caption = f"{label}, {origin} sample {sample}: likelihood along the number of signal events, {held}."
     alt = f"{caption} Lowest at n_s = {n_signal[best]:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"
     table = Table({"n_signal": n_signal, "ts": ts}, meta={"ORIGIN": origin, "DESCRIPTION": caption})
@@ -173,7 +179,7 @@ def profile_figure(
 
 
 def _row_name(row: FluxRow | StackRow) -> str:
-    return f"{short(row.label, LONGEST)}\n{short(row.sample, LONGEST)}" + (
+    return f"{short(typeset(row.label), LONGEST)}\n{short(row.sample, LONGEST)}" + (
         f" ({MARKED})" if row.origin == "synthetic" else " (real)"
     )
 
@@ -257,5 +263,6 @@ def stacking(rows: Sequence[StackRow], published: Mapping[str, Published]) -> Fi
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.margins(x=0.2)
         axes.set_xlim(left=min(0.0, axes.get_xlim()[0]) if attribute != "index" else axes.get_xlim()[0])
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(nbins=2, min_n_ticks=2))  # panels are narrow
         named(axes, name)
     return _beside(figure, panels[0], "Stacked source classes", rows, 2)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
+from nuanalysis.plot._typeset import typeset
 from nuanalysis.plot.canvas import SERIES, SMALL, Figure, canvas, finished, named, single
 from nuanalysis.schema import Floats
 
@@ -70,11 +71,18 @@ def marginals(
     return finished(figure, label, origin)
 
 
-_LABEL: dict[str, Any] = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+def _shares_lost(left: Sequence[int]) -> list[float]:
+    """What each cut takes, in % of the events that come to it; 0 for the first row, to which all come."""
+    before = [left[0], *left[:-1]]
+    return [100.0 * (had - kept) / had if had > 0 else 0.0 for had, kept in zip(before, left, strict=True)]
+
+
+_NOTHING_LOST = 1.0  # %, of the axis where no cut takes an event
+_LABEL: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
 
 
 def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -> Figure:
-    """Events left after each cut, one series per season, in the order of the rows.
+    """Share of the events that each cut takes, and how many it leaves: a bar for each season, in the order of the rows.
 
     rows : season, cut and events left, of one sample.
     """
@@ -82,21 +90,30 @@ def cut_flow(rows: Sequence[tuple[str, str, int]], *, label: str, origin: str) -
         raise InputError("the cut flow has no rows; expected at least one, from the selection step")
     cuts = list(dict.fromkeys(cut for _, cut, _ in rows))
     seasons = list(dict.fromkeys(season for season, _, _ in rows))
-    figure, axes = single(height=1.9 + 0.48 * len(cuts))
+    one, gap = 0.24, 0.36  # inches: a bar with its numbers, and the name of the cut above its bars
+    band = one * len(seasons) + gap
+    figure, axes = single(height=1.7 + band * len(cuts))
+    most = 0.0
     for number, season in enumerate(seasons):
         mine = [(cuts.index(cut), events) for of, cut, events in rows if of == season]
-        places, left = zip(*mine, strict=True)
+        lost = _shares_lost([events for _, events in mine])
+        places = [band * place + gap + one * (number + 0.5) for place, _ in mine]
         series = SERIES[number % len(SERIES)]
-        axes.plot(left, places, **series.lined, marker=series.marker, markersize=6, linewidth=1.4, label=season)
-    for place, cut in enumerate(cuts):  # inside: names of cuts are long
+        axes.barh(places, lost, height=0.8 * one, color=series.colour, label=season)
+        for at, share, (_, events) in zip(places, lost, mine, strict=True):
+            axes.annotate(
+                f"{share:.2g} % lost, {events:,} left" if share else f"{events:,} left", (share, at), xytext=(4, 0),
+                textcoords="offset points", fontsize=SMALL, va="center", bbox=_LABEL,
+            )  # fmt: skip
+        most = max(most, *lost)
+    for place, cut in enumerate(cuts):
         axes.annotate(
-            fill(cut, 62), (0.0, place), xycoords=("axes fraction", "data"), xytext=(4, -5),
-            textcoords="offset points", fontsize=SMALL, bbox=_LABEL, verticalalignment="top",
+            fill(typeset(cut), 62), (0.0, band * place + 0.5 * gap), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            textcoords="offset points", fontsize=SMALL, va="center", fontweight="bold", bbox=_LABEL,
         )  # fmt: skip
     axes.set_yticks([])
-    axes.set_ylim(len(cuts) - 0.2, -0.5)
-    axes.set_xlim(0.0, 1.1 * max([events for *_, events in rows if events > 0] or [1]))
+    axes.set_ylim(band * len(cuts), 0.0)
+    axes.set_xlim(0.0, 1.9 * most if most else _NOTHING_LOST)  # room for the numbers behind the longest bar
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    named(axes, "events left after the cut", "cuts, from the first down")
+    named(axes, "share of the events that the cut takes (%)", "cuts, from the first down")
     return finished(figure, label, origin, columns=min(len(seasons), 3), title="season")

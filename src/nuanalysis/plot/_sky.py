@@ -20,9 +20,9 @@ from nuanalysis.plot.canvas import SMALL, Axes, Figure, canvas, finished, single
 from nuanalysis.schema import Floats
 
 COLOURS = "cividis"
+DIVERGING = "RdBu_r"  # of signed values: white at zero, told apart by every kind of colour vision
 FRAMES = ("icrs", "galactic")
-PLANE_LATITUDE = 15.0  # deg, of a strip of the plane
-_CROP_LATITUDE = 30.0  # deg: enough that a degree of b can be as long as one of l
+PLANE_LATITUDE = 30.0  # deg, of a strip of the plane: enough that a degree of b can be as long as one of l
 _ACROSS = 720  # pixels of a picture
 Scale = Callable[[Floats], "matplotlib.colors.Normalize"]
 """The scale of the colours, from the values that are seen."""
@@ -52,6 +52,19 @@ def linear_scale(seen: Floats, *, what: str = "a sky map", low: float | None = N
     return matplotlib.colors.Normalize(bottom, top if top > bottom else bottom + 1.0)
 
 
+def signed_scale(seen: Floats, *, what: str = "a sky map") -> matplotlib.colors.Normalize:
+    """Symmetric about zero, to the largest size that is seen."""
+    linear_scale(seen, what=what)  # refuses what has no value
+    top = float(np.nanmax(np.abs(seen))) or 1.0
+    return matplotlib.colors.Normalize(-top, top)
+
+
+def zero_line(axes: Axes, x: Floats, y: Floats, seen: Floats) -> None:
+    """A line where the sign changes; nothing where it does not."""
+    if np.nanmin(seen) < 0 < np.nanmax(seen):
+        axes.contour(x, y, seen, levels=[0.0], colors="black", linewidths=0.6)
+
+
 def longitude_name(x: float) -> str:
     """Name of the tick at x = -l in deg: 30 degrees left of the centre is 30, right of it 330."""
     return f"{round(-x) % 360}°"
@@ -66,7 +79,9 @@ def colour_bar(figure: Figure, axes: Any, drawn: Any, label: str, *, pad: float 
     return bar
 
 
-def _drawn(axes: Axes, values: Floats, frame: str, scale: Scale, x_edges: Floats, y_edges: Floats) -> tuple[Any, Any]:
+def _drawn(
+    axes: Axes, values: Floats, frame: str, scale: Scale, x_edges: Floats, y_edges: Floats, *, signed: bool
+) -> tuple[Any, Any]:
     """Draw a map at x = -l and y = b, rad; returns what a colour bar belongs to, and (x, y, values) in the middles."""
     x, y = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
     strip = axes.name != "mollweide"  # in deg
@@ -74,15 +89,24 @@ def _drawn(axes: Axes, values: Floats, frame: str, scale: Scale, x_edges: Floats
     seen = values_at(values, frame, turn(-x)[None, :], turn(y)[:, None])
     norm = scale(seen)
     shown = np.clip(seen, norm.vmin, norm.vmax)
-    return axes.pcolormesh(x_edges, y_edges, shown, cmap=COLOURS, norm=norm, rasterized=True), (x, y, seen)
+    colours = DIVERGING if signed else COLOURS
+    made = axes.pcolormesh(x_edges, y_edges, shown, cmap=colours, norm=norm, rasterized=True)
+    if signed:
+        zero_line(axes, x, y, seen)
+    return made, (x, y, seen)
 
 
-def mollweide(figure: Figure, slot: Any, values: Floats, scale: Scale, *, frame: str = "icrs") -> tuple[Axes, Any, Any]:
-    """A whole-sky map in a slot of the figure: axes, what a colour bar belongs to, and (x, y, values), rad."""
+def mollweide(
+    figure: Figure, slot: Any, values: Floats, scale: Scale, *, frame: str = "icrs", signed: bool = False
+) -> tuple[Axes, Any, Any]:
+    """A whole-sky map in a slot of the figure: axes, what a colour bar belongs to, and (x, y, values), rad.
+
+    signed : in diverging colours, with a line where the sign changes.
+    """
     axes = figure.add_subplot(slot, projection="mollweide")
     half = np.pi / 2
     edges = np.linspace(-np.pi, np.pi, _ACROSS + 1), np.linspace(-half, half, _ACROSS // 2 + 1)
-    drawn, seen = _drawn(axes, values, frame, scale, *edges)
+    drawn, seen = _drawn(axes, values, frame, scale, *edges, signed=signed)
     degrees = np.array([-120, -60, 0, 60, 120])
     axes.set_xticks(np.radians(degrees), [longitude_name(d) for d in degrees])
     for tick in axes.get_xticklabels():
@@ -90,7 +114,7 @@ def mollweide(figure: Figure, slot: Any, values: Floats, scale: Scale, *, frame:
         tick.set_bbox({"boxstyle": "round,pad=0.15", "facecolor": "#00000080", "edgecolor": "none"})
     axes.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"])
     axes.tick_params(labelsize=SMALL)
-    axes.grid(visible=True, color="white", alpha=0.35, linewidth=0.6)
+    axes.grid(visible=True, color="black" if signed else "white", alpha=0.35, linewidth=0.6)
     return axes, drawn, seen
 
 
@@ -108,13 +132,17 @@ def latitude_ticks(axes: Axes, latitude_deg: float) -> None:
 
 
 def plane_strip(
-    axes: Axes, values: Floats, scale: Scale, *, frame: str = "icrs", latitude: float = PLANE_LATITUDE
+    axes: Axes, values: Floats, scale: Scale, *, frame: str = "icrs", signed: bool = False
 ) -> tuple[Any, Any]:
-    """The Galactic plane, plate carree: what a colour bar belongs to, and (x, y, values), deg."""
-    edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-latitude, latitude, 121)
-    made = _drawn(axes, values, frame, scale, *edges)
+    """The Galactic plane up to 30 degrees of latitude, plate carree, a degree of b as long as one of l.
+
+    Returns what a colour bar belongs to, and (x, y, values), deg.    signed : as of ``mollweide``.
+    """
+    edges = np.linspace(-180.0, 180.0, _ACROSS + 1), np.linspace(-PLANE_LATITUDE, PLANE_LATITUDE, 121)
+    made = _drawn(axes, values, frame, scale, *edges, signed=signed)
     longitude_axis(axes)
-    latitude_ticks(axes, latitude)
+    latitude_ticks(axes, PLANE_LATITUDE)
+    axes.set_aspect("equal")
     return made
 
 
@@ -157,41 +185,53 @@ def sky_map(
     origin: str,
     low: float | None = None,
     marks: Sequence[Marker] = (),
+    signed: bool = False,
 ) -> Figure:
     """Whole sky, Mollweide projection, Galactic coordinates.
 
     values : (12 nside^2,) HEALPix RING; NaN is left white.    frame : of the values, icrs or galactic.
     unit : quantity and unit of the colour scale.    low : its lower end; without: the lowest value.
     marks  : places ringed and named; with them the celestial equator is drawn, dashed.
+    signed : diverging colours symmetric about zero, and a line where the sign changes; ``low`` is of no use then.
     """
     figure = canvas(height=4.2)
-    axes, drawn, _ = mollweide(figure, 111, values, partial(linear_scale, low=low), frame=frame)
+    scale = signed_scale if signed else partial(linear_scale, low=low)
+    axes, drawn, _ = mollweide(figure, 111, values, scale, frame=frame, signed=signed)
     if marks:
         _draw_marks(axes, marks)
     axes.set_xlabel("Galactic longitude l (ticks inside), grows to the left", fontsize=10)
-    axes.set_ylabel("Galactic latitude b", fontsize=10, labelpad=8)
+    axes.set_ylabel("Galactic latitude b (deg)", fontsize=10, labelpad=8)
     finished(figure, label, origin)
     colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 3))
     return figure
 
 
-def plane_crop(values: Floats, *, label: str, unit: str, frame: str, origin: str, low: float | None = None) -> Figure:
+def plane_crop(
+    values: Floats,
+    *,
+    label: str,
+    unit: str,
+    frame: str,
+    origin: str,
+    low: float | None = None,
+    signed: bool = False,
+) -> Figure:
     """The Galactic plane up to 30 degrees of latitude, plate carree in Galactic coordinates, both scales the same.
 
-    values, frame, low : as of ``sky_map``.
+    values, frame, low, signed : as of ``sky_map``.
     """
     figure, axes = single(height=2.4)
-    drawn, _ = plane_strip(axes, values, partial(linear_scale, low=low), frame=frame, latitude=_CROP_LATITUDE)
-    axes.set_aspect("equal")
-    axes.axhline(0.0, color="white", alpha=0.5, linewidth=0.6)
-    axes.set_xlabel("Galactic longitude l", fontsize=10)
-    axes.set_ylabel("Galactic\nlatitude b", fontsize=10)
+    scale = signed_scale if signed else partial(linear_scale, low=low)
+    drawn, _ = plane_strip(axes, values, scale, frame=frame, signed=signed)
+    axes.axhline(0.0, color="black" if signed else "white", alpha=0.5, linewidth=0.6, linestyle=":" if signed else "-")
+    axes.set_xlabel("Galactic longitude l (deg)", fontsize=10)
+    axes.set_ylabel("Galactic\nlatitude b (deg)", fontsize=10)
     finished(figure, label, origin)
     colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 3))
     return figure
 
 
-_UNIT = "contribution to TS (sr⁻¹)"
+_UNIT = "contribution to TS (sr⁻¹); line: zero"
 _WHERE = "Galactic coordinates, Galactic Centre in the middle, longitude grows to the left"
 
 
@@ -204,16 +244,17 @@ def ts_maps(values: Floats, *, label: str, sample: str, origin: str, hypothesis:
         f"per steradian, {total:.2f} over the whole sky"
     )
     flat = " It is zero everywhere: no signal was fitted." if not np.any(values) else ""
-    caption = f"{said}: test statistic per steradian, HEALPix nside {nside}; {_WHERE}.{flat}"
+    meant = "red where events add to it, blue where they take from it, a line where it is zero"
+    caption = f"{said}: test statistic per steradian, {meant}; HEALPix nside {nside}; {_WHERE}.{flat}"
     name, short = f"{sample}-{slug(hypothesis)}{mark(origin)}", f"{label}, {sample}"
     whole = Drawn(
-        sky_map(values, label=short, unit=_UNIT, frame="icrs", origin=origin),
+        sky_map(values, label=short, unit=_UNIT, frame="icrs", origin=origin, signed=True),
         Sidecar(f"map-{name}", alt, caption, origin, "maps"),
     )
     if not hypothesis.startswith("template:"):
         return (whole,)
-    crop = plane_crop(values, label=short, unit=_UNIT, frame="icrs", origin=origin)
-    alone = f"{caption} The plane alone, |b| < {_CROP_LATITUDE:g}°, plate carrée."
+    crop = plane_crop(values, label=short, unit=_UNIT, frame="icrs", origin=origin, signed=True)
+    alone = f"{caption} The plane alone, |b| < {PLANE_LATITUDE:g}°, plate carrée."
     return (
         whole,
         Drawn(crop, Sidecar(f"plane-{name}", f"The Galactic plane of this map. {alt}", alone, origin, "maps")),

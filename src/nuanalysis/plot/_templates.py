@@ -18,7 +18,7 @@ from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import Intensity
 from nuanalysis.interpret.regions import Region, RegionFluxes
 from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
-from nuanalysis.plot._sky import colour_bar, linear_scale, longitude_axis, mollweide, plane_strip
+from nuanalysis.plot._sky import colour_bar, linear_scale, longitude_axis, mollweide, plane_strip, signed_scale
 from nuanalysis.plot.canvas import (
     SERIES,
     SMALL,
@@ -247,24 +247,24 @@ def region_figure(fitted: Sequence[Fitted], measured: Sequence[Intensity]) -> Fi
 
 
 def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic plane") -> Figure:
-    """Panels of the Galactic plane one above the other: |b| < 15 deg, l from 180 to -180, growing to the left.
+    """Panels of the Galactic plane one above the other: |b| < 30 deg, l from 180 to -180, growing to the left.
 
-    For what is seen of the plane in several messengers: gas, template, template through the detector, fit.
+    For what is seen of the plane in several messengers: gas, template, template through the detector, fit.  A degree
+    of latitude is as long as one of longitude: stretched, the smear of a detector would look like structure.
     """
     if not panels:
         raise InputError("no panel of the Galactic plane was given; expected at least one")
-    figure = canvas(height=1.0 + 1.45 * len(panels))
+    figure = canvas(height=1.0 + 1.75 * len(panels))
     slots = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for letter, axes, panel in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", slots, panels, strict=False):
-        drawn, (x, y, seen) = plane_strip(axes, panel.values, partial(_panel_scale, panel=panel))
-        if panel.signed and np.nanmin(seen) < 0 < np.nanmax(seen):
-            axes.contour(x, y, seen, levels=[0.0], colors="white", linewidths=0.6)
+        drawn, _ = plane_strip(axes, panel.values, partial(_panel_scale, panel=panel), signed=panel.signed)
         axes.set_title(f"{letter}  {marked(panel.title, panel.origin or 'real')}", fontsize=10, loc="left")
-        axes.set_ylabel("b", fontsize=10)
-        bar = colour_bar(figure, axes, drawn, panel.label + (f" ({panel.unit})" if panel.unit else ""), upright=True)
+        said = panel.label + (f" ({panel.unit})" if panel.unit else "") + ("; line: zero" if panel.signed else "")
+        bar = colour_bar(figure, axes, drawn, said, pad=0.05)
         if not panel.log:
             bar.formatter.set_powerlimits((-2, 3))
-    slots[-1].set_xlabel("Galactic longitude l", fontsize=10)
+    slots[-1].set_xlabel("Galactic longitude l (deg)", fontsize=10)
+    figure.supylabel("Galactic latitude b (deg)", fontsize=10)
     measured = [panel.origin for panel in panels if panel.origin]
     return finished(figure, label, origin_of(measured or ["real"]))
 
@@ -273,7 +273,4 @@ def _panel_scale(seen: Floats, panel: PlanePanel) -> matplotlib.colors.Normalize
     norm = linear_scale(seen, what=f"the panel '{panel.title}'")
     if panel.log:
         return _log_scale([seen[np.isfinite(seen)]])
-    if panel.signed:
-        top = float(np.nanmax(np.abs(seen[np.isfinite(seen)]))) or 1.0
-        return matplotlib.colors.Normalize(-top, top)
-    return norm
+    return signed_scale(seen) if panel.signed else norm

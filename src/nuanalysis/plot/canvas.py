@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nuanalysis.deferred import matplotlib
 from nuanalysis.errors import InputError
+from nuanalysis.plot._typeset import typeset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -111,7 +112,7 @@ def finished(figure: Figure, label: str, origin: str, *, columns: int = 0, **leg
     if columns:
         figure.legend(loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False, **legend)
     letters = int(_LETTERS_AN_INCH * figure.get_figwidth())
-    lines = [line for part in marked(label, origin).split("\n") for line in wrap(part, letters)]
+    lines = [line for part in marked(typeset(label), origin).split("\n") for line in wrap(part, letters)]
     lines = (
         lines
         if len(lines) <= _MOST_LINES

@@ -87,7 +87,7 @@ def cut_flow_picture(cut_flow: Sequence[CutRow], sample: SampleCard) -> Iterator
     """Events left after each cut of a sample, with the table of it; nothing where no row is of this sample."""
     if rows := [row for row in cut_flow if row.sample == sample.sample]:
         words = "; ".join(f"{row.season} after {row.cut}: {row.events}" for row in rows)
-        caption = f"Events left after each cut, {sample.origin} sample {sample.sample}."
+        caption = f"Share of the events that each cut takes and events left, {sample.origin} sample {sample.sample}."
         slug = f"cut-flow-{sample.sample}{plot.mark(sample.origin)}"
         steps = [(row.season, row.cut, row.events) for row in rows]
         figure = plot.cut_flow(steps, label=f"Cut flow, {sample.sample}", origin=sample.origin)
