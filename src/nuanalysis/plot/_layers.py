@@ -26,6 +26,7 @@ class Layer:
     values : (pixel,) HEALPix RING, ICRS; NaN and healpy's UNSEEN mean no value.    unit : quantity and unit.
     scale  : of the colours: 'linear', 'log' (no value below 0), or 'signed' (symmetric about a marked zero).
     origin : 'real', 'synthetic' or 'model' (computed, without events).
+    marks  : values with names, written above the colour scale.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Layer:
     scale: Scale
     origin: str
     description: str
+    marks: tuple[tuple[float, str], ...] = ()
 
     def __post_init__(self) -> None:
         faults = []

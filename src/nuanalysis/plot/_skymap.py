@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nuanalysis.deferred import healpy as hp
+from nuanalysis.deferred import scipy
 from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, refuse
 from nuanalysis.plot._layers import ORIGINS, Layer, Marker, Stored, coarser, known, quantised
@@ -137,7 +138,8 @@ def _layer_data(layer: Layer, stored: Stored) -> dict[str, Any]:
     codes = stored.codes.astype(stored.codes.dtype.newbyteorder("<")).tobytes()
     return {
         "name": layer.name, "label": plain(layer.label), "unit": plain(layer.unit), "scale": layer.scale,
-        "origin": layer.origin, "about": plain(_about(layer)), "nside": hp.npix2nside(len(stored.codes)),
+        "origin": layer.origin, "about": plain(_about(layer)), "marks": layer.marks,
+        "nside": hp.npix2nside(len(stored.codes)),
         "bits": stored.bits, "offset": stored.offset, "zero": stored.zero, "step": stored.step, "low": low,
         "high": high if high > low else low + 1.0, "clipped": bool(low > floor or np.any(np.isneginf(seen))),
         "codes": base64.b64encode(codes).decode("ascii"),
@@ -296,15 +298,26 @@ class HotSpot:
     p_global: str
 
 
+def _sigmas() -> tuple[tuple[float, str], ...]:
+    """-log10 p of one-sided significances, with their names."""
+    return tuple((-float(scipy.stats.norm.logsf(k)) / np.log(10.0), f"{k}σ") for k in range(1, 9))
+
+
 def _layers(sky: xr.Dataset, origin: str) -> list[Layer]:
     said = {
-        "log10_p": ("local p-value", "−log₁₀ p", "−log₁₀ of the local p-value: 2.87 is 3σ, 4.50 is 4σ, 6.54 is 5σ"),
-        "ts": ("TS", "TS", "TS of the fit"),
-        "n_signal": ("nₛ", "events", "fitted signal events"),
+        "log10_p": (
+            "local p-value",
+            "−log₁₀ p",
+            "−log₁₀ of the local p-value; above its scale: σ, one-sided",
+            _sigmas(),
+        ),
+        "ts": ("TS", "TS", "TS of the fit", ()),
+        "n_signal": ("nₛ", "events", "fitted signal events", ()),
     }
     what = "point-source fit in every direction, n_s and index free"
     return [
-        Layer(name, sky[key].values, unit, label, "linear", origin, what) for key, (name, unit, label) in said.items()
+        Layer(name, sky[key].values, unit, label, "linear", origin, what, marks)
+        for key, (name, unit, label, marks) in said.items()
     ]
 
 

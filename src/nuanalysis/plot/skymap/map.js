@@ -86,14 +86,16 @@
 
   // ---- the view -------------------------------------------------------------------------------------------------
 
-  const fresh = () => ({ layer: 0, frame: "galactic", projection: "hammer", lon: 0, lat: 0, fov: 360, open: NONE, at: null, labels: true, zero: true, hidden: new Set() });
+  // On a narrow screen the whole sky would be a strip: it begins with the inner half, and without names on the plane.
+  const NARROW = 600, INNER = 200, narrow = () => innerWidth < NARROW;
+  const fresh = () => ({ layer: 0, frame: "galactic", projection: "hammer", lon: 0, lat: 0, fov: narrow() ? INNER : 360, open: NONE, at: null, labels: !narrow(), zero: true, hidden: new Set() });
   let view = fresh();
   let aimed = NONE, leaving = false, coarse = 1, size = { width: 0, height: 0, ratio: 1 };
 
   const projection = () => Projection[view.projection];
   // CSS pixels per unit of the plane; at 360 degrees the ellipse fits with room for its numbers.
   function scale() {
-    const room = size.width < 600 ? 30 : 40;
+    const room = size.width >= NARROW ? 40 : view.fov < 360 ? 6 : 30;
     return Math.min(size.width / 2 - room, size.height - 24) / projection().halfWidth(view.fov * DEG);
   }
   // ICRS to view vectors.
@@ -404,11 +406,12 @@
       .filter((v) => Math.log10(v) >= low - 1e-9 && Math.log10(v) <= high + 1e-9).map((v) => ({ at: Math.log10(v), text: v >= 1e-3 && v < 1e4 ? String(Number(v.toPrecision(1))) : digits(v, 1) }));
   }
   function drawBar() {
-    const layer = layers[view.layer], width = bar.clientWidth, height = 40, ratio = size.ratio;
+    const layer = layers[view.layer], width = bar.clientWidth, above = layer.marks.length ? 16 : 0, height = 40 + above, ratio = size.ratio;
     if (!width) return;
     bar.width = Math.round(width * ratio);
     bar.height = Math.round(height * ratio);
-    barPen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    bar.style.height = `${height}px`;
+    barPen.setTransform(ratio, 0, 0, ratio, 0, above * ratio);
     const left = 26, right = width - 26, table = DATA.colours[layer.scale === "signed" ? "diverging" : "sequential"];
     for (let x = 0; x < Math.round((right - left) * ratio); x++) {  // whole pixels of the screen: no seams
       const k = Math.min(255, Math.floor(256 * (x + 0.5) / ratio / (right - left)));
@@ -446,7 +449,23 @@
       barPen.fillText(text, from + half, 24);
       end = from + 2 * half;
     }
-    bar.setAttribute("aria-label", `Colour scale of ${layer.label}, ${layer.unit}: ${ticks.map((t) => t.text).join(", ")}${layer.clipped ? "; lower values have the lowest colour" : ""}`);
+    let last = -Infinity;  // names of the marks above the bar: a second scale
+    barPen.textBaseline = "bottom";
+    barPen.lineWidth = 1;
+    for (const [at, text] of layer.marks) {
+      if (at < layer.low || at > layer.high) continue;
+      const x = left + (right - left) * (at - layer.low) / (layer.high - layer.low), half = barPen.measureText(text).width / 2;
+      barPen.beginPath();
+      barPen.moveTo(x, -2);
+      barPen.lineTo(x, 4);
+      barPen.stroke();
+      if (x - half < last + 6) continue;
+      barPen.fillText(text, x, -1);
+      last = x + half;
+    }
+    const marked = layer.marks.filter(([at]) => at >= layer.low && at <= layer.high).map(([, text]) => text);
+    bar.dataset.marks = marked.join(" ");
+    bar.setAttribute("aria-label", `Colour scale of ${layer.label}, ${layer.unit}: ${ticks.map((t) => t.text).join(", ")}${layer.clipped ? "; lower values have the lowest colour" : ""}${marked.length ? `; above it ${marked.join(", ")}` : ""}`);
   }
 
   // ---- texts beside the map -------------------------------------------------------------------------------------
@@ -479,6 +498,7 @@
       box.replaceChildren(element("h3", "Nothing chosen"), element("p", "Choose a marker to see its fit, or any place to see the values of all maps there.", { class: "soft" }));
     }
     byId("close").hidden = view.open === NONE && !view.at;
+    byId("panel").classList.toggle("nothing", view.open === NONE && !view.at);
     for (const row of rows()) row.classList.toggle("chosen", Number(row.dataset.marker) === view.open);
   }
   function texts() {
@@ -493,7 +513,7 @@
     byId("map-title").textContent = layer.label;
     byId("about").textContent = layer.about;
     byId("unit").textContent = layer.unit + (layer.blank ? " · hatched: no value" : "");
-    byId("axes").textContent = `Axes: ${frame.axes}, in degrees; longitude grows to the left. Width of the view: ${digits(view.fov, view.fov < 10 ? 2 : 3)}°.`;
+    byId("axes").textContent = `Axes: ${frame.axes}, in degrees; longitude grows to the left. Width of the view: ${digits(view.fov, view.fov < 10 ? 2 : 3)}°${view.fov < 360 && view.projection === "hammer" ? "; Reset shows the whole sky" : ""}.`;
     canvas.setAttribute("aria-label", `Sky map of ${layer.label}, ${frame.name} coordinates, ${layer.origin} data, ${order().length} markers. ${layer.about}`);
     panel();
   }
@@ -513,7 +533,7 @@
     said.set("fov", view.fov.toFixed(3));
     if (view.open !== NONE) said.set("open", markers[view.open].key);
     if (view.at) said.set("at", angles(view.at).map((a, k) => (k ? a / DEG : positive(a / DEG)).toFixed(4)).join(","));
-    if (!view.labels) said.set("labels", "off");
+    if (view.labels !== fresh().labels) said.set("labels", view.labels ? "on" : "off");
     if (!view.zero) said.set("zero", "off");
     if (view.hidden.size) said.set("hide", [...view.hidden].join("|"));
     return said.toString();
@@ -525,12 +545,12 @@
     if (said.get("frame") in FRAMES) made.frame = said.get("frame");
     if (said.get("projection") === "gnomonic") made.projection = "gnomonic";
     const fov = Number(said.get("fov")), widest = Projection[made.projection].widest, middle = numbers(said.get("centre"));
-    made.fov = fov > 0 ? clamp(fov, NARROWEST, widest) : Math.min(widest, 360);
+    made.fov = fov > 0 ? clamp(fov, NARROWEST, widest) : Math.min(widest, made.fov);
     [made.lon, made.lat] = middle ? [positive(middle[0]), clamp(middle[1], -90, 90)] : [FRAMES[made.frame].middle, 0];
     made.open = markers.findIndex((one) => one.key === said.get("open"));
     const at = numbers(said.get("at"));
     made.at = at && made.open === NONE ? vector(at[0] * DEG, clamp(at[1], -90, 90) * DEG) : null;
-    made.labels = said.get("labels") !== "off";
+    if (said.has("labels")) made.labels = said.get("labels") !== "off";
     made.zero = said.get("zero") !== "off";
     made.hidden = new Set((said.get("hide") ?? "").split("|").filter((kind) => markers.some((one) => one.kind === kind)));
     if (made.open !== NONE) made.hidden.delete(markers[made.open].kind);
@@ -727,12 +747,17 @@
 
   function resize() {
     const width = canvas.parentElement.clientWidth;
-    size = { width, height: Math.round(clamp(0.54 * width, 270, 720)), ratio: Math.min(2, devicePixelRatio || 1) };
+    size = { width, height: Math.round(clamp((width < NARROW ? 0.86 : 0.54) * width, 270, 720)), ratio: Math.min(2, devicePixelRatio || 1) };
     canvas.style.height = `${size.height}px`;
     canvas.width = Math.round(width * size.ratio);
     canvas.height = Math.round(size.height * size.ratio);
   }
   document.documentElement.classList.add("scripted");
+  byId("settings").open = !narrow();
+  if (parent !== window) {  // inside a report, which has no other way to know how tall the map is
+    document.documentElement.classList.add("framed");
+    new ResizeObserver(() => parent.postMessage({ height: document.documentElement.offsetHeight }, "*")).observe(document.body);
+  }
   resize();
   read(location.hash.slice(1));
   readout(fromScreen(size.width / 2, size.height / 2));
