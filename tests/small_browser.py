@@ -40,12 +40,17 @@ _WIDER = """() => {
   return [...document.body.querySelectorAll('*')].filter((one) => right(one) > width + 1 && !inside(one))
     .map((one) => `${one.tagName} to ${right(one)} px: ${one.textContent.trim().slice(0, 60)}`);
 }"""
+# What scrolls sideways by itself hides columns, and a reader on a telephone does not see that there are more.
+_CUT = """() => [...document.body.querySelectorAll('*')].filter((one) => one.checkVisibility()
+    && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1
+    && ['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(one).overflowX))
+  .map((one) => `${one.tagName} ${one.clientWidth} of ${one.scrollWidth} px: ${one.textContent.trim().slice(0, 60)}`)"""
 _EMPTY = """() => [...document.images].filter((one) => one.checkVisibility() && !(one.complete && one.naturalWidth > 8))
   .map((one) => one.alt || one.src.slice(0, 80))"""
 _WORDLESS = "() => [...document.images].filter((one) => !one.alt.trim()).map((one) => one.src.slice(0, 80))"
-_ASKED = (_WIDER, _EMPTY, _WORDLESS)
+_ASKED = (_WIDER, _CUT, _EMPTY, _WORDLESS)
 _TALLEST = 16_000  # pixels of a screen that Chromium still draws
-_REST_MS = 400  # until maps are drawn sharply
+_REST_MS = 1500  # until maps are drawn sharply
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,14 @@ class Seen:
     """A page as it was on one screen.
 
     faults  : errors that it threw or wrote to the console.    outside : addresses it asked for, its own file apart.
-    wider   : what sticks out to the right.    empty : pictures without pixels.    wordless : pictures without words.
+    wider   : what sticks out to the right.    cut : what is wider than the box it scrolls in.
+    empty   : pictures without pixels.    wordless : pictures without words.
     """
 
     faults: tuple[str, ...]
     outside: tuple[str, ...]
     wider: tuple[str, ...]
+    cut: tuple[str, ...]
     empty: tuple[str, ...]
     wordless: tuple[str, ...]
     height: int

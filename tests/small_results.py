@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nuanalysis.answers._ensembles import chance_of
 from nuanalysis.answers._flux import Energies, Flux, Strength
 from nuanalysis.answers._question import Fitted, Tested
-from nuanalysis.answers.bias import BiasAnswer, Corrected
+from nuanalysis.answers.bias import BiasAnswer, Corrected, Node
 from nuanalysis.answers.expect import ExpectAnswer
 from nuanalysis.answers.measure import MeasureAnswer
 from nuanalysis.answers.scan import ScanAnswer, Spot
@@ -190,7 +190,14 @@ def measured(
         ),
         events_per_1e11=309.6,
         medians=(),
-        bias=(),
+        bias=tuple(
+            Node(
+                n_injected=at, n_fitted=Measured(value=1.08 * at, error=6.0), curve=Measured(value=1.08 * at, error=3.0)
+            )
+            for at in (0.0, 0.5 * n, n, 1.5 * n)
+        )
+        if n > 700
+        else (),
         profile_n_signal=(0.0, n, 2 * n + 1.0),
         profile_ts=(0.0, ts, ts - 9.0),
     )

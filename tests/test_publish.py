@@ -43,6 +43,7 @@ from nuanalysis.errors import DataError, InputError, StepMissing
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.plot import plain
 from nuanalysis.publish import Results, _compare, _numbers
+from nuanalysis.publish._cards import named_cells
 from nuanalysis.publish._manifest import INDEX, json_text, release_files, write_sums
 from nuanalysis.publish._texts import recipe_text
 from nuanalysis.records import Chance, Interval, Measured
@@ -205,7 +206,13 @@ def test_a_question_without_a_line_of_its_own_is_in_report_and_release(tmp_path:
     draw(run)
     page = page_of(publish.report(run))
     assert "Further questions" in page.text
-    for words in ("Expect “model”", expected().headline()[0], "expected events", "619.2", "see x.org <b>"):
+    for words in (
+        "Expect “model”",
+        plot.typeset(expected().headline()[0]),
+        "expected events",
+        "619.2",
+        "see x.org <b>",
+    ):
         assert words in page.text, words
     assert "Local p-value of a test statistic" in page.text
     assert page.fetched == []
@@ -305,6 +312,61 @@ def test_the_report_says_what_is_synthetic_local_and_published(finished: Path) -
         assert words in text, words
     for words in ("10.21234/B4F04V (unconfirmed)", "abab", "MANIFEST.sha256", "derived IC86-II tables stand in"):
         assert words in text, words
+
+
+def test_a_table_of_differences_has_one_in_every_row(finished: Path) -> None:
+    page = (finished / "report" / "index.html").read_text()
+    tables = re.findall(r"<caption>Numbers of [^<]*<.*?</table>", page, re.DOTALL) or re.findall(
+        r"<caption>Numbers of .*?</table>", page, re.DOTALL
+    )
+    assert len(tables) > 3
+    for table in tables:
+        rows = re.findall(r"<tr>(.*?)</tr>", table.partition("<tbody>")[2], re.DOTALL)
+        assert rows
+        assert all("σ" in row.rpartition("<td")[2] for row in rows)
+    assert "[published: (1.26\u00a0" in page or "[published: 1.26" in page  # a p-value has no difference: in the list
+
+
+def test_the_report_says_how_to_cite_the_run_itself(finished: Path) -> None:
+    page = (finished / "report" / "index.html").read_text()
+    cited = page.partition('<section id="cite"')[2].partition("</section>")[0]
+    digest = hashlib.sha256((finished / "results.json").read_bytes()).hexdigest()
+    for words in ("@misc{nuanalysis-default", "The nuanalysis developers", "2026", "nuanalysis 0.1.0", digest):
+        assert words in cited, words
+
+
+def test_bias_stands_beside_the_distribution_and_the_page_names_where_coverage_was_measured(finished: Path) -> None:
+    page = (finished / "report" / "index.html").read_text()
+    trials = page.partition('<section id="trials"')[2].partition("</section>")[0]
+    assert "median fitted against injected events, from 1,500 injected skies" in trials
+    named = re.search(r"docs/decisions/[\w.-]+\.md", trials)
+    assert named
+    assert "coverage" in (Path(__file__).parent.parent / named[0]).read_text()
+
+
+def test_every_cell_of_a_card_has_the_name_of_its_column_and_dashes_are_left_out() -> None:
+    table = (
+        '<table class="cards x"><thead><tr><th scope="col">Na&shy;me</th><th>n<sub>s</sub></th></tr></thead>'
+        '<tbody><tr><th scope="row">a</th><td class="num">–</td></tr><tr><td>b</td><td>5 – 6</td></tr></tbody></table>'
+    )
+    made = named_cells(table + "<table><tr><td>–</td></tr></table>")
+    assert made.endswith("<table><tr><td>–</td></tr></table>")
+    assert '<th data-label="Name" scope="row">a</th><td class="num absent" data-label="ns">–</td>' in made
+    assert '<td data-label="Name">b</td><td data-label="ns">5 – 6</td>' in made
+
+
+def test_a_report_so_far_says_what_is_left_and_loads_itself_again(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "default")
+    found = publish.load_results(run)
+    left = ("scan “sky” on tracks", "sources “<b>”")
+    path = publish.report_so_far(run, found, left)
+    text, raw = page_of(path).text, path.read_text()
+    assert "6 of 8 answers are here. Still to come: scan “sky” on tracks; sources “<b>”." in text
+    assert '<meta http-equiv="refresh" content="30">' in raw
+    assert "not written yet" in text
+    finished = publish.report(run).read_text()
+    assert "http-equiv" not in finished
+    assert "This run goes on" not in finished
 
 
 def test_a_run_without_results_or_figures_still_has_a_report(tmp_path: Path) -> None:

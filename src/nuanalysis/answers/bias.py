@@ -15,8 +15,8 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench
 from nuanalysis.interpret.published import PUBLISHED
 from nuanalysis.library.samples import Samples
-from nuanalysis.plot import Drawn, Sidecar, bias_figure, slug
-from nuanalysis.records import Measured, Record, Unknown, setting, shown
+from nuanalysis.plot import Drawn, Sidecar, bias_figure, mark, slug
+from nuanalysis.records import Measured, Provenance, Record, Unknown, setting, shown
 
 _MARGIN = 2.5  # standard deviations beyond the largest fit to correct
 _MOST_EVENTS = 1e6
@@ -85,11 +85,17 @@ class BiasAnswer(Answer):
         return (f"{self.tested.hypothesis}: " + ("; ".join(said) or f"{len(self.curve)} strengths") + ".",)
 
     def drawn(self) -> tuple[Drawn, ...]:
-        rows = [(m.n_injected, *value_and_error(m.n_fitted), m.curve.value) for m in self.curve]
-        label, origin = f"{self.tested.label}, {self.provenance.sample}", self.provenance.origin
-        figure = bias_figure(*np.array(rows).T, label=label, origin=origin)
-        words = f"{label} ({origin}): median fitted against injected events, from {self.n_trials:,} injected skies"
-        return (Drawn(figure, Sidecar(f"bias-{slug(self.tested.hypothesis)}", words, f"{words}.", origin)),)
+        return (bias_drawn(self.tested, self.provenance, self.curve, self.n_trials),)
+
+
+def bias_drawn(whose: Tested, about: Provenance, curve: tuple[Node, ...], n_trials: int) -> Drawn:
+    """Median fitted against injected events of a bias curve."""
+    rows = [(m.n_injected, *value_and_error(m.n_fitted), m.curve.value) for m in curve]
+    label, origin = f"{whose.label}, {about.sample}", about.origin
+    figure = bias_figure(*np.array(rows).T, label=label, origin=origin)
+    words = f"{label} ({origin}): median fitted against injected events, from {n_trials:,} injected skies"
+    name = f"bias-{about.sample}-{slug(whose.hypothesis)}{mark(origin)}"
+    return Drawn(figure, Sidecar(name, words, f"{words}.", origin, "trials"))
 
 
 def published_fit(hypothesis: str, sample: str) -> tuple[float, float, str] | None:

@@ -9,7 +9,7 @@ import numpy as np
 from nuanalysis.answers import _ensembles, _flux
 from nuanalysis.answers._flux import Energies, Flux, Strength
 from nuanalysis.answers._question import Answer, Fitted, OnHypothesis, Tested, fit_data, fitted, provenance_of, tested
-from nuanalysis.answers.bias import Node, curve_of
+from nuanalysis.answers.bias import Node, bias_drawn, curve_of
 from nuanalysis.answers.fit import profile, profile_drawn
 from nuanalysis.answers.limit import flux_row
 from nuanalysis.answers.sensitivity import MedianExperiment, medians_of
@@ -106,6 +106,8 @@ class MeasureAnswer(Answer):
             )
         if self.trials is not None:
             out.append(ts_drawn(tested, whose, self.fitted.ts, self.trials))
+        if self.bias:
+            out.append(bias_drawn(tested, whose, self.bias, self.flux.n_trials))
         return (*out, profile_drawn(tested, whose, np.array(self.profile_n_signal), np.array(self.profile_ts)))
 
     def flux_row(self) -> FluxRow:

@@ -18,14 +18,15 @@ from nuanalysis.answers.scan import ScanAnswer, Spot
 from nuanalysis.answers.sources import Source, SourcesAnswer
 from nuanalysis.answers.together import TogetherAnswer
 from nuanalysis.interpret.published import CAMPAIGN_2023, PublishedSpot
-from nuanalysis.plot import MOST_MAPS, plain, ts_page
+from nuanalysis.plot import MOST_MAPS, plain, ts_page, typeset
 from nuanalysis.publish._campaign import campaign_rows
 from nuanalysis.publish._campaign_rows import published_list
+from nuanalysis.publish._cards import named_cells
 from nuanalysis.publish._compare import Line, compare, remarks, sources
 from nuanalysis.publish._figures import Shown, load_figures, picture
 from nuanalysis.publish._numbers import ABSENT, UNIT, chance_words, measured_words, reason_of, scientific, shown
 from nuanalysis.publish._results import Entry, Results, load_results
-from nuanalysis.publish._texts import doi_text, recipe, rendered
+from nuanalysis.publish._texts import doi_text, key, recipe, rendered, tex
 from nuanalysis.records import Record, Unknown, html
 from nuanalysis.schema import Floats
 from nuanalysis.store import atomic_write, sha256_file
@@ -37,7 +38,7 @@ _LISTED = 10  # sources with the smallest local p-values
 _NAMES = {
     "headline": "Headline numbers", "campaign": "Campaign", "sky": "Sky", "further": "Further questions",
     "maps": "Sky maps", "trials": "Test statistic", "stacking": "Stacking", "samples": "Samples",
-    "other": "Further figures", "inputs": "Inputs", "provenance": "Provenance",
+    "other": "Further figures", "inputs": "Inputs", "cite": "How to cite", "provenance": "Provenance",
 }  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def _picture(one: Shown, entries: Iterable[Entry]) -> Picture:
     place = next((entry.stem for entry in entries if one.belongs_to(entry)), about.section)
     encoded = base64.b64encode(data).decode("ascii")
     size, lined = (width // 2, height // 2), about.section != "maps" and not _MAP.match(about.slug)
-    return Picture(plain(about.alt), plain(about.caption), about.origin, place, encoded, *size, lined)
+    return Picture(typeset(plain(about.alt)), plain(about.caption), about.origin, place, encoded, *size, lined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,14 @@ class Compared:
 
     @property
     def beside(self) -> tuple[Line, ...]:
-        """Lines with a published number."""
-        return tuple(line for line in self.by.values() if line.published != ABSENT)
+        """Lines with a published number that ours may be subtracted from."""
+        return tuple(line for line in self.by.values() if ABSENT not in (line.published, line.difference))
 
     @property
     def alone(self) -> tuple[Line, ...]:
-        """Lines of which nothing was published, or nothing that may be compared."""
-        return tuple(line for line in self.by.values() if line.published == ABSENT and line.ours != ABSENT)
+        """The other lines: nothing was published, or no difference has a meaning."""
+        others = (line for line in self.by.values() if line not in self.beside)
+        return tuple(line for line in others if line.ours != ABSENT or line.published != ABSENT)
 
 
 def _compared(answer: MeasureAnswer) -> Compared:
@@ -95,23 +97,16 @@ def _notes(compared: Iterable[Compared]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for one in compared for note in one.remarks))
 
 
-_TYPED = (
-    (re.compile(r"\bn_s\b"), "n<sub>s</sub>"), (re.compile(r"\bE\^2\b"), "E²"),
-    (re.compile(r"\bE\^-([0-9.]*[0-9])"), r"E<sup>−\1</sup>"), (re.compile(r"\bnu \+ nubar\b"), "ν + ν̄"),
-    (re.compile(r"\bcm\^?-2\b"), "cm⁻²"), (re.compile(r"\bs\^?-1\b"), "s⁻¹"), (re.compile(r"\bsr\^?-1\b"), "sr⁻¹"),
-    (re.compile(r"(?<![:\w-])pi0\b(?! *[?=])"), "π⁰"),
-    (re.compile(r"&gt;="), "≥"), (re.compile(r"&lt;="), "≤"),
-)  # fmt: skip
+_SPECTRUM = re.compile("E⁻([⁰¹²³⁴⁵⁶⁷⁸⁹·]+)")
+_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹·", "0123456789.")
 
 
-def typeset(text: str) -> str:
+def _symbols(text: str) -> str:
     """Text for HTML with symbols as they are printed; what is HTML in it is escaped first."""
     from markupsafe import Markup, escape
 
-    out = str(escape(text))
-    for typed, printed in _TYPED:
-        out = typed.sub(printed, out)
-    return Markup(out)
+    out = str(escape(typeset(text))).replace("nₛ", "n<sub>s</sub>")
+    return Markup(_SPECTRUM.sub(lambda m: f"E<sup>−{m[1].translate(_LOWERED)}</sup>", out))
 
 
 def _first(compared: Iterable[Compared]) -> Compared | None:
@@ -227,7 +222,7 @@ def _as_html(record: Record) -> str:
     """A record as its own HTML, not escaped again."""
     from markupsafe import Markup
 
-    return Markup(plain(html(record)))
+    return Markup(typeset(plain(html(record))))
 
 
 def _ts_pages(answers: Iterable[MeasureAnswer]) -> Iterator[tuple[str, str]]:
@@ -243,7 +238,9 @@ def _ts_pages(answers: Iterable[MeasureAnswer]) -> Iterator[tuple[str, str]]:
 
 def _sections(places: set[str], there: dict[str, bool]) -> list[tuple[str, str]]:
     """Anchor and name of every section there is; there : those that hang on results, not on figures."""
-    always = {"headline", "samples", "inputs", "provenance"} | {anchor for anchor, held in there.items() if held}
+    always = {"headline", "samples", "inputs", "cite", "provenance"} | {
+        anchor for anchor, held in there.items() if held
+    }
     return [(anchor, name) for anchor, name in _NAMES.items() if anchor in always | (places - there.keys())]
 
 
@@ -268,9 +265,9 @@ def render(run_folder: Path, run: Results, left: Sequence[str] = (), sha256: str
     filters: dict[str, Callable[..., Any]] = {
         "plain": plain, "doi": doi_text, "p": chance_words, "scientific": scientific, "record": _as_html,
         "parts": _parts, "spots": _spots, "published_spots": _published_spots, "cited_only": recipe().only_cites,
-        "asks": lambda name: question(name).title(), "typeset": typeset,
+        "asks": lambda name: question(name).title(), "typeset": _symbols, "tex": tex, "key": key,
     }  # fmt: skip
-    return rendered(
+    page = rendered(
         "report.html.j2",
         filters,
         autoescape=True,
@@ -281,6 +278,8 @@ def render(run_folder: Path, run: Results, left: Sequence[str] = (), sha256: str
         notes=_notes(compared),
         stacks=stacks,
         campaign=rows,
+        differs=any(row.difference is not None for row in rows),
+        about=recipe(),
         scans=sky[0],
         ts_pages=tuple(_ts_pages(run.of(MeasureAnswer))),
         lists=sky[1],
@@ -294,6 +293,7 @@ def render(run_folder: Path, run: Results, left: Sequence[str] = (), sha256: str
         left=left,
         results_sha256=sha256,
     )
+    return named_cells(page)
 
 
 def report(run_folder: Path) -> Path:

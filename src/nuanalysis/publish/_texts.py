@@ -136,9 +136,14 @@ def _author(item: Input) -> str:
     return item.citation.split(",")[0].strip() or "see notes"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     """The text inside a field of BibTeX: braces would end the entry, a backslash begin a command."""
     return re.sub(r"([&%#_$])", r"\\\1", re.sub(r"[\\{}\s]+", " ", text))
+
+
+def key(text: str) -> str:
+    """The text as the key of an entry of BibTeX."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", text)
 
 
 def _cell(text: str) -> str:
@@ -150,8 +155,8 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "doi": doi_text,
     "bare_doi": lambda item: bare_doi(item) if item.doi_confirmed else "",
     "author": _author,
-    "tex": _tex,
-    "key": lambda text: re.sub(r"[^A-Za-z0-9_-]", "-", text),
+    "tex": tex,
+    "key": key,
     "quoted": lambda text: json.dumps(text, ensure_ascii=False),  # a YAML scalar that cannot be misread: JSON is YAML
 }
 
