@@ -152,9 +152,12 @@ def test_the_scale_of_a_p_value_is_also_in_sigma(browser: Browser, tmp_path: Pat
 def test_the_map_inside_the_report_is_drawn_and_turns(browser: Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(report.as_uri())
-    frame = page.frame_locator("iframe").first
-    page.locator("iframe").first.scroll_into_view_if_needed()
+    of_fits = 'iframe[title="Map of the test statistics of cascades-2023"]'
+    frame = page.frame_locator(of_fits)
+    page.locator(of_fits).scroll_into_view_if_needed()
     sky = frame.locator("#sky")
+    assert "fov=360" in (sky.get_attribute("data-view") or "")  # the whole sky, and its settings, on a desk
+    assert frame.locator("#settings #projection").is_visible()
     before = sky.get_attribute("data-view")
     assert before is not None
     colours = sky.evaluate(

@@ -351,8 +351,8 @@ def test_every_cell_of_a_card_has_the_name_of_its_column_and_dashes_are_left_out
     )
     made = named_cells(table + "<table><tr><td>–</td></tr></table>")
     assert made.endswith("<table><tr><td>–</td></tr></table>")
-    assert '<th data-label="Name" scope="row">a</th><td class="num absent" data-label="ns">–</td>' in made
-    assert '<td data-label="Name">b</td><td data-label="ns">5 – 6</td>' in made
+    assert '<th data-label="Name" scope="row">a</th><td class="num absent" data-label="nₛ">–</td>' in made
+    assert '<td data-label="Name">b</td><td data-label="nₛ">5 – 6</td>' in made
 
 
 def test_a_report_so_far_says_what_is_left_and_loads_itself_again(tmp_path: Path) -> None:

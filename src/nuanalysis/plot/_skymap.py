@@ -23,6 +23,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.errors import InputError, refuse
 from nuanalysis.plot._layers import ORIGINS, Layer, Marker, Stored, coarser, known, quantised
 from nuanalysis.plot._page import plain
+from nuanalysis.plot._typeset import typeset
 from nuanalysis.records import Provenance
 from nuanalysis.schema import Floats
 from nuanalysis.sky.catalogues import CATALOGUES
@@ -137,7 +138,7 @@ def _layer_data(layer: Layer, stored: Stored) -> dict[str, Any]:
         low = max(low, high - DECADES)
     codes = stored.codes.astype(stored.codes.dtype.newbyteorder("<")).tobytes()
     return {
-        "name": layer.name, "label": plain(layer.label), "unit": plain(layer.unit), "scale": layer.scale,
+        "name": layer.name, "label": typeset(plain(layer.label)), "unit": plain(layer.unit), "scale": layer.scale,
         "origin": layer.origin, "about": plain(_about(layer)), "marks": layer.marks,
         "nside": hp.npix2nside(len(stored.codes)),
         "bits": stored.bits, "offset": stored.offset, "zero": stored.zero, "step": stored.step, "low": low,

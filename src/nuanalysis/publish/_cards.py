@@ -22,7 +22,8 @@ def named_cells(page: str) -> str:
 
 def _named(table: str) -> str:
     head, end, bodies = table.partition("</thead>")
-    names = [re.sub(r"<[^>]*>|&shy;", "", words).replace('"', "&quot;") for words in _HEAD.findall(head)]
+    heads = (words.replace("n<sub>s</sub>", "nₛ").replace('"', "&quot;") for words in _HEAD.findall(head))
+    names = [re.sub(r"<[^>]*>|&shy;", "", words) for words in heads]
     return head + end + _ROW.sub(lambda row: _labelled(row[0], names), bodies)
 
 

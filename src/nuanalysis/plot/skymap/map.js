@@ -87,7 +87,7 @@
   // ---- the view -------------------------------------------------------------------------------------------------
 
   // On a narrow screen the whole sky would be a strip: it begins with the inner half, and without names on the plane.
-  const NARROW = 600, INNER = 200, narrow = () => innerWidth < NARROW;
+  const NARROW = 600, INNER = 200, narrow = () => innerWidth > 0 && innerWidth < NARROW;  // 0 where a page around it has not laid it out
   const fresh = () => ({ layer: 0, frame: "galactic", projection: "hammer", lon: 0, lat: 0, fov: narrow() ? INNER : 360, open: NONE, at: null, labels: !narrow(), zero: true, hidden: new Set() });
   let view = fresh();
   let aimed = NONE, leaving = false, coarse = 1, size = { width: 0, height: 0, ratio: 1 };
@@ -753,17 +753,29 @@
     canvas.height = Math.round(size.height * size.ratio);
   }
   document.documentElement.classList.add("scripted");
-  byId("settings").open = !narrow();
   if (parent !== window) {  // inside a report, which has no other way to know how tall the map is
     document.documentElement.classList.add("framed");
     new ResizeObserver(() => parent.postMessage({ height: document.documentElement.offsetHeight }, "*")).observe(document.body);
   }
+  let begun = "";
+  function begin() {  // anew where the screen turns out to be of the other kind, unless the reader has moved the map
+    byId("settings").open = !narrow();
+    if (begun && written() !== begun) return;
+    read(location.hash.slice(1));
+    begun = written();
+  }
   resize();
-  read(location.hash.slice(1));
+  begin();
+  let small = narrow();
   readout(fromScreen(size.width / 2, size.height / 2));
   show();
   draw();
-  new ResizeObserver(() => { if (canvas.parentElement.clientWidth !== size.width) { resize(); show(); } }).observe(canvas.parentElement);
+  new ResizeObserver(() => {
+    if (canvas.parentElement.clientWidth === size.width) return;
+    resize();
+    if (narrow() !== small) { small = narrow(); begin(); }
+    show();
+  }).observe(canvas.parentElement);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show());
   // From the event, not the address: show() may have written there since.
   addEventListener("hashchange", (event) => { aimed = NONE; read(new URL(event.newURL).hash.slice(1)); show(); });
