@@ -438,7 +438,7 @@ def test_several_specs_run_one_after_the_other_each_into_its_folder(survivor: di
     assert {row["status"] for row in tiny["notebooks"]} == {"skipped"}
     assert [row["status"] for row in following["notebooks"]] == ["finished"] * 5
     assert publish.verify(folder / following["releases"][0]).ok
-    assert [one.name for one in publish.load_results(folder / "runs/next").entries("fit")] == ["template:pi0-like"]
+    assert [one.name for one in publish.load_results(folder / "runs/next").entries("measure")] == ["template:pi0-like"]
 
 
 def test_the_run_names_a_report_and_a_release_that_verifies(survivor: dict[str, Any]) -> None:

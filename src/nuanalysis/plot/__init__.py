@@ -44,7 +44,7 @@ from nuanalysis.plot._page import Drawn, Sidecar, figure_html, mark, plain, png,
 from nuanalysis.plot._results import FluxRow, StackRow, flux_comparison, profile_figure, stacking, ts_figure
 from nuanalysis.plot._samples import cut_flow, marginals
 from nuanalysis.plot._segments import SegmentRow, segments_figure
-from nuanalysis.plot._sky import plane_crop, sky_map, ts_maps
+from nuanalysis.plot._sky import PLANE_LATITUDE, plane_crop, sky_map, ts_maps
 from nuanalysis.plot._skymap import MOST_MAPS, HotSpot, sky_map_page, sky_page, ts_page
 from nuanalysis.plot._stack import SourceBar, stack_figure, stack_words
 from nuanalysis.plot._templates import (
