@@ -16,6 +16,7 @@ from nuanalysis.interpret.counts import Marginal, event_density
 from nuanalysis.interpret.published import INTENSITIES, SCIENCE_2023
 from nuanalysis.interpret.template_comparison import compare, shown_profiles
 from nuanalysis.plot import (
+    PLANE_LATITUDE,
     Drawn,
     Sidecar,
     comparison_figure,
@@ -31,7 +32,7 @@ from nuanalysis.plot import (
 from nuanalysis.sky.records import Template
 
 _NSIDE = 32  # of a density of events
-_PLANE = "The Galactic plane, |b| < 15°, Galactic coordinates, longitude grows to the left"
+_PLANE = f"The Galactic plane, |b| < {PLANE_LATITUDE:g}°, Galactic coordinates, longitude grows to the left"
 
 
 def template_picture(template: Template) -> Drawn:

@@ -19,7 +19,7 @@ from nuanalysis.deferred import xarray as xr
 from nuanalysis.engine.bench import Bench, Kept
 from nuanalysis.library.samples import Samples
 from nuanalysis.likelihood import FIT_COLUMNS, Turned, turned
-from nuanalysis.plot import Drawn, HotSpot, Marker, Sidecar, mark, plane_crop, sky_map, sky_page, slug
+from nuanalysis.plot import PLANE_LATITUDE, Drawn, HotSpot, Marker, Sidecar, mark, plane_crop, sky_map, sky_page, slug
 from nuanalysis.records import Carried, Chance, Position, Record, Unknown, carried, setting, shown
 from nuanalysis.schema import Floats, Ints
 from nuanalysis.store.sky_maps import map_fits, multi_order_fits, plane_fits, sky_dataset
@@ -172,7 +172,7 @@ class ScanAnswer(Answer):
         figures = [Drawn(whole, Sidecar(f"sky-{stem}", alt, caption, whose.origin, "maps"), self.to_table())]
         if self.plane:
             crop = plane_crop(values, label=f"{label}, Galactic plane", low=0.0, **about)
-            words = f"The Galactic plane, |b| < 15°, b stretched. {what}: −log₁₀ of the local p-value."
+            words = f"The Galactic plane, |b| < {PLANE_LATITUDE:g}°. {what}: −log₁₀ of the local p-value."
             figures.append(Drawn(crop, Sidecar(f"sky-plane-{stem}", words, words, whose.origin, "maps")))
         return tuple(figures)
 
