@@ -59,7 +59,7 @@ test: env
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow'
 
 slow: env
-	@$(call ENVIRONMENT,--learn --docs --browser)
+	@$(call ENVIRONMENT,--lab --learn --docs --browser)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
 
 lab: env

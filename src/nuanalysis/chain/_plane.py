@@ -8,7 +8,7 @@ from nuanalysis.reconstruct import Pixels
 from nuanalysis.schema import Floats
 from nuanalysis.sky.templates import to_galactic
 
-NEAR = np.radians(5.0)  # |b|, as the design of live cascades asks it
+NEAR = np.radians(5.0)  # |b| of the plane for a cascade, whose region is some degrees wide
 _ORDER = 7  # coarser leaves are divided to this, 0.5 deg; finer ones count by their centres
 
 
