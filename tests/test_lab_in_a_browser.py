@@ -119,7 +119,7 @@ def _seen(page: Page, width: int, theme: str) -> int:
     page.set_viewport_size({"width": 1400, "height": 1000})  # the menus need room
     _choose(page, "Settings", "Theme", THEMES[theme])
     page.set_viewport_size({"width": width, "height": 1000})
-    page.wait_for_selector(f"body[data-jp-theme-name='{THEMES[theme]}']")
+    page.wait_for_selector(f"body[data-jp-theme-name='{THEMES[theme]}']", state="attached")
     found, cut = page.locator(_FIGURES), 0
     for number in range(found.count()):
         one = found.nth(number)

@@ -103,10 +103,10 @@ def test_the_map_inside_the_report_is_whole_on_a_telephone(browser: Browser, rep
     for number in range(page.locator("iframe").count()):
         frame = page.locator("iframe").nth(number)
         frame.scroll_into_view_if_needed()
-        page.wait_for_timeout(600)
         inside = frame.element_handle().content_frame()
         assert inside is not None
-        assert inside.evaluate("document.documentElement.scrollHeight - innerHeight") <= 0
+        # The frame tells its height once it is drawn; of one that stays cut this times out.
+        inside.wait_for_function("document.documentElement.scrollHeight <= innerHeight", timeout=20_000)
         assert inside.evaluate("document.getElementById('sky').clientHeight") > 280
     page.close()
 
