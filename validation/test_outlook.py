@@ -123,7 +123,7 @@ def test_the_error_of_a_free_index_is_the_expected_one(mirror, capsys):
     rows = trials.injection_trials(problem.prepared, 56, 0, 300, (truth,))
     index = dict(zip(trials.INJECTION_COLUMNS, rows.T, strict=True))["index"]
     low, high = np.quantile(index, [0.16, 0.84])
-    wanted = icecube(read_hypothesis(PI0), OWN_YEARS).at(OWN_YEARS, 2.0 * FLUX).index_error
+    wanted = icecube(read_hypothesis(PI0), OWN_YEARS).index_error(OWN_YEARS, 2.0 * FLUX)
     with capsys.disabled():
         print(f"\nindex: median {np.median(index):.2f}, half width of 68 % {(high - low) / 2:.3f}, Asimov {wanted:.3f}")
     assert (high - low) / 2 == pytest.approx(wanted, rel=0.15)

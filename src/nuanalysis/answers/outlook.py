@@ -151,7 +151,7 @@ def _rows(
             detector=line.name, years=at, sigma=best.sigma, least=min(band), most=max(band),
             low=max(best.sigma - 1.0, 0.0), high=best.sigma + 1.0, error=best.relative_error,
             with_floor=float(np.hypot(best.relative_error, floor)),
-            index_error=known(best.index_error, "nothing tells its flux and index apart"),
+            index_error=known(line.index_error(at, strengths[1]), "nothing tells its flux and index apart"),
         )  # fmt: skip
         out.append(row)
     return tuple(out)
