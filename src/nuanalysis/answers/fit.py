@@ -146,8 +146,8 @@ def gas_panels() -> list[PlanePanel]:
 def profile(data: Terms, best: FitResult, spread: float) -> tuple[Floats, Floats]:
     """TS against the number of signal events, from 0 to beyond the fit; (point,) both, where a density is positive.
 
-    The fit is one of the points; a free index is fitted anew at each.  The first step is divided: a few energetic
-    events near sources are fitted best with the hardest spectrum, so with a free index TS rises steeply from 0.
+    The fit is one of the points; a free index is fitted anew at each.  The first step is divided: with
+    a free index TS may rise steeply from 0 (a stack of the synthetic cascades takes the hardest index there).
     """
     even = np.linspace(0.0, float(max(3.0 * spread, 2.0 * best.n_signal)), 121)
     grid = np.union1d(even, [best.n_signal, *(even[1] * _FIRST_STEP)])

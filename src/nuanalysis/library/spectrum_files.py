@@ -11,11 +11,8 @@ import numpy as np
 from nuanalysis.errors import InputError, refuse
 from nuanalysis.schema import Floats
 from nuanalysis.sky.records import GEV_PIVOT_LOG10, TabulatedSpectrum, Template
-from nuanalysis.sky.templates import GEV_PER_TEV
+from nuanalysis.sky.templates import GEV_PER_TEV, flux_doubt
 from nuanalysis.store import TABLE, content, sha256_file
-
-#: E^2 dN/dE at 100 TeV, TeV cm^-2 s^-1, as of a map: a hundredth to 500 times the pi0 model; beyond, a unit is wrong.
-PLAUSIBLE = (4.5e-14, 2.3e-9)
 
 
 def with_spectrum(template: Template, path: Path) -> Template:
@@ -29,18 +26,17 @@ def with_spectrum(template: Template, path: Path) -> Template:
     table = _numbers(path, held)
     refuse(_faults(table), f"the spectrum {path} cannot be used")
     x, value = np.log10(table).T
-    spectrum = TabulatedSpectrum(x, value)
-    pivot = float(spectrum.shape(np.array(GEV_PIVOT_LOG10)))
-    flux = pivot * 10.0 ** (2 * GEV_PIVOT_LOG10) / GEV_PER_TEV
-    if not PLAUSIBLE[0] <= flux <= PLAUSIBLE[1]:
+    pivot = float(TabulatedSpectrum(x, value).shape(np.array(GEV_PIVOT_LOG10)))
+    spectrum, flux = TabulatedSpectrum(x, value - np.log10(pivot)), pivot * 10.0 ** (2 * GEV_PIVOT_LOG10) / GEV_PER_TEV
+    if doubt := flux_doubt(spectrum, flux):
         raise InputError(
-            f"the spectrum {path} has E^2 dN/dE = {flux:.3g} TeV cm^-2 s^-1 at 100 TeV, expected {PLAUSIBLE[0]:g} to "
-            f"{PLAUSIBLE[1]:g}; give E in GeV and dN/dE in GeV^-1 cm^-2 s^-1 of one flavour, integrated over the sky"
+            f"the spectrum {path} cannot be used: {doubt}; E in GeV, dN/dE in GeV^-1 cm^-2 s^-1 of one flavour, "
+            "integrated over the sky"
         )
     return replace(
         template,
         label=f"{template.label}, spectrum of {path.name}",
-        spectrum=TabulatedSpectrum(x, value - np.log10(pivot)),
+        spectrum=spectrum,
         flux=flux,
         origin="user file",
         reference=f"map: {template.reference}; spectrum: {path.name}, sha256 {sha256_file(path)}",

@@ -170,7 +170,7 @@ def profile_figure(
     named(axes, "number of signal events nₛ", "−2 ln(L / L at best fit)")
     axes.legend(fontsize=SMALL, frameon=False)
     finished(figure, f"{label}, {sample}", origin)
-    free = "the index fitted anew at each; near nₛ = 0 a few energetic events choose the hardest index, and it is steep"
+    free = "the index fitted anew at each, so that it may be steep near nₛ = 0"
     held = free if free_index else "the index held"
     caption = f"{label}, {origin} sample {sample}: likelihood along the number of signal events, {held}."
     alt = f"{caption} Lowest at n_s = {n_signal[best]:.1f}, from {n_signal[0]:.0f} to {n_signal[-1]:.0f}"

@@ -32,6 +32,7 @@ from nuanalysis.sky.templates._healpix import to_equatorial, to_galactic
 from nuanalysis.sky.templates._in_numbers import brightest, local_index
 from nuanalysis.sky.templates._recipe import INDEX_RANGE, Built, Recipe, index_parameter, parameter, parse_recipe
 from nuanalysis.sky.templates._said import GEV_PER_TEV, PREFIX, RELATIVE, RELATIVE_FLUX, MapFile, parse
+from nuanalysis.sky.templates._suspicion import flux_doubt
 from nuanalysis.sky.templates.galactic_segments import SEGMENTS, Segment, SegmentSet
 from nuanalysis.sky.templates.galactic_segments import SETS as SEGMENT_SETS
 

@@ -223,7 +223,8 @@ def _from_maps(source: _Source, path: Path, said: Said, stored: Stored) -> tuple
         _doubts(said, summed.maps[_nearest(nodes, summed)], frame, ordering)
         if understood and "flux" not in said.sure and not said.faults:
             spectrum, flux, _ = _spectrum(physics, summed.totals * _area(physics, stored))
-            said.faults.extend(filter(None, [flux_doubt(spectrum, flux)]))
+            if doubt := flux_doubt(spectrum, flux):
+                said.faults.append(f"{doubt}, or say sure=flux if it is right as it is")
     said.refuse(source.what, source.remedy)
     return _made(_Read(source, stored.kind, frame, ordering, physics), said, stored, nodes, summed)
 

@@ -96,7 +96,7 @@ def mark_doubt(values: Floats) -> str:
 
 
 def flux_doubt(spectrum: Spectrum, flux: float) -> str:
-    """Why a map cannot have the flux it is said to have; '' if it may.
+    """Why a map, or a spectrum of the whole sky, cannot have the flux it is said to have; '' if it may.
 
     flux : E^2 dN/dE at 100 TeV, TeV cm^-2 s^-1, per flavour, whole sky; 0 of a relative map, which is not doubted.
     """
@@ -108,8 +108,7 @@ def flux_doubt(spectrum: Spectrum, flux: float) -> str:
     found, where = (lit.max(), "at most") if lit.max() < FAINT else (lit.min(), "at least")
     return (
         f"its flux is {flux:.3g} TeV cm-2 s-1 at 100 TeV (E^2 dN/dE per flavour, whole sky), and from 10 to 100 TeV "
-        f"{where} {found:.2g} times the extrapolated Fermi pi0 model; check units, energies and flavour, or say "
-        "sure=flux if it is right as it is"
+        f"{where} {found:.2g} times the extrapolated Fermi pi0 model; check units, energies and flavour"
     )
 
 
