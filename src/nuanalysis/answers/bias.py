@@ -94,7 +94,7 @@ def bias_drawn(whose: Tested, about: Provenance, curve: tuple[Node, ...], n_tria
     label, origin = f"{whose.label}, {about.sample}", about.origin
     figure = bias_figure(*np.array(rows).T, label=label, origin=origin)
     words = f"{label} ({origin}): median fitted against injected events, from {n_trials:,} injected skies"
-    name = f"bias-{about.sample}-{slug(whose.hypothesis)}{mark(origin)}"
+    name = f"bias-curve-{about.sample}-{slug(whose.hypothesis)}{mark(origin)}"
     return Drawn(figure, Sidecar(name, words, f"{words}.", origin, "trials"))
 
 
