@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from modes import obeying
 
 import nuanalysis as nu
 from nuanalysis import cli
-from nuanalysis.errors import DataError, EnvironmentFault, InputError, NuanalysisError
+from nuanalysis.errors import DataError, InputError, NuanalysisError
 from nuanalysis.library import samples
 from nuanalysis.store import refuse_file, refuse_folder
 from nuanalysis.workflow.notebooks import notebook_folder
@@ -248,11 +248,14 @@ def test_places_leave_nothing_behind(tmp_path: Path) -> None:
         refuse_file(tmp_path, "--output")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_closed_folder_is_told(tmp_path: Path) -> None:
+def test_a_closed_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # which forbids processes
     (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(EnvironmentFault, match="allow writing in"):
-        refuse_folder(tmp_path / "closed" / "below")
+    code = "from nuanalysis.store import refuse_folder; refuse_folder(Path(sys.argv[1]))"
+    done = obeying(f"import sys; from pathlib import Path; {code}", tmp_path / "closed" / "below")
+    assert done.returncode != 0
+    assert "EnvironmentFault" in done.stderr
+    assert "allow writing in" in done.stderr
 
 
 # --- what a refusal costs ---------------------------------------------------------------------------------------------

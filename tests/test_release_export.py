@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from modes import obeying
 from small_invenio import Invenio
 from small_results import RESULTS, make_run, results
 
@@ -105,16 +105,37 @@ def test_a_release_that_changed_or_was_withdrawn_is_not_packed(
         publish.pack(release, tmp_path / "export")
 
 
-def test_a_folder_that_cannot_be_written_is_named(release: Path, tmp_path: Path) -> None:
-    """Read-only, as a disk may be; root may write anywhere, so the folder lies below a file."""
+def test_a_folder_below_a_file_is_named(release: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentFault, match="cannot write"):
         publish.pack(release, tmp_path / "file" / "export")
-    if os.geteuid() == 0:
-        return
-    (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(EnvironmentFault, match="cannot write"):
-        publish.pack(release, tmp_path / "closed")
+
+
+_INTO_CLOSED = """
+import sys; from pathlib import Path; from nuanalysis import publish
+{call}
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["publish.pack(Path(sys.argv[1]), Path(sys.argv[2]))", "publish.build(Path(sys.argv[1]), 'DR0.1')"]
+)
+def test_a_read_only_target_is_named_and_stays_as_it_was(release: Path, tmp_path: Path, call: str) -> None:
+    """Archives, or a release, for a folder that is closed to writing."""
+    run = Path(shutil.copytree(release.parents[1], tmp_path / "default"))
+    closed = run / "release" if "build" in call else tmp_path / "closed"
+    closed.mkdir(exist_ok=True)
+    shutil.rmtree(run / "release" / release.name)
+    before = sorted(run.rglob("*"))
+    closed.chmod(0o500)
+    try:
+        done = obeying(_INTO_CLOSED.format(call=call), run if "build" in call else release, closed)
+    finally:
+        closed.chmod(0o700)
+    assert done.returncode != 0
+    assert "EnvironmentFault: cannot write" in done.stderr
+    assert str(closed) in done.stderr
+    assert (sorted(run.rglob("*")), list(closed.iterdir())) == (before, [])
 
 
 def test_a_full_disk_leaves_no_half_file(release: Path, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_the_crate_speaks_in_terms_of_its_context_alone(release: Path) -> None:
 
 
 def test_the_citation_keeps_the_schema_of_cff(release: Path) -> None:
-    """CFF 1.2.0, as check-jsonschema ships it; cffconvert itself: ``validation/test_release_elsewhere.py``."""
+    """CFF 1.2.0, as check-jsonschema ships it; cffconvert itself: ``test_release_elsewhere.py``."""
     shipped = files("check_jsonschema") / "builtin_schemas" / "vendor" / "citation-file-format.json"
     said = yaml.load((release / "CITATION.cff").read_text(encoding="utf-8"), yaml.BaseLoader)  # dates as text
     jsonschema.Draft7Validator(json.loads(shipped.read_text(encoding="utf-8"))).validate(said)

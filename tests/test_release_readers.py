@@ -1,6 +1,6 @@
 """Files of a release as other people's programs read them: pandas, astropy, mocpy, plain zarr and xarray as it comes.
 
-gammapy reads events, maps and responses in an environment of its own: ``validation/test_release_elsewhere.py``."""
+gammapy reads events, maps and responses in an environment of its own: ``test_release_elsewhere.py``."""
 
 from __future__ import annotations
 

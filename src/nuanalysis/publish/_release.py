@@ -7,14 +7,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from nuanalysis.errors import DataError, EnvironmentFault, InputError, refuse
+from nuanalysis.errors import DataError, InputError, refuse
 from nuanalysis.publish._draft import Draft
 from nuanalysis.publish._evidence import answer_faults, sample_faults
 from nuanalysis.publish._parts import AGAIN, PARTS
 from nuanalysis.publish._results import Results, is_moment, load_results
 from nuanalysis.publish._spec import refuse_other_spec
 from nuanalysis.publish._texts import recipe
-from nuanalysis.store import locked, sweep, unlinked
+from nuanalysis.store import locked, refusal, sweep, unlinked
 
 _HALF, _OLD = ".building", ".old"  # ends of the names of folders that a build renames or removes
 _PATIENCE_S = 60.0  # for another build of the same run
@@ -54,16 +54,11 @@ def _remove(left: Path) -> None:
 
 def _build(draft: Draft, target: Path) -> None:
     """Write the draft and put it in place; nothing of it stays where that fails."""
-    draft.folder.mkdir(parents=True)
     try:
+        draft.folder.mkdir(parents=True)
         for part in PARTS:
             part(draft)
         _put_in_place(draft.folder, target)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"the release {target} cannot be written: {error.strerror or error} ({error.filename}).  What was there "
-            "before is intact; make room on that disk, or allow writing there, and call again."
-        ) from error
     finally:
         shutil.rmtree(draft.folder, ignore_errors=True)
 
@@ -92,9 +87,9 @@ def build(
     fingerprint : that of a spec file, to compare with the one in results.json.
     alerts : a folder that ``write_entry`` wrote, to go into the release as alerts/.
     dated : date of all headers, YYYY-MM-DDThh:mm:ssZ, to build a published release again; else that of the results.
-    Raises InputError (version), StepMissing (no results), StoreLocked (another build), EnvironmentFault (disk full),
-    DataError: a product against its schema, a result against what is packed with it, another spec than that of the
-    results, a link, or a file that may not be redistributed.  Nothing of a failed build stays behind.
+    Raises InputError (version), StepMissing (no results), StoreLocked (another build), EnvironmentFault (disk full or
+    closed to writing), DataError: a product against its schema, a result against what is packed with it, another spec
+    than that of the results, a link, or a file that may not be redistributed.  Nothing of a failed build stays behind.
     """
     about = recipe()
     version = version or about.default_version
@@ -107,6 +102,9 @@ def build(
     draft = Draft(run_folder, target.with_name(f".{target.name}{_HALF}"), run, about, version, alerts)
     refuse_other_spec(draft.spec, run.spec_fingerprint, fingerprint)
     with locked(run_folder / ".release", _PATIENCE_S):
-        _clear(run_folder)
-        _build(draft, target)
+        try:
+            _clear(run_folder)
+            _build(draft, target)
+        except OSError as error:
+            raise refusal(Path(error.filename or target), error) from error
     return target

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuanalysis.alerts import SIMULATION, AlertStore, Standing, utc_text
-from nuanalysis.errors import EnvironmentFault, InputError, StepMissing
+from nuanalysis.errors import InputError, StepMissing
 from nuanalysis.publish._alert_changes import REVISIONS, changes, line_of
 from nuanalysis.publish._alert_tables import columns_of, forms_of, notice_path
 from nuanalysis.publish._manifest import write_sums
-from nuanalysis.store import locked, sha256_file, unlinked
+from nuanalysis.store import locked, refusal, sha256_file, unlinked
 
 CHANGES = "CHANGES.md"
 #: Folders that other parts of a run leave beside the store, as they belong into a release.
@@ -57,10 +57,7 @@ def write_entry(store: AlertStore, folder: Path, *, release: str = "", since: Pa
             digest = sha256_file(write_sums(draft))
             _put_in_place(draft, folder)
         except OSError as fault:
-            raise EnvironmentFault(
-                f"cannot write {folder}: {fault.strerror or fault}. What was there before is intact; make room on that "
-                "disk (or allow writing there) and call again."
-            ) from fault
+            raise refusal(folder, fault) from fault
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return Entry(folder, len(standings), count, sum(one.retracted for one in standings), digest)

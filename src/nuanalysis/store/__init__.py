@@ -8,7 +8,17 @@ POSIX only (file locks).  Spawn worker processes, never fork them: a forked icec
 """
 
 from nuanalysis.store._events import EventStore
-from nuanalysis.store._files import atomic_write, beside, locked, open_lock, sha256_file, sweep, table_ecsv, try_lock
+from nuanalysis.store._files import (
+    atomic_write,
+    beside,
+    locked,
+    open_lock,
+    refusal,
+    sha256_file,
+    sweep,
+    table_ecsv,
+    try_lock,
+)
 from nuanalysis.store._foreign import (
     DOCUMENT,
     MAP,

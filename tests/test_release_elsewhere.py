@@ -5,9 +5,9 @@
     gammapy 2.1         reads events, maps and all three parts of a response from the files of the release
     a bare environment  numpy and astropy alone run check_likelihood.py: the released TS to 1e-9
 
-Environments are made in build/readers with pip and kept; without a package registry the comparisons are skipped.  The
-validator of crates would fetch the context of RO-Crate 1.1: it is given the copy that comes with rocrate.  One thing
-that is recommended is not there: an address of the authors, who have none.
+Environments are made in build/readers with pip and kept, which needs a package registry.  The validator of
+crates would fetch the context of RO-Crate 1.1: it is given the copy that comes with rocrate.  One thing that is
+recommended is not there: an address of the authors, who have none.
 """
 
 import json
@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from small_results import RESULTS, entry, make_run, results, scanned
 
 from nuanalysis import publish
 from nuanalysis.store import read_zip
 
+pytestmark = pytest.mark.slow
 KEPT = Path(__file__).parents[1] / "build" / "readers"
 NEEDED = {
     "cffconvert": ["cffconvert==2.0.0"],
