@@ -7,7 +7,7 @@ from small_problem import BINNING, SOURCES, sample, stack_hypothesis, template_h
 
 from nuanalysis.errors import DataError, InputError
 from nuanalysis.ingest import cascades_2023 as release
-from nuanalysis.interpret import counts, fluxes, official
+from nuanalysis.interpret import contributions, counts, fluxes, official
 from nuanalysis.interpret.contributions import best_fit_terms, event_contributions, ts_density
 from nuanalysis.likelihood import maximise, statistics
 from nuanalysis.model import Hypothesis, Sample, expected_events, prepare, terms
@@ -102,6 +102,14 @@ def test_the_terms_of_events_are_the_kernels_of_the_sources_at_them(free):
     np.testing.assert_allclose(found.signal[near], density[near], rtol=1e-6)
     assert (found.season == 0).all()
     assert np.unique(found.row).size == found.row.size
+
+
+@pytest.mark.parametrize("error", [0.003, 0.03, 0.3])
+def test_an_event_is_spread_without_rings_around_it(error):
+    """No harmonics above 3 nside are there: a kernel as narrow as a pixel rang by 8 per cent of its peak."""
+    spread = contributions._smeared(np.ones(1), np.ones(1), np.array([0.3]), np.array([error]), 64)
+    assert spread.min() > -1e-3 * spread.max()
+    assert spread.mean() * 4 * np.pi == pytest.approx(1.0, rel=1e-3)
 
 
 def test_without_an_excess_the_map_is_zero():

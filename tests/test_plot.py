@@ -17,10 +17,12 @@ import xarray as xr
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from matplotlib.colors import to_rgb
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.spatial import cKDTree
 from scipy.stats import chi2
 from small_results import local, of_all, scanned, unknown
 
@@ -451,8 +453,33 @@ def test_a_map_with_both_signs_is_white_at_zero_and_says_what_its_line_is() -> N
         [mesh] = [one for one in figure.axes[0].collections if hasattr(one, "get_coordinates")]
         assert (mesh.norm.vmin, mesh.norm.vmax) == (-3.0, 3.0)
         np.testing.assert_allclose(mesh.cmap(mesh.norm(0.0))[:3], 1.0, atol=0.05)
-        assert "line: zero" in figure.axes[1].get_xlabel()
+        assert "line: +1 % of the scale" in figure.axes[1].get_xlabel()
     assert plane.axes[0].get_aspect() == 1.0
+
+
+def test_rounding_errors_far_from_a_source_are_not_lined() -> None:
+    x, _, _ = hp.pix2vec(NSIDE, np.arange(12 * NSIDE**2))
+    source = np.exp(-((1 - x) / 0.05)) + 1e-9 * np.where(np.arange(12 * NSIDE**2) % 2, -1.0, 1.0)
+    [whole] = plot.ts_maps(source, **{k: X[k] for k in ("label", "sample", "origin")}, hypothesis="stack:snr")
+    [line] = [one for one in whole.figure.axes[0].collections if isinstance(one, ContourSet)]
+    assert len(line.get_paths()[0].to_polygons(closed_only=False)) == 1
+
+
+def test_a_line_on_a_whole_sky_is_where_matplotlib_has_it() -> None:
+    """Nodes are projected before, not paths after."""
+    figure = Figure()
+    axes = figure.add_subplot(projection="mollweide")
+    x, y = np.linspace(-3.1, 3.1, 300), np.linspace(-1.5, 1.5, 150)
+    seen = np.sin(2 * x)[None, :] * np.cos(3 * y)[:, None]
+    _sky.level_line(axes, x, y, seen, 0.3)
+    theirs = axes.contour(x, y, seen, levels=[0.3])
+    ours = axes.collections[0]
+    ours, theirs = (one.get_transform().transform_path(one.get_paths()[0]) for one in (ours, theirs))
+    assert len(ours.vertices) > 1000
+    distance, _ = cKDTree(theirs.vertices).query(ours.vertices)
+    assert distance.max() < 0.1  # points of the figure
+    long = [sum(np.hypot(*np.diff(one, axis=0).T).sum() for one in path.to_polygons()) for path in (ours, theirs)]
+    assert long[0] == pytest.approx(long[1], rel=1e-3)
 
 
 def test_the_cut_flow_shows_what_each_cut_takes() -> None:

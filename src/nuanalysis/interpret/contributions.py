@@ -17,6 +17,7 @@ from nuanalysis.sky.records import Catalogue
 from nuanalysis.sphere import vmf_norm, vmf_window
 
 _CLASSES = 24
+_NARROWEST = 1.2  # pixels: what is spread less rings around its place, as no harmonics above 3 nside are there
 _PAIRS = 250_000  # events times sources of a block: a few arrays of this length stay in the processor's cache
 
 
@@ -72,7 +73,7 @@ def _weights(terms: Terms, best: FitResult) -> Floats:
 
 def _smeared(values: Floats, ra: Floats, dec: Floats, error: Floats, nside: int) -> Floats:
     """Each value spread over the sphere by its own angular error, (pixel,) sr^-1; signed."""
-    lmax = 2 * nside
+    lmax = 3 * nside - 1
     pixel = hp.ang2pix(nside, np.pi / 2 - dec, ra)
     area = 4 * np.pi / (12 * nside**2)
     edges = np.quantile(error, np.linspace(0, 1, _CLASSES + 1))
@@ -81,16 +82,18 @@ def _smeared(values: Floats, ra: Floats, dec: Floats, error: Floats, nside: int)
     for k in range(_CLASSES):
         chosen = klass == k
         if chosen.any():
-            width = max(float(np.median(error[chosen])), 0.6 * np.sqrt(area))
+            width = max(float(np.median(error[chosen])), _NARROWEST * np.sqrt(area))
             counts = np.bincount(pixel[chosen], weights=values[chosen], minlength=12 * nside**2) / area
             total += hp.almxfl(hp.map2alm(counts, lmax=lmax, iter=3), vmf_window(lmax, width**-2))
+    total[0] = values.sum() / np.sqrt(4 * np.pi)  # exact: sums of pixels are not, and signs cancel
     return np.asarray(hp.alm2map(total, nside, lmax=lmax))
 
 
 def ts_density(prepared: Prepared, terms: Terms, best: FitResult, *, nside: int = 64) -> Floats:
     """Contribution to the test statistic per sr, (pixel,), RING, ICRS; it integrates to the TS of the fit.
 
-    Events out of reach of every source contribute nothing.  Each event is spread by its angular error.
+    Events out of reach of every source contribute nothing.  Each event is spread by its angular error, or by 1.2 pixels
+    where that is more.
     """
     values = event_contributions(terms, best)
     ra, dec, error = (

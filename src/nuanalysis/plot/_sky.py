@@ -24,6 +24,8 @@ DIVERGING = "RdBu_r"  # of signed values: white at zero, told apart by every kin
 FRAMES = ("icrs", "galactic")
 PLANE_LATITUDE = 30.0  # deg, of a strip of the plane: enough that a degree of b can be as long as one of l
 _ACROSS = 720  # pixels of a picture
+_ZERO = 1e-2  # of the scale, where the line is drawn: at zero itself it would follow rounding errors
+ZERO_LINE = "line: +1 % of the scale"
 Scale = Callable[[Floats], "matplotlib.colors.Normalize"]
 """The scale of the colours, from the values that are seen."""
 
@@ -59,10 +61,16 @@ def signed_scale(seen: Floats, *, what: str = "a sky map") -> matplotlib.colors.
     return matplotlib.colors.Normalize(-top, top)
 
 
-def zero_line(axes: Axes, x: Floats, y: Floats, seen: Floats) -> None:
-    """A line where the sign changes; nothing where it does not."""
-    if np.nanmin(seen) < 0 < np.nanmax(seen):
-        axes.contour(x, y, seen, levels=[0.0], colors="black", linewidths=0.6)
+def level_line(axes: Any, x: Floats, y: Floats, seen: Floats, level: float) -> None:
+    """A line where the values (latitude, longitude) pass a level; nothing where they do not."""
+    if not np.nanmin(seen) < level < np.nanmax(seen):
+        return
+    where: dict[str, Any] = {}
+    if axes.name == "mollweide":  # nodes are projected here, once: matplotlib would do it with 75 points a segment
+        nodes = np.stack(np.meshgrid(x, y), axis=-1)
+        x, y = axes.transProjection.transform(nodes.reshape(-1, 2)).reshape(nodes.shape).transpose(2, 0, 1)
+        where["transform"] = axes.transAffine + axes.transAxes
+    axes.contour(x, y, seen, levels=[level], colors="black", linewidths=0.6, **where)
 
 
 def longitude_name(x: float) -> str:
@@ -92,7 +100,7 @@ def _drawn(
     colours = DIVERGING if signed else COLOURS
     made = axes.pcolormesh(x_edges, y_edges, shown, cmap=colours, norm=norm, rasterized=True)
     if signed:
-        zero_line(axes, x, y, seen)
+        level_line(axes, x, y, seen, _ZERO * float(norm.vmax or 0.0))
     return made, (x, y, seen)
 
 
@@ -101,7 +109,7 @@ def mollweide(
 ) -> tuple[Axes, Any, Any]:
     """A whole-sky map in a slot of the figure: axes, what a colour bar belongs to, and (x, y, values), rad.
 
-    signed : in diverging colours, with a line where the sign changes.
+    signed : in diverging colours, with a line where the values turn positive.
     """
     axes = figure.add_subplot(slot, projection="mollweide")
     half = np.pi / 2
@@ -192,7 +200,7 @@ def sky_map(
     values : (12 nside^2,) HEALPix RING; NaN is left white.    frame : of the values, icrs or galactic.
     unit : quantity and unit of the colour scale.    low : its lower end; without: the lowest value.
     marks  : places ringed and named; with them the celestial equator is drawn, dashed.
-    signed : diverging colours symmetric about zero, and a line where the sign changes; ``low`` is of no use then.
+    signed : diverging colours symmetric about zero, and a line where the values turn positive; ``low`` is of no use.
     """
     figure = canvas(height=4.2)
     scale = signed_scale if signed else partial(linear_scale, low=low)
@@ -202,7 +210,7 @@ def sky_map(
     axes.set_xlabel("Galactic longitude l (ticks inside), grows to the left", fontsize=10)
     axes.set_ylabel("Galactic latitude b (deg)", fontsize=10, labelpad=8)
     finished(figure, label, origin)
-    colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 3))
+    colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 4))
     return figure
 
 
@@ -227,11 +235,11 @@ def plane_crop(
     axes.set_xlabel("Galactic longitude l (deg)", fontsize=10)
     axes.set_ylabel("Galactic\nlatitude b (deg)", fontsize=10)
     finished(figure, label, origin)
-    colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 3))
+    colour_bar(figure, axes, drawn, unit, pad=0.04).formatter.set_powerlimits((-2, 4))
     return figure
 
 
-_UNIT = "contribution to TS (sr⁻¹); line: zero"
+_UNIT = f"contribution to TS (sr⁻¹); {ZERO_LINE}"
 _WHERE = "Galactic coordinates, Galactic Centre in the middle, longitude grows to the left"
 
 
@@ -244,7 +252,7 @@ def ts_maps(values: Floats, *, label: str, sample: str, origin: str, hypothesis:
         f"per steradian, {total:.2f} over the whole sky"
     )
     flat = " It is zero everywhere: no signal was fitted." if not np.any(values) else ""
-    meant = "red where events add to it, blue where they take from it, a line where it is zero"
+    meant = "red where events add to it, blue where they take from it, a line where it turns positive"
     caption = f"{said}: test statistic per steradian, {meant}; HEALPix nside {nside}; {_WHERE}.{flat}"
     name, short = f"{sample}-{slug(hypothesis)}{mark(origin)}", f"{label}, {sample}"
     whole = Drawn(

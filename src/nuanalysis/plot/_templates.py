@@ -18,7 +18,16 @@ from nuanalysis.errors import InputError
 from nuanalysis.interpret.published import Intensity
 from nuanalysis.interpret.regions import Region, RegionFluxes
 from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
-from nuanalysis.plot._sky import colour_bar, linear_scale, longitude_axis, mollweide, plane_strip, signed_scale
+from nuanalysis.plot._sky import (
+    ZERO_LINE,
+    colour_bar,
+    level_line,
+    linear_scale,
+    longitude_axis,
+    mollweide,
+    plane_strip,
+    signed_scale,
+)  # fmt: skip
 from nuanalysis.plot.canvas import (
     SERIES,
     SMALL,
@@ -50,7 +59,7 @@ class PlanePanel:
     """One panel of the Galactic plane.
 
     values : (pixel,) HEALPix RING in ICRS; NaN is left white.    label, unit : quantity and unit of its colour scale.
-    signed : the scale is symmetric about zero, and a line is drawn where the sign changes.
+    signed : the scale is symmetric about zero, and a line is drawn where the values turn positive.
     log : the scale is logarithmic, over ``DECADES`` decades.
     origin : of what was measured, real or synthetic; '' for a model.
     """
@@ -187,8 +196,8 @@ def comparison_figure(a: Template, b: Template, comparison: Comparison) -> Figur
     rows = figure.add_gridspec(5, 2, height_ratios=[2.5, 2.5, 2.6, 1.7, 1.7])
     _densities(figure, rows, maps, [_wrapped(f"{one.label} ({ORIGINS[one.origin]})") for one in (a, b)])
     norm = matplotlib.colors.LogNorm(1 / RATIO_REACH, RATIO_REACH)
-    axes, shade, seen = _whole_sky(figure, rows[2, :], ratio, norm, "first over second")
-    axes.contour(*seen, levels=[1.0], colors="black", linewidths=0.5)
+    axes, shade, (x, y, shares) = _whole_sky(figure, rows[2, :], ratio, norm, "first over second")
+    level_line(axes, x, y, shares, 1.0)
     bar = colour_bar(figure, axes, shade, "ratio of the shares (line: 1)")
     bar.ax.xaxis.set_major_locator(matplotlib.ticker.FixedLocator([0.25, 0.5, 1.0, 2.0, 4.0]))
     bar.ax.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
@@ -259,7 +268,7 @@ def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic pla
     for letter, axes, panel in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", slots, panels, strict=False):
         drawn, _ = plane_strip(axes, panel.values, partial(_panel_scale, panel=panel), signed=panel.signed)
         axes.set_title(f"{letter}  {marked(panel.title, panel.origin or 'real')}", fontsize=10, loc="left")
-        said = panel.label + (f" ({panel.unit})" if panel.unit else "") + ("; line: zero" if panel.signed else "")
+        said = panel.label + (f" ({panel.unit})" if panel.unit else "") + (f"; {ZERO_LINE}" if panel.signed else "")
         bar = colour_bar(figure, axes, drawn, said, pad=0.05)
         if not panel.log:
             bar.formatter.set_powerlimits((-2, 3))
