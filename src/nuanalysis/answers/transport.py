@@ -199,10 +199,10 @@ class TransportAnswer(Answer):
     def headline(self) -> tuple[str, ...]:
         each = "; ".join(f"{one.gas} {one.free.words()}, norm {one.norm.words()} x model, {one.verdict}"
                          for one in self.gases)  # fmt: skip
-        return (
-            f"Gradient of delta, norm free: {each}.",
-            f"Envelope of {len(self.gases)} gas models: A from {self.envelope.cell('.3f')} kpc-1 (68 %).",
-        )
+        said = (f"Gradient of delta, norm free: {each}.",)
+        if len(self.gases) == 1:
+            return said
+        return (*said, f"Envelope of {len(self.gases)} gas models: A from {self.envelope.cell('.3f')} kpc-1 (68 %).")
 
     def drawn(self) -> tuple[Drawn, ...]:
         origin, whose = _experiments.origin_of_skies(self.provenance.origin), self.provenance

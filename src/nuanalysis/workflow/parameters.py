@@ -120,8 +120,10 @@ def _models() -> dict[str, type[BaseModel]]:
             skies=(extended, "skies", 40),
         ),
         "09_interpretation": _with(
-            "09: luminosity, gamma rays, alerts at the plane; not part of a run.",
-            flux=(reading("desert"), "flux", "pi0"),
+            "09: luminosity, gamma rays, alerts at the plane, transport, projections; not part of a run.",
+            flux=(reading("desert"), "flux", "pi0"), sample=sample,
+            template=_text("pi0", "map whose future and whose card are shown", check_template),
+            trials=(question("transport"), "trials", 100),
         ),
         "10_realtime": _with(
             "10: from a simulated event to a circular, and the catalogue of alerts; not part of a run.",
