@@ -206,7 +206,7 @@ def _strengths(prepared: Prepared) -> tuple[Floats, Floats]:
         spread[g] = prepared.n_events / np.sqrt(max(square, 1e-300))
         strength[0, g] = spread[g] * _STEPS
         cs = strength[0, g] / prepared.n_events
-        strength[1, g] = [sum(kernels.expected_ts(x, floor, c) for x in xs) / looks for c in cs]
+        strength[1, g] = sum(kernels.expected_ts(x, floor, cs) for x in xs) / looks
     strength[1] = np.maximum.accumulate(strength[1], axis=1)
     return spread, strength
 

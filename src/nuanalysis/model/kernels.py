@@ -226,17 +226,36 @@ def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-unt
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def expected_ts(x, floor, c):  # type: ignore[no-untyped-def]
-    """TS expected of scrambles tilted by c at right ascensions where x (event,) was read: 2 sum (1 + c x) ln(1 + c x).
+def _small(y):  # type: ignore[no-untyped-def]
+    """(1 + y) ln(1 + y) - y for small y."""
+    return y * y * (0.5 - y * (1.0 / 6.0 - y * (1.0 / 12.0 - y * 0.05)))
 
-    floor (event,) is -x where the signal vanishes; slopes saturate as in template_tilt.  The sum of c x, zero over all
-    right ascensions, is left out: over a few it would be noise.
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def expected_ts(x, floor, cs):  # type: ignore[no-untyped-def]
+    """TS expected of scrambles tilted by each of cs (step,), rising, at right ascensions where x (event,) was read.
+
+    2 sum (1 + c x) ln(1 + c x); floor (event,) is -x where the signal vanishes; slopes saturate as in template_tilt.
+    The sum of c x, zero over all right ascensions, is left out: over a few it would be noise.  Of |c x| < 0.1, which is
+    nearly every event at nearly every step, powers are summed once for all steps.
     """
-    total = 0.0
+    steps = cs.shape[0]
+    total, powers = np.zeros(steps), np.zeros((steps + 1, 4))
     for i in range(x.shape[0]):
-        y = min(c, SATURATION / max(floor[i], 1e-300)) * x[i]
-        if abs(y) < 0.1:
-            total += y * y * (0.5 - y * (1.0 / 6.0 - y * (1.0 / 12.0 - y * 0.05)))
-        else:
-            total += (1.0 + y) * np.log(1.0 + y) - y
+        bound = max(10.0 * abs(x[i]), floor[i] / SATURATION)
+        k = steps
+        while k > 0 and cs[k - 1] * bound >= 1.0:
+            k -= 1
+            y = min(cs[k], SATURATION / max(floor[i], 1e-300)) * x[i]
+            total[k] += _small(y) if abs(y) < 0.1 else (1.0 + y) * np.log(1.0 + y) - y
+        square = x[i] * x[i]
+        powers[k, 0] += square
+        powers[k, 1] += square * x[i]
+        powers[k, 2] += square * square
+        powers[k, 3] += square * square * x[i]
+    left = np.zeros(4)  # of the events that are still small at a step
+    for k in range(steps - 1, -1, -1):
+        left += powers[k + 1]
+        c = cs[k]
+        total[k] += c * c * (0.5 * left[0] - c * (left[1] / 6.0 - c * (left[2] / 12.0 - c * left[3] * 0.05)))
     return 2.0 * total
