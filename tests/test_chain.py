@@ -77,6 +77,7 @@ def asked(capsys, *words):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("mirror")  # the geometry of the array
 def test_from_light_to_a_sample(tmp_path, capsys, monkeypatch):
     pytest.importorskip("jax")
     monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path / "cache"))
