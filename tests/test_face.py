@@ -55,8 +55,8 @@ def test_the_lines_of_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     names: dict[str, Any] = {}
     exec(compile(lines_of_readme(), str(README), "exec"), names)
     assert "SYNTHETIC" in str(names["events"])
-    assert 12.0 < names["found"].fitted.ts < 30.0  # without public data the map is the analytic one: 14.8
-    assert names["chance"].chance.p < 1e-4
+    assert names["found"].fitted.ts < 30.0
+    assert names["chance"].chance.p < 1e-4  # with the analytic map, which stands in without public data, too
     assert len(names["chance"].to_table()) == 1
 
 

@@ -79,7 +79,7 @@ def test_the_map_of_the_test_statistic_integrates_to_it(kind):
     np.testing.assert_allclose(each, event_contributions(data, best), rtol=1e-9, atol=1e-12)
     assert each.sum() == pytest.approx(best.ts, rel=1e-9)
     density = ts_density(prepared, data, best, nside=32)
-    assert density.mean() * 4 * np.pi == pytest.approx(best.ts, rel=0.003)
+    assert density.mean() * 4 * np.pi == pytest.approx(best.ts, rel=1e-3)
     assert density.min() < 0.0 < density.max()
 
 

@@ -252,7 +252,7 @@ def test_a_closed_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()  # which forbids processes
     (tmp_path / "closed").mkdir(mode=0o500)
     code = "from nuanalysis.store import refuse_folder; refuse_folder(Path(sys.argv[1]))"
-    done = obeying(f"import sys; from pathlib import Path; {code}", tmp_path / "closed" / "below")
+    done = obeying(code, tmp_path / "closed" / "below")
     assert done.returncode != 0
     assert "EnvironmentFault" in done.stderr
     assert "allow writing in" in done.stderr

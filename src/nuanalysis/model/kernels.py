@@ -226,12 +226,6 @@ def fill_x(ratio, group, scale, mixing, difference, out):  # type: ignore[no-unt
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _small(y):  # type: ignore[no-untyped-def]
-    """(1 + y) ln(1 + y) - y for small y."""
-    return y * y * (0.5 - y * (1.0 / 6.0 - y * (1.0 / 12.0 - y * 0.05)))
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def expected_ts(x, floor, cs):  # type: ignore[no-untyped-def]
     """TS expected of scrambles tilted by each of cs (step,), rising, at right ascensions where x (event,) was read.
 
@@ -247,7 +241,7 @@ def expected_ts(x, floor, cs):  # type: ignore[no-untyped-def]
         while k > 0 and cs[k - 1] * bound >= 1.0:
             k -= 1
             y = min(cs[k], SATURATION / max(floor[i], 1e-300)) * x[i]
-            total[k] += _small(y) if abs(y) < 0.1 else (1.0 + y) * np.log(1.0 + y) - y
+            total[k] += (1.0 + y) * np.log1p(y) - y
         square = x[i] * x[i]
         powers[k, 0] += square
         powers[k, 1] += square * x[i]

@@ -24,8 +24,8 @@ DIVERGING = "RdBu_r"  # of signed values: white at zero, told apart by every kin
 FRAMES = ("icrs", "galactic")
 PLANE_LATITUDE = 30.0  # deg, of a strip of the plane: enough that a degree of b can be as long as one of l
 _ACROSS = 720  # pixels of a picture
-_ZERO = 1e-2  # of the scale, where the line is drawn: at zero itself it would follow rounding errors
-ZERO_LINE = "line: +1 % of the scale"
+_LINE = 1e-2  # of the scale, where the line of a signed map is drawn: at zero itself it would follow rounding errors
+SIGNED_LINE = f"line: +{100 * _LINE:g} % of the scale"
 Scale = Callable[[Floats], "matplotlib.colors.Normalize"]
 """The scale of the colours, from the values that are seen."""
 
@@ -100,7 +100,7 @@ def _drawn(
     colours = DIVERGING if signed else COLOURS
     made = axes.pcolormesh(x_edges, y_edges, shown, cmap=colours, norm=norm, rasterized=True)
     if signed:
-        level_line(axes, x, y, seen, _ZERO * float(norm.vmax or 0.0))
+        level_line(axes, x, y, seen, _LINE * float(norm.vmax or 0.0))
     return made, (x, y, seen)
 
 
@@ -109,7 +109,7 @@ def mollweide(
 ) -> tuple[Axes, Any, Any]:
     """A whole-sky map in a slot of the figure: axes, what a colour bar belongs to, and (x, y, values), rad.
 
-    signed : in diverging colours, with a line where the values turn positive.
+    signed : in diverging colours, with a line where the values pass +1 % of the scale.
     """
     axes = figure.add_subplot(slot, projection="mollweide")
     half = np.pi / 2
@@ -200,7 +200,7 @@ def sky_map(
     values : (12 nside^2,) HEALPix RING; NaN is left white.    frame : of the values, icrs or galactic.
     unit : quantity and unit of the colour scale.    low : its lower end; without: the lowest value.
     marks  : places ringed and named; with them the celestial equator is drawn, dashed.
-    signed : diverging colours symmetric about zero, and a line where the values turn positive; ``low`` is of no use.
+    signed : diverging colours symmetric about zero, and a line at +1 % of the scale; ``low`` is of no use.
     """
     figure = canvas(height=4.2)
     scale = signed_scale if signed else partial(linear_scale, low=low)
@@ -239,7 +239,7 @@ def plane_crop(
     return figure
 
 
-_UNIT = f"contribution to TS (sr⁻¹); {ZERO_LINE}"
+_UNIT = f"contribution to TS (sr⁻¹); {SIGNED_LINE}"
 _WHERE = "Galactic coordinates, Galactic Centre in the middle, longitude grows to the left"
 
 
@@ -252,7 +252,7 @@ def ts_maps(values: Floats, *, label: str, sample: str, origin: str, hypothesis:
         f"per steradian, {total:.2f} over the whole sky"
     )
     flat = " It is zero everywhere: no signal was fitted." if not np.any(values) else ""
-    meant = "red where events add to it, blue where they take from it, a line where it turns positive"
+    meant = f"red where events add to it, blue where they take from it, {SIGNED_LINE}"
     caption = f"{said}: test statistic per steradian, {meant}; HEALPix nside {nside}; {_WHERE}.{flat}"
     name, short = f"{sample}-{slug(hypothesis)}{mark(origin)}", f"{label}, {sample}"
     whole = Drawn(

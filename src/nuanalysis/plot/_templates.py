@@ -19,7 +19,7 @@ from nuanalysis.interpret.published import Intensity
 from nuanalysis.interpret.regions import Region, RegionFluxes
 from nuanalysis.interpret.template_comparison import LATITUDE_EDGES, LONGITUDE_EDGES, Comparison, Profiles
 from nuanalysis.plot._sky import (
-    ZERO_LINE,
+    SIGNED_LINE,
     colour_bar,
     level_line,
     linear_scale,
@@ -268,7 +268,7 @@ def plane_panels(panels: Sequence[PlanePanel], *, label: str = "The Galactic pla
     for letter, axes, panel in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", slots, panels, strict=False):
         drawn, _ = plane_strip(axes, panel.values, partial(_panel_scale, panel=panel), signed=panel.signed)
         axes.set_title(f"{letter}  {marked(panel.title, panel.origin or 'real')}", fontsize=10, loc="left")
-        said = panel.label + (f" ({panel.unit})" if panel.unit else "") + (f"; {ZERO_LINE}" if panel.signed else "")
+        said = panel.label + (f" ({panel.unit})" if panel.unit else "") + (f"; {SIGNED_LINE}" if panel.signed else "")
         bar = colour_bar(figure, axes, drawn, said, pad=0.05)
         if not panel.log:
             bar.formatter.set_powerlimits((-2, 3))
