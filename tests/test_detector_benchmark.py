@@ -137,8 +137,8 @@ def test_the_truth_itself_scores_as_well_as_can_be(product, predictions, tmp_pat
     table["log10_deposited"] = np.log10(np.maximum(np.asarray(truth["deposited"]), 1.0))
     table.write(tmp_path / "perfect.ecsv", format="ascii.ecsv")
     found = score(tmp_path / "perfect.ecsv", product)
-    assert [one.auc.value for one in found.separation] == [1.0, 1.0]
-    assert [one.passing.value for one in found.separation] == [0.0, 0.0]
+    assert [one.auc.value for one in found.separation] == [1.0] * 4
+    assert [one.passing.value for one in found.separation] == [0.0] * 4
     assert all(one.upper > 0.0 for one in found.separation)
     assert found.calibration_error.value == 0.0
     assert all(row.angle.value == row.vertex.value == row.energy.value == 0.0 for row in found.rows)

@@ -136,6 +136,9 @@ def test_labels_follow_the_light(toy):
     assert labels_of(truth)[:4].tolist() == [Class.CASCADE, Class.STARTING_TRACK, Class.THROUGH_GOING, Class.BUNDLE]
     single = replace(truth, muons=np.ones_like(truth.muons))
     assert labels_of(single)[3] == Class.THROUGH_GOING
+    tau = replace(truth, kind=np.full_like(truth.kind, Kind.TAU_CHARGED))
+    for energy, label in ((0.0, Class.CASCADE), (300.0, Class.STARTING_TRACK)):
+        assert (labels_of(replace(tau, muon_energy=np.full_like(truth.energy, energy))) == label).all()
 
 
 # Networks

@@ -110,6 +110,19 @@ def show(source: Path) -> None:
                 half, ninety = (r.coverage(one[purpose], c) for c in (level.half, level.ninety))
                 print(f"  {words}, {name}: {half.share:.3f} +- {half.error:.3f}, {ninety.share:.3f} +- "
                       f"{ninety.error:.3f} ({half.events})")  # fmt: skip
+        half, ninety = held_by_the_other_half(one[OTHER_ICE])
+        print(f"  other ice, levels from the other half of it: {half:.3f}, {ninety:.3f}")
+
+
+def held_by_the_other_half(ts: np.ndarray) -> tuple[float, float]:
+    """Coverage of 50 and 90 % levels made from every second event and judged on those between, then in turn."""
+    halves = ts[::2], ts[1::2]
+    levels = [r.levels_from(one, name="", recipe="") for one in halves]
+    pairs = list(zip(levels, halves[::-1], strict=True))
+    return (
+        float(np.mean(np.concatenate([other <= level.half for level, other in pairs]))),
+        float(np.mean(np.concatenate([other <= level.ninety for level, other in pairs]))),
+    )
 
 
 def table(source: Path) -> None:

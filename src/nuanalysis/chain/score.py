@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +19,14 @@ from nuanalysis.store import sha256_file
 
 EFFICIENCY = 0.9  # of cascades, where the background is counted
 Weighting = Literal["generated", "rate"]
+Cascades = Literal["all", "contained"]
 
 
 class Separation(Record):
     """How well cascades are told from through-going muons and bundles."""
 
     weighting: Weighting = shown("every generated event alike, or by its rate", short="weights")
+    cascades: Cascades = shown("all cascades, or those with their vertex inside the hull of the strings", short="of")
     auc: Measured = shown("area under the curve", short="AUC")
     passing: Measured = shown("background that passes at 90 % of cascades", short="passes")
     upper: float | None = shown("upper limit of it, 90 %, where fewer than 10 effective events pass", None, form=".2g")
@@ -86,16 +88,19 @@ def separations(known: Known, said: Said) -> Iterator[Separation]:
     Raises InputError where cascades or muons are missing.
     """
     muon = np.isin(known.label, (Class.THROUGH_GOING, Class.BUNDLE))
-    of = muon | (known.label == Class.CASCADE)
     against = said.probability[:, Class.THROUGH_GOING] + said.probability[:, Class.BUNDLE]
-    odds = (said.probability[:, Class.CASCADE] / np.maximum(against, 1e-300))[of]
-    weights: dict[Weighting, Floats] = {"generated": np.ones(int(of.sum())), "rate": known.rate[of]}
-    for name, weight in weights.items():
-        auc = area_under_curve(odds, ~muon[of], weight)
-        left = passing(odds, ~muon[of], weight, EFFICIENCY)
+    odds = said.probability[:, Class.CASCADE] / np.maximum(against, 1e-300)
+    weights: dict[Weighting, Floats] = {"generated": np.ones(len(muon)), "rate": known.rate}
+    cascade = known.label == Class.CASCADE
+    signals: dict[Cascades, Bools] = {"all": cascade, "contained": cascade & known.contained}
+    for (name, weight), (which, signal) in product(weights.items(), signals.items()):
+        of = muon | signal
+        auc = area_under_curve(odds[of], signal[of], weight[of])
+        left = passing(odds[of], signal[of], weight[of], EFFICIENCY)
         found = left.fraction
         yield Separation(
             weighting=name,
+            cascades=which,
             auc=Measured(value=auc.value, error=auc.error),
             passing=Measured(value=found.value, error=found.error),
             upper=left.upper if found.events < TRUSTED else None,

@@ -229,25 +229,25 @@ def _trees(trees: LastTrees, unseen: Seen, judged: Judgement) -> tuple[Measure, 
 
 
 def _classes(network: Network, own: Seen, unseen: Seen, medium: Medium, folder: Path) -> _Measured:
-    """Every generated event counts alike, as in the reference."""
+    """Every generated event counts alike, as in the reference; separation for contained cascades, too."""
     events = usable(own)
     scores = scores_of(network, inputs(own, events, medium))
     temperature = fit_temperature(scores.logits, labels_of(taken(own.truth, events)), np.ones(len(events)))
     events = usable(unseen)
     scores, label = scores_of(network, inputs(unseen, events, medium)), labels_of(taken(unseen.truth, events))
-    cascade = label == Class.CASCADE
+    cascade, one = label == Class.CASCADE, np.ones(len(events))
+    contained = cascade & inside(hull(array(medium)), taken(unseen.truth, events).vertex)
     muon = (label == Class.THROUGH_GOING) | (label == Class.BUNDLE)
-    of, one = cascade | muon, np.ones(len(events))
-    auc = area_under_curve(scores.cascade_over_muons[of], cascade[of], one[of])
     other = area_under_curve(scores.cascade[~muon], cascade[~muon], one[~muon])
-    figures = [
-        Measure("AUC, cascade against muon and bundle", auc.value, auc.error, int(of.sum())),
-        Measure("AUC, cascade against starting track", other.value, other.error, int((~muon).sum())),
-    ]
-    for efficiency in (0.9, 0.7, 0.5):
-        left = passing(scores.cascade_over_muons[of], cascade[of], one[of], efficiency).fraction
-        name = f"muons and bundles that pass at {efficiency:.0%} of cascades"
-        figures.append(Measure(name, left.value, left.error, int(muon.sum())))
+    figures = [Measure("AUC, cascade against starting track", other.value, other.error, int((~muon).sum()))]
+    for signal, word in ((cascade, "cascade"), (contained, "contained cascade")):
+        of = signal | muon
+        auc = area_under_curve(scores.cascade_over_muons[of], signal[of], one[of])
+        figures.append(Measure(f"AUC, {word} against muon and bundle", auc.value, auc.error, int(of.sum())))
+        for efficiency in (0.9, 0.7, 0.5):
+            left = passing(scores.cascade_over_muons[of], signal[of], one[of], efficiency).fraction
+            name = f"muons and bundles that pass at {efficiency:.0%} of {word}s"
+            figures.append(Measure(name, left.value, left.error, int(muon.sum())))
     found = reliability(temperature.probability(scores.logits)[:, Class.CASCADE], cascade, one)
     error = float(np.sqrt(((found.weight * found.error) ** 2).sum()))
     figures.append(Measure("expected calibration error", found.calibration_error, error, len(events)))

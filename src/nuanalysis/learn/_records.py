@@ -140,8 +140,11 @@ def joined(parts: Sequence[Inputs]) -> Inputs:
 
 
 def labels_of(truth: Truth) -> Ints:
-    """The ``Class`` of each event, (event,): by light, so a single atmospheric muon is a through-going one."""
-    label = np.full(len(truth.kind), int(Class.CASCADE))
+    """The ``Class`` of each event, (event,): by light, not by what interacted.
+
+    A tau that decays into a muon is a starting track, a single atmospheric muon a through-going one.
+    """
+    label = np.where(truth.muon_energy > 0.0, Class.STARTING_TRACK, Class.CASCADE).astype(np.int64)
     label[truth.kind == Kind.MUON_STARTING] = Class.STARTING_TRACK
     label[truth.kind == Kind.MUON_ENTERING] = Class.THROUGH_GOING
     label[truth.kind == Kind.BUNDLE] = Class.BUNDLE

@@ -82,7 +82,7 @@ def limit(n: float) -> float:
     return 0.5 * (low + high)
 
 
-def separation(name: str, x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> Figures:
+def separation(name: str, of: str, x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> Figures:
     order = np.argsort(-x[signal], kind="stable")
     kept, wb = np.cumsum(w[signal][order]), w[~signal]
     cut = x[signal][order][min(int(np.searchsorted(kept, 0.9 * kept[-1] * (1.0 - 1e-12))), len(order) - 1)]
@@ -91,7 +91,7 @@ def separation(name: str, x: np.ndarray, signal: np.ndarray, w: np.ndarray) -> F
     n, one = (total**2 / squares, squares / total) if squares > 0.0 else (0.0, wb.max())
     upper = min(one * limit(n) / wb.sum(), 1.0) if n < 10.0 else None
     left = {"passing": measured(*share(passed, wb)), "upper": upper, "effective": float(n)}
-    return {"weighting": name, "auc": auc(x, signal, w), **left}
+    return {"weighting": name, "cascades": of, "auc": auc(x, signal, w), **left}
 
 
 def calibration(p: np.ndarray, true: np.ndarray) -> Figures:
@@ -139,12 +139,15 @@ def main(path: Path) -> int:
         return 2
     said, label = said.sort_values("event"), true["class"].to_numpy()
     cascade, p = label == "cascade", said[PROBABILITIES].to_numpy()
-    of, odds = label != "starting_track", p[:, 0] / np.maximum(p[:, 2] + p[:, 3], 1e-300)
+    odds, muon = p[:, 0] / np.maximum(p[:, 2] + p[:, 3], 1e-300), (label == "through_going") | (label == "bundle")
+    signals = {"all": cascade, "contained": cascade & (true["contained"].to_numpy() > 0)}
     rates = true[["rate_astrophysical", "rate_atmospheric", "rate_muons"]].to_numpy()
-    weights = {"generated": np.ones(of.sum()), "rate": np.where(cascade, rates[:, 0], rates.sum(axis=1))[of]}
+    weights = {"generated": np.ones(len(true)), "rate": np.where(cascade, rates[:, 0], rates.sum(axis=1))}
+    separations = [separation(k, which, odds[muon | s], s[muon | s], w[muon | s])
+                   for k, w in weights.items() for which, s in signals.items()]  # fmt: skip
     name, seed = (re.findall(rf"\W{key}: '?([^,'}}\n]+)", head)[0] for key in ("benchmark", "seed"))
     answer = {"benchmark": f"{name}, seed {seed}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-              "events": len(true), "separation": [separation(k, odds[of], cascade[of], w) for k, w in weights.items()],
+              "events": len(true), "separation": separations,
               "calibration_error": calibration(p[:, 0], cascade), "rows": medians(true, said, cascade),
               "truth": "SYNTHETIC: a parametric simulation, see README.md"}  # fmt: skip
     print(json.dumps(answer, indent=2))
