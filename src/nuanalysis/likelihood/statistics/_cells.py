@@ -25,7 +25,9 @@ from nuanalysis.schema import Floats, Ints
 _CLASSES = 12  # of the angular error, alike in events
 # Standard deviations of the average over neighbours: rows of declination, energy bins, classes of error.
 _ENERGY_WIDTHS, _ERROR_WIDTHS = (1.5, 0.6, 1.0), (5.0, 0.6, 2.5)
-_LEANS = 1.0  # events: an estimate from fewer is more the first guess than its own
+# Events: an estimate from fewer is more the first guess than its own.  For energies less than one, or the estimate
+# would hold a few energetic events of a source only in part, while the likelihood subtracts them whole.
+_ENERGY_LEANS, _ERROR_LEANS = 0.2, 1.0
 _LEAST = 20  # events of the whole sky that share one energy density in the first guess
 
 
@@ -59,16 +61,16 @@ class CellDensities(Densities):
         held = np.bincount(self.tail, weights=energies.sum(axis=(0, 2)))
         everywhere = held[self.tail] * self.shape / max(held.sum(), 1.0)
         guess = energies.sum(axis=1, keepdims=True) * everywhere[:, None]
-        energy = guess * _correction(guess, energies, _ENERGY_WIDTHS)
-        errors = self.law * _correction(energies * self.law, cells, _ERROR_WIDTHS)
+        energy = guess * _correction(guess, energies, _ENERGY_WIDTHS, _ENERGY_LEANS)
+        errors = self.law * _correction(energies * self.law, cells, _ERROR_WIDTHS, _ERROR_LEANS)
         total = np.maximum(energy.sum(axis=1, keepdims=True), 1e-300)
         density = energy / total * errors / errors.sum(axis=2, keepdims=True)
         return Background(self.kernel.matrix @ counts.fine / max(counts.total, 1), density.ravel())
 
 
-def _correction(guess: Floats, cells: Floats, widths: tuple[float, ...]) -> Floats:
+def _correction(guess: Floats, cells: Floats, widths: tuple[float, ...], leans: float) -> Floats:
     """Events counted over events guessed in the neighbourhood of each cell, (row, energy bin, class)."""
-    return np.asarray((_averaged(cells, widths) + _LEANS) / (_averaged(guess, widths) + _LEANS))
+    return np.asarray((_averaged(cells, widths) + leans) / (_averaged(guess, widths) + leans))
 
 
 def _averaged(cells: Floats, widths: tuple[float, ...]) -> Floats:
