@@ -7,7 +7,8 @@ events of a source have smaller angular errors than background of the same energ
 (IceCube's neither: 748.0 fitted, 671.1 corrected), and the background is estimated from declination bins and a kernel
 wider than the source, from events that hold the signal.  The bias is measured by such injections and corrected in what
 is reported; printed here, and held within bounds.  Once corrected, a fit has the spread that its stated error says:
-of ln n_s, since with a free index n_s itself is skew, and of the index, widths of pulls are 0.7 to 1.4.
+of ln n_s, since with a free index n_s itself is skew, and of the index, widths of pulls are 0.7 to 1.4, but for the
+cases in ``WIDER``.
 """
 
 from __future__ import annotations
@@ -30,16 +31,24 @@ from nuanalysis.sky.records import Catalogue, PointSource
 from nuanalysis.sphere import offset, vmf_draw
 from nuanalysis.trials._injection import signal_events
 
-N_TRIALS, SEED = 240, 5
+N_TRIALS, SEED = 480, 5
 SIGMAS = 6.0  # injected strength in standard deviations of n_s under the null
 SAMPLES = (("cascades-2023", "published"), ("cascades-2023", "complete"), ("tracks", "published"))
 PLACES = {"north": (40.0, 0.0), "south": (-40.0, 0.0), "north pole": (78.0, 0.0), "south pole": (-78.0, 0.0),
           "extended north": (40.0, 1.5), "extended south": (-40.0, 1.5)}  # fmt: skip
 INDICES = (3.2, 2.0)
-# Widest pulls; one for all, and one known exception: 12 degrees from the pole background of the same declination is
-# nearly all subtracted again as signal, so single energetic events have densities down to a tenth of the background's
-# and the curvature there promises too much (coverage 0.52 for a stated 0.683).
-WIDEST, EXCEPTIONS = 1.45, {("cascades-2023", "south pole", 2.0): 2.1}
+# Widest pulls and smallest mean of fitted over injected, and where they do not hold.  Near the poles the curvature
+# promises too much for hard sources, so no error from it is quoted there (docs/decisions/0027): 12 degrees from the
+# southern one background of the same declination is nearly all subtracted again as signal, so single energetic events
+# have densities down to a tenth of the background's.  'complete' has such events in the north, too: the widths that
+# were measured are 1.5 to 1.6 (docs/decisions/0034).  Soft sources near the northern pole it fits a fifth too weak, 4
+# per cent where the background is known.
+WIDEST, LEAST = 1.45, 0.85
+WIDER = {
+    ("published", "south pole", 2.0): 2.1, ("published", "north pole", 2.0): 1.6, ("complete", "south pole", 2.0): 2.1,
+    ("complete", "north pole", 2.0): 1.9, ("complete", "north", 2.0): 1.7, ("complete", "extended north", 2.0): 1.7,
+}  # fmt: skip
+WEAKER = {("complete", "north pole", 3.2): 0.75}
 
 
 @lru_cache
@@ -96,14 +105,14 @@ def test_sources_come_back(name, statistic, where, index, mirror, capsys):
     ]
     with capsys.disabled():
         print("\n" + "\n".join(said))
-    assert 0.85 < ratio < 1.8
+    assert WEAKER.get((statistic, where, index), LEAST) < ratio < 1.8
     assert abs(shift) < 0.45
-    # Half of the trials give the correction, half the pulls: both means have an error of about 1 / sqrt(120).
+    # Half of the trials give the correction, half the pulls: both means have an error of about 1 / sqrt(240).
     # A skew distribution has a mean off its median: 0.25 of a width is allowed.
     for what in ("ln n_s", "index"):
         pull = pulls[what]
         assert abs(pull.mean()) < 0.25 + 3.0 * np.sqrt(2.0 / (N_TRIALS / 2)) * pull.std()
-        assert 0.6 < pull.std(ddof=1) < EXCEPTIONS.get((name, where, index), WIDEST)
+        assert 0.6 < pull.std(ddof=1) < WIDER.get((statistic, where, index), WIDEST)
 
 
 # --- where the bias comes from ---------------------------------------------------------------------------------------
