@@ -368,8 +368,12 @@ def test_a_replay_without_lists_of_sources_says_so_and_drafts_all_the_same(
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
     monkeypatch.setattr(replay_room, "open_catalogues", missing)
     monkeypatch.setattr(replay_room, "alerts_of", lambda rows: many(2))
+    half = tmp_path / "store/followup/.IC-circular-draft.txt.00bdcacf4925.partial"
+    half.parent.mkdir(parents=True)
+    half.write_text("what a killed replay left")
     found = replay_room.replay(tmp_path)
     assert (found.reports, found.no_sources) == (2, "no source_catalogues here")
+    assert not half.exists()
     names = sorted(path.name for path in (tmp_path / "alerts/followup").iterdir())
     assert [name.endswith("-circular-draft.txt") for name in names] == [True, True]
     assert "not searched" in (tmp_path / "alerts/followup" / names[0]).read_text()

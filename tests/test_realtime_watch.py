@@ -139,6 +139,16 @@ def test_killed_at_any_write_and_called_again_leaves_the_same(tmp_path, monkeypa
     assert content(tmp_path) == content(undisturbed)
 
 
+def test_a_half_written_product_of_a_killed_watch_is_swept_away(tmp_path, undisturbed):
+    run(many(2), tmp_path, Write())
+    half = tmp_path / "store" / "followup" / ".IC-circular-draft.txt.00bdcacf4925.partial"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_text("half of a dra")
+    run(many(2), tmp_path, Write())
+    assert not half.exists()
+    assert content(tmp_path) == content(undisturbed)
+
+
 # ---- a full disk --------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from nuanalysis.realtime.latencies import Latency, latency
 from nuanalysis.realtime.steps import Counterparts, Draft
 from nuanalysis.realtime.watch import Case, Step
 from nuanalysis.records import Record, shown
-from nuanalysis.store import refuse_folder, sha256_file
+from nuanalysis.store import refuse_folder, sha256_file, sweep
 
 T = TypeVar("T")
 STORE, ENTRY = "store", "alerts"  # folders below that of a replay
@@ -101,6 +101,7 @@ def replayed(
 
     The steps are done again in a further call, to the same bytes.
     """
+    sweep(folder)
     clock, store = _Clock(), AlertStore(folder / STORE)
     known = tuple(inputs)
     receipts = [_through(alert, store, known, clock) for alert in alerts]

@@ -23,7 +23,7 @@ from nuanalysis.publish.alerts import Entry, write_entry
 from nuanalysis.realtime.latencies import Latency, latency
 from nuanalysis.realtime.sources import AlertSource, Heard
 from nuanalysis.records import Record, shown
-from nuanalysis.store import atomic_write, locked, read_json
+from nuanalysis.store import atomic_write, locked, read_json, sweep
 
 ATTEMPTS = 3
 STORE, STEPS, ENTRY = "store", "steps", "alerts"  # folders of a watch
@@ -151,6 +151,7 @@ def watch(
     ``said`` is told a line for each message and step.  Raises StoreLocked where another watch has the folder.
     """
     with locked(folder / "watch", _PATIENCE_S):
+        sweep(folder)
         store, tally = AlertStore(folder / STORE), _Tally()
         try:
             _listen(source, store, folder, steps, now, stop, tally, said)
