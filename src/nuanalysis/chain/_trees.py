@@ -13,11 +13,10 @@ from nuanalysis.chain._kept import trained_as
 from nuanalysis.chain._rates import INDEX, components
 from nuanalysis.chain._variables import NAMES, variables
 from nuanalysis.detector import Kind
-from nuanalysis.learn import Growth, Trees, grow, trees_score
+from nuanalysis.learn import Class, Growth, Trees, grow, labels_of, trees_score
 from nuanalysis.schema import Bools, Floats
 
 _CLIP = 0.99  # quantile of the weights of a side above which they are cut off in training
-_TRACKS = (Kind.MUON_STARTING, Kind.MUON_ENTERING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,12 +32,12 @@ def grown(seen: Seen, judged: Judgement, growth: Growth) -> LastTrees:
     truth = taken(seen.truth, judged.events)
     given, rates = variables(seen, judged), components(truth, 1.0)
     rate = np.sum([one.rate for one in rates], axis=0)
-    muon, track = truth.kind == Kind.BUNDLE, np.isin(truth.kind, _TRACKS)
+    muon, cascade = truth.kind == Kind.BUNDLE, labels_of(truth) == Class.CASCADE
     neutrino = np.where(muon, 0.0, truth.weight * truth.energy**-INDEX)
     every = np.where(muon, rate, neutrino)
     return LastTrees(
         muon=grow(NAMES, given, ~muon, _balanced(every, ~muon), growth),
-        cascade=grow(NAMES, given[~muon], ~track[~muon], _balanced(neutrino[~muon], ~track[~muon]), growth),
+        cascade=grow(NAMES, given[~muon], cascade[~muon], _balanced(neutrino[~muon], cascade[~muon]), growth),
     )
 
 

@@ -217,7 +217,7 @@ def _figures(measures: tuple[Measure, ...]) -> tuple[Figure, ...]:
 def _trees(trees: LastTrees, unseen: Seen, judged: Judgement) -> tuple[Measure, ...]:
     """What of the muons passes, by their rates, where 90 and 50 per cent of E^-2.53 cascades do."""
     truth = taken(unseen.truth, judged.events)
-    muon, cascade = truth.kind == Kind.BUNDLE, np.isin(truth.kind, CASCADES)
+    muon, cascade = truth.kind == Kind.BUNDLE, labels_of(truth) == Class.CASCADE
     of, weight = muon | cascade, np.where(muon, truth.weight, truth.weight * truth.energy**-INDEX)
     score = trees_score(trees.muon, variables(unseen, judged))
     figures = []
