@@ -1,4 +1,4 @@
-"""Do neutrinos keep near the Galactic plane, near ultra-high-energy cosmic rays, or to a map of others?"""
+"""Do neutrinos lie near the Galactic plane or ultra-high-energy cosmic rays, or do they follow a map?"""
 
 from __future__ import annotations
 
