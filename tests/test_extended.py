@@ -324,7 +324,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("wrong", "said"), REFUSED)
 def test_wrong_searches_are_refused(wrong, said):
-    with pytest.raises(InputError, match="cannot be asked so") as caught:
+    with pytest.raises(InputError, match="cannot be asked like this") as caught:
         work.Extended.of(**GOOD | wrong)
     assert said in str(caught.value)
 

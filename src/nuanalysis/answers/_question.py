@@ -100,17 +100,17 @@ def _enough(name: str, fewest: int, zero: str, n: int) -> int:
 
 
 Index = Annotated[float | None, setting(low=1, high=4, help="index of a power law, in place of the hypothesis' own")]
-IndexFree = Annotated[bool | None, setting(help="fit the index; without: for stacks and points alone")]
+IndexFree = Annotated[bool | None, setting(help="fit the index; without: only for stacks and points")]
 Precision = Annotated[float, setting(low=0.001, high=0.3, help="relative statistical error of the p-value")]
 Scrambled = Annotated[
     int,
-    setting(low=0, high=100_000_000, help="scrambles, 200 or more; 0: as many as the precision takes"),
-    AfterValidator(partial(_enough, "trials", 200, "as many as the precision takes")),
+    setting(low=0, high=100_000_000, help="scrambles, 200 or more; 0: as many as the precision needs"),
+    AfterValidator(partial(_enough, "trials", 200, "as many as the precision needs")),
 ]
 Injected = Annotated[
     int,
-    setting(low=0, high=10_000_000, help="injected skies for flux and limit; 0: the fit alone"),
-    AfterValidator(partial(_enough, "injections", 300, "the fit alone")),
+    setting(low=0, high=10_000_000, help="injected skies for flux and limit; 0: only the fit"),
+    AfterValidator(partial(_enough, "injections", 300, "only the fit")),
 ]
 Smear = Annotated[
     float, setting(low=0, high=10, unit="deg", help="smear declinations of scrambles too (IceCube 2023: 3)")
@@ -132,7 +132,7 @@ class Asked(Settings):
     @classmethod
     def of(cls, **values: Any) -> Self:
         """The question with these settings.  Raises InputError with all faults in one message."""
-        return made(cls, values, f"'{cls.__module__.rpartition('.')[2]}' cannot be asked so")
+        return made(cls, values, f"'{cls.__module__.rpartition('.')[2]}' cannot be asked like this")
 
     @classmethod
     def title(cls) -> str:

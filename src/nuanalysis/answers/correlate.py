@@ -1,4 +1,4 @@
-"""Do neutrinos keep near the Galactic plane, near ultra-high-energy cosmic rays, or to a map of others?"""
+"""Do neutrinos lie near the Galactic plane or ultra-high-energy cosmic rays, or do they follow a map?"""
 
 from __future__ import annotations
 
@@ -77,15 +77,19 @@ class Correlate(Reading):
     )
     events: Events = setting(ALERTS, help="alerts (those of ICECAT-1), or a sample such as tracks or cascades-2023")
     min_energy: float | None = setting(
-        None, low=0.0, high=1e5, unit="TeV", help="least energy of an event; without: 200, and 0 for maps"
+        None, low=0.0, high=1e5, unit="TeV", help="least energy of an event; without: 200, or 0 for maps"
     )
     min_declination: float = setting(-90.0, low=-90, high=89, unit="deg", help="least declination of an event")
     most_area: float = setting(
-        10.0, above=0, high=41_253.0, unit="deg2", help="largest 90 % area of an alert; plane tests without a cut too"
+        10.0,
+        above=0,
+        high=41_253.0,
+        unit="deg2",
+        help="largest 90 % area of an alert; plane tests without a cut too",
     )
-    highest: int = setting(10, low=1, high=100_000, help="cosmic rays are sought around so many most energetic too")
+    highest: int = setting(10, low=1, high=100_000, help="number of most energetic events that are also tested alone")
     max_multipole: int = setting(29, low=1, high=96, help="largest l of maps; cascades resolve no more than 29")
-    index: float = setting(2.7, low=1, high=4, help="of the power law that events are weighed for, for maps")
+    index: float = setting(2.7, low=1, high=4, help="of the power law by which events are weighted, for maps")
     trials: int = setting(0, low=0, high=1_000_000, help="skies; 0: 20000 for the plane, 5000 for uhecr, 1000 for maps")
 
     def model_post_init(self, context: object) -> None:

@@ -1,4 +1,4 @@
-"""How many events does a flux bring?"""
+"""How many events does a flux give?"""
 
 from __future__ import annotations
 

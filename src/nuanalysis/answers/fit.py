@@ -1,4 +1,4 @@
-"""Does a sample hold a hypothesis?  n_s, TS, local p-value, flux and upper limit."""
+"""Is a hypothesis seen in a sample?  n_s, TS, local p-value, flux and upper limit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SURVEYS = (
 
 
 class Fit(OnHypothesis):
-    """Does a sample hold a hypothesis?  n_s, TS, local p-value, flux and upper limit."""
+    """Is a hypothesis seen in a sample?  n_s, TS, local p-value, flux and upper limit."""
 
     example: ClassVar = {"hypothesis": "stack:snr", "injections": 300, "precision": 0.3}
     precision: question.Precision = 0.1

@@ -54,15 +54,15 @@ class Followup(Question):
     )
     index: float = setting(2.5, low=1, high=4, help="spectral index of the signal")
     box_deg: Annotated[tuple[float, ...], AfterValidator(_box)] = setting(
-        (), unit="deg", help="90 % errors of the place: RA plus, RA minus, dec plus, dec minus; without: it is exact"
+        (), unit="deg", help="90 % errors of the position: RA plus, RA minus, dec plus, dec minus; without: exact"
     )
-    off_days: float = setting(10.0, low=1, high=100, unit="d", help="background is taken from so far to either side")
+    off_days: float = setting(10.0, low=1, high=100, unit="d", help="background is taken from this time to either side")
     trials: int = setting(100_000, low=1000, high=100_000_000, help="trials without signal in each window")
     bursts: int = setting(4000, low=200, high=1_000_000, help="trials with injected bursts, for limit and sensitivity")
     same_event_s: float = setting(
         1.0, low=0, high=1000, unit="s", help="the nearest event within this time and 10 deg is the alert itself"
     )
-    nside: int = setting(256, low=64, high=2048, help="of the grid of places in the region; a power of two")
+    nside: int = setting(256, low=64, high=2048, help="of the grid of positions in the region; a power of two")
 
     def model_post_init(self, context: object) -> None:
         if self.nside & (self.nside - 1):

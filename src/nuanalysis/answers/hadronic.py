@@ -51,7 +51,7 @@ class Hadronic(Reading):
     )
     yields: Literal["kelner", "aafrag"] = setting("kelner", help="cross sections set beside the pp relation")
     point_spread: float = setting(
-        0.3, low=0.0, high=2.0, unit="deg", help="of the observatory whose masks are drawn; assumed for LHAASO"
+        0.3, low=0.0, high=2.0, unit="deg", help="point spread that widens the masks; assumed for LHAASO"
     )
     draws: int = setting(20_000, low=100, high=1_000_000, help="draws of the flux and of the gamma rays")
 
@@ -69,7 +69,7 @@ class Hadronic(Reading):
             found += each
             means += mean
         if not found:
-            raise InputError(f"{galactic.label} is known at none of the energies of the gamma rays; give another flux")
+            raise InputError(f"{galactic.label} is not known at any energy of the gamma rays; give another flux")
         origin = "real" if galactic.origin == "real" else "mixed"
         sources = (galactic.source, template.reference, *(one.source for one in GAMMA_RAYS), rows.TRACKS.source)
         fits = rows.fits()

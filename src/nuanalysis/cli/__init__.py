@@ -27,7 +27,7 @@ GROUPS = {
 #: Verbs that are no questions: where each is, and what it is for.
 VERBS = {
     "run": ("run.run", "Run a spec: notebooks in order into RUNS/NAME; what is finished is skipped."),
-    "resume": ("run.resume", "Go on with a run that was stopped, from the spec in its folder."),
+    "resume": ("run.resume", "Continue a run that was stopped, from the spec in its folder."),
     "status": ("run.status", "Say where a run stands."),
     "logs": ("run.logs", "What a run said while it worked, each line with its time."),
     "doctor": ("run.doctor", "Check interpreter, packages, memory, disk and data, each with its remedy."),

@@ -42,7 +42,7 @@ def replay(
     output: Annotated[Path, typer.Option("--output", help="Folder of the store of alerts and the release entry.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Bring the 348 alerts of ICECAT-1 through the chain: alert, notice, checked, stored, release entry."""
+    """Take the 348 alerts of ICECAT-1 through the chain: alert, notice, check, store, release entry."""
     from nuanalysis.realtime.replay import replay as replay_catalogue
     from nuanalysis.store import refuse_folder
 
@@ -56,7 +56,7 @@ def catalogue(
     output: Annotated[Path | None, typer.Option("--output", help="Folder for JSON, table and figure.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """What ICECAT-1 holds: rates, probabilities, gaps, what was expected, and what public tracks have of it."""
+    """What ICECAT-1 holds: rates, probabilities, gaps, what was expected, and which alerts public tracks hold."""
     from nuanalysis import plot
     from nuanalysis.answers.alert_catalogue import alert_catalogue
     from nuanalysis.library.icecat import known_alerts
@@ -75,16 +75,14 @@ def catalogue(
 def signalness(
     dec: Annotated[float, typer.Option("--dec", callback=finite, help="Declination, ICRS, deg.")],
     energy: Annotated[
-        float, typer.Option("--energy", callback=finite, help="TeV; which energy depends on the method.")
+        float, typer.Option("--energy", callback=finite, help="Energy, TeV; the method decides which energy.")
     ],
-    ra: Annotated[
-        float | None, typer.Option("--ra", help="Right ascension, deg: printed, p does not depend on it.")
-    ] = None,
+    ra: Annotated[float | None, typer.Option("--ra", help="Right ascension, deg: printed only.")] = None,
     spectrum_index: Annotated[
-        float | None, typer.Option("--spectrum-index", help="Of another flux than E^-2.19, 1 to 5.")
+        float | None, typer.Option("--spectrum-index", help="Index of another flux than E^-2.19, 1 to 5.")
     ] = None,
     norm: Annotated[
-        float | None, typer.Option("--norm", help="At 100 TeV, 1e-18 GeV^-1 cm^-2 s^-1 sr^-1, nu_mu + nubar; 1.01.")
+        float | None, typer.Option("--norm", help="Flux at 100 TeV, 1e-18 GeV^-1 cm^-2 s^-1 sr^-1, nu_mu+nubar; 1.01.")
     ] = None,
     method: Annotated[str, typer.Option("--method", help="table, area, sample or cascade.")] = "table",
     as_json: JsonFlag = False,
@@ -104,7 +102,7 @@ def check_notice(
     file: Annotated[Path, typer.Argument(help="A notice in JSON (IceCube, KM3NeT) or a VOEvent of IceCube.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Read a notice and say what it tells; all faults in one message and exit code 2 otherwise."""
+    """Read a notice and say what it tells; if it has faults, list all of them and exit with code 2."""
     from nuanalysis.alerts import degrees, read_message, utc_text
     from nuanalysis.store import content
 

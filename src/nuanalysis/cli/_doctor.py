@@ -53,9 +53,9 @@ def _free_disk_gb() -> float:
 
 def _of_machine(free: float, memory: float) -> Iterator[str]:
     if free < _DISK_GB:
-        yield f"{free:.1f} GB of disk are free; a run wants {_DISK_GB:g}: make room"
+        yield f"{free:.1f} GB of disk are free; a run needs {_DISK_GB:g}: make room"
     if memory < _MEMORY_GB:
-        yield f"{memory:.1f} GB of memory; a run wants {_MEMORY_GB:g}: use one worker and fewer trials"
+        yield f"{memory:.1f} GB of memory; a run needs {_MEMORY_GB:g}: use one worker and fewer trials"
     if usable_cores() < (there := os.cpu_count() or 1):
         yield f"{usable_cores()} of the {there} cores of this machine may be used: take no more workers than that"
 
@@ -68,7 +68,7 @@ def _of_home() -> Iterator[str]:
         )
     if not os.environ.get("NUANALYSIS_CACHE") and not is_ours(user_cache("nuanalysis")):
         yield (
-            "the home cannot be written: what a call could keep for the next ends with it; set NUANALYSIS_CACHE to a "
+            "the home cannot be written: what one call could keep for the next is lost; set NUANALYSIS_CACHE to a "
             "folder that only you can write"
         )
 

@@ -33,11 +33,11 @@ def machine_fault(error: OSError | MemoryError, arguments: list[str]) -> int:
     if isinstance(error, MemoryError):
         said = "there is not enough memory for this: use fewer workers, fewer trials or coarser maps"
     elif not _here():
-        said = "the folder in which this was called is gone: change to one that is there and call again"
+        said = "the folder in which this was called is gone: change to one that exists and call again"
     elif isinstance(error, FileNotFoundError):
         said = f"{_of(error)}: was it, or the folder, removed meanwhile? What is left is whole; call again to go on"
     else:
-        said = f"{_of(error)}; what was finished is kept, mend it and call again"
+        said = f"{_of(error)}; what was finished is kept; fix this and call again"
     return refused(EnvironmentFault.__name__, said, EnvironmentFault.exit_code, arguments)
 
 
@@ -57,7 +57,7 @@ def own_fault(error: Exception, arguments: list[str]) -> int:
     """The end of a command that met a fault of ours: the details for us, the last word for the user."""
     deep = isinstance(error, RecursionError)  # of its thousand frames the last ones tell as much
     print(printable("".join(traceback.format_exception(error, limit=-8 if deep else None))), file=sys.stderr, end="")
-    said = "something that was given nests too deeply to be read; make it flatter" if deep else str(error)
+    said = "some input nests too deeply to be read; make it flatter" if deep else str(error)
     message = (
         f"{type(error).__name__}: {said.rstrip('.')}. If the input is sound, this is a fault of nuanalysis: please "
         f"report the lines above and what was called to {REPORT_TO}"

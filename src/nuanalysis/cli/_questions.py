@@ -92,7 +92,7 @@ def given(model: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parameters(question: type[Question], sample: type[Settings]) -> Iterator[inspect.Parameter]:
     if _FIRST in question.model_fields:
-        said = "The hypothesis, in place of --hypothesis; a name or FILE without a beginning is a template."
+        said = "The hypothesis, in place of --hypothesis; a name or FILE without a prefix is a template."
         yield _keyword("first", str | None, typer.Argument(None, metavar=f"[{_FIRST.upper()}]", help=said))
     told, usual = sample.model_fields["name"].description or "the sample", question.default_sample
     named = typer.Option(usual or ..., "--sample", help=told)
@@ -184,7 +184,7 @@ def _run(name: str, values: Mapping[str, Any]) -> None:
     cuts = given(samples.SampleSpec, {k: v for k, v in values.items() if k != "name" and k not in kind.model_fields})
     asked, engine, specs, *_ = all_or_none(
         lambda: kind.of(**given(kind, values)),
-        lambda: made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so"),
+        lambda: made(EngineSettings, given(EngineSettings, values), "this executor cannot be used"),
         lambda: [samples.sample_spec(name=one, **cuts) for one in wanted],
         *([partial(refuse_folder, output, "--output")] if output else []),
     )
@@ -207,7 +207,7 @@ def _hypothesis(kind: type[Question], values: Mapping[str, Any]) -> str | None:
     if first is not None and flagged is not None:
         raise InputError(f"'{first}' and --{_FIRST} {flagged} were both given; leave one out")
     if first is None and flagged is None and _FIRST in kind.model_fields and kind.model_fields[_FIRST].is_required():
-        raise InputError("no hypothesis was given; say one, for example template:pi0, with or without '--hypothesis'")
+        raise InputError("no hypothesis was given; give one, for example template:pi0, with or without '--hypothesis'")
     return flagged if first is None else first if first.startswith(_BEGINNINGS) else f"{_BEGINNINGS[0]}{first}"
 
 

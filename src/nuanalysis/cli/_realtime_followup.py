@@ -19,14 +19,14 @@ Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of
 
 
 def followup(
-    name: Annotated[str, typer.Argument(help="An alert of ICECAT-1; without: say --ra, --dec and --time.")] = "",
+    name: Annotated[str, typer.Argument(help="An alert of ICECAT-1; without one, give --ra, --dec and --time.")] = "",
     ra: Annotated[float | None, typer.Option("--ra", min=0, max=360, help="Right ascension, ICRS, deg.")] = None,
     dec: Annotated[float | None, typer.Option("--dec", min=-90, max=90, help="Declination, ICRS, deg.")] = None,
     moment: Annotated[str, typer.Option("--time", help="UTC: 2010-08-13T07:20:00, or MJD.")] = "",
     box: Annotated[str, typer.Option("--box", help="90 % errors, deg: RA+,RA-,dec+,dec-.")] = "",
     sample: Annotated[str, typer.Option("--sample", help="Sample of events with exact times.")] = "tracks",
     windows: Annotated[str, typer.Option("--windows", help="Lengths of the windows, s.")] = "1000,172800",
-    index: Annotated[float, typer.Option("--index", min=1, max=4, callback=finite, help="Of the signal.")] = 2.5,
+    index: Annotated[float, typer.Option("--index", min=1, max=4, callback=finite, help="Index of the signal.")] = 2.5,
     trials: Annotated[int, typer.Option("--trials", min=1000, help="Trials without signal in each window.")] = 100_000,
     bursts: Annotated[int, typer.Option("--bursts", min=200, help="Trials with injected bursts.")] = 4000,
     seed: Seed = 1,
@@ -93,7 +93,8 @@ def _of_options(ra: float | None, dec: float | None, moment: str, box: list[floa
 
     given = {"--ra": ra, "--dec": dec, "--time": moment or None}
     refuse(
-        [f"{flag} is missing" for flag, value in given.items() if value is None], "give the name of an alert, or all"
+        [f"{flag} is missing" for flag, value in given.items() if value is None],
+        "give the name of an alert, or all three",
     )
     try:
         mjd = float(moment)
@@ -126,7 +127,7 @@ def counterparts(
     from nuanalysis.store import refuse_folder
 
     if every == bool(name):
-        raise InputError("name an alert of ICECAT-1, or say --all; not both")
+        raise InputError("name an alert of ICECAT-1, or give --all; not both")
 
     started = time.monotonic()
     if output is not None:

@@ -18,8 +18,8 @@ def scan(
         ),
     ],
     folder: Annotated[Path, typer.Option("--folder", help="Folder of pixels, maps and figures.")] = Path("runs/scans"),
-    max_order: Annotated[int, typer.Option("--max-order", min=0, max=10, help="Finest pixels; 0: as suits.")] = 0,
-    most_pixels: Annotated[int, typer.Option("--most-pixels", min=768, max=200_000, help="Fits at most.")] = 5000,
+    max_order: Annotated[int, typer.Option("--max-order", min=0, max=10, help="Finest order; 0: as suits.")] = 0,
+    most_pixels: Annotated[int, typer.Option("--most-pixels", min=768, max=200_000, help="Most pixels to fit.")] = 5000,
     executor: Annotated[str, typer.Option("--executor", help="serial, threads, processes or dask.")] = "serial",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256)] = 2,
     json: JsonFlag = False,
@@ -35,7 +35,7 @@ def scan(
 
     asked, engine = all_or_none(
         lambda: ScanEvent.of(event=event, max_order=max_order, most_pixels=most_pixels),
-        lambda: made(EngineSettings, {"executor": executor, "workers": workers}, "the executor cannot be used so"),
+        lambda: made(EngineSettings, {"executor": executor, "workers": workers}, "this executor cannot be used"),
     )
     refuse_folder(folder, "--folder")
     opened = engine.open()

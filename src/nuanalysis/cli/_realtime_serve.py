@@ -22,10 +22,10 @@ Folder = Annotated[Path, typer.Option("--folder", help="Folder of the service.")
 
 
 def serve(**values: Any) -> None:
-    """Serve sky scans over HTTP until interrupted; killed at any moment, the next start goes on."""
+    """Serve sky scans over HTTP until interrupted; after a kill at any moment, the next start continues."""
     from nuanalysis.realtime.service import serve as run
 
-    limits = made(Limits, given(Limits, values), "the service cannot be limited so")
+    limits = made(Limits, given(Limits, values), "these limits cannot be used")
     _log(quiet=values["quiet"])
     run(
         values["folder"],
@@ -48,9 +48,9 @@ def _log(*, quiet: bool) -> None:
 def _parameters() -> list[inspect.Parameter]:
     own: dict[str, tuple[Any, Any]] = {
         "folder": (Path, _FOLDER),
-        "host": (str, typer.Option("127.0.0.1", "--host", help="Address; another than this machine's needs a token.")),
+        "host": (str, typer.Option("127.0.0.1", "--host", help="Address; any but this machine's needs a token.")),
         "port": (int, typer.Option(8750, "--port", min=0, max=65_535, help="Port; 0 takes a free one.")),
-        "runner": (str, typer.Option(RUNNER, "--runner", help="What scans, as MODULE:CLASS.")),
+        "runner": (str, typer.Option(RUNNER, "--runner", help="The runner of scans, as MODULE:CLASS.")),
         "quiet": (bool, typer.Option(False, "--quiet", help="Log only what is wrong.")),
     }
     kind = inspect.Parameter.KEYWORD_ONLY
@@ -67,9 +67,9 @@ serve.__annotations__ = {one.name: one.annotation for one in _parameters()}
 def token(
     label: Annotated[str, typer.Argument(help="Who it is for; the same label replaces an earlier token.")] = "",
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="read, submit, realtime or admin; several.")
+        list[str] | None, typer.Option("--scope", help="read, submit, realtime or admin; repeatable.")
     ] = None,
-    days: Annotated[float, typer.Option("--days", help="Until it expires, d.")] = 90.0,
+    days: Annotated[float, typer.Option("--days", help="Time until it expires, d.")] = 90.0,
     drop: Annotated[bool, typer.Option("--drop", help="Make the token of this label void.")] = False,
     folder: Folder = HOME,
     as_json: JsonFlag = False,
@@ -79,7 +79,7 @@ def token(
 
     if label and not drop:
         secret = make_token(folder, label, scope or ["read", "submit"], days)
-        say(f"for '{label}', {days:g} days; it is not shown again, the service keeps only its sha256")
+        say(f"token for '{label}', {days:g} days; it is not shown again, the service keeps only its sha256")
         answer({"label": label, "token": secret}, as_json=as_json, text=secret)
         return
     if label:

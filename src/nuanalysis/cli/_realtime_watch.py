@@ -16,12 +16,12 @@ def watch(
     ],
     output: Annotated[Path, typer.Option("--output", help="Folder of the store, the steps and the release entry.")],
     speed: Annotated[float, typer.Option("--speed", min=0, help="Of a replay, times real time; 0: no waiting.")] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**40, help="Of simulated events.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**40, help="Seed of simulated events.")] = 1,
     only: Annotated[str, typer.Option("--only", help="Steps with commas between; all by default.")] = "",
     colibri: Annotated[bool, typer.Option("--colibri/--no-colibri", help="Ask Astro-COLIBRI for transients.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Take alerts as they come and do every step, to the release entry; killed anywhere, called again it goes on."""
+    """Take alerts as they come through every step to the release entry; after a kill, the next call continues."""
     from nuanalysis.engine import progress
     from nuanalysis.engine.bench import Bench
     from nuanalysis.engine.settings import EngineSettings
@@ -32,7 +32,7 @@ def watch(
     from nuanalysis.store import refuse_folder
 
     refuse_folder(output, "--output")
-    engine = made(EngineSettings, {"executor": "serial"}, "the executor cannot be used so").open()
+    engine = made(EngineSettings, {"executor": "serial"}, "this executor cannot be used").open()
     with progress.compiling(say), engine:
         bench = Bench(output / "scans", engine, progress.Silent())
         steps = chosen(all_steps(bench, colibri=colibri), only)

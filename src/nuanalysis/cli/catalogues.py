@@ -28,7 +28,7 @@ SampleOption = Annotated[
     str, typer.Option("--sample", help="A sample: adds each source's share of its expected events.")
 ]
 IndexOption = Annotated[
-    float, typer.Option("--index", min=1.0, max=4.0, callback=finite, help="Of the spectrum behind these shares.")
+    float, typer.Option("--index", min=1.0, max=4.0, callback=finite, help="Spectral index behind these shares.")
 ]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the weights to this .ecsv file.")]
 
@@ -54,7 +54,7 @@ def show(
     output: OutputOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a catalogue holds and in which units; with a rule, weight or sample, what is selected of it."""
+    """Say what a catalogue holds and in which units; with a rule, weight or sample, what is selected from it."""
     from nuanalysis.library import catalogue_cards, catalogues, samples
     from nuanalysis.store import atomic_write, refuse_file
 
@@ -92,7 +92,7 @@ def check(
     within: WithinOption = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Read a catalogue and say what was understood; all faults in one message and exit code 2 otherwise."""
+    """Read a catalogue and say what was understood; if it has faults, list all of them and exit with code 2."""
     from nuanalysis.library import catalogues
     from nuanalysis.library.catalogue_cards import catalogue_card
 
@@ -112,7 +112,7 @@ def match(
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """For each source of A the nearest of B within an angle; which sources of both have none."""
+    """For each source of A, find the nearest one of B within an angle; say which sources of both have none."""
     import numpy as np
 
     from nuanalysis.library import catalogues

@@ -37,7 +37,7 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Releases; all of them if none is named.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Count rows and check sha256 of what is here; exit code 3 if a file is damaged.  Absent is no failure."""
+    """Count rows and check sha256 of what is here; exit code 3 if a file is damaged.  Absence is no failure."""
     from nuanalysis import ingest
     from nuanalysis.errors import DataError
 
@@ -62,7 +62,7 @@ def check(
     releases = [ingest.release(name) for name in names] if names else list(ingest.RELEASES)
     found = [ingest.registered(release) for release in releases]
     newer = [one.name for one in found if one.status == "newer"]
-    closing = [f"Newer: {', '.join(newer)}. Numbers of ours are of the version that we read."] if newer else []
+    closing = [f"Newer: {', '.join(newer)}. Our numbers are from the version that we read."] if newer else []
     listed(found, *closing, as_json=as_json, under="releases", newer=newer)
 
 

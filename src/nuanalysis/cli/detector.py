@@ -31,7 +31,7 @@ def _verb(name: str) -> Callable[..., None]:
 
         asked, engine = all_or_none(
             lambda: step.of(**given(step, values)),
-            lambda: made(EngineSettings, given(EngineSettings, values), "the executor cannot be used so"),
+            lambda: made(EngineSettings, given(EngineSettings, values), "this executor cannot be used"),
         )
         folder = values["folder"]
         refuse_folder(folder, "--folder")
@@ -58,13 +58,13 @@ for _name in STEPS:
 @app.command()
 def score(
     predictions: Annotated[Path, typer.Argument(help="Table of predictions, .ecsv or .csv.")],
-    folder: Annotated[Path, typer.Option("--folder", help="Folder of the run whose benchmark it is.")] = RUN,
+    folder: Annotated[Path, typer.Option("--folder", help="Folder of the run that made the benchmark.")] = RUN,
     benchmark: Annotated[
         Path | None, typer.Option("--benchmark", help="Folder of the benchmark itself, in place of --folder.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Score predictions of anybody on the benchmark: separation, angles, pulls, vertices, calibration."""
+    """Score anybody's predictions on the benchmark: separation, angles, pulls, vertices, calibration."""
     from nuanalysis.chain import score as scoring
 
     told(scoring.score(predictions, folder / "benchmark" if benchmark is None else benchmark), as_json=as_json)

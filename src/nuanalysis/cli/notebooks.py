@@ -39,7 +39,7 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, as often as needed; see 'params'.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Also where it is finished and unchanged.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run it even if it is finished and unchanged.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run one notebook with papermill; a finished and unchanged one is skipped, with the reason."""

@@ -25,7 +25,7 @@ def build(
     run_folder: RunFolder,
     version: Annotated[
         str,
-        typer.Option("--version", help="DRn.m: n new data or selection, m correction; the recipe's where not given."),
+        typer.Option("--version", help="DRn.m: n new data or selection, m correction; default: the recipe's."),
     ] = "",
     again: Annotated[
         str, typer.Option("--again", help="Name of a published release: built again, with its version and date.")
@@ -70,7 +70,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="The folder of a release.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Compare every file of a release with its manifest; exit code 3 where they differ."""
+    """Compare every file of a release with its manifest; exit code 3 if they differ."""
     from dataclasses import asdict
 
     from nuanalysis import publish
@@ -103,7 +103,7 @@ def rebuilt(
     folder: Annotated[Path, typer.Argument(help="The folder of a release that was built again.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Hold a release against the published one of its name; exit code 3 where files differ that should not."""
+    """Compare a release with the published one of its name; exit code 3 if files differ that should not."""
     from nuanalysis import publish
     from nuanalysis.errors import DataError
 
@@ -117,7 +117,7 @@ def rebuilt(
 def record(
     folder: Annotated[Path, typer.Argument(help="The folder of a release that is being published.")],
     into: Annotated[Path, typer.Option(help="Folder of manifests.")] = Path("data_release/manifests"),
-    doi: Annotated[str, typer.Option(help="DOI of the release, where it has one.")] = "",
+    doi: Annotated[str, typer.Option(help="DOI of the release, if it has one.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Keep the manifest of a release that is being published, and list it."""
@@ -131,13 +131,13 @@ def export(
     folder: Annotated[Path, typer.Argument(help="The folder of a release.")],
     into: Annotated[Path, typer.Argument(help="Folder for what is sent; keep it to go on with an upload.")],
     server: Annotated[str, typer.Option(help="Zenodo, or another InvenioRDM.")] = "https://zenodo.org",
-    send: Annotated[bool, typer.Option("--send", help="Send it as a draft; without: nothing leaves here.")] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send it as a draft; without this, nothing is sent.")] = False,
     publish_it: Annotated[
-        bool, typer.Option("--publish", help="Publish the draft when all of it is there: for ever.")
+        bool, typer.Option("--publish", help="Publish the draft, for ever, once all of it is there.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Pack a release for Zenodo, and send it where --send says so; the token is read from NUANALYSIS_EXPORT_TOKEN."""
+    """Pack a release for Zenodo, and with --send send it; the token is read from NUANALYSIS_EXPORT_TOKEN."""
     import os
 
     from nuanalysis import ingest, publish

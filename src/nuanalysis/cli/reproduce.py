@@ -17,10 +17,10 @@ def reproduce(
     what: Annotated[str, typer.Argument(metavar="ls|all|ITEM", help="ls, all, or an item such as table-1.")],
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of synthetic events and trials.")] = 1,
     effort: Annotated[
-        float, typer.Option("--effort", min=0.001, max=1000.0, callback=finite, help="Times the trials of the item.")
+        float, typer.Option("--effort", min=0.001, max=1000.0, callback=finite, help="Factor on the item's trials.")
     ] = 1.0,
     run: Annotated[
-        Path | None, typer.Option("--run", help="Folder of a finished run, whose answers serve where they fit.")
+        Path | None, typer.Option("--run", help="Folder of a finished run, whose answers are used where they fit.")
     ] = None,
     executor: Annotated[str, typer.Option("--executor", help="serial, threads, processes or dask.")] = "threads",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256)] = 2,
@@ -76,7 +76,7 @@ def _desk(seed: int, effort: float, run: Path | None, executor: str, workers: in
     from nuanalysis.records import made
     from nuanalysis.reproduce import Desk
 
-    engine = made(EngineSettings, {"executor": executor, "workers": workers}, "the executor cannot be used so")
+    engine = made(EngineSettings, {"executor": executor, "workers": workers}, "this executor cannot be used")
     found = publish.load_results(run) if run is not None else None
     return Desk(Bench(cache_root() / "ensembles", engine.open(), progress.here()), seed, effort, found)
 

@@ -43,7 +43,7 @@ def run(
     for spec in specs:
         refuse_missing(spec)
     said = {"executor": executor, "workers": workers, "scheduler": scheduler, "cluster": cluster}
-    engine = made(EngineSettings, said, "the executor cannot be used so")
+    engine = made(EngineSettings, said, "this executor cannot be used")
     from nuanalysis.workflow.run import checked
     from nuanalysis.workflow.run import run as work
 
@@ -65,7 +65,7 @@ def _told(done: RunReport) -> str:
 
 def resume(
     folder: Annotated[Path, typer.Argument(help="Run folder.")] = _DEFAULT,
-    executor: Annotated[str, typer.Option("--executor", help="As of run.")] = "processes",
+    executor: Annotated[str, typer.Option("--executor", help="As for run.")] = "processes",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256)] = 2,
     json: JsonFlag = False,
 ) -> None:
@@ -73,7 +73,7 @@ def resume(
     from nuanalysis.engine.settings import EngineSettings
     from nuanalysis.records import made
 
-    engine = made(EngineSettings, {"executor": executor, "workers": workers}, "the executor cannot be used so")
+    engine = made(EngineSettings, {"executor": executor, "workers": workers}, "this executor cannot be used")
     from nuanalysis.workflow.run import run as work
     from nuanalysis.workflow.run import spec_of
 
@@ -83,7 +83,7 @@ def resume(
 
 def logs(
     folder: Annotated[Path, typer.Argument(help="Run folder.")] = _DEFAULT,
-    last: Annotated[int, typer.Option("--last", min=1, max=1_000_000, help="So many lines, the newest.")] = 40,
+    last: Annotated[int, typer.Option("--last", min=1, max=1_000_000, help="How many of the newest lines.")] = 40,
     json: JsonFlag = False,
 ) -> None:
     """What a run said while it worked, each line with its time."""
@@ -115,7 +115,7 @@ def doctor(json: JsonFlag = False) -> None:
 
 
 def compile_kernels(json: JsonFlag = False) -> None:
-    """Compile every kernel once; 'make env' does so, after 'pip install' it is up to you."""
+    """Compile every kernel once; 'make env' does this, after 'pip install' call it yourself."""
     from nuanalysis.library.kernels import compile_kernels as work
 
     seconds = work(say)
@@ -123,7 +123,7 @@ def compile_kernels(json: JsonFlag = False) -> None:
 
 
 def official(json: JsonFlag = False) -> None:
-    """Repeat the published template fits on the official per-event file, where a user has it."""
+    """Repeat the published template fits on the official per-event file, if you have it."""
     from nuanalysis.ingest import cascades_2023, find
     from nuanalysis.interpret.official import repeated
 

@@ -32,7 +32,7 @@ FluxOption = Annotated[
     ),
 ]  # fmt: skip
 EnergyOption = Annotated[
-    float, typer.Option("--energy", min=1e-2, max=1e6, callback=finite, help="Where to compare, TeV.")
+    float, typer.Option("--energy", min=1e-2, max=1e6, callback=finite, help="Energy of the comparison, TeV.")
 ]
 
 
@@ -81,7 +81,7 @@ def check(
     figure: FigureOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Read a map of your own and say what was understood; all faults in one message and exit code 2 otherwise.
+    """Read a map of your own and say what was understood; if it has faults, list all of them and exit with code 2.
 
     What a file does not state is said after a ?, with & between: frame, ordering, units, flavour; energy and index of
     a map at one energy; energies, energies_unit and bins (centres, edges) of maps at several; hdu and column of a FITS
@@ -94,7 +94,7 @@ def check(
     if not is_file(file):
         raise InputError(
             f"'{file}' is the name of a template, not a file of your own: run 'nuanalysis templates show {file}' (for "
-            "a file of this name say ./ before it)"
+            "a file of this name put ./ before it)"
         )
     started = time.monotonic()
     _check(figure)
