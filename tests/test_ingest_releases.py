@@ -55,8 +55,9 @@ def test_unknown_release_is_answered_with_the_nearest():
 
 
 @pytest.mark.real_data
-def test_everything_in_the_mirror_verifies(mirror, monkeypatch):
+def test_everything_in_the_mirror_verifies(mirror, monkeypatch, tmp_path):
     monkeypatch.setenv("NUANALYSIS_DATA", str(mirror))
+    monkeypatch.setenv("NUANALYSIS_CACHE", str(tmp_path))
     for release in ingest.RELEASES:
         report = ingest.verify(release)
         assert not report.damaged
