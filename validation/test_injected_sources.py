@@ -8,7 +8,7 @@ events of a source have smaller angular errors than background of the same energ
 wider than the source, from events that hold the signal.  The bias is measured by such injections and corrected in what
 is reported; printed here, and held within bounds.  Once corrected, a fit has the spread that its stated error says:
 of ln n_s, since with a free index n_s itself is skew, and of the index, widths of pulls are 0.7 to 1.4, but for the
-cases in ``WIDER``.
+cases in ``NOT_MET``.
 """
 
 from __future__ import annotations
@@ -37,18 +37,17 @@ SAMPLES = (("cascades-2023", "published"), ("cascades-2023", "complete"), ("trac
 PLACES = {"north": (40.0, 0.0), "south": (-40.0, 0.0), "north pole": (78.0, 0.0), "south pole": (-78.0, 0.0),
           "extended north": (40.0, 1.5), "extended south": (-40.0, 1.5)}  # fmt: skip
 INDICES = (3.2, 2.0)
-# Widest pulls and smallest mean of fitted over injected, and where they do not hold.  Near the poles the curvature
-# promises too much for hard sources, so no error from it is quoted there (docs/decisions/0027): 12 degrees from the
-# southern one background of the same declination is nearly all subtracted again as signal, so single energetic events
-# have densities down to a tenth of the background's.  'complete' has such events in the north, too: the widths that
-# were measured are 1.5 to 1.6 (docs/decisions/0034).  Soft sources near the northern pole it fits a fifth too weak, 4
-# per cent where the background is known.
-WIDEST, LEAST = 1.45, 0.85
-WIDER = {
-    ("published", "south pole", 2.0): 2.1, ("published", "north pole", 2.0): 1.6, ("complete", "south pole", 2.0): 2.1,
-    ("complete", "north pole", 2.0): 1.9, ("complete", "north", 2.0): 1.7, ("complete", "extended north", 2.0): 1.7,
-}  # fmt: skip
-WEAKER = {("complete", "north pole", 3.2): 0.75}
+WIDEST, LEAST = 1.45, 0.85  # of pulls; of the mean of fitted over injected
+# What does not hold, and must fail until it does.  Of hard sources in the north the curvature promises too much: single
+# energetic events have densities far below the background's.  Within 15 degrees of a pole no error from it is quoted
+# (docs/decisions/0027).  A soft source near the northern pole is fitted too weak by 'complete' (docs/decisions/0034).
+NOT_MET = {
+    ("published", "north pole", 2.0): "pulls of ln n_s have a width of 1.47",
+    ("complete", "north", 2.0): "pulls of ln n_s have a width of 1.59",
+    ("complete", "extended north", 2.0): "pulls of ln n_s have a width of 1.46",
+    ("complete", "north pole", 2.0): "pulls of ln n_s have a width of 1.74",
+    ("complete", "north pole", 3.2): "0.78 of what is injected is fitted; 0.96 where the background is known",
+}
 
 
 @lru_cache
@@ -74,7 +73,10 @@ def mean_and_error(values):
 @pytest.mark.parametrize("index", INDICES)
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize(("name", "statistic"), SAMPLES)
-def test_sources_come_back(name, statistic, where, index, mirror, capsys):
+def test_sources_come_back(name, statistic, where, index, mirror, capsys, request):
+    if name == "cascades-2023" and (statistic, where, index) in NOT_MET:
+        reason = NOT_MET[statistic, where, index]
+        request.applymarker(pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
     problem = prepare(source(where, index), ready(name, mirror, statistic))
     # The same events for every statistic, so that their biases can be compared.
     n = strength(prepare(source(where, index), ready(name, mirror)), SIGMAS)
@@ -105,14 +107,14 @@ def test_sources_come_back(name, statistic, where, index, mirror, capsys):
     ]
     with capsys.disabled():
         print("\n" + "\n".join(said))
-    assert WEAKER.get((statistic, where, index), LEAST) < ratio < 1.8
+    assert LEAST < ratio < 1.8
     assert abs(shift) < 0.45
     # Half of the trials give the correction, half the pulls: both means have an error of about 1 / sqrt(240).
     # A skew distribution has a mean off its median: 0.25 of a width is allowed.
     for what in ("ln n_s", "index"):
         pull = pulls[what]
         assert abs(pull.mean()) < 0.25 + 3.0 * np.sqrt(2.0 / (N_TRIALS / 2)) * pull.std()
-        assert 0.6 < pull.std(ddof=1) < WIDER.get((statistic, where, index), WIDEST)
+        assert 0.6 < pull.std(ddof=1) < WIDEST
 
 
 # --- where the bias comes from ---------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def mollweide(
 ) -> tuple[Axes, Any, Any]:
     """A whole-sky map in a slot of the figure: axes, what a colour bar belongs to, and (x, y, values), rad.
 
-    signed : in diverging colours, with a line where the values pass +1 % of the scale.
+    signed : in diverging colours, with the line of ``SIGNED_LINE``.
     """
     axes = figure.add_subplot(slot, projection="mollweide")
     half = np.pi / 2
@@ -200,7 +200,7 @@ def sky_map(
     values : (12 nside^2,) HEALPix RING; NaN is left white.    frame : of the values, icrs or galactic.
     unit : quantity and unit of the colour scale.    low : its lower end; without: the lowest value.
     marks  : places ringed and named; with them the celestial equator is drawn, dashed.
-    signed : diverging colours symmetric about zero, and a line at +1 % of the scale; ``low`` is of no use.
+    signed : diverging colours symmetric about zero, and the line of ``SIGNED_LINE``; ``low`` is of no use.
     """
     figure = canvas(height=4.2)
     scale = signed_scale if signed else partial(linear_scale, low=low)
