@@ -226,7 +226,7 @@ def _ratio_panel(axes: Axes, ratios: Sequence[AreaRatio]) -> None:
         axes.errorbar(place, value, np.minimum(error, 0.9 * value), **series.lined, marker=series.marker, markersize=4,
                       linewidth=1.0, label=f"{energy:g} TeV")  # fmt: skip
     axes.axhline(1.0, color="#7a7b7d", linewidth=0.9)
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, 1.35 * axes.get_ylim()[1])  # room for the legend above all points
     axes.set_title("this simulation / published", fontsize=10)
     named(axes, "sin(declination)")
-    axes.legend(fontsize=SMALL, frameon=False, handlelength=1.2, labelspacing=0.25)
+    axes.legend(loc="upper center", ncols=3, fontsize=SMALL, frameon=False, handlelength=1.0, columnspacing=0.6)
