@@ -10,10 +10,14 @@ from nuanalysis.chain._events import BATCH, Recipe, hits_of, joined, make_seen, 
 from nuanalysis.chain._kept import place_of
 from nuanalysis.chain._light import Medium, light
 from nuanalysis.chain._networks import trained
+from nuanalysis.chain.benchmark import Benchmark
+from nuanalysis.chain.reconstruct import Reconstruct
+from nuanalysis.chain.select import Select
 from nuanalysis.chain.simulate import Simulate
+from nuanalysis.chain.train import Train
 from nuanalysis.cli import main
 from nuanalysis.engine.bench import Bench
-from nuanalysis.errors import InputError
+from nuanalysis.errors import DataError, InputError
 from nuanalysis.library import samples
 from nuanalysis.trials.streams import Purpose, seed_for
 
@@ -65,6 +69,22 @@ def test_faults_of_settings_are_told_together():
     assert "events" in str(told.value)
     assert "spice-mie" in str(told.value)
     assert "Nothing was run" in str(told.value)
+
+
+DAMAGED = [
+    (Benchmark(), "direction"), (Reconstruct(), "classes"), (Reconstruct(), "hybrid"), (Select(), "classes"),
+    (Select(), "hybrid"), (Select(), "trees"), (Train(task="trees"), "direction"), (Train(task="hybrid"), "classes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "name"), DAMAGED)
+def test_a_damaged_network_is_refused_before_events_are_made(step, name, tmp_path):
+    path = place_of(tmp_path, name)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK half of a file")
+    with pytest.raises(DataError, match=f"{name}.npz cannot be read"):
+        step.take(Bench(tmp_path))
+    assert list(tmp_path.iterdir()) == [path.parent]
 
 
 def asked(capsys, *words):

@@ -9,7 +9,7 @@ import pytest
 from nuanalysis.chain import _hybrid as hybrid
 from nuanalysis.chain._events import Recipe, array, hits_of, joined, opened, simulated
 from nuanalysis.chain._hybrid_errors import errors_of, measures
-from nuanalysis.chain._judge import judge
+from nuanalysis.chain._judge import judge, judges
 from nuanalysis.chain._light import Medium, light
 from nuanalysis.chain._pulses import kept_pulses
 from nuanalysis.chain._thinning import thinned
@@ -39,7 +39,7 @@ def seen(bench):
 
 @pytest.fixture(scope="module")
 def judged(seen):
-    return judge(seen, PACKAGE, MEDIUM)
+    return judge(seen, judges(PACKAGE), MEDIUM)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nuanalysis.chain import _hybrid as hybrid
 from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simulated, taken
-from nuanalysis.chain._judge import Judgement, judge
+from nuanalysis.chain._judge import Judgement, judge, judges
 from nuanalysis.chain._light import Medium
 from nuanalysis.detector import MEDIAN_PULL, Kind, hull, inside, only
 from nuanalysis.engine.bench import Bench
@@ -44,7 +44,7 @@ def judged_events(folder: Path, place: int, number: int) -> tuple[Recipe, Seen, 
         float(10.0 ** EDGES[place]), float(10.0 ** EDGES[place + 1]), 1.0,
     )  # fmt: skip
     seen = joined([opened(path) for path in simulated(recipe, Bench(folder), f"measured-{place}")])
-    return recipe, seen, judge(seen, Path("of the package"), Medium())
+    return recipe, seen, judge(seen, judges(Path("of the package")), Medium())
 
 
 def measured(folder: Path, place: int, number: int, turn: int) -> dict[str, Floats]:

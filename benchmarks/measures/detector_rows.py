@@ -11,7 +11,7 @@ from measures.clock import cpu, race
 from measures.records import Row
 from measures.rows import CPU, Effort
 from nuanalysis.chain._events import Recipe, array, joined, make_seen
-from nuanalysis.chain._judge import judge
+from nuanalysis.chain._judge import judge, judges
 from nuanalysis.chain._light import Medium, light
 from nuanalysis.chain.train import CASCADES_ALONE
 from nuanalysis.detector import ACCEPTED_PER_METRE, EVEN, generate, simulate_photons
@@ -65,7 +65,7 @@ def cascades_judged(effort: Effort) -> Row:
         table = light(_bench(Path(folder)))
         seen = joined([make_seen(recipe, table, 0)])
         contenders = (
-            cpu(lambda first, last: [judge(seen, Path(folder), recipe.medium) for _ in range(first, last)]),
+            cpu(lambda first, last: [judge(seen, judges(Path(folder)), recipe.medium) for _ in range(first, last)]),
             cpu(lambda first, last: [make_seen(recipe, table, 0) for _ in range(first, last)]),
         )
         ours, other = race(contenders, rounds=effort.rounds, seconds=effort.seconds)

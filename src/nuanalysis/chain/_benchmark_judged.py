@@ -12,7 +12,7 @@ import numpy as np
 
 from nuanalysis.chain._events import Recipe, opened, stacked
 from nuanalysis.chain._inputs import CHARGE, MODULES, MOST
-from nuanalysis.chain._judge import WIDEST, Judgement, judge
+from nuanalysis.chain._judge import WIDEST, Judgement, judge, judges
 from nuanalysis.chain._kept import opened_as, trained_at
 from nuanalysis.chain._light import Medium
 from nuanalysis.engine.bench import Bench
@@ -43,7 +43,7 @@ def judged_files(recipe: Recipe, files: Sequence[Path], bench: Bench) -> Judgeme
 
 def _piece(files: tuple[Path, ...], folder: Path, medium: Medium, k: int) -> _Piece:
     seen = opened(files[k])
-    return _Piece(judge(seen, folder, medium), len(seen.truth.kind))
+    return _Piece(judge(seen, judges(folder), medium), len(seen.truth.kind))
 
 
 def _joined(pieces: Sequence[_Piece]) -> Judgement:

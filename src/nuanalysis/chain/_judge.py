@@ -12,7 +12,7 @@ from nuanalysis.chain._inputs import inputs, usable
 from nuanalysis.chain._light import Medium
 from nuanalysis.chain._networks import trained
 from nuanalysis.errors import DataError
-from nuanalysis.learn import Regression, Scores, regression_of, scores_of
+from nuanalysis.learn import Network, Regression, Scores, SigmaLaw, Temperature, regression_of, scores_of
 from nuanalysis.schema import Floats, Ints
 
 WIDEST = 2.0  # rad: nothing is known of a direction with a larger error
@@ -33,13 +33,31 @@ class Judgement:
     sigma: Floats
 
 
-def judge(seen: Seen, folder: Path, medium: Medium) -> Judgement:
-    """The judgement of the networks of a run, or of those that come with the package; about 500 events a second."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Judges:
+    """Networks of classes and of directions, each with its calibration."""
+
+    classes: Network
+    temperature: Temperature
+    direction: Network
+    sigma: SigmaLaw
+
+
+def judges(folder: Path) -> Judges:
+    """The networks of a run, or those that come with the package.
+
+    Read before events are made.  Raises DataError for a damaged network, and for one without calibration.
+    """
     classes, direction = trained(folder, "classes"), trained(folder, "direction")
     if classes.temperature is None or direction.sigma is None:
         raise DataError(f"the networks in {folder} are not calibrated; train them again: nuanalysis detector train")
+    return Judges(classes.network, classes.temperature, direction.network, direction.sigma)
+
+
+def judge(seen: Seen, by: Judges, medium: Medium) -> Judgement:
+    """What networks say of the usable events; about 500 events a second."""
     events = usable(seen)
     given = inputs(seen, events, medium)
-    scores, said = scores_of(classes.network, given), regression_of(direction.network, given)
-    sigma = np.minimum(direction.sigma.sigma(said.kappa, np.log10(seen.variables.charge[events])), WIDEST)
-    return Judgement(events, scores, classes.temperature.probability(scores.logits), said, sigma)
+    scores, said = scores_of(by.classes, given), regression_of(by.direction, given)
+    sigma = np.minimum(by.sigma.sigma(said.kappa, np.log10(seen.variables.charge[events])), WIDEST)
+    return Judgement(events, scores, by.temperature.probability(scores.logits), said, sigma)

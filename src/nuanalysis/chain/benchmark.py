@@ -16,7 +16,7 @@ from nuanalysis.chain._benchmark_reading import SUMS, TRUTH_FILE
 from nuanalysis.chain._benchmark_tables import PREDICTIONS, modules_dataset, predictions_table, truth_table
 from nuanalysis.chain._benchmark_texts import Described, card_text, product_text, readme, sums_text
 from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simulated
-from nuanalysis.chain._judge import Judgement
+from nuanalysis.chain._judge import Judgement, judges
 from nuanalysis.chain._kept import trained_at
 from nuanalysis.chain._networks import trained
 from nuanalysis.chain._rates import FLUXES, components
@@ -80,7 +80,8 @@ class Benchmark(Step):
 
     def take(self, bench: Bench) -> BenchmarkAnswer:
         began = time.monotonic()
-        find(atmospheric_flux.RELEASE)  # refuses what is not here before anything is made
+        judges(bench.folder)  # what cannot be read, or is not here, is refused before anything is made
+        find(atmospheric_flux.RELEASE)
         files = simulated(self.recipe(), bench, "testing")
         simulating = time.monotonic() - began
         seen = joined([opened(path) for path in files])

@@ -14,6 +14,7 @@ from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simula
 from nuanalysis.chain._figures import angle_figure, event_figure
 from nuanalysis.chain._hybrid import (
     Fits,
+    HybridErrors,
     calibrated,
     critical_of,
     fitted,
@@ -21,9 +22,8 @@ from nuanalysis.chain._hybrid import (
     seconds_of_a_fit,
     starts_of,
 )
-from nuanalysis.chain._judge import Judgement, judge
+from nuanalysis.chain._judge import Judgement, judge, judges
 from nuanalysis.chain._light import Medium
-from nuanalysis.chain._networks import trained
 from nuanalysis.chain._resolution import EDGES, FEWEST, azimuth, zenith
 from nuanalysis.chain._step import Step
 from nuanalysis.chain.train import CASCADES_ALONE
@@ -106,6 +106,7 @@ class _Fitted:
     fits: Fits
     sigma: Floats
     critical: Floats
+    errors: HybridErrors
 
 
 class Reconstruct(Step):
@@ -115,14 +116,14 @@ class Reconstruct(Step):
     hybrid: int = setting(400, low=0, high=10_000_000, help="events fitted with the hybrid likelihood too, 0 for none")
 
     def take(self, bench: Bench) -> ReconstructAnswer:
-        names = [trained(bench.folder, task).network for task in ("classes", "direction")]
+        by, errors = judges(bench.folder), hybrid_errors(bench.folder) if self.hybrid else None
         began = time.monotonic()
         recipe = Recipe(seed_for(self.seed, Purpose.TESTING), self.events, self.medium, CASCADES_ALONE)
         seen = joined([opened(path) for path in simulated(recipe, bench, "direction-testing")])
         made_at = time.monotonic()
-        judged = judge(seen, bench.folder, self.medium)
+        judged = judge(seen, by, self.medium)
         done_at = time.monotonic()
-        own, spent = self._fits(recipe, bench, seen, judged)
+        own, spent = self._fits(recipe, bench, seen, judged, errors)
         fitted_at = time.monotonic()
         path = bench.folder / "reconstructed-synthetic.ecsv"
         atomic_write(path, table_ecsv(_table(seen, judged, own, self.seed)))
@@ -131,7 +132,7 @@ class Reconstruct(Step):
             angle_figure(_curves(seen, judged, own, self.medium), bench.folder),
         )
         return ReconstructAnswer(
-            networks=tuple(f"{one.name} {one.card.sha256}" for one in names),
+            networks=tuple(f"{one.name} {one.card.sha256}" for one in (by.classes, by.direction)),
             medium=str(self.medium),
             made=recipe.total,
             judged=len(judged.events),
@@ -140,7 +141,7 @@ class Reconstruct(Step):
             not_converged=0 if own is None else int((~own.fits.converged).sum()),
             hybrid=() if own is None else tuple(_hybrid_rows(seen, judged, own, self.medium)),
             holds=() if own is None else tuple(_holds_rows(seen, judged, own)),
-            hybrid_errors="" if own is None else hybrid_errors(bench.folder).data,
+            hybrid_errors="" if own is None else own.errors.data,
             seconds_per_fit=spent,
             simulating_s=made_at - began,
             reconstructing_s=done_at - made_at,
@@ -148,15 +149,17 @@ class Reconstruct(Step):
             files=(str(path), *(str(figure) for figure in figures)),
         )
 
-    def _fits(self, recipe: Recipe, bench: Bench, seen: Seen, judged: Judgement) -> tuple[_Fitted | None, float | None]:
+    def _fits(
+        self, recipe: Recipe, bench: Bench, seen: Seen, judged: Judgement, errors: HybridErrors | None
+    ) -> tuple[_Fitted | None, float | None]:
         """Fits of the first events, and what one costs; None twice where none are wanted."""
         number = min(self.hybrid, len(judged.events))
-        if not number:
+        if errors is None or not number:
             return None, None
-        starts, errors = starts_of(seen, judged, np.arange(number)), hybrid_errors(bench.folder)
+        starts = starts_of(seen, judged, np.arange(number))
         fits = fitted(recipe, bench, "direction-testing", starts)
         sigma = calibrated(fits, seen.variables.charge[judged.events[:number]], errors)
-        own = _Fitted(fits, sigma, critical_of(fits, self.medium, errors))
+        own = _Fitted(fits, sigma, critical_of(fits, self.medium, errors), errors)
         return own, seconds_of_a_fit(recipe, bench, starts)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from nuanalysis.chain._events import Seen, array, joined, opened, simulated, taken
 from nuanalysis.chain._figures import selection_figures
 from nuanalysis.chain._hybrid import Fits, fitted, hybrid_errors, places, starts_of, with_fits
-from nuanalysis.chain._judge import Judgement, judge
+from nuanalysis.chain._judge import Judgement, judge, judges
 from nuanalysis.chain._rates import FLUXES, INDEX, PER_FLAVOUR, components
 from nuanalysis.chain._step import Step
 from nuanalysis.chain._thinning import thinned
@@ -91,12 +91,13 @@ class Select(LevelCuts, Step):
     )  # fmt: skip
 
     def take(self, bench: Bench) -> SelectAnswer:
-        started, trees = time.monotonic(), last_trees(bench.folder)
+        started, by, trees = time.monotonic(), judges(bench.folder), last_trees(bench.folder)
+        errors = hybrid_errors(bench.folder)
         recipe = muon_recipe(seed_for(self.seed, Purpose.RATES), self.events, self.medium)
         seen = joined([opened(path) for path in simulated(recipe, bench, "rates")])
         triggers = seen.truth.weight[seen.truth.kind == Kind.BUNDLE]
         factor = normalisation(rate(triggers, of=triggers))
-        judged = judge(seen, bench.folder, self.medium)
+        judged = judge(seen, by, self.medium)
         at_last = _judged(seen, judged, trees)
         came = self._came(seen, at_last)
         fits = None
@@ -104,7 +105,7 @@ class Select(LevelCuts, Step):
             seen, chosen = thinned(seen, came, components(seen.truth, factor.value), self.fits, self.seed)
             starts = starts_of(seen, judged, chosen[judged.events])
             fits = fitted(recipe, bench, "rates", starts, contours=False)
-            judged = with_fits(judged, fits, seen, hybrid_errors(bench.folder))
+            judged = with_fits(judged, fits, seen, errors)
             at_last = _refitted(at_last, judged, fits, seen)
         rates = components(seen.truth, factor.value)
         levels = levels_of(np.ones(len(seen.truth.kind), dtype=bool), seen.variables, at_last, self)

@@ -13,7 +13,7 @@ from nuanalysis.chain._events import Recipe, Seen, array, joined, opened, simula
 from nuanalysis.chain._figures import score_figures
 from nuanalysis.chain._hybrid_errors import errors_of, fits_of, measures
 from nuanalysis.chain._inputs import inputs, shards, usable
-from nuanalysis.chain._judge import Judgement, judge
+from nuanalysis.chain._judge import Judgement, judge, judges
 from nuanalysis.chain._kept import opened_as, place_of
 from nuanalysis.chain._light import Medium
 from nuanalysis.chain._networks import Trained
@@ -112,12 +112,12 @@ class Train(Step):
 
     def _hybrid(self, bench: Bench) -> TrainAnswer:
         """Laws of errors and contours from fits of one purpose, measured on those of another."""
-        began, both, simulating = time.monotonic(), [], 0.0
+        by, began, both, simulating = judges(bench.folder), time.monotonic(), [], 0.0
         for purpose in (Purpose.CALIBRATION, Purpose.TESTING):
             recipe, name, at = self.recipe(purpose), f"{self.task}-{purpose.name.lower()}", time.monotonic()
             seen = joined([opened(path) for path in simulated(recipe, bench, name)])
             simulating += time.monotonic() - at
-            judged = judge(seen, bench.folder, self.medium)
+            judged = judge(seen, by, self.medium)
             both.append((fits_of(recipe, bench, name, seen, judged), seen, judged))
         (fits, seen, judged), unseen = both
         said = f"{len(fits.number):,} fits of {self.recipe(Purpose.CALIBRATION).total:,} cascades made, {self.medium}"
@@ -138,12 +138,12 @@ class Train(Step):
 
     def _trees(self, bench: Bench) -> TrainAnswer:
         """Trees on mostly muons: grown on the first four of five events, measured on the others."""
-        began = time.monotonic()
+        by, began = judges(bench.folder), time.monotonic()
         recipe = muon_recipe(seed_for(self.seed, Purpose.TREES), self.events, self.medium)
         paths = simulated(recipe, bench, "trees")
         simulated_at, cut = time.monotonic(), max(len(paths) * 4 // 5, 1)
         first, rest = (joined([opened(path) for path in some]) for some in (paths[:cut], paths[cut:] or paths))
-        judged = judge(first, bench.folder, self.medium)
+        judged = judge(first, by, self.medium)
         trees = grown(first, judged, Growth(TREES, RATE, seed=self.seed))
         path = place_of(bench.folder, "trees")
         write_object(path, trees)
@@ -152,7 +152,7 @@ class Train(Step):
             trained_on=len(judged.events),
             epochs=1,
             losses=(),
-            figures=_figures(_trees(trees, rest, judge(rest, bench.folder, self.medium))),
+            figures=_figures(_trees(trees, rest, judge(rest, by, self.medium))),
             sha256=trees.muon.card.sha256,
             simulating_s=simulated_at - began,
             training_s=time.monotonic() - simulated_at,

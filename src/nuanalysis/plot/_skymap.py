@@ -375,7 +375,7 @@ def ts_page(maps: Mapping[str, tuple[str, Floats]], sample: str, origin: str) ->
     maps : label and TS per steradian, (pixel,) RING ICRS, of each hypothesis by its name; sources of stacks are marked.
     """
     layers = [
-        Layer(name, values, "TS sr⁻¹", f"{label}: contribution to TS", "signed", origin, f"The fit of {name}.")
+        Layer(name, values, "TS sr⁻¹", f"{label}: contribution to TS (sr⁻¹)", "signed", origin, f"The fit of {name}.")
         for name, (label, values) in maps.items()
     ]
     stacks = [name.removeprefix("stack:") for name in maps if name.startswith("stack:")]
